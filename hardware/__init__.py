@@ -1,0 +1,1 @@
+"""The hand as a device: descriptions, kinematics, servo bus and driver."""

@@ -1,0 +1,48 @@
+"""What the controller needs of a hand, real or simulated."""
+
+from abc import ABC, abstractmethod
+
+from hardware.hand import Hand
+from hardware.records import JointState, Targets
+
+
+class HandBackend(ABC):
+    """A hand that can be read and commanded once a tick.
+
+    `hand` is known before `connect`. The loop lives in the controller: a backend never
+    sleeps for pacing, and `write` returns what was really sent.
+    """
+
+    hand: Hand
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Opens the device and checks that it is the described hand; torque stays as it is.
+
+        Raises:
+            BusError: the hand is absent or is not the one described.
+        """
+
+    @abstractmethod
+    def read(self) -> JointState:
+        """Measures all servos.
+
+        Raises:
+            BusError: a measurement is missing; a stale one is never returned.
+        """
+
+    @abstractmethod
+    def write(self, targets: Targets) -> Targets:
+        """Commands all servos and returns what was sent.
+
+        Raises:
+            BusError: the command could not be sent.
+        """
+
+    @abstractmethod
+    def set_torque(self, on: bool) -> None:
+        """Switches torque. Goals are pinned to the present position before it goes on."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Releases the device. Safe to call twice."""

@@ -1,0 +1,13 @@
+"""Errors of the hand and its bus."""
+
+
+class InhandError(Exception):
+    """Root of the project's errors: each names what was wrong, where, and what to do."""
+
+
+class DescriptionError(InhandError):
+    """A hand or object description file is malformed or contradicts itself."""
+
+
+class BusError(InhandError):
+    """The servo bus did not deliver what was asked within its deadline."""

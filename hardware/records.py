@@ -1,0 +1,45 @@
+"""Immutable, time-stamped records that cross the boundary to the hand."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class JointState:
+    """What the servos measured, all at one instant.
+
+    Attributes:
+        t: when it was measured [s, CLOCK_MONOTONIC or simulated].
+        position: servo angles as the encoders see them [rad], (n_actuators,).
+        velocity: servo velocities [rad/s], (n_actuators,).
+        current: motor currents [A], (n_actuators,).
+    """
+
+    t: float
+    position: Array
+    velocity: Array
+    current: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What the servos are told to hold.
+
+    Attributes:
+        t: when it was decided [s].
+        position: commanded servo angles [rad], (n_actuators,), actuator order.
+    """
+
+    t: float
+    position: Array
+
+
+def frozen_array(values: object) -> Array:
+    """Returns a read-only float64 copy, as every record carries."""
+    array = np.array(values, dtype=np.float64)
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,1 @@
+"""Frames to tag corners to poses."""

@@ -1,0 +1,9 @@
+"""Errors of cameras, calibration and object descriptions."""
+
+
+class PerceptionError(Exception):
+    """What perception was given is unusable: the message says what, where and what to do."""
+
+
+class ObjectError(PerceptionError):
+    """An object description file is malformed or contradicts itself."""

@@ -1,0 +1,223 @@
+"""Objects the hand can turn, as data: shape, mass, tags and symmetry, one TOML file each."""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations, product
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from perception import rotations
+from perception.errors import ObjectError
+from perception.rotations import Array
+
+OBJECTS = Path(__file__).parent / "object_files"
+
+
+class TagPlacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One tag as the file gives it: on the middle of `face`, unless an offset is given.
+
+    `offset` [m] and `turn` [rad] move the tag within its face (right, up; about the normal).
+    """
+
+    id: int
+    size: float
+    face: str
+    offset: tuple[float, float] = (0.0, 0.0)
+    turn: float = 0.0
+
+
+class _ObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    schema: Literal[1]
+    shape: Literal["box", "prism"]
+    size: tuple[float, float, float]
+    mass: float
+    friction: float
+    symmetry: Literal["none", "cube", "dihedral"]
+    tags: tuple[TagPlacement, ...]
+    sides: int = 4
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag on the object.
+
+    Attributes:
+        id: AprilTag 36h11 id.
+        size: outer edge of the black border [m].
+        position: centre, object frame [m], (3,).
+        quaternion: object_from_tag, wxyz, (4,); tag x right, y up, z out of the face.
+    """
+
+    id: int
+    size: float
+    position: Array
+    quaternion: Array
+
+    @cached_property
+    def corners(self) -> Array:
+        """Corners in ArUco order (top-left, clockwise), object frame [m], (4, 3)."""
+        half = self.size / 2
+        local = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
+        return self.position + rotations.rotate(self.quaternion, local)
+
+
+@dataclass(frozen=True)
+class ObjectDescription:
+    """A convex object.
+
+    Attributes:
+        size: extents along x, y, z [m]; of a prism, the distance between opposite sides
+            (twice) and the length along z.
+        mass: [kg].
+        friction: nominal coefficient of the pair object-hand.
+        symmetry: rotations that map the shape onto itself, (k, 4) wxyz, identity first.
+    """
+
+    name: str
+    digest: str
+    shape: Literal["box", "prism"]
+    size: tuple[float, float, float]
+    sides: int
+    mass: float
+    friction: float
+    symmetry: Array
+    tags: tuple[Tag, ...]
+    faces: dict[str, Array]
+
+    @property
+    def half_extents(self) -> Array:
+        """Half of `size` [m], (3,)."""
+        return np.array(self.size) / 2
+
+    @cached_property
+    def vertices(self) -> Array:
+        """Corners of the convex shape, object frame [m], (n, 3)."""
+        half = self.half_extents
+        if self.shape == "box":
+            return half * np.array(list(product((-1.0, 1.0), repeat=3)))
+        radius = half[0] / np.cos(np.pi / self.sides)
+        angles = (np.arange(self.sides) + 0.5) * 2 * np.pi / self.sides
+        ring = radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        return np.concatenate(
+            [np.column_stack([ring, np.full(self.sides, z)]) for z in (-half[2], half[2])]
+        )
+
+    def tag(self, tag_id: int) -> Tag:
+        """The tag with this id.
+
+        Raises:
+            KeyError: the object carries no such tag.
+        """
+        for tag in self.tags:
+            if tag.id == tag_id:
+                return tag
+        raise KeyError(tag_id)
+
+    def tag_corners(self, tag_id: int) -> Array:
+        """Corners of one tag in ArUco order, object frame [m], (4, 3)."""
+        return self.tag(tag_id).corners
+
+
+def load_object(name: str | Path) -> ObjectDescription:
+    """Loads an object by its name (a file in `perception/object_files/`) or by a path.
+
+    Raises:
+        ObjectError: the file is missing, malformed or contradicts itself.
+    """
+    path = Path(name) if str(name).endswith(".toml") else OBJECTS / f"{name}.toml"
+    try:
+        raw = path.read_bytes()
+        data = msgspec.convert(tomllib.loads(raw.decode()), _ObjectFile)
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in OBJECTS.glob("*.toml")))
+        raise ObjectError(f"no object file {path}; give a path or one of: {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ObjectError(f"object file {path}: {error}") from error
+    faces = _faces(data)
+    _check(data, faces, path)
+    return ObjectDescription(
+        name=data.name,
+        digest=hashlib.sha256(raw).hexdigest(),
+        shape=data.shape,
+        size=data.size,
+        sides=data.sides,
+        mass=data.mass,
+        friction=data.friction,
+        symmetry=_symmetry_group(data),
+        tags=tuple(_place(tag, faces[tag.face], data) for tag in data.tags),
+        faces=faces,
+    )
+
+
+def _faces(data: _ObjectFile) -> dict[str, Array]:
+    """Outward unit normals by face name."""
+    ends = {"+z": np.array([0.0, 0.0, 1.0]), "-z": np.array([0.0, 0.0, -1.0])}
+    if data.shape == "box":
+        x, y = np.eye(3)[0], np.eye(3)[1]
+        return {"+x": x, "-x": -x, "+y": y, "-y": -y, **ends}
+    angles = np.arange(data.sides) * 2 * np.pi / data.sides
+    sides = {f"side{i}": np.array([np.cos(a), np.sin(a), 0.0]) for i, a in enumerate(angles)}
+    return {**sides, **ends}
+
+
+def _check(data: _ObjectFile, faces: dict[str, Array], path: Path) -> None:
+    """Refuses a description that no object could have."""
+    ids = [tag.id for tag in data.tags]
+    problem = None
+    if min(data.size) <= 0 or data.mass <= 0 or data.friction <= 0:
+        problem = "size, mass and friction must be positive"
+    elif data.shape == "prism" and (data.sides < 3 or data.size[0] != data.size[1]):
+        problem = "a prism needs at least 3 sides and equal x and y sizes"
+    elif data.symmetry == "cube" and (data.shape != "box" or len(set(data.size)) != 1):
+        problem = "only a box with three equal edges has the symmetry of a cube"
+    elif len(set(ids)) != len(ids):
+        problem = f"tag ids {sorted({i for i in ids if ids.count(i) > 1})} are named twice"
+    elif any(not 0 <= i < 587 for i in ids):
+        problem = "tag ids of the family 36h11 are 0..586"
+    else:
+        unknown = sorted({tag.face for tag in data.tags} - faces.keys())
+        if unknown:
+            problem = f"unknown faces {unknown}; this shape has {', '.join(faces)}"
+    if problem:
+        raise ObjectError(f"object file {path}: {problem}")
+
+
+def _place(tag: TagPlacement, normal: Array, data: _ObjectFile) -> Tag:
+    """Puts a tag on its face: up is +z on the sides, +y on the ends."""
+    up = np.array([0.0, 1.0, 0.0]) if abs(normal[2]) > 0.5 else np.array([0.0, 0.0, 1.0])
+    frame = np.stack([np.cross(up, normal), up, normal], axis=-1)
+    distance = data.size[2 if abs(normal[2]) > 0.5 else int(abs(normal[1]) > 0.5)] / 2
+    if data.shape == "prism" and abs(normal[2]) < 0.5:
+        distance = data.size[0] / 2
+    turn = rotations.exp(np.array([0.0, 0.0, tag.turn]))
+    return Tag(
+        id=tag.id,
+        size=tag.size,
+        position=normal * distance + frame[:, :2] @ np.array(tag.offset),
+        quaternion=rotations.multiply(rotations.from_matrix(frame), turn),
+    )
+
+
+def _symmetry_group(data: _ObjectFile) -> Array:
+    """The rotations that map the shape onto itself, (k, 4) wxyz, identity first."""
+    if data.symmetry == "none":
+        return rotations.IDENTITY[None]
+    if data.symmetry == "dihedral":
+        turns = 2 * np.pi / data.sides * np.arange(data.sides)
+        about_z = rotations.exp(turns[:, None] * np.array([0.0, 0.0, 1.0]))
+        flip = np.array([0.0, 1.0, 0.0, 0.0])
+        return np.concatenate([about_z, rotations.multiply(about_z, flip)])
+    matrices = [
+        np.eye(3)[list(order)] * np.array(signs)
+        for order in permutations(range(3))
+        for signs in product((1.0, -1.0), repeat=3)
+    ]
+    proper = np.array([m for m in matrices if np.linalg.det(m) > 0])
+    quaternions = rotations.from_matrix(proper)
+    return quaternions[np.argsort(-quaternions[:, 0], kind="stable")]
