@@ -1,0 +1,178 @@
+"""Calibrated cameras and the rig file that describes them.
+
+A camera's own frame has OpenCV's axes: x right, y down, z out of the lens. Pixel (0, 0) is the
+centre of the top-left pixel.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import msgspec
+import numpy as np
+
+from perception import rotations
+from perception.errors import PerceptionError
+from perception.records import frozen_array
+from perception.rotations import Array
+
+Vector = tuple[float, float, float]
+
+
+class CameraError(PerceptionError):
+    """A rig file or a camera's calibration is unusable."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A calibrated camera.
+
+    Attributes:
+        name: unique in the rig.
+        width: image width [px].
+        height: image height [px].
+        matrix: intrinsic matrix [px], (3, 3).
+        distortion: k1, k2, p1, p2, k3 of OpenCV's model, (5,).
+        position: of the lens, world frame [m], (3,).
+        quaternion: world from camera, wxyz, (4,).
+    """
+
+    name: str
+    width: int
+    height: int
+    matrix: Array
+    distortion: Array
+    position: Array
+    quaternion: Array
+
+    @property
+    def focal_length(self) -> float:
+        """Mean of the two focal lengths [px]."""
+        return float(self.matrix[0, 0] + self.matrix[1, 1]) / 2
+
+    def project(self, points: Array) -> Array:
+        """Pixels, (n, 2), of points in the world frame [m], (n, 3), through lens distortion."""
+        local = rotations.rotate(rotations.conjugate(self.quaternion), points - self.position)
+        pixels, _ = cv2.projectPoints(
+            local.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), self.matrix, self.distortion
+        )
+        return np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
+
+    def normalize(self, pixels: Array) -> Array:
+        """Undistorted coordinates x/z, y/z in the camera frame, (n, 2), of pixels, (n, 2)."""
+        if not pixels.size:
+            return np.empty((0, 2))
+        points = np.ascontiguousarray(pixels, dtype=np.float64).reshape(-1, 1, 2)
+        rays = cv2.undistortPoints(points, self.matrix, self.distortion)
+        return np.asarray(rays, dtype=np.float64).reshape(-1, 2)
+
+
+class _CameraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    width: int
+    height: int
+    matrix: tuple[Vector, Vector, Vector]
+    distortion: tuple[float, float, float, float, float]
+    position: Vector
+    quaternion: tuple[float, float, float, float]
+
+
+class _RigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: Literal[1]
+    cameras: tuple[_CameraFile, ...]
+
+
+def look_at(position: Array, target: Array, up: Array) -> Array:
+    """Orientation, world from camera, wxyz, of a camera at `position` that faces `target`."""
+    forward = target - position
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, up)
+    right = right / np.linalg.norm(right)
+    return rotations.from_matrix(np.stack([right, np.cross(forward, right), forward], axis=-1))
+
+
+def load_rig(path: str | Path) -> dict[str, Camera]:
+    """Loads the cameras of a rig file, by name, in the file's order.
+
+    Raises:
+        CameraError: the file is missing, malformed or describes no camera there could be.
+    """
+    try:
+        data = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), _RigFile)
+    except OSError as error:
+        raise CameraError(
+            f"rig file {path}: {error.strerror}; give the file that describes the cameras"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise CameraError(f"rig file {path}: {error}") from error
+    names = [camera.name for camera in data.cameras]
+    if not names:
+        raise CameraError(f"rig file {path}: describes no camera")
+    if len(set(names)) != len(names):
+        raise CameraError(f"rig file {path}: two cameras share a name, names are {names}")
+    for camera in data.cameras:
+        problem = _problem(camera)
+        if problem:
+            raise CameraError(f"rig file {path}: camera {camera.name!r}: {problem}")
+    return {camera.name: _camera(camera) for camera in data.cameras}
+
+
+def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
+    """Writes a rig file in one step: a reader sees the old file or the new one."""
+    text = "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
+    text += "schema = 1\n"
+    for camera in cameras.values():
+        rows = ", ".join(_numbers(row) for row in camera.matrix)
+        text += (
+            f"\n[[cameras]]\nname = {_string(camera.name)}\n"
+            f"width = {camera.width}\nheight = {camera.height}\n"
+            f"matrix = [{rows}]\ndistortion = {_numbers(camera.distortion)}\n"
+            f"position = {_numbers(camera.position)}\nquaternion = {_numbers(camera.quaternion)}\n"
+        )
+    temporary = Path(f"{path}.new")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def _numbers(values: Array) -> str:
+    return "[" + ", ".join(repr(float(value)) for value in values) + "]"
+
+
+def _string(text: str) -> str:
+    # A TOML basic string escapes as JSON does.
+    return msgspec.json.encode(text).decode()
+
+
+def _camera(data: _CameraFile) -> Camera:
+    return Camera(
+        name=data.name,
+        width=data.width,
+        height=data.height,
+        matrix=frozen_array(data.matrix),
+        distortion=frozen_array(data.distortion),
+        position=frozen_array(data.position),
+        quaternion=frozen_array(rotations.normalize(np.array(data.quaternion))),
+    )
+
+
+def _problem(data: _CameraFile) -> str:
+    """What makes this camera impossible; empty if nothing does."""
+    matrix, quaternion = np.array(data.matrix), np.array(data.quaternion)
+    rest = np.concatenate([matrix.ravel(), data.distortion, data.position, quaternion])
+    center = matrix[:2, 2]
+    if not data.name:
+        return "the name is empty"
+    if data.width <= 0 or data.height <= 0:
+        return f"image size {data.width}x{data.height} must be positive"
+    if not np.isfinite(rest).all():
+        return "every number must be finite"
+    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or matrix[1, 0] or (matrix[2] != (0, 0, 1)).any():
+        return "matrix must be [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy positive"
+    if not (0 < center[0] < data.width and 0 < center[1] < data.height):
+        return f"principal point {center.tolist()} lies outside the image"
+    if abs(np.linalg.norm(quaternion) - 1) > 1e-3:
+        return f"quaternion {list(data.quaternion)} is not of unit length"
+    return ""

@@ -1,0 +1,157 @@
+"""The object as something to look at: a textured mesh made from its description.
+
+Each face becomes one cell of a texture atlas, with its tags drawn where the description says.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from perception import rotations
+from perception.objects import ObjectDescription, Tag
+from perception.rotations import Array
+from perception.tags import MODULES, Image, tag_image
+
+PIXELS_PER_METRE = 4000.0
+MODULE_PIXELS = 16
+# The renderer takes the nearest texel. Edges blurred over about one camera pixel keep tag
+# borders from stepping, as a lens would; sigma of that blur on the face [m].
+PRINT_BLUR = 0.0004
+RIM = 0.0015
+"""Width of the coloured rim that tells the faces apart to a person [m]."""
+FACE_COLORS = (
+    (225, 60, 60),
+    (250, 160, 50),
+    (60, 170, 75),
+    (70, 130, 235),
+    (250, 215, 60),
+    (160, 90, 205),
+    (60, 190, 200),
+    (235, 110, 170),
+    (140, 140, 60),
+    (120, 120, 120),
+)
+
+
+@dataclass(frozen=True)
+class ObjectAssets:
+    """Files of one object.
+
+    Attributes:
+        mesh: Wavefront OBJ, metres, object frame; names its material and texture.
+        texture: the atlas, PNG.
+    """
+
+    mesh: Path
+    texture: Path
+
+
+def write_object_assets(description: ObjectDescription, directory: Path) -> ObjectAssets:
+    """Writes mesh, material and texture of an object; files already there are kept.
+
+    Tags are drawn where `description` puts them, so a description with moved tags gives an
+    object whose tags are glued there.
+    """
+    stem = f"{description.name}-{description.digest[:12]}"
+    assets = ObjectAssets(mesh=directory / f"{stem}.obj", texture=directory / f"{stem}.png")
+    if assets.mesh.exists():
+        return assets
+    directory.mkdir(parents=True, exist_ok=True)
+    polygons = {name: _polygon(description, normal) for name, normal in description.faces.items()}
+    frames = {name: _frame(normal) for name, normal in description.faces.items()}
+    reach = max(
+        float(np.abs(polygon @ frames[name][:, :2]).max()) for name, polygon in polygons.items()
+    )
+    cell = int(np.ceil(2 * (reach + RIM) * PIXELS_PER_METRE))
+    columns = int(np.ceil(np.sqrt(len(polygons))))
+    rows = int(np.ceil(len(polygons) / columns))
+    atlas = np.full((rows * cell, columns * cell, 3), 255, dtype=np.uint8)
+    lines = [f"mtllib {stem}.mtl", "usemtl faces"]
+    for index, (name, polygon) in enumerate(polygons.items()):
+        row, column = divmod(index, columns)
+        flat = polygon @ frames[name][:, :2]
+        color = FACE_COLORS[index % len(FACE_COLORS)]
+        tags = [tag for tag in description.tags if _lies_on(tag, description.faces[name])]
+        image = _face_image(flat, frames[name], tags, color, cell)
+        atlas[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = image
+        pixels = _to_cell(flat, cell) + 0.5 + np.array([column, row]) * cell
+        coordinates = pixels / np.array([columns * cell, rows * cell])
+        lines += [f"v {x:.9f} {y:.9f} {z:.9f}" for x, y, z in polygon]
+        lines += [f"vt {u:.9f} {1 - v:.9f}" for u, v in coordinates]
+        lines.append(f"vn {' '.join(f'{c:.9f}' for c in description.faces[name])}")
+        first = 1 + sum(len(other) for other in list(polygons.values())[:index])
+        for corner in range(1, len(polygon) - 1):
+            fan = (first, first + corner, first + corner + 1)
+            lines.append("f " + " ".join(f"{i}/{i}/{index + 1}" for i in fan))
+    if not cv2.imwrite(str(assets.texture), atlas):
+        raise OSError(f"cannot write the texture {assets.texture}; is the disk full?")
+    material = f"newmtl faces\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nmap_Kd {assets.texture.name}\n"
+    (directory / f"{stem}.mtl").write_text(material)
+    # Last, and in one step: whoever finds the mesh finds everything it names.
+    temporary = assets.mesh.with_suffix(".obj.new")
+    temporary.write_text("\n".join(lines) + "\n")
+    temporary.replace(assets.mesh)
+    return assets
+
+
+def _polygon(description: ObjectDescription, normal: Array) -> Array:
+    """Corners of the face with this normal, counter-clockwise from outside, (n, 3)."""
+    heights = description.vertices @ normal
+    corners = description.vertices[heights > heights.max() - 1e-9]
+    flat = (corners - corners.mean(axis=0)) @ _frame(normal)[:, :2]
+    return corners[np.argsort(np.arctan2(flat[:, 1], flat[:, 0]))]
+
+
+def _frame(normal: Array) -> Array:
+    """Columns right, up and out of a face, (3, 3)."""
+    up = np.array([0.0, 1.0, 0.0]) if abs(normal[2]) > 0.5 else np.array([0.0, 0.0, 1.0])
+    return np.stack([np.cross(up, normal), up, normal], axis=-1)
+
+
+def _lies_on(tag: Tag, normal: Array) -> bool:
+    """Whether a tag is glued to the face with this normal, up to a small tilt."""
+    out = rotations.rotate(tag.quaternion, np.array([0.0, 0.0, 1.0]))
+    return float(out @ normal) > 0.95
+
+
+def _to_cell(flat: Array, cell: int) -> Array:
+    """Pixels in a cell (centre of its top-left pixel at 0, 0) of points on a face [m]."""
+    return flat * np.array([1.0, -1.0]) * PIXELS_PER_METRE + (cell - 1) / 2
+
+
+def _face_image(
+    flat: Array, frame: Array, tags: list[Tag], color: tuple[int, int, int], cell: int
+) -> Image:
+    """One face, BGR, (cell, cell, 3): coloured rim, white field, tags.
+
+    Args:
+        flat: corners of the face, right and up [m], (n, 2).
+        frame: right, up and out of the face, (3, 3).
+        tags: the tags on this face.
+        color: of the rim, RGB.
+        cell: size of the image [px].
+    """
+    image = np.empty((cell, cell, 3), dtype=np.uint8)
+    image[:] = color[::-1]
+    inward = flat * (1 - RIM / np.linalg.norm(flat, axis=1).min())
+    field = np.round(_to_cell(inward, cell)).astype(np.int32)
+    cv2.fillConvexPoly(image, field.reshape(-1, 1, 2), (255, 255, 255))
+    size = MODULES * MODULE_PIXELS
+    printed = np.array([[0, 0], [size, 0], [size, size]], dtype=np.float32) - 0.5
+    for tag in tags:
+        corners = _to_cell(tag.corners @ frame[:, :2], cell)
+        transform = cv2.getAffineTransform(printed, corners[:3].astype(np.float32))
+        grey = tag_image(tag.id, MODULE_PIXELS)
+        colored = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+        cv2.warpAffine(
+            colored,
+            transform,
+            (cell, cell),
+            dst=image,
+            flags=cv2.INTER_AREA,
+            borderMode=cv2.BORDER_TRANSPARENT,
+        )
+    blurred = cv2.GaussianBlur(image, (0, 0), PRINT_BLUR * PIXELS_PER_METRE)
+    return np.asarray(blurred, dtype=np.uint8)
