@@ -49,15 +49,16 @@ class ObjectAssets:
 
 
 def write_object_assets(description: ObjectDescription, directory: Path) -> ObjectAssets:
-    """Writes mesh, material and texture of an object; files already there are kept.
+    """Writes mesh, material and texture of an object, named after it, into `directory`.
 
     Tags are drawn where `description` puts them, so a description with moved tags gives an
     object whose tags are glued there.
+
+    Raises:
+        OSError: a file cannot be written.
     """
-    stem = f"{description.name}-{description.digest[:12]}"
+    stem = description.name
     assets = ObjectAssets(mesh=directory / f"{stem}.obj", texture=directory / f"{stem}.png")
-    if assets.mesh.exists():
-        return assets
     directory.mkdir(parents=True, exist_ok=True)
     polygons = {name: _polygon(description, normal) for name, normal in description.faces.items()}
     frames = {name: _frame(normal) for name, normal in description.faces.items()}
@@ -89,10 +90,7 @@ def write_object_assets(description: ObjectDescription, directory: Path) -> Obje
         raise OSError(f"cannot write the texture {assets.texture}; is the disk full?")
     material = f"newmtl faces\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nmap_Kd {assets.texture.name}\n"
     (directory / f"{stem}.mtl").write_text(material)
-    # Last, and in one step: whoever finds the mesh finds everything it names.
-    temporary = assets.mesh.with_suffix(".obj.new")
-    temporary.write_text("\n".join(lines) + "\n")
-    temporary.replace(assets.mesh)
+    assets.mesh.write_text("\n".join(lines) + "\n")
     return assets
 
 

@@ -1,0 +1,160 @@
+"""One camera as a process: frames in, tag corners out, and a sign of life twice a second.
+
+Run by the daemon as `python -m perception.camera_process`; ends when its parent does.
+"""
+
+import os
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from dataclasses import dataclass, field
+
+import cv2
+import zmq
+
+from perception.cameras import Camera, CameraError, load_rig
+from perception.detection import TagDetector
+from perception.errors import PerceptionError
+from perception.objects import load_object
+from perception.records import CameraStatus, TagCorners, encode
+from perception.sources import Source, open_source
+from perception.tags import Image
+
+STATUS_PERIOD = 0.5
+"""Time between two signs of life [s]."""
+
+FRAME_TIMEOUT = 1.0
+"""Without a frame for this long, the camera counts as silent [s]."""
+
+DARK = 16
+"""A frame with no pixel brighter than this is black: lens cap, no light, or no signal."""
+
+
+@dataclass
+class CameraHealth:
+    """What a camera process says about itself. Times are given, never read from a clock.
+
+    Attributes:
+        camera: name of the camera.
+        start: when the process began to read [s].
+    """
+
+    camera: str
+    start: float
+    frames: int = 0
+    problem: str = ""
+    _newest: float = field(default=-float("inf"))
+    _counted: int = 0
+    _spent: float = 0.0
+    _since: float = field(default=-float("inf"))
+
+    def frame(self, t: float, spent: float, problem: str) -> None:
+        """Counts a frame captured at `t` that took `spent` seconds to process."""
+        if t <= self._newest:
+            problem = problem or f"frame time stamps do not advance: {t:.6f} after {self._newest:.6f}"
+        self._newest = max(t, self._newest)
+        self.frames += 1
+        self._counted += 1
+        self._spent += spent
+        self.problem = problem
+
+    def silence(self, now: float) -> None:
+        """Notes that no frame came."""
+        quiet = now - max(self._newest, self.start)
+        if quiet > FRAME_TIMEOUT:
+            self.problem = f"no frame for {quiet:.1f} s; is the camera connected and its source up?"
+
+    def status(self, now: float) -> CameraStatus:
+        """The sign of life at `now`; rate and time a frame start anew from here."""
+        period = now - max(self._since, self.start)
+        status = CameraStatus(
+            t=now,
+            camera=self.camera,
+            frames=self.frames,
+            frame_age=now - self._newest,
+            rate=self._counted / period if period > 0 else 0.0,
+            detection_time=self._spent / self._counted if self._counted else 0.0,
+            problem=self.problem,
+        )
+        self._since, self._counted, self._spent = now, 0, 0.0
+        return status
+
+
+def black(image: Image) -> bool:
+    """Whether there is nothing to see."""
+    return int(image.max(initial=0)) < DARK
+
+
+def serve(camera: Camera, source: Source, detector: TagDetector, output: zmq.Socket[bytes]) -> None:
+    """Reads frames and sends what is on them, until the parent process is gone."""
+    parent = os.getppid()
+    health = CameraHealth(camera.name, time.monotonic())
+    next_status = 0.0
+    while os.getppid() == parent:
+        known = health.problem
+        try:
+            frame = source.read(STATUS_PERIOD / 2)
+            if frame is None:
+                health.silence(time.monotonic())
+            else:
+                begin = time.monotonic()
+                corners = detector.detect(frame.image, frame.t)
+                problem = "the frame is black" if black(frame.image) else ""
+                health.frame(frame.t, time.monotonic() - begin, problem)
+                _send(output, corners)
+        except CameraError as error:
+            health.problem = str(error)
+        now = time.monotonic()
+        if now >= next_status or health.problem != known:
+            next_status = now + STATUS_PERIOD
+            _send(output, health.status(now))
+
+
+def _send(output: zmq.Socket[bytes], record: TagCorners | CameraStatus) -> None:
+    """Sends, or drops if the daemon does not keep up: old corners are of no use to anybody."""
+    try:
+        output.send(encode(record), zmq.NOBLOCK)
+    except zmq.Again:
+        return
+
+
+def main() -> None:
+    """Entry point of the process."""
+    # Ctrl-C reaches the whole terminal group; the daemon ends first and takes this along.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parser = ArgumentParser(prog="python -m perception.camera_process", description=__doc__)
+    parser.add_argument("--camera", required=True, help="name of the camera in the rig")
+    parser.add_argument("--source", required=True, help="ipc:// address or folder of images")
+    parser.add_argument("--rig", required=True, help="rig file (TOML)")
+    parser.add_argument("--object", required=True, help="name or file of the object")
+    parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
+    arguments = parser.parse_args()
+    # Frames are small: more threads would cost more in waking them than they save.
+    cv2.setNumThreads(1)
+    try:
+        rig = load_rig(arguments.rig)
+        if arguments.camera not in rig:
+            raise CameraError(
+                f"rig file {arguments.rig} has no camera {arguments.camera!r}; it has "
+                f"{', '.join(rig)}"
+            )
+        camera = rig[arguments.camera]
+        description = load_object(arguments.object)
+        source = open_source(arguments.source)
+    except PerceptionError as error:
+        sys.exit(f"error: {error}")
+    detector = TagDetector(camera, tuple(tag.id for tag in description.tags))
+    output = zmq.Context.instance().socket(zmq.PUSH)
+    output.set(zmq.SNDHWM, 16)
+    output.set(zmq.LINGER, 0)
+    output.connect(arguments.output)
+    try:
+        serve(camera, source, detector, output)
+    finally:
+        source.close()
+        output.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The simulated cameras: three around and above the hand."""
+
+import numpy as np
+
+from perception.cameras import Camera, look_at
+from perception.records import frozen_array
+from perception.rotations import Array
+
+WIDTH, HEIGHT = 320, 240
+FOCAL_LENGTH = 440.0
+"""[px]: 6 cm of object motion to any side stay in view at 0.4 m."""
+
+TARGET = (0.0, 0.335, 0.05)
+"""What all cameras look at: the object's usual place, world frame [m]."""
+
+POSITIONS = {
+    "left": (-0.26, 0.30, 0.34),
+    "right": (0.26, 0.30, 0.34),
+    "wrist": (0.0, 0.04, 0.32),
+}
+"""World frame [m]. None looks over the fingertips, which would hide the object."""
+
+
+def default_rig(width: int = WIDTH, height: int = HEIGHT) -> dict[str, Camera]:
+    """The cameras by name, with the field of view kept at other image sizes."""
+    up = np.array([0.0, 0.5, 1.0])
+    return {
+        name: make_camera(name, np.array(at), np.array(TARGET), up, width, height)
+        for name, at in POSITIONS.items()
+    }
+
+
+def make_camera(
+    name: str, position: Array, target: Array, up: Array, width: int, height: int
+) -> Camera:
+    """A camera without lens distortion at `position` [m] that faces `target` [m]."""
+    focal = FOCAL_LENGTH * height / HEIGHT
+    return Camera(
+        name=name,
+        width=width,
+        height=height,
+        matrix=frozen_array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]),
+        distortion=frozen_array(np.zeros(5)),
+        position=frozen_array(position),
+        quaternion=frozen_array(look_at(position, target, up)),
+    )

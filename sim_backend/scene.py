@@ -1,0 +1,158 @@
+"""The hand and the object as cameras see them: PyBullet's software renderer, no physics."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pybullet
+
+from hardware.hand import Hand
+from hardware.urdf import hand_urdf
+from perception import rotations
+from perception.cameras import Camera
+from perception.objects import ObjectDescription
+from perception.rotations import Array
+from perception.tags import Image
+from sim_backend.assets import write_object_assets
+
+NEAR, FAR = 0.05, 2.0
+HAND_COLOR = (0.42, 0.44, 0.47, 1.0)
+LIGHT = (0.3, -0.4, 1.0)
+# TinyRenderer draws half a pixel to the right and half a pixel up of where OpenGL would.
+RASTER_OFFSET = np.array([0.5, -0.5])
+
+
+class Scene:
+    """A PyBullet client of its own that only draws.
+
+    Args:
+        hand: what to draw.
+        description: the object, its tags where the description says.
+        directory: where the object's mesh and texture go.
+    """
+
+    def __init__(self, hand: Hand, description: ObjectDescription, directory: Path) -> None:
+        self._hand = hand
+        self._client = pybullet.connect(pybullet.DIRECT)
+        # Files change between scenes under the same name; by default PyBullet would remember.
+        pybullet.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=self._client)
+        assets = write_object_assets(description, directory)
+        shape = pybullet.createVisualShape(
+            pybullet.GEOM_MESH, fileName=str(assets.mesh), physicsClientId=self._client
+        )
+        self._object = pybullet.createMultiBody(
+            baseVisualShapeIndex=shape, physicsClientId=self._client
+        )
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary) / "hand.urdf"
+            path.write_text(hand_urdf(hand))
+            self._body = pybullet.loadURDF(
+                str(path), useFixedBase=True, physicsClientId=self._client
+            )
+        numbers = {}
+        for joint in range(pybullet.getNumJoints(self._body, physicsClientId=self._client)):
+            info = pybullet.getJointInfo(self._body, joint, physicsClientId=self._client)
+            numbers[info[1].decode()] = joint
+            pybullet.changeVisualShape(
+                self._body, joint, rgbaColor=HAND_COLOR, physicsClientId=self._client
+            )
+        self._joints = [numbers[name] for name in hand.joint_names]
+
+    def place(self, joint_angles: Array, position: Array, quaternion: Array) -> None:
+        """Poses the hand and the object.
+
+        Args:
+            joint_angles: [rad], (n_joints,).
+            position: object, world frame [m], (3,).
+            quaternion: world from object, wxyz, (4,).
+        """
+        if len(joint_angles) != self._hand.n_joints:
+            raise ValueError(
+                f"hand {self._hand.name!r} has {self._hand.n_joints} joints, the state has "
+                f"{len(joint_angles)}; world and renderer must load the same hand"
+            )
+        pybullet.resetJointStatesMultiDof(
+            self._body,
+            self._joints,
+            [[float(angle)] for angle in joint_angles],
+            physicsClientId=self._client,
+        )
+        w, x, y, z = (float(value) for value in quaternion)
+        pybullet.resetBasePositionAndOrientation(
+            self._object,
+            [float(value) for value in position],
+            [x, y, z, w],
+            physicsClientId=self._client,
+        )
+
+    def render(self, camera: Camera, shadow: bool = False) -> Image:
+        """What the camera sees, RGB, (height, width, 3), through its lens distortion."""
+        _, _, rgba, _, _ = pybullet.getCameraImage(
+            camera.width,
+            camera.height,
+            viewMatrix=_view(camera),
+            projectionMatrix=_projection(camera),
+            lightDirection=LIGHT,
+            lightColor=(1.0, 1.0, 1.0),
+            lightDistance=2.0,
+            shadow=int(shadow),
+            lightAmbientCoeff=0.6,
+            lightDiffuseCoeff=0.4,
+            lightSpecularCoeff=0.0,
+            renderer=pybullet.ER_TINY_RENDERER,
+            flags=pybullet.ER_NO_SEGMENTATION_MASK,
+            physicsClientId=self._client,
+        )
+        image = np.asarray(rgba, dtype=np.uint8).reshape(camera.height, camera.width, 4)[..., :3]
+        if camera.distortion.any():
+            return _distort(image, camera)
+        return np.ascontiguousarray(image)
+
+    def close(self) -> None:
+        """Ends the client; the scene is of no use afterwards."""
+        pybullet.disconnect(physicsClientId=self._client)
+
+
+def resized(description: ObjectDescription, factor: float) -> ObjectDescription:
+    """The same object larger or smaller, its printed tags of the same size."""
+    length, width, height = description.size
+    return replace(
+        description,
+        size=(factor * length, factor * width, factor * height),
+        tags=tuple(replace(tag, position=factor * tag.position) for tag in description.tags),
+    )
+
+
+def _view(camera: Camera) -> list[float]:
+    """OpenGL view matrix, column by column: y up, looking along -z."""
+    rotation = (rotations.to_matrix(camera.quaternion) @ np.diag([1.0, -1.0, -1.0])).T
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = -rotation @ camera.position
+    return [float(value) for value in matrix.T.ravel()]
+
+
+def _projection(camera: Camera) -> list[float]:
+    """OpenGL projection matrix, column by column, of the camera's intrinsic matrix."""
+    center = camera.matrix[:2, 2] - RASTER_OFFSET
+    matrix = np.zeros((4, 4))
+    matrix[0, 0] = 2 * camera.matrix[0, 0] / camera.width
+    matrix[1, 1] = 2 * camera.matrix[1, 1] / camera.height
+    matrix[0, 2] = 1 - (2 * center[0] + 1) / camera.width
+    matrix[1, 2] = (2 * center[1] + 1) / camera.height - 1
+    matrix[2, 2] = -(FAR + NEAR) / (FAR - NEAR)
+    matrix[2, 3] = -2 * FAR * NEAR / (FAR - NEAR)
+    matrix[3, 2] = -1.0
+    return [float(value) for value in matrix.T.ravel()]
+
+
+def _distort(image: Image, camera: Camera) -> Image:
+    """Bends a pinhole image as the camera's lens would; outside the pinhole image: white."""
+    rows, columns = np.mgrid[: camera.height, : camera.width]
+    pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float64)
+    source = camera.normalize(pixels) @ np.diag(np.diag(camera.matrix)[:2]) + camera.matrix[:2, 2]
+    grid = source.reshape(camera.height, camera.width, 2).astype(np.float32)
+    bent = cv2.remap(image, grid, None, cv2.INTER_LINEAR, borderValue=(255, 255, 255))
+    return np.asarray(bent, dtype=np.uint8)

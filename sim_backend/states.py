@@ -1,0 +1,53 @@
+"""The world's state on its way to the renderer: one message, newest wins."""
+
+import msgspec
+import numpy as np
+
+from perception.records import frozen_array
+from perception.rotations import Array
+
+
+class WorldState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What there is to see at one instant.
+
+    Attributes:
+        t: simulated or monotonic time of the state [s].
+        joints: joint angles in the hand's joint order [rad].
+        position: object, world frame [m].
+        quaternion: world from object, wxyz.
+    """
+
+    t: float
+    joints: tuple[float, ...]
+    position: tuple[float, float, float]
+    quaternion: tuple[float, float, float, float]
+
+    @property
+    def joint_angles(self) -> Array:
+        """Joint angles [rad], (n_joints,)."""
+        return frozen_array(self.joints)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(WorldState)
+
+
+def encode_state(t: float, joints: Array, position: Array, quaternion: Array) -> bytes:
+    """Packs a state for the wire (JSON)."""
+    return _encoder.encode(
+        WorldState(
+            t=float(t),
+            joints=tuple(np.asarray(joints, dtype=np.float64).tolist()),
+            position=tuple(np.asarray(position, dtype=np.float64).tolist()),
+            quaternion=tuple(np.asarray(quaternion, dtype=np.float64).tolist()),
+        )
+    )
+
+
+def decode_state(message: bytes) -> WorldState:
+    """Unpacks what `encode_state` made.
+
+    Raises:
+        msgspec.DecodeError: the message is not a state.
+    """
+    return _decoder.decode(message)
