@@ -1,0 +1,249 @@
+"""Where the object is now: tag corners and poses, late and out of order, to one belief.
+
+A pure function of what it is given: the same measurements, in whatever order they arrive within
+the window, give the same belief. It reads no clock.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from controller.pose_state import (
+    MotionModel,
+    PoseCandidate,
+    PoseMeasurement,
+    PoseState,
+    correct,
+    distance,
+    initial,
+    propagate,
+)
+from perception import rotations
+from perception.cameras import Camera
+from perception.objects import ObjectDescription
+from perception.pose import estimate_poses
+from perception.records import ObjectPose, TagCorners, frozen_array
+from perception.rotations import Array
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """What the filter assumes.
+
+    Attributes:
+        motion: how the object moves.
+        position_sigma: uncertainty of the cameras' calibration, as it shows in a position [m].
+        rotation_sigma: the same in a rotation [rad].
+        window: how late a measurement may arrive and still be used [s].
+        gate: squared Mahalanobis distance from which a pose is refused; chi-square with 6
+            degrees of freedom exceeds the default once in a thousand times.
+        recovery: so many refused measurements in a row that agree with each other are believed.
+    """
+
+    motion: MotionModel = field(default_factory=MotionModel)
+    position_sigma: float = 0.0003
+    rotation_sigma: float = 0.003
+    window: float = 0.5
+    gate: float = 22.46
+    recovery: int = 4
+
+
+class PoseFilter:
+    """Fuses what the cameras see into the object's pose, velocities and their covariance.
+
+    Args:
+        description: the object and its tags.
+        cameras: the rig; empty if only `update_pose` is used.
+        settings: what to assume.
+    """
+
+    def __init__(
+        self,
+        description: ObjectDescription,
+        cameras: Mapping[str, Camera],
+        settings: FusionSettings | None = None,
+    ) -> None:
+        self._description = description
+        self._cameras = cameras
+        self._settings = settings or FusionSettings()
+        self._late = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything, as after the object was put somewhere else by hand."""
+        # The measurements of the window in order of time, the belief before the first of them,
+        # and the belief after each.
+        self._times: list[float] = []
+        self._measurements: list[PoseMeasurement] = []
+        self._base: PoseState | None = None
+        self._states: list[PoseState] = []
+        self._frames: dict[float, dict[str, TagCorners]] = {}
+
+    @property
+    def accepted(self) -> int:
+        """Measurements accepted since the last reset."""
+        return self._newest.accepted if self._newest else 0
+
+    @property
+    def rejected(self) -> int:
+        """Measurements refused by the gate since the last reset."""
+        return self._newest.rejected if self._newest else 0
+
+    @property
+    def recoveries(self) -> int:
+        """How often, since the last reset, the belief gave way to what was measured instead."""
+        return self._newest.recoveries if self._newest else 0
+
+    @property
+    def late(self) -> int:
+        """Measurements that arrived too late to be used, ever."""
+        return self._late
+
+    def update(self, *frames: TagCorners) -> None:
+        """Takes in what cameras saw.
+
+        Frames of one instant are pooled into one pose, whether they come together or one after
+        the other.
+
+        Raises:
+            PerceptionError: a frame is of a camera that the rig does not have.
+        """
+        touched = []
+        for frame in frames:
+            if self._too_late(frame.t):
+                continue
+            self._frames.setdefault(frame.t, {})[frame.camera] = frame
+            if frame.ids and frame.t not in touched:
+                touched.append(frame.t)
+        for t in sorted(touched):
+            poses = estimate_poses(self._description, self._cameras, self._frames[t].values())
+            floor = np.repeat(
+                [self._settings.position_sigma**2, self._settings.rotation_sigma**2], 3
+            )
+            candidates = tuple(
+                PoseCandidate(pose.position, pose.quaternion, pose.covariance + np.diag(floor))
+                for pose in poses
+            )
+            if candidates:
+                self._put(PoseMeasurement(t, candidates))
+
+    def update_pose(
+        self,
+        t: float,
+        position: Array,
+        quaternion: Array,
+        sigma_position: float,
+        sigma_rotation: float,
+    ) -> None:
+        """Takes in a pose that somebody else estimated.
+
+        Args:
+            t: when it was true [s].
+            position: world frame [m], (3,).
+            quaternion: world from object, wxyz, (4,).
+            sigma_position: standard deviation of a component [m].
+            sigma_rotation: standard deviation of a component [rad].
+
+        Raises:
+            ValueError: a number is not finite, or a deviation not positive.
+        """
+        place = np.array(position, dtype=np.float64)
+        turn = np.array(quaternion, dtype=np.float64)
+        finite = np.isfinite(np.concatenate([[t], place, turn])).all()
+        if not finite or not sigma_position > 0 or not sigma_rotation > 0:
+            raise ValueError(
+                f"pose measurement at t={t}: position {place}, quaternion {turn} and deviations "
+                f"{sigma_position}, {sigma_rotation} must be finite, the deviations positive"
+            )
+        if self._too_late(t):
+            return
+        covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
+        candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
+        self._put(PoseMeasurement(t, (candidate,)))
+
+    def predict(self, t: float) -> ObjectPose | None:
+        """The pose at `t` [s]; None before the first measurement of the window or ever.
+
+        Looks back as well as ahead: within the window, the belief of then.
+        """
+        index = bisect_right(self._times, t)
+        state = self._states[index - 1] if index else self._base
+        if state is None or t < state.t:
+            return None
+        ahead = propagate(state, t, self._settings.motion)
+        return ObjectPose(
+            t=t,
+            position=frozen_array(ahead.position),
+            quaternion=frozen_array(ahead.quaternion),
+            linear_velocity=frozen_array(ahead.linear_velocity),
+            angular_velocity=frozen_array(ahead.angular_velocity),
+            covariance=frozen_array(ahead.covariance),
+            age=t - ahead.measured,
+        )
+
+    @property
+    def _newest(self) -> PoseState | None:
+        return self._states[-1] if self._states else self._base
+
+    def _too_late(self, t: float) -> bool:
+        if self._times and t < self._times[-1] - self._settings.window:
+            self._late += 1
+            return True
+        return False
+
+    def _put(self, measurement: PoseMeasurement) -> None:
+        """Puts a measurement in its place in time and replays what follows it."""
+        t = measurement.t
+        index = bisect_right(self._times, t)
+        if index and self._times[index - 1] == t:
+            # A trigger of which more frames have come: the pose of all replaces that of some.
+            index -= 1
+            self._measurements[index] = measurement
+        else:
+            insort(self._times, t)
+            self._measurements.insert(index, measurement)
+        del self._states[index:]
+        for later in self._measurements[index:]:
+            before = self._states[-1] if self._states else self._base
+            self._states.append(self._step(before, later))
+        self._prune()
+
+    def _step(self, state: PoseState | None, measurement: PoseMeasurement) -> PoseState:
+        """The belief after one more measurement."""
+        settings = self._settings
+        if state is None:
+            return initial(measurement, settings.motion)
+        state = propagate(state, measurement.t, settings.motion)
+        distances = [distance(state, candidate) for candidate in measurement.candidates]
+        best = int(np.argmin(distances))
+        if distances[best] <= settings.gate:
+            return correct(state, measurement.candidates[best])
+        refused = (*state.refused, measurement)[-settings.recovery :]
+        if len(refused) == settings.recovery and self._agree(refused):
+            return replace(
+                initial(measurement, settings.motion),
+                accepted=state.accepted + 1,
+                rejected=state.rejected,
+                recoveries=state.recoveries + 1,
+            )
+        return replace(state, refused=refused, rejected=state.rejected + 1)
+
+    def _agree(self, measurements: Sequence[PoseMeasurement]) -> bool:
+        """Whether each measurement could follow from the one before."""
+        for one, other in zip(measurements, measurements[1:], strict=False):
+            expected = propagate(initial(one, self._settings.motion), other.t, self._settings.motion)
+            if min(distance(expected, pose) for pose in other.candidates) > self._settings.gate:
+                return False
+        return True
+
+    def _prune(self) -> None:
+        """Lets go of what can no longer change."""
+        horizon = self._times[-1] - self._settings.window
+        keep = bisect_right(self._times, horizon)
+        if keep:
+            self._base = self._states[keep - 1]
+            del self._times[:keep], self._measurements[:keep], self._states[:keep]
+        for t in [t for t in self._frames if t < horizon]:
+            del self._frames[t]
