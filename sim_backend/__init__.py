@@ -1,0 +1,1 @@
+"""The hand, object, cameras and servos as PyBullet physics."""
