@@ -7,6 +7,7 @@ the window, give the same belief. It reads no clock.
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,8 +44,8 @@ class FusionSettings:
     """
 
     motion: MotionModel = field(default_factory=MotionModel)
-    position_sigma: float = 0.0003
-    rotation_sigma: float = 0.003
+    position_sigma: float = 0.0002
+    rotation_sigma: float = 0.002
     window: float = 0.5
     gate: float = 22.46
     recovery: int = 4
@@ -232,8 +233,10 @@ class PoseFilter:
 
     def _agree(self, measurements: Sequence[PoseMeasurement]) -> bool:
         """Whether each measurement could follow from the one before."""
-        for one, other in zip(measurements, measurements[1:], strict=False):
-            expected = propagate(initial(one, self._settings.motion), other.t, self._settings.motion)
+        for one, other in pairwise(measurements):
+            expected = propagate(
+                initial(one, self._settings.motion), other.t, self._settings.motion
+            )
             if min(distance(expected, pose) for pose in other.candidates) > self._settings.gate:
                 return False
         return True

@@ -18,7 +18,6 @@ import numpy as np
 from perception import rotations
 from perception.rotations import Array
 
-
 _IDENTITY = np.eye(12)
 
 
@@ -210,7 +209,8 @@ def _turned(turn: tuple[float, float, float, float], quaternion: Array) -> Array
             a * z + b * y - c * x + d * w,
         ]
     )
-    return product / float(product @ product) ** 0.5
+    unit: Array = product / float(product @ product) ** 0.5
+    return unit
 
 
 def _add_noise(covariance: Array, dt: float, motion: MotionModel) -> None:

@@ -21,6 +21,9 @@ from perception.records import CameraStatus, TagCorners, encode
 from perception.sources import Source, open_source
 from perception.tags import Image
 
+CLOCK_TOLERANCE = 0.01
+"""A frame stamped further ahead of the clock than this is not believed [s]."""
+
 STATUS_PERIOD = 0.5
 """Time between two signs of life [s]."""
 
@@ -52,7 +55,9 @@ class CameraHealth:
     def frame(self, t: float, spent: float, problem: str) -> None:
         """Counts a frame captured at `t` that took `spent` seconds to process."""
         if t <= self._newest:
-            problem = problem or f"frame time stamps do not advance: {t:.6f} after {self._newest:.6f}"
+            problem = (
+                problem or f"frame time stamps do not advance: {t:.6f} after {self._newest:.6f}"
+            )
         self._newest = max(t, self._newest)
         self.frames += 1
         self._counted += 1
@@ -99,6 +104,11 @@ def serve(camera: Camera, source: Source, detector: TagDetector, output: zmq.Soc
                 health.silence(time.monotonic())
             else:
                 begin = time.monotonic()
+                if frame.t > begin + CLOCK_TOLERANCE:
+                    raise CameraError(
+                        f"camera {camera.name!r}: a frame is stamped {frame.t - begin:.3f} s in "
+                        "the future; source and daemon must share CLOCK_MONOTONIC"
+                    )
                 corners = detector.detect(frame.image, frame.t)
                 problem = "the frame is black" if black(frame.image) else ""
                 health.frame(frame.t, time.monotonic() - begin, problem)
@@ -145,7 +155,7 @@ def main() -> None:
     except PerceptionError as error:
         sys.exit(f"error: {error}")
     detector = TagDetector(camera, tuple(tag.id for tag in description.tags))
-    output = zmq.Context.instance().socket(zmq.PUSH)
+    output: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
     output.set(zmq.SNDHWM, 16)
     output.set(zmq.LINGER, 0)
     output.connect(arguments.output)

@@ -50,13 +50,13 @@ class TagDetector:
         if not kept:
             return TagCorners(t, self._camera.name, (), frozen_array(quads), 1.0)
         corners, noise = refine_corners(grey, quads)
-        good = np.isfinite(corners).all(axis=(1, 2))
+        sound = [i for i in range(len(kept)) if np.isfinite(corners[i]).all()]
         return TagCorners(
             t=t,
             camera=self._camera.name,
-            ids=tuple(ids[i] for i, sound in zip(kept, good, strict=True) if sound),
-            corners=frozen_array(corners[good]),
-            noise=float(np.sqrt(np.mean(noise[good] ** 2))) if good.any() else 1.0,
+            ids=tuple(ids[kept[i]] for i in sound),
+            corners=frozen_array(corners[sound]),
+            noise=float(np.sqrt(np.mean(noise[sound] ** 2))) if sound else 1.0,
         )
 
     def _grey(self, image: NDArray[np.uint8]) -> Image:

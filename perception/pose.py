@@ -7,9 +7,11 @@ that a single camera sees; both solutions are then returned.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from perception import rotations
 from perception.cameras import Camera
@@ -19,14 +21,25 @@ from perception.records import TagCorners, frozen_array
 from perception.rotations import Array
 
 ITERATIONS = 12
-SEEDS = 4
+CONVERGED = 3e-6
+"""Step at which the search ends [m, rad]: a tenth of the best accuracy seen."""
+
+SEEDS = 3
 """Tags, largest first, whose own poses the search starts from."""
 
 OUTLIER_SCALE = 2.5
 """Residual, in standard deviations, from which a corner loses weight (Cauchy)."""
 
+MAXIMUM_RESIDUAL = 1.0
+"""A pose that leaves its corners further off than this explains something else [px]: a tag half
+behind a finger whose visible part passed for a tag."""
+
 AMBIGUITY = 0.2
 """Turn by which two solutions for one face must differ to count as two [rad]."""
+
+
+_Pose = tuple[Array, Array]
+"""Position (3,) [m] and rotation (3, 3), world from object."""
 
 
 @dataclass(frozen=True)
@@ -92,22 +105,23 @@ def estimate_poses(
         return ()
     corners = _gather(seen)
     largest = sorted(seen, key=lambda one: -cv2.contourArea(one[2].astype(np.float32)))
-    seeds = [pose for camera, tag, pixels, _ in largest[:SEEDS] for pose in _poses(camera, tag, pixels)]
-    costs = [_cost(corners, *pose) for pose in seeds]
-    order = np.argsort(costs)
-    if not np.isfinite(costs[order[0]]):
+    seeds = [
+        pose for camera, tag, pixels, _ in largest[:SEEDS] for pose in _poses(camera, tag, pixels)
+    ]
+    costs = [_cost(corners, pose) for pose in seeds]
+    order = [int(index) for index in np.argsort(costs) if np.isfinite(costs[index])]
+    if not order:
         return ()
     count = len({camera.name for camera, *_ in seen})
-    best = _refine(corners, *seeds[order[0]], cameras=count)
+    best = _refine(corners, seeds[order[0]], count)
     if best is None:
         return ()
     if count > 1 or not _coplanar(corners.points):
         return (best,)
     for index in order[1:]:
-        if float(rotations.angle_between(seeds[index][1], best.quaternion)) > AMBIGUITY:
-            other = _refine(corners, *seeds[index], cameras=count)
-            if other is not None and _differ(best, other):
-                return (best, other) if best.cost <= other.cost else (other, best)
+        other = _refine(corners, seeds[index], count)
+        if other is not None and _differ(best, other):
+            return (best, other) if best.cost <= other.cost else (other, best)
     return (best,)
 
 
@@ -141,28 +155,35 @@ def _gather(seen: list[tuple[Camera, Tag, Array, float]]) -> _Corners:
     return result
 
 
-def _poses(camera: Camera, tag: Tag, pixels: Array) -> list[tuple[Array, Array]]:
+def _poses(camera: Camera, tag: Tag, pixels: Array) -> list[_Pose]:
     """World poses of the object that one tag in one camera suggests (IPPE gives two)."""
     half = tag.size / 2
     square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
-    rays = camera.normalize(pixels)
     count, turns, shifts, _ = cv2.solvePnPGeneric(
-        square, rays, np.eye(3), np.zeros(5), flags=cv2.SOLVEPNP_IPPE_SQUARE
+        square,
+        camera.normalize(pixels),
+        np.eye(3),
+        np.zeros(5),
+        flags=cv2.SOLVEPNP_IPPE_SQUARE,
     )
-    tag_from_object = rotations.conjugate(tag.quaternion)
+    world_from_camera = rotations.to_matrix(camera.quaternion)
+    tag_from_object = rotations.to_matrix(tag.quaternion).T
     poses = []
     for turn, shift in zip(turns[:count], shifts[:count], strict=True):
-        camera_from_tag = rotations.exp(turn.ravel())
-        world_from_tag = rotations.multiply(camera.quaternion, camera_from_tag)
-        quaternion = rotations.normalize(rotations.multiply(world_from_tag, tag_from_object))
-        center = camera.position + rotations.rotate(camera.quaternion, shift.ravel())
-        position = center - rotations.rotate(quaternion, tag.position)
-        if np.isfinite(position).all() and np.isfinite(quaternion).all():
-            poses.append((position, quaternion))
+        rotation = world_from_camera @ _matrix(turn) @ tag_from_object
+        center = camera.position + world_from_camera @ np.asarray(shift, dtype=np.float64).ravel()
+        position = center - rotation @ tag.position
+        if np.isfinite(position).all() and np.isfinite(rotation).all():
+            poses.append((position, rotation))
     return poses
 
 
-def _residuals(corners: _Corners, position: Array, quaternion: Array) -> tuple[Array, Array, Array]:
+def _matrix(rotation_vector: NDArray[Any]) -> Array:
+    """Rotation matrix, (3, 3), of a rotation vector [rad], (3,) or (3, 1)."""
+    return np.asarray(cv2.Rodrigues(rotation_vector)[0], dtype=np.float64)
+
+
+def _residuals(corners: _Corners, pose: _Pose) -> tuple[Array, Array, Array]:
     """Reprojection errors.
 
     Returns:
@@ -170,15 +191,16 @@ def _residuals(corners: _Corners, position: Array, quaternion: Array) -> tuple[A
         arms: corners from the object's centre, world axes [m], (m, 3).
         local: corners in their camera's frame [m], (m, 3).
     """
-    arms = corners.points @ rotations.to_matrix(quaternion).T
-    local = np.einsum("mij,mj->mi", corners.camera_from_world, arms + position - corners.lenses)
+    position, rotation = pose
+    arms = corners.points @ rotation.T
+    local = (corners.camera_from_world @ (arms + (position - corners.lenses))[:, :, None])[..., 0]
     residual = (corners.rays - local[:, :2] / local[:, 2:]) * corners.focal_lengths[:, None]
     return residual, arms, local
 
 
-def _cost(corners: _Corners, position: Array, quaternion: Array) -> float:
+def _cost(corners: _Corners, pose: _Pose) -> float:
     """Robust cost of a pose; infinite if a corner would lie behind its camera."""
-    residual, _, local = _residuals(corners, position, quaternion)
+    residual, _, local = _residuals(corners, pose)
     if local[:, 2].min() <= 0.01:
         return float("inf")
     return _robust_cost(residual, corners.noise)
@@ -189,34 +211,26 @@ def _robust_cost(residual: Array, sigma: Array) -> float:
     return float(OUTLIER_SCALE**2 * np.log1p(scaled).sum())
 
 
-def _refine(
-    corners: _Corners, position: Array, quaternion: Array, cameras: int
-) -> PoseEstimate | None:
-    """Iteratively reweighted Gauss-Newton; None where the corners do not fix a pose."""
-    information = np.zeros((6, 6))
-    residual = np.zeros((len(corners.points), 2))
-    weight = np.ones(len(corners.points))
-    sigma = corners.noise
+def _refine(corners: _Corners, pose: _Pose, cameras: int) -> PoseEstimate | None:
+    """Iteratively reweighted Gauss-Newton; None where no pose explains the corners."""
     for _ in range(ITERATIONS):
-        residual, arms, local = _residuals(corners, position, quaternion)
+        residual, arms, local = _residuals(corners, pose)
         if local[:, 2].min() <= 0.01:
             return None
         square = np.einsum("mi,mi->m", residual, residual)
         # Far from the solution the noise says nothing yet: the residuals' own scale does.
-        typical = np.sqrt(np.median(square) / 1.386)
+        typical = (float(np.median(square)) / 1.386) ** 0.5
         sigma = np.maximum(corners.noise, typical)
         weight = 1.0 / (1.0 + square / (sigma * OUTLIER_SCALE) ** 2)
-        jacobian = _jacobian(corners, arms, local)
-        weighted = jacobian * (weight / sigma**2)[:, None, None]
-        information = np.einsum("mij,mik->jk", weighted, jacobian)
-        gradient = np.einsum("mij,mi->j", weighted, residual)
+        jacobian = _jacobian(corners, arms, local).reshape(-1, 6)
+        weighted = (jacobian * np.repeat(weight / sigma**2, 2)[:, None]).T
+        information = weighted @ jacobian
         try:
-            step = np.linalg.solve(information, gradient)
+            step = np.linalg.solve(information, weighted @ residual.ravel())
         except np.linalg.LinAlgError:
             return None
-        position = position + step[:3]
-        quaternion = rotations.normalize(rotations.multiply(rotations.exp(step[3:]), quaternion))
-        if np.abs(step).max() < 1e-8:
+        pose = (pose[0] + step[:3], _matrix(step[3:]) @ pose[1])
+        if np.abs(step).max() < CONVERGED:
             break
     try:
         covariance = np.linalg.inv(information)
@@ -224,12 +238,14 @@ def _refine(
         return None
     if not np.isfinite(covariance).all():
         return None
-    square = np.einsum("mi,mi->m", residual, residual)
+    distance = float(np.sqrt((weight * square).sum() / weight.sum()))
+    if distance > MAXIMUM_RESIDUAL:
+        return None
     return PoseEstimate(
-        position=frozen_array(position),
-        quaternion=frozen_array(quaternion),
+        position=frozen_array(pose[0]),
+        quaternion=frozen_array(rotations.from_matrix(pose[1])),
         covariance=frozen_array((covariance + covariance.T) / 2),
-        residual=float(np.sqrt((weight * square).sum() / weight.sum())),
+        residual=distance,
         cost=_robust_cost(residual, corners.noise),
         corners=len(corners.points),
         cameras=cameras,

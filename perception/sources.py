@@ -114,7 +114,7 @@ class RenderedSource:
     """
 
     def __init__(self, address: str) -> None:
-        self._socket = zmq.Context.instance().socket(zmq.SUB)
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
         self._socket.set(zmq.RCVHWM, 2)
         self._socket.set(zmq.LINGER, 0)
         self._socket.subscribe(b"")
@@ -125,7 +125,7 @@ class RenderedSource:
             raise CameraError(f"camera source {address!r}: {error}") from error
 
     def read(self, timeout: float) -> Frame | None:
-        if not self._socket.poll(1000 * timeout):
+        if not self._socket.poll(int(1000 * timeout)):
             return None
         parts = self._socket.recv_multipart()
         while self._socket.poll(0):
@@ -139,8 +139,9 @@ class RenderedSource:
 class FolderSource:
     """Recorded frames: images named by their capture time in seconds, `12.066667.png`.
 
-    Frames come at the pace of their names, as from a live camera; one that was overtaken by the
-    next before it was read is dropped.
+    Frames come at the pace of their names, as from a live camera, with times shifted so that
+    the first was captured when it was asked for; one that was overtaken by the next before it was
+    read is dropped.
 
     Args:
         folder: with PNG or JPEG images.
@@ -194,7 +195,7 @@ class FolderSource:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
         if image is None:
             raise CameraError(f"image {path} cannot be read; is the file complete?")
-        return Frame(t, np.asarray(image, dtype=np.uint8))
+        return Frame(t + self._shift, np.asarray(image, dtype=np.uint8))
 
     def close(self) -> None:
         """Nothing is held open between frames."""

@@ -99,7 +99,8 @@ def _polygon(description: ObjectDescription, normal: Array) -> Array:
     heights = description.vertices @ normal
     corners = description.vertices[heights > heights.max() - 1e-9]
     flat = (corners - corners.mean(axis=0)) @ _frame(normal)[:, :2]
-    return corners[np.argsort(np.arctan2(flat[:, 1], flat[:, 0]))]
+    ordered: Array = corners[np.argsort(np.arctan2(flat[:, 1], flat[:, 0]))]
+    return ordered
 
 
 def _frame(normal: Array) -> Array:
@@ -116,7 +117,8 @@ def _lies_on(tag: Tag, normal: Array) -> bool:
 
 def _to_cell(flat: Array, cell: int) -> Array:
     """Pixels in a cell (centre of its top-left pixel at 0, 0) of points on a face [m]."""
-    return flat * np.array([1.0, -1.0]) * PIXELS_PER_METRE + (cell - 1) / 2
+    pixels: Array = flat * np.array([1.0, -1.0]) * PIXELS_PER_METRE + (cell - 1) / 2
+    return pixels
 
 
 def _face_image(

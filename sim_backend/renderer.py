@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import zmq
 
 from hardware.errors import InhandError
@@ -60,7 +61,7 @@ def serve(
         state = _decode(states.recv())
         if state is None:
             continue
-        scene.place(state.joint_angles, state.position, state.quaternion)
+        scene.place(np.array(state.joints), np.array(state.position), np.array(state.quaternion))
         for name, camera in cameras.items():
             frame = Frame(state.t, scene.render(camera))
             outputs[name].send_multipart(pack_frame(frame, seq), copy=False)

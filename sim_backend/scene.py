@@ -154,5 +154,7 @@ def _distort(image: Image, camera: Camera) -> Image:
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float64)
     source = camera.normalize(pixels) @ np.diag(np.diag(camera.matrix)[:2]) + camera.matrix[:2, 2]
     grid = source.reshape(camera.height, camera.width, 2).astype(np.float32)
-    bent = cv2.remap(image, grid, None, cv2.INTER_LINEAR, borderValue=(255, 255, 255))
+    bent = cv2.remap(
+        image, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderValue=(255, 255, 255)
+    )
     return np.asarray(bent, dtype=np.uint8)

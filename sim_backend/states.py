@@ -3,7 +3,6 @@
 import msgspec
 import numpy as np
 
-from perception.records import frozen_array
 from perception.rotations import Array
 
 
@@ -21,11 +20,6 @@ class WorldState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joints: tuple[float, ...]
     position: tuple[float, float, float]
     quaternion: tuple[float, float, float, float]
-
-    @property
-    def joint_angles(self) -> Array:
-        """Joint angles [rad], (n_joints,)."""
-        return frozen_array(self.joints)
 
 
 _encoder = msgspec.json.Encoder()
