@@ -40,7 +40,12 @@ class FusionSettings:
         window: how late a measurement may arrive and still be used [s].
         gate: squared Mahalanobis distance from which a pose is refused; chi-square with 6
             degrees of freedom exceeds the default once in a thousand times.
-        recovery: so many refused measurements in a row that agree with each other are believed.
+        jump: a pose further than this from the prediction is refused in any case [m]: through
+            an occlusion the covariance grows until it would allow anything.
+        turn: the same for the angle [rad].
+        recovery: so many refused measurements in a row that agree with each other are believed,
+            once nothing else has been for `recovery_age`.
+        recovery_age: [s].
     """
 
     motion: MotionModel = field(default_factory=MotionModel)
@@ -48,7 +53,10 @@ class FusionSettings:
     rotation_sigma: float = 0.002
     window: float = 0.5
     gate: float = 22.46
+    jump: float = 0.05
+    turn: float = 1.5
     recovery: int = 4
+    recovery_age: float = 0.6
 
 
 class PoseFilter:
@@ -218,11 +226,12 @@ class PoseFilter:
             return initial(measurement, settings.motion)
         state = propagate(state, measurement.t, settings.motion)
         distances = [distance(state, candidate) for candidate in measurement.candidates]
-        best = int(np.argmin(distances))
-        if distances[best] <= settings.gate:
-            return correct(state, measurement.candidates[best])
+        best = measurement.candidates[int(np.argmin(distances))]
+        if min(distances) <= settings.gate and self._near(state, best):
+            return correct(state, best)
         refused = (*state.refused, measurement)[-settings.recovery :]
-        if len(refused) == settings.recovery and self._agree(refused):
+        enough = len(refused) == settings.recovery
+        if enough and state.t - state.measured >= settings.recovery_age and self._agree(refused):
             return replace(
                 initial(measurement, settings.motion),
                 accepted=state.accepted + 1,
@@ -230,6 +239,12 @@ class PoseFilter:
                 recoveries=state.recoveries + 1,
             )
         return replace(state, refused=refused, rejected=state.rejected + 1)
+
+    def _near(self, state: PoseState, candidate: PoseCandidate) -> bool:
+        """Whether an object could get from the prediction to the candidate."""
+        shift = float(np.linalg.norm(candidate.position - state.position))
+        turn = float(rotations.angle_between(candidate.quaternion, state.quaternion))
+        return shift <= self._settings.jump and turn <= self._settings.turn
 
     def _agree(self, measurements: Sequence[PoseMeasurement]) -> bool:
         """Whether each measurement could follow from the one before."""

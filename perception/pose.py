@@ -31,8 +31,8 @@ OUTLIER_SCALE = 2.5
 """Residual, in standard deviations, from which a corner loses weight (Cauchy)."""
 
 MAXIMUM_RESIDUAL = 1.0
-"""A pose that leaves its corners further off than this explains something else [px]: a tag half
-behind a finger whose visible part passed for a tag."""
+"""A pose that leaves its corners further off than this, and than their noise, explains something
+else [px]: a tag half behind a finger whose visible part passed for a tag."""
 
 AMBIGUITY = 0.2
 """Turn by which two solutions for one face must differ to count as two [rad]."""
@@ -239,7 +239,7 @@ def _refine(corners: _Corners, pose: _Pose, cameras: int) -> PoseEstimate | None
     if not np.isfinite(covariance).all():
         return None
     distance = float(np.sqrt((weight * square).sum() / weight.sum()))
-    if distance > MAXIMUM_RESIDUAL:
+    if distance > max(MAXIMUM_RESIDUAL, 4 * float(corners.noise.mean())):
         return None
     return PoseEstimate(
         position=frozen_array(pose[0]),
