@@ -1,0 +1,157 @@
+"""The processes that the daemon owns: the simulated hand, and one for each camera."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from controller.config import Config
+from controller.errors import StartError
+
+SIMULATION_TIMEOUT = 60.0
+"""How long the simulated world may take to come up [s]."""
+
+_STOP_TIMEOUT = 2.0
+
+
+class SimulationReady(msgspec.Struct, frozen=True):
+    """What the simulation says when its world is up.
+
+    Attributes:
+        ready: always true.
+        bus: the serial port of the simulated servos.
+        rig: file that describes its cameras.
+        cameras: address of each camera's frames, by name.
+        world: address of the world's own socket, which a real hand does not have.
+    """
+
+    ready: bool
+    bus: str
+    rig: str
+    cameras: dict[str, str]
+    world: str
+
+
+class Child:
+    """A process that ends with the daemon.
+
+    Attributes:
+        name: for messages.
+    """
+
+    def __init__(self, name: str, arguments: list[str], *, stdout: int | None = None) -> None:
+        self.name = name
+        # Threads inside numerical libraries cost more in waking than small arrays save.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            env=environment,
+            # Ctrl-C reaches the daemon alone, which then ends its children in order.
+            start_new_session=True,
+        )
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def stop(self) -> None:
+        """Asks the process to end, and insists after a while."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start_simulation(config: Config, directory: Path) -> Child:
+    """Starts the simulated hand; `wait_for_simulation` waits until it is up.
+
+    Raises:
+        StartError: the part of the program that simulates is not installed.
+    """
+    try:
+        import importlib.util
+
+        missing = [
+            name
+            for name in ("sim_backend", "pybullet")
+            if importlib.util.find_spec(name) is None
+        ]
+    except (ImportError, ValueError):
+        missing = ["sim_backend"]
+    if missing:
+        raise StartError(
+            f"--sim: {', '.join(missing)} is not installed; install it with "
+            "`pip install 'inhand[sim]'`"
+        )
+    arguments = ["-m", "sim_backend", "--run-dir", str(directory), "--hand", config.hand]
+    arguments += ["--object", config.object, "--seed", str(config.sim.seed)]
+    if config.sim.universe:
+        arguments += ["--universe", config.sim.universe]
+    return Child("simulation", arguments, stdout=subprocess.PIPE)
+
+
+def wait_for_simulation(child: Child) -> SimulationReady:
+    """Waits until the simulated world is up.
+
+    Raises:
+        StartError: it ended, or took too long.
+    """
+    stdout = child.process.stdout
+    assert stdout is not None
+    deadline = time.monotonic() + SIMULATION_TIMEOUT
+    line = b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+        if not readable:
+            raise StartError(f"the simulation was not up after {SIMULATION_TIMEOUT:.0f} s")
+        piece = os.read(stdout.fileno(), 65536)
+        if not piece:
+            code = child.process.wait()
+            raise StartError(
+                f"the simulation ended with code {code} before its world was up; "
+                "its own messages stand above"
+            )
+        line += piece
+    try:
+        return msgspec.json.decode(line, type=SimulationReady)
+    except msgspec.DecodeError as error:
+        raise StartError(f"the simulation said {line!r:.80}, which is not its address") from error
+
+
+def start_cameras(
+    sources: Mapping[str, str], rig: str, object_name: str, output: str
+) -> list[Child]:
+    """Starts one process for each camera.
+
+    Args:
+        sources: where each camera's frames come from, by its name in the rig.
+        rig: file that describes the cameras.
+        object_name: name or file of the object.
+        output: address that tag corners are sent to.
+    """
+    return [
+        Child(f"camera {name}", camera_arguments(name, source, rig, object_name, output))
+        for name, source in sources.items()
+    ]
+
+
+def camera_arguments(
+    name: str, source: str, rig: str, object_name: str, output: str
+) -> list[str]:
+    """The command line of a camera process, after the interpreter."""
+    arguments = ["-m", "perception.camera_process", "--camera", name, "--source", source]
+    return [*arguments, "--rig", rig, "--object", object_name, "--output", output]

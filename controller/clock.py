@@ -1,0 +1,57 @@
+"""Clocks: the same code runs in real, simulated and test time."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """A source of time that can also be waited on [s]."""
+
+    def now(self) -> float:
+        """The present [s]; never goes backwards."""
+        ...
+
+    def sleep_until(self, deadline: float) -> None:
+        """Returns at `deadline` [s] or as soon after it as possible."""
+        ...
+
+
+class MonotonicClock:
+    """CLOCK_MONOTONIC; sleeps, then spins for the last stretch.
+
+    Attributes:
+        spin: how long before a deadline to stop sleeping and spin [s]; 0 only sleeps.
+    """
+
+    def __init__(self, spin: float = 0.0) -> None:
+        self.spin = spin
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep_until(self, deadline: float) -> None:
+        pause = deadline - self.spin - time.monotonic()
+        if pause > 0:
+            # CPython's sleep is clock_nanosleep to an absolute deadline, so no drift comes of it.
+            time.sleep(pause)
+        while time.monotonic() < deadline:
+            pass
+
+
+class VirtualClock:
+    """Time that only moves when told to: sleeping is instantaneous."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+
+    def now(self) -> float:
+        return self._now
+
+    def sleep_until(self, deadline: float) -> None:
+        self._now = max(self._now, deadline)
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass, as work does [s]."""
+        if seconds < 0:
+            raise ValueError(f"time cannot go back by {-seconds} s")
+        self._now += seconds

@@ -1,0 +1,177 @@
+"""The configuration file: TOML, every key known, every default visible."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from controller.errors import ConfigError
+from controller.settings import ControlSettings, GoalSettings, SafetySettings
+
+
+class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The serial line to the servos.
+
+    Attributes:
+        port: the device file.
+        baud: bits a second.
+    """
+
+    port: str = "/dev/inhand"
+    baud: int = 4_000_000
+
+
+class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The cameras.
+
+    Attributes:
+        rig: file that describes them.
+        sources: where each one's frames come from, by its name in the rig.
+    """
+
+    rig: str = ""
+    sources: dict[str, str] = {}
+
+
+class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The policies.
+
+    Attributes:
+        directory: where policy files lie; empty for the ones that came with the program.
+        file: name of the one to load at start; empty for none.
+        allow: SHA-256 of the files that may be loaded, beside the ones that came with the program.
+    """
+
+    directory: str = ""
+    file: str = "block.onnx"
+    allow: tuple[str, ...] = ()
+
+
+class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to ask of the system for punctual ticks.
+
+    Attributes:
+        priority: SCHED_FIFO priority; 0 leaves the ordinary scheduler.
+        affinity: processors to tick on; empty leaves all.
+        lock_memory: whether to keep the process's pages in memory.
+        spin: how long before a deadline to stop sleeping and spin [s].
+    """
+
+    priority: int = 50
+    affinity: tuple[int, ...] = ()
+    lock_memory: bool = True
+    spin: float = 0.0
+
+
+class SocketsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the command and state sockets are.
+
+    Attributes:
+        directory: empty for the usual place (docs/protocol.md).
+    """
+
+    directory: str = ""
+
+
+class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The simulated hand, with `inhandd --sim`.
+
+    Attributes:
+        universe: file with what differs from the nominal world; empty for nothing.
+        seed: of everything random in it.
+    """
+
+    universe: str = ""
+    seed: int = 0
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that may be configured.
+
+    Attributes:
+        hand: name or file of the hand's description.
+        object: name or file of the object's description.
+        tick_rate: commands to the servos a second [Hz].
+        bus: the serial line to the servos.
+        cameras: the cameras.
+        policy: the policies.
+        goals: when a goal counts as reached.
+        safety: when the hand is made safe.
+        realtime: what to ask of the system for punctual ticks.
+        sockets: where to be reached.
+        sim: the simulated hand.
+    """
+
+    hand: str = "dactyl24"
+    object: str = "block"
+    tick_rate: int = 100
+    bus: BusConfig = BusConfig()
+    cameras: CamerasConfig = CamerasConfig()
+    policy: PolicyConfig = PolicyConfig()
+    goals: GoalSettings = GoalSettings()
+    safety: SafetySettings = SafetySettings()
+    realtime: RealtimeConfig = RealtimeConfig()
+    sockets: SocketsConfig = SocketsConfig()
+    sim: SimConfig = SimConfig()
+
+    @property
+    def control(self) -> ControlSettings:
+        """The part that the core takes."""
+        return ControlSettings(self.tick_rate, self.goals, self.safety)
+
+
+def load_config(path: str | Path | None) -> Config:
+    """Reads and checks a configuration; all defaults if there is no file.
+
+    Raises:
+        ConfigError: in one line, with the file and the key.
+    """
+    if path is None:
+        return Config()
+    try:
+        config = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), Config)
+        _check(config)
+    except OSError as error:
+        raise ConfigError(f"config file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(
+            f"config file {path}: {error}; `inhand config show` lists every key"
+        ) from error
+    except ConfigError as error:
+        raise ConfigError(f"config file {path}: {error}") from error
+    return config
+
+
+def show_config(config: Config) -> str:
+    """The configuration as TOML, defaults included."""
+    data: dict[str, Any] = msgspec.to_builtins(config)
+    tables = {key: value for key, value in data.items() if isinstance(value, dict)}
+    lines = [f"{key} = {_toml(value)}" for key, value in data.items() if key not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    # Strings, numbers, booleans and lists of them are written alike in JSON and TOML.
+    return msgspec.json.encode(value).decode()
+
+
+def _check(config: Config) -> None:
+    config.goals.check()
+    config.safety.check()
+    realtime = config.realtime
+    if not 20 <= config.tick_rate <= 500:
+        raise ConfigError(f"tick_rate = {config.tick_rate} Hz must lie in 20..500")
+    if not 0 <= realtime.priority <= 99:
+        raise ConfigError(f"[realtime] priority = {realtime.priority} must lie in 0..99")
+    if not 0 <= realtime.spin <= 0.002:
+        raise ConfigError(f"[realtime] spin = {realtime.spin} s must lie in 0..0.002")
+    for digest in config.policy.allow:
+        if len(digest) != 64 or any(c not in "0123456789abcdef" for c in digest):
+            raise ConfigError(
+                f'[policy] allow: "{digest}" is no SHA-256 (64 lower-case hexadecimal digits)'
+            )

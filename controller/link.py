@@ -1,0 +1,105 @@
+"""The shell around the hand: bus errors become missing reads, and a lost bus is sought again."""
+
+import threading
+import time
+from contextlib import suppress
+
+from hardware.backend import HandBackend
+from hardware.errors import InhandError
+from hardware.records import JointState, Targets
+
+RECONNECT_PAUSE = 1.0
+"""Time between attempts to find a lost bus [s]."""
+
+_WRITES_LOST = 3
+
+
+class HandLink:
+    """Reads and commands a backend without ever raising in the tick.
+
+    Attributes:
+        problem: what went wrong last; empty once reading works again.
+        errors: failed reads and writes so far.
+    """
+
+    def __init__(self, backend: HandBackend, *, silent: bool = False) -> None:
+        """Takes a connected backend; a silent link reads only."""
+        self.problem = ""
+        self.errors = 0
+        self._backend = backend
+        self._silent = silent
+        self._torque: bool | None = None
+        self._failed_writes = 0
+        self._seeking: threading.Thread | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether several commands in a row could not be sent."""
+        return self._failed_writes >= _WRITES_LOST
+
+    def read(self) -> JointState | None:
+        """What the servos measured; None if they did not answer."""
+        if self._seeking is not None:
+            if self._seeking.is_alive():
+                return None
+            self._seeking = None
+        try:
+            joints = self._backend.read()
+        except InhandError as error:
+            self._failed(error)
+            return None
+        self.problem = ""
+        return joints
+
+    def write(self, torque: bool, targets: Targets) -> Targets | None:
+        """Switches torque if it is to change, and sends the targets if it is on.
+
+        Returns:
+            What was sent; None if nothing was.
+        """
+        if self._silent or self._seeking is not None:
+            return None
+        try:
+            if torque != self._torque:
+                self._backend.set_torque(torque)
+                self._torque = torque
+            sent = self._backend.write(targets) if torque else None
+        except InhandError as error:
+            self._failed(error)
+            # A torque switch that failed half-way is done again in the next tick.
+            self._torque = None
+            self._failed_writes += 1
+            return None
+        self._failed_writes = 0
+        return sent
+
+    def seek(self) -> None:
+        """Looks for the lost hand beside the tick; reads are missing until it is found."""
+        if self._seeking is None:
+            self._seeking = threading.Thread(target=self._reconnect, name="reconnect", daemon=True)
+            self._seeking.start()
+
+    def close(self, torque: bool) -> None:
+        """Leaves the servos with or without torque, and releases the bus."""
+        if self._seeking is not None:
+            self._seeking.join(timeout=2 * RECONNECT_PAUSE)
+        if not self._silent and self._torque is not False and not torque:
+            with suppress(InhandError):
+                self._backend.set_torque(False)
+        self._backend.close()
+
+    def _reconnect(self) -> None:
+        self._backend.close()
+        time.sleep(RECONNECT_PAUSE)
+        try:
+            self._backend.connect()
+        except InhandError as error:
+            self.problem = str(error)
+            return
+        # What the servos do after a loss is unknown: the next write says it anew.
+        self._torque = None
+        self._failed_writes = 0
+
+    def _failed(self, error: InhandError) -> None:
+        self.errors += 1
+        self.problem = str(error)

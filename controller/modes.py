@@ -1,0 +1,87 @@
+"""The mode machine: a pure table of which mode follows which on what."""
+
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What the daemon does with the servos."""
+
+    OFF = "off"
+    HOLDING = "holding"
+    READY = "ready"
+    RUNNING = "running"
+    FAULT = "fault"
+    ESTOP = "estop"
+
+
+class Request(StrEnum):
+    """What somebody may ask for; one that the table lacks in a mode is refused."""
+
+    ENABLE = "enable"
+    DISABLE = "disable"
+    HOME = "home"
+    ARM = "arm"
+    DISARM = "disarm"
+    GOAL = "goal"
+    CANCEL = "cancel"
+    HOLD = "hold"
+    ESTOP = "estop"
+    CLEAR = "clear"
+
+
+class Happening(StrEnum):
+    """What may happen by itself; one that the table lacks in a mode changes nothing."""
+
+    QUEUE_EMPTY = "queue_empty"
+    IDLE = "idle"
+    OBJECT_DROPPED = "object_dropped"
+    POSE_LOST = "pose_lost"
+    POLICY_FAILED = "policy_failed"
+    SERVO_ERROR = "servo_error"
+    BUS_LOST = "bus_lost"
+    JOINTS_STALE = "joints_stale"
+
+
+Trigger = Request | Happening
+
+_FAULTS = (Happening.SERVO_ERROR, Happening.BUS_LOST, Happening.JOINTS_STALE)
+
+_TABLE: dict[tuple[Mode, Trigger], Mode] = {
+    (Mode.OFF, Request.ENABLE): Mode.HOLDING,
+    (Mode.OFF, Request.DISABLE): Mode.OFF,
+    (Mode.HOLDING, Request.ENABLE): Mode.HOLDING,
+    (Mode.HOLDING, Request.HOME): Mode.HOLDING,
+    (Mode.HOLDING, Request.HOLD): Mode.HOLDING,
+    (Mode.HOLDING, Request.DISARM): Mode.HOLDING,
+    (Mode.HOLDING, Request.ARM): Mode.READY,
+    (Mode.HOLDING, Request.DISABLE): Mode.OFF,
+    (Mode.READY, Request.ARM): Mode.READY,
+    (Mode.READY, Request.GOAL): Mode.RUNNING,
+    (Mode.READY, Request.CANCEL): Mode.READY,
+    (Mode.READY, Request.DISARM): Mode.HOLDING,
+    (Mode.READY, Request.HOLD): Mode.HOLDING,
+    (Mode.READY, Happening.IDLE): Mode.HOLDING,
+    (Mode.RUNNING, Request.GOAL): Mode.RUNNING,
+    (Mode.RUNNING, Request.CANCEL): Mode.READY,
+    (Mode.RUNNING, Happening.QUEUE_EMPTY): Mode.READY,
+    (Mode.RUNNING, Request.HOLD): Mode.HOLDING,
+    (Mode.RUNNING, Request.DISARM): Mode.HOLDING,
+    (Mode.RUNNING, Happening.OBJECT_DROPPED): Mode.HOLDING,
+    (Mode.RUNNING, Happening.POSE_LOST): Mode.HOLDING,
+    (Mode.RUNNING, Happening.POLICY_FAILED): Mode.HOLDING,
+    (Mode.FAULT, Request.CLEAR): Mode.OFF,
+    (Mode.ESTOP, Request.CLEAR): Mode.OFF,
+    **{(mode, Request.ESTOP): Mode.ESTOP for mode in Mode},
+    # An emergency stop outlasts a fault: torque must not come back with "fault: hold 2 s".
+    **{(mode, fault): Mode.FAULT for mode in Mode if mode != Mode.ESTOP for fault in _FAULTS},
+}
+
+
+def next_mode(mode: Mode, trigger: Trigger) -> Mode | None:
+    """The mode that follows, or None if the trigger means nothing in this mode."""
+    return _TABLE.get((mode, trigger))
+
+
+def allowed(mode: Mode) -> tuple[Request, ...]:
+    """What may be asked for in a mode."""
+    return tuple(request for request in Request if (mode, request) in _TABLE)

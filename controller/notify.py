@@ -1,0 +1,28 @@
+"""Tells the service manager how the daemon is: the sd_notify protocol, without its library."""
+
+import os
+import socket
+
+
+def notify(state: str) -> bool:
+    """Sends a state like `READY=1`; False if nobody listens.
+
+    Raises:
+        OSError: somebody should listen, but cannot be reached.
+    """
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return False
+    if path[0] not in "/@":
+        raise OSError(f"NOTIFY_SOCKET={path} is neither a path nor an abstract address")
+    address = "\0" + path[1:] if path[0] == "@" else path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.connect(address)
+        sock.sendall(state.encode())
+    return True
+
+
+def watchdog_period() -> float | None:
+    """Time within which the service manager wants `WATCHDOG=1` [s]; None if it does not."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 1e6 if microseconds.isdigit() else None

@@ -1,0 +1,60 @@
+"""Where the sockets are: one rule for the daemon and whoever looks for it."""
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from controller.errors import StartError
+
+SYSTEM_DIRECTORY = Path("/run/inhand")
+
+
+def run_directory(given: str | Path | None = None) -> Path:
+    """The directory of the sockets.
+
+    The first of: what is given, `$INHAND_DIRECTORY`, `/run/inhand` if the service made it,
+    `$XDG_RUNTIME_DIR/inhand`, a private directory of the user among the temporary files.
+    """
+    if given:
+        return Path(given)
+    if chosen := os.environ.get("INHAND_DIRECTORY"):
+        return Path(chosen)
+    if SYSTEM_DIRECTORY.is_dir():
+        return SYSTEM_DIRECTORY
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "inhand"
+    return Path(tempfile.gettempdir()) / f"inhand-{os.getuid()}"
+
+
+def make_run_directory(directory: Path) -> None:
+    """Makes the directory, for its owner only, unless it is there already.
+
+    Raises:
+        StartError: it cannot be made, or belongs to somebody else.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = directory.stat().st_uid
+    except OSError as error:
+        raise StartError(f"run directory {directory}: {error.strerror}; give another") from error
+    if owner != os.getuid() and directory != SYSTEM_DIRECTORY:
+        raise StartError(f"run directory {directory} belongs to user {owner}; give another")
+
+
+def lock_run_directory(directory: Path) -> int:
+    """Claims the directory for this process until the returned descriptor is closed.
+
+    Raises:
+        StartError: another daemon has it.
+    """
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StartError(
+            f"another inhandd runs in {directory}; stop it with `inhand shutdown`, or give "
+            "another --directory"
+        ) from None
+    return descriptor

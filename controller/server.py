@@ -1,0 +1,223 @@
+"""The command and state sockets, served by a thread of their own beside the tick."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from controller.core import PolicyRunner
+from controller.errors import PolicyError, StartError
+from controller.mailbox import Answer, Letter, Mailbox
+from controller.protocol import (
+    AnyRequest,
+    Estop,
+    Events,
+    LoadPolicy,
+    ProtocolError,
+    Record,
+    Status,
+    decode_request,
+    reply_error,
+    reply_ok,
+)
+from controller.telemetry import EventLog, describe
+
+log = logging.getLogger(__name__)
+
+STATE_RATE = 20
+"""State messages a second [Hz]."""
+
+_READ_AT_ONCE = 1000
+_MAX_WIRE_SIZE = 1 << 20
+_BUSY = "too many requests wait for the tick; ask less often"
+
+
+class Server(threading.Thread):
+    """Answers requests and publishes state and events until told to stop.
+
+    Status and events are answered here; everything else goes to the tick through the mailbox.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        mailbox: Mailbox,
+        *,
+        statistics: Callable[[], dict[str, object]],
+        load_policy: Callable[[str], PolicyRunner],
+    ) -> None:
+        """Binds the sockets.
+
+        Args:
+            directory: where the sockets are made.
+            mailbox: the way to the tick.
+            statistics: members of `status` beside the snapshot.
+            load_policy: loads and checks a policy; may take its time.
+
+        Raises:
+            StartError: a socket cannot be made there.
+        """
+        super().__init__(name="server", daemon=True)
+        self._mailbox = mailbox
+        self._statistics = statistics
+        self._load_policy = load_policy
+        self._stop_asked = threading.Event()
+        self._log = EventLog()
+        self._states = 0
+        self._loading = threading.Lock()
+        context = zmq.Context.instance()
+        self._commands = context.socket(zmq.ROUTER)
+        # Far above what is read: a message in between gets an error reply, one beyond no reader.
+        self._commands.set(zmq.MAXMSGSIZE, _MAX_WIRE_SIZE)
+        self._commands.set(zmq.RCVHWM, _READ_AT_ONCE)
+        self._states_socket = context.socket(zmq.PUB)
+        for socket in (self._commands, self._states_socket):
+            socket.set(zmq.SNDHWM, 1000)
+            socket.set(zmq.LINGER, 200)
+        for socket, name in ((self._commands, "command"), (self._states_socket, "state")):
+            address = socket_address(directory, name)
+            try:
+                socket.bind(address)
+            except zmq.ZMQError as error:
+                raise StartError(
+                    f"socket {address}: {error}; give a directory that can be written to, "
+                    "with a short path"
+                ) from error
+
+    def stop(self) -> None:
+        """Sends what is left, closes the sockets and waits for the end."""
+        self._stop_asked.set()
+        if self.is_alive():
+            self.join(timeout=2.0)
+        else:
+            self._close()
+
+    def run(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._commands, zmq.POLLIN)
+        poller.register(self._mailbox.wake, zmq.POLLIN)
+        period = 1.0 / STATE_RATE
+        next_state = time.monotonic()
+        try:
+            while not self._stop_asked.is_set():
+                pause = max(0.0, next_state - time.monotonic())
+                poller.poll(timeout=int(pause * 1000) + 1)
+                self._read()
+                self._forward()
+                now = time.monotonic()
+                if now >= next_state:
+                    next_state = max(next_state + period, now)
+                    self._publish_state(now)
+            self._forward()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._commands.close()
+        self._states_socket.close()
+
+    def _read(self) -> None:
+        """Reads all that waits, then acts on emergency stops before anything else."""
+        requests: list[tuple[list[bytes], AnyRequest]] = []
+        for _ in range(_READ_AT_ONCE):
+            try:
+                *client, message = self._commands.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            try:
+                # A REQ socket sends an empty frame first, a DEALER need not; replies mirror it.
+                if len(client) > 2 or any(client[1:]):
+                    raise ProtocolError("malformed", "send one frame a message")
+                request = decode_request(message)
+            except ProtocolError as error:
+                self._reply(client, reply_error(error.id, error.code, str(error)))
+                continue
+            if isinstance(request, Estop):
+                self._mailbox.post(Letter(client, request))
+            else:
+                requests.append((client, request))
+        for client, request in requests:
+            self._dispatch(client, request)
+
+    def _dispatch(self, client: list[bytes], request: AnyRequest) -> None:
+        match request:
+            case Status():
+                self._reply(client, reply_ok(request.id, self._status()))
+            case Events():
+                found = self._log.since(request.since)
+                self._reply(
+                    client, reply_ok(request.id, {"events": found, "last": self._log.last})
+                )
+            case LoadPolicy():
+                # Reading and checking a policy takes longer than an emergency stop may wait.
+                threading.Thread(target=self._load, args=(client, request), daemon=True).start()
+            case Record():
+                text = "record: this daemon has no recorder"
+                self._reply(client, reply_error(request.id, "unsupported", text))
+            case _:
+                self._post(Letter(client, request))
+
+    def _post(self, letter: Letter) -> None:
+        if not self._mailbox.post(letter):
+            self._reply(letter.client, reply_error(letter.request.id, "busy", _BUSY))
+
+    def _load(self, client: list[bytes], request: LoadPolicy) -> None:
+        with self._loading:
+            try:
+                policy = self._load_policy(request.policy)
+            except PolicyError as error:
+                self._mailbox.answer(Answer(client, request.id, None, "policy", str(error)))
+            else:
+                if not self._mailbox.post(Letter(client, request, policy)):
+                    self._mailbox.answer(Answer(client, request.id, None, "busy", _BUSY))
+
+    def _status(self) -> dict[str, object]:
+        snapshot = self._mailbox.snapshot
+        if snapshot is None:
+            return {"mode": "starting"}
+        return {**describe(snapshot, time.monotonic()), **self._statistics()}
+
+    def _forward(self) -> None:
+        """Sends the answers and events that the tick left."""
+        answers, events = self._mailbox.collect()
+        for event in events:
+            message = self._log.add(event)
+            log.info("%s", _one_line(message))
+            self._states_socket.send_multipart([b"event", msgspec.json.encode(message)])
+        for answer in answers:
+            if answer.result is None:
+                reply = reply_error(answer.id, answer.code, answer.message)
+            else:
+                reply = reply_ok(answer.id, answer.result)
+            self._reply(answer.client, reply)
+
+    def _publish_state(self, now: float) -> None:
+        snapshot = self._mailbox.snapshot
+        if snapshot is None:
+            return
+        self._states += 1
+        message = {"n": self._states, **describe(snapshot, now)}
+        self._states_socket.send_multipart([b"state", msgspec.json.encode(message)])
+
+    def _reply(self, client: list[bytes], message: bytes) -> None:
+        try:
+            self._commands.send_multipart([*client, message], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            log.warning("a reply was not sent: %s", error)
+
+
+def socket_address(directory: Path, name: str) -> str:
+    """The ZMQ address of a socket, `command` or `state`, in a run directory."""
+    return f"ipc://{directory}/{name}.sock"
+
+
+def _one_line(message: dict[str, object]) -> str:
+    shown = {k: v for k, v in message.items() if k not in ("n", "t", "kind")}
+    details = ", ".join(
+        f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items()
+    )
+    return f"{message['kind']}: {details}" if details else str(message["kind"])

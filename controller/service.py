@@ -1,0 +1,82 @@
+"""Carries out requests on the controller, in the tick's thread, between ticks."""
+
+from controller.core import Controller
+from controller.errors import RefusedError
+from controller.mailbox import Answer, Letter
+from controller.protocol import (
+    Arm,
+    Cancel,
+    Clear,
+    Disable,
+    Disarm,
+    Enable,
+    Estop,
+    Goal,
+    Goals,
+    Hold,
+    Home,
+    LoadPolicy,
+    RandomGoals,
+)
+from perception.records import TagCorners
+
+
+def perform(controller: Controller[TagCorners], letter: Letter, *, readonly: bool) -> Answer:
+    """Does what the letter asks for, and says what came of it."""
+    request = letter.request
+    try:
+        if readonly and not isinstance(request, LoadPolicy):
+            raise RefusedError(
+                "readonly", "the daemon was started with --readonly and moves nothing"
+            )
+        result = _perform(controller, letter)
+    except RefusedError as error:
+        return Answer(letter.client, request.id, None, error.code, str(error))
+    return Answer(letter.client, request.id, {"mode": controller.mode.value, **result})
+
+
+def _perform(controller: Controller[TagCorners], letter: Letter) -> dict[str, object]:
+    request = letter.request
+    match request:
+        case Estop():
+            controller.estop()
+        case Enable():
+            controller.enable()
+        case Disable():
+            controller.disable()
+        case Home():
+            controller.home()
+        case Arm():
+            controller.arm()
+        case Disarm():
+            controller.disarm()
+        case Hold():
+            controller.hold()
+        case Clear():
+            controller.clear()
+        case Cancel():
+            return {"forgotten": controller.cancel()}
+        case Goal() | Goals() | RandomGoals():
+            return {"goals": _ask(controller, request)}
+        case LoadPolicy() if letter.policy is not None:
+            controller.set_policy(letter.policy)
+            return {"policy": letter.policy.name, "sha256": letter.policy.sha256}
+        case _:
+            raise RefusedError("unsupported", "this request is not for the tick")
+    return {}
+
+
+def _ask(
+    controller: Controller[TagCorners], request: Goal | Goals | RandomGoals
+) -> tuple[int, ...]:
+    random = isinstance(request, RandomGoals)
+    if random and request.seed is not None:
+        controller.goals.reseed(request.seed)
+    return controller.ask(
+        request.aims(),
+        tolerance=request.tolerance,
+        hold=request.hold,
+        timeout=request.timeout,
+        replace=request.replace,
+        endless=random and request.count == 0,
+    )

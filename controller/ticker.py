@@ -1,0 +1,94 @@
+"""Ticks at absolute deadlines: phase is kept, missed ticks are skipped and counted."""
+
+from collections import deque
+from collections.abc import Iterator
+from math import floor
+
+from controller.clock import Clock
+from controller.statistics import Histogram
+
+ON_TIME = 0.001
+"""A tick is on time if it woke less than this late [s] and ended before the next deadline."""
+
+
+class TickStatistics:
+    """How punctual the ticks were."""
+
+    def __init__(self) -> None:
+        self.lateness = Histogram()
+        self.work = Histogram()
+        self.ticks = 0
+        self.skipped = 0
+        self.on_time = 0
+        self._recent: deque[bool] = deque(maxlen=1000)
+
+    @property
+    def share(self) -> float:
+        """Share of all ticks that were due, skipped ones included, that were on time."""
+        due = self.ticks + self.skipped
+        return self.on_time / due if due else 1.0
+
+    def recent_share(self) -> float:
+        """The same over the last 1000 ticks that were due."""
+        recent = tuple(self._recent)
+        return sum(recent) / len(recent) if recent else 1.0
+
+    def add(self, lateness: float, work: float, period: float, skipped: int) -> None:
+        """Counts a finished tick.
+
+        Args:
+            lateness: from its deadline to waking [s].
+            work: from waking to its end [s].
+            period: between deadlines [s].
+            skipped: how many deadlines after it were missed.
+        """
+        punctual = lateness < ON_TIME and lateness + work <= period
+        self.ticks += 1
+        self.skipped += skipped
+        self.on_time += punctual
+        self.lateness.add(lateness)
+        self.work.add(work)
+        self._recent.append(punctual)
+        for _ in range(min(skipped, 1000)):
+            self._recent.append(False)
+
+    def summary(self) -> dict[str, object]:
+        """Everything counted, for a report; times in seconds."""
+        return {
+            "ticks": self.ticks,
+            "skipped": self.skipped,
+            "on_time_share": self.share,
+            "lateness": self.lateness.summary(),
+            "work": self.work.summary(),
+        }
+
+
+class Ticker:
+    """Yields the time at every tick; the loop's body is the tick's work.
+
+    Attributes:
+        period: between deadlines [s].
+        statistics: punctuality so far.
+    """
+
+    def __init__(self, clock: Clock, period: float) -> None:
+        self.period = period
+        self.statistics = TickStatistics()
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[float]:
+        clock, period = self._clock, self.period
+        start = clock.now()
+        tick = 0
+        while True:
+            deadline = start + tick * period
+            clock.sleep_until(deadline)
+            woken = clock.now()
+            yield woken
+            ended = clock.now()
+            # The latest deadline that passed, if starting now is still on time; else the next.
+            following = max(tick + 1, floor((ended - start) / period + 1e-9))
+            if start + following * period < ended - ON_TIME:
+                following += 1
+            self.statistics.add(woken - deadline, ended - woken, period, following - tick - 1)
+            tick = following
