@@ -70,7 +70,7 @@ def open_source(address: str) -> Source:
     """
     if address.startswith(("ipc://", "tcp://")):
         return RenderedSource(address)
-    if Path(address).is_dir():
+    if address and Path(address).is_dir():
         return FolderSource(Path(address))
     raise CameraError(
         f"camera source {address!r} is neither an ipc:// or tcp:// address nor a folder of images"
@@ -97,7 +97,7 @@ def unpack_frame(parts: list[bytes]) -> Frame:
         raise CameraError(f"malformed frame message: {error}") from error
     area = header.width * header.height
     shapes = {area: (header.height, header.width), 3 * area: (header.height, header.width, 3)}
-    if area <= 0 or len(pixels) not in shapes:
+    if min(header.width, header.height) <= 0 or len(pixels) not in shapes:
         raise CameraError(
             f"malformed frame message: {header.width}x{header.height} pixels, grey or RGB, do not "
             f"fill {len(pixels)} bytes"

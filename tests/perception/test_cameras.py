@@ -17,7 +17,9 @@ from perception.records import frozen_array
 @st.composite
 def cameras(draw: st.DrawFn) -> Camera:
     number = st.floats(-2.0, 2.0)
-    quaternion = np.array([draw(st.floats(0.1, 1.0)), *(draw(number) for _ in range(3))])
+    quaternion = np.array(
+        [draw(st.floats(0.1, 1.0)), *(draw(number) for _ in range(3))]
+    )
     width, height = draw(st.integers(2, 4000)), draw(st.integers(2, 4000))
     return Camera(
         name=draw(st.text(min_size=1, max_size=12)),
@@ -25,7 +27,11 @@ def cameras(draw: st.DrawFn) -> Camera:
         height=height,
         matrix=frozen_array(
             [
-                [draw(st.floats(1, 4000)), draw(number), draw(st.floats(0.01, 0.99)) * width],
+                [
+                    draw(st.floats(1, 4000)),
+                    draw(number),
+                    draw(st.floats(0.01, 0.99)) * width,
+                ],
                 [0, draw(st.floats(1, 4000)), draw(st.floats(0.01, 0.99)) * height],
                 [0, 0, 1],
             ]
@@ -37,30 +43,44 @@ def cameras(draw: st.DrawFn) -> Camera:
 
 
 @given(cameras())
-def test_a_rig_survives_its_file(tmp_path_factory: pytest.TempPathFactory, camera: Camera) -> None:
+def test_a_rig_survives_its_file(
+    tmp_path_factory: pytest.TempPathFactory, camera: Camera
+) -> None:
     path = tmp_path_factory.mktemp("rig") / "rig.toml"
     save_rig(path, {camera.name: camera})
     loaded = load_rig(path)[camera.name]
-    assert (loaded.name, loaded.width, loaded.height) == (camera.name, camera.width, camera.height)
+    assert (loaded.name, loaded.width, loaded.height) == (
+        camera.name,
+        camera.width,
+        camera.height,
+    )
     for field in ("matrix", "distortion", "position"):
         np.testing.assert_array_equal(getattr(loaded, field), getattr(camera, field))
     np.testing.assert_allclose(loaded.quaternion, camera.quaternion, atol=1e-15)
 
 
 def test_normalize_undoes_project_through_distortion(rig: dict[str, Camera]) -> None:
-    camera = replace(rig["left"], distortion=frozen_array([-0.2, 0.1, 0.001, -0.002, 0.0]))
-    points = np.array([0.0, 0.335, 0.05]) + np.random.default_rng(0).uniform(-0.05, 0.05, (50, 3))
+    camera = replace(
+        rig["left"], distortion=frozen_array([-0.2, 0.1, 0.001, -0.002, 0.0])
+    )
+    points = np.array([0.0, 0.335, 0.05]) + np.random.default_rng(0).uniform(
+        -0.05, 0.05, (50, 3)
+    )
     rays = camera.normalize(camera.project(points))
     matrix = rotations.to_matrix(camera.quaternion)
     local = (points - camera.position) @ matrix
     np.testing.assert_allclose(rays, local[:, :2] / local[:, 2:], atol=2e-6)
 
 
-def test_look_at_puts_the_target_in_the_middle_and_up_up(rig: dict[str, Camera]) -> None:
+def test_look_at_puts_the_target_in_the_middle_and_up_up(
+    rig: dict[str, Camera],
+) -> None:
     position, target = np.array([0.3, 0.1, 0.4]), np.array([0.0, 0.335, 0.05])
     quaternion = look_at(position, target, np.array([0.0, 0.0, 1.0]))
     camera = replace(
-        rig["left"], position=frozen_array(position), quaternion=frozen_array(quaternion)
+        rig["left"],
+        position=frozen_array(position),
+        quaternion=frozen_array(quaternion),
     )
     middle, above = camera.project(np.array([target, target + [0.0, 0.0, 0.02]]))
     np.testing.assert_allclose(middle, [159.5, 119.5], atol=1e-9)
@@ -72,7 +92,9 @@ def test_every_camera_of_the_rig_has_the_object_in_view(rig: dict[str, Camera]) 
     offsets = 0.06 * np.concatenate([np.eye(3), -np.eye(3)])
     for camera in rig.values():
         pixels = camera.project(np.array([0.0, 0.335, 0.055]) + offsets)
-        assert (pixels > 20).all() and (pixels < [camera.width - 20, camera.height - 20]).all()
+        assert (pixels > 20).all() and (
+            pixels < [camera.width - 20, camera.height - 20]
+        ).all()
 
 
 GOOD = """
@@ -119,6 +141,8 @@ def test_a_broken_rig_file_is_refused_with_the_reason(
 def test_a_missing_or_binary_rig_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="No such file"):
         load_rig(tmp_path / "none.toml")
-    (tmp_path / "picture.toml").write_bytes(cv2.imencode(".png", np.zeros((4, 4)))[1].tobytes())
+    (tmp_path / "picture.toml").write_bytes(
+        cv2.imencode(".png", np.zeros((4, 4)))[1].tobytes()
+    )
     with pytest.raises(CameraError, match="picture"):
         load_rig(tmp_path / "picture.toml")

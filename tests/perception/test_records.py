@@ -22,7 +22,9 @@ def tag_corners(draw: st.DrawFn) -> TagCorners:
         t=draw(finite),
         camera=draw(st.text(max_size=20)),
         ids=ids,
-        corners=frozen_array(draw(arrays(np.float64, (len(ids), 4, 2), elements=finite))),
+        corners=frozen_array(
+            draw(arrays(np.float64, (len(ids), 4, 2), elements=finite))
+        ),
         noise=draw(st.floats(1e-3, 10.0)),
     )
 
@@ -31,7 +33,11 @@ def tag_corners(draw: st.DrawFn) -> TagCorners:
 def test_tag_corners_survive_the_wire_exactly(record: TagCorners) -> None:
     received = decode(encode(record))
     assert isinstance(received, TagCorners)
-    assert (received.t, received.camera, received.ids) == (record.t, record.camera, record.ids)
+    assert (received.t, received.camera, received.ids) == (
+        record.t,
+        record.camera,
+        record.ids,
+    )
     assert received.noise == record.noise
     np.testing.assert_array_equal(received.corners, record.corners)
     assert not received.corners.flags.writeable
@@ -49,7 +55,8 @@ def test_garbage_is_refused_and_never_crashes(message: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"corners": b"\0" * 63}, {"t": math.nan}, {"noise": 0.0}, {"ids": (1, 2)}]
+    "change",
+    [{"corners": b"\0" * 63}, {"t": math.nan}, {"noise": 0.0}, {"ids": (1, 2)}],
 )
 def test_a_contradictory_message_is_refused(change: dict[str, object]) -> None:
     record = TagCorners(1.0, "left", (1,), frozen_array(np.ones((1, 4, 2))), 0.1)
@@ -59,6 +66,8 @@ def test_a_contradictory_message_is_refused(change: dict[str, object]) -> None:
 
 
 def test_corners_that_are_not_finite_are_refused() -> None:
-    record = TagCorners(1.0, "left", (1,), frozen_array(np.full((1, 4, 2), np.nan)), 0.1)
+    record = TagCorners(
+        1.0, "left", (1,), frozen_array(np.full((1, 4, 2), np.nan)), 0.1
+    )
     with pytest.raises(PerceptionError, match="finite"):
         decode(encode(record))
