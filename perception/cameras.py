@@ -55,9 +55,15 @@ class Camera:
 
     def project(self, points: Array) -> Array:
         """Pixels, (n, 2), of points in the world frame [m], (n, 3), through lens distortion."""
-        local = rotations.rotate(rotations.conjugate(self.quaternion), points - self.position)
+        local = rotations.rotate(
+            rotations.conjugate(self.quaternion), points - self.position
+        )
         pixels, _ = cv2.projectPoints(
-            local.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), self.matrix, self.distortion
+            local.reshape(-1, 1, 3),
+            np.zeros(3),
+            np.zeros(3),
+            self.matrix,
+            self.distortion,
         )
         return np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
 
@@ -91,7 +97,9 @@ def look_at(position: Array, target: Array, up: Array) -> Array:
     forward = forward / np.linalg.norm(forward)
     right = np.cross(forward, up)
     right = right / np.linalg.norm(right)
-    return rotations.from_matrix(np.stack([right, np.cross(forward, right), forward], axis=-1))
+    return rotations.from_matrix(
+        np.stack([right, np.cross(forward, right), forward], axis=-1)
+    )
 
 
 def load_rig(path: str | Path) -> dict[str, Camera]:
@@ -101,18 +109,26 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
         CameraError: the file is missing, malformed or describes no camera there could be.
     """
     try:
-        data = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), _RigFile)
+        data = msgspec.convert(
+            tomllib.loads(Path(path).read_bytes().decode()), _RigFile
+        )
     except OSError as error:
         raise CameraError(
             f"rig file {path}: {error.strerror}; give the file that describes the cameras"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (
+        tomllib.TOMLDecodeError,
+        UnicodeDecodeError,
+        msgspec.ValidationError,
+    ) as error:
         raise CameraError(f"rig file {path}: {error}") from error
     names = [camera.name for camera in data.cameras]
     if not names:
         raise CameraError(f"rig file {path}: describes no camera")
     if len(set(names)) != len(names):
-        raise CameraError(f"rig file {path}: two cameras share a name, names are {names}")
+        raise CameraError(
+            f"rig file {path}: two cameras share a name, names are {names}"
+        )
     for camera in data.cameras:
         problem = _problem(camera)
         if problem:
@@ -122,7 +138,9 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
 
 def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
     """Writes a rig file in one step: a reader sees the old file or the new one."""
-    text = "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
+    text = (
+        "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
+    )
     text += "schema = 1\n"
     for camera in cameras.values():
         rows = ", ".join(_numbers(row) for row in camera.matrix)
@@ -133,7 +151,7 @@ def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
             f"position = {_numbers(camera.position)}\nquaternion = {_numbers(camera.quaternion)}\n"
         )
     temporary = Path(f"{path}.new")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 
@@ -142,8 +160,8 @@ def _numbers(values: Array) -> str:
 
 
 def _string(text: str) -> str:
-    # A TOML basic string escapes as JSON does.
-    return msgspec.json.encode(text).decode()
+    # A TOML basic string escapes as JSON does, and the delete character besides.
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
 
 
 def _camera(data: _CameraFile) -> Camera:
@@ -169,7 +187,12 @@ def _problem(data: _CameraFile) -> str:
         return f"image size {data.width}x{data.height} must be positive"
     if not np.isfinite(rest).all():
         return "every number must be finite"
-    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or matrix[1, 0] or (matrix[2] != (0, 0, 1)).any():
+    if (
+        matrix[0, 0] <= 0
+        or matrix[1, 1] <= 0
+        or matrix[1, 0]
+        or (matrix[2] != (0, 0, 1)).any()
+    ):
         return "matrix must be [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy positive"
     if not (0 < center[0] < data.width and 0 < center[1] < data.height):
         return f"principal point {center.tolist()} lies outside the image"

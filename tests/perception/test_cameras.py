@@ -6,12 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perception import rotations
 from perception.cameras import Camera, CameraError, load_rig, look_at, save_rig
 from perception.records import frozen_array
+from sim_backend.rig import default_rig
 
 
 @st.composite
@@ -43,6 +44,7 @@ def cameras(draw: st.DrawFn) -> Camera:
 
 
 @given(cameras())
+@example(replace(next(iter(default_rig().values())), name='del \x7f "quoted" \\ \n'))
 def test_a_rig_survives_its_file(
     tmp_path_factory: pytest.TempPathFactory, camera: Camera
 ) -> None:

@@ -1,0 +1,64 @@
+"""A picture of the hand with the object in it, for people: `python -m sim_backend.picture FILE`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hardware.hand import Hand, load_hand
+from perception import rotations
+from perception.objects import ObjectDescription, load_object
+from perception.tags import Image
+from sim_backend.rig import make_camera
+from sim_backend.scene import Scene
+
+OVERSAMPLING = 2
+"""Pixels rendered for one of the picture, along each edge: the renderer does not smooth."""
+
+# Where the picture is taken from and what is in its middle, world frame [m].
+VIEW = np.array([-0.20, 0.10, 0.32])
+TARGET = np.array([0.0, 0.315, 0.03])
+TURN = np.array([0.0, 0.0, 0.3])
+"""Of the object, as a rotation vector [rad]."""
+
+
+def hand_picture(
+    hand: Hand, description: ObjectDescription, width: int = 960, height: int = 720
+) -> Image:
+    """The hand at rest with the object on its palm, RGB, (height, width, 3)."""
+    camera = make_camera(
+        "picture",
+        VIEW,
+        TARGET,
+        np.array([0.0, 0.0, 1.0]),
+        width * OVERSAMPLING,
+        height * OVERSAMPLING,
+    )
+    rest = hand.joint_angles(np.array([actuator.rest for actuator in hand.actuators]))
+    with tempfile.TemporaryDirectory(prefix="inhand-picture-") as directory:
+        scene = Scene(hand, description, Path(directory), sides=48)
+    position = np.array(hand.workspace.object_start)
+    scene.place(rest, position, rotations.exp(TURN))
+    image = scene.render(camera, shadow=True)
+    scene.close()
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def main() -> None:
+    """Writes the picture to the file named on the command line."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m sim_backend.picture FILE.png")
+    path = Path(sys.argv[1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = hand_picture(load_hand("dactyl24"), load_object("block"))
+    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
+        sys.exit(
+            f"error: cannot write {path}; give a .png file in a folder that can be written"
+        )
+
+
+if __name__ == "__main__":
+    main()
