@@ -1,5 +1,6 @@
 """The processes that the daemon owns: the simulated hand, and one for each camera."""
 
+import importlib.util
 import os
 import select
 import subprocess
@@ -47,6 +48,8 @@ class Child:
 
     def __init__(self, name: str, arguments: list[str], *, stdout: int | None = None) -> None:
         self.name = name
+        self._arguments = arguments
+        self._stdout = stdout
         # Threads inside numerical libraries cost more in waking than small arrays save.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
@@ -62,6 +65,10 @@ class Child:
     def ended(self) -> bool:
         return self.process.poll() is not None
 
+    def again(self) -> "Child":
+        """Starts the process once more."""
+        return Child(self.name, self._arguments, stdout=self._stdout)
+
     def stop(self) -> None:
         """Asks the process to end, and insists after a while."""
         for pipe in (self.process.stdin, self.process.stdout):
@@ -76,29 +83,22 @@ class Child:
             self.process.wait()
 
 
-def start_simulation(config: Config, directory: Path) -> Child:
+def start_simulation(config: Config, directory: Path, seed: int) -> Child:
     """Starts the simulated hand; `wait_for_simulation` waits until it is up.
 
     Raises:
         StartError: the part of the program that simulates is not installed.
     """
-    try:
-        import importlib.util
-
-        missing = [
-            name
-            for name in ("sim_backend", "pybullet")
-            if importlib.util.find_spec(name) is None
-        ]
-    except (ImportError, ValueError):
-        missing = ["sim_backend"]
+    missing = [
+        name for name in ("sim_backend", "pybullet") if importlib.util.find_spec(name) is None
+    ]
     if missing:
         raise StartError(
             f"--sim: {', '.join(missing)} is not installed; install it with "
             "`pip install 'inhand[sim]'`"
         )
     arguments = ["-m", "sim_backend", "--run-dir", str(directory), "--hand", config.hand]
-    arguments += ["--object", config.object, "--seed", str(config.sim.seed)]
+    arguments += ["--object", config.object, "--seed", str(seed)]
     if config.sim.universe:
         arguments += ["--universe", config.sim.universe]
     return Child("simulation", arguments, stdout=subprocess.PIPE)

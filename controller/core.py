@@ -30,13 +30,13 @@ MAX_TICKS_LONG = 3
 
 
 Measurement = TypeVar("Measurement")
-Consumed = TypeVar("Consumed", contravariant=True)
+Consumed_contra = TypeVar("Consumed_contra", contravariant=True)
 
 
-class PoseSource(Protocol[Consumed]):
+class PoseSource(Protocol[Consumed_contra]):
     """Fuses measurements into a pose; `controller.fusion.PoseFilter` is the real one."""
 
-    def update(self, *measurements: Consumed) -> object:
+    def update(self, *measurements: Consumed_contra) -> object:
         """Takes what was measured since the last tick."""
         ...
 
@@ -311,7 +311,7 @@ class Controller(Generic[Measurement]):
     # The tick.
 
     def tick(
-        self, t: float, joints: JointState | None, measurements: Iterable[Measurement] = ()
+        self, t: float, joints: JointState | None, measurements: Sequence[Measurement] = ()
     ) -> Targets | None:
         """One tick.
 

@@ -225,7 +225,7 @@ def decode_request(message: bytes) -> AnyRequest:
             "too_large", f"the message has {len(message)} bytes, at most {MAX_SIZE} are read"
         )
     try:
-        request = _decoder.decode(message)
+        request: AnyRequest = _decoder.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _explain(message, error) from None
     if isinstance(request, _Terms):

@@ -69,7 +69,7 @@ class Server(threading.Thread):
         self._log = EventLog()
         self._states = 0
         self._loading = threading.Lock()
-        context = zmq.Context.instance()
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._commands = context.socket(zmq.ROUTER)
         # Far above what is read: a message in between gets an error reply, one beyond no reader.
         self._commands.set(zmq.MAXMSGSIZE, _MAX_WIRE_SIZE)

@@ -69,14 +69,16 @@ def _perform(controller: Controller[TagCorners], letter: Letter) -> dict[str, ob
 def _ask(
     controller: Controller[TagCorners], request: Goal | Goals | RandomGoals
 ) -> tuple[int, ...]:
-    random = isinstance(request, RandomGoals)
-    if random and request.seed is not None:
-        controller.goals.reseed(request.seed)
+    endless = False
+    if isinstance(request, RandomGoals):
+        endless = request.count == 0
+        if request.seed is not None:
+            controller.goals.reseed(request.seed)
     return controller.ask(
         request.aims(),
         tolerance=request.tolerance,
         hold=request.hold,
         timeout=request.timeout,
         replace=request.replace,
-        endless=random and request.count == 0,
+        endless=endless,
     )

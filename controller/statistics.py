@@ -21,8 +21,7 @@ class Histogram:
         self._bins[bisect_left(_EDGES, seconds)] += 1
         self.count += 1
         self._sum += seconds
-        if seconds > self.maximum:
-            self.maximum = seconds
+        self.maximum = max(self.maximum, seconds)
 
     @property
     def mean(self) -> float:

@@ -1,0 +1,126 @@
+"""A typed client of the daemon, for scripts and for the command line.
+
+Ten lines to a first goal::
+
+    from controller.client import Client
+
+    with Client() as hand:
+        hand.call("enable")
+        hand.call("home")
+        hand.call("arm")
+        hand.call("goal", face="+x")
+        for event in hand.events(timeout=30):
+            if event["kind"] == "goal_reached":
+                break
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import zmq
+
+from controller.errors import ClientError, RefusedError
+from controller.places import run_directory
+from controller.protocol import VERSION
+from controller.server import socket_address
+
+Message = dict[str, Any]
+
+
+class Client:
+    """Talks to one daemon. Not for use by several threads at once."""
+
+    def __init__(self, directory: str | Path | None = None, *, timeout: float = 5.0) -> None:
+        """Looks for the daemon.
+
+        Args:
+            directory: where its sockets are; None looks in the usual places.
+            timeout: how long to wait for a reply [s].
+
+        Raises:
+            ClientError: there is no daemon.
+        """
+        self.directory = run_directory(directory)
+        self._timeout = timeout
+        self._numbers = itertools.count(1)
+        if not (self.directory / "command.sock").exists():
+            raise ClientError(
+                f"no daemon in {self.directory}; start one with `inhandd --sim`, or say where it "
+                "is with --directory"
+            )
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._commands = self._context.socket(zmq.DEALER)
+        self._commands.set(zmq.LINGER, 0)
+        self._commands.connect(socket_address(self.directory, "command"))
+        self._states: zmq.Socket[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the sockets."""
+        self._context.destroy(linger=0)
+
+    def call(self, type: str, **members: object) -> Message:
+        """Sends a request and waits for its reply.
+
+        Args:
+            type: of the request.
+            members: of the request; None values are left out.
+
+        Raises:
+            RefusedError: the daemon refused, with the protocol's error code.
+            ClientError: no reply came in time.
+        """
+        number = next(self._numbers)
+        given = {key: value for key, value in members.items() if value is not None}
+        request = {"v": VERSION, "id": number, "type": type, **given}
+        self._commands.send(msgspec.json.encode(request))
+        deadline = time.monotonic() + self._timeout
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._commands.poll(int(left * 1000) + 1):
+                raise ClientError(
+                    f"{type}: the daemon in {self.directory} did not answer within "
+                    f"{self._timeout:g} s; is it still running?"
+                )
+            reply: Message = msgspec.json.decode(self._commands.recv())
+            # A reply to an earlier request that was given up is no answer to this one.
+            if reply.get("id") not in (number, None):
+                continue
+            if reply["ok"]:
+                return reply
+            raise RefusedError(reply["error"]["code"], reply["error"]["message"])
+
+    def status(self) -> Message:
+        """Everything the daemon knows now."""
+        return self.call("status")
+
+    def subscribe(self) -> None:
+        """Begins to listen to state and events; `messages` does it too."""
+        if self._states is None:
+            self._states = self._context.socket(zmq.SUB)
+            self._states.set(zmq.LINGER, 0)
+            self._states.set(zmq.SUBSCRIBE, b"")
+            self._states.connect(socket_address(self.directory, "state"))
+
+    def messages(self, timeout: float) -> Iterator[tuple[str, Message]]:
+        """What the daemon publishes, as (topic, message), until the time is over [s]."""
+        self.subscribe()
+        assert self._states is not None
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            if self._states.poll(int(left * 1000) + 1):
+                topic, message = self._states.recv_multipart()
+                yield topic.decode(), msgspec.json.decode(message)
+
+    def events(self, timeout: float) -> Iterator[Message]:
+        """The events that are published from now on, until the time is over [s]."""
+        return (message for topic, message in self.messages(timeout) if topic == "event")

@@ -1,0 +1,285 @@
+"""`inhandd`: the shell that owns clock, processes, sockets and the servo bus, and runs the tick."""
+
+import logging
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import tyro
+
+from controller.camera_inbox import CameraInbox
+from controller.children import (
+    SimulationReady,
+    start_cameras,
+    start_simulation,
+    wait_for_simulation,
+)
+from controller.clock import MonotonicClock
+from controller.config import Config, load_config
+from controller.core import Controller
+from controller.errors import StartError
+from controller.fusion import PoseFilter
+from controller.link import HandLink
+from controller.mailbox import Answer, Mailbox
+from controller.modes import Happening, Mode
+from controller.notify import notify
+from controller.places import lock_run_directory, make_run_directory, run_directory
+from controller.policy import SHIPPED, Policy, find_policy, load_policy, shipped_hashes
+from controller.protocol import Shutdown
+from controller.realtime import configure_realtime
+from controller.report import exit_report, statistics
+from controller.server import Server, socket_address
+from controller.service import perform
+from controller.statistics import Histogram
+from controller.supervisor import Supervisor
+from controller.ticker import Ticker
+from hardware.errors import InhandError
+from hardware.hand import Hand, load_hand
+from perception.cameras import load_rig
+from perception.errors import PerceptionError
+from perception.objects import ObjectDescription, load_object
+from perception.records import TagCorners
+
+log = logging.getLogger(__name__)
+
+_REQUESTS_PER_TICK = 8
+
+
+@dataclass(frozen=True)
+class Options:
+    """The hand's daemon: holds it, turns the object, answers commands.
+
+    Example: inhandd --sim
+
+    Attributes:
+        sim: Start a simulated hand and control that one.
+        config: Configuration file; without it every value has its default.
+        directory: Where to make the sockets, instead of the usual place.
+        policy: Policy file to load at start; naming it here allows it.
+        seed: Seed of the simulation, instead of the configured one.
+        dry_run: Read and compute, print once a second, send nothing to the servos.
+        readonly: Read only: refuse every request that could move the hand.
+    """
+
+    sim: bool = False
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    seed: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    dry_run: bool = False
+    readonly: bool = False
+
+
+class Daemon:
+    """One run of the daemon, from reading the configuration to the last report."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._stop_reason = ""
+
+    def stop(self, reason: str) -> None:
+        """Asks the tick loop to end; the first reason stands."""
+        self._stop_reason = self._stop_reason or reason
+
+    def run(self) -> None:
+        """Starts, ticks until told to stop, and cleans up on the one way out.
+
+        Raises:
+            InhandError: something needed is missing; nothing has moved then.
+        """
+        options = self.options
+        config = load_config(options.config)
+        directory = run_directory(options.directory or config.sockets.directory).absolute()
+        make_run_directory(directory)
+        with ExitStack() as exits:
+            exits.callback(os.close, lock_run_directory(directory))
+            self._run(config, directory, exits)
+
+    def _run(self, config: Config, directory: Path, exits: ExitStack) -> None:
+        options = self.options
+        hand, target = load_hand(config.hand), load_object(config.object)
+        children = Supervisor(self.stop)
+        exits.callback(children.stop)
+        simulation = None
+        if options.sim:
+            seed = config.sim.seed if options.seed is None else options.seed
+            simulation = start_simulation(config, directory, seed)
+            children.watch(simulation)
+        # The simulated world comes up meanwhile.
+        policy = self._first_policy(config, hand, target)
+        world = wait_for_simulation(simulation) if simulation else None
+        inbox, filter_ = self._cameras(config, directory, target, world, children)
+        exits.callback(inbox.close)
+        controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
+        link = _open_hand(hand, config, world, silent=options.dry_run or options.readonly)
+
+        def release() -> None:
+            link.close(torque=config.safety.exit == "hold" and controller.torque)
+
+        exits.callback(release)
+        mailbox = Mailbox()
+        exits.callback(mailbox.close)
+        ticker = Ticker(MonotonicClock(config.realtime.spin), 1.0 / config.tick_rate)
+        sections = {name: Histogram() for name in ("read", "think", "write")}
+
+        def load(name: str) -> Policy:
+            path = find_policy(name, _policy_directory(config))
+            return load_policy(path, hand, target, allowed=_allowed(config))
+
+        server = Server(
+            directory,
+            mailbox,
+            statistics=lambda: statistics(controller, ticker, sections, inbox, link, world),
+            load_policy=load,
+        )
+        exits.callback(server.stop)
+        server.start()
+        children.start(mailbox, dry_run=options.dry_run)
+        realtime = config.realtime
+        configure_realtime(
+            priority=realtime.priority,
+            affinity=realtime.affinity,
+            lock_memory=realtime.lock_memory,
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
+        _announce(directory, world)
+        try:
+            self._loop(controller, link, inbox, mailbox, ticker, sections)
+        finally:
+            # First of all: whatever else may take its time, the hand is no longer commanded.
+            release()
+            notify("STOPPING=1")
+            print(exit_report(self._stop_reason or "error", controller, ticker, sections), flush=True)
+        if children.failure:
+            raise StartError(children.failure)
+
+    def _loop(
+        self,
+        controller: Controller[TagCorners],
+        link: HandLink,
+        inbox: CameraInbox,
+        mailbox: Mailbox,
+        ticker: Ticker,
+        sections: dict[str, Histogram],
+    ) -> None:
+        """The tick: requests, read, fuse, decide, limit, write."""
+        readonly = self.options.readonly
+        for woken in ticker:
+            if self._stop_reason:
+                return
+            answers = []
+            for letter in mailbox.take(_REQUESTS_PER_TICK):
+                if isinstance(letter.request, Shutdown):
+                    answers.append(Answer(letter.client, letter.request.id, {}))
+                    self.stop("shutdown was asked for")
+                else:
+                    answers.append(perform(controller, letter, readonly=readonly))
+            joints = link.read()
+            read = monotonic()
+            targets = controller.tick(read, joints, inbox.take())
+            thought = monotonic()
+            if targets is not None:
+                sent = link.write(controller.torque, targets)
+                if sent is not None:
+                    controller.note_sent(sent)
+            if link.lost:
+                controller.report(Happening.BUS_LOST, link.problem)
+            if joints is None and controller.mode == Mode.FAULT:
+                link.seek()
+            sections["read"].add(read - woken)
+            sections["think"].add(thought - read)
+            sections["write"].add(monotonic() - thought)
+            mailbox.snapshot = controller.snapshot()
+            events, controller.events = controller.events, []
+            mailbox.leave(answers, events)
+
+    def _first_policy(self, config: Config, hand: Hand, target: ObjectDescription) -> Policy | None:
+        """The policy to start with; None, with a warning, if none was ever made or wanted."""
+        if self.options.policy is not None:
+            return load_policy(self.options.policy, hand, target, allowed=None)
+        if not config.policy.file:
+            return None
+        directory = _policy_directory(config)
+        if directory == SHIPPED and not (SHIPPED / config.policy.file).exists():
+            log.warning("no policy came with this program: the hand can move but not be armed")
+            return None
+        path = directory / config.policy.file
+        return load_policy(path, hand, target, allowed=_allowed(config))
+
+    def _cameras(
+        self,
+        config: Config,
+        directory: Path,
+        target: ObjectDescription,
+        world: SimulationReady | None,
+        children: Supervisor,
+    ) -> tuple[CameraInbox, PoseFilter]:
+        """Starts the camera processes."""
+        rig = world.rig if world else config.cameras.rig
+        sources = world.cameras if world else config.cameras.sources
+        if not rig or not sources:
+            raise StartError(
+                "no camera: name a rig file and a source for each camera under [cameras] in the "
+                "configuration, or start with --sim"
+            )
+        cameras = load_rig(rig)
+        unknown = sorted(sources.keys() - cameras.keys())
+        if unknown:
+            raise StartError(
+                f"[cameras] sources: rig {rig} has no camera {', '.join(unknown)}; it has "
+                f"{', '.join(cameras)}"
+            )
+        inbox = CameraInbox(directory, cameras)
+        for child in start_cameras(sources, rig, config.object, inbox.address):
+            children.watch(child)
+        return inbox, PoseFilter(target, cameras)
+
+
+def _open_hand(
+    hand: Hand, config: Config, world: SimulationReady | None, *, silent: bool
+) -> HandLink:
+    from hardware.driver import ServoHand
+
+    backend = ServoHand(hand, world.bus if world else config.bus.port, config.bus.baud)
+    backend.connect()
+    return HandLink(backend, silent=silent)
+
+
+def _policy_directory(config: Config) -> Path:
+    return Path(config.policy.directory) if config.policy.directory else SHIPPED
+
+
+def _allowed(config: Config) -> frozenset[str]:
+    return shipped_hashes() | set(config.policy.allow)
+
+
+def _announce(directory: Path, world: SimulationReady | None) -> None:
+    """Says, on standard output and to the service manager, that commands are welcome."""
+    print(f"inhandd ready: {socket_address(directory, 'command')}", flush=True)
+    if world:
+        print(f"simulated world: {world.world}", flush=True)
+    notify("READY=1")
+
+
+def main() -> None:
+    """Entry point of `inhandd`."""
+    options = tyro.cli(Options, prog="inhandd")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    # Sockets are made for their owner and group only.
+    os.umask(0o007)
+    try:
+        Daemon(options).run()
+    except (InhandError, PerceptionError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

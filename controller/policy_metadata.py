@@ -1,0 +1,80 @@
+"""What a policy file says about itself: the JSON object in its metadata under `inhand`."""
+
+from typing import Literal
+
+import msgspec
+
+METADATA_KEY = "inhand"
+SCHEMA = 1
+
+
+class ObservationPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One part of the observation, in order."""
+
+    name: str
+    size: int
+    unit: str
+
+
+class ActionMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an action becomes a target.
+
+    Attributes:
+        kind: `around_rest`: 0 is the rest pose, -1 and 1 the ends of the range.
+        smoothing: share of the new target in the smoothed one.
+        tick_rate: targets sent a second [Hz].
+    """
+
+    kind: Literal["around_rest"]
+    smoothing: float
+    tick_rate: int
+
+
+class GoldenVector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A few steps from zero state, the state carried, that the runtime must reproduce.
+
+    Attributes:
+        observations: (steps, n).
+        actions: (steps, n_actuators).
+        tolerance: largest difference of an action.
+    """
+
+    observations: list[list[float]]
+    actions: list[list[float]]
+    tolerance: float = 1e-4
+
+
+class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything the runtime checks before the hand is enabled.
+
+    Attributes:
+        schema: version of this structure.
+        policy_rate: actions a second [Hz].
+        hand: name of the hand.
+        hand_digest: SHA-256 of the hand's description file.
+        joints: names, in order.
+        actuators: names, in order.
+        object: name of the object.
+        observation: its layout.
+        action: the mapping from action to target.
+        quaternion_order: of everything in the observation.
+        engine: what it was trained in.
+        randomization_scale: of the training universes.
+        commit: of the training code.
+        golden: the replay.
+    """
+
+    schema: Literal[1]
+    policy_rate: int
+    hand: str
+    hand_digest: str
+    joints: tuple[str, ...]
+    actuators: tuple[str, ...]
+    object: str
+    observation: tuple[ObservationPart, ...]
+    action: ActionMapping
+    quaternion_order: Literal["wxyz"]
+    engine: str
+    randomization_scale: float
+    commit: str
+    golden: GoldenVector

@@ -1,0 +1,85 @@
+"""Watches the daemon's processes and the tick, in a thread that wakes a few times a second."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from controller.children import Child
+from controller.mailbox import Mailbox
+from controller.notify import notify, watchdog_period
+
+log = logging.getLogger(__name__)
+
+_PERIOD = 0.25
+
+
+class Supervisor:
+    """Owns the child processes, feeds the service manager's watchdog, prints the dry run.
+
+    Attributes:
+        failure: why the daemon cannot go on; empty while it can.
+    """
+
+    def __init__(self, give_up: Callable[[str], None]) -> None:
+        """Takes what to call when the daemon cannot go on."""
+        self.failure = ""
+        self._give_up = give_up
+        self._children: list[Child] = []
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, child: Child) -> None:
+        """Takes charge of a process."""
+        self._children.append(child)
+
+    def start(self, mailbox: Mailbox, *, dry_run: bool) -> None:
+        """Begins to watch."""
+        self._thread = threading.Thread(
+            target=self._run, args=(mailbox, dry_run), name="supervisor", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends all processes, the last one started first."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+        for child in reversed(self._children):
+            child.stop()
+
+    def _run(self, mailbox: Mailbox, dry_run: bool) -> None:
+        watchdog = watchdog_period()
+        last_tick = 0.0
+        rounds = 0
+        while not self._ended.wait(_PERIOD):
+            rounds += 1
+            self._restart()
+            snapshot = mailbox.snapshot
+            if snapshot is None:
+                continue
+            if watchdog and snapshot.t > last_tick:
+                # Only a tick that advances keeps the daemon from being restarted.
+                notify("WATCHDOG=1")
+            last_tick = snapshot.t
+            if dry_run and rounds % 4 == 0:
+                pose = snapshot.pose
+                seen = "not seen" if pose is None else f"seen {pose.age:.2f} s ago"
+                joints = "silent" if snapshot.joints is None else "read"
+                log.info(
+                    "dry run: mode %s, joints %s, object %s, in hand %s",
+                    snapshot.mode.value, joints, seen, snapshot.in_hand,
+                )
+
+    def _restart(self) -> None:
+        """Starts camera processes again that ended; without the simulation there is no hand."""
+        for number, child in enumerate(self._children):
+            if not child.ended or self._ended.is_set():
+                continue
+            if child.name == "simulation":
+                self.failure = f"the simulation ended with code {child.process.returncode}"
+                self._give_up(self.failure)
+                return
+            log.error("%s ended with code %s; starting it again",
+                      child.name, child.process.returncode)
+            self._ended.wait(1.0)
+            self._children[number] = child.again()
