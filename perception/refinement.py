@@ -16,8 +16,9 @@ SAMPLES = 16
 STEPS = 9
 """Grey values taken across the edge at each place."""
 
-MINIMUM_NOISE = 0.05
-"""Floor of the estimated corner noise [px]: what aliasing leaves in a perfect image."""
+MINIMUM_NOISE = 0.08
+"""Floor of the estimated corner noise [px]: corners of one tag err together, by what aliasing
+leaves in a perfect image, and their scatter about the edges does not show it."""
 
 
 def refine_corners(image: Image, quads: Array) -> tuple[Array, Array]:

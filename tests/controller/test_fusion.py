@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import numpy as np
 import pytest
@@ -97,15 +98,16 @@ def test_every_belief_is_sound_whatever_was_measured(
 @given(histories(), st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
 def test_the_order_of_arrival_within_the_window_does_not_matter(
-    history: list[Measurement], random: object
+    history: list[Measurement], random: Random
 ) -> None:
     within = [m for m in history if m[0] >= history[-1][0] - 0.5]
     shuffled = list(within)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis's random.Random
+    random.shuffle(shuffled)
     in_order, out_of_order = PoseFilter(BLOCK, {}), PoseFilter(BLOCK, {})
-    for one, other in zip(within, shuffled, strict=True):
-        feed(in_order, one)
-        feed(out_of_order, other)
+    for measurement in within:
+        feed(in_order, measurement)
+    for measurement in shuffled:
+        feed(out_of_order, measurement)
     t = history[-1][0] + 0.05
     one, other = predicted(in_order, t), predicted(out_of_order, t)
     for name in ("position", "quaternion", "linear_velocity", "angular_velocity", "covariance"):

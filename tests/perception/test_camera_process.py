@@ -67,9 +67,7 @@ def test_only_a_frame_without_light_is_black() -> None:
 class Line:
     """The two ends of a running camera process."""
 
-    def __init__(
-        self, frames: "zmq.Socket[bytes]", output: "zmq.Socket[bytes]"
-    ) -> None:
+    def __init__(self, frames: "zmq.Socket[bytes]", output: "zmq.Socket[bytes]") -> None:
         self._frames = frames
         self._output = output
         self._seq = 0
@@ -100,9 +98,7 @@ def arguments(camera: str, tmp_path: Path) -> list[str]:
 
 
 @contextmanager
-def running(
-    camera: Camera, tmp_path: Path
-) -> Iterator[tuple[Line, "subprocess.Popen[str]"]]:
+def running(camera: Camera, tmp_path: Path) -> Iterator[tuple[Line, "subprocess.Popen[str]"]]:
     save_rig(tmp_path / "rig.toml", {camera.name: camera})
     context = zmq.Context()
     frames, output = context.socket(zmq.PUB), context.socket(zmq.PULL)
@@ -159,9 +155,7 @@ def test_frames_become_corners_and_trouble_is_reported(
         assert process.wait(timeout=5) == -signal.SIGTERM
 
 
-def test_the_process_ends_with_its_parent(
-    rig: dict[str, Camera], tmp_path: Path
-) -> None:
+def test_the_process_ends_with_its_parent(rig: dict[str, Camera], tmp_path: Path) -> None:
     save_rig(tmp_path / "rig.toml", rig)
     command = arguments("left", tmp_path)
     parent = (
@@ -211,21 +205,15 @@ def test_a_bad_start_is_one_line_that_says_why(
     command = arguments("left", tmp_path)
     for option, value in change.items():
         command[command.index(option) + 1] = value
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=30, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0
     assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("error: ")
 
 
-def test_a_rig_for_another_image_size_is_reported(
-    rig: dict[str, Camera], tmp_path: Path
-) -> None:
+def test_a_rig_for_another_image_size_is_reported(rig: dict[str, Camera], tmp_path: Path) -> None:
     camera = replace(rig["left"], width=640, height=480)
     with running(camera, tmp_path) as (line, _):
         line.receive(CameraStatus, "no frame for")
         line.show(np.zeros((240, 320, 3), np.uint8))
-        line.receive(
-            CameraStatus, "320x240 but the rig file was calibrated for 640x480"
-        )
+        line.receive(CameraStatus, "320x240 but the rig file was calibrated for 640x480")

@@ -18,9 +18,7 @@ from sim_backend.rig import default_rig
 @st.composite
 def cameras(draw: st.DrawFn) -> Camera:
     number = st.floats(-2.0, 2.0)
-    quaternion = np.array(
-        [draw(st.floats(0.1, 1.0)), *(draw(number) for _ in range(3))]
-    )
+    quaternion = np.array([draw(st.floats(0.1, 1.0)), *(draw(number) for _ in range(3))])
     width, height = draw(st.integers(2, 4000)), draw(st.integers(2, 4000))
     return Camera(
         name=draw(st.text(min_size=1, max_size=12)),
@@ -45,9 +43,7 @@ def cameras(draw: st.DrawFn) -> Camera:
 
 @given(cameras())
 @example(replace(next(iter(default_rig().values())), name='del \x7f "quoted" \\ \n'))
-def test_a_rig_survives_its_file(
-    tmp_path_factory: pytest.TempPathFactory, camera: Camera
-) -> None:
+def test_a_rig_survives_its_file(tmp_path_factory: pytest.TempPathFactory, camera: Camera) -> None:
     path = tmp_path_factory.mktemp("rig") / "rig.toml"
     save_rig(path, {camera.name: camera})
     loaded = load_rig(path)[camera.name]
@@ -62,12 +58,8 @@ def test_a_rig_survives_its_file(
 
 
 def test_normalize_undoes_project_through_distortion(rig: dict[str, Camera]) -> None:
-    camera = replace(
-        rig["left"], distortion=frozen_array([-0.2, 0.1, 0.001, -0.002, 0.0])
-    )
-    points = np.array([0.0, 0.335, 0.05]) + np.random.default_rng(0).uniform(
-        -0.05, 0.05, (50, 3)
-    )
+    camera = replace(rig["left"], distortion=frozen_array([-0.2, 0.1, 0.001, -0.002, 0.0]))
+    points = np.array([0.0, 0.335, 0.05]) + np.random.default_rng(0).uniform(-0.05, 0.05, (50, 3))
     rays = camera.normalize(camera.project(points))
     matrix = rotations.to_matrix(camera.quaternion)
     local = (points - camera.position) @ matrix
@@ -94,9 +86,7 @@ def test_every_camera_of_the_rig_has_the_object_in_view(rig: dict[str, Camera]) 
     offsets = 0.06 * np.concatenate([np.eye(3), -np.eye(3)])
     for camera in rig.values():
         pixels = camera.project(np.array([0.0, 0.335, 0.055]) + offsets)
-        assert (pixels > 20).all() and (
-            pixels < [camera.width - 20, camera.height - 20]
-        ).all()
+        assert (pixels > 20).all() and (pixels < [camera.width - 20, camera.height - 20]).all()
 
 
 GOOD = """
@@ -143,8 +133,6 @@ def test_a_broken_rig_file_is_refused_with_the_reason(
 def test_a_missing_or_binary_rig_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="No such file"):
         load_rig(tmp_path / "none.toml")
-    (tmp_path / "picture.toml").write_bytes(
-        cv2.imencode(".png", np.zeros((4, 4)))[1].tobytes()
-    )
+    (tmp_path / "picture.toml").write_bytes(cv2.imencode(".png", np.zeros((4, 4)))[1].tobytes())
     with pytest.raises(CameraError, match="picture"):
         load_rig(tmp_path / "picture.toml")

@@ -50,9 +50,7 @@ def test_corners_are_found_to_a_fraction_of_a_pixel(
     rest: Array,
     random_pose: Draw,
 ) -> None:
-    distances = errors(
-        rig[name], block, scene, rest, random_pose, lambda image, _: image
-    )
+    distances = errors(rig[name], block, scene, rest, random_pose, lambda image, _: image)
     assert len(distances) >= 40
     assert np.median(distances) < 0.1
     assert np.percentile(distances, 90) < 0.3
@@ -82,9 +80,7 @@ def test_corners_are_true_through_lens_distortion(
     rest: Array,
     random_pose: Draw,
 ) -> None:
-    camera = replace(
-        rig["left"], distortion=frozen_array([-0.25, 0.1, 0.002, -0.001, 0.0])
-    )
+    camera = replace(rig["left"], distortion=frozen_array([-0.25, 0.1, 0.002, -0.001, 0.0]))
     distances = errors(camera, block, scene, rest, random_pose, lambda image, _: image)
     assert len(distances) >= 40
     assert np.median(distances) < 0.15
@@ -106,9 +102,7 @@ def test_corners_come_in_the_order_of_the_print(rig: dict[str, Camera]) -> None:
 
 
 def test_tags_of_other_objects_are_ignored(rig: dict[str, Camera]) -> None:
-    seen = TagDetector(rig["left"], (0, 1)).detect(
-        printed([(0, 40, 60), (7, 180, 60)]), 0.0
-    )
+    seen = TagDetector(rig["left"], (0, 1)).detect(printed([(0, 40, 60), (7, 180, 60)]), 0.0)
     assert seen.ids == (0,)
 
 
@@ -124,9 +118,7 @@ def test_a_mirrored_tag_is_not_found(rig: dict[str, Camera]) -> None:
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_an_empty_frame_has_no_tags(rig: dict[str, Camera], level: int) -> None:
-    seen = TagDetector(rig["left"], (0,)).detect(
-        np.full((240, 320, 3), level, np.uint8), 0.0
-    )
+    seen = TagDetector(rig["left"], (0,)).detect(np.full((240, 320, 3), level, np.uint8), 0.0)
     assert seen.ids == () and seen.corners.shape == (0, 4, 2)
 
 
@@ -145,7 +137,7 @@ def test_an_image_of_another_size_is_refused_with_both_sizes(
     with pytest.raises(CameraError, match=r"'left'.*640x480.*320x240"):
         detector.detect(np.zeros((480, 640, 3), np.uint8), 0.0)
     with pytest.raises(CameraError, match="8-bit"):
-        detector.detect(np.zeros((240, 320), np.float64), 0.0)  # type: ignore[arg-type]  # on purpose
+        detector.detect(np.zeros((240, 320), np.float64), 0.0)
 
 
 def test_tag_ids_beyond_the_family_are_refused() -> None:

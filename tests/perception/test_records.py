@@ -22,9 +22,7 @@ def tag_corners(draw: st.DrawFn) -> TagCorners:
         t=draw(finite),
         camera=draw(st.text(max_size=20)),
         ids=ids,
-        corners=frozen_array(
-            draw(arrays(np.float64, (len(ids), 4, 2), elements=finite))
-        ),
+        corners=frozen_array(draw(arrays(np.float64, (len(ids), 4, 2), elements=finite))),
         noise=draw(st.floats(1e-3, 10.0)),
     )
 
@@ -66,8 +64,6 @@ def test_a_contradictory_message_is_refused(change: dict[str, object]) -> None:
 
 
 def test_corners_that_are_not_finite_are_refused() -> None:
-    record = TagCorners(
-        1.0, "left", (1,), frozen_array(np.full((1, 4, 2), np.nan)), 0.1
-    )
+    record = TagCorners(1.0, "left", (1,), frozen_array(np.full((1, 4, 2), np.nan)), 0.1)
     with pytest.raises(PerceptionError, match="finite"):
         decode(encode(record))

@@ -47,30 +47,22 @@ def scene(hand: Hand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scen
 
 
 @pytest.mark.parametrize("name", ["left", "right", "wrist"])
-def test_the_picture_agrees_with_the_camera_model(
-    scene: Scene, rest: Array, name: str
-) -> None:
+def test_the_picture_agrees_with_the_camera_model(scene: Scene, rest: Array, name: str) -> None:
     """The outline of the object alone, against OpenCV's projection of its vertices."""
     camera = default_rig()[name]
     quaternion = rotations.exp(np.array([0.5, 0.2, -0.7]))
     scene.place(rest, AWAY, UPRIGHT)
     without = scene.render(camera).astype(int)
     scene.place(rest, CENTER + [0.0, 0.0, 0.03], quaternion)
-    drawn = (
-        np.abs(scene.render(camera).astype(int) - without).sum(axis=-1) > 0
-    ).astype(np.uint8)
+    drawn = (np.abs(scene.render(camera).astype(int) - without).sum(axis=-1) > 0).astype(np.uint8)
     vertices = (
-        CENTER
-        + [0.0, 0.0, 0.03]
-        + rotations.rotate(quaternion, load_object("block").vertices)
+        CENTER + [0.0, 0.0, 0.03] + rotations.rotate(quaternion, load_object("block").vertices)
     )
     hull = cv2.convexHull(camera.project(vertices).astype(np.float32))[:, 0]
     expected = np.zeros((camera.height, camera.width), np.uint8)
     cv2.fillConvexPoly(expected, np.round(16 * hull).astype(np.int32), 1, shift=4)
     # A finger may be in front of the object, never the object outside of its outline.
-    outside = drawn.astype(bool) & ~cv2.dilate(
-        expected, np.ones((3, 3), np.uint8)
-    ).astype(bool)
+    outside = drawn.astype(bool) & ~cv2.dilate(expected, np.ones((3, 3), np.uint8)).astype(bool)
     assert not outside.any()
     assert drawn.sum() > 0.7 * expected.sum()
 
@@ -82,9 +74,7 @@ def test_fingers_move_in_the_picture_as_in_the_kinematics(
     scene.place(rest, AWAY, UPRIGHT)
     before = scene.render(camera).astype(int)
     bent = np.array([actuator.rest for actuator in hand.actuators])
-    index = hand.actuator_names.index(
-        next(n for n in hand.actuator_names if n.startswith("FFJ3"))
-    )
+    index = hand.actuator_names.index(next(n for n in hand.actuator_names if n.startswith("FFJ3")))
     tips = fingertip_positions(hand, bent)
     bent[index] = 0.0
     moved = fingertip_positions(hand, bent)
@@ -94,9 +84,7 @@ def test_fingers_move_in_the_picture_as_in_the_kinematics(
     rows, columns = np.nonzero(changed)
     box = np.array([[columns.min(), rows.min()], [columns.max(), rows.max()]])
     for tip in (tips[finger], moved[finger]):
-        pixel = np.clip(
-            camera.project(tip[None])[0], 0, [camera.width - 1, camera.height - 1]
-        )
+        pixel = np.clip(camera.project(tip[None])[0], 0, [camera.width - 1, camera.height - 1])
         assert (pixel > box[0] - 8).all() and (pixel < box[1] + 8).all()
 
 
@@ -106,9 +94,7 @@ def test_lens_distortion_bends_the_picture(scene: Scene, rest: Array) -> None:
     scene.place(rest, CENTER, UPRIGHT)
     assert (scene.render(camera) != scene.render(bent)).any()
     almost = replace(camera, distortion=np.array([1e-9, 0.0, 0.0, 0.0, 0.0]))
-    difference = np.abs(
-        scene.render(camera).astype(int) - scene.render(almost).astype(int)
-    )
+    difference = np.abs(scene.render(camera).astype(int) - scene.render(almost).astype(int))
     assert difference.mean() < 0.5
 
 
@@ -126,9 +112,7 @@ def test_a_state_survives_the_wire(rest: Array) -> None:
 
 
 def command(tmp_path: Path, *extra: str) -> list[str]:
-    cameras = [
-        f"--camera={name}=ipc://{tmp_path}/{name}.sock" for name in default_rig()
-    ]
+    cameras = [f"--camera={name}=ipc://{tmp_path}/{name}.sock" for name in default_rig()]
     return [
         *(
             sys.executable,
@@ -195,9 +179,7 @@ def test_the_process_renders_every_camera_of_a_trigger_from_one_state(
     together = times[0] & times[1] & times[2]
     assert len(together) >= 0.9 * max(len(seen) for seen in times)
     assert len(together) >= 30
-    assert all(
-        frame.image.shape == (240, 320, 3) for seen in frames.values() for frame in seen
-    )
+    assert all(frame.image.shape == (240, 320, 3) for seen in frames.values() for frame in seen)
 
 
 @pytest.mark.parametrize(
