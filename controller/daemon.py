@@ -269,7 +269,7 @@ def _announce(directory: Path, world: SimulationReady | None) -> None:
 
 def main() -> None:
     """Entry point of `inhandd`."""
-    options = tyro.cli(Options, prog="inhandd")
+    options = tyro.cli(Options, prog="inhandd", config=(tyro.conf.FlagCreatePairsOff,))
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )

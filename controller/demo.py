@@ -1,0 +1,262 @@
+"""The demonstration: a simulated hand turns the block to ten orientations, one after another."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from math import degrees, pi
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import tyro
+import zmq
+
+from controller.client import Client
+from controller.errors import ClientError, RefusedError, StartError
+
+START_TIMEOUT = 90.0
+"""How long daemon and simulated world may take to come up [s]."""
+
+_SETTLE_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Start a simulated hand and send it goals, one after another.
+
+    Example: inhand demo --goals 3 --max-angle 1.5
+
+    Attributes:
+        goals: How many goals.
+        max_angle: Largest angle of a goal from where the block is [rad]; pi is any orientation.
+        seed: Seed of the goals and of the simulated world.
+        tolerance: Largest error that counts as reached [rad].
+        timeout: Seconds after which a goal counts as missed.
+        policy: Policy file, instead of the one that came with the program.
+        json: Print the summary as JSON.
+    """
+
+    goals: int = 10
+    max_angle: float = pi
+    seed: int = 1
+    tolerance: float = 0.4
+    timeout: float = 30.0
+    policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a goal ended: `reached`, `missed` or `dropped`, after so many seconds, at this error."""
+
+    outcome: str
+    seconds: float
+    error: float
+
+
+def run(options: Options) -> int:
+    """Runs the demonstration.
+
+    Returns:
+        The exit code: 0 if it ran through, however many goals were reached.
+
+    Raises:
+        StartError: the daemon did not come up.
+        ClientError: the daemon was lost on the way.
+        RefusedError: the daemon refused what the demonstration cannot do without.
+    """
+    with tempfile.TemporaryDirectory(prefix="inhand-") as name:
+        directory = Path(name)
+        with (directory / "inhandd.log").open("wb") as log:
+            daemon = _start(options, directory, log)
+            try:
+                _wait_until_ready(daemon, directory)
+                with Client(directory) as client:
+                    results = _turn(client, options)
+                    status = client.status()
+                    client.call("shutdown")
+                daemon.wait(10.0)
+            finally:
+                _stop(daemon)
+    _summarize(results, status, options)
+    return 0
+
+
+def main() -> None:
+    """Entry point of `python -m controller.demo`."""
+    try:
+        sys.exit(run(tyro.cli(Options, prog="inhand demo", config=(tyro.conf.FlagCreatePairsOff,))))
+    except (StartError, ClientError, RefusedError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _start(options: Options, directory: Path, log: Any) -> "subprocess.Popen[bytes]":
+    arguments = [sys.executable, "-m", "controller.daemon", "--sim", "--directory", str(directory)]
+    arguments += ["--seed", str(options.seed)]
+    if options.policy is not None:
+        arguments += ["--policy", str(options.policy)]
+    _say(f"starting inhandd --sim in {directory}")
+    return subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
+def _wait_until_ready(daemon: "subprocess.Popen[bytes]", directory: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    log = directory / "inhandd.log"
+    while b"inhandd ready" not in log.read_bytes():
+        if daemon.poll() is not None:
+            raise StartError(f"inhandd ended while starting: {_last_line(log)}")
+        if time.monotonic() > deadline:
+            raise StartError(f"inhandd was not ready after {START_TIMEOUT:.0f} s")
+        time.sleep(0.05)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("error: ") if lines else "it said nothing"
+
+
+def _stop(daemon: "subprocess.Popen[bytes]") -> None:
+    if daemon.poll() is None:
+        daemon.terminate()
+        try:
+            daemon.wait(10.0)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+
+
+def _turn(client: Client, options: Options) -> list[Result]:
+    """Sends the goals, putting the block back after each drop."""
+    client.subscribe()
+    _until(client, "joints", "the joints were not read")
+    client.call("enable")
+    client.call("home")
+    time.sleep(1.0)
+    results: list[Result] = []
+    while len(results) < options.goals:
+        _place(client)
+        client.call("arm")
+        client.call(
+            "random_goals",
+            count=options.goals - len(results),
+            max_angle=options.max_angle,
+            seed=options.seed + len(results),
+            tolerance=options.tolerance,
+            timeout=options.timeout,
+        )
+        _follow(client, options, results)
+    return results
+
+
+def _follow(client: Client, options: Options, results: list[Result]) -> None:
+    """Shows progress until all goals are over or the hand stops."""
+    started, error, shown = time.monotonic(), 0.0, 0.0
+    for topic, message in client.messages(options.timeout * options.goals + 60.0):
+        number = f"goal {len(results) + 1:2d}/{options.goals}"
+        if topic == "state" and (goal := message["goal"]) is not None:
+            error = goal["error"]
+            if sys.stdout.isatty() and time.monotonic() - shown > 0.2:
+                shown = time.monotonic()
+                print(
+                    f"\r{number}  {degrees(error):6.1f}° to go  {goal['seconds']:5.1f} s ",
+                    end="", flush=True,
+                )
+        elif topic == "event":
+            kind = message["kind"]
+            if kind == "goal_started":
+                started = time.monotonic()
+                quaternion = ", ".join(f"{x:+.3f}" for x in message["quaternion"])
+                _say(f"{number}  [{quaternion}]  {degrees(message['error']):6.1f}° away")
+            elif kind in ("goal_reached", "goal_missed"):
+                outcome = kind.removeprefix("goal_")
+                _record(results, Result(outcome, message["seconds"], message["error"]), number)
+            elif kind == "mode" and message["before"] == "running":
+                if message["after"] == "ready" or len(results) >= options.goals:
+                    return
+                outcome = "dropped" if message["cause"] == "object_dropped" else message["cause"]
+                _record(results, Result(outcome, time.monotonic() - started, error), number)
+                return
+    raise ClientError("the daemon reported no end of the goals")
+
+
+def _record(results: list[Result], result: Result, number: str) -> None:
+    results.append(result)
+    _say(f"{number}  {result.outcome} after {result.seconds:.1f} s at {degrees(result.error):.1f}°")
+
+
+def _place(client: Client) -> None:
+    """Puts the block into the hand, unless it is there, and waits until it is seen there."""
+    status = client.status()
+    if status["mode"] != "holding":
+        if status["mode"] in ("ready", "running"):
+            client.call("disarm")
+        else:
+            client.call("clear")
+            client.call("enable")
+    if not status["object"]["in_hand"] or status["dropped"]:
+        client.call("home")
+        # The hand first goes to where it can be given something.
+        time.sleep(1.5)
+        _world_request(status["world"], {"type": "place"})
+        time.sleep(0.5)
+    _until(client, "in_hand", "the block was not seen in the hand")
+
+
+def _until(client: Client, what: str, failure: str) -> None:
+    deadline = time.monotonic() + _SETTLE_TIMEOUT
+    while time.monotonic() < deadline:
+        status = client.status()
+        if what == "joints" and status.get("joints") is not None:
+            return
+        if what == "in_hand" and status["object"]["in_hand"]:
+            pose = status["object"]["pose"]
+            if pose is not None and pose["age"] < 0.2:
+                return
+        time.sleep(0.1)
+    raise ClientError(f"{failure} within {_SETTLE_TIMEOUT:.0f} s")
+
+
+def _world_request(address: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Asks the simulated world for something that only a simulation can do."""
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.set(zmq.LINGER, 0)
+        socket.connect(address)
+        socket.send(msgspec.json.encode(request))
+        if not socket.poll(10_000):
+            raise ClientError(f"the simulated world at {address} did not answer")
+        reply: dict[str, Any] = msgspec.json.decode(socket.recv())
+        return reply
+
+
+def _summarize(results: list[Result], status: dict[str, Any], options: Options) -> None:
+    reached = [result for result in results if result.outcome == "reached"]
+    tick, latency = status["tick"], status["policy_latency"] or {}
+    if options.json:
+        summary = {
+            "reached": len(reached),
+            "goals": [msgspec.to_builtins(result) for result in results],
+            "on_time_share": tick["on_time_share"],
+            "policy_latency": latency,
+        }
+        print(msgspec.json.encode(summary).decode())
+        return
+    with suppress(ZeroDivisionError):
+        mean = sum(result.seconds for result in reached) / len(reached)
+        _say(f"mean time of a reached goal: {mean:.1f} s")
+    _say(
+        f"ticks on time: {100 * tick['on_time_share']:.2f} % of {tick['ticks']}, "
+        f"policy step {1000 * latency.get('p50', 0):.2f} ms"
+    )
+    _say(f"reached {len(reached)}/{len(results)} goals")
+
+
+def _say(text: str) -> None:
+    # Blanks cover what is left of a progress line.
+    end = "\r" if sys.stdout.isatty() else ""
+    print(f"{end}{text:<72}", file=sys.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    main()
