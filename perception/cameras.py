@@ -55,9 +55,7 @@ class Camera:
 
     def project(self, points: Array) -> Array:
         """Pixels, (n, 2), of points in the world frame [m], (n, 3), through lens distortion."""
-        local = rotations.rotate(
-            rotations.conjugate(self.quaternion), points - self.position
-        )
+        local = rotations.rotate(rotations.conjugate(self.quaternion), points - self.position)
         pixels, _ = cv2.projectPoints(
             local.reshape(-1, 1, 3),
             np.zeros(3),
@@ -97,9 +95,7 @@ def look_at(position: Array, target: Array, up: Array) -> Array:
     forward = forward / np.linalg.norm(forward)
     right = np.cross(forward, up)
     right = right / np.linalg.norm(right)
-    return rotations.from_matrix(
-        np.stack([right, np.cross(forward, right), forward], axis=-1)
-    )
+    return rotations.from_matrix(np.stack([right, np.cross(forward, right), forward], axis=-1))
 
 
 def load_rig(path: str | Path) -> dict[str, Camera]:
@@ -109,9 +105,7 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
         CameraError: the file is missing, malformed or describes no camera there could be.
     """
     try:
-        data = msgspec.convert(
-            tomllib.loads(Path(path).read_bytes().decode()), _RigFile
-        )
+        data = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), _RigFile)
     except OSError as error:
         raise CameraError(
             f"rig file {path}: {error.strerror}; give the file that describes the cameras"
@@ -126,9 +120,7 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
     if not names:
         raise CameraError(f"rig file {path}: describes no camera")
     if len(set(names)) != len(names):
-        raise CameraError(
-            f"rig file {path}: two cameras share a name, names are {names}"
-        )
+        raise CameraError(f"rig file {path}: two cameras share a name, names are {names}")
     for camera in data.cameras:
         problem = _problem(camera)
         if problem:
@@ -138,9 +130,7 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
 
 def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
     """Writes a rig file in one step: a reader sees the old file or the new one."""
-    text = (
-        "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
-    )
+    text = "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
     text += "schema = 1\n"
     for camera in cameras.values():
         rows = ", ".join(_numbers(row) for row in camera.matrix)
@@ -187,12 +177,7 @@ def _problem(data: _CameraFile) -> str:
         return f"image size {data.width}x{data.height} must be positive"
     if not np.isfinite(rest).all():
         return "every number must be finite"
-    if (
-        matrix[0, 0] <= 0
-        or matrix[1, 1] <= 0
-        or matrix[1, 0]
-        or (matrix[2] != (0, 0, 1)).any()
-    ):
+    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or matrix[1, 0] or (matrix[2] != (0, 0, 1)).any():
         return "matrix must be [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy positive"
     if not (0 < center[0] < data.width and 0 < center[1] < data.height):
         return f"principal point {center.tolist()} lies outside the image"

@@ -48,9 +48,7 @@ class ObjectAssets:
     texture: Path
 
 
-def write_object_assets(
-    description: ObjectDescription, directory: Path
-) -> ObjectAssets:
+def write_object_assets(description: ObjectDescription, directory: Path) -> ObjectAssets:
     """Writes mesh, material and texture of an object, named after it, into `directory`.
 
     Tags are drawn where `description` puts them, so a description with moved tags gives an
@@ -60,18 +58,12 @@ def write_object_assets(
         OSError: a file cannot be written.
     """
     stem = description.name
-    assets = ObjectAssets(
-        mesh=directory / f"{stem}.obj", texture=directory / f"{stem}.png"
-    )
+    assets = ObjectAssets(mesh=directory / f"{stem}.obj", texture=directory / f"{stem}.png")
     directory.mkdir(parents=True, exist_ok=True)
-    polygons = {
-        name: _polygon(description, normal)
-        for name, normal in description.faces.items()
-    }
+    polygons = {name: _polygon(description, normal) for name, normal in description.faces.items()}
     frames = {name: _frame(normal) for name, normal in description.faces.items()}
     reach = max(
-        float(np.abs(polygon @ frames[name][:, :2]).max())
-        for name, polygon in polygons.items()
+        float(np.abs(polygon @ frames[name][:, :2]).max()) for name, polygon in polygons.items()
     )
     cell = int(np.ceil(2 * (reach + RIM) * PIXELS_PER_METRE))
     columns = int(np.ceil(np.sqrt(len(polygons))))
@@ -82,13 +74,9 @@ def write_object_assets(
         row, column = divmod(index, columns)
         flat = polygon @ frames[name][:, :2]
         color = FACE_COLORS[index % len(FACE_COLORS)]
-        tags = [
-            tag for tag in description.tags if _lies_on(tag, description.faces[name])
-        ]
+        tags = [tag for tag in description.tags if _lies_on(tag, description.faces[name])]
         image = _face_image(flat, frames[name], tags, color, cell)
-        atlas[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = (
-            image
-        )
+        atlas[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = image
         pixels = _to_cell(flat, cell) + 0.5 + np.array([column, row]) * cell
         coordinates = pixels / np.array([columns * cell, rows * cell])
         lines += [f"v {x:.9f} {y:.9f} {z:.9f}" for x, y, z in polygon]
@@ -100,9 +88,7 @@ def write_object_assets(
             lines.append("f " + " ".join(f"{i}/{i}/{index + 1}" for i in fan))
     if not cv2.imwrite(str(assets.texture), atlas):
         raise OSError(f"cannot write the texture {assets.texture}; is the disk full?")
-    material = (
-        f"newmtl faces\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nmap_Kd {assets.texture.name}\n"
-    )
+    material = f"newmtl faces\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nmap_Kd {assets.texture.name}\n"
     (directory / f"{stem}.mtl").write_text(material)
     assets.mesh.write_text("\n".join(lines) + "\n")
     return assets
@@ -145,9 +131,7 @@ def capsule_mesh(radius: float, half_length: float, sides: int) -> str:
         for row in range(len(heights) - 1):
             a, b = 2 + row * sides + i, 2 + row * sides + j
             triangles += [(a, b, b + sides), (a, b + sides, a + sides)]
-        lines += [
-            "f " + " ".join(f"{k}/1/{k}" for k in triangle) for triangle in triangles
-        ]
+        lines += ["f " + " ".join(f"{k}/1/{k}" for k in triangle) for triangle in triangles]
     return "\n".join(lines) + "\n"
 
 
@@ -162,9 +146,7 @@ def _polygon(description: ObjectDescription, normal: Array) -> Array:
 
 def _frame(normal: Array) -> Array:
     """Columns right, up and out of a face, (3, 3)."""
-    up = (
-        np.array([0.0, 1.0, 0.0]) if abs(normal[2]) > 0.5 else np.array([0.0, 0.0, 1.0])
-    )
+    up = np.array([0.0, 1.0, 0.0]) if abs(normal[2]) > 0.5 else np.array([0.0, 0.0, 1.0])
     return np.stack([np.cross(up, normal), up, normal], axis=-1)
 
 

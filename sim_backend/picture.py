@@ -55,9 +55,7 @@ def main() -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = hand_picture(load_hand("dactyl24"), load_object("block"))
     if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        sys.exit(
-            f"error: cannot write {path}; give a .png file in a folder that can be written"
-        )
+        sys.exit(f"error: cannot write {path}; give a .png file in a folder that can be written")
 
 
 if __name__ == "__main__":

@@ -45,9 +45,7 @@ class Scene:
         self._hand = hand
         self._client = pybullet.connect(pybullet.DIRECT)
         # Files change between scenes under the same name; by default PyBullet would remember.
-        pybullet.setPhysicsEngineParameter(
-            enableFileCaching=0, physicsClientId=self._client
-        )
+        pybullet.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=self._client)
         assets = write_object_assets(description, directory)
         shape = pybullet.createVisualShape(
             pybullet.GEOM_MESH, fileName=str(assets.mesh), physicsClientId=self._client
@@ -57,16 +55,10 @@ class Scene:
         )
         path = directory / f"{hand.name}.urdf"
         path.write_text(_visual_urdf(hand, directory, sides))
-        self._body = pybullet.loadURDF(
-            str(path), useFixedBase=True, physicsClientId=self._client
-        )
+        self._body = pybullet.loadURDF(str(path), useFixedBase=True, physicsClientId=self._client)
         numbers = {}
-        for joint in range(
-            pybullet.getNumJoints(self._body, physicsClientId=self._client)
-        ):
-            info = pybullet.getJointInfo(
-                self._body, joint, physicsClientId=self._client
-            )
+        for joint in range(pybullet.getNumJoints(self._body, physicsClientId=self._client)):
+            info = pybullet.getJointInfo(self._body, joint, physicsClientId=self._client)
             numbers[info[1].decode()] = joint
             pybullet.changeVisualShape(
                 self._body, joint, rgbaColor=HAND_COLOR, physicsClientId=self._client
@@ -118,9 +110,7 @@ class Scene:
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
         )
-        image = np.asarray(rgba, dtype=np.uint8).reshape(
-            camera.height, camera.width, 4
-        )[..., :3]
+        image = np.asarray(rgba, dtype=np.uint8).reshape(camera.height, camera.width, 4)[..., :3]
         if camera.distortion.any():
             return _distort(image, camera)
         return np.ascontiguousarray(image)
@@ -136,9 +126,7 @@ def resized(description: ObjectDescription, factor: float) -> ObjectDescription:
     return replace(
         description,
         size=(factor * length, factor * width, factor * height),
-        tags=tuple(
-            replace(tag, position=factor * tag.position) for tag in description.tags
-        ),
+        tags=tuple(replace(tag, position=factor * tag.position) for tag in description.tags),
     )
 
 
@@ -190,10 +178,7 @@ def _distort(image: Image, camera: Camera) -> Image:
     """Bends a pinhole image as the camera's lens would; outside the pinhole image: white."""
     rows, columns = np.mgrid[: camera.height, : camera.width]
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float64)
-    source = (
-        camera.normalize(pixels) @ np.diag(np.diag(camera.matrix)[:2])
-        + camera.matrix[:2, 2]
-    )
+    source = camera.normalize(pixels) @ np.diag(np.diag(camera.matrix)[:2]) + camera.matrix[:2, 2]
     grid = source.reshape(camera.height, camera.width, 2).astype(np.float32)
     bent = cv2.remap(
         image, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderValue=(255, 255, 255)
