@@ -1,0 +1,1 @@
+"""The controller daemon: tick, fusion, observation, action path, policy, modes and safety."""

@@ -1,0 +1,1 @@
+"""Learning in MuJoCo: worlds, batch environment, teacher, student, export and evaluation."""
