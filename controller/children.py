@@ -149,9 +149,7 @@ def start_cameras(
     ]
 
 
-def camera_arguments(
-    name: str, source: str, rig: str, object_name: str, output: str
-) -> list[str]:
+def camera_arguments(name: str, source: str, rig: str, object_name: str, output: str) -> list[str]:
     """The command line of a camera process, after the interpreter."""
     arguments = ["-m", "perception.camera_process", "--camera", name, "--source", source]
     return [*arguments, "--rig", rig, "--object", object_name, "--output", output]

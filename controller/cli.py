@@ -306,10 +306,23 @@ class ConfigVerb:
 
 
 _VERBS: dict[str, Any] = {
-    "status": Status, "enable": Enable, "disable": Disable, "home": Home, "arm": Arm,
-    "disarm": Disarm, "goal": Goal, "goals": Goals, "random-goals": RandomGoals,
-    "cancel": Cancel, "hold": Hold, "estop": Estop, "clear": Clear,
-    "load-policy": LoadPolicy, "events": Events, "shutdown": Shutdown, "config": ConfigVerb,
+    "status": Status,
+    "enable": Enable,
+    "disable": Disable,
+    "home": Home,
+    "arm": Arm,
+    "disarm": Disarm,
+    "goal": Goal,
+    "goals": Goals,
+    "random-goals": RandomGoals,
+    "cancel": Cancel,
+    "hold": Hold,
+    "estop": Estop,
+    "clear": Clear,
+    "load-policy": LoadPolicy,
+    "events": Events,
+    "shutdown": Shutdown,
+    "config": ConfigVerb,
 }
 
 _ELSEWHERE = {

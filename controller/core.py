@@ -273,9 +273,7 @@ class Controller(Generic[Measurement]):
         timeout = defaults.timeout if timeout is None else timeout
         if endless and isinstance(aims[0], RandomGoal):
             numbers: tuple[int, ...] = (
-                self.goals.add_endless(
-                    aims[0], tolerance=tolerance, hold=hold, timeout=timeout
-                ),
+                self.goals.add_endless(aims[0], tolerance=tolerance, hold=hold, timeout=timeout),
             )
         else:
             numbers = self.goals.add(aims, tolerance=tolerance, hold=hold, timeout=timeout)
@@ -384,9 +382,7 @@ class Controller(Generic[Measurement]):
                 self.policy.reset()
         if self.mode == Mode.RUNNING:
             if self._pose is None or self._pose.age > safety.pose_lost:
-                self._take(
-                    Happening.POSE_LOST, f"the object was not seen for {safety.pose_lost} s"
-                )
+                self._take(Happening.POSE_LOST, f"the object was not seen for {safety.pose_lost} s")
         elif self.mode == Mode.READY and t > self._armed_until:
             self._take(Happening.IDLE, f"no goal for {safety.idle} s")
         elif self.mode == Mode.FAULT and self.torque and t - self._entered > safety.fault_hold:

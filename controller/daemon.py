@@ -155,7 +155,9 @@ class Daemon:
             # First of all: whatever else may take its time, the hand is no longer commanded.
             release()
             notify("STOPPING=1")
-            print(exit_report(self._stop_reason or "error", controller, ticker, sections), flush=True)
+            print(
+                exit_report(self._stop_reason or "error", controller, ticker, sections), flush=True
+            )
         if children.failure:
             raise StartError(children.failure)
 

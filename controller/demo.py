@@ -161,7 +161,8 @@ def _follow(client: Client, options: Options, results: list[Result]) -> None:
                 shown = time.monotonic()
                 print(
                     f"\r{number}  {degrees(error):6.1f}° to go  {goal['seconds']:5.1f} s ",
-                    end="", flush=True,
+                    end="",
+                    flush=True,
                 )
         elif topic == "event":
             kind = message["kind"]

@@ -195,9 +195,7 @@ class GoalKeeper:
         self._queue.extend(orders)
         return tuple(order.number for order in orders)
 
-    def add_endless(
-        self, aim: RandomGoal, *, tolerance: float, hold: float, timeout: float
-    ) -> int:
+    def add_endless(self, aim: RandomGoal, *, tolerance: float, hold: float, timeout: float) -> int:
         """Draws goals without end once the queue is empty; returns the first one's number."""
         self._endless = self._order(aim, tolerance, hold, timeout)
         return self._endless.number

@@ -244,9 +244,14 @@ def _check_shapes(name: str, session: ort.InferenceSession, hand: Hand) -> tuple
     state = inputs["h_in"].shape if "h_in" in inputs else []
     if len(state) != 3 or not all(isinstance(size, int) for size in state) or state[1] != 1:
         raise PolicyError(f"policy {name}: input h_in must be (layers, 1, hidden), is {state}")
-    expected = {
-        "obs": [1, observation_size(hand)], "h_in": state, "c_in": state,
-    }, {"actions": [1, hand.n_actuators], "h_out": state, "c_out": state}
+    expected = (
+        {
+            "obs": [1, observation_size(hand)],
+            "h_in": state,
+            "c_in": state,
+        },
+        {"actions": [1, hand.n_actuators], "h_out": state, "c_out": state},
+    )
     for nodes, wanted in zip((inputs, outputs), expected, strict=True):
         found = {key: node.shape for key, node in nodes.items()}
         if found != wanted:

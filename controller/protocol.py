@@ -194,8 +194,23 @@ class Shutdown(_Request, frozen=True, tag="shutdown"):
 
 
 AnyRequest = (
-    Status | Enable | Disable | Home | Arm | Disarm | Goal | Goals | RandomGoals | Cancel | Hold
-    | Estop | Clear | LoadPolicy | Record | Events | Shutdown
+    Status
+    | Enable
+    | Disable
+    | Home
+    | Arm
+    | Disarm
+    | Goal
+    | Goals
+    | RandomGoals
+    | Cancel
+    | Hold
+    | Estop
+    | Clear
+    | LoadPolicy
+    | Record
+    | Events
+    | Shutdown
 )
 
 TYPES = tuple(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__)
@@ -254,7 +269,7 @@ def _explain(message: bytes, error: Exception) -> ProtocolError:
     if isinstance(id, bool) or (isinstance(id, str) and len(id) > 64):
         id = None
     if envelope.v != VERSION:
-        text = f"protocol version {envelope.v!r:.40} is not spoken here; send \"v\": {VERSION}"
+        text = f'protocol version {envelope.v!r:.40} is not spoken here; send "v": {VERSION}'
         return ProtocolError("version", text, id)
     if envelope.type not in TYPES:
         known = ", ".join(TYPES)

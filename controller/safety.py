@@ -77,8 +77,6 @@ def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
     step = limits.acceleration * dt
     braking = (np.sqrt(step * step + 8 * limits.acceleration * np.abs(distance)) - step) / 2
     speed = np.minimum(np.minimum(np.abs(distance) / dt, braking), limits.velocity)
-    velocity = np.clip(
-        np.copysign(speed, distance), motion.velocity - step, motion.velocity + step
-    )
+    velocity = np.clip(np.copysign(speed, distance), motion.velocity - step, motion.velocity + step)
     position = np.clip(motion.position + velocity * dt, limits.lower, limits.upper)
     return Motion(position, velocity)

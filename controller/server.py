@@ -149,9 +149,7 @@ class Server(threading.Thread):
                 self._reply(client, reply_ok(request.id, self._status()))
             case Events():
                 found = self._log.since(request.since)
-                self._reply(
-                    client, reply_ok(request.id, {"events": found, "last": self._log.last})
-                )
+                self._reply(client, reply_ok(request.id, {"events": found, "last": self._log.last}))
             case LoadPolicy():
                 # Reading and checking a policy takes longer than an emergency stop may wait.
                 threading.Thread(target=self._load, args=(client, request), daemon=True).start()

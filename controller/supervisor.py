@@ -67,7 +67,10 @@ class Supervisor:
                 joints = "silent" if snapshot.joints is None else "read"
                 log.info(
                     "dry run: mode %s, joints %s, object %s, in hand %s",
-                    snapshot.mode.value, joints, seen, snapshot.in_hand,
+                    snapshot.mode.value,
+                    joints,
+                    seen,
+                    snapshot.in_hand,
                 )
 
     def _restart(self) -> None:
@@ -79,7 +82,8 @@ class Supervisor:
                 self.failure = f"the simulation ended with code {child.process.returncode}"
                 self._give_up(self.failure)
                 return
-            log.error("%s ended with code %s; starting it again",
-                      child.name, child.process.returncode)
+            log.error(
+                "%s ended with code %s; starting it again", child.name, child.process.returncode
+            )
             self._ended.wait(1.0)
             self._children[number] = child.again()

@@ -20,7 +20,10 @@ class EventLog:
         """Numbers an event; returns its message."""
         self.last += 1
         message: dict[str, object] = {
-            "n": self.last, "t": event.t, "kind": event.kind, **event.data
+            "n": self.last,
+            "t": event.t,
+            "kind": event.kind,
+            **event.data,
         }
         self._kept.append(message)
         return message

@@ -266,8 +266,10 @@ def _check(data: _HandFile, path: Path) -> None:
         if not low <= actuator.rest <= high:
             refuse(f"actuator {actuator.name}: rest {actuator.rest} outside [{low}, {high}]")
         positive = (
-            actuator.gain, actuator.torque_limit,
-            actuator.velocity_limit, actuator.acceleration_limit,
+            actuator.gain,
+            actuator.torque_limit,
+            actuator.velocity_limit,
+            actuator.acceleration_limit,
         )
         if min(positive) <= 0:
             refuse(f"actuator {actuator.name}: gain and limits must be positive")

@@ -81,7 +81,14 @@ def _add_link(robot: ElementTree.Element, link: Link) -> None:
     inertial = ElementTree.SubElement(element, "inertial")
     ElementTree.SubElement(inertial, "origin", xyz=_numbers(center), rpy="0 0 0")
     ElementTree.SubElement(inertial, "mass", value=repr(link.mass))
-    names = {"ixx": (0, 0), "ixy": (0, 1), "ixz": (0, 2), "iyy": (1, 1), "iyz": (1, 2), "izz": (2, 2)}
+    names = {
+        "ixx": (0, 0),
+        "ixy": (0, 1),
+        "ixz": (0, 2),
+        "iyy": (1, 1),
+        "iyz": (1, 2),
+        "izz": (2, 2),
+    }
     ElementTree.SubElement(
         inertial, "inertia", {name: repr(float(inertia[at])) for name, at in names.items()}
     )

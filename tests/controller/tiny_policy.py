@@ -61,9 +61,7 @@ def model(hand: Hand, *, scale: float = 0.3, seed: int = 0) -> onnx.ModelProto:
 
 def metadata(hand: Hand, built: onnx.ModelProto) -> dict[str, Any]:
     """What an honest exporter would write, golden vector included."""
-    session = ort.InferenceSession(
-        built.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(built.SerializeToString(), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(1)
     observations = rng.standard_normal((3, observation_size(hand))).astype(np.float32)
     hidden = cell = np.zeros((1, 1, HIDDEN), dtype=np.float32)
@@ -88,9 +86,7 @@ def metadata(hand: Hand, built: onnx.ModelProto) -> dict[str, Any]:
         "engine": "none",
         "randomization_scale": 0.0,
         "commit": "0" * 40,
-        "golden": {
-            "observations": observations.tolist(), "actions": actions, "tolerance": 1e-4
-        },
+        "golden": {"observations": observations.tolist(), "actions": actions, "tolerance": 1e-4},
     }
 
 
