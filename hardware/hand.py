@@ -89,7 +89,7 @@ class _HandFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actuators: tuple[Actuator, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hand:
     """A hand description, checked, with the arrays that everything else is sized from.
 

@@ -1,5 +1,7 @@
 """Forward kinematics of the hand, batched over leading axes, numpy only."""
 
+from functools import cache
+
 import numpy as np
 
 from hardware.hand import Hand
@@ -47,20 +49,38 @@ def link_poses(hand: Hand, joint_angles: Array) -> tuple[Array, Array]:
     angles = np.asarray(joint_angles, dtype=np.float64)
     rotations = np.empty((*angles.shape[:-1], hand.n_joints, 3, 3))
     positions = np.empty((*angles.shape[:-1], hand.n_joints, 3))
-    index = {name: i for i, name in enumerate(hand.link_names)}
-    for i, link in enumerate(hand.links):
-        axis = np.array(link.axis) / np.linalg.norm(link.axis)
-        local = rpy_matrix(link.rpy) @ axis_angle_matrix(axis, angles[..., i])
-        origin = np.array(link.origin)
-        if link.parent == hand.root:
-            rotations[..., i, :, :] = local
-            positions[..., i, :] = origin
+    # Rodrigues: R(q) = K0 + cos q · K1 + sin q · K2, of all joints at once.
+    parents, origins, constant, cosine, sine = _chain(hand)
+    local = (
+        constant + np.cos(angles)[..., None, None] * cosine + np.sin(angles)[..., None, None] * sine
+    )
+    for i, parent in enumerate(parents):
+        if parent < 0:
+            rotations[..., i, :, :] = local[..., i, :, :]
+            positions[..., i, :] = origins[i]
         else:
-            parent = index[link.parent]
             above = rotations[..., parent, :, :]
-            rotations[..., i, :, :] = above @ local
-            positions[..., i, :] = positions[..., parent, :] + above @ origin
+            rotations[..., i, :, :] = above @ local[..., i, :, :]
+            positions[..., i, :] = positions[..., parent, :] + above @ origins[i]
     return rotations, positions
+
+
+@cache
+def _chain(hand: Hand) -> tuple[tuple[int, ...], Array, Array, Array, Array]:
+    """Parents (-1: the root), origins, and the terms of each link's local rotation."""
+    parents = tuple(
+        -1 if link.parent == hand.root else hand.link_names.index(link.parent)
+        for link in hand.links
+    )
+    constant, cosine, sine = (np.empty((hand.n_joints, 3, 3)) for _ in range(3))
+    for i, link in enumerate(hand.links):
+        fixed = rpy_matrix(link.rpy)
+        x, y, z = axis = np.array(link.axis) / np.linalg.norm(link.axis)
+        outer = np.outer(axis, axis)
+        constant[i] = fixed @ outer
+        cosine[i] = fixed @ (np.eye(3) - outer)
+        sine[i] = fixed @ np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return parents, np.array([link.origin for link in hand.links]), constant, cosine, sine
 
 
 def fingertip_positions(hand: Hand, actuator_angles: Array) -> Array:

@@ -1,0 +1,86 @@
+"""Algebraic laws of the rotations, and the objects built on them."""
+
+import numpy as np
+import pytest
+
+from controller.observation import attitude, observation_layout, observation_size, observe
+from hardware.hand import load_hand
+from hardware.kinematics import fingertip_positions
+from perception import rotations
+from perception.objects import load_object
+
+RNG = np.random.default_rng(11)
+ONE, OTHER = (rotations.random_quaternion(RNG, (200,)) for _ in range(2))
+
+
+def same(left: np.ndarray, right: np.ndarray) -> None:
+    np.testing.assert_allclose(rotations.angle_between(left, right), 0.0, atol=1e-6)
+
+
+def test_product_and_inverse() -> None:
+    same(rotations.multiply(ONE, rotations.conjugate(ONE)), np.tile(rotations.IDENTITY, (200, 1)))
+    np.testing.assert_allclose(
+        rotations.to_matrix(rotations.multiply(ONE, OTHER)),
+        rotations.to_matrix(ONE) @ rotations.to_matrix(OTHER),
+        atol=1e-12,
+    )
+
+
+def test_round_trips() -> None:
+    same(rotations.from_matrix(rotations.to_matrix(ONE)), ONE)
+    same(rotations.exp(rotations.log(ONE)), ONE)
+    half_turns = np.array([[0.0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    same(rotations.from_matrix(rotations.to_matrix(half_turns)), half_turns)
+
+
+def test_rotate_is_the_matrix() -> None:
+    vectors = RNG.standard_normal((200, 3))
+    expected = np.einsum("nij,nj->ni", rotations.to_matrix(ONE), vectors)
+    np.testing.assert_allclose(rotations.rotate(ONE, vectors), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "order"), [("block", 24), ("prism", 16)])
+def test_the_symmetry_group_maps_the_shape_onto_itself(name: str, order: int) -> None:
+    target = load_object(name)
+    assert target.symmetry.shape == (order, 4)
+    same(target.symmetry[0], rotations.IDENTITY)
+    for element in target.symmetry:
+        turned = rotations.rotate(element, target.vertices)
+        nearest = np.linalg.norm(turned[:, None] - target.vertices, axis=-1).min(axis=1)
+        np.testing.assert_allclose(nearest, 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["block", "prism"])
+def test_attitude_forgets_the_symmetry_and_nothing_else(name: str) -> None:
+    symmetry = load_object(name).symmetry
+    reference = attitude(symmetry, ONE)
+    for element in symmetry:
+        same(attitude(symmetry, rotations.multiply(ONE, element)), reference)
+
+
+def test_the_observation_is_laid_out_as_stated() -> None:
+    hand, target = load_hand("dactyl24"), load_object("block")
+    joints = np.tile(hand.rest, (200, 1))
+    values = observe(
+        hand,
+        target,
+        joint_position=joints,
+        sent_target=joints + 1,
+        fingertips=fingertip_positions(hand, joints),
+        object_position=np.tile(hand.workspace.center, (200, 1)),
+        object_quaternion=ONE,
+        goal_quaternion=OTHER,
+        pose_age=np.full(200, 9.0),
+    )
+    assert values.shape == (200, observation_size(hand))
+    at = np.cumsum([0] + [size for _, size, _ in observation_layout(hand)])
+    part = {
+        name: values[:, at[i] : at[i + 1]]
+        for i, (name, _, _) in enumerate(observation_layout(hand))
+    }
+    np.testing.assert_allclose(part["sent_target"], joints + 1, rtol=1e-6)
+    np.testing.assert_allclose(part["object_from_palm"], 0.0, atol=1e-7)
+    np.testing.assert_allclose(part["pose_age"], 0.5)
+    np.testing.assert_allclose(
+        part["rotation_to_go_angle"][:, 0], rotations.angle_between(ONE, OTHER), atol=1e-4
+    )
