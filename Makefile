@@ -24,6 +24,7 @@ test-slow: .venv/set-up ## The tests that take minutes
 check: .venv/set-up ## Lint, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy controller perception hardware sim_backend training
 	$(BIN)/lint-imports
 
 fmt: .venv/set-up ## Format and mend what can be mended

@@ -3,6 +3,7 @@
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hardware.hand import Hand, Link, Shape
 from hardware.records import Array
@@ -71,7 +72,7 @@ def hand_urdf(hand: Hand) -> str:
     return ElementTree.tostring(robot, encoding="unicode")
 
 
-def _numbers(values: object) -> str:
+def _numbers(values: ArrayLike) -> str:
     return " ".join(repr(float(v)) for v in np.ravel(values))
 
 

@@ -100,7 +100,8 @@ class ObjectDescription:
         """Corners of the convex shape, object frame [m], (n, 3)."""
         half = self.half_extents
         if self.shape == "box":
-            return half * np.array(list(product((-1.0, 1.0), repeat=3)))
+            vertices: Array = half * np.array(list(product((-1.0, 1.0), repeat=3)))
+            return vertices
         radius = half[0] / np.cos(np.pi / self.sides)
         angles = (np.arange(self.sides) + 0.5) * 2 * np.pi / self.sides
         ring = radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
