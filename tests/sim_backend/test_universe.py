@@ -1,0 +1,54 @@
+"""Universes: nominal at scale 0, inside their ranges, strict when read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hardware.hand import load_hand
+from sim_backend.universe import UniverseError, load_universe, sample
+
+HAND = load_hand("dactyl24")
+
+
+def test_scale_zero_is_nominal() -> None:
+    drawn = sample(HAND, np.random.default_rng(1), 0.0)
+    assert (drawn.object_size, drawn.object_mass, drawn.friction) == (1.0, 1.0, 1.0)
+    assert drawn.gravity == (0.0, 0.0, -9.81)
+    assert set(drawn.link_mass) == {1.0}
+    assert set(drawn.backlash + drawn.action_delay + drawn.joint_friction) == {0.0}
+
+
+def test_scale_one_has_the_published_ranges() -> None:
+    rng = np.random.default_rng(2)
+    drawn = [sample(HAND, rng, 1.0) for _ in range(500)]
+    friction = np.array([one.friction for one in drawn])
+    assert 0.7 <= friction.min() < 0.75
+    assert 1.25 < friction.max() <= 1.3
+    gravity = np.array([one.gravity for one in drawn])
+    np.testing.assert_allclose(gravity.std(axis=0), 0.4, rtol=0.15)
+
+
+def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "heavy.toml"
+    path.write_text("object_mass = 1.5\n[mujoco]\ntimestep = 0.005\n")
+    universe = load_universe(path, HAND)
+    assert universe.object_mass == 1.5
+    assert universe.mujoco.timestep == 0.005
+    assert universe.friction == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mass = 1.5", "unknown field `mass`"),
+        ("friction = 0.0", "friction must be positive"),
+        ("backlash = [0.1]", "backlash has 1 values, not 20"),
+        ("friction = [", "universe file"),
+    ],
+)
+def test_a_bad_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(UniverseError, match=message):
+        load_universe(path, HAND)
