@@ -1,0 +1,189 @@
+"""Many hands with an object each, stepped together: the world that policies learn in."""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+from numpy.typing import NDArray
+
+from controller.action import ActionPath, ActionState
+from controller.observation import observe
+from hardware.hand import Hand
+from hardware.kinematics import fingertip_positions
+from hardware.records import Array
+from perception import rotations
+from perception.objects import ObjectDescription
+from training.mujoco_model import build_spec
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """Weights of the reward's terms; distances in rad and m."""
+
+    progress: float = 2.0
+    reached: float = 5.0
+    dropped: float = -5.0
+    action: float = -0.0003
+    off_centre: float = -1.0
+    off_centre_free: float = 0.03
+    tolerance: float = 0.4
+    seconds_per_goal: float = 8.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one policy step brought, each (n,).
+
+    Attributes:
+        reward: sum of the weighted terms.
+        reached: a goal was reached, and a new one drawn.
+        dropped: the object left the hand, which ends the episode.
+        timed_out: no goal for too long, which ends the episode.
+    """
+
+    reward: Array
+    reached: NDArray[np.bool_]
+    dropped: NDArray[np.bool_]
+    timed_out: NDArray[np.bool_]
+
+
+class BatchEnvironment:
+    """A batch of hands in MuJoCo, advanced by the robot's own action path.
+
+    Args:
+        hand: the hand.
+        target: the object.
+        size: number of worlds.
+        threads: of the physics; 0 for all cores.
+        seed: of everything random.
+        rewards: weights.
+    """
+
+    def __init__(
+        self,
+        hand: Hand,
+        target: ObjectDescription,
+        size: int,
+        threads: int = 0,
+        seed: int = 0,
+        rewards: Rewards | None = None,
+    ) -> None:
+        self.hand, self.target, self.size = hand, target, size
+        self.rewards = rewards or Rewards()
+        self.rng = np.random.default_rng(seed)
+        self.path = ActionPath(hand)
+        self.goal_distance = 0.8
+        self._batch = Batch(build_spec(hand, target).compile(), size, threads)
+        self._qpos = self._batch.bind("qpos")
+        self._qvel = self._batch.bind("qvel")
+        self._ctrl = self._batch.bind("ctrl")
+        steps = 1.0 / self.path.tick_rate / self._batch.get_model(0).opt.timestep
+        self._steps_per_tick = round(steps)
+        self._driven = list(hand.driven_joint)
+        self.goal = np.tile(rotations.IDENTITY, (size, 1))
+        self._distance = np.zeros(size)
+        self._goal_steps = np.zeros(size, dtype=np.int64)
+        self.goals_reached = np.zeros(size, dtype=np.int64)
+        self.state: ActionState = self.path.start(np.tile(hand.rest, (size, 1)))
+        self.reset(np.arange(size))
+
+    @property
+    def joint_position(self) -> Array:
+        """Servo angles [rad], (size, n_actuators)."""
+        angles: Array = self._qpos[:, self._driven]
+        return angles
+
+    @property
+    def object_position(self) -> Array:
+        """Centres of the objects, world frame [m], (size, 3)."""
+        at = self.hand.n_joints
+        position: Array = self._qpos[:, at : at + 3]
+        return position
+
+    @property
+    def object_quaternion(self) -> Array:
+        """World from object, (size, 4) wxyz."""
+        at = self.hand.n_joints + 3
+        quaternion: Array = self._qpos[:, at : at + 4]
+        return quaternion
+
+    def reset(self, ids: NDArray[np.int64]) -> None:
+        """Puts the objects of these worlds into resting hands, in any orientation."""
+        self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        hand, n = self.hand, len(ids)
+        self._qpos[ids, : hand.n_joints] = hand.joint_angles(hand.rest)
+        at = hand.n_joints
+        self._qpos[ids, at : at + 3] = hand.workspace.object_start
+        self._qpos[ids, at + 3 : at + 7] = rotations.random_quaternion(self.rng, (n,))
+        self._qvel[ids] = 0.0
+        for array in (
+            self.state.previous,
+            self.state.goal,
+            self.state.motion.position,
+        ):
+            array[ids] = hand.rest
+        self.state.motion.velocity[ids] = 0.0
+        self.goals_reached[ids] = 0
+        self._new_goals(ids)
+
+    def _new_goals(self, ids: NDArray[np.int64]) -> None:
+        """Draws goals up to `goal_distance` [rad] away, but no goal already reached."""
+        axis = self.rng.standard_normal((len(ids), 3))
+        axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
+        low = min(0.5, self.goal_distance)
+        angle = self.rng.uniform(low, self.goal_distance, (len(ids), 1))
+        now = self.object_quaternion[ids]
+        self.goal[ids] = rotations.multiply(rotations.exp(angle * axis), now)
+        self._distance[ids] = rotations.angle_between(self.goal[ids], now)
+        self._goal_steps[ids] = 0
+
+    def step(self, actions: Array) -> Step:
+        """Advances every world by one policy step; ended episodes wait for `reset`.
+
+        Args:
+            actions: in [-1, 1], (size, n_actuators).
+        """
+        self.state = self.path.act(self.state, actions)
+        for _ in range(self.path.ticks_per_action):
+            self.state = self.path.tick(self.state)
+            self._ctrl[:] = self.state.motion.position
+            self._batch.step(nstep=self._steps_per_tick)
+        return self._judge(actions)
+
+    def _judge(self, actions: Array) -> Step:
+        weights, space = self.rewards, self.hand.workspace
+        distance = rotations.angle_between(self.goal, rotations.normalize(self.object_quaternion))
+        reached = distance < weights.tolerance
+        offset = np.linalg.norm(self.object_position - np.array(space.center), axis=-1)
+        dropped = (offset > space.radius) | (self.object_position[:, 2] < space.drop_height)
+        self._goal_steps += 1
+        limit = round(weights.seconds_per_goal * self.path.policy_rate)
+        timed_out = (self._goal_steps >= limit) & ~reached & ~dropped
+        reward = (
+            weights.progress * (self._distance - distance)
+            + weights.reached * (reached & ~dropped)
+            + weights.dropped * dropped
+            + weights.action * np.einsum("ni,ni->n", actions, actions)
+            + weights.off_centre * np.maximum(0.0, offset - weights.off_centre_free)
+        )
+        self._distance = distance
+        reached &= ~dropped
+        self.goals_reached += reached
+        self._new_goals(np.flatnonzero(reached))
+        return Step(reward, reached, dropped, timed_out)
+
+    def observe(self) -> NDArray[np.float32]:
+        """What a perfect robot would measure, (size, observation_size)."""
+        joints = self.joint_position
+        return observe(
+            self.hand,
+            self.target,
+            joint_position=joints,
+            sent_target=self.state.motion.position,
+            fingertips=fingertip_positions(self.hand, joints),
+            object_position=self.object_position,
+            object_quaternion=rotations.normalize(self.object_quaternion),
+            goal_quaternion=self.goal,
+            pose_age=np.zeros(self.size),
+        )
