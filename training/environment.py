@@ -187,3 +187,8 @@ class BatchEnvironment:
             goal_quaternion=self.goal,
             pose_age=np.zeros(self.size),
         )
+
+    def velocities(self) -> NDArray[np.float32]:
+        """What only a simulation knows: velocities of joints and object, (size, n_joints + 6)."""
+        scaled: NDArray[np.float32] = self._qvel.astype(np.float32)
+        return scaled

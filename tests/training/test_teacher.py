@@ -1,0 +1,78 @@
+"""The teacher: it learns, and a run can be stopped and resumed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hardware.hand import load_hand
+from perception.objects import load_object
+from training.environment import BatchEnvironment
+from training.teacher import Recipe, Teacher
+
+TINY = Recipe(worlds=32, horizon=8, epochs=2, seed=3)
+
+
+def teacher(recipe: Recipe = TINY, target: str = "block") -> Teacher:
+    worlds = BatchEnvironment(
+        load_hand("dactyl24"), load_object(target), recipe.worlds, seed=recipe.seed
+    )
+    return Teacher(worlds, recipe)
+
+
+def test_the_critic_learns_what_returns_to_expect() -> None:
+    run = teacher(replace(TINY, worlds=64, horizon=16, epochs=5))
+    with torch.no_grad():
+        inputs, _, _, _, returns = run._rollout()
+
+    def error() -> float:
+        return float((run.network.critic(inputs)[:, 0] - returns).square().mean().detach())
+
+    before = error()
+    for _ in range(6):
+        run._update(inputs, *_unmoved(run, inputs), returns)
+    assert error() < 0.7 * before
+
+
+def _unmoved(run: Teacher, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    means = run.network.actor(inputs).detach()
+    return means, means, torch.randn(len(inputs))
+
+
+def test_a_resumed_run_has_the_same_network_and_counters(tmp_path: Path) -> None:
+    run = teacher()
+    for _ in range(2):
+        run.iterate()
+    run.save(tmp_path / "run.pt")
+    again = teacher()
+    again.resume(tmp_path / "run.pt")
+    assert (again.iteration, again.steps) == (2, 2 * 32 * 8)
+    for name, value in run.network.state_dict().items():
+        torch.testing.assert_close(again.network.state_dict()[name], value)
+    again.iterate()
+    assert again.iteration == 3
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_checkpoint_of_another_object_is_refused(tmp_path: Path) -> None:
+    teacher().save(tmp_path / "run.pt")
+    with pytest.raises(ValueError, match="another object file"):
+        teacher(target="prism").resume(tmp_path / "run.pt")
+
+
+def test_learning_stops_before_it_learns_nonsense(tmp_path: Path) -> None:
+    run = teacher()
+    run.worlds.step = _broken_step(run)
+    with pytest.raises(FloatingPointError, match="value"):
+        run.iterate()
+
+
+def _broken_step(run: Teacher):
+    original = run.worlds.step
+
+    def step(actions: np.ndarray):
+        return replace(original(actions), reward=np.full(len(actions), np.nan))
+
+    return step

@@ -1,0 +1,240 @@
+"""PPO for the teacher, which sees the true state: one file, readable from top to bottom.
+
+Schulman et al., arXiv:1707.06347, with generalized advantages (arXiv:1506.02438). Two large
+minibatches an epoch, and a step size steered by the exact divergence between the Gaussians.
+"""
+
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.environment import BatchEnvironment
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run needs; written into its checkpoints."""
+
+    worlds: int = 1024
+    horizon: int = 16
+    epochs: int = 5
+    minibatches: int = 2
+    discount: float = 0.99
+    trace: float = 0.95
+    clip: float = 0.2
+    divergence: float = 0.016
+    step_size: float = 3e-4
+    deviation: float = 0.35
+    normalize_iterations: int = 40
+    start_distance: float = 0.8
+    widen_factor: float = 1.12
+    widen_at: float = 2.0
+    seed: int = 1
+
+
+class Network(nn.Module):
+    """Actor and critic, each 384-256 ELU, behind one normalization of the observation."""
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(self, inputs: int, actions: int, deviation: float) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("variance", torch.ones(inputs))
+        self.register_buffer("count", torch.tensor(1e-4))
+        self.actor = _layers(inputs, actions)
+        self.critic = _layers(inputs, 1)
+        self.log_deviation = nn.Parameter(torch.full((actions,), float(np.log(deviation))))
+
+    def learn_scale(self, values: Tensor) -> None:
+        """Takes a batch of observations, (n, inputs), into the running mean and variance."""
+        mean, variance, n = values.mean(0), values.var(0, unbiased=False), len(values)
+        total = self.count + n
+        delta = mean - self.mean
+        self.variance.copy_(
+            (self.variance * self.count + variance * n + delta**2 * self.count * n / total) / total
+        )
+        self.mean.add_(delta * n / total)
+        self.count.copy_(total)
+
+    def normalize(self, values: Tensor) -> Tensor:
+        return ((values - self.mean) / torch.sqrt(self.variance + 1e-6)).clamp(-5.0, 5.0)
+
+
+def _layers(inputs: int, outputs: int) -> nn.Sequential:
+    last = nn.Linear(256, outputs)
+    nn.init.orthogonal_(last.weight, 0.01)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(inputs, 384), nn.ELU(), nn.Linear(384, 256), nn.ELU(), last)
+
+
+def log_probability(action: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
+    """Log density of a diagonal Gaussian, (n,), without its constant."""
+    z = (action - mean) * torch.exp(-log_deviation)
+    return -(0.5 * z * z + log_deviation).sum(-1)
+
+
+class Teacher:
+    """A training run: worlds, network, optimizer and their counters."""
+
+    def __init__(self, worlds: BatchEnvironment, recipe: Recipe, device: str = "cpu") -> None:
+        torch.manual_seed(recipe.seed)
+        self.worlds, self.recipe, self.device = worlds, recipe, device
+        worlds.goal_distance = recipe.start_distance
+        self.inputs = self._observe()
+        self.network = Network(self.inputs.shape[1], worlds.hand.n_actuators, recipe.deviation).to(
+            device
+        )
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.step_size)
+        self.iteration = self.steps = 0
+        self.ended: list[float] = []
+        self.seconds = 0.0
+
+    def _observe(self) -> Tensor:
+        worlds = self.worlds
+        parts = [worlds.observe(), worlds.velocities()]
+        return torch.as_tensor(np.concatenate(parts, -1, dtype=np.float32), device=self.device)
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and the updates from it; returns what to log."""
+        began = time.monotonic()
+        with torch.no_grad():
+            batch = self._rollout()
+        divergence = self._update(*batch)
+        recipe, worlds = self.recipe, self.worlds
+        self.iteration += 1
+        self.steps += recipe.horizon * recipe.worlds
+        self.seconds += time.monotonic() - began
+        goals = float(np.mean(self.ended[-1000:])) if self.ended else 0.0
+        if len(self.ended) >= 1000 and goals > recipe.widen_at and worlds.goal_distance < np.pi:
+            worlds.goal_distance = min(np.pi, worlds.goal_distance * recipe.widen_factor)
+            self.ended.clear()
+        return {
+            "iteration": self.iteration,
+            "steps": self.steps,
+            "minutes": self.seconds / 60,
+            "goals": goals,
+            "distance": worlds.goal_distance,
+            "divergence": divergence,
+            "step_size": self.optimizer.param_groups[0]["lr"],
+            "deviation": self.network.log_deviation.exp().mean().item(),
+        }
+
+    def _rollout(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        recipe, network, worlds = self.recipe, self.network, self.worlds
+        inputs, actions, means, values, rewards, alive = ([] for _ in range(6))
+        for _ in range(recipe.horizon):
+            if self.iteration < recipe.normalize_iterations:
+                network.learn_scale(self.inputs)
+            x = network.normalize(self.inputs)
+            mean = network.actor(x)
+            action = mean + torch.exp(network.log_deviation) * torch.randn_like(mean)
+            step = worlds.step(action.cpu().numpy().astype(np.float64))
+            over = step.dropped | step.timed_out
+            ids = np.flatnonzero(over)
+            self.ended.extend(worlds.goals_reached[ids].tolist())
+            worlds.reset(ids)
+            inputs.append(x)
+            actions.append(action)
+            means.append(mean)
+            values.append(network.critic(x)[:, 0])
+            rewards.append(torch.as_tensor(step.reward, dtype=torch.float32, device=self.device))
+            alive.append(torch.as_tensor(~over, dtype=torch.float32, device=self.device))
+            self.inputs = self._observe()
+        following = network.critic(network.normalize(self.inputs))[:, 0]
+        advantage = torch.zeros_like(following)
+        advantages = []
+        for t in reversed(range(recipe.horizon)):
+            error = rewards[t] + recipe.discount * alive[t] * following - values[t]
+            advantage = error + recipe.discount * recipe.trace * alive[t] * advantage
+            advantages.append(advantage)
+            following = values[t]
+        gain = torch.cat(advantages[::-1])
+        returns = gain + torch.cat(values)
+        return torch.cat(inputs), torch.cat(actions), torch.cat(means), gain, returns
+
+    def _update(
+        self, inputs: Tensor, actions: Tensor, means: Tensor, gain: Tensor, returns: Tensor
+    ) -> float:
+        recipe, network = self.recipe, self.network
+        gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+        before = network.log_deviation.detach().clone()
+        old = log_probability(actions, means, before)
+        divergence = 0.0
+        for _ in range(recipe.epochs):
+            for ids in torch.randperm(len(inputs)).chunk(recipe.minibatches):
+                x = inputs[ids]
+                mean = network.actor(x)
+                now = network.log_deviation
+                ratio = torch.exp(log_probability(actions[ids], mean, now) - old[ids])
+                bounded = ratio.clamp(1 - recipe.clip, 1 + recipe.clip)
+                policy = -torch.minimum(ratio * gain[ids], bounded * gain[ids]).mean()
+                value = (network.critic(x)[:, 0] - returns[ids]).square().mean()
+                loss = policy + 0.5 * value
+                if not torch.isfinite(loss):
+                    raise FloatingPointError(
+                        f"iteration {self.iteration}: loss is not finite "
+                        f"(policy {policy.item()}, value {value.item()}); "
+                        "the last checkpoint is intact, resume from it with a smaller step size"
+                    )
+                self.optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                self.optimizer.step()
+                with torch.no_grad():
+                    spread = (2 * (before - now)).exp() + (
+                        (mean - means[ids]) * torch.exp(-now)
+                    ).square()
+                    divergence = float((now - before + 0.5 * (spread - 1)).sum(-1).mean())
+                    self._steer(divergence)
+        return divergence
+
+    def _steer(self, divergence: float) -> None:
+        """Shrinks or grows the step size to keep the divergence near the wanted one."""
+        for group in self.optimizer.param_groups:
+            if divergence > 2 * self.recipe.divergence:
+                group["lr"] = max(1e-5, group["lr"] / 1.5)
+            elif divergence < 0.5 * self.recipe.divergence:
+                group["lr"] = min(2e-3, group["lr"] * 1.5)
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""
+        part = path.with_suffix(".part")
+        state = {
+            "hand": self.worlds.hand.digest,
+            "object": self.worlds.target.digest,
+            "recipe": asdict(self.recipe),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "counters": [self.iteration, self.steps, self.seconds, self.worlds.goal_distance],
+        }
+        with part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint.
+
+        Raises:
+            ValueError: it belongs to another hand or object.
+        """
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
+        for what, mine in (
+            ("hand", self.worlds.hand.digest),
+            ("object", self.worlds.target.digest),
+        ):
+            if state[what] != mine:
+                raise ValueError(f"checkpoint {path} was trained with another {what} file")
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.iteration, self.steps, self.seconds, self.worlds.goal_distance = state["counters"]
