@@ -14,7 +14,8 @@ from hardware.kinematics import fingertip_positions
 from hardware.records import Array
 from perception import rotations
 from perception.objects import ObjectDescription
-from training.mujoco_model import build_spec
+from training.mujoco_model import OBJECT, build_spec
+from training.variation import MAX_DELAY, Variation
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,19 @@ class BatchEnvironment:
         self.rng = np.random.default_rng(seed)
         self.path = ActionPath(hand)
         self.goal_distance = 0.8
-        self._batch = Batch(build_spec(hand, target).compile(), size, threads)
+        self.universe_scale = 0.0
+        tick = 1.0 / self.path.tick_rate
+        model = build_spec(hand, target).compile()
+        self._batch = Batch(model, size, threads)
         self._qpos = self._batch.bind("qpos")
         self._qvel = self._batch.bind("qvel")
         self._ctrl = self._batch.bind("ctrl")
-        steps = 1.0 / self.path.tick_rate / self._batch.get_model(0).opt.timestep
-        self._steps_per_tick = round(steps)
+        self._object = model.body(OBJECT).id
+        self._force = self._batch.bind("xfrc_applied")[:, self._object, :3]
+        self._steps_per_tick = round(tick / model.opt.timestep)
+        self.variation = Variation(self._batch, model, hand, tick)
+        self._history = np.tile(hand.rest, (MAX_DELAY + 1, size, 1))
+        self._worlds = np.arange(size)[:, None], np.arange(hand.n_actuators)[None]
         self._driven = list(hand.driven_joint)
         self.goal = np.tile(rotations.IDENTITY, (size, 1))
         self._distance = np.zeros(size)
@@ -90,9 +98,18 @@ class BatchEnvironment:
 
     @property
     def joint_position(self) -> Array:
-        """Servo angles [rad], (size, n_actuators)."""
+        """Servo angles as the encoders see them [rad], (size, n_actuators).
+
+        A servo moves freely within its backlash: it stands at its target if the slack lets it.
+        """
         angles: Array = self._qpos[:, self._driven]
-        return angles
+        slack = self.variation.backlash
+        return np.clip(self._delayed_targets(), angles - slack, angles + slack)
+
+    def _delayed_targets(self) -> Array:
+        """What has reached the servos of what was sent [rad], (size, n_actuators)."""
+        worlds, actuators = self._worlds
+        return self._history[self.variation.delay, worlds, actuators]
 
     @property
     def object_position(self) -> Array:
@@ -112,6 +129,8 @@ class BatchEnvironment:
         """Puts the objects of these worlds into resting hands, in any orientation."""
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
         hand, n = self.hand, len(ids)
+        self.variation.draw(ids, self.rng, self.universe_scale)
+        self._history[:, ids] = hand.rest
         self._qpos[ids, : hand.n_joints] = hand.joint_angles(hand.rest)
         at = hand.n_joints
         self._qpos[ids, at : at + 3] = hand.workspace.object_start
@@ -145,11 +164,28 @@ class BatchEnvironment:
             actions: in [-1, 1], (size, n_actuators).
         """
         self.state = self.path.act(self.state, actions)
+        self._push()
         for _ in range(self.path.ticks_per_action):
             self.state = self.path.tick(self.state)
-            self._ctrl[:] = self.state.motion.position
+            self._history = np.roll(self._history, 1, axis=0)
+            self._history[0] = self.state.motion.position
+            # The spring pulls from the encoder's angle, which leads the joint's by the slack.
+            targets = self._delayed_targets()
+            angles = self._qpos[:, self._driven]
+            self._ctrl[:] = targets + angles - self.joint_position
             self._batch.step(nstep=self._steps_per_tick)
         return self._judge(actions)
+
+    def _push(self) -> None:
+        """Pushes some objects for the length of one policy step."""
+        universes = self.variation.universes
+        rate = np.array([one.push_rate for one in universes])
+        strength = np.array([one.push_acceleration for one in universes])
+        pushed = self.rng.random(self.size) < rate / self.path.policy_rate
+        self._force[:] = 0.0
+        if pushed.any():
+            force = self.target.mass * strength[pushed, None]
+            self._force[pushed] = force * self.rng.standard_normal((pushed.sum(), 3))
 
     def _judge(self, actions: Array) -> Step:
         weights, space = self.rewards, self.hand.workspace
@@ -188,7 +224,6 @@ class BatchEnvironment:
             pose_age=np.zeros(self.size),
         )
 
-    def velocities(self) -> NDArray[np.float32]:
-        """What only a simulation knows: velocities of joints and object, (size, n_joints + 6)."""
-        scaled: NDArray[np.float32] = self._qvel.astype(np.float32)
-        return scaled
+    def privileged(self) -> NDArray[np.float32]:
+        """What only a simulation knows: velocities and the universe, (size, n)."""
+        return np.concatenate([self._qvel, self.variation.privileged], -1, dtype=np.float32)

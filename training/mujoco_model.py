@@ -78,6 +78,8 @@ def _add_servos(spec: mujoco.MjSpec, hand: Hand) -> None:
 
 def _add_object(spec: mujoco.MjSpec, hand: Hand, target: ObjectDescription) -> None:
     body = spec.worldbody.add_body(name=OBJECT, pos=hand.workspace.object_start)
+    # A universe may move the centre of mass, which the shortcut for simple bodies forbids.
+    body.simple = 0
     body.add_freejoint(name=OBJECT)
     geom = body.add_geom(
         name=OBJECT,

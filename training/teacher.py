@@ -30,6 +30,7 @@ class Recipe:
     clip: float = 0.2
     divergence: float = 0.016
     step_size: float = 3e-4
+    critic_step_size: float = 1e-3
     deviation: float = 0.35
     normalize_iterations: int = 40
     start_distance: float = 0.8
@@ -93,14 +94,21 @@ class Teacher:
         self.network = Network(self.inputs.shape[1], worlds.hand.n_actuators, recipe.deviation).to(
             device
         )
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.step_size)
+        # The critic keeps its step size: steering is for the policy alone.
+        policy = [*self.network.actor.parameters(), self.network.log_deviation]
+        critic = list(self.network.critic.parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": policy, "lr": recipe.step_size},
+            {"params": critic, "lr": recipe.critic_step_size},
+        ]
+        self.optimizer = torch.optim.Adam(groups)
         self.iteration = self.steps = 0
         self.ended: list[float] = []
         self.seconds = 0.0
 
     def _observe(self) -> Tensor:
         worlds = self.worlds
-        parts = [worlds.observe(), worlds.velocities()]
+        parts = [worlds.observe(), worlds.privileged()]
         return torch.as_tensor(np.concatenate(parts, -1, dtype=np.float32), device=self.device)
 
     def iterate(self) -> dict[str, float]:
@@ -124,7 +132,7 @@ class Teacher:
             "goals": goals,
             "distance": worlds.goal_distance,
             "divergence": divergence,
-            "step_size": self.optimizer.param_groups[0]["lr"],
+            "step_size_1e6": 1e6 * self.optimizer.param_groups[0]["lr"],
             "deviation": self.network.log_deviation.exp().mean().item(),
         }
 
@@ -187,23 +195,26 @@ class Teacher:
                     )
                 self.optimizer.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                for group in self.optimizer.param_groups:
+                    nn.utils.clip_grad_norm_(group["params"], 1.0)
                 self.optimizer.step()
                 with torch.no_grad():
                     spread = (2 * (before - now)).exp() + (
                         (mean - means[ids]) * torch.exp(-now)
                     ).square()
                     divergence = float((now - before + 0.5 * (spread - 1)).sum(-1).mean())
-                    self._steer(divergence)
+            if divergence > 2 * recipe.divergence:
+                break
+        self._steer(divergence)
         return divergence
 
     def _steer(self, divergence: float) -> None:
         """Shrinks or grows the step size to keep the divergence near the wanted one."""
-        for group in self.optimizer.param_groups:
-            if divergence > 2 * self.recipe.divergence:
-                group["lr"] = max(1e-5, group["lr"] / 1.5)
-            elif divergence < 0.5 * self.recipe.divergence:
-                group["lr"] = min(2e-3, group["lr"] * 1.5)
+        group = self.optimizer.param_groups[0]
+        if divergence > 1.5 * self.recipe.divergence:
+            group["lr"] = max(2e-5, group["lr"] / 1.2)
+        elif divergence < 0.7 * self.recipe.divergence:
+            group["lr"] = min(2e-3, group["lr"] * 1.2)
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""

@@ -1,5 +1,6 @@
 """The batch environment: one world's fate does not depend on its neighbours."""
 
+import mujoco
 import numpy as np
 
 from controller.observation import observation_size
@@ -50,3 +51,42 @@ def test_a_goal_already_there_is_reached_and_replaced() -> None:
     assert (worlds.goals_reached == 1).all()
     now = rotations.normalize(worlds.object_quaternion)
     assert (rotations.angle_between(worlds.goal, now) >= 0.49).all()
+
+
+def test_a_batched_world_is_a_plain_mujoco_loop_to_the_bit() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 4, threads=2, seed=9)
+    worlds.universe_scale = 1.0
+    worlds.reset(np.arange(4))
+    rng = np.random.default_rng(9)
+    for _ in range(3):
+        worlds.step(rng.uniform(-1, 1, (4, HAND.n_actuators)))
+    model, data = worlds._batch.get_model(3), worlds._batch.get_data(3)
+    assert model.body_mass[model.body("object").id] != BLOCK.mass
+    for _ in range(20):
+        mujoco.mj_step(model, data)
+    worlds._batch.step(nstep=20)
+    np.testing.assert_array_equal(worlds._qpos[3], data.qpos)
+
+
+def test_a_delayed_servo_follows_later_by_its_delay() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 2, threads=1, seed=10)
+    worlds.variation.delay[1] = 5
+    action = np.full((2, HAND.n_actuators), 0.5)
+    worlds.step(action)
+    sent = worlds.state.motion.position
+    np.testing.assert_array_equal(worlds._delayed_targets()[0], sent[0])
+    np.testing.assert_array_equal(worlds._delayed_targets()[1], HAND.rest)
+    worlds.step(action)
+    np.testing.assert_array_equal(worlds._delayed_targets()[1], sent[1])
+
+
+def test_an_encoder_stands_within_the_slack_of_the_joint() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 2, threads=1, seed=11)
+    worlds.variation.backlash[1] = 0.05
+    rng = np.random.default_rng(11)
+    for _ in range(5):
+        worlds.step(rng.uniform(-1, 1, (2, HAND.n_actuators)))
+        joints = worlds._qpos[:, list(HAND.driven_joint)]
+        np.testing.assert_array_equal(worlds.joint_position[0], joints[0])
+        assert np.abs(worlds.joint_position[1] - joints[1]).max() <= 0.05 + 1e-12
+    assert np.abs(worlds.joint_position[1] - joints[1]).max() > 0.001
