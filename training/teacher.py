@@ -36,6 +36,9 @@ class Recipe:
     start_distance: float = 0.8
     widen_factor: float = 1.12
     widen_at: float = 2.0
+    vary_step: float = 0.05
+    vary_at: float = 5.0
+    vary_to: float = 1.0
     seed: int = 1
 
 
@@ -67,7 +70,9 @@ class Network(nn.Module):
         self.count.copy_(total)
 
     def normalize(self, values: Tensor) -> Tensor:
-        return ((values - self.mean) / torch.sqrt(self.variance + 1e-6)).clamp(-5.0, 5.0)
+        # What has not varied so far (a universe's numbers while all are nominal) keeps its unit.
+        variance = torch.where(self.variance < 1e-8, 1.0, self.variance + 1e-6)
+        return ((values - self.mean) / torch.sqrt(variance)).clamp(-5.0, 5.0)
 
 
 def _layers(inputs: int, outputs: int) -> nn.Sequential:
@@ -122,19 +127,35 @@ class Teacher:
         self.steps += recipe.horizon * recipe.worlds
         self.seconds += time.monotonic() - began
         goals = float(np.mean(self.ended[-1000:])) if self.ended else 0.0
-        if len(self.ended) >= 1000 and goals > recipe.widen_at and worlds.goal_distance < np.pi:
-            worlds.goal_distance = min(np.pi, worlds.goal_distance * recipe.widen_factor)
-            self.ended.clear()
+        if len(self.ended) >= 1000:
+            self._harden(goals)
         return {
             "iteration": self.iteration,
             "steps": self.steps,
             "minutes": self.seconds / 60,
             "goals": goals,
             "distance": worlds.goal_distance,
+            "universe_scale": worlds.universe_scale,
             "divergence": divergence,
             "step_size_1e6": 1e6 * self.optimizer.param_groups[0]["lr"],
             "deviation": self.network.log_deviation.exp().mean().item(),
         }
+
+    def _harden(self, goals: float) -> None:
+        """Widens first the goals, then the universes, as long as the policy succeeds."""
+        recipe, worlds = self.recipe, self.worlds
+        if worlds.goal_distance < np.pi and goals > recipe.widen_at:
+            worlds.goal_distance = min(np.pi, worlds.goal_distance * recipe.widen_factor)
+        elif (
+            worlds.goal_distance == np.pi
+            and goals > recipe.vary_at
+            and worlds.universe_scale < recipe.vary_to
+        ):
+            scale = worlds.universe_scale + recipe.vary_step
+            worlds.universe_scale = min(recipe.vary_to, scale)
+        else:
+            return
+        self.ended.clear()
 
     def _rollout(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         recipe, network, worlds = self.recipe, self.network, self.worlds
@@ -225,7 +246,8 @@ class Teacher:
             "recipe": asdict(self.recipe),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "counters": [self.iteration, self.steps, self.seconds, self.worlds.goal_distance],
+            "counters": [self.iteration, self.steps, self.seconds],
+            "difficulty": [self.worlds.goal_distance, self.worlds.universe_scale],
         }
         with part.open("wb") as file:
             torch.save(state, file)
@@ -248,4 +270,5 @@ class Teacher:
                 raise ValueError(f"checkpoint {path} was trained with another {what} file")
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.iteration, self.steps, self.seconds, self.worlds.goal_distance = state["counters"]
+        self.iteration, self.steps, self.seconds = state["counters"]
+        self.worlds.goal_distance, self.worlds.universe_scale = state["difficulty"]
