@@ -125,6 +125,19 @@ class BatchEnvironment:
         quaternion: Array = self._qpos[:, at : at + 4]
         return quaternion
 
+    @property
+    def object_velocity(self) -> Array:
+        """Linear [m/s], world frame, and angular [rad/s], object frame, (size, 6)."""
+        at = self.hand.n_joints
+        velocity: Array = self._qvel[:, at : at + 6]
+        return velocity
+
+    @property
+    def joint_velocity(self) -> Array:
+        """Of the joints that servos drive [rad/s], (size, n_actuators)."""
+        velocity: Array = self._qvel[:, self._driven]
+        return velocity
+
     def reset(self, ids: NDArray[np.int64]) -> None:
         """Puts the objects of these worlds into resting hands, in any orientation."""
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)

@@ -4,7 +4,6 @@ Schulman et al., arXiv:1707.06347, with generalized advantages (arXiv:1506.02438
 minibatches an epoch, and a step size steered by the exact divergence between the Gaussians.
 """
 
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.checkpoint import read_checkpoint, write_checkpoint
 from training.environment import BatchEnvironment
 
 
@@ -74,6 +74,17 @@ class Network(nn.Module):
         variance = torch.where(self.variance < 1e-8, 1.0, self.variance + 1e-6)
         return ((values - self.mean) / torch.sqrt(variance)).clamp(-5.0, 5.0)
 
+    def act(self, inputs: Tensor) -> Tensor:
+        """The mean action for these inputs, (n, actions)."""
+        mean: Tensor = self.actor(self.normalize(inputs))
+        return mean
+
+
+def teacher_inputs(worlds: BatchEnvironment, device: str) -> Tensor:
+    """What the teacher sees: the observation without errors, then what only simulation knows."""
+    parts = [worlds.observe(), worlds.privileged()]
+    return torch.as_tensor(np.concatenate(parts, -1, dtype=np.float32), device=device)
+
 
 def _layers(inputs: int, outputs: int) -> nn.Sequential:
     last = nn.Linear(256, outputs)
@@ -95,7 +106,7 @@ class Teacher:
         torch.manual_seed(recipe.seed)
         self.worlds, self.recipe, self.device = worlds, recipe, device
         worlds.goal_distance = recipe.start_distance
-        self.inputs = self._observe()
+        self.inputs = teacher_inputs(worlds, self.device)
         self.network = Network(self.inputs.shape[1], worlds.hand.n_actuators, recipe.deviation).to(
             device
         )
@@ -110,11 +121,6 @@ class Teacher:
         self.iteration = self.steps = 0
         self.ended: list[float] = []
         self.seconds = 0.0
-
-    def _observe(self) -> Tensor:
-        worlds = self.worlds
-        parts = [worlds.observe(), worlds.privileged()]
-        return torch.as_tensor(np.concatenate(parts, -1, dtype=np.float32), device=self.device)
 
     def iterate(self) -> dict[str, float]:
         """One rollout and the updates from it; returns what to log."""
@@ -177,7 +183,7 @@ class Teacher:
             values.append(network.critic(x)[:, 0])
             rewards.append(torch.as_tensor(step.reward, dtype=torch.float32, device=self.device))
             alive.append(torch.as_tensor(~over, dtype=torch.float32, device=self.device))
-            self.inputs = self._observe()
+            self.inputs = teacher_inputs(worlds, self.device)
         following = network.critic(network.normalize(self.inputs))[:, 0]
         advantage = torch.zeros_like(following)
         advantages = []
@@ -239,35 +245,22 @@ class Teacher:
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""
-        part = path.with_suffix(".part")
-        state = {
-            "hand": self.worlds.hand.digest,
-            "object": self.worlds.target.digest,
-            "recipe": asdict(self.recipe),
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "counters": [self.iteration, self.steps, self.seconds],
-            "difficulty": [self.worlds.goal_distance, self.worlds.universe_scale],
-        }
-        with part.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_checkpoint(
+            path,
+            self.worlds,
+            {
+                "kind": "teacher",
+                "recipe": asdict(self.recipe),
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "counters": [self.iteration, self.steps, self.seconds],
+                "difficulty": [self.worlds.goal_distance, self.worlds.universe_scale],
+            },
+        )
 
     def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint.
-
-        Raises:
-            ValueError: it belongs to another hand or object.
-        """
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
-        for what, mine in (
-            ("hand", self.worlds.hand.digest),
-            ("object", self.worlds.target.digest),
-        ):
-            if state[what] != mine:
-                raise ValueError(f"checkpoint {path} was trained with another {what} file")
+        """Goes on from a checkpoint; see `read_checkpoint` for what it refuses."""
+        state: dict[str, Any] = read_checkpoint(path, "teacher", self.worlds, self.device)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.steps, self.seconds = state["counters"]

@@ -9,6 +9,7 @@ import torch
 
 from hardware.hand import load_hand
 from perception.objects import load_object
+from training.checkpoint import CheckpointError
 from training.environment import BatchEnvironment
 from training.teacher import Recipe, Teacher
 
@@ -58,7 +59,7 @@ def test_a_resumed_run_has_the_same_network_and_counters(tmp_path: Path) -> None
 
 def test_a_checkpoint_of_another_object_is_refused(tmp_path: Path) -> None:
     teacher().save(tmp_path / "run.pt")
-    with pytest.raises(ValueError, match="another object file"):
+    with pytest.raises(CheckpointError, match="another object file"):
         teacher(target="prism").resume(tmp_path / "run.pt")
 
 

@@ -1,0 +1,66 @@
+"""Checkpoints on disk: written whole or not at all, refused if they belong to something else."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hardware.errors import InhandError
+from training.environment import BatchEnvironment
+
+
+class CheckpointError(InhandError):
+    """A checkpoint is missing, damaged, or made for something else."""
+
+
+def write_checkpoint(path: Path, worlds: BatchEnvironment, state: dict[str, Any]) -> None:
+    """Writes a checkpoint; a reader sees the old one or the new one, never half of it.
+
+    Raises:
+        CheckpointError: it cannot be written, the old one is intact.
+    """
+    part = path.with_suffix(".part")
+    whole = {"hand": worlds.hand.digest, "object": worlds.target.digest, **state}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            torch.save(whole, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        part.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"checkpoint {path} could not be written ({error}); free some space and resume, "
+            "the checkpoint before it is intact"
+        ) from error
+
+
+def read_checkpoint(
+    path: Path, kind: str, worlds: BatchEnvironment, device: str = "cpu"
+) -> dict[str, Any]:
+    """Reads a checkpoint of a `teacher` or a `student`.
+
+    Raises:
+        CheckpointError: missing, damaged, of another kind, or of another hand or object.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"checkpoint {path}: no such file") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} is damaged or half written ({type(error).__name__}); "
+            "resume from another one"
+        ) from error
+    if not isinstance(state, dict) or state.get("kind") != kind:
+        raise CheckpointError(f"checkpoint {path} is not one of a {kind}")
+    for what, mine in (("hand", worlds.hand.digest), ("object", worlds.target.digest)):
+        if state[what] != mine:
+            raise CheckpointError(
+                f"checkpoint {path} was trained with another {what} file; "
+                f"go back to that {what} or train anew"
+            )
+    return state
