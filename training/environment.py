@@ -138,6 +138,11 @@ class BatchEnvironment:
         velocity: Array = self._qvel[:, self._driven]
         return velocity
 
+    def harden(self, goal_distance: float, universe_scale: float) -> None:
+        """Sets how far goals lie [rad] and how wide universes vary, and starts every world anew."""
+        self.goal_distance, self.universe_scale = goal_distance, universe_scale
+        self.reset(np.arange(self.size))
+
     def reset(self, ids: NDArray[np.int64]) -> None:
         """Puts the objects of these worlds into resting hands, in any orientation."""
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)

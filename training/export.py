@@ -1,14 +1,18 @@
 """Writes a student as the policy file of a robot, and proves that both compute the same."""
 
+import hashlib
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+import tyro
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -22,8 +26,12 @@ from controller.policy_metadata import (
     PolicyMetadata,
 )
 from hardware.errors import InhandError
-from hardware.hand import Hand
-from training.student import StudentNetwork
+from hardware.hand import Hand, load_hand
+from perception.objects import load_object
+from training.environment import BatchEnvironment
+from training.sensors import Sensors
+from training.student import StudentNetwork, load_student
+from training.train import load_recipe, run_paths
 
 TOLERANCE = 1e-4
 GOLDEN_STEPS = 5
@@ -209,3 +217,50 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return done.stdout.strip()
+
+
+@dataclass
+class Arguments:
+    """Write the policy file of a trained student.
+
+    Example: inhand policy export block-student --output policies/block.onnx
+
+    Attributes:
+        action: what to do.
+        recipe: name of the student's recipe, or its TOML file.
+        runs: folder of the runs.
+        output: the ONNX file.
+    """
+
+    action: tyro.conf.Positional[Literal["export"]]
+    recipe: tyro.conf.Positional[str]
+    output: Path
+    runs: Path = Path("runs")
+
+
+def main() -> int:
+    """`inhand policy`."""
+    given = tyro.cli(Arguments, prog="inhand policy")
+    recipe = load_recipe(given.recipe)
+    if recipe.stage != "student":
+        raise ExportError(f"recipe {given.recipe} trains a {recipe.stage}; export a student")
+    hand, target = load_hand(recipe.hand), load_object(recipe.object)
+    worlds = BatchEnvironment(hand, target, 1, 1, seed=0)
+    network = load_student(worlds, run_paths(given.runs, recipe).checkpoint)
+    observations = record(worlds, network, 200)
+    export(given.output, network, hand, target.name, recipe.universe_scale, observations)
+    print(f"{hashlib.sha256(given.output.read_bytes()).hexdigest()}  {given.output}")
+    return 0
+
+
+@torch.no_grad()
+def record(worlds: BatchEnvironment, network: StudentNetwork, steps: int) -> NDArray[np.float32]:
+    """Observations of the first of these worlds while the student acts, (steps, n)."""
+    sensors, state = Sensors(worlds, seed=0), network.start(worlds.size)
+    rows = []
+    for _ in range(steps):
+        seen = sensors.observe()
+        action, state = network(torch.as_tensor(seen), state)
+        worlds.step(action.numpy().astype(np.float64))
+        rows.append(seen[0])
+    return np.stack(rows)

@@ -5,12 +5,13 @@ would have done. The gradient runs back through the steps of one rollout.
 """
 
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
+from msgspec.structs import asdict
 from torch import Tensor, nn
 
 from training.checkpoint import read_checkpoint, write_checkpoint
@@ -21,8 +22,7 @@ from training.teacher import Network, teacher_inputs
 State = tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True)
-class StudentRecipe:
+class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a run needs; written into its checkpoints."""
 
     worlds: int = 512
@@ -198,3 +198,18 @@ class Student:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.steps, self.seconds = state["counters"]
+
+
+def load_student(worlds: BatchEnvironment, path: Path) -> StudentNetwork:
+    """The network of a student's checkpoint; see `read_checkpoint` for what it refuses."""
+    state = read_checkpoint(path, "student", worlds)
+    weights, recipe = state["network"], state["recipe"]
+    network = StudentNetwork(
+        weights["mean"],
+        weights["deviation"],
+        worlds.hand.n_actuators,
+        recipe["hidden"],
+        recipe["memory"],
+    )
+    network.load_state_dict(weights)
+    return network

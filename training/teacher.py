@@ -5,20 +5,20 @@ minibatches an epoch, and a step size steered by the exact divergence between th
 """
 
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
+from msgspec.structs import asdict
 from torch import Tensor, nn
 
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.environment import BatchEnvironment
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a run needs; written into its checkpoints."""
 
     worlds: int = 1024
@@ -35,7 +35,7 @@ class Recipe:
     normalize_iterations: int = 40
     start_distance: float = 0.8
     widen_factor: float = 1.12
-    widen_at: float = 2.0
+    widen_at: float = 1.2
     vary_step: float = 0.05
     vary_at: float = 5.0
     vary_to: float = 1.0
@@ -180,8 +180,12 @@ class Teacher:
             inputs.append(x)
             actions.append(action)
             means.append(mean)
-            values.append(network.critic(x)[:, 0])
-            rewards.append(torch.as_tensor(step.reward, dtype=torch.float32, device=self.device))
+            value = network.critic(x)[:, 0]
+            values.append(value)
+            # A time-out ends the episode, not the world: what would have followed still counts.
+            rest = recipe.discount * value * torch.as_tensor(step.timed_out, device=self.device)
+            reward = torch.as_tensor(step.reward, dtype=torch.float32, device=self.device)
+            rewards.append(reward + rest)
             alive.append(torch.as_tensor(~over, dtype=torch.float32, device=self.device))
             self.inputs = teacher_inputs(worlds, self.device)
         following = network.critic(network.normalize(self.inputs))[:, 0]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -24,7 +25,7 @@ def teacher(recipe: Recipe = TINY, target: str = "block") -> Teacher:
 
 
 def test_the_critic_learns_what_returns_to_expect() -> None:
-    run = teacher(replace(TINY, worlds=64, horizon=16, epochs=5))
+    run = teacher(msgspec.structs.replace(TINY, worlds=64, horizon=16, epochs=5))
     with torch.no_grad():
         inputs, _, _, _, returns = run._rollout()
 

@@ -1,0 +1,84 @@
+"""A run as a user starts it: recipe, log, curve, resume, refusals."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from controller.policy import load_policy
+from hardware.hand import load_hand
+from perception.objects import load_object
+from training import export
+from training.train import RECIPES, TrainingError, load_recipe, train
+
+TEACHER = """
+stage = "teacher"
+run = "tiny-teacher"
+iterations = 20
+[teacher]
+worlds = 16
+horizon = 4
+"""
+STUDENT = """
+stage = "student"
+run = "tiny-student"
+from_run = "tiny-teacher"
+iterations = 10
+universe_scale = 0.5
+[student]
+worlds = 16
+horizon = 4
+hidden = 16
+"""
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def test_from_recipe_to_policy_file_and_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = write(tmp_path / "teacher.toml", TEACHER)
+    assert train(load_recipe(teacher), tmp_path, "cpu", 1, None)["iteration"] == 20
+    longer = write(tmp_path / "longer.toml", TEACHER.replace("= 20", "= 30"))
+    assert train(load_recipe(longer), tmp_path, "cpu", 1, None)["steps"] == 30 * 16 * 4
+    with (tmp_path / "tiny-teacher" / "log.csv").open() as file:
+        assert [row["iteration"] for row in csv.DictReader(file)] == ["10", "20", "30"]
+    assert (tmp_path / "tiny-teacher" / "curve.png").stat().st_size > 1000
+    student = write(tmp_path / "student.toml", STUDENT)
+    assert train(load_recipe(student), tmp_path, "cpu", 1, None)["iteration"] == 10
+    policy = tmp_path / "tiny.onnx"
+    argv = ["inhand policy", "export", student, "--output", str(policy), "--runs", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", argv)
+    assert export.main() == 0
+    loaded = load_policy(policy, load_hand("dactyl24"), load_object("block"), allowed=None)
+    assert loaded.metadata.randomization_scale == 0.5
+    assert loaded.metadata.engine == "mujoco"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TEACHER + "wheels = 4\n", "wheels"),
+        (TEACHER.replace("20", '"many"'), "iterations"),
+        ("stage = ", "recipe"),
+        (TEACHER.replace('"teacher"', '"master"'), "stage"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_its_name(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path / "wrong.toml", text)
+    with pytest.raises(TrainingError, match=message) as caught:
+        load_recipe(path)
+    assert "wrong.toml" in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_known_ones() -> None:
+    with pytest.raises(TrainingError, match="block-teacher"):
+        load_recipe("nonesuch")
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_recipes_are_read(path: Path) -> None:
+    assert load_recipe(path.stem).run
