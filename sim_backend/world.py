@@ -1,0 +1,172 @@
+"""The simulated hand with an object: PyBullet behind servos, one physics step at a time."""
+
+import numpy as np
+import pybullet
+
+from hardware.hand import Hand
+from hardware.records import Array
+from perception import rotations
+from perception.objects import ObjectDescription
+from sim_backend.bodies import add_hand, add_object
+from sim_backend.pushes import Pushes
+from sim_backend.pybullet_universe import varied_hand, varied_object
+from sim_backend.servos import Mask, Servos
+from sim_backend.universe import Universe
+
+
+class World:
+    """One hand and one object in a PyBullet client of their own, in one universe.
+
+    Arrays follow the hand's orders; quaternions are wxyz. Two worlds of one seed that are told
+    the same do the same.
+
+    Args:
+        hand: the nominal hand.
+        target: the nominal object.
+        universe: what differs from nominal.
+        seed: of orientations and pushes.
+        gui: whether to open PyBullet's window.
+
+    Attributes:
+        timestep: length of one physics step [s].
+    """
+
+    def __init__(
+        self,
+        hand: Hand,
+        target: ObjectDescription,
+        universe: Universe,
+        seed: int,
+        gui: bool = False,
+    ) -> None:
+        self.hand, self.target, self.universe = hand, target, universe
+        self.timestep = universe.pybullet.timestep
+        self._rng = np.random.default_rng(seed)
+        self._client: int = pybullet.connect(pybullet.GUI if gui else pybullet.DIRECT)
+        pybullet.setPhysicsEngineParameter(
+            fixedTimeStep=self.timestep,
+            numSolverIterations=universe.pybullet.iterations,
+            numSubSteps=0,
+            enableFileCaching=0,
+            deterministicOverlappingPairs=1,
+            physicsClientId=self._client,
+        )
+        pybullet.setGravity(*universe.gravity, physicsClientId=self._client)
+        self._varied = varied_hand(hand, universe)
+        self._center = np.array(universe.center_of_mass)
+        self._body = add_hand(self._client, self._varied)
+        self._object = add_object(self._client, varied_object(target, universe), self._center)
+        self._servos = Servos(hand, universe, self.timestep)
+        self._pushes = Pushes(universe, target.mass, self._rng)
+        self._joints = list(range(hand.n_joints))
+        self._driven = list(hand.driven_joint)
+        self._steps = 0
+        self._torque = np.zeros(hand.n_actuators)
+        self.reset()
+
+    @property
+    def time(self) -> float:
+        """Simulated time since the world was made [s]; a reset does not turn it back."""
+        return self._steps * self.timestep
+
+    def reset(self, object_quaternion: Array | None = None) -> None:
+        """Puts the hand at rest and the object into it.
+
+        Args:
+            object_quaternion: world from object, (4,); drawn from all orientations if None.
+        """
+        for joint, angle in enumerate(self.hand.joint_angles(self.hand.rest)):
+            pybullet.resetJointState(
+                self._body, joint, float(angle), 0.0, physicsClientId=self._client
+            )
+        self._servos.reset(self.hand.rest)
+        self._torque = np.zeros(self.hand.n_actuators)
+        self.place_object(object_quaternion)
+        self._read_joints()
+
+    def place_object(self, quaternion: Array | None = None) -> None:
+        """Puts the object back where it starts, at rest, the hand as it is.
+
+        Args:
+            quaternion: world from object, (4,); drawn from all orientations if None.
+        """
+        if quaternion is None:
+            quaternion = rotations.random_quaternion(self._rng)
+        w, x, y, z = rotations.normalize(np.asarray(quaternion, dtype=np.float64)).tolist()
+        start = np.array(self.hand.workspace.object_start)
+        center = start + rotations.rotate(np.array([w, x, y, z]), self._center)
+        pybullet.resetBasePositionAndOrientation(
+            self._object, center.tolist(), [x, y, z, w], physicsClientId=self._client
+        )
+        pybullet.resetBaseVelocity(self._object, [0, 0, 0], [0, 0, 0], physicsClientId=self._client)
+
+    def step(self, targets: Array, torque_on: Mask) -> None:
+        """Advances one physics step.
+
+        Args:
+            targets: commanded servo angles [rad], (n_actuators,).
+            torque_on: servos that pull, (n_actuators,).
+        """
+        stretch = self._servos.advance(targets, torque_on, self._angles[self._driven])
+        limit = self._varied.torque_limit
+        self._torque = np.clip(self._varied.gain * stretch, -limit, limit)
+        pybullet.setJointMotorControlArray(
+            self._body,
+            self._driven,
+            pybullet.TORQUE_CONTROL,
+            forces=self._torque.tolist(),
+            physicsClientId=self._client,
+        )
+        force = self._pushes.force(self.time)
+        if force.any():
+            position, _ = pybullet.getBasePositionAndOrientation(
+                self._object, physicsClientId=self._client
+            )
+            pybullet.applyExternalForce(
+                self._object,
+                -1,
+                force.tolist(),
+                position,
+                pybullet.WORLD_FRAME,
+                physicsClientId=self._client,
+            )
+        pybullet.stepSimulation(physicsClientId=self._client)
+        self._steps += 1
+        self._read_joints()
+
+    def _read_joints(self) -> None:
+        states = pybullet.getJointStates(self._body, self._joints, physicsClientId=self._client)
+        self._angles = np.array([state[0] for state in states])
+        self._speeds = np.array([state[1] for state in states])
+
+    def encoders(self) -> tuple[Array, Array, Array]:
+        """What the servos measure: position [rad], velocity [rad/s], current [A].
+
+        Each is (n_actuators,). The current is the spring's torque over the torque constant.
+        """
+        position = self._servos.encoders(self._angles[self._driven])
+        velocity = self._speeds[self._driven]
+        return position, velocity, self._torque / self._servos.torque_constant
+
+    def joint_angles(self) -> Array:
+        """True joint angles [rad], (n_joints,)."""
+        return self._angles.copy()
+
+    def object_pose(self) -> tuple[Array, Array]:
+        """Centre of the object's shape, world frame [m], (3,), and world from object, (4,)."""
+        center, (x, y, z, w) = pybullet.getBasePositionAndOrientation(
+            self._object, physicsClientId=self._client
+        )
+        quaternion = np.array([w, x, y, z])
+        return np.array(center) - rotations.rotate(quaternion, self._center), quaternion
+
+    def dropped(self) -> bool:
+        """Whether the object has left the hand."""
+        position, _ = self.object_pose()
+        space = self.hand.workspace
+        away = float(np.linalg.norm(position - np.array(space.center)))
+        return away > space.radius or bool(position[2] < space.drop_height)
+
+    def close(self) -> None:
+        """Ends the client; the world is of no use afterwards."""
+        pybullet.disconnect(physicsClientId=self._client)
