@@ -123,6 +123,8 @@ def add_object(client: int, target: ObjectDescription, center_of_mass: Array) ->
         spinningFriction=0.0,
         rollingFriction=0.0,
         restitution=0.0,
+        # By default PyBullet rounds a box's edges by 1 mm, and blows a mesh up by as much.
+        collisionMargin=0.0,
         linearDamping=0.0,
         angularDamping=0.0,
         activationState=pybullet.ACTIVATION_STATE_DISABLE_SLEEPING,

@@ -29,6 +29,10 @@ class World:
 
     Attributes:
         timestep: length of one physics step [s].
+        client: PyBullet's client.
+        hand_body: PyBullet's number of the hand; its joint numbers are the hand's order.
+        object_body: PyBullet's number of the object, whose pose there is that of its centre
+            of mass.
     """
 
     def __init__(
@@ -42,20 +46,20 @@ class World:
         self.hand, self.target, self.universe = hand, target, universe
         self.timestep = universe.pybullet.timestep
         self._rng = np.random.default_rng(seed)
-        self._client: int = pybullet.connect(pybullet.GUI if gui else pybullet.DIRECT)
+        self.client: int = pybullet.connect(pybullet.GUI if gui else pybullet.DIRECT)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=self.timestep,
             numSolverIterations=universe.pybullet.iterations,
             numSubSteps=0,
             enableFileCaching=0,
             deterministicOverlappingPairs=1,
-            physicsClientId=self._client,
+            physicsClientId=self.client,
         )
-        pybullet.setGravity(*universe.gravity, physicsClientId=self._client)
+        pybullet.setGravity(*universe.gravity, physicsClientId=self.client)
         self._varied = varied_hand(hand, universe)
         self._center = np.array(universe.center_of_mass)
-        self._body = add_hand(self._client, self._varied)
-        self._object = add_object(self._client, varied_object(target, universe), self._center)
+        self.hand_body = add_hand(self.client, self._varied)
+        self.object_body = add_object(self.client, varied_object(target, universe), self._center)
         self._servos = Servos(hand, universe, self.timestep)
         self._pushes = Pushes(universe, target.mass, self._rng)
         self._joints = list(range(hand.n_joints))
@@ -75,10 +79,11 @@ class World:
         Args:
             object_quaternion: world from object, (4,); drawn from all orientations if None.
         """
-        for joint, angle in enumerate(self.hand.joint_angles(self.hand.rest)):
-            pybullet.resetJointState(
-                self._body, joint, float(angle), 0.0, physicsClientId=self._client
-            )
+        rest = self.hand.joint_angles(self.hand.rest)
+        for joint, link in enumerate(self._varied.links):
+            # The universe may have moved a limit past the rest pose.
+            angle = min(max(float(rest[joint]), link.range[0]), link.range[1])
+            pybullet.resetJointState(self.hand_body, joint, angle, 0.0, physicsClientId=self.client)
         self._servos.reset(self.hand.rest)
         self._torque = np.zeros(self.hand.n_actuators)
         self.place_object(object_quaternion)
@@ -96,9 +101,11 @@ class World:
         start = np.array(self.hand.workspace.object_start)
         center = start + rotations.rotate(np.array([w, x, y, z]), self._center)
         pybullet.resetBasePositionAndOrientation(
-            self._object, center.tolist(), [x, y, z, w], physicsClientId=self._client
+            self.object_body, center.tolist(), [x, y, z, w], physicsClientId=self.client
         )
-        pybullet.resetBaseVelocity(self._object, [0, 0, 0], [0, 0, 0], physicsClientId=self._client)
+        pybullet.resetBaseVelocity(
+            self.object_body, [0, 0, 0], [0, 0, 0], physicsClientId=self.client
+        )
 
     def step(self, targets: Array, torque_on: Mask) -> None:
         """Advances one physics step.
@@ -111,31 +118,31 @@ class World:
         limit = self._varied.torque_limit
         self._torque = np.clip(self._varied.gain * stretch, -limit, limit)
         pybullet.setJointMotorControlArray(
-            self._body,
+            self.hand_body,
             self._driven,
             pybullet.TORQUE_CONTROL,
             forces=self._torque.tolist(),
-            physicsClientId=self._client,
+            physicsClientId=self.client,
         )
         force = self._pushes.force(self.time)
         if force.any():
             position, _ = pybullet.getBasePositionAndOrientation(
-                self._object, physicsClientId=self._client
+                self.object_body, physicsClientId=self.client
             )
             pybullet.applyExternalForce(
-                self._object,
+                self.object_body,
                 -1,
                 force.tolist(),
                 position,
                 pybullet.WORLD_FRAME,
-                physicsClientId=self._client,
+                physicsClientId=self.client,
             )
-        pybullet.stepSimulation(physicsClientId=self._client)
+        pybullet.stepSimulation(physicsClientId=self.client)
         self._steps += 1
         self._read_joints()
 
     def _read_joints(self) -> None:
-        states = pybullet.getJointStates(self._body, self._joints, physicsClientId=self._client)
+        states = pybullet.getJointStates(self.hand_body, self._joints, physicsClientId=self.client)
         self._angles = np.array([state[0] for state in states])
         self._speeds = np.array([state[1] for state in states])
 
@@ -155,7 +162,7 @@ class World:
     def object_pose(self) -> tuple[Array, Array]:
         """Centre of the object's shape, world frame [m], (3,), and world from object, (4,)."""
         center, (x, y, z, w) = pybullet.getBasePositionAndOrientation(
-            self._object, physicsClientId=self._client
+            self.object_body, physicsClientId=self.client
         )
         quaternion = np.array([w, x, y, z])
         return np.array(center) - rotations.rotate(quaternion, self._center), quaternion
@@ -169,4 +176,4 @@ class World:
 
     def close(self) -> None:
         """Ends the client; the world is of no use afterwards."""
-        pybullet.disconnect(physicsClientId=self._client)
+        pybullet.disconnect(physicsClientId=self.client)

@@ -70,6 +70,7 @@ class MujocoWorld:
         self._pushes = Pushes(universe, target.mass, self._rng)
         self._driven = list(hand.driven_joint)
         self._push = self.data.xfrc_applied[self.model.body(OBJECT).id, :3]
+        self._limits = self.model.jnt_range[: hand.n_joints].T
         self._steps = 0
         self.reset()
 
@@ -85,7 +86,9 @@ class MujocoWorld:
             object_quaternion: world from object, (4,); drawn from all orientations if None.
         """
         mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[: self.hand.n_joints] = self.hand.joint_angles(self.hand.rest)
+        rest = self.hand.joint_angles(self.hand.rest)
+        # The universe may have moved a limit past the rest pose.
+        self.data.qpos[: self.hand.n_joints] = np.clip(rest, *self._limits)
         self._servos.reset(self.hand.rest)
         self.place_object(object_quaternion)
 
