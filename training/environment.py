@@ -24,12 +24,14 @@ class Rewards:
 
     progress: float = 2.0
     reached: float = 5.0
-    dropped: float = -5.0
+    dropped: float = -6.0
+    timed_out: float = -4.0
+    distance: float = -0.03
     action: float = -0.0003
     off_centre: float = -1.0
     off_centre_free: float = 0.03
     tolerance: float = 0.4
-    seconds_per_goal: float = 8.0
+    seconds_per_goal: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class BatchEnvironment:
         self._driven = list(hand.driven_joint)
         self.goal = np.tile(rotations.IDENTITY, (size, 1))
         self._distance = np.zeros(size)
+        self._goal_limit = round(self.rewards.seconds_per_goal * self.path.policy_rate)
         self._goal_steps = np.zeros(size, dtype=np.int64)
         self.goals_reached = np.zeros(size, dtype=np.int64)
         self.state: ActionState = self.path.start(np.tile(hand.rest, (size, 1)))
@@ -212,12 +215,13 @@ class BatchEnvironment:
         offset = np.linalg.norm(self.object_position - np.array(space.center), axis=-1)
         dropped = (offset > space.radius) | (self.object_position[:, 2] < space.drop_height)
         self._goal_steps += 1
-        limit = round(weights.seconds_per_goal * self.path.policy_rate)
-        timed_out = (self._goal_steps >= limit) & ~reached & ~dropped
+        timed_out = (self._goal_steps >= self._goal_limit) & ~reached & ~dropped
         reward = (
             weights.progress * (self._distance - distance)
+            + weights.distance * distance
             + weights.reached * (reached & ~dropped)
             + weights.dropped * dropped
+            + weights.timed_out * timed_out
             + weights.action * np.einsum("ni,ni->n", actions, actions)
             + weights.off_centre * np.maximum(0.0, offset - weights.off_centre_free)
         )
@@ -243,5 +247,7 @@ class BatchEnvironment:
         )
 
     def privileged(self) -> NDArray[np.float32]:
-        """What only a simulation knows: velocities and the universe, (size, n)."""
-        return np.concatenate([self._qvel, self.variation.privileged], -1, dtype=np.float32)
+        """Velocities, the universe, and the share of the goal's time that is gone, (size, n)."""
+        clock = self._goal_steps[:, None] / self._goal_limit
+        parts = [self._qvel, self.variation.privileged, clock]
+        return np.concatenate(parts, -1, dtype=np.float32)

@@ -28,18 +28,24 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discount: float = 0.99
     trace: float = 0.95
     clip: float = 0.2
-    divergence: float = 0.016
+    divergence: float = 0.025
     step_size: float = 3e-4
     critic_step_size: float = 1e-3
     deviation: float = 0.35
+    persistence: float = 0.6
     normalize_iterations: int = 40
     start_distance: float = 0.8
     widen_factor: float = 1.12
-    widen_at: float = 1.2
+    widen_at: float = 2.0
     vary_step: float = 0.05
     vary_at: float = 5.0
     vary_to: float = 1.0
     seed: int = 1
+
+    @property
+    def fresh(self) -> float:
+        """Share of the exploration's deviation that is new at each step."""
+        return float(np.sqrt(1.0 - self.persistence**2))
 
 
 class Network(nn.Module):
@@ -119,6 +125,7 @@ class Teacher:
         ]
         self.optimizer = torch.optim.Adam(groups)
         self.iteration = self.steps = 0
+        self.noise = torch.zeros(worlds.size, worlds.hand.n_actuators, device=device)
         self.ended: list[float] = []
         self.seconds = 0.0
 
@@ -171,21 +178,23 @@ class Teacher:
                 network.learn_scale(self.inputs)
             x = network.normalize(self.inputs)
             mean = network.actor(x)
-            action = mean + torch.exp(network.log_deviation) * torch.randn_like(mean)
+            # Noise that persists moves the servos, which white noise does not. Given the noise
+            # of the step before, only its fresh part is left to chance.
+            deviation = torch.exp(network.log_deviation)
+            fresh = recipe.fresh * torch.randn_like(mean)
+            self.noise = recipe.persistence * self.noise + fresh
+            action = mean + deviation * self.noise
             step = worlds.step(action.cpu().numpy().astype(np.float64))
             over = step.dropped | step.timed_out
             ids = np.flatnonzero(over)
             self.ended.extend(worlds.goals_reached[ids].tolist())
             worlds.reset(ids)
             inputs.append(x)
-            actions.append(action)
+            actions.append(mean + deviation * fresh)
             means.append(mean)
             value = network.critic(x)[:, 0]
             values.append(value)
-            # A time-out ends the episode, not the world: what would have followed still counts.
-            rest = recipe.discount * value * torch.as_tensor(step.timed_out, device=self.device)
-            reward = torch.as_tensor(step.reward, dtype=torch.float32, device=self.device)
-            rewards.append(reward + rest)
+            rewards.append(torch.as_tensor(step.reward, dtype=torch.float32, device=self.device))
             alive.append(torch.as_tensor(~over, dtype=torch.float32, device=self.device))
             self.inputs = teacher_inputs(worlds, self.device)
         following = network.critic(network.normalize(self.inputs))[:, 0]
@@ -205,14 +214,15 @@ class Teacher:
     ) -> float:
         recipe, network = self.recipe, self.network
         gain = (gain - gain.mean()) / (gain.std() + 1e-8)
-        before = network.log_deviation.detach().clone()
+        shrink = float(np.log(recipe.fresh))
+        before = network.log_deviation.detach() + shrink
         old = log_probability(actions, means, before)
         divergence = 0.0
         for _ in range(recipe.epochs):
             for ids in torch.randperm(len(inputs)).chunk(recipe.minibatches):
                 x = inputs[ids]
                 mean = network.actor(x)
-                now = network.log_deviation
+                now = network.log_deviation + shrink
                 ratio = torch.exp(log_probability(actions[ids], mean, now) - old[ids])
                 bounded = ratio.clamp(1 - recipe.clip, 1 + recipe.clip)
                 policy = -torch.minimum(ratio * gain[ids], bounded * gain[ids]).mean()
