@@ -53,7 +53,8 @@ def _set_contacts(spec: mujoco.MjSpec, hand: Hand) -> None:
 def _set_joints(spec: mujoco.MjSpec, hand: Hand) -> None:
     for link in hand.links:
         joint = spec.joint(link.joint)
-        joint.damping[:] = link.damping
+        # The further entries are the coefficients of the square and cube of the speed.
+        joint.damping[0] = link.damping
         joint.frictionloss = link.friction
         joint.armature = 0.0
     for equality in spec.equalities:

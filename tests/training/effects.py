@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import mujoco
@@ -43,7 +44,7 @@ class Engine:
     name: str
     make: Callable[[Hand, Universe], AnyWorld]
 
-    def world(self, start: tuple[float, float, float] = FAR, **fields: object) -> AnyWorld:
+    def world(self, start: tuple[float, float, float] = FAR, **fields: Any) -> AnyWorld:
         """A world of the universe with these fields, the block upright at `start`."""
         hand = replace(HAND, workspace=msgspec.structs.replace(HAND.workspace, object_start=start))
         world = self.make(hand, msgspec.convert(fields, Universe))
@@ -107,7 +108,7 @@ class Slide:
     turned: float
 
 
-def slide(engine: Engine, degrees: float, **fields: object) -> Slide:
+def slide(engine: Engine, degrees: float, **fields: Any) -> Slide:
     """Leaves the block on the tilted palm for 0.6 s."""
     gravity = tilted(degrees)
     world = engine.world(
@@ -133,8 +134,10 @@ def in_palm(world: AnyWorld) -> tuple[Array, Array]:
     """Position (3,) [m] and rotation (3, 3) of the block in the palm's frame."""
     matrices, positions = link_poses(HAND, world.joint_angles())
     position, quaternion = world.object_pose()
-    into = matrices[PALM].T
-    return into @ (position - positions[PALM]), into @ rotations.to_matrix(quaternion)
+    into: Array = matrices[PALM].T
+    offset: Array = into @ (position - positions[PALM])
+    turn: Array = into @ rotations.to_matrix(quaternion)
+    return offset, turn
 
 
 def resting_height(world: AnyWorld) -> float:
