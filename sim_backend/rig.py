@@ -1,10 +1,14 @@
-"""The simulated cameras: three around and above the hand."""
+"""The simulated cameras: three around and above the hand, as calibrated and as they are."""
+
+from dataclasses import replace
 
 import numpy as np
 
+from perception import rotations
 from perception.cameras import Camera, look_at
 from perception.records import frozen_array
 from perception.rotations import Array
+from sim_backend.universe import Universe
 
 WIDTH, HEIGHT = 320, 240
 FOCAL_LENGTH = 440.0
@@ -44,3 +48,28 @@ def make_camera(
         position=frozen_array(position),
         quaternion=frozen_array(look_at(position, target, up)),
     )
+
+
+def shifted_rig(
+    rig: dict[str, Camera], universe: Universe, rng: np.random.Generator
+) -> dict[str, Camera]:
+    """The cameras as they really are, of which `rig` is the calibration.
+
+    Args:
+        rig: the cameras as calibrated, by name.
+        universe: its `camera_shift` and `camera_focal` count here.
+        rng: source of randomness.
+    """
+    position, turn = universe.camera_shift
+    shifted = {}
+    for name, camera in rig.items():
+        matrix = np.array(camera.matrix)
+        matrix[[0, 1], [0, 1]] *= 1.0 + rng.normal(0.0, universe.camera_focal)
+        tilt = rotations.exp(rng.normal(0.0, turn, 3))
+        shifted[name] = replace(
+            camera,
+            matrix=frozen_array(matrix),
+            position=frozen_array(camera.position + rng.normal(0.0, position, 3)),
+            quaternion=frozen_array(rotations.multiply(camera.quaternion, tilt)),
+        )
+    return shifted

@@ -8,13 +8,10 @@ encoder stands at the target where the slack lets it.
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.errors import DescriptionError
 from hardware.hand import Hand
 from hardware.records import Array
+from hardware.registers import Units
 from sim_backend.universe import Universe
-
-TORQUE_CONSTANT = {"XM430-W350": 4.1 / 2.3, "XC330-M288": 0.93 / 1.8}
-"""Stall torque over stall current by servo model, from Robotis' e-manual [N·m/A]."""
 
 Mask = NDArray[np.bool_]
 
@@ -28,19 +25,12 @@ class Servos:
         timestep: of the physics [s]; delays are rounded to it.
 
     Raises:
-        DescriptionError: the hand has a servo of unknown torque constant.
+        DescriptionError: the hand has a servo of unknown model.
     """
 
     def __init__(self, hand: Hand, universe: Universe, timestep: float) -> None:
-        for actuator in hand.actuators:
-            if actuator.servo.model not in TORQUE_CONSTANT:
-                raise DescriptionError(
-                    f"hand {hand.name}: actuator {actuator.name} has a servo "
-                    f"{actuator.servo.model!r} that the simulation does not know; "
-                    f"known: {', '.join(sorted(TORQUE_CONSTANT))}"
-                )
         n = hand.n_actuators
-        self.torque_constant = np.array([TORQUE_CONSTANT[a.servo.model] for a in hand.actuators])
+        self.torque_per_ampere = Units(hand).torque_per_ampere
         self.backlash = np.array(universe.backlash) if universe.backlash else np.zeros(n)
         delay = np.array(universe.action_delay) if universe.action_delay else np.zeros(n)
         self._delay = np.round(delay / timestep).astype(np.int64)

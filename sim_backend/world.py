@@ -153,7 +153,7 @@ class World:
         """
         position = self._servos.encoders(self._angles[self._driven])
         velocity = self._speeds[self._driven]
-        return position, velocity, self._torque / self._servos.torque_constant
+        return position, velocity, self._torque / self._servos.torque_per_ampere
 
     def joint_angles(self) -> Array:
         """True joint angles [rad], (n_joints,)."""

@@ -125,7 +125,7 @@ class MujocoWorld:
         Each is (n_actuators,). The current is the spring's torque over the torque constant.
         """
         position = self._servos.encoders(self.data.qpos[self._driven])
-        current = self.data.actuator_force / self._servos.torque_constant
+        current = self.data.actuator_force / self._servos.torque_per_ampere
         return position, self.data.qvel[self._driven], current
 
     def joint_angles(self) -> Array:

@@ -1,0 +1,179 @@
+"""Dynamixel Protocol 2.0 as bytes: packets, their checksum, and a parser that finds its feet again.
+
+Robotis e-manual, "DYNAMIXEL Protocol 2.0".
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from hardware.errors import BusError
+
+HEADER = b"\xff\xff\xfd\x00"
+BROADCAST = 0xFE
+ALERT = 0x80
+"""Bit of a status packet's error byte: the servo's hardware error register is not zero."""
+
+_MARK, _STUFFED = b"\xff\xff\xfd", b"\xff\xff\xfd\xfd"
+_OVERHEAD = 7
+"""Header, id and length [bytes]."""
+_LONGEST = 1024
+"""A longer packet than this is no packet but noise in the length field [bytes]."""
+
+
+class Instruction(IntEnum):
+    """What a packet asks for."""
+
+    PING = 0x01
+    READ = 0x02
+    WRITE = 0x03
+    REBOOT = 0x08
+    STATUS = 0x55
+    SYNC_READ = 0x82
+    SYNC_WRITE = 0x83
+
+
+class Fault(IntEnum):
+    """Why a servo refused, in the low seven bits of a status packet's error byte."""
+
+    RESULT = 1
+    INSTRUCTION = 2
+    CHECKSUM = 3
+    RANGE = 4
+    LENGTH = 5
+    LIMIT = 6
+    ACCESS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One packet.
+
+    Attributes:
+        id: servo it is for, or from.
+        instruction: see `Instruction`.
+        parameters: without stuffing; of a status packet, the error byte comes first.
+    """
+
+    id: int
+    instruction: int
+    parameters: bytes
+
+    @property
+    def error(self) -> int:
+        """The error byte of a status packet."""
+        return self.parameters[0]
+
+    @property
+    def data(self) -> bytes:
+        """What a status packet carries."""
+        return self.parameters[1:]
+
+
+def _table() -> tuple[int, ...]:
+    rows = []
+    for value in range(256):
+        crc = value << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x8005 if crc & 0x8000 else crc << 1
+        rows.append(crc & 0xFFFF)
+    return tuple(rows)
+
+
+_TABLE = _table()
+
+
+def checksum(data: bytes) -> int:
+    """CRC-16 of polynomial 0x8005, most significant bit first, starting at 0."""
+    crc = 0
+    for byte in data:
+        crc = (crc << 8 & 0xFF00) ^ _TABLE[(crc >> 8) ^ byte]
+    return crc
+
+
+def encode(id: int, instruction: int, parameters: bytes = b"") -> bytes:
+    """A packet as it goes over the wire."""
+    body = (bytes((instruction,)) + parameters).replace(_MARK, _STUFFED)
+    packet = HEADER + struct.pack("<BH", id, len(body) + 2) + body
+    return packet + struct.pack("<H", checksum(packet))
+
+
+def encode_status(id: int, error: int, data: bytes = b"") -> bytes:
+    """A servo's reply as it goes over the wire."""
+    return encode(id, Instruction.STATUS, bytes((error,)) + data)
+
+
+def encode_sync_read(address: int, length: int, ids: list[int]) -> bytes:
+    """Asks several servos for the same registers."""
+    parameters = struct.pack("<HH", address, length) + bytes(ids)
+    return encode(BROADCAST, Instruction.SYNC_READ, parameters)
+
+
+def encode_sync_write(address: int, length: int, rows: dict[int, bytes]) -> bytes:
+    """Writes the same registers of several servos.
+
+    Args:
+        address: first register.
+        length: bytes a servo.
+        rows: what each servo gets, by its id.
+
+    Raises:
+        BusError: a row is not of that length.
+    """
+    for id, row in rows.items():
+        if len(row) != length:
+            raise BusError(f"sync write: servo {id} is given {len(row)} bytes instead of {length}")
+    parameters = struct.pack("<HH", address, length)
+    parameters += b"".join(bytes((id,)) + row for id, row in rows.items())
+    return encode(BROADCAST, Instruction.SYNC_WRITE, parameters)
+
+
+class Parser:
+    """Turns a stream of bytes into packets; what is none is passed over and counted.
+
+    Attributes:
+        discarded: bytes that belonged to no intact packet.
+    """
+
+    def __init__(self) -> None:
+        self.discarded = 0
+        self._buffer = bytearray()
+
+    def clear(self) -> None:
+        """Forgets a packet that is incomplete."""
+        self.discarded += len(self._buffer)
+        self._buffer.clear()
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """Takes bytes as they come; returns the packets that they complete."""
+        buffer = self._buffer
+        buffer += data
+        packets: list[Packet] = []
+        while True:
+            start = buffer.find(HEADER)
+            if start < 0:
+                # The end may be the beginning of a header.
+                self._discard(max(0, len(buffer) - len(HEADER) + 1))
+                return packets
+            self._discard(start)
+            if len(buffer) < _OVERHEAD:
+                return packets
+            id, length = struct.unpack_from("<BH", buffer, len(HEADER))
+            if not 3 <= length <= _LONGEST:
+                self._discard(1)
+                continue
+            end = _OVERHEAD + length
+            if len(buffer) < end:
+                return packets
+            (crc,) = struct.unpack_from("<H", buffer, end - 2)
+            if crc != checksum(bytes(buffer[: end - 2])):
+                # The header may have been noise, with a true one behind it.
+                self._discard(1)
+                continue
+            body = bytes(buffer[_OVERHEAD : end - 2]).replace(_STUFFED, _MARK)
+            packets.append(Packet(id, body[0], body[1:]))
+            del buffer[:end]
+
+    def _discard(self, count: int) -> None:
+        self.discarded += count
+        del self._buffer[:count]

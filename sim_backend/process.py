@@ -1,0 +1,245 @@
+"""The simulated hand as a process: paced to real time, its servos answer on a serial line.
+
+Run as `python -m sim_backend`; prints one line of JSON when the world is up, ends when its
+parent does. The cameras are drawn by a process of their own, fed with time-stamped states.
+"""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+import tty
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import zmq
+
+from hardware.errors import InhandError
+from hardware.hand import load_hand
+from hardware.records import Array
+from perception.cameras import save_rig
+from perception.errors import PerceptionError
+from perception.objects import load_object
+from sim_backend.emulator import ServoBus
+from sim_backend.rig import default_rig, shifted_rig
+from sim_backend.states import encode_state
+from sim_backend.universe import Universe, load_universe
+from sim_backend.world import World
+
+STATE_RATE = 100.0
+"""States published for the renderer, a second."""
+LARGEST_LAG = 0.1
+"""Further behind than this, the world gives up catching up and time slips [s]."""
+RENDERER_TIMEOUT = 30.0
+
+
+class Simulation:
+    """World, serial line and sockets of one run.
+
+    Args:
+        world: the physics.
+        directory: where the sockets are made.
+        rng: of the joint sensors' noise.
+
+    Attributes:
+        port: device file of the serial line.
+        slipped: time that was given up so far [s].
+    """
+
+    def __init__(self, world: World, directory: Path, rng: np.random.Generator) -> None:
+        self.world, self.slipped = world, 0.0
+        self._rng = rng
+        hand, universe = world.hand, world.universe
+        self._bias = rng.normal(0.0, universe.joint_noise[1], hand.n_actuators)
+        self._bus = ServoBus(hand, self._measure)
+        # The other end stays open here, so that the line outlives whoever talks on it.
+        self._line, self._other_end = pty.openpty()
+        tty.setraw(self._other_end)
+        os.set_blocking(self._line, False)
+        self.port = os.ttyname(self._other_end)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self._states = context.socket(zmq.PUB)
+        self._requests = context.socket(zmq.REP)
+        for socket, name in ((self._states, "world-states"), (self._requests, "world")):
+            socket.set(zmq.LINGER, 0)
+            socket.bind(f"ipc://{directory}/{name}.sock")
+
+    def serve(self) -> None:
+        """Steps the world in time with the clock and answers, until the parent is gone."""
+        parent = os.getppid()
+        step = self.world.timestep
+        steps_per_state = max(1, round(1.0 / STATE_RATE / step))
+        targets, torque = self._bus.targets(), self._bus.torque_on()
+        deadline, count = time.monotonic(), 0
+        while os.getppid() == parent:
+            deadline += step
+            if self._listen(deadline):
+                targets, torque = self._bus.targets(), self._bus.torque_on()
+            self.world.step(targets, torque)
+            count += 1
+            if count % steps_per_state == 0:
+                self._publish(deadline)
+                self._answer()
+            lag = time.monotonic() - deadline
+            if lag > LARGEST_LAG:
+                self.slipped += lag
+                deadline += lag
+                print(f"simulation: {lag:.2f} s behind; time slips", file=sys.stderr, flush=True)
+
+    def _listen(self, deadline: float) -> bool:
+        """Serves the line until the deadline; says whether anything came."""
+        came = False
+        while True:
+            patience = deadline - time.monotonic()
+            readable, _, _ = select.select([self._line], [], [], max(0.0, patience))
+            if readable:
+                came = True
+                answer = self._bus.receive(os.read(self._line, 65536))
+                if answer:
+                    self._reply(answer)
+            elif patience <= 0:
+                return came
+
+    def _reply(self, answer: bytes) -> None:
+        try:
+            os.write(self._line, answer)
+        except BlockingIOError:
+            # Nobody reads: on a real line the bytes would be lost in the same way.
+            return
+
+    def _measure(self) -> tuple[Array, Array, Array]:
+        position, velocity, current = self.world.encoders()
+        noise = self.world.universe.joint_noise[0]
+        if noise:
+            position = position + self._rng.normal(0.0, noise, len(position))
+        return position + self._bias, velocity, current
+
+    def _publish(self, t: float) -> None:
+        position, quaternion = self.world.object_pose()
+        state = encode_state(t, self.world.joint_angles(), position, quaternion)
+        self._states.send(state, zmq.NOBLOCK)
+
+    def _answer(self) -> None:
+        """Answers a request of the world's own socket, if there is one."""
+        try:
+            message = self._requests.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        try:
+            reply = self._perform(msgspec.json.decode(message, type=dict[str, Any]))
+        except (msgspec.DecodeError, ValueError, TypeError) as error:
+            reply = {"ok": False, "error": f"world: {error}"}
+        self._requests.send(msgspec.json.encode(reply))
+
+    def _perform(self, request: dict[str, Any]) -> dict[str, Any]:
+        world = self.world
+        match request.get("type"):
+            case "place":
+                world.place_object(_quaternion(request.get("quaternion")))
+            case "reset":
+                world.reset(_quaternion(request.get("quaternion")))
+            case "state":
+                position, quaternion = world.object_pose()
+                return {
+                    "ok": True,
+                    "t": time.monotonic(),
+                    "position": position.tolist(),
+                    "quaternion": quaternion.tolist(),
+                    "joints": world.joint_angles().tolist(),
+                    "dropped": world.dropped(),
+                    "slipped": self.slipped,
+                    "universe": msgspec.to_builtins(world.universe),
+                }
+            case other:
+                raise ValueError(f"unknown request {other!r}; there are place, reset and state")
+        return {"ok": True}
+
+
+def _quaternion(given: object) -> Array | None:
+    """A unit quaternion (4,), wxyz, from a request; None leaves it to chance."""
+    if given is None:
+        return None
+    values = np.array(given, dtype=np.float64)
+    length = float(np.linalg.norm(values))
+    if values.shape != (4,) or not 0.999 < length < 1.001:
+        raise ValueError(f"quaternion {given} must be four numbers (w, x, y, z) of length 1")
+    quaternion: Array = values / length
+    return quaternion
+
+
+def start_renderer(
+    arguments: Namespace, universe: Universe, rig: Path, addresses: dict[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Starts the process that draws the cameras, and waits until it is up.
+
+    Raises:
+        InhandError: it did not come up.
+    """
+    command = [sys.executable, "-m", "sim_backend.renderer", "--hand", arguments.hand]
+    command += ["--object", arguments.object, "--object-scale", str(universe.object_size)]
+    command += ["--rig", str(rig), "--states", f"ipc://{arguments.run_dir}/world-states.sock"]
+    for name, address in addresses.items():
+        command += ["--camera", f"{name}={address}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], RENDERER_TIMEOUT)
+    if not readable or not process.stdout.readline():
+        process.kill()
+        raise InhandError("simulation: the renderer did not come up; its messages stand above")
+    return process
+
+
+def run(arguments: Namespace) -> None:
+    """Brings the world up, says where it is, and serves it."""
+    directory: Path = arguments.run_dir
+    hand, target = load_hand(arguments.hand), load_object(arguments.object)
+    universe = load_universe(arguments.universe, hand) if arguments.universe else Universe()
+    rng = np.random.default_rng([arguments.seed, 1])
+    believed, real = directory / "rig.toml", directory / "rig-as-it-is.toml"
+    save_rig(believed, default_rig())
+    save_rig(real, shifted_rig(default_rig(), universe, rng))
+    addresses = {name: f"ipc://{directory}/camera-{name}.sock" for name in default_rig()}
+    renderer = start_renderer(arguments, universe, real, addresses)
+    try:
+        world = World(hand, target, universe, seed=arguments.seed)
+        simulation = Simulation(world, directory, rng)
+        ready = {
+            "ready": True,
+            "bus": simulation.port,
+            "rig": str(believed),
+            "cameras": addresses,
+            "world": f"ipc://{directory}/world.sock",
+        }
+        print(json.dumps(ready), file=arguments.report, flush=True)
+        simulation.serve()
+    finally:
+        renderer.terminate()
+        renderer.wait()
+
+
+def main() -> None:
+    """Entry point of `python -m sim_backend`."""
+    parser = ArgumentParser(prog="python -m sim_backend", description=__doc__)
+    parser.add_argument("--run-dir", type=Path, required=True, help="where sockets are made")
+    parser.add_argument("--hand", required=True, help="name or file of the hand")
+    parser.add_argument("--object", required=True, help="name or file of the object")
+    parser.add_argument("--seed", type=int, required=True, help="of everything random")
+    parser.add_argument("--universe", type=Path, help="file with what differs from nominal")
+    arguments = parser.parse_args()
+    # Ctrl-C is for the parent, which then ends this process in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # PyBullet greets on standard output, where the parent expects our one line.
+    arguments.report = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    try:
+        run(arguments)
+    except (InhandError, PerceptionError) as error:
+        sys.exit(f"error: {error}")

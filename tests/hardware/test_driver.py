@@ -1,0 +1,156 @@
+"""The driver of servos on a serial bus, over a pty with emulated servos behind it."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from hardware import registers
+from hardware.driver import ServoHand
+from hardware.errors import BusError
+from hardware.hand import load_hand
+from hardware.protocol import Instruction, Parser
+from hardware.records import Targets, frozen_array
+from tests.sim_backend.wires import Wires, wires
+
+HAND = load_hand("dactyl24")
+BAUD = 4_000_000
+PATIENCE = 0.1
+"""Tests share the machine with others."""
+
+
+@pytest.fixture
+def line() -> Iterator[Wires]:
+    with wires(HAND) as line:
+        yield line
+
+
+@pytest.fixture
+def servos(line: Wires) -> Iterator[ServoHand]:
+    servos = ServoHand(HAND, line.port, BAUD, PATIENCE)
+    servos.connect()
+    yield servos
+    servos.close()
+
+
+def test_bring_up_sets_what_differs_and_leaves_torque_alone(servos: ServoHand, line: Wires) -> None:
+    # What a synchronous write says has arrived once the next request is answered.
+    servos.read()
+    for servo in line.bus.servos.values():
+        assert servo.get(registers.OPERATING_MODE) == registers.CURRENT_BASED_POSITION
+        assert servo.get(registers.RETURN_DELAY) == 0
+        assert servo.get(registers.TORQUE_ENABLE) == 0
+    # 0.7 N·m of an XC330-M288, which gives 0.93 N·m at 1.8 A.
+    assert line.bus.servos[3].get(registers.GOAL_CURRENT) == round(0.7 / 0.93 * 1800)
+
+
+def test_a_second_bring_up_writes_no_eeprom(servos: ServoHand, line: Wires) -> None:
+    servos.close()
+    line.received = b""
+    servos.connect()
+    written = [p for p in Parser().feed(line.received) if p.instruction == Instruction.WRITE]
+    assert written == []
+
+
+def test_reading_gives_where_the_servos_stand(servos: ServoHand, line: Wires) -> None:
+    rng = np.random.default_rng(1)
+    line.position = rng.uniform(HAND.lower, HAND.upper)
+    before = time.monotonic()
+    state = servos.read()
+    assert before <= state.t <= time.monotonic()
+    # Half a count of 4096 a turn.
+    np.testing.assert_allclose(state.position, line.position, atol=np.pi / 4096 + 1e-9)
+    assert not state.position.flags.writeable
+
+
+def test_torque_goes_on_without_a_snap(servos: ServoHand, line: Wires) -> None:
+    line.position = HAND.rest + 0.1
+    servos.set_torque(True)
+    np.testing.assert_allclose(servos.read().position, HAND.rest + 0.1, atol=2e-3)
+    assert line.bus.torque_on().all()
+    servos.set_torque(False)
+    assert not line.bus.torque_on().any()
+
+
+def test_what_was_sent_is_returned_as_the_servos_round_it(servos: ServoHand, line: Wires) -> None:
+    wanted = HAND.rest + 0.0123
+    sent = servos.write(Targets(5.0, frozen_array(wanted)))
+    assert sent.t == 5.0
+    np.testing.assert_allclose(sent.position, wanted, atol=np.pi / 4096 + 1e-9)
+    servos.read()
+    np.testing.assert_allclose(line.bus.targets(), sent.position, atol=1e-12)
+
+
+def test_noise_on_the_line_is_passed_over(servos: ServoHand, line: Wires) -> None:
+    line.noise = b"\xff\xff\xfd\x00\x03noise\xff\xff\xfd"
+    np.testing.assert_allclose(servos.read().position, line.position, atol=2e-3)
+
+
+def test_a_silent_servo_is_named_and_nothing_stale_comes_back(
+    servos: ServoHand, line: Wires
+) -> None:
+    silent = line.bus.servos.pop(7)
+    began = time.monotonic()
+    with pytest.raises(BusError, match=re.escape("no answer from servo 7 (MFJ3)")):
+        servos.read()
+    assert 2 * PATIENCE <= time.monotonic() - began < 2 * PATIENCE + 1.0
+    line.bus.servos[7] = silent
+    assert servos.read().position[6] == pytest.approx(line.position[6], abs=2e-3)
+
+
+def test_a_hardware_error_is_told_in_words(servos: ServoHand, line: Wires) -> None:
+    line.bus.servos[4].set(registers.HARDWARE_ERROR, 1 << 2)
+    with pytest.raises(BusError, match=r"servo 4 \(FFJ3\): overheated; remove the cause"):
+        servos.read()
+
+
+def test_torque_that_does_not_go_on_is_an_error(servos: ServoHand, line: Wires) -> None:
+    line.bus.servos[4].set(registers.HARDWARE_ERROR, 1)
+    with pytest.raises(BusError, match="input voltage out of range"):
+        servos.set_torque(True)
+
+
+def test_a_port_that_is_gone(servos: ServoHand, line: Wires) -> None:
+    line.unplug()
+    with pytest.raises(BusError, match=f"serial port {line.port}"):
+        servos.read()
+    with pytest.raises(BusError, match=f"serial port {line.port}"):
+        servos.write(Targets(0.0, frozen_array(HAND.rest)))
+    servos.close()
+    servos.close()
+
+
+def test_a_port_that_is_not_there() -> None:
+    with pytest.raises(BusError, match="/dev/nothing: no such device; plug the hand in"):
+        ServoHand(HAND, "/dev/nothing", BAUD).connect()
+
+
+def test_a_port_that_somebody_else_has(servos: ServoHand, line: Wires) -> None:
+    with pytest.raises(BusError, match="is it in use"):
+        ServoHand(HAND, line.port, BAUD).connect()
+
+
+def test_another_hand_on_the_line_is_refused(line: Wires) -> None:
+    first = HAND.actuators[0]
+    other = msgspec.structs.replace(
+        first, servo=msgspec.structs.replace(first.servo, model="XC330-M288")
+    )
+    hand = replace(HAND, actuators=(other, *HAND.actuators[1:]))
+    with pytest.raises(BusError, match=r"servo 1 \(WRJ2\) is of model number 1020"):
+        ServoHand(hand, line.port, BAUD).connect()
+    assert not line.bus.torque_on().any()
+
+
+def test_a_locked_servo_that_must_be_set_up_is_an_error(line: Wires) -> None:
+    line.bus.servos[1].set(registers.TORQUE_ENABLE, 1)
+    with pytest.raises(BusError, match="locked while torque is on"):
+        ServoHand(HAND, line.port, BAUD).connect()
+
+
+def test_before_connecting_there_is_nothing_to_read() -> None:
+    with pytest.raises(BusError, match="not open"):
+        ServoHand(HAND, "/dev/nothing", BAUD).read()

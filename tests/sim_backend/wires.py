@@ -1,0 +1,71 @@
+"""A servo bus on a pty, served from a thread: what tests of driver and emulator talk to."""
+
+import os
+import pty
+import select
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from hardware.hand import Hand
+from hardware.records import Array
+from sim_backend.emulator import ServoBus
+
+
+class Wires:
+    """Servos without a world, that follow their goals at once while torque is on.
+
+    Attributes:
+        port: device file.
+        bus: the servos.
+        position: where they stand [rad], (n_actuators,).
+        deaf: ids that say nothing.
+        received: everything that came over the line.
+    """
+
+    def __init__(self, hand: Hand) -> None:
+        self.position: Array = np.array(hand.rest)
+        self.bus = ServoBus(hand, self._measure)
+        self.received = b""
+        self.noise = b""
+        self._line, self._other_end = pty.openpty()
+        tty.setraw(self._other_end)
+        self.port = os.ttyname(self._other_end)
+        self._running = True
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _measure(self) -> tuple[Array, Array, Array]:
+        on = self.bus.torque_on()
+        self.position = np.where(on, self.bus.targets(), self.position)
+        return self.position, np.zeros_like(self.position), np.zeros_like(self.position)
+
+    def _serve(self) -> None:
+        while self._running:
+            if select.select([self._line], [], [], 0.02)[0]:
+                data = os.read(self._line, 65536)
+                self.received += data
+                answer = self.bus.receive(data)
+                if answer:
+                    os.write(self._line, self.noise + answer)
+
+    def unplug(self) -> None:
+        """Ends the line; the device file is gone afterwards."""
+        self._running = False
+        self._thread.join()
+        for end in (self._line, self._other_end):
+            os.close(end)
+
+
+@contextmanager
+def wires(hand: Hand) -> Iterator[Wires]:
+    """Servos on a line for the length of a test."""
+    line = Wires(hand)
+    try:
+        yield line
+    finally:
+        if line._running:
+            line.unplug()
