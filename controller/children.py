@@ -14,6 +14,7 @@ import msgspec
 
 from controller.config import Config
 from controller.errors import StartError
+from perception.parent import environment
 
 SIMULATION_TIMEOUT = 60.0
 """How long the simulated world may take to come up [s]."""
@@ -51,12 +52,12 @@ class Child:
         self._arguments = arguments
         self._stdout = stdout
         # Threads inside numerical libraries cost more in waking than small arrays save.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        variables = {**environment(), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=stdout,
-            env=environment,
+            env=variables,
             # Ctrl-C reaches the daemon alone, which then ends its children in order.
             start_new_session=True,
         )

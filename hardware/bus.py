@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _PORT_ERRORS = serial.SerialException, OSError, termios.error
 
-BRING_UP_PATIENCE = 0.05
+BRING_UP_PATIENCE = 0.1
 """[s], where nothing presses."""
 TICK_PATIENCE = 0.004
 """[s], so that a lost reply and a second attempt take little more than a tick."""

@@ -101,9 +101,7 @@ class ServoHand(HandBackend):
         if on:
             self.write(Targets(time.monotonic(), self.read().position))
         self._write_all(registers.TORQUE_ENABLE, [int(on)] * len(self._ids))
-        wrong = [
-            id for id, value in self._read_all(registers.TORQUE_ENABLE).items() if value != int(on)
-        ]
+        wrong = self._other_than(registers.TORQUE_ENABLE, int(on))
         if wrong:
             state = "on" if on else "off"
             raise BusError(f"torque did not go {state} at servo {self._names(wrong)}")
@@ -129,17 +127,22 @@ class ServoHand(HandBackend):
             (registers.RETURN_DELAY, 0),
         )
         for register, value in wanted:
-            other = [id for id, now in self._read_all(register).items() if now != value]
+            other = self._other_than(register, value)
             for id in other:
-                reply = self._bus.write(id, register.address, register.pack(value))
-                if reply is None or reply.error & ~ALERT:
-                    raise BusError(
-                        f"register {register.address} of servo {self._names([id])} could not be "
-                        "set; it is locked while torque is on: switch the hand's power off and on"
-                    )
+                self._bus.write(id, register.address, register.pack(value))
+            refused = self._other_than(register, value) if other else []
+            if refused:
+                raise BusError(
+                    f"register {register.address} of servo {self._names(refused)} could not be "
+                    "set; it is locked while torque is on: switch the hand's power off and on"
+                )
             if other:
                 log.info("set register %d of servo %s", register.address, self._names(other))
         self._write_all(registers.GOAL_CURRENT, self._units.current_goals())
+
+    def _other_than(self, register: Register, value: int) -> list[int]:
+        """Servos whose register has another value."""
+        return [id for id, now in self._read_all(register).items() if now != value]
 
     def _write_all(self, register: Register, values: Iterable[int]) -> None:
         rows = {id: register.pack(value) for id, value in zip(self._ids, values, strict=True)}

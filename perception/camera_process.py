@@ -3,7 +3,6 @@
 Run by the daemon as `python -m perception.camera_process`; ends when its parent does.
 """
 
-import os
 import signal
 import sys
 import time
@@ -17,6 +16,7 @@ from perception.cameras import Camera, CameraError, load_rig
 from perception.detection import TagDetector
 from perception.errors import PerceptionError
 from perception.objects import load_object
+from perception.parent import Parent
 from perception.records import CameraStatus, TagCorners, encode
 from perception.sources import Source, open_source
 from perception.tags import Image
@@ -93,10 +93,10 @@ def black(image: Image) -> bool:
 
 def serve(camera: Camera, source: Source, detector: TagDetector, output: zmq.Socket[bytes]) -> None:
     """Reads frames and sends what is on them, until the parent process is gone."""
-    parent = os.getppid()
+    parent = Parent()
     health = CameraHealth(camera.name, time.monotonic())
     next_status = 0.0
-    while os.getppid() == parent:
+    while parent.alive:
         known = health.problem
         try:
             frame = source.read(STATUS_PERIOD / 2)

@@ -27,6 +27,7 @@ from hardware.records import Array
 from perception.cameras import save_rig
 from perception.errors import PerceptionError
 from perception.objects import load_object
+from perception.parent import Parent, environment
 from sim_backend.emulator import ServoBus
 from sim_backend.rig import default_rig, shifted_rig
 from sim_backend.states import encode_state
@@ -73,12 +74,12 @@ class Simulation:
 
     def serve(self) -> None:
         """Steps the world in time with the clock and answers, until the parent is gone."""
-        parent = os.getppid()
+        parent = Parent()
         step = self.world.timestep
         steps_per_state = max(1, round(1.0 / STATE_RATE / step))
         targets, torque = self._bus.targets(), self._bus.torque_on()
         deadline, count = time.monotonic(), 0
-        while os.getppid() == parent:
+        while parent.alive:
             deadline += step
             if self._listen(deadline):
                 targets, torque = self._bus.targets(), self._bus.torque_on()
@@ -187,7 +188,9 @@ def start_renderer(
     command += ["--rig", str(rig), "--states", f"ipc://{arguments.run_dir}/world-states.sock"]
     for name, address in addresses.items():
         command += ["--camera", f"{name}={address}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment()
+    )
     assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], RENDERER_TIMEOUT)
     if not readable or not process.stdout.readline():

@@ -25,6 +25,7 @@ from hardware.hand import load_hand
 from perception.cameras import Camera, load_rig
 from perception.errors import PerceptionError
 from perception.objects import load_object
+from perception.parent import Parent
 from perception.sources import Frame, pack_frame
 from sim_backend.states import WorldState, decode_state
 
@@ -47,10 +48,10 @@ def serve(
     A trigger without a state newer than the last is passed over: when the world stands still,
     so do the frames, and their age shows it.
     """
-    parent = os.getppid()
+    parent = Parent()
     seq = 0
     trigger = time.monotonic()
-    while os.getppid() == parent:
+    while parent.alive:
         now = time.monotonic()
         if now < trigger:
             time.sleep(trigger - now)

@@ -1,0 +1,169 @@
+"""The simulated hand as a process, reached through its serial line, its cameras and its socket."""
+
+import json
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+
+from hardware.driver import ServoHand
+from hardware.hand import load_hand
+from hardware.records import Targets, frozen_array
+from perception import rotations
+from perception.cameras import load_rig
+from perception.detection import TagDetector
+from perception.objects import load_object
+from perception.pose import estimate_poses
+from perception.sources import open_source
+from sim_backend.rig import default_rig, shifted_rig
+from sim_backend.universe import Universe
+
+HAND = load_hand("dactyl24")
+BLOCK = load_object("block")
+
+
+def start(directory: Path, *more: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "sim_backend", "--run-dir", str(directory)]
+    command += ["--hand", "dactyl24", "--object", "block", "--seed", "3", *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    process = start(tmp_path_factory.mktemp("station"))
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], 30)[0]
+    yield json.loads(process.stdout.readline())
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+@pytest.fixture(scope="module")
+def servos(station: dict[str, Any]) -> Iterator[ServoHand]:
+    servos = ServoHand(HAND, station["bus"], 4_000_000, patience=0.1)
+    servos.connect()
+    yield servos
+    servos.close()
+
+
+def ask(station: dict[str, Any], **request: object) -> dict[str, Any]:
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.set(zmq.LINGER, 0)
+        socket.connect(station["world"])
+        socket.send(msgspec.json.encode(request))
+        assert socket.poll(5000)
+        reply: dict[str, Any] = msgspec.json.decode(socket.recv())
+        return reply
+
+
+def settle(servos: ServoHand, target: np.ndarray[Any, Any]) -> None:
+    """Commands a pose, and gives the hand a second to be there."""
+    servos.write(Targets(time.monotonic(), frozen_array(target)))
+    time.sleep(1.0)
+
+
+def test_the_hand_goes_where_the_bytes_tell_it(station: dict[str, Any], servos: ServoHand) -> None:
+    servos.set_torque(True)
+    for offset in (0.2, 0.0):
+        target = HAND.rest.copy()
+        target[[3, 10]] += offset
+        settle(servos, target)
+        measured = servos.read().position
+        assert np.abs(measured - target)[[3, 10]].max() < 0.05
+        joints = np.array(ask(station, type="state")["joints"])[list(HAND.driven_joint)]
+        np.testing.assert_allclose(measured, joints, atol=0.02)
+
+
+def test_cameras_see_the_block_where_the_world_has_it(
+    station: dict[str, Any], servos: ServoHand
+) -> None:
+    servos.set_torque(True)
+    settle(servos, HAND.rest)
+    quaternion = rotations.random_quaternion(np.random.default_rng(1))
+    assert ask(station, type="place", quaternion=quaternion.tolist()) == {"ok": True}
+    time.sleep(1.0)
+    rig = load_rig(station["rig"])
+    corners, ids = [], tuple(tag.id for tag in BLOCK.tags)
+    for name, address in station["cameras"].items():
+        source = open_source(address)
+        frame = None
+        deadline = time.monotonic() + 5
+        while frame is None and time.monotonic() < deadline:
+            frame = source.read(0.5)
+        assert frame is not None
+        assert 0 <= time.monotonic() - frame.t < 0.5
+        corners.append(TagDetector(rig[name], ids).detect(frame.image, frame.t))
+    state = ask(station, type="state")
+    assert not state["dropped"]
+    estimate, *_ = estimate_poses(BLOCK, rig, corners)
+    # The block has had a second to come to rest; the frames are of nearly one instant.
+    np.testing.assert_allclose(estimate.position, state["position"], atol=2e-3)
+    turned = rotations.angle_between(estimate.quaternion, np.array(state["quaternion"]))
+    assert turned < 0.05
+
+
+def test_a_reset_puts_hand_and_block_back(station: dict[str, Any], servos: ServoHand) -> None:
+    servos.set_torque(False)
+    assert ask(station, type="reset", quaternion=[1, 0, 0, 0]) == {"ok": True}
+    # Without torque the hand gives way at once, but not far in this time.
+    state = ask(station, type="state")
+    np.testing.assert_allclose(np.array(state["joints"]), HAND.joint_angles(HAND.rest), atol=0.2)
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"type": "fly"}, "unknown request 'fly'; there are place, reset and state"),
+        ({"type": "place", "quaternion": [1, 1, 0, 0]}, "of length 1"),
+        ({"type": "place", "quaternion": "up"}, "world:"),
+    ],
+)
+def test_requests_that_make_no_sense_are_refused(
+    station: dict[str, Any], request_: dict[str, object], error: str
+) -> None:
+    reply = ask(station, **request_)
+    assert reply["ok"] is False
+    assert error in reply["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--universe", "/nowhere.toml"], "error: universe file /nowhere.toml: No such file"),
+        (["--hand", "mitten"], "mitten"),
+        (["--object", "ball"], "ball"),
+    ],
+)
+def test_what_cannot_be_simulated_is_said_in_one_line(
+    tmp_path: Path, arguments: list[str], error: str
+) -> None:
+    process = start(tmp_path, *arguments)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert error in said.decode().strip().splitlines()[-1]
+
+
+def test_cameras_as_they_are_differ_from_the_calibration_by_what_the_universe_says() -> None:
+    rig = default_rig()
+    same = shifted_rig(rig, Universe(), np.random.default_rng(1))
+    for name, camera in rig.items():
+        np.testing.assert_allclose(same[name].matrix, camera.matrix)
+        np.testing.assert_allclose(same[name].position, camera.position)
+        assert rotations.angle_between(same[name].quaternion, camera.quaternion) < 1e-7
+    universe = Universe(camera_shift=(0.01, 0.05), camera_focal=0.02)
+    moved = [shifted_rig(rig, universe, np.random.default_rng(seed))["left"] for seed in range(300)]
+    left = rig["left"]
+    positions = np.array([camera.position - left.position for camera in moved])
+    np.testing.assert_allclose(positions.std(axis=0), 0.01, rtol=0.2)
+    focal = np.array([camera.focal_length / left.focal_length for camera in moved])
+    assert focal.std() == pytest.approx(0.02, rel=0.2)
+    turns = [rotations.angle_between(camera.quaternion, left.quaternion) for camera in moved]
+    assert np.sqrt(np.mean(np.square(turns)) / 3) == pytest.approx(0.05, rel=0.2)

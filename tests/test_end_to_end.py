@@ -1,0 +1,247 @@
+"""The daemon as a process, on the simulated hand behind its wires, commanded over ZMQ."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+
+from controller.client import Client
+from controller.errors import RefusedError
+from hardware.hand import load_hand
+from tests.controller import tiny_policy
+
+HAND = load_hand("dactyl24")
+
+
+class Daemon:
+    """`inhandd --sim` with a policy that moves the fingers a little."""
+
+    def __init__(self, directory: Path, joint_ticks: int = 20) -> None:
+        # Tests share the machine with others, and what they test is not how punctual it is.
+        self.directory, self.policy = directory / "run", directory / "tiny.onnx"
+        built = tiny_policy.model(HAND, scale=3.0)
+        tiny_policy.write(self.policy, built, tiny_policy.metadata(HAND, built))
+        command = [sys.executable, "-m", "controller.daemon", "--sim"]
+        command += ["--directory", str(self.directory), "--policy", str(self.policy)]
+        config = directory / "inhandd.toml"
+        config.write_text(f"[safety]\njoint_ticks = {joint_ticks}\n")
+        command += ["--config", str(config)]
+        self.log = directory / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.wait(lambda: "inhandd ready" in self.log.read_text(), 30)
+
+    def wait(self, what: Callable[[], Any], patience: float = 10.0) -> None:
+        deadline = time.monotonic() + patience
+        while not what():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    daemon = Daemon(tmp_path_factory.mktemp("daemon"))
+    yield daemon
+    if daemon.process.poll() is None:
+        daemon.kill()
+
+
+@pytest.fixture
+def hand(daemon: Daemon) -> Iterator[Client]:
+    with Client(daemon.directory) as client:
+        yield client
+
+
+def ask_world(address: str, **request: object) -> dict[str, Any]:
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.set(zmq.LINGER, 0)
+        socket.connect(address)
+        socket.send(msgspec.json.encode(request))
+        assert socket.poll(5000)
+        reply: dict[str, Any] = msgspec.json.decode(socket.recv())
+        return reply
+
+
+def give_block(daemon: Daemon, hand: Client) -> None:
+    """Opens the hand, puts the block in, and waits until the cameras see it there."""
+    mode, world = hand.status()["mode"], hand.status()["world"]
+    if mode == "off":
+        daemon.wait(lambda: hand.status()["joints"] is not None)
+        hand.call("enable")
+    elif mode != "holding":
+        hand.call("disarm")
+    hand.call("home")
+    time.sleep(1.5)
+    ask_world(world, type="place", quaternion=[1, 0, 0, 0])
+
+    def found() -> bool:
+        truth, seen = ask_world(world, type="state"), hand.status()["object"]
+        if not seen["in_hand"]:
+            return False
+        away = zip(truth["position"], seen["pose"]["position"], strict=True)
+        return all(abs(a - b) < 2e-3 for a, b in away)
+
+    time.sleep(0.5)
+    daemon.wait(found)
+
+
+def test_a_goal_goes_in_and_comes_out_reached(daemon: Daemon, hand: Client) -> None:
+    give_block(daemon, hand)
+    hand.call("arm")
+    hand.subscribe()
+    # Any orientation is within pi: the line is tested here, not the policy.
+    numbers = hand.call("random_goals", count=2, tolerance=3.1416, hold=0.3)["goals"]
+    reached = [
+        event["goal"]
+        for _, event in zip(range(40), hand.events(timeout=15), strict=False)
+        if event["kind"] == "goal_reached"
+    ][:2]
+    assert reached == numbers
+    assert hand.status()["reached"] == 2
+
+
+def test_policy_and_servos_are_at_work_while_a_goal_is_open(daemon: Daemon, hand: Client) -> None:
+    give_block(daemon, hand)
+    hand.call("arm")
+    before = ask_world(hand.status()["world"], type="state")["joints"]
+    hand.call("goal", face="-x", tolerance=0.01, timeout=60)
+    daemon.wait(lambda: hand.status()["policy_latency"]["p50"] > 0)
+
+    def moved() -> bool:
+        now = ask_world(hand.status()["world"], type="state")["joints"]
+        return max(abs(a - b) for a, b in zip(before, now, strict=True)) > 0.05
+
+    daemon.wait(moved)
+    hand.call("disarm")
+    assert hand.status()["mode"] == "holding"
+
+
+def test_an_emergency_stop_takes_the_torque_away(daemon: Daemon, hand: Client) -> None:
+    give_block(daemon, hand)
+    hand.call("estop")
+    assert hand.status()["mode"] == "estop"
+    with pytest.raises(RefusedError, match="estop"):
+        hand.call("enable")
+    world = hand.status()["world"]
+    upright = ask_world(world, type="state")["joints"]
+    time.sleep(1.0)
+    limp = ask_world(world, type="state")["joints"]
+    assert max(abs(a - b) for a, b in zip(upright, limp, strict=True)) > 0.05
+    hand.call("clear")
+    assert hand.status()["mode"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({"type": "goal", "quaternion": [1, 1, 0, 0]}, "invalid"),
+        ({"type": "goal", "quaternion": [None, 0, 0, 0]}, "invalid"),
+        ({"type": "dance"}, "unknown_type"),
+    ],
+)
+def test_a_request_that_makes_no_sense_moves_nothing(
+    hand: Client, request_: dict[str, Any], code: str
+) -> None:
+    mode = hand.status()["mode"]
+    with pytest.raises(RefusedError) as refused:
+        hand.call(**request_)
+    assert refused.value.code == code
+    assert hand.status()["mode"] == mode
+
+
+def test_a_dead_camera_process_is_started_again(daemon: Daemon, hand: Client) -> None:
+    frames = hand.status()["cameras"]["left"]["frames"]
+    listed = subprocess.run(
+        ["pgrep", "-f", f"camera_process --camera left .*{daemon.directory}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
+    daemon.wait(lambda: "starting it again" in daemon.log.read_text())
+    daemon.wait(lambda: 0 < hand.status()["cameras"]["left"]["frames"] < frames)
+
+
+def test_it_ends_in_order_and_reports_its_ticks(daemon: Daemon, hand: Client) -> None:
+    hand.call("shutdown")
+    assert daemon.process.wait(10) == 0
+    said = daemon.log.read_text()
+    assert "inhandd ended: shutdown was asked for" in said
+    assert "on time" in said
+    left = subprocess.run(["pgrep", "-f", str(daemon.directory)], capture_output=True, text=True)
+    assert left.stdout == ""
+
+
+def test_nothing_stays_behind_when_the_daemon_is_killed(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.kill()
+    deadline = time.monotonic() + 5
+    while subprocess.run(["pgrep", "-f", str(daemon.directory)], capture_output=True).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_line_that_is_pulled_out_is_a_fault_and_not_the_end(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    listed = subprocess.run(
+        ["pgrep", "-f", f"sim_backend --run-dir {daemon.directory}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    world = int(listed.stdout.split()[0])
+    with Client(daemon.directory) as hand:
+        daemon.wait(lambda: hand.status()["joints"] is not None)
+        hand.call("enable")
+        os.kill(world, signal.SIGSTOP)
+        daemon.wait(lambda: hand.status()["mode"] == "fault")
+        with pytest.raises(RefusedError):
+            hand.call("enable")
+        os.kill(world, signal.SIGCONT)
+        # Once servos answer again, the fault can be cleared.
+        daemon.wait(lambda: hand.status()["joints"]["age"] < 0.1)
+        hand.call("clear")
+        assert hand.status()["mode"] == "off"
+        hand.call("shutdown")
+    assert daemon.process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments", "error"),
+    [
+        ("tik_rate = 100", ["--sim"], "tik_rate"),
+        ('[bus]\nport = "/dev/nothing"', [], "no camera"),
+        ("", ["--sim", "--policy", "/nowhere.onnx"], "/nowhere.onnx"),
+        ('[policy]\ndirectory = "/nowhere"', ["--sim"], "/nowhere/block.onnx"),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_line(
+    tmp_path: Path, config: str, arguments: list[str], error: str
+) -> None:
+    file = tmp_path / "inhandd.toml"
+    file.write_text(config)
+    done = subprocess.run(
+        [sys.executable, "-m", "controller.daemon", "--config", str(file)]
+        + ["--directory", str(tmp_path / "run"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert error in last
+    assert "ready" not in done.stdout
