@@ -55,8 +55,14 @@ class Daemon:
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     daemon = Daemon(tmp_path_factory.mktemp("daemon"))
     yield daemon
-    if daemon.process.poll() is None:
-        daemon.kill()
+    daemon.kill()
+
+
+@pytest.fixture
+def other_daemon(tmp_path: Path) -> Iterator[Daemon]:
+    daemon = Daemon(tmp_path)
+    yield daemon
+    daemon.kill()
 
 
 @pytest.fixture
@@ -185,38 +191,36 @@ def test_it_ends_in_order_and_reports_its_ticks(daemon: Daemon, hand: Client) ->
     assert left.stdout == ""
 
 
-def test_nothing_stays_behind_when_the_daemon_is_killed(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path)
-    daemon.kill()
+def test_nothing_stays_behind_when_the_daemon_is_killed(other_daemon: Daemon) -> None:
+    other_daemon.kill()
     deadline = time.monotonic() + 5
-    while subprocess.run(["pgrep", "-f", str(daemon.directory)], capture_output=True).stdout:
+    while subprocess.run(["pgrep", "-f", str(other_daemon.directory)], capture_output=True).stdout:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def test_a_line_that_is_pulled_out_is_a_fault_and_not_the_end(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path)
+def test_a_line_that_is_pulled_out_is_a_fault_and_not_the_end(other_daemon: Daemon) -> None:
     listed = subprocess.run(
-        ["pgrep", "-f", f"sim_backend --run-dir {daemon.directory}"],
+        ["pgrep", "-f", f"sim_backend --run-dir {other_daemon.directory}"],
         capture_output=True,
         text=True,
         check=True,
     )
     world = int(listed.stdout.split()[0])
-    with Client(daemon.directory) as hand:
-        daemon.wait(lambda: hand.status()["joints"] is not None)
+    with Client(other_daemon.directory) as hand:
+        other_daemon.wait(lambda: hand.status()["joints"] is not None)
         hand.call("enable")
         os.kill(world, signal.SIGSTOP)
-        daemon.wait(lambda: hand.status()["mode"] == "fault")
+        other_daemon.wait(lambda: hand.status()["mode"] == "fault")
         with pytest.raises(RefusedError):
             hand.call("enable")
         os.kill(world, signal.SIGCONT)
         # Once servos answer again, the fault can be cleared.
-        daemon.wait(lambda: hand.status()["joints"]["age"] < 0.1)
+        other_daemon.wait(lambda: hand.status()["joints"]["age"] < 0.1)
         hand.call("clear")
         assert hand.status()["mode"] == "off"
         hand.call("shutdown")
-    assert daemon.process.wait(10) == 0
+    assert other_daemon.process.wait(10) == 0
 
 
 @pytest.mark.parametrize(
