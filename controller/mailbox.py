@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controller.core import Event, PolicyRunner, Snapshot
+from controller.interfaces import PolicyRunner
 from controller.protocol import AnyRequest, Estop
+from controller.records import Event, Snapshot
 
 Item = TypeVar("Item")
 

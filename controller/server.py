@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import zmq
 
-from controller.core import PolicyRunner
 from controller.errors import PolicyError, StartError
+from controller.interfaces import PolicyRunner
 from controller.mailbox import Answer, Letter, Mailbox
 from controller.protocol import (
     AnyRequest,

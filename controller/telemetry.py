@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from controller.core import Event, Snapshot
 from controller.goals import ActiveGoal
+from controller.records import Event, Snapshot
 
 EVENTS_KEPT = 1000
 """How far back `events` can go."""

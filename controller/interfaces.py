@@ -1,0 +1,53 @@
+"""What the core needs of the parts that it is given."""
+
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.action import ActionPath
+from hardware.records import Array
+from perception.records import ObjectPose
+
+Consumed_contra = TypeVar("Consumed_contra", contravariant=True)
+
+
+class PoseSource(Protocol[Consumed_contra]):
+    """Fuses measurements into a pose; `controller.fusion.PoseFilter` is the real one."""
+
+    def update(self, *measurements: Consumed_contra) -> object:
+        """Takes what was measured since the last tick."""
+        ...
+
+    def predict(self, t: float) -> ObjectPose | None:
+        """The pose at an instant [s]; None if none was ever measured."""
+        ...
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        ...
+
+
+class PolicyRunner(Protocol):
+    """A policy that was checked against the hand; it carries its own recurrent state."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def path(self) -> ActionPath: ...
+
+    def reset(self) -> None:
+        """Forgets what it learned about this universe."""
+        ...
+
+    def act(self, observation: NDArray[np.float32]) -> Array:
+        """One policy step; (n_actuators,) in [-1, 1].
+
+        Raises:
+            PolicyError: the result is no action.
+        """
+        ...
