@@ -19,8 +19,9 @@ import tyro
 from controller.policy import SHIPPED, load_policy
 from hardware.hand import load_hand
 from perception.objects import load_object
+from training import lockstep, wires
 from training.acceptance import append_to_log, is_held_out
-from training.lockstep import Progress, run_trial
+from training.lockstep import Progress
 from training.report import PolicyReport, make_report, summary, trial_line
 from training.trials import EngineName, EvaluationError, Rules, Setup, Trial, plan_trial
 
@@ -90,8 +91,8 @@ def check(arguments: Arguments) -> None:
         problem = f"--scale {given.scale} must lie in 0..10"
     elif given.validation and given.engine != "mujoco":
         problem = "--validation goes with --engine mujoco only"
-    elif given.wires:
-        problem = "--wires is not there yet; leave it out for lockstep"
+    elif given.wires and (given.engine != "pybullet" or given.jobs > 1):
+        problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
     elif importlib.util.find_spec(given.engine) is None:
         extra = _EXTRAS[given.engine]
         problem = (
@@ -149,6 +150,7 @@ def run_trials(
         progress: told about the trial that runs, if there is one at a time.
     """
     numbers = range(1, trials + 1)
+    run_trial = wires.run_trial if setup.wires else lockstep.run_trial
     if jobs == 1:
         for trial in numbers:
             yield run_trial(setup, trial, progress)

@@ -17,7 +17,8 @@ CAMERA_RATE = 15.0
 """Poses a second."""
 
 PIPELINE_LATENCY = 0.03
-"""From the trigger to the pose in a world without `pose_latency`: exposure, detection [s]."""
+"""From the trigger to the pose in a world without `pose_latency` [s]: drawing, detection and
+transport, as measured over the wires (docs/evaluation.md)."""
 
 FREEZE_SECONDS = 1.0
 """How long poses stay away once they freeze."""

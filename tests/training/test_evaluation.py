@@ -15,8 +15,9 @@ import pytest
 from controller import cli
 from hardware.hand import load_hand
 from perception import rotations
+from sim_backend.universe import load_universe, sample
 from tests.controller import tiny_policy
-from training import acceptance
+from training import acceptance, wires
 from training.evaluation import run_trials
 from training.lockstep import run_trial
 from training.report import PolicyReport, Report, bootstrap, make_report
@@ -147,6 +148,27 @@ def test_jobs_do_not_change_the_result(setup: Setup) -> None:
     assert list(run_trials(quick, 2, jobs=2)) == list(run_trials(quick, 2, jobs=1))
 
 
+def test_universe_survives_the_way_to_the_daemon(tmp_path: Path) -> None:
+    drawn = sample(HAND, np.random.default_rng(3), 1.0)
+    path = tmp_path / "universe.toml"
+    path.write_text(wires.universe_toml(drawn))
+    assert load_universe(path, HAND) == drawn
+
+
+def test_wires_judge_the_daemon_by_the_worlds_truth(inhand_eval: Run) -> None:
+    """Real processes: daemon, world, renderer, cameras."""
+    code, out, err = inhand_eval(
+        *("--engine", "pybullet", "--wires", "--trials", "1", "--cap", "3"),
+        *("--tolerance", "3.1415", "--timeout", "20", "--json"),
+    )
+    assert code == 0, err
+    report = msgspec.json.decode(out, type=Report)
+    (trial,) = report.trials
+    assert (report.route, trial.end, trial.score) == ("wires", "cap", 3)
+    for goal in trial.goals:
+        assert goal.true_error == pytest.approx(goal.believed_error, abs=0.3)
+
+
 def test_judge_measures_the_truth_at_the_instant_of_belief() -> None:
     judge = Judge(Rules(tolerance=0.4, hold=0.2))
     judge.hear(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
@@ -217,6 +239,7 @@ def test_validation_runs_another_mujoco(setup: Setup) -> None:
         (("--scale", "-1"), "--scale -1.0 must lie in"),
         (("--scale", "1", "--universe", "u.toml"), "exclude each other"),
         (("--universe", "nowhere.toml"), "universe file nowhere.toml: No such file"),
+        (("--wires",), "--wires runs in real time: with --engine pybullet"),
         (("--engine", "pybullet", "--validation"), "--validation goes with --engine mujoco"),
     ],
 )
