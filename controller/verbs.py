@@ -1,0 +1,165 @@
+"""Verbs of `inhand` that are requests of the protocol; the ones about goals stand beside them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from controller.client import Client, Message
+from controller.display import as_events, as_json, as_lines, as_status
+
+Directory = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Attributes:
+    directory: Where the daemon's sockets are, instead of the usual place.
+    json: Print the daemon's reply as JSON.
+    """
+
+    directory: Directory = None
+    json: bool = False
+
+    def run(self) -> int:
+        """Sends the request that has the verb's name."""
+        return self.send(type(self).__name__.lower())
+
+    def send(self, type: str, **members: object) -> int:
+        """Sends a request and prints the reply."""
+        with Client(self.directory) as client:
+            reply = client.call(type, **members)
+        reply.pop("id"), reply.pop("ok")
+        self.show(reply)
+        return 0
+
+    def show(self, reply: Message) -> None:
+        """Prints a reply."""
+        print(as_json(reply) if self.json else as_lines(reply))
+
+
+@dataclass(frozen=True)
+class Status(Verb):
+    """Show mode, object, goal and tick.
+
+    Example: inhand status
+    """
+
+    def show(self, reply: Message) -> None:
+        print(as_json(reply) if self.json else as_status(reply))
+
+
+@dataclass(frozen=True)
+class Enable(Verb):
+    """Switch torque on, holding the present position.
+
+    Example: inhand enable
+    """
+
+
+@dataclass(frozen=True)
+class Disable(Verb):
+    """Switch torque off.
+
+    Example: inhand disable
+    """
+
+
+@dataclass(frozen=True)
+class Home(Verb):
+    """Move slowly to the rest pose.
+
+    Example: inhand home
+    """
+
+
+@dataclass(frozen=True)
+class Arm(Verb):
+    """Get ready for goals; needs the object in the hand.
+
+    Example: inhand arm
+    """
+
+
+@dataclass(frozen=True)
+class Disarm(Verb):
+    """Leave the armed modes.
+
+    Example: inhand disarm
+    """
+
+
+@dataclass(frozen=True)
+class Cancel(Verb):
+    """Forget all goals.
+
+    Example: inhand cancel
+    """
+
+
+@dataclass(frozen=True)
+class Hold(Verb):
+    """Stop where the hand is.
+
+    Example: inhand hold
+    """
+
+
+@dataclass(frozen=True)
+class Estop(Verb):
+    """Emergency stop; stays until cleared.
+
+    Example: inhand estop
+    """
+
+
+@dataclass(frozen=True)
+class Clear(Verb):
+    """End a fault or an emergency stop; torque stays off.
+
+    Example: inhand clear
+    """
+
+
+@dataclass(frozen=True)
+class Shutdown(Verb):
+    """End the daemon.
+
+    Example: inhand shutdown
+    """
+
+
+@dataclass(frozen=True)
+class LoadPolicy(Verb):
+    """Load another policy from the daemon's directory, if its allow-list has it.
+
+    Example: inhand load-policy block.onnx
+
+    Attributes:
+        policy: File name, or the start of its SHA-256.
+    """
+
+    policy: tyro.conf.Positional[str] = ""
+
+    def run(self) -> int:
+        return self.send("load_policy", policy=self.policy)
+
+
+@dataclass(frozen=True)
+class Events(Verb):
+    """List what happened.
+
+    Example: inhand events --since 10
+
+    Attributes:
+        since: List only events with larger numbers.
+    """
+
+    since: int = 0
+
+    def run(self) -> int:
+        return self.send("events", since=self.since)
+
+    def show(self, reply: Message) -> None:
+        print(as_json(reply) if self.json else as_events(reply))
