@@ -60,7 +60,9 @@ def link_inertial(link: Link) -> tuple[Array, Array]:
 def hand_urdf(hand: Hand) -> str:
     """Emits the hand as URDF text, capsules with their axis along the link's z."""
     robot = ElementTree.Element("robot", name=hand.name)
-    ElementTree.SubElement(robot, "link", name=hand.root)
+    # The base never moves; without an inertial, loaders complain.
+    base = ElementTree.SubElement(robot, "link", name=hand.root)
+    _add_inertial(base, 1.0, np.zeros(3), np.eye(3))
     for link in hand.links:
         _add_link(robot, link)
         _add_joint(robot, link)
@@ -78,21 +80,7 @@ def _numbers(values: ArrayLike) -> str:
 
 def _add_link(robot: ElementTree.Element, link: Link) -> None:
     element = ElementTree.SubElement(robot, "link", name=link.name)
-    center, inertia = link_inertial(link)
-    inertial = ElementTree.SubElement(element, "inertial")
-    ElementTree.SubElement(inertial, "origin", xyz=_numbers(center), rpy="0 0 0")
-    ElementTree.SubElement(inertial, "mass", value=repr(link.mass))
-    names = {
-        "ixx": (0, 0),
-        "ixy": (0, 1),
-        "ixz": (0, 2),
-        "iyy": (1, 1),
-        "iyz": (1, 2),
-        "izz": (2, 2),
-    }
-    ElementTree.SubElement(
-        inertial, "inertia", {name: repr(float(inertia[at])) for name, at in names.items()}
-    )
+    _add_inertial(element, link.mass, *link_inertial(link))
     for shape in link.shapes:
         for role in ("visual", "collision"):
             body = ElementTree.SubElement(element, role)
@@ -106,6 +94,23 @@ def _add_link(robot: ElementTree.Element, link: Link) -> None:
                 ElementTree.SubElement(
                     geometry, "capsule", radius=repr(radius), length=repr(2 * half)
                 )
+
+
+def _add_inertial(element: ElementTree.Element, mass: float, center: Array, inertia: Array) -> None:
+    inertial = ElementTree.SubElement(element, "inertial")
+    ElementTree.SubElement(inertial, "origin", xyz=_numbers(center), rpy="0 0 0")
+    ElementTree.SubElement(inertial, "mass", value=repr(mass))
+    names = {
+        "ixx": (0, 0),
+        "ixy": (0, 1),
+        "ixz": (0, 2),
+        "iyy": (1, 1),
+        "iyz": (1, 2),
+        "izz": (2, 2),
+    }
+    ElementTree.SubElement(
+        inertial, "inertia", {name: repr(float(inertia[at])) for name, at in names.items()}
+    )
 
 
 def _add_joint(robot: ElementTree.Element, link: Link) -> None:

@@ -1,5 +1,7 @@
 """The hand and an object as a MuJoCo model, built from the same URDF that PyBullet loads."""
 
+import hashlib
+
 import mujoco
 import numpy as np
 
@@ -32,6 +34,27 @@ def build_spec(hand: Hand, target: ObjectDescription) -> mujoco.MjSpec:
     _add_servos(spec, hand)
     _add_object(spec, hand, target)
     return spec
+
+
+def model_digest(model: mujoco.MjModel) -> str:
+    """SHA-256 of everything in the nominal model that physics depends on.
+
+    Checkpoints carry it: what was learned in another model is of no use in this one.
+    """
+    hasher = hashlib.sha256()
+    prefixes = ("body_", "jnt_", "dof_", "geom_", "eq_", "actuator_", "exclude_")
+    for name in sorted(name for name in dir(model) if name.startswith(prefixes)):
+        values = getattr(model, name)
+        if isinstance(values, np.ndarray):
+            # Six digits, as processors differ in the last ones.
+            numbers = [f"{float(value):.6g}" for value in values.ravel()]
+            hasher.update(f"{name}: {numbers}".encode())
+    option = model.opt
+    hasher.update(
+        f"{option.timestep} {option.integrator} {option.cone} {option.iterations} "
+        f"{option.ls_iterations} {option.gravity}".encode()
+    )
+    return hasher.hexdigest()
 
 
 def _set_contacts(spec: mujoco.MjSpec, hand: Hand) -> None:

@@ -1,0 +1,56 @@
+"""The nominal world as one number, so that no constant of it changes unnoticed.
+
+The held-out rule: PyBullet's constants come from physics tests, before the first score of a
+policy. `model.lock` keeps the numbers; a change on purpose writes them anew and says so in
+`docs/acceptance-log.md`, since scores before and after do not compare.
+"""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+
+import pybullet
+
+from hardware.hand import Hand
+from perception.objects import ObjectDescription
+from sim_backend.bodies import GEAR_ERP, GEAR_FORCE
+from sim_backend.universe import PybulletSettings, Universe
+from sim_backend.world import World
+
+LOCK = Path(__file__).parent / "model.lock"
+_DIGITS = 6
+
+
+def pybullet_digest(hand: Hand, target: ObjectDescription) -> str:
+    """SHA-256 of everything that PyBullet holds about the nominal world."""
+    world = World(hand, target, Universe(), seed=0)
+    settings = PybulletSettings()
+    facts: list[object] = [hand.digest, target.digest, GEAR_FORCE, GEAR_ERP]
+    facts += [settings.timestep, settings.iterations, *world.universe.gravity]
+    for body in (world.hand_body, world.object_body):
+        joints = range(pybullet.getNumJoints(body, physicsClientId=world.client))
+        for link in (-1, *joints):
+            facts.append(pybullet.getDynamicsInfo(body, link, physicsClientId=world.client))
+            facts.append(pybullet.getCollisionShapeData(body, link, physicsClientId=world.client))
+        for joint in joints:
+            facts.append(pybullet.getJointInfo(body, joint, physicsClientId=world.client)[1:])
+    world.close()
+    return hashlib.sha256(json.dumps(_plain(facts)).encode()).hexdigest()
+
+
+def read_lock() -> dict[str, dict[str, str]]:
+    """The numbers as they were locked: by engine, then by object."""
+    return tomllib.loads(LOCK.read_text())
+
+
+def _plain(value: object) -> object:
+    """Numbers rounded to what is meant, names as text."""
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return f"{value:.{_DIGITS}g}"
+    if isinstance(value, bytes):
+        # Shapes are made in folders of passing names.
+        return Path(value.decode()).name
+    return value
