@@ -22,7 +22,7 @@ def write_checkpoint(path: Path, worlds: BatchEnvironment, state: dict[str, Any]
         CheckpointError: it cannot be written, the old one is intact.
     """
     part = path.with_suffix(".part")
-    whole = {"hand": worlds.hand.digest, "object": worlds.target.digest, **state}
+    whole = {"digests": worlds.digests, **state}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
@@ -44,7 +44,7 @@ def read_checkpoint(
     """Reads a checkpoint of a `teacher` or a `student`.
 
     Raises:
-        CheckpointError: missing, damaged, of another kind, or of another hand or object.
+        CheckpointError: missing, damaged, of another kind, or of another hand, object or model.
     """
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
@@ -57,10 +57,10 @@ def read_checkpoint(
         ) from error
     if not isinstance(state, dict) or state.get("kind") != kind:
         raise CheckpointError(f"checkpoint {path} is not one of a {kind}")
-    for what, mine in (("hand", worlds.hand.digest), ("object", worlds.target.digest)):
-        if state[what] != mine:
+    for what, mine in worlds.digests.items():
+        if state["digests"][what] != mine:
             raise CheckpointError(
-                f"checkpoint {path} was trained with another {what} file; "
-                f"go back to that {what} or train anew"
+                f"checkpoint {path} was trained with another {what}; go back to that one or "
+                "train anew"
             )
     return state

@@ -14,7 +14,7 @@ from hardware.kinematics import fingertip_positions
 from hardware.records import Array
 from perception import rotations
 from perception.objects import ObjectDescription
-from training.mujoco_model import OBJECT, build_spec
+from training.mujoco_model import OBJECT, build_spec, model_digest
 from training.variation import MAX_DELAY, Variation
 
 
@@ -61,6 +61,9 @@ class BatchEnvironment:
         threads: of the physics; 0 for all cores.
         seed: of everything random.
         rewards: weights.
+
+    Attributes:
+        digests: SHA-256 of what learning depends on, by what it is.
     """
 
     def __init__(
@@ -80,6 +83,11 @@ class BatchEnvironment:
         self.universe_scale = 0.0
         tick = 1.0 / self.path.tick_rate
         model = build_spec(hand, target).compile()
+        self.digests = {
+            "hand file": hand.digest,
+            "object file": target.digest,
+            "model": model_digest(model),
+        }
         self._batch = Batch(model, size, threads)
         self._qpos = self._batch.bind("qpos")
         self._qvel = self._batch.bind("qvel")

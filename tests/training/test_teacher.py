@@ -58,10 +58,13 @@ def test_a_resumed_run_has_the_same_network_and_counters(tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_a_checkpoint_of_another_object_is_refused(tmp_path: Path) -> None:
-    teacher().save(tmp_path / "run.pt")
-    with pytest.raises(CheckpointError, match="another object file"):
-        teacher(target="prism").resume(tmp_path / "run.pt")
+@pytest.mark.parametrize("what", ["hand file", "object file", "model"])
+def test_a_checkpoint_of_anything_else_is_refused_by_name(tmp_path: Path, what: str) -> None:
+    run = teacher()
+    run.worlds.digests[what] = "0" * 64
+    run.save(tmp_path / "checkpoint.pt")
+    with pytest.raises(CheckpointError, match=f"was trained with another {what}; go back"):
+        teacher().resume(tmp_path / "checkpoint.pt")
 
 
 def test_learning_stops_before_it_learns_nonsense(tmp_path: Path) -> None:
