@@ -1,6 +1,7 @@
 """`inhand`: everything a person types, one verb each."""
 
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +75,21 @@ _VERBS: dict[str, Any] = {
 }
 
 _ELSEWHERE = {
-    # verb: (module whose `main` takes the arguments after the verb, extra, what it does)
-    "demo": ("controller.demo", "sim", "start a simulated hand and send it goals"),
-    "eval": ("training.evaluation", "train", "measure a policy in either engine"),
-    "train": ("training.train", "train", "train a policy"),
-    "policy": ("training.export", "train", "export a policy"),
+    # verb: (module whose `main` takes the arguments after the verb, what it does)
+    "demo": ("controller.demo", "start a simulated hand and send it goals"),
+    "eval": ("training.evaluation", "measure a policy in either engine"),
+    "train": ("training.train", "train a policy"),
+    "policy": ("training.export", "export a policy"),
+}
+
+_EXTRAS = {
+    # package: extra that brings it
+    "pybullet": "sim",
+    "mujoco": "train",
+    "torch": "train",
+    "gymnasium": "train",
+    "onnx": "train",
+    "matplotlib": "train",
 }
 
 
@@ -98,27 +109,32 @@ def main() -> None:
         sys.exit(verb.run())
     except (InhandError, PerceptionError) as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter must not fail on it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _elsewhere(arguments: list[str]) -> int:
-    """Runs a verb whose module need not be installed on a robot."""
+    """Runs a verb that may need packages which a robot need not have."""
     verb, *rest = arguments
-    name, extra, _ = _ELSEWHERE[verb]
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{verb}: {error.name} is not installed; install it with "
-            f"`pip install 'inhand[{extra}]'`"
-        ) from error
     sys.argv = [f"inhand {verb}", *rest]
-    return int(module.main() or 0)
+    try:
+        return int(importlib.import_module(_ELSEWHERE[verb][0]).main() or 0)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        raise ConfigError(
+            f"{verb}: {package} is not installed; install it with "
+            f"`pip install 'inhand[{_EXTRAS[package]}]'`"
+        ) from error
 
 
 def _description() -> str:
-    others = "\n".join(f"  {verb}: {what}" for verb, (_, _, what) in _ELSEWHERE.items())
+    others = "\n".join(f"  {verb}: {what}" for verb, (_, what) in _ELSEWHERE.items())
     return f"Commands a daemon that runs (inhandd). Further verbs:\n{others}"
 
 

@@ -55,7 +55,11 @@ class Client:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._commands = self._context.socket(zmq.DEALER)
         self._commands.set(zmq.LINGER, 0)
-        self._commands.connect(socket_address(self.directory, "command"))
+        try:
+            self._commands.connect(socket_address(self.directory, "command"))
+        except zmq.ZMQError as error:
+            self.close()
+            raise ClientError(f"the daemon's socket in {self.directory}: {error}") from error
         self._states: zmq.Socket[bytes] | None = None
 
     def __enter__(self) -> Self:

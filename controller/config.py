@@ -166,6 +166,8 @@ def _check(config: Config) -> None:
     realtime = config.realtime
     if not 20 <= config.tick_rate <= 500:
         raise ConfigError(f"tick_rate = {config.tick_rate} Hz must lie in 20..500")
+    if not 9_600 <= config.bus.baud <= 10_000_000:
+        raise ConfigError(f"[bus] baud = {config.bus.baud} must lie in 9600..10000000")
     if not 0 <= realtime.priority <= 99:
         raise ConfigError(f"[realtime] priority = {realtime.priority} must lie in 0..99")
     if not 0 <= realtime.spin <= 0.002:

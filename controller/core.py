@@ -7,9 +7,9 @@ in a list of events for whoever runs it.
 
 from collections.abc import Sequence
 
-from controller.errors import RefusedError
+from controller.errors import PolicyError, RefusedError
 from controller.goals import Aim, FaceUp, RandomGoal
-from controller.interfaces import PolicyRunner
+from controller.interfaces import PolicyRunner, require_rate
 from controller.modes import Mode, Request, allowed, next_mode
 from controller.tick import Measurement, TickingCore
 from hardware.records import JointState
@@ -114,16 +114,18 @@ class Controller(TickingCore[Measurement]):
             if isinstance(aim, FaceUp) and aim.face not in self.target.faces:
                 faces = ", ".join(self.target.faces)
                 raise RefusedError(
-                    "invalid", f"goal: {self.target.name} has no face {aim.face!r}; it has {faces}"
+                    "invalid",
+                    f"goal: {self.target.name} has no face {aim.face!r:.40}; it has {faces}",
                 )
-        if replace:
-            self.goals.clear()
-        if self.goals.waiting + len(aims) > defaults.queue:
+        waiting = 0 if replace else self.goals.waiting
+        if waiting + len(aims) > defaults.queue:
             raise RefusedError(
                 "queue_full",
-                f"goal: {self.goals.waiting} goals wait and {len(aims)} more would pass the limit "
+                f"goal: {waiting} goals wait and {len(aims)} more would pass the limit "
                 f"of {defaults.queue}; wait or cancel",
             )
+        if replace:
+            self.goals.clear()
         tolerance = defaults.tolerance if tolerance is None else tolerance
         hold = defaults.hold if hold is None else hold
         timeout = defaults.timeout if timeout is None else timeout
@@ -142,12 +144,10 @@ class Controller(TickingCore[Measurement]):
             raise RefusedError(
                 "refused", f"load_policy: not while {self.mode}; disarm the hand first"
             )
-        if policy.path.tick_rate != self.settings.tick_rate:
-            raise RefusedError(
-                "policy",
-                f"load_policy: made for {policy.path.tick_rate} ticks/s, this daemon runs "
-                f"{self.settings.tick_rate}",
-            )
+        try:
+            require_rate(policy, self.settings.tick_rate)
+        except PolicyError as error:
+            raise RefusedError("policy", str(error)) from error
         policy.reset()
         self.policy = policy
         self._event("policy_loaded", name=policy.name, sha256=policy.sha256)

@@ -136,6 +136,7 @@ class Daemon:
             mailbox,
             statistics=lambda: statistics(controller, ticker, sections, inbox, link, world),
             load_policy=load,
+            give_up=children.fail,
         )
         exits.callback(server.stop)
         server.start()
@@ -192,7 +193,7 @@ class Daemon:
                     controller.note_sent(sent)
             if link.lost:
                 controller.report(Happening.BUS_LOST, link.problem)
-            if joints is None and controller.mode == Mode.FAULT:
+            if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):
                 link.seek()
             sections["read"].add(read - woken)
             sections["think"].add(thought - read)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.action import ActionPath
+from controller.errors import PolicyError
 from hardware.records import Array
 from perception.records import ObjectPose
 
@@ -51,3 +52,12 @@ class PolicyRunner(Protocol):
             PolicyError: the result is no action.
         """
         ...
+
+
+def require_rate(policy: PolicyRunner, tick_rate: int) -> None:
+    """Raises PolicyError if a policy was not made for this many ticks a second."""
+    if policy.path.tick_rate != tick_rate:
+        raise PolicyError(
+            f"policy {policy.name}: made for {policy.path.tick_rate} ticks/s, this daemon runs "
+            f"{tick_rate}; set tick_rate = {policy.path.tick_rate} in the configuration"
+        )

@@ -11,7 +11,7 @@ from hardware.records import JointState, Targets
 RECONNECT_PAUSE = 1.0
 """Time between attempts to find a lost bus [s]."""
 
-_WRITES_LOST = 3
+_FAILURES_LOST = 3
 
 
 class HandLink:
@@ -29,13 +29,15 @@ class HandLink:
         self._backend = backend
         self._silent = silent
         self._torque: bool | None = None
+        self._distrusted = False
+        self._failed_reads = 0
         self._failed_writes = 0
         self._seeking: threading.Thread | None = None
 
     @property
     def lost(self) -> bool:
         """Whether several commands in a row could not be sent."""
-        return self._failed_writes >= _WRITES_LOST
+        return self._failed_writes >= _FAILURES_LOST
 
     def read(self) -> JointState | None:
         """What the servos measured; None if they did not answer."""
@@ -47,8 +49,10 @@ class HandLink:
             joints = self._backend.read()
         except InhandError as error:
             self._failed(error)
+            self._failed_reads += 1
             return None
         self.problem = ""
+        self._failed_reads = 0
         return joints
 
     def write(self, torque: bool, targets: Targets) -> Targets | None:
@@ -59,6 +63,10 @@ class HandLink:
         """
         if self._silent or self._seeking is not None:
             return None
+        # Servos that were out of reach may stand anywhere: they get no torque back before the
+        # controller itself has taken it away, and given it anew.
+        self._distrusted = self._distrusted and torque
+        torque = torque and not self._distrusted
         try:
             if torque != self._torque:
                 self._backend.set_torque(torque)
@@ -74,8 +82,12 @@ class HandLink:
         return sent
 
     def seek(self) -> None:
-        """Looks for the lost hand beside the tick; reads are missing until it is found."""
-        if self._seeking is None:
+        """Looks for the hand beside the tick, if several reads or commands in a row failed.
+
+        Reads are missing until it is found.
+        """
+        failures = max(self._failed_reads, self._failed_writes)
+        if self._seeking is None and failures >= _FAILURES_LOST:
             self._seeking = threading.Thread(target=self._reconnect, name="reconnect", daemon=True)
             self._seeking.start()
 
@@ -97,8 +109,8 @@ class HandLink:
             self.problem = str(error)
             return
         # What the servos do after a loss is unknown: the next write says it anew.
-        self._torque = None
-        self._failed_writes = 0
+        self._torque, self._distrusted = None, True
+        self._failed_reads = self._failed_writes = 0
 
     def _failed(self, error: InhandError) -> None:
         self.errors += 1

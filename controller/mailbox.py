@@ -18,6 +18,8 @@ Item = TypeVar("Item")
 QUEUE = 256
 """Requests that may wait for the tick; more are refused as `busy`."""
 
+OVERTAKEN = "an emergency stop came first; ask again if it is still wanted"
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -95,8 +97,16 @@ class Mailbox:
     # The tick's side.
 
     def take(self, most: int) -> list[Letter]:
-        """Takes the emergency stops, and at most this many other requests."""
+        """Takes the emergency stops or, if there are none, at most this many other requests."""
         letters = _drain(self._urgent)
+        if letters:
+            # What was asked for before an emergency stop must not undo it.
+            overtaken = [
+                Answer(letter.client, letter.request.id, None, "refused", OVERTAKEN)
+                for letter in _drain(self._letters)
+            ]
+            self.leave(overtaken, [])
+            return letters
         while self._letters and len(letters) < most:
             letters.append(self._letters.popleft())
         return letters

@@ -17,7 +17,7 @@ class Mover:
     """
 
     def __init__(self, hand: Hand, tick_rate: int, home_speed: float) -> None:
-        self._path = ActionPath(hand, tick_rate=tick_rate)
+        self._path = ActionPath(hand, policy_rate=tick_rate, tick_rate=tick_rate)
         self._home_speed = home_speed
         self._state: ActionState | None = None
         self._anchor: Array | None = None

@@ -159,11 +159,15 @@ def find_policy(name: str, directory: Path) -> Path:
     files = sorted(directory.glob("*.onnx"))
     found = [file for file in files if file.name == name or file.stem == name]
     if not found and len(name) >= 8:
-        found = [f for f in files if hashlib.sha256(f.read_bytes()).hexdigest().startswith(name)]
+        try:
+            digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        except OSError as error:
+            raise PolicyError(f"policy {error.filename}: {error.strerror}") from error
+        found = [f for f, digest in zip(files, digests, strict=True) if digest.startswith(name)]
     if len(found) != 1:
         known = ", ".join(file.name for file in files) or "none"
         what = "no" if not found else "more than one"
-        raise PolicyError(f"policy {name}: {what} such file in {directory}; there are: {known}")
+        raise PolicyError(f"policy {name!r}: {what} such file in {directory}; there are: {known}")
     return found[0]
 
 

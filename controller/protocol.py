@@ -17,6 +17,9 @@ VERSION = 1
 MAX_SIZE = 65_536
 """Largest message that is read [bytes]."""
 
+MAX_ERROR = 500
+"""Longest message of an error reply [characters]."""
+
 UNIT_TOLERANCE = 1e-3
 """How far a quaternion's length may be from 1."""
 
@@ -297,6 +300,7 @@ def reply_ok(id: str | int, result: dict[str, object]) -> bytes:
 
 
 def reply_error(id: str | int | None, code: str, message: str) -> bytes:
-    """A negative reply."""
-    body = {"id": id, "ok": False, "error": {"code": code, "message": message}}
+    """A negative reply, its message on one line."""
+    line = " ".join(message.split())[:MAX_ERROR]
+    body = {"id": id, "ok": False, "error": {"code": code, "message": line}}
     return msgspec.json.encode(body)

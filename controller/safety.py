@@ -78,5 +78,9 @@ def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
     braking = (np.sqrt(step * step + 8 * limits.acceleration * np.abs(distance)) - step) / 2
     speed = np.minimum(np.minimum(np.abs(distance) / dt, braking), limits.velocity)
     velocity = np.clip(np.copysign(speed, distance), motion.velocity - step, motion.velocity + step)
-    position = np.clip(motion.position + velocity * dt, limits.lower, limits.upper)
-    return Motion(position, velocity)
+    # A hand that starts outside the limits comes back at the speed that everything else has.
+    lower, upper = (
+        np.minimum(limits.lower, motion.position),
+        np.maximum(limits.upper, motion.position),
+    )
+    return Motion(np.clip(motion.position + velocity * dt, lower, upper), velocity)

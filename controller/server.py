@@ -11,7 +11,7 @@ import zmq
 
 from controller.errors import PolicyError, StartError
 from controller.interfaces import PolicyRunner
-from controller.mailbox import Answer, Letter, Mailbox
+from controller.mailbox import OVERTAKEN, Answer, Letter, Mailbox
 from controller.protocol import (
     AnyRequest,
     Estop,
@@ -34,6 +34,7 @@ STATE_RATE = 20
 _READ_AT_ONCE = 1000
 _MAX_WIRE_SIZE = 1 << 20
 _BUSY = "too many requests wait for the tick; ask less often"
+_LOADING = "load_policy: another policy is being loaded; ask again when it is"
 
 
 class Server(threading.Thread):
@@ -49,6 +50,7 @@ class Server(threading.Thread):
         *,
         statistics: Callable[[], dict[str, object]],
         load_policy: Callable[[str], PolicyRunner],
+        give_up: Callable[[str], None],
     ) -> None:
         """Binds the sockets.
 
@@ -57,6 +59,7 @@ class Server(threading.Thread):
             mailbox: the way to the tick.
             statistics: members of `status` beside the snapshot.
             load_policy: loads and checks a policy; may take its time.
+            give_up: is told when no request can be answered any more.
 
         Raises:
             StartError: a socket cannot be made there.
@@ -65,6 +68,7 @@ class Server(threading.Thread):
         self._mailbox = mailbox
         self._statistics = statistics
         self._load_policy = load_policy
+        self._give_up = give_up
         self._stop_asked = threading.Event()
         self._log = EventLog()
         self._states = 0
@@ -97,24 +101,31 @@ class Server(threading.Thread):
             self._close()
 
     def run(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:
+            # A hand that nobody can stop any more must not go on moving.
+            log.exception("the sockets are served no longer")
+            self._give_up(f"the command socket failed: {error!r}")
+        finally:
+            self._close()
+
+    def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._commands, zmq.POLLIN)
         poller.register(self._mailbox.wake, zmq.POLLIN)
         period = 1.0 / STATE_RATE
         next_state = time.monotonic()
-        try:
-            while not self._stop_asked.is_set():
-                pause = max(0.0, next_state - time.monotonic())
-                poller.poll(timeout=int(pause * 1000) + 1)
-                self._read()
-                self._forward()
-                now = time.monotonic()
-                if now >= next_state:
-                    next_state = max(next_state + period, now)
-                    self._publish_state(now)
+        while not self._stop_asked.is_set():
+            pause = max(0.0, next_state - time.monotonic())
+            poller.poll(timeout=int(pause * 1000) + 1)
+            self._read()
             self._forward()
-        finally:
-            self._close()
+            now = time.monotonic()
+            if now >= next_state:
+                next_state = max(next_state + period, now)
+                self._publish_state(now)
+        self._forward()
 
     def _close(self) -> None:
         self._commands.close()
@@ -123,27 +134,30 @@ class Server(threading.Thread):
     def _read(self) -> None:
         """Reads all that waits, then acts on emergency stops before anything else."""
         requests: list[tuple[list[bytes], AnyRequest]] = []
+        stopped = False
         for _ in range(_READ_AT_ONCE):
             try:
-                *client, message = self._commands.recv_multipart(zmq.NOBLOCK)
+                identity, *frames = self._commands.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 break
+            # A REQ socket sends an empty frame first, a DEALER need not; replies mirror it.
+            client = [identity, b""] if len(frames) > 1 and not frames[0] else [identity]
             try:
-                # A REQ socket sends an empty frame first, a DEALER need not; replies mirror it.
-                if len(client) > 2 or any(client[1:]):
+                if len(frames) != len(client):
                     raise ProtocolError("malformed", "send one frame a message")
-                request = decode_request(message)
+                request = decode_request(frames[-1])
             except ProtocolError as error:
                 self._reply(client, reply_error(error.id, error.code, str(error)))
                 continue
             if isinstance(request, Estop):
                 self._mailbox.post(Letter(client, request))
+                stopped = True
             else:
                 requests.append((client, request))
         for client, request in requests:
-            self._dispatch(client, request)
+            self._dispatch(client, request, stopped)
 
-    def _dispatch(self, client: list[bytes], request: AnyRequest) -> None:
+    def _dispatch(self, client: list[bytes], request: AnyRequest, stopped: bool) -> None:
         match request:
             case Status():
                 self._reply(client, reply_ok(request.id, self._status()))
@@ -152,10 +166,15 @@ class Server(threading.Thread):
                 self._reply(client, reply_ok(request.id, {"events": found, "last": self._log.last}))
             case LoadPolicy():
                 # Reading and checking a policy takes longer than an emergency stop may wait.
-                threading.Thread(target=self._load, args=(client, request), daemon=True).start()
+                if self._loading.acquire(blocking=False):
+                    threading.Thread(target=self._load, args=(client, request), daemon=True).start()
+                else:
+                    self._reply(client, reply_error(request.id, "busy", _LOADING))
             case Record():
                 text = "record: this daemon has no recorder"
                 self._reply(client, reply_error(request.id, "unsupported", text))
+            case _ if stopped:
+                self._reply(client, reply_error(request.id, "refused", OVERTAKEN))
             case _:
                 self._post(Letter(client, request))
 
@@ -164,14 +183,15 @@ class Server(threading.Thread):
             self._reply(letter.client, reply_error(letter.request.id, "busy", _BUSY))
 
     def _load(self, client: list[bytes], request: LoadPolicy) -> None:
-        with self._loading:
-            try:
-                policy = self._load_policy(request.policy)
-            except PolicyError as error:
-                self._mailbox.answer(Answer(client, request.id, None, "policy", str(error)))
-            else:
-                if not self._mailbox.post(Letter(client, request, policy)):
-                    self._mailbox.answer(Answer(client, request.id, None, "busy", _BUSY))
+        try:
+            policy = self._load_policy(request.policy)
+        except PolicyError as error:
+            self._mailbox.answer(Answer(client, request.id, None, "policy", str(error)))
+        else:
+            if not self._mailbox.post(Letter(client, request, policy)):
+                self._mailbox.answer(Answer(client, request.id, None, "busy", _BUSY))
+        finally:
+            self._loading.release()
 
     def _status(self) -> dict[str, object]:
         snapshot = self._mailbox.snapshot

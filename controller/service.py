@@ -69,16 +69,15 @@ def _perform(controller: Controller[TagCorners], letter: Letter) -> dict[str, ob
 def _ask(
     controller: Controller[TagCorners], request: Goal | Goals | RandomGoals
 ) -> tuple[int, ...]:
-    endless = False
-    if isinstance(request, RandomGoals):
-        endless = request.count == 0
-        if request.seed is not None:
-            controller.goals.reseed(request.seed)
-    return controller.ask(
+    numbers = controller.ask(
         request.aims(),
         tolerance=request.tolerance,
         hold=request.hold,
         timeout=request.timeout,
         replace=request.replace,
-        endless=endless,
+        endless=isinstance(request, RandomGoals) and request.count == 0,
     )
+    # They are drawn when they begin, so that a refused request changes nothing.
+    if isinstance(request, RandomGoals) and request.seed is not None:
+        controller.goals.reseed(request.seed)
+    return numbers

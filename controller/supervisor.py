@@ -39,6 +39,11 @@ class Supervisor:
         )
         self._thread.start()
 
+    def fail(self, reason: str) -> None:
+        """Takes note of why the daemon cannot go on, and ends it."""
+        self.failure = reason
+        self._give_up(reason)
+
     def stop(self) -> None:
         """Ends all processes, the last one started first."""
         self._ended.set()
@@ -79,11 +84,11 @@ class Supervisor:
             if not child.ended or self._ended.is_set():
                 continue
             if child.name == "simulation":
-                self.failure = f"the simulation ended with code {child.process.returncode}"
-                self._give_up(self.failure)
+                self.fail(f"the simulation ended with code {child.process.returncode}")
                 return
             log.error(
                 "%s ended with code %s; starting it again", child.name, child.process.returncode
             )
-            self._ended.wait(1.0)
+            if self._ended.wait(1.0):
+                return
             self._children[number] = child.again()

@@ -60,7 +60,7 @@ def describe(snapshot: Snapshot, now: float) -> dict[str, object]:
                 "quaternion": pose.quaternion.tolist(),
                 "linear_velocity": pose.linear_velocity.tolist(),
                 "angular_velocity": pose.angular_velocity.tolist(),
-                "deviation": [float(x) ** 0.5 for x in pose.covariance.diagonal()[:6]],
+                "deviation": [max(float(x), 0.0) ** 0.5 for x in pose.covariance.diagonal()[:6]],
             },
         },
         "paused": snapshot.paused,

@@ -7,7 +7,7 @@ import numpy as np
 
 from controller.errors import PolicyError
 from controller.goals import GoalKeeper
-from controller.interfaces import PolicyRunner, PoseSource
+from controller.interfaces import PolicyRunner, PoseSource, require_rate
 from controller.modes import Happening, Mode, Trigger, next_mode
 from controller.mover import Mover
 from controller.observation import observe
@@ -50,9 +50,16 @@ class TickingCore(Generic[Measurement]):
         policy: PolicyRunner | None = None,
         seed: int | None = None,
     ) -> None:
+        """Takes its parts.
+
+        Raises:
+            PolicyError: the policy was made for another tick rate.
+        """
         self.hand = hand
         self.target = target
         self.settings = settings or ControlSettings()
+        if policy is not None:
+            require_rate(policy, self.settings.tick_rate)
         self.mode = Mode.OFF
         self.torque = False
         self.events: list[Event] = []

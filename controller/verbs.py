@@ -140,7 +140,7 @@ class LoadPolicy(Verb):
         policy: File name, or the start of its SHA-256.
     """
 
-    policy: tyro.conf.Positional[str] = ""
+    policy: tyro.conf.Positional[str] = tyro.MISSING
 
     def run(self) -> int:
         return self.send("load_policy", policy=self.policy)
