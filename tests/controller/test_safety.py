@@ -1,6 +1,7 @@
 """Whatever is asked for, what is sent stays inside the limits."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -73,3 +74,64 @@ def test_batched_and_single_paths_agree() -> None:
     for i, action in enumerate(actions):
         alone = path.tick(path.act(path.start(HAND.rest), action))
         np.testing.assert_array_equal(together.motion.position[i], alone.motion.position)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    arrays(np.float64, HAND.n_actuators, elements=st.floats(-1, 1)),
+    ANYTHING,
+    st.lists(st.floats(0.001, 0.03), min_size=12, max_size=12),
+)
+def test_a_hand_outside_its_range_comes_back_without_a_snap(
+    away: np.ndarray, wanted: np.ndarray, lengths: list[float]
+) -> None:
+    motion = Motion(HAND.rest + away, np.zeros(HAND.n_actuators))
+    for row, dt in zip(wanted, lengths, strict=True):
+        after = limit(LIMITS, motion, row, dt)
+        # Never further out than it was, and no faster than any other motion.
+        assert np.all(after.position >= np.minimum(LIMITS.lower, motion.position))
+        assert np.all(after.position <= np.maximum(LIMITS.upper, motion.position))
+        assert np.all(np.abs(after.position - motion.position) <= LIMITS.velocity * dt + 1e-9)
+        change = np.abs(after.velocity - motion.velocity)
+        assert np.all(change <= LIMITS.acceleration * dt + 1e-9)
+        motion = after
+    for _ in range(200):
+        motion = limit(LIMITS, motion, HAND.rest, TICK)
+    target = np.clip(HAND.rest, LIMITS.lower, LIMITS.upper)
+    np.testing.assert_allclose(motion.position, target, atol=1e-6)
+
+
+def test_the_position_margin_is_kept() -> None:
+    motion = Motion(HAND.rest, np.zeros(HAND.n_actuators))
+    for wanted in (HAND.upper + 1, HAND.lower - 1):
+        for _ in range(300):
+            motion = limit(LIMITS, motion, wanted, TICK)
+        inside = np.minimum(HAND.upper - motion.position, motion.position - HAND.lower)
+        np.testing.assert_allclose(inside, 0.01, atol=1e-6)
+
+
+def test_smoothing_and_interpolation_reach_the_target_in_small_steps() -> None:
+    path = ActionPath(HAND, smoothing=0.5)
+    state = path.act(path.start(HAND.rest), np.full(HAND.n_actuators, 0.2))
+    half = HAND.rest + 0.5 * (path.target(np.full(HAND.n_actuators, 0.2)) - HAND.rest)
+    np.testing.assert_allclose(state.goal, half)
+    for _ in range(2 * path.ticks_per_action):
+        state = path.tick(state)
+    np.testing.assert_allclose(
+        state.motion.position, np.clip(half, LIMITS.lower, LIMITS.upper), atol=1e-3
+    )
+    held = path.hold(state, state.motion.position)
+    np.testing.assert_allclose(held.motion.position, state.motion.position, atol=1e-3)
+
+
+def test_an_action_that_is_not_finite_keeps_the_last_target() -> None:
+    path = ActionPath(HAND)
+    before = path.act(path.start(HAND.rest), np.full(HAND.n_actuators, 0.3))
+    after = path.act(before, np.full(HAND.n_actuators, np.nan))
+    np.testing.assert_array_equal(after.goal, before.goal)
+
+
+@pytest.mark.parametrize("values", [{"tick_rate": 110}, {"smoothing": 0.0}, {"smoothing": 1.1}])
+def test_a_path_that_cannot_be(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be a multiple"):
+        ActionPath(HAND, **values)

@@ -1,0 +1,164 @@
+"""A hand of first-order servos and an object that a test moves, around a real controller."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controller.action import ActionPath
+from controller.core import Controller
+from controller.errors import RefusedError
+from controller.goals import Orientation
+from controller.interfaces import PolicyRunner
+from controller.modes import Mode
+from controller.policy import Policy, load_policy
+from controller.pose_feed import PoseFeed, PoseReading
+from controller.records import Event
+from controller.settings import ControlSettings, SafetySettings
+from hardware.hand import load_hand
+from hardware.records import Array, JointState, Targets, frozen_array
+from perception import rotations
+from perception.objects import load_object
+from tests.controller import tiny_policy
+
+HAND = load_hand("dactyl24")
+BLOCK = load_object("block")
+TICK = 0.01
+IN_HAND = np.array(HAND.workspace.object_start)
+UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
+
+
+class Dictator:
+    """A policy that says what the test says: a list of actions, the last one for ever."""
+
+    name, sha256 = "dictator.onnx", "0" * 64
+
+    def __init__(self, actions: Sequence[Array], tick_rate: int = 100) -> None:
+        self.path = ActionPath(HAND, tick_rate=tick_rate)
+        self.resets = 0
+        self.steps = 0
+        self._actions = actions
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def act(self, observation: Array) -> Array:
+        self.steps += 1
+        return self._actions[min(self.steps, len(self._actions)) - 1]
+
+
+class Bench:
+    """Hand, object and controller, moved on tick by tick.
+
+    Attributes:
+        controller: the real one.
+        servos: servo angles [rad], (n_actuators,).
+        position: of the object, world frame [m], (3,).
+        quaternion: of the object, world from object, wxyz, (4,).
+        seen: whether the cameras see the object.
+        answered: whether the servos answer.
+        targets: what the last tick returned.
+        events: all that happened.
+    """
+
+    def __init__(
+        self, policy: PolicyRunner | None = None, safety: SafetySettings | None = None
+    ) -> None:
+        settings = ControlSettings(safety=safety or SafetySettings())
+        feed = PoseFeed(BLOCK)
+        self.controller = Controller[PoseReading](
+            HAND, BLOCK, feed, settings, policy=policy, seed=1
+        )
+        self.t = 100.0
+        self.servos = HAND.rest.copy()
+        self.position, self.quaternion = IN_HAND.copy(), UPRIGHT
+        self.seen = self.answered = True
+        self.targets: Targets | None = None
+        self.events: list[Event] = []
+
+    @property
+    def mode(self) -> Mode:
+        return self.controller.mode
+
+    def tick(self) -> None:
+        """One tick: the servos follow the last targets, then the controller reads and decides."""
+        self.t += TICK
+        if self.controller.torque and self.targets is not None:
+            self.servos = self.servos + 0.4 * (self.targets.position - self.servos)
+        joints = None
+        if self.answered:
+            zeros = frozen_array(np.zeros(HAND.n_actuators))
+            joints = JointState(self.t, frozen_array(self.servos), zeros, zeros)
+        poses = [PoseReading(self.t, self.position, self.quaternion)] if self.seen else []
+        self.targets = self.controller.tick(self.t, joints, poses)
+        self.events += self.controller.events
+        self.controller.events.clear()
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / TICK)):
+            self.tick()
+
+    def until(self, mode: Mode, patience: float) -> float:
+        """Ticks until the mode is this one; returns how long that took [s]."""
+        began = self.t
+        while self.mode != mode:
+            assert self.t - began < patience, f"still {self.mode} after {patience} s"
+            self.tick()
+        return self.t - began
+
+    def start(self, upto: Mode) -> None:
+        """From off to a mode on the straight way; a running hand has half a turn to go."""
+        self.run(0.3)
+        if upto != Mode.OFF:
+            self.controller.enable()
+        if upto in (Mode.READY, Mode.RUNNING):
+            self.controller.arm()
+        if upto == Mode.RUNNING:
+            self.ask(np.pi)
+        self.tick()
+        assert self.mode == upto
+
+    def ask(self, angle: float, **terms: float) -> tuple[int, ...]:
+        """Asks for a rotation about the vertical from the upright orientation [rad]."""
+        return self.controller.ask([Orientation(about_vertical(angle))], **terms)
+
+    def turn(self, angle: float, speed: float = 2.0) -> None:
+        """Turns the object about the vertical from where it is, tick by tick."""
+        begin, ticks = self.quaternion, round(abs(angle) / speed / TICK)
+        for i in range(1, ticks + 1):
+            self.quaternion = rotations.multiply(about_vertical(angle * i / ticks), begin)
+            self.tick()
+
+    def fall(self) -> None:
+        """Lets the object fall out of the hand, until it lies below."""
+        begin, t = self.position.copy(), 0.0
+        while self.position[2] > -0.1:
+            t += TICK
+            self.position = begin + [0.0, 0.5 * t, -9.81 / 2 * t * t]
+            self.tick()
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    def refused(self, code: str, request: str, *arguments: object) -> str:
+        """Makes a request that must be refused and change nothing; returns the message."""
+        before = self.controller.snapshot()
+        with pytest.raises(RefusedError) as caught:
+            getattr(self.controller, request)(*arguments)
+        assert caught.value.code == code
+        assert "\n" not in str(caught.value)
+        assert self.controller.snapshot() == before
+        return str(caught.value)
+
+
+def about_vertical(angle: float) -> Array:
+    """A rotation about the vertical [rad], wxyz, (4,)."""
+    return rotations.exp(np.array([0.0, 0.0, angle]))
+
+
+def learned(directory: Path, name: str = "tiny.onnx") -> Policy:
+    """A real ONNX policy with a memory, that moves the fingers a little."""
+    built = tiny_policy.model(HAND, scale=3.0)
+    tiny_policy.write(directory / name, built, tiny_policy.metadata(HAND, built))
+    return load_policy(directory / name, HAND, BLOCK, allowed=None)
