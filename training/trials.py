@@ -136,11 +136,13 @@ class PassedGoal(msgspec.Struct, frozen=True):
         seconds: from its start.
         believed_error: what the controller saw [rad].
         true_error: what was true at that instant [rad].
+        least_true_error: the smallest that was true while it was the goal [rad].
     """
 
     seconds: float
     believed_error: float
     true_error: float
+    least_true_error: float
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -169,9 +171,10 @@ class Trial(msgspec.Struct, frozen=True):
 
 @dataclass
 class _Active:
-    """The goal that is being worked on: its orientation, and since when the truth is within."""
+    """The goal that is being worked on: its orientation, and how near the truth has come."""
 
     quaternion: Array
+    least_error: float = np.inf
     within_since: float | None = None
     was_reached: bool = False
 
@@ -224,8 +227,9 @@ class Judge:
                 self._follow(t, self._active, quaternion)
             case "goal_reached" if self._active is not None and self.end is None:
                 seconds, believed = (msgspec.convert(data[k], float) for k in ("seconds", "error"))
-                true_error = float(rotations.angle_between(self._active.quaternion, quaternion))
-                self.passed.append(PassedGoal(seconds, believed, true_error))
+                true_error = self._follow(t, self._active, quaternion)
+                least = self._active.least_error
+                self.passed.append(PassedGoal(seconds, believed, true_error, least))
                 self._active = None
                 if len(self.passed) == self.rules.cap:
                     self._finish(t, "cap", "every goal was passed")
@@ -254,14 +258,17 @@ class Judge:
             goals=tuple(self.passed),
         )
 
-    def _follow(self, t: float, active: _Active, quaternion: Array) -> None:
+    def _follow(self, t: float, active: _Active, quaternion: Array) -> float:
+        """Measures the goal against the truth; returns the error [rad]."""
         error = float(rotations.angle_between(active.quaternion, quaternion))
+        active.least_error = min(active.least_error, error)
         if error > self.rules.tolerance:
             active.within_since = None
-            return
+            return error
         if active.within_since is None:
             active.within_since = t
         active.was_reached |= t - active.within_since >= self.rules.hold - 1e-6
+        return error
 
     def _finish(self, t: float, end: End, reason: str) -> None:
         """Ends the trial; the first reason stands."""

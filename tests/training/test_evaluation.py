@@ -183,6 +183,7 @@ def test_judge_measures_the_truth_at_the_instant_of_belief() -> None:
     result = judge.result(7)
     assert (result.trial, result.score, result.false_successes) == (7, 0, 1)
     assert result.goals[0].true_error == pytest.approx(1.0)
+    assert result.goals[0].least_true_error == pytest.approx(0.0, abs=1e-6)
     assert (result.end, result.reason, result.missed_successes) == ("stopped", "lost", 1)
     assert result.seconds == pytest.approx(2.0)
 
