@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-slow check fmt clean
+.PHONY: help sim test test-slow check fmt bench soak train clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -15,6 +15,20 @@ help: ## List the verbs
 	$(BIN)/pip install -q -c constraints.txt -e '.[sim,train,dev]'
 	touch $@
 
+sim: .venv/set-up ## Watch the simulated hand turn the block: ten goals (ARGS="--seed 2" and more)
+	$(BIN)/inhand demo $(ARGS)
+
+soak: .venv/set-up ## An hour of goals on the simulated hand
+	$(BIN)/inhand demo --goals 1000 --minutes 60 $(ARGS)
+
+train: .venv/set-up ## Train the block's policy from the beginning, or go on where it stopped
+	nice $(BIN)/inhand train block-teacher
+	nice $(BIN)/inhand train block-student
+	$(BIN)/inhand policy export block-student --output policies/block.onnx
+
+bench: .venv/set-up ## Measure everything beside its peer or limit; writes benchmarks/results.md
+	$(BIN)/python -m benchmarks --write
+
 test: .venv/set-up check ## Lint, type and test everything that is quick
 	$(BIN)/python -m pytest -q
 
@@ -24,7 +38,7 @@ test-slow: .venv/set-up ## The tests that take minutes
 check: .venv/set-up ## Lint, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy controller perception hardware sim_backend training
+	$(BIN)/mypy controller perception hardware sim_backend training benchmarks
 	$(BIN)/lint-imports
 
 fmt: .venv/set-up ## Format and mend what can be mended

@@ -31,7 +31,7 @@ class Rewards:
     off_centre: float = -1.0
     off_centre_free: float = 0.03
     tolerance: float = 0.4
-    seconds_per_goal: float = 4.0
+    seconds_per_goal: float = 8.0
 
 
 @dataclass(frozen=True)

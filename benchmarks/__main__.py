@@ -1,0 +1,73 @@
+"""`python -m benchmarks`: measures, prints, and writes `benchmarks/results.md`."""
+
+import importlib
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import tyro
+
+from benchmarks.measure import Row
+
+RESULTS = Path(__file__).parent / "results.md"
+Topic = Literal["tick", "bus", "perception", "training"]
+TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training")
+
+
+def table(rows: dict[str, list[Row]]) -> str:
+    """The rows of every topic as one Markdown table."""
+    lines = ["| topic | what | ours | beside | ratio | bar | |", "|---|---|---|---|---|---|---|"]
+    for topic, measured in rows.items():
+        for one in measured:
+            bar = "" if one.bar is None else f"{one.bar:g}"
+            verdict = {None: "", True: "met", False: "**missed**"}[one.passed]
+            lines.append(
+                f"| {topic} | {one.name} | {one.value:.3g} {one.unit} | {one.peer}: "
+                f"{one.peer_value:.3g} {one.unit} | {one.ratio:.2g} | {bar} | {verdict} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def bench(
+    topics: tyro.conf.Positional[tuple[Topic, ...]] = TOPICS,
+    /,
+    json: bool = False,
+    write: Annotated[bool, tyro.conf.arg(help="Write benchmarks/results.md.")] = False,
+) -> int:
+    """Measures how fast the parts are, each beside its peer or limit in the same run.
+
+    Example: inhand bench tick bus --json
+
+    Args:
+        topics: What to measure; everything if not given.
+        json: Print the rows as JSON.
+    """
+    rows: dict[str, list[Row]] = {}
+    for topic in topics:
+        print(f"measuring {topic} ...", file=sys.stderr, flush=True)
+        rows[topic] = importlib.import_module(f"benchmarks.{topic}").measure()
+    if json:
+        every = [one for measured in rows.values() for one in measured]
+        print(msgspec.json.encode(every).decode())
+    else:
+        print(table(rows), end="")
+    if write:
+        RESULTS.write_text(
+            "# What was measured\n\n"
+            f"`make bench` on {date.today()}, {platform.machine()}, Python "
+            f"{platform.python_version()}. Ratios count: both sides ran in turns in one run.\n\n"
+            + table(rows)
+        )
+    return 0
+
+
+def main() -> int:
+    """Entry point of `inhand bench` and of `python -m benchmarks`."""
+    return tyro.cli(bench, prog="inhand bench", config=(tyro.conf.FlagCreatePairsOff,))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

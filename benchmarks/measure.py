@@ -1,0 +1,73 @@
+"""Timing two things side by side, and the row that comes of it."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+
+class Row(msgspec.Struct, frozen=True, rename={"passed": "pass"}):
+    """One figure beside its peer or limit, from the same run.
+
+    Attributes:
+        name: what was measured.
+        value: ours.
+        unit: of value, peer value and bar.
+        peer: what it stands beside.
+        peer_value: of the peer.
+        ratio: value over peer value.
+        bar: the ratio that must not be passed; at least it, if `more_is_better`.
+        passed: whether it was not; None where there is no bar.
+    """
+
+    name: str
+    value: float
+    unit: str
+    peer: str
+    peer_value: float
+    ratio: float
+    bar: float | None
+    passed: bool | None
+
+
+def row(
+    name: str,
+    value: float,
+    unit: str,
+    peer: str,
+    peer_value: float,
+    bar: float | None = None,
+    *,
+    more_is_better: bool = False,
+) -> Row:
+    """Makes a row; `bar` is of the ratio."""
+    ratio = value / peer_value
+    passed = None if bar is None else ratio >= bar if more_is_better else ratio <= bar
+    return Row(name, value, unit, peer, peer_value, ratio, bar, passed)
+
+
+def side_by_side(
+    ours: Callable[[], object], peer: Callable[[], object], rounds: int = 30, calls: int = 20
+) -> tuple[float, float]:
+    """Median time of a call of each [s], measured in turns, so that both see the same machine."""
+    times: tuple[list[float], list[float]] = [], []
+    ours(), peer()
+    for _ in range(rounds):
+        for function, taken in zip((ours, peer), times, strict=True):
+            began = time.perf_counter()
+            for _ in range(calls):
+                function()
+            taken.append((time.perf_counter() - began) / calls)
+    return float(np.median(times[0])), float(np.median(times[1]))
+
+
+def median_time(function: Callable[[], object], calls: int) -> float:
+    """Median time of one call [s]."""
+    function()
+    taken = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        function()
+        taken.append(time.perf_counter() - began)
+    return float(np.median(taken))
