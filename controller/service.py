@@ -18,10 +18,10 @@ from controller.protocol import (
     LoadPolicy,
     RandomGoals,
 )
-from perception.records import TagCorners
+from controller.tick import Measurement
 
 
-def perform(controller: Controller[TagCorners], letter: Letter, *, readonly: bool) -> Answer:
+def perform(controller: Controller[Measurement], letter: Letter, *, readonly: bool) -> Answer:
     """Does what the letter asks for, and says what came of it."""
     request = letter.request
     try:
@@ -35,7 +35,7 @@ def perform(controller: Controller[TagCorners], letter: Letter, *, readonly: boo
     return Answer(letter.client, request.id, {"mode": controller.mode.value, **result})
 
 
-def _perform(controller: Controller[TagCorners], letter: Letter) -> dict[str, object]:
+def _perform(controller: Controller[Measurement], letter: Letter) -> dict[str, object]:
     request = letter.request
     match request:
         case Estop():
@@ -67,7 +67,7 @@ def _perform(controller: Controller[TagCorners], letter: Letter) -> dict[str, ob
 
 
 def _ask(
-    controller: Controller[TagCorners], request: Goal | Goals | RandomGoals
+    controller: Controller[Measurement], request: Goal | Goals | RandomGoals
 ) -> tuple[int, ...]:
     numbers = controller.ask(
         request.aims(),
