@@ -135,8 +135,9 @@ def load_config(path: str | Path | None) -> Config:
     except OSError as error:
         raise ConfigError(f"config file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        problem = " ".join(str(error).split())
         raise ConfigError(
-            f"config file {path}: {error}; `inhand config show` lists every key"
+            f"config file {path}: {problem}; `inhand config show` lists every key"
         ) from error
     except ConfigError as error:
         raise ConfigError(f"config file {path}: {error}") from error

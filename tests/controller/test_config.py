@@ -6,7 +6,11 @@ import msgspec
 import pytest
 
 from controller.config import Config, load_config, show_config
+from controller.core import Controller
 from controller.errors import ConfigError
+from controller.pose_feed import PoseFeed, PoseReading
+from controller.settings import ControlSettings
+from tests.controller.bench_hand import BLOCK, HAND
 
 
 def write(directory: Path, text: str) -> Path:
@@ -49,11 +53,12 @@ def test_every_key_is_shown() -> None:
     [
         ("tik_rate = 100", "unknown field `tik_rate`"),
         ("[bus]\nprot = '/dev/x'", "unknown field `prot` - at `$.bus`"),
+        ('"a\\nb" = 100', "unknown field `a b`"),
         ("tick_rate = 'fast'", "Expected `int`, got `str` - at `$.tick_rate`"),
         ("[safety]\nestop = 'coast'", "at `$.safety.estop`"),
         ("[policy]\nallow = 'all'", "at `$.policy.allow`"),
         ("[cameras]\nsources = {a = 1}", "at `$.cameras.sources"),
-        ("tick_rate = ", "Invalid value (at line 1"),
+        ("tick_rate = ", "Invalid value (at"),
         ("\xff", "Invalid statement"),
         ("tick_rate = 1000", "tick_rate = 1000 Hz must lie in 20..500"),
         ("[bus]\nbaud = -1", "[bus] baud = -1"),
@@ -89,9 +94,4 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tick_rate", [20, 33, 50, 110, 200, 500])
 def test_every_tick_rate_can_hold_a_hand(tick_rate: int) -> None:
-    from controller.core import Controller
-    from controller.pose_feed import PoseFeed, PoseReading
-    from controller.settings import ControlSettings
-    from tests.controller.bench_hand import BLOCK, HAND
-
     Controller[PoseReading](HAND, BLOCK, PoseFeed(BLOCK), ControlSettings(tick_rate=tick_rate))

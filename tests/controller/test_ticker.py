@@ -71,10 +71,8 @@ def test_a_late_wake_up_is_not_on_time() -> None:
 @given(st.lists(st.floats(0, 0.2), min_size=1, max_size=30), st.lists(st.floats(0, 0.05)))
 def test_every_deadline_is_ticked_or_counted(work: list[float], lateness: list[float]) -> None:
     began, statistics = run(work, lateness)
-    late = [*lateness[: len(began)], *[0.0] * len(began)]
-    deadlines = [
-        round(b - max(0.0, wait) / PERIOD, 6) for b, wait in zip(began, late, strict=False)
-    ]
+    waits = [wait / PERIOD for wait in lateness] + [0.0] * len(began)
+    deadlines = [woken - wait for woken, wait in zip(began, waits, strict=False)]
     for deadline in deadlines:
         # Phase: on the grid, or up to a millisecond late because the tick before ran over.
         assert (deadline + 1e-5) % 1 <= ON_TIME / PERIOD + 2e-5
