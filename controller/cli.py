@@ -106,7 +106,9 @@ def main() -> None:
             args=arguments,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
-        sys.exit(verb.run())
+        code = verb.run()
+        sys.stdout.flush()
+        sys.exit(code)
     except (InhandError, PerceptionError) as error:
         sys.exit(f"error: {error}")
     except BrokenPipeError:
