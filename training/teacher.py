@@ -23,7 +23,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     worlds: int = 1024
     horizon: int = 16
-    epochs: int = 5
+    epochs: int = 3
     minibatches: int = 2
     discount: float = 0.99
     trace: float = 0.95
