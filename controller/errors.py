@@ -1,6 +1,27 @@
 """Errors of the controller; each names what was wrong, where, and what to do."""
 
+from typing import Literal, get_args
+
 from hardware.errors import InhandError
+
+ErrorCode = Literal[
+    "malformed",
+    "too_large",
+    "version",
+    "unknown_type",
+    "invalid",
+    "busy",
+    "refused",
+    "readonly",
+    "not_ready",
+    "no_policy",
+    "queue_full",
+    "policy",
+    "unsupported",
+]
+
+ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)
+"""What `error.code` of a reply may be; `docs/protocol.md` describes them for clients."""
 
 
 class ConfigError(InhandError):
@@ -26,6 +47,6 @@ class RefusedError(InhandError):
         code: the protocol's error code.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from controller.errors import ErrorCode
 from controller.interfaces import PolicyRunner
 from controller.protocol import AnyRequest, Estop
 from controller.records import Event, Snapshot
@@ -44,14 +45,14 @@ class Answer:
         client: routing frames of whoever asked.
         id: the request's id.
         result: members of the positive reply; None if refused.
-        code: error code if refused.
+        code: error code, of use if refused.
         message: what was wrong if refused.
     """
 
     client: list[bytes]
     id: str | int
     result: dict[str, object] | None
-    code: str = ""
+    code: ErrorCode = "refused"
     message: str = ""
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
+from controller.errors import ErrorCode
 from controller.goals import Aim, FaceUp, Orientation, RandomGoal, Turn
 from hardware.records import frozen_array
 
@@ -36,7 +37,7 @@ class ProtocolError(Exception):
         id: the request's id as far as it could be read.
     """
 
-    def __init__(self, code: str, message: str, id: str | int | None = None) -> None:
+    def __init__(self, code: ErrorCode, message: str, id: str | int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.id = id
@@ -299,7 +300,7 @@ def reply_ok(id: str | int, result: dict[str, object]) -> bytes:
     return msgspec.json.encode({"id": id, "ok": True, **result})
 
 
-def reply_error(id: str | int | None, code: str, message: str) -> bytes:
+def reply_error(id: str | int | None, code: ErrorCode, message: str) -> bytes:
     """A negative reply, its message on one line."""
     line = " ".join(message.split())[:MAX_ERROR]
     body = {"id": id, "ok": False, "error": {"code": code, "message": line}}
