@@ -11,7 +11,8 @@ from onnx import helper, numpy_helper
 from controller.errors import PolicyError
 from controller.observation import observation_size
 from controller.onnx_file import has_external_data
-from controller.policy import Policy, find_policy, load_policy, shipped_hashes
+from controller.policy import MAX_SIZE, Policy, find_policy, load_policy, shipped_hashes
+from controller.policy_metadata import METADATA_KEY
 from hardware.hand import load_hand
 from perception.objects import load_object
 from tests.controller import tiny_policy
@@ -151,3 +152,86 @@ def test_shipped_hashes(tmp_path: Path) -> None:
     assert shipped_hashes(tmp_path) == frozenset()
     (tmp_path / "SHA256SUMS").write_text("ab  one.onnx\ncd  two.onnx\n")
     assert shipped_hashes(tmp_path) == {"ab", "cd"}
+
+
+def test_a_file_too_large_to_be_a_policy(tmp_path: Path) -> None:
+    with (tmp_path / "p.onnx").open("wb") as file:
+        file.truncate(MAX_SIZE + 1)
+    refused(tmp_path / "p.onnx", "is it a policy")
+
+
+def test_a_model_that_the_runtime_cannot_run(tmp_path: Path) -> None:
+    built = tiny_policy.model(HAND)
+    described = tiny_policy.metadata(HAND, built)
+    built.graph.node[3].op_type = "Teleport"
+    tiny_policy.write(tmp_path / "p.onnx", built, described)
+    refused(tmp_path / "p.onnx", "ONNX Runtime cannot load it.*Teleport")
+
+
+def test_metadata_that_are_no_json(tmp_path: Path) -> None:
+    built = tiny_policy.model(HAND)
+    helper.set_model_props(built, {METADATA_KEY: "{"})
+    (tmp_path / "p.onnx").write_bytes(built.SerializeToString())
+    refused(tmp_path / "p.onnx", "metadata 'inhand'")
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.1, -1.0])
+def test_a_golden_vector_that_proves_nothing(tmp_path: Path, tolerance: float) -> None:
+    built = tiny_policy.model(HAND)
+    described = tiny_policy.metadata(HAND, built)
+    described["golden"]["tolerance"] = tolerance
+    tiny_policy.write(tmp_path / "p.onnx", built, described)
+    refused(tmp_path / "p.onnx", "golden vector's tolerance")
+
+
+def test_a_golden_vector_of_nothing_finite(tmp_path: Path) -> None:
+    built = tiny_policy.model(HAND)
+    described = tiny_policy.metadata(HAND, built)
+    built.graph.initializer[2].CopyFrom(
+        numpy_helper.from_array(np.full((8, HAND.n_actuators), np.nan, dtype=np.float32), "A")
+    )
+    tiny_policy.write(tmp_path / "p.onnx", built, described)
+    refused(tmp_path / "p.onnx", "not finite")
+
+
+def test_a_memory_of_another_shape(tmp_path: Path) -> None:
+    built = tiny_policy.model(HAND)
+    described = tiny_policy.metadata(HAND, built)
+    built.graph.input[1].name = "memory"
+    built.graph.node[1].input[5] = "memory"
+    tiny_policy.write(tmp_path / "p.onnx", built, described)
+    refused(tmp_path / "p.onnx", "input h_in must be")
+
+
+def test_an_input_of_another_type(tmp_path: Path) -> None:
+    built = tiny_policy.model(HAND)
+    described = tiny_policy.metadata(HAND, built)
+    built.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    built.graph.node.insert(0, helper.make_node("Cast", ["obs"], ["single"], to=1))
+    built.graph.node[1].input[0] = "single"
+    tiny_policy.write(tmp_path / "p.onnx", built, described)
+    refused(tmp_path / "p.onnx", "must be float32")
+
+
+def test_a_step_that_fails(tmp_path: Path) -> None:
+    path = tmp_path / "p.onnx"
+    tiny_policy.write_policy(path, HAND)
+    policy = load(path)
+    with pytest.raises(PolicyError, match="a step failed") as caught:
+        policy.act(np.zeros(3, dtype=np.float32))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cut", [1, 10, 100, 1000])
+def test_a_file_that_is_cut_off(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "p.onnx"
+    tiny_policy.write_policy(path, HAND)
+    path.write_bytes(path.read_bytes()[:-cut])
+    refused(path, "p.onnx")
+
+
+def test_two_files_whose_hash_begins_alike(tmp_path: Path) -> None:
+    digest = tiny_policy.write_policy(tmp_path / "one.onnx", HAND)
+    tiny_policy.write_policy(tmp_path / "two.onnx", HAND)
+    with pytest.raises(PolicyError, match="more than one such file"):
+        find_policy(digest, tmp_path)

@@ -1,0 +1,44 @@
+"""What the daemon says about a run: members of `status`, and the lines at its end."""
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from controller.camera_inbox import CameraInbox
+from controller.children import SimulationReady
+from controller.clock import VirtualClock
+from controller.link import HandLink
+from controller.report import exit_report, statistics
+from controller.statistics import Histogram
+from controller.ticker import Ticker
+from perception.records import CameraStatus
+from tests.controller.bench_hand import Bench, learned
+from tests.controller.test_link import FragileHand
+
+
+def test_a_run_in_figures(tmp_path: Path) -> None:
+    bench = Bench(learned(tmp_path))
+    inbox = CameraInbox(tmp_path, ["left"])
+    inbox.status["left"] = CameraStatus(1.0, "left", 5, 0.01, 15.0, 0.002, "too dark")
+    ticker, sections = Ticker(VirtualClock(), 0.01), {"read": Histogram()}
+    sections["read"].add(0.002)
+    ticker.statistics.add(0.0, 0.002, 0.01, 1)
+    world = SimulationReady(True, "/dev/pts/9", "rig.toml", {}, "ipc://world")
+    controller = bench.controller
+    said = statistics(controller, ticker, sections, inbox, HandLink(FragileHand()), world)
+    said = json.loads(msgspec.json.encode(said))
+    assert said["tick"]["ticks"] == 1 and said["tick"]["recent_on_time_share"] == 0.5
+    assert said["tick"]["sections"]["read"]["max"] == 0.002
+    assert said["cameras"]["left"]["problem"] == "too dark"
+    assert said["bus"] == {"errors": 0, "problem": ""} and said["world"] == "ipc://world"
+    assert said["policy_latency"]["max"] == 0.0
+    lines = exit_report("SIGTERM", controller, ticker, sections).splitlines()
+    assert lines[0] == "inhandd ended: SIGTERM"
+    assert lines[1] == "ticks: 1, skipped 1, on time 50.00 %"
+    assert "  read: mean 2.000" in lines[4]
+    assert lines[-2].startswith("policy: 0 steps") and lines[-1] == "goals: 0 reached, 0 missed"
+    controller.policy = None
+    without = statistics(controller, ticker, sections, inbox, HandLink(FragileHand()), None)
+    assert without["policy_latency"] is None and without["world"] is None
+    inbox.close()
