@@ -1,0 +1,56 @@
+"""The built wheel carries everything that the program reads, away from the source tree."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LOOK = """
+from pathlib import Path
+import controller
+from controller.policy import SHIPPED, find_policy, load_policy, shipped_hashes
+from hardware.hand import load_hand
+from perception.objects import load_object
+from sim_backend.lock import read_lock
+from training.train import load_recipe
+
+assert Path(controller.__file__).is_relative_to({site!r}), controller.__file__
+hand = load_hand("dactyl24")
+for name in ("block", "prism"):
+    load_object(name)
+for name in ("block-teacher", "block-student"):
+    load_recipe(name)
+assert set(read_lock()) == {{"mujoco", "pybullet"}}
+policy = load_policy(
+    find_policy("block.onnx", SHIPPED), hand, load_object("block"), allowed=shipped_hashes()
+)
+print(policy.name)
+"""
+
+
+@pytest.mark.slow
+def test_the_wheel_works_away_from_the_source_tree(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "-q"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(tmp_path), str(ROOT)], check=True)
+    (wheel,) = tmp_path.glob("inhand-*.whl")
+    site = tmp_path / "site"
+    install = [*pip, "install", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK.format(site=str(site))],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "block.onnx"
+    for verb in ("status", "config"):
+        shown = subprocess.run(
+            [str(site / "bin" / "inhand"), verb, "--help"], cwd=tmp_path, env=environment
+        )
+        assert shown.returncode == 0
