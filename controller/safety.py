@@ -60,7 +60,9 @@ def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
 
     Speed is bounded by the fastest from which the target can still brake in time, so that
     neither the wanted target nor a joint limit is overshot:
-    v·dt/2 + v²/(2a) = distance, solved for v (uniform braking in steps of dt).
+    n ticks of braking by a·dt each, of which the last stands still, cover
+    n·v·dt - n·(n-1)/2·a·dt² = distance, solved for v with the n whose speed lies in
+    ((n-1)·a·dt, n·a·dt].
 
     Args:
         limits: bounds.
@@ -75,12 +77,12 @@ def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
     finite = np.where(np.isfinite(wanted), wanted, motion.position)
     distance = np.clip(finite, limits.lower, limits.upper) - motion.position
     step = limits.acceleration * dt
-    braking = (np.sqrt(step * step + 8 * limits.acceleration * np.abs(distance)) - step) / 2
-    speed = np.minimum(np.minimum(np.abs(distance) / dt, braking), limits.velocity)
+    # Distance as a speed, for one tick: what all of it at once would need.
+    at_once = np.abs(distance) / dt
+    ticks = np.maximum(np.ceil((np.sqrt(1 + 8 * at_once / step) - 1) / 2), 1)
+    speed = np.minimum(at_once / ticks + (ticks - 1) / 2 * step, limits.velocity)
     velocity = np.clip(np.copysign(speed, distance), motion.velocity - step, motion.velocity + step)
     # A hand that starts outside the limits comes back at the speed that everything else has.
-    lower, upper = (
-        np.minimum(limits.lower, motion.position),
-        np.maximum(limits.upper, motion.position),
-    )
+    lower = np.minimum(limits.lower, motion.position)
+    upper = np.maximum(limits.upper, motion.position)
     return Motion(np.clip(motion.position + velocity * dt, lower, upper), velocity)

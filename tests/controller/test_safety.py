@@ -135,3 +135,25 @@ def test_an_action_that_is_not_finite_keeps_the_last_target() -> None:
 def test_a_path_that_cannot_be(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be a multiple"):
         ActionPath(HAND, **values)
+
+
+def test_the_way_to_a_target_is_as_short_as_the_limits_allow_and_does_not_overshoot() -> None:
+    begin = LIMITS.lower + 0.1 * (LIMITS.upper - LIMITS.lower)
+    target = LIMITS.lower + 0.8 * (LIMITS.upper - LIMITS.lower)
+    distance, speed, acceleration = target - begin, LIMITS.velocity, LIMITS.acceleration
+    full = speed**2 / acceleration
+    # Accelerate, go at full speed if there is room for it, brake.
+    shortest = np.where(
+        distance > full,
+        distance / speed + speed / acceleration,
+        2 * np.sqrt(distance / acceleration),
+    )
+    motion = Motion(begin, np.zeros(HAND.n_actuators))
+    arrived = np.full(HAND.n_actuators, np.inf)
+    for tick in range(1, 200):
+        motion = limit(LIMITS, motion, target, TICK)
+        assert np.all(motion.position <= target + 1e-9)
+        there = np.isinf(arrived) & (target - motion.position < 1e-3)
+        arrived[there] = tick * TICK
+    assert np.all(arrived >= shortest - 1.5 * TICK)
+    assert np.all(arrived <= shortest + 4 * TICK)
