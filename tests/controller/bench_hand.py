@@ -15,7 +15,7 @@ from controller.modes import Mode
 from controller.policy import Policy, load_policy
 from controller.pose_feed import PoseFeed, PoseReading
 from controller.records import Event
-from controller.settings import ControlSettings, SafetySettings
+from controller.settings import ControlSettings, GoalSettings, SafetySettings
 from hardware.hand import load_hand
 from hardware.records import Array, JointState, Targets, frozen_array
 from perception import rotations
@@ -63,9 +63,13 @@ class Bench:
     """
 
     def __init__(
-        self, policy: PolicyRunner | None = None, safety: SafetySettings | None = None
+        self,
+        policy: PolicyRunner | None = None,
+        safety: SafetySettings | None = None,
+        *,
+        goals: GoalSettings | None = None,
     ) -> None:
-        settings = ControlSettings(safety=safety or SafetySettings())
+        settings = ControlSettings(goals=goals or GoalSettings(), safety=safety or SafetySettings())
         feed = PoseFeed(BLOCK)
         self.controller = Controller[PoseReading](
             HAND, BLOCK, feed, settings, policy=policy, seed=1

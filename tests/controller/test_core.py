@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.errors import PolicyError
+from controller.errors import PolicyError, RefusedError
 from controller.goals import FaceUp, Orientation, RandomGoal
-from controller.modes import Happening, Mode
-from controller.settings import ControlSettings, SafetySettings
+from controller.modes import Happening, Mode, Request, next_mode
+from controller.settings import ControlSettings, GoalSettings, SafetySettings
 from hardware.records import Targets
 from tests.controller.bench_hand import (
     HAND,
@@ -471,3 +471,92 @@ def test_the_snapshot_says_what_is_known(bench: Bench) -> None:
     assert snapshot.pose is not None and snapshot.joints is not None
     np.testing.assert_allclose(snapshot.pose.quaternion, UPRIGHT, atol=0.02)
     assert snapshot.policy == "tiny.onnx" and len(snapshot.policy_sha256) == 64
+
+
+# Every request in every mode, as the table of test_modes.py says.
+
+
+def carry_out(bench: Bench, request: Request) -> None:
+    if request == Request.GOAL:
+        bench.ask(2.0)
+    else:
+        getattr(bench.controller, request.value)()
+
+
+def enter(bench: Bench, mode: Mode) -> None:
+    bench.start(Mode.HOLDING if mode in (Mode.FAULT, Mode.ESTOP) else mode)
+    if mode == Mode.FAULT:
+        bench.controller.report(Happening.SERVO_ERROR, "overload")
+    elif mode == Mode.ESTOP:
+        bench.controller.estop()
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("request_", list(Request))
+def test_requests_follow_the_table(tmp_path: Path, mode: Mode, request_: Request) -> None:
+    bench = Bench(learned(tmp_path))
+    enter(bench, mode)
+    before, after = bench.controller.snapshot(), next_mode(mode, request_)
+    if after is None:
+        with pytest.raises(RefusedError, match="not in mode") as caught:
+            carry_out(bench, request_)
+        assert caught.value.code == "refused"
+        assert bench.controller.snapshot() == before
+        return
+    bench.controller.events.clear()
+    carry_out(bench, request_)
+    assert bench.mode == after
+    assert bench.controller.torque == (after not in (Mode.OFF, Mode.ESTOP))
+    changes = [
+        (event.data["before"], event.data["after"], event.data["cause"])
+        for event in bench.controller.events
+    ]
+    assert changes == ([] if after == mode else [(mode, after, request_)])
+
+
+def test_a_goal_needs_a_fresh_pose_too(bench: Bench) -> None:
+    bench.start(Mode.READY)
+    bench.seen = False
+    bench.run(0.4)
+    assert "last seen" in bench.refused("not_ready", "ask", [RandomGoal()])
+
+
+def test_a_goal_without_terms_has_the_configured_ones(tmp_path: Path) -> None:
+    goals = GoalSettings(tolerance=0.11, hold=0.7, timeout=0.3)
+    bench = Bench(learned(tmp_path), goals=goals)
+    bench.start(Mode.READY)
+    bench.ask(2.0)
+    bench.tick()
+    active = bench.controller.goals.active
+    assert active is not None
+    order = active.order
+    assert (order.tolerance, order.hold, order.timeout) == (0.11, 0.7, 0.3)
+    bench.run(0.4)
+    assert bench.kinds()[-2:] == ["goal_missed", "mode"]
+
+
+def test_stopping_forgets_the_way_home(bench: Bench) -> None:
+    bench.servos = AWAY
+    bench.start(Mode.READY)
+    bench.run(0.1)
+    bench.controller.disarm()
+    bench.run(0.2)
+    stopped = bench.servos
+    bench.run(0.5)
+    np.testing.assert_allclose(bench.servos, stopped, atol=1e-3)
+    assert np.abs(stopped - HAND.rest).max() > 0.1
+
+
+def test_a_pause_and_its_end_ask_the_policy_at_once() -> None:
+    policy = Dictator([np.zeros(HAND.n_actuators)])
+    bench = Bench(policy)
+    bench.start(Mode.RUNNING)
+    bench.run(0.2)
+    bench.seen = False
+    bench.run(1.0)
+    steps = policy.steps
+    bench.run(0.2)
+    assert policy.steps == steps
+    bench.seen = True
+    bench.tick()
+    assert policy.steps == steps + 1
