@@ -80,6 +80,7 @@ _ELSEWHERE = {
     "eval": ("training.evaluation", "measure a policy in either engine"),
     "train": ("training.train", "train a policy"),
     "policy": ("training.export", "export a policy"),
+    "bench": ("benchmarks.__main__", "measure speed beside peers, in the source tree"),
 }
 
 _EXTRAS = {
@@ -123,10 +124,17 @@ def _elsewhere(arguments: list[str]) -> int:
     """Runs a verb that may need packages which a robot need not have."""
     verb, *rest = arguments
     sys.argv = [f"inhand {verb}", *rest]
+    if verb == "bench":
+        # Not installed: they measure against what only the source tree has.
+        sys.path.append(os.getcwd())
     try:
         return int(importlib.import_module(_ELSEWHERE[verb][0]).main() or 0)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
+        if package == "benchmarks":
+            raise ConfigError(
+                f"{verb}: benchmarks are part of the source tree; run `make bench` there"
+            ) from error
         if package not in _EXTRAS:
             raise
         raise ConfigError(
