@@ -4,9 +4,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from math import degrees, pi
+from math import degrees, inf, pi
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +15,20 @@ import msgspec
 import tyro
 import zmq
 
-from controller.client import Client
+from controller.client import Client, Message
 from controller.errors import ClientError, RefusedError, StartError
 
 START_TIMEOUT = 90.0
 """How long daemon and simulated world may take to come up [s]."""
 
-_SETTLE_TIMEOUT = 20.0
+_HOMING = 1.5
+"""How long the hand takes to where it can be given something [s]."""
+
+_SETTLING = 0.5
+"""How long the block takes to come to rest, and to be seen, where it was put [s]."""
+
+_SETTLE_TIMEOUT = 3.0
+_PLACINGS = 4
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Options:
 
     Attributes:
         goals: How many goals.
+        minutes: Stop after so many minutes, whatever is left.
         max_angle: Largest angle of a goal from where the block is [rad]; pi is any orientation.
         seed: Seed of the goals and of the simulated world.
         tolerance: Largest error that counts as reached [rad].
@@ -40,6 +49,7 @@ class Options:
     """
 
     goals: int = 10
+    minutes: float = inf
     max_angle: float = pi
     seed: int = 1
     tolerance: float = 0.4
@@ -129,31 +139,48 @@ def _stop(daemon: "subprocess.Popen[bytes]") -> None:
 
 def _turn(client: Client, options: Options) -> list[Result]:
     """Sends the goals, putting the block back after each drop."""
+    deadline = time.monotonic() + 60 * options.minutes
     client.subscribe()
-    _until(client, "joints", "the joints were not read")
+    if not _wait(client, lambda status: status.get("joints") is not None):
+        raise ClientError(f"the joints were not read within {_SETTLE_TIMEOUT:.0f} s")
     client.call("enable")
     client.call("home")
-    time.sleep(1.0)
+    time.sleep(_HOMING)
     results: list[Result] = []
-    while len(results) < options.goals:
-        _place(client)
-        client.call("arm")
-        client.call(
-            "random_goals",
-            count=options.goals - len(results),
-            max_angle=options.max_angle,
-            seed=options.seed + len(results),
-            tolerance=options.tolerance,
-            timeout=options.timeout,
-        )
-        _follow(client, options, results)
+    while len(results) < options.goals and time.monotonic() < deadline:
+        _begin(client, options, len(results))
+        _follow(client, options, results, deadline)
     return results
 
 
-def _follow(client: Client, options: Options, results: list[Result]) -> None:
-    """Shows progress until all goals are over or the hand stops."""
+def _begin(client: Client, options: Options, done: int) -> None:
+    """Sends the goals that are left, with the block in the hand."""
+    for attempt in range(_PLACINGS):
+        _make_holding(client)
+        if attempt or not _wait(client, _block_in_hand):
+            _place(client)
+        try:
+            client.call("arm")
+            client.call(
+                "random_goals",
+                count=options.goals - done,
+                max_angle=options.max_angle,
+                seed=options.seed + done,
+                tolerance=options.tolerance,
+                timeout=options.timeout,
+            )
+            return
+        except RefusedError as error:
+            # The block may have slipped away again.
+            if error.code != "not_ready" or attempt == _PLACINGS - 1:
+                raise
+
+
+def _follow(client: Client, options: Options, results: list[Result], deadline: float) -> None:
+    """Shows progress until all goals are over, the hand stops or the time is over."""
     started, error, shown = time.monotonic(), 0.0, 0.0
-    for topic, message in client.messages(options.timeout * options.goals + 60.0):
+    patience = min(options.timeout * options.goals + 60.0, deadline - started)
+    for topic, message in client.messages(patience):
         number = f"goal {len(results) + 1:2d}/{options.goals}"
         if topic == "state" and (goal := message["goal"]) is not None:
             error = goal["error"]
@@ -179,7 +206,9 @@ def _follow(client: Client, options: Options, results: list[Result]) -> None:
                 outcome = "dropped" if message["cause"] == "object_dropped" else message["cause"]
                 _record(results, Result(outcome, time.monotonic() - started, error), number)
                 return
-    raise ClientError("the daemon reported no end of the goals")
+    if time.monotonic() < deadline:
+        raise ClientError("the daemon reported no end of the goals")
+    client.call("cancel")
 
 
 def _record(results: list[Result], result: Result, number: str) -> None:
@@ -187,36 +216,37 @@ def _record(results: list[Result], result: Result, number: str) -> None:
     _say(f"{number}  {result.outcome} after {result.seconds:.1f} s at {degrees(result.error):.1f}°")
 
 
+def _make_holding(client: Client) -> None:
+    mode = client.status()["mode"]
+    if mode in ("ready", "running"):
+        client.call("disarm")
+    elif mode != "holding":
+        client.call("clear")
+        client.call("enable")
+
+
 def _place(client: Client) -> None:
-    """Puts the block into the hand, unless it is there, and waits until it is seen there."""
-    status = client.status()
-    if status["mode"] != "holding":
-        if status["mode"] in ("ready", "running"):
-            client.call("disarm")
-        else:
-            client.call("clear")
-            client.call("enable")
-    if not status["object"]["in_hand"] or status["dropped"]:
-        client.call("home")
-        # The hand first goes to where it can be given something.
-        time.sleep(1.5)
-        _world_request(status["world"], {"type": "place"})
-        time.sleep(0.5)
-    _until(client, "in_hand", "the block was not seen in the hand")
+    """Puts the block into the hand, and waits until it is seen there."""
+    client.call("home")
+    time.sleep(_HOMING)
+    _world_request(client.status()["world"], {"type": "place"})
+    time.sleep(_SETTLING)
+    _wait(client, _block_in_hand)
 
 
-def _until(client: Client, what: str, failure: str) -> None:
+def _block_in_hand(status: Message) -> bool:
+    pose = status["object"]["pose"]
+    return bool(status["object"]["in_hand"] and pose is not None and pose["age"] < 0.2)
+
+
+def _wait(client: Client, what: Callable[[Message], bool]) -> bool:
+    """Whether the daemon's status came to be so in time."""
     deadline = time.monotonic() + _SETTLE_TIMEOUT
     while time.monotonic() < deadline:
-        status = client.status()
-        if what == "joints" and status.get("joints") is not None:
-            return
-        if what == "in_hand" and status["object"]["in_hand"]:
-            pose = status["object"]["pose"]
-            if pose is not None and pose["age"] < 0.2:
-                return
+        if what(client.status()):
+            return True
         time.sleep(0.1)
-    raise ClientError(f"{failure} within {_SETTLE_TIMEOUT:.0f} s")
+    return False
 
 
 def _world_request(address: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """A hand of first-order servos and an object that a test moves, around a real controller."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -163,6 +165,14 @@ def about_vertical(angle: float) -> Array:
 
 def learned(directory: Path, name: str = "tiny.onnx") -> Policy:
     """A real ONNX policy with a memory, that moves the fingers a little."""
-    built = tiny_policy.model(HAND, scale=3.0)
-    tiny_policy.write(directory / name, built, tiny_policy.metadata(HAND, built))
+    (directory / name).write_bytes(_policy_file())
     return load_policy(directory / name, HAND, BLOCK, allowed=None)
+
+
+@cache
+def _policy_file() -> bytes:
+    built = tiny_policy.model(HAND, scale=3.0)
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "p.onnx"
+        tiny_policy.write(path, built, tiny_policy.metadata(HAND, built))
+        return path.read_bytes()

@@ -29,9 +29,10 @@ class Served:
         *,
         load: Callable[[str], PolicyRunner] | None = None,
         statistics: Callable[[], dict[str, object]] = dict,
+        bench: Bench | None = None,
     ) -> None:
         self.directory = directory
-        self.bench = Bench(learned(directory))
+        self.bench = bench or Bench(learned(directory))
         self.mailbox = Mailbox()
         self.failures: list[str] = []
         self.server = Server(
