@@ -24,7 +24,7 @@ class Rewards:
 
     progress: float = 2.0
     reached: float = 5.0
-    dropped: float = -6.0
+    dropped: float = -15.0
     timed_out: float = -4.0
     distance: float = -0.03
     action: float = -0.0003
