@@ -12,7 +12,7 @@ from perception.objects import ObjectDescription
 from perception.records import ObjectPose
 from perception.rotations import Array
 
-CONFIRMATION_AGE = 0.1
+CONFIRMATION_AGE = 0.2
 """A goal counts as reached only on a pose that was measured this recently [s]."""
 
 _UP = np.array([0.0, 0.0, 1.0])

@@ -25,15 +25,19 @@ _IDENTITY = np.eye(12)
 class MotionModel:
     """How the object moves when nothing is known.
 
+    The defaults follow a block that a policy turns in MuJoCo: 1.6 rad/s about each axis on average
+    and 3 where it turns fastest, correlated over 0.06 s; a somewhat longer memory costs nothing
+    there and follows smooth motion too.
+
     Attributes:
         linear_speed: standard deviation of a velocity component [m/s].
         angular_speed: standard deviation of an angular velocity component [rad/s].
         decay_time: time in which a velocity falls to 1/e [s].
     """
 
-    linear_speed: float = 0.1
-    angular_speed: float = 2.5
-    decay_time: float = 0.2
+    linear_speed: float = 0.15
+    angular_speed: float = 4.0
+    decay_time: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,13 @@ class PoseCandidate:
         position: world frame [m], (3,).
         quaternion: world from object, wxyz, (4,).
         covariance: of position and world rotation, (6, 6) [m, rad].
+        cameras: how many cameras agree on it.
     """
 
     position: Array
     quaternion: Array
     covariance: Array
+    cameras: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -29,6 +30,13 @@ from sim_backend.rig import default_rig
 BLOCK = load_object("block")
 CENTER = np.array([0.0, 0.335, 0.055])
 Measurement = tuple[float, Array, Array]
+
+BOUND = 12.59
+"""Chi-square with 6 degrees of freedom is below it in 95 % of cases."""
+
+MOTION = np.load(Path(__file__).parent / "block_motion.npy").astype(np.float64)
+"""Position [m] and quaternion, wxyz, of a block that a half-trained teacher turns in MuJoCo at
+3 rad/s and at times 14, every 10 ms for 10 s, (1000, 7)."""
 
 
 def truth(t: float) -> tuple[Array, Array]:
@@ -202,11 +210,46 @@ def test_tracks_better_than_the_newest_raw_pose_and_knows_how_well() -> None:
         turn = rotations.multiply(quaternion, rotations.conjugate(pose.quaternion))
         error = np.concatenate([truth(t)[0] - pose.position, rotations.log(turn)])
         fused.append(np.linalg.norm(error[3:]))
-        inside.append(error @ np.linalg.solve(pose.covariance[:6, :6], error) < 12.59)
+        inside.append(error @ np.linalg.solve(pose.covariance[:6, :6], error) < BOUND)
     assert np.median(fused) < 0.6 * np.median(raw)
     assert np.percentile(fused, 95) < 0.6 * np.percentile(raw, 95)
     # 95 % of errors lie within the 95 % bound, or more where the motion is tamer than the model.
     assert np.mean(inside) > 0.95
+
+
+def test_a_block_that_a_hand_turns_fast_is_never_refused() -> None:
+    rng = np.random.default_rng(13)
+    pose_filter = PoseFilter(BLOCK, {})
+    waiting: list[Measurement] = []
+    newest = (0.0, MOTION[0, :3], MOTION[0, 3:])
+    raw, fused, inside = [], [], []
+    for tick in range(1000):
+        t, position, quaternion = (
+            tick / 100,
+            MOTION[tick, :3],
+            rotations.normalize(MOTION[tick, 3:]),
+        )
+        if tick % 7 == 0:
+            turn = rotations.exp(rng.normal(0.0, 0.005, 3))
+            seen = position + rng.normal(0.0, 5e-4, 3)
+            waiting.append((t, seen, rotations.multiply(turn, quaternion)))
+        # 30 ms from capture to arrival.
+        while waiting and waiting[0][0] <= t - 0.03 + 1e-9:
+            newest = waiting.pop(0)
+            pose_filter.update_pose(*newest, sigma_position=1e-3, sigma_rotation=1e-2)
+        if tick < 20:
+            continue
+        pose = predicted(pose_filter, t)
+        raw.append(rotations.angle_between(newest[2], quaternion))
+        turn = rotations.log(rotations.multiply(quaternion, rotations.conjugate(pose.quaternion)))
+        error = np.concatenate([position - pose.position, turn])
+        fused.append(np.linalg.norm(turn))
+        inside.append(error @ np.linalg.solve(pose.covariance[:6, :6], error) < BOUND)
+    assert (pose_filter.rejected, pose_filter.recoveries) == (0, 0)
+    assert np.percentile(fused, 99) < 0.65
+    # Contact turns a block by fits and starts: of what a sample is behind, little is foreseeable.
+    assert np.square(fused).mean() < 0.9 * np.square(raw).mean()
+    assert np.mean(inside) > 0.9
 
 
 def test_velocities_are_found() -> None:
@@ -282,6 +325,42 @@ def test_an_object_that_was_moved_by_hand_is_found_again() -> None:
     assert (pose_filter.rejected, pose_filter.recoveries) == (8, 1)
 
 
+def test_an_object_put_back_in_view_of_several_cameras_is_found_within_three_frames() -> None:
+    rng = np.random.default_rng(14)
+    rig = default_rig()
+    pose_filter = PoseFilter(BLOCK, rig)
+    ids = tuple(tag.id for tag in BLOCK.tags[2:5:2])
+    for k in range(30):
+        position = CENTER + ([0.0, 0.0, 0.0] if k >= 15 else [0.06, -0.05, 0.02])
+        quaternion = rotations.exp(np.array([0.0, 0.0, 1.2 if k >= 15 else 0.0]))
+        frames = []
+        for name, camera in rig.items():
+            points = np.stack([BLOCK.tag_corners(tag) for tag in ids])
+            corners = camera.project(
+                position + rotations.rotate(quaternion, points.reshape(-1, 3))
+            ) + rng.normal(0.0, 0.1, (4 * len(ids), 2))
+            frames.append(
+                TagCorners(k / 15, name, ids, frozen_array(corners.reshape(-1, 4, 2)), 0.1)
+            )
+        pose_filter.update(*frames)
+        away = np.linalg.norm(predicted(pose_filter, k / 15).position - position)
+        assert (away > 0.05) if k in (15, 16) else (away < 0.002)
+    assert (pose_filter.rejected, pose_filter.recoveries) == (2, 1)
+
+
+def test_an_object_that_was_turned_on_the_spot_is_found_within_three_poses() -> None:
+    rng = np.random.default_rng(15)
+    pose_filter = PoseFilter(BLOCK, {})
+    turn = rotations.exp(np.array([0.0, 2.5, 0.0]))
+    for k in range(30):
+        t, position, quaternion = measured(k / 15, rng)
+        if k >= 15:
+            quaternion = rotations.multiply(quaternion, turn)
+        feed(pose_filter, (t, position, quaternion))
+        wrong = rotations.angle_between(predicted(pose_filter, t).quaternion, quaternion)
+        assert (wrong > 1.0) if k in (15, 16) else (wrong < 0.3)
+
+
 def test_poses_ten_centimetres_off_for_half_a_second_are_not_believed() -> None:
     rng = np.random.default_rng(11)
     pose_filter = PoseFilter(BLOCK, {})
@@ -301,7 +380,7 @@ def test_an_object_far_from_where_an_occlusion_left_it_is_found_again() -> None:
         t, position, quaternion = measured(k / 15, rng)
         feed(pose_filter, (t, position + [0.0, 0.1, 0.0] if k >= 30 else position, quaternion))
     assert predicted(pose_filter, 39 / 15).age < 0.01
-    assert (pose_filter.rejected, pose_filter.recoveries) == (3, 1)
+    assert (pose_filter.rejected, pose_filter.recoveries) == (2, 1)
 
 
 def test_of_two_solutions_the_prediction_chooses() -> None:
