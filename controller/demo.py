@@ -141,11 +141,6 @@ def _turn(client: Client, options: Options) -> list[Result]:
     """Sends the goals, putting the block back after each drop."""
     deadline = time.monotonic() + 60 * options.minutes
     client.subscribe()
-    if not _wait(client, lambda status: status.get("joints") is not None):
-        raise ClientError(f"the joints were not read within {_SETTLE_TIMEOUT:.0f} s")
-    client.call("enable")
-    client.call("home")
-    time.sleep(_HOMING)
     results: list[Result] = []
     while len(results) < options.goals and time.monotonic() < deadline:
         _begin(client, options, len(results))
@@ -156,10 +151,10 @@ def _turn(client: Client, options: Options) -> list[Result]:
 def _begin(client: Client, options: Options, done: int) -> None:
     """Sends the goals that are left, with the block in the hand."""
     for attempt in range(_PLACINGS):
-        _make_holding(client)
-        if attempt or not _wait(client, _block_in_hand):
-            _place(client)
         try:
+            _make_holding(client)
+            if attempt or not _wait(client, _block_in_hand):
+                _place(client)
             client.call("arm")
             client.call(
                 "random_goals",
@@ -170,9 +165,9 @@ def _begin(client: Client, options: Options, done: int) -> None:
                 timeout=options.timeout,
             )
             return
-        except RefusedError as error:
-            # The block may have slipped away again.
-            if error.code != "not_ready" or attempt == _PLACINGS - 1:
+        except RefusedError:
+            # The block may have slipped away again, or a fault may have come in between.
+            if attempt == _PLACINGS - 1:
                 raise
 
 
@@ -217,12 +212,17 @@ def _record(results: list[Result], result: Result, number: str) -> None:
 
 
 def _make_holding(client: Client) -> None:
+    """Brings the hand into the mode `holding` from any other, also out of a fault that is over."""
+    _wait(client, _joints_are_read)
     mode = client.status()["mode"]
     if mode in ("ready", "running"):
         client.call("disarm")
     elif mode != "holding":
-        client.call("clear")
+        if mode != "off":
+            client.call("clear")
         client.call("enable")
+        client.call("home")
+        time.sleep(_HOMING)
 
 
 def _place(client: Client) -> None:
@@ -232,6 +232,11 @@ def _place(client: Client) -> None:
     _world_request(client.status()["world"], {"type": "place"})
     time.sleep(_SETTLING)
     _wait(client, _block_in_hand)
+
+
+def _joints_are_read(status: Message) -> bool:
+    joints = status.get("joints")
+    return joints is not None and joints["age"] < 0.1
 
 
 def _block_in_hand(status: Message) -> bool:

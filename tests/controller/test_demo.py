@@ -12,21 +12,25 @@ import zmq
 from controller import demo
 from controller.client import Client
 from controller.demo import Options, Result
+from controller.modes import Happening
 from perception import rotations
 from tests.controller.bench_hand import IN_HAND, TICK, Bench, learned
 from tests.controller.served import Served
 
 
 class ObligingBench(Bench):
-    """Turns the object towards the goal by itself, and drops it during the goals it is told to."""
+    """Turns the object towards the goal by itself, but drops it, or breaks, at some goals."""
 
     drops: frozenset[int] = frozenset()
+    breaks: frozenset[int] = frozenset()
     speed = 20.0
 
     def tick(self) -> None:
         goal = self.controller.goals.active
         if goal is not None and goal.order.number in self.drops:
             self.position = IN_HAND - [0.0, 0.0, 0.2]
+        elif goal is not None and goal.order.number in self.breaks:
+            self.controller.report(Happening.SERVO_ERROR, "overload")
         elif goal is not None:
             to_go = rotations.multiply(goal.quaternion, rotations.conjugate(self.quaternion))
             vector = rotations.log(to_go)
@@ -41,13 +45,19 @@ def bench(tmp_path: Path) -> ObligingBench:
 
 
 @pytest.fixture
+def fallen(bench: ObligingBench) -> ObligingBench:
+    bench.position = IN_HAND - [0.0, 0.0, 0.2]
+    return bench
+
+
+@pytest.fixture
 def client(
     tmp_path: Path, bench: ObligingBench, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     """Of a hand whose world puts the object back when it is asked to."""
-    monkeypatch.setattr(demo, "_HOMING", 0.2)
+    monkeypatch.setattr(demo, "_HOMING", 0.1)
     monkeypatch.setattr(demo, "_SETTLING", 0.3)
-    monkeypatch.setattr(demo, "_SETTLE_TIMEOUT", 1.0)
+    monkeypatch.setattr(demo, "_SETTLE_TIMEOUT", 0.6)
     address = f"ipc://{tmp_path}/world.sock"
     tick = {"ticks": 100, "on_time_share": 1.0, "recent_on_time_share": 1.0}
     statistics = {"world": address, "tick": tick, "policy_latency": {"p50": 0.001}}
@@ -98,10 +108,9 @@ def test_after_a_drop_the_block_is_put_back_and_the_count_goes_on(
 
 
 def test_a_block_that_is_not_in_the_hand_at_first_is_put_there(
-    client: Client, bench: ObligingBench, monkeypatch: pytest.MonkeyPatch
+    fallen: ObligingBench, client: Client
 ) -> None:
-    monkeypatch.setattr(demo, "_SETTLE_TIMEOUT", 0.5)
-    bench.position = IN_HAND - [0.0, 0.0, 0.2]
+    assert (fallen.position != IN_HAND).any()
     assert outcomes(demo._turn(client, Options(goals=1, max_angle=1.0))) == ["reached"]
 
 
@@ -116,3 +125,11 @@ def test_the_time_may_be_over_before_the_goals(client: Client, bench: ObligingBe
     bench.speed = 0.0
     assert demo._turn(client, Options(goals=5, minutes=0.02, tolerance=0.01)) == []
     assert client.status()["mode"] == "ready"
+
+
+def test_a_fault_that_is_over_is_cleared_and_the_count_goes_on(
+    client: Client, bench: ObligingBench
+) -> None:
+    bench.breaks = frozenset({2})
+    results = demo._turn(client, Options(goals=3, max_angle=1.0))
+    assert outcomes(results) == ["reached", "servo_error", "reached"]
