@@ -47,3 +47,10 @@ fmt: .venv/set-up ## Format and mend what can be mended
 
 clean: ## Remove the virtual environment and caches
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: install uninstall
+install: ## Install the service (as root; look first: make install ARGS=--dry-run)
+	systemd/install.sh install $(ARGS)
+
+uninstall: ## Remove the service; configuration and recordings stay
+	systemd/install.sh uninstall $(ARGS)

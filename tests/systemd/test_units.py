@@ -1,0 +1,67 @@
+"""The units as systemd's own tools judge them, without a manager."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.systemd.conftest import need
+
+UNITS = ["inhandd.service", "inhandd-sim.service"]
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    need("systemd-analyze")
+    command = ["systemd-analyze", "--no-pager", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def security(installed: Path, unit: str, threshold: int) -> subprocess.CompletedProcess[str]:
+    place = ["--offline=yes", f"--root={installed}"]
+    return analyze("security", *place, f"--threshold={threshold}", unit)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_exposure_is_low(installed: Path, unit: str) -> None:
+    done = security(installed, unit, threshold=17)
+    assert done.returncode == 0, done.stdout
+    found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+    # What the documentation promises.
+    assert found and float(found[1]) <= 0.6, done.stdout
+
+
+def test_the_bar_would_be_noticed(installed: Path) -> None:
+    assert security(installed, "inhandd.service", threshold=1).returncode != 0
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_units_are_well_formed(installed: Path, unit: str, tmp_path: Path) -> None:
+    # `verify` looks for the program in the running system: here it is below a directory.
+    system = installed / "usr/local/lib/systemd/system"
+    for name in UNITS:
+        for source in (system / name, system / f"{name}.d" / "inhand.conf"):
+            target = tmp_path / source.relative_to(system)
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(source.read_text().replace("/opt/inhand", f"{installed}/opt/inhand"))
+    done = analyze("verify", "--man=no", "--recursive-errors=no", str(tmp_path / unit))
+    assert done.returncode == 0 and str(tmp_path) not in done.stderr, done.stderr
+
+
+def test_loss_of_the_hand_does_not_stop_the_service(installed: Path) -> None:
+    text = (installed / "usr/local/lib/systemd/system/inhandd.service").read_text()
+    settings = [line for line in text.splitlines() if not line.startswith("#")]
+    assert {"Wants=dev-inhand.device", "After=dev-inhand.device"} <= set(settings)
+    assert not [line for line in settings if line.startswith(("BindsTo=", "Requires="))]
+
+
+def test_device_rules_read_well(installed: Path) -> None:
+    rules = (installed / "usr/local/lib/udev/rules.d/70-inhand.rules").read_text()
+    term = re.compile(r'[A-Z]+(\{\w+\})?(==|\+=|=)"[^"]*"')
+    lines = [line for line in rules.splitlines() if line and not line.startswith("#")]
+    assert len(lines) == 3
+    for line in lines:
+        terms = line.split(", ")
+        assert all(term.fullmatch(part) for part in terms), line
+        assert any("==" in part for part in terms) and "==" not in terms[-1]
+    assert 'ATTR{latency_timer}="1"' in rules
