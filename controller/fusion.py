@@ -91,6 +91,7 @@ class PoseFilter:
         self._base: PoseState | None = None
         self._states: list[PoseState] = []
         self._frames: dict[float, dict[str, TagCorners]] = {}
+        self._lagging = False
 
     @property
     def accepted(self) -> int:
@@ -111,6 +112,23 @@ class PoseFilter:
     def late(self) -> int:
         """Measurements that arrived too late to be used, ever."""
         return self._late
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with what was measured lately; empty if nothing is."""
+        if self._newest is None:
+            return "no camera has seen the object yet"
+        if self._lagging:
+            return (
+                f"a camera's frames come more than {self._settings.window:g} s after the others'; "
+                "is it slow, or its clock another one?"
+            )
+        if self._newest.refused:
+            return (
+                "what the cameras see does not follow from the poses before: the object was moved "
+                "by hand, or a camera sees something else"
+            )
+        return ""
 
     def update(self, *frames: TagCorners) -> None:
         """Takes in what cameras saw.
@@ -201,10 +219,9 @@ class PoseFilter:
         return self._states[-1] if self._states else self._base
 
     def _too_late(self, t: float) -> bool:
-        if self._times and t < self._times[-1] - self._settings.window:
-            self._late += 1
-            return True
-        return False
+        self._lagging = bool(self._times) and t < self._times[-1] - self._settings.window
+        self._late += self._lagging
+        return self._lagging
 
     def _put(self, measurement: PoseMeasurement) -> None:
         """Puts a measurement in its place in time and replays what follows it."""

@@ -383,6 +383,54 @@ def test_an_object_far_from_where_an_occlusion_left_it_is_found_again() -> None:
     assert (pose_filter.rejected, pose_filter.recoveries) == (2, 1)
 
 
+@pytest.mark.parametrize("latency", [0.0, 0.06, 0.2, 0.4])
+def test_with_latency_the_error_grows_and_nothing_jumps(latency: float) -> None:
+    rng = np.random.default_rng(16)
+    pose_filter = PoseFilter(BLOCK, {})
+    waiting: list[Measurement] = []
+    before: ObjectPose | None = None
+    errors = []
+    for tick in range(300):
+        t = tick / 100
+        if tick % 7 == 0:
+            waiting.append(measured(t, rng))
+        while waiting and waiting[0][0] + latency <= t + 1e-9:
+            feed(pose_filter, waiting.pop(0))
+        pose = pose_filter.predict(t)
+        if pose is None:
+            continue
+        assert_sound(pose)
+        assert latency - 1e-9 <= pose.age <= latency + 0.08
+        if before is not None:
+            assert np.linalg.norm(pose.position - before.position) < 0.01
+            assert rotations.angle_between(pose.quaternion, before.quaternion) < 0.4
+        before = pose
+        errors.append(float(rotations.angle_between(pose.quaternion, truth(t)[1])))
+    assert (pose_filter.rejected, pose_filter.late, pose_filter.problem) == (0, 0, "")
+    # What a block at 2 rad/s turns in the time, and what its acceleration adds to that.
+    assert np.percentile(errors, 95) < 0.12 + 2.5 * latency
+
+
+def test_it_says_what_is_wrong_with_what_is_measured() -> None:
+    rng = np.random.default_rng(17)
+    pose_filter = PoseFilter(BLOCK, {})
+    assert "has seen the object" in pose_filter.problem
+    for k in range(15):
+        feed(pose_filter, measured(k / 15, rng))
+    assert pose_filter.problem == ""
+    # A time stamp that went backwards by a second changes nothing but this.
+    believed = predicted(pose_filter, 1.0)
+    t, position, quaternion = measured(0.0, rng)
+    feed(pose_filter, (t - 0.1, position, quaternion))
+    assert "after the others" in pose_filter.problem and pose_filter.late == 1
+    np.testing.assert_array_equal(predicted(pose_filter, 1.0).position, believed.position)
+    t, position, quaternion = measured(1.0, rng)
+    feed(pose_filter, (t, position + 0.1, quaternion))
+    assert "does not follow" in pose_filter.problem
+    feed(pose_filter, measured(1.05, rng))
+    assert pose_filter.problem == ""
+
+
 def test_of_two_solutions_the_prediction_chooses() -> None:
     rng = np.random.default_rng(6)
     rig = default_rig()
