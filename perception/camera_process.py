@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
-from dataclasses import dataclass, field
 
 import cv2
 import zmq
@@ -15,80 +14,18 @@ import zmq
 from perception.cameras import Camera, CameraError, load_rig
 from perception.detection import TagDetector
 from perception.errors import PerceptionError
+from perception.health import CameraHealth, flaw
 from perception.objects import load_object
+from perception.open_source import open_source
 from perception.parent import Parent
 from perception.records import CameraStatus, TagCorners, encode
-from perception.sources import Source, open_source
-from perception.tags import Image
+from perception.sources import Source
 
 CLOCK_TOLERANCE = 0.01
 """A frame stamped further ahead of the clock than this is not believed [s]."""
 
 STATUS_PERIOD = 0.5
 """Time between two signs of life [s]."""
-
-FRAME_TIMEOUT = 1.0
-"""Without a frame for this long, the camera counts as silent [s]."""
-
-DARK = 16
-"""A frame with no pixel brighter than this is black: lens cap, no light, or no signal."""
-
-
-@dataclass
-class CameraHealth:
-    """What a camera process says about itself. Times are given, never read from a clock.
-
-    Attributes:
-        camera: name of the camera.
-        start: when the process began to read [s].
-    """
-
-    camera: str
-    start: float
-    frames: int = 0
-    problem: str = ""
-    _newest: float = field(default=-float("inf"))
-    _counted: int = 0
-    _spent: float = 0.0
-    _since: float = field(default=-float("inf"))
-
-    def frame(self, t: float, spent: float, problem: str) -> None:
-        """Counts a frame captured at `t` that took `spent` seconds to process."""
-        if t <= self._newest:
-            problem = (
-                problem or f"frame time stamps do not advance: {t:.6f} after {self._newest:.6f}"
-            )
-        self._newest = max(t, self._newest)
-        self.frames += 1
-        self._counted += 1
-        self._spent += spent
-        self.problem = problem
-
-    def silence(self, now: float) -> None:
-        """Notes that no frame came."""
-        quiet = now - max(self._newest, self.start)
-        if quiet > FRAME_TIMEOUT:
-            self.problem = f"no frame for {quiet:.1f} s; is the camera connected and its source up?"
-
-    def status(self, now: float) -> CameraStatus:
-        """The sign of life at `now`; rate and time a frame start anew from here."""
-        period = now - max(self._since, self.start)
-        status = CameraStatus(
-            t=now,
-            camera=self.camera,
-            frames=self.frames,
-            frame_age=now - self._newest,
-            rate=self._counted / period if period > 0 else 0.0,
-            detection_time=self._spent / self._counted if self._counted else 0.0,
-            problem=self.problem,
-        )
-        self._since, self._counted, self._spent = now, 0, 0.0
-        return status
-
-
-def black(image: Image) -> bool:
-    """Whether there is nothing to see."""
-    return int(image.max(initial=0)) < DARK
 
 
 def serve(camera: Camera, source: Source, detector: TagDetector, output: zmq.Socket[bytes]) -> None:
@@ -110,7 +47,7 @@ def serve(camera: Camera, source: Source, detector: TagDetector, output: zmq.Soc
                         "the future; source and daemon must share CLOCK_MONOTONIC"
                     )
                 corners = detector.detect(frame.image, frame.t)
-                problem = "the frame is black" if black(frame.image) else ""
+                problem = flaw(frame.image) or detector.problem
                 health.frame(frame.t, time.monotonic() - begin, problem)
                 _send(output, corners)
         except CameraError as error:
@@ -135,7 +72,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parser = ArgumentParser(prog="python -m perception.camera_process", description=__doc__)
     parser.add_argument("--camera", required=True, help="name of the camera in the rig")
-    parser.add_argument("--source", required=True, help="ipc:// address or folder of images")
+    parser.add_argument(
+        "--source", required=True, help="ipc:// address, /dev/videoN, folder or video"
+    )
     parser.add_argument("--rig", required=True, help="rig file (TOML)")
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
@@ -151,7 +90,7 @@ def main() -> None:
             )
         camera = rig[arguments.camera]
         description = load_object(arguments.object)
-        source = open_source(arguments.source)
+        source = open_source(arguments.source, (camera.width, camera.height))
     except PerceptionError as error:
         sys.exit(f"error: {error}")
     detector = TagDetector(camera, tuple(tag.id for tag in description.tags))

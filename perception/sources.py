@@ -1,16 +1,12 @@
-"""Where frames come from: a simulated camera or a folder of images, behind one interface.
+"""Where frames come from: a device, a simulated camera or a recording, behind one interface.
 
 A source hands out the newest frame it has; frames that nobody fetched in time are dropped, so
 that a slow reader sees the present and not a growing past.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-import cv2
 import msgspec
 import numpy as np
 import zmq
@@ -60,21 +56,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Releases the device or socket."""
-
-
-def open_source(address: str) -> Source:
-    """Opens a source by its address: `ipc://` or `tcp://` of a renderer, or a folder.
-
-    Raises:
-        CameraError: there is nothing of the kind at this address.
-    """
-    if address.startswith(("ipc://", "tcp://")):
-        return RenderedSource(address)
-    if address and Path(address).is_dir():
-        return FolderSource(Path(address))
-    raise CameraError(
-        f"camera source {address!r} is neither an ipc:// or tcp:// address nor a folder of images"
-    )
 
 
 def pack_frame(frame: Frame, seq: int) -> list[bytes]:
@@ -134,68 +115,3 @@ class RenderedSource:
 
     def close(self) -> None:
         self._socket.close()
-
-
-class FolderSource:
-    """Recorded frames: images named by their capture time in seconds, `12.066667.png`.
-
-    Frames come at the pace of their names, as from a live camera, with times shifted so that
-    the first was captured when it was asked for; one that was overtaken by the next before it was
-    read is dropped.
-
-    Args:
-        folder: with PNG or JPEG images.
-        clock: current time [s].
-        sleep: waits for a number of seconds.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        paths = [p for p in folder.iterdir() if p.suffix in (".png", ".jpg", ".jpeg")]
-        try:
-            self._frames = sorted((float(path.stem), path) for path in paths)
-        except ValueError as error:
-            raise CameraError(
-                f"image folder {folder}: names must be capture times in seconds, such as "
-                f"12.066667.png: {error}"
-            ) from error
-        if not self._frames:
-            raise CameraError(f"image folder {folder} holds no PNG or JPEG image")
-        self._clock = clock
-        self._sleep = sleep
-        self._next = 0
-        self._shift: float | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether every frame has been handed out or overtaken."""
-        return self._next >= len(self._frames)
-
-    def read(self, timeout: float) -> Frame | None:
-        now = self._clock()
-        if self._shift is None:
-            self._shift = now - self._frames[0][0]
-        wait = timeout
-        if not self.finished:
-            wait = self._frames[self._next][0] + self._shift - now
-        if wait > 0:
-            self._sleep(min(wait, timeout))
-            now = self._clock()
-        due = self._next
-        while due < len(self._frames) and self._frames[due][0] + self._shift <= now:
-            due += 1
-        if due == self._next:
-            return None
-        self._next = due
-        t, path = self._frames[due - 1]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        if image is None:
-            raise CameraError(f"image {path} cannot be read; is the file complete?")
-        return Frame(t + self._shift, np.asarray(image, dtype=np.uint8))
-
-    def close(self) -> None:
-        """Nothing is held open between frames."""

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import zmq
 
-from perception.camera_process import CameraHealth, black
 from perception.cameras import Camera, save_rig
+from perception.health import CameraHealth, flaw
 from perception.objects import ObjectDescription
 from perception.records import CameraStatus, TagCorners, decode
 from perception.rotations import Array
@@ -57,11 +57,12 @@ def test_health_notes_a_frozen_camera(t: float) -> None:
     assert "do not advance" in health.problem
 
 
-def test_only_a_frame_without_light_is_black() -> None:
+def test_a_frame_without_light_or_without_shade_shows_nothing() -> None:
     image = np.zeros((8, 8, 3), np.uint8)
-    assert black(image)
+    assert "black" in flaw(image)
+    assert "white" in flaw(image + 255)
     image[3, 3] = 40
-    assert not black(image)
+    assert flaw(image) == ""
 
 
 class Line:
@@ -78,7 +79,7 @@ class Line:
         self._seq += 1
         return t
 
-    def receive(self, kind: type, problem: str = "", timeout: float = 5.0) -> object:
+    def receive(self, kind: type, problem: str = "", timeout: float = 20.0) -> object:
         """The next record of a kind; of states, one whose problem contains `problem`."""
         end = time.monotonic() + timeout
         while self._output.poll(max(0, int(1000 * (end - time.monotonic())))):
@@ -138,6 +139,10 @@ def test_frames_become_corners_and_trouble_is_reported(
 
         line.show(np.zeros_like(image))
         line.receive(CameraStatus, "black")
+        line.show(np.full_like(image, 255))
+        line.receive(CameraStatus, "white")
+        line.show(np.tile(image[:, 80:240], (1, 2, 1)))
+        line.receive(CameraStatus, "seen twice")
         line.show(image[:, :100])
         line.receive(CameraStatus, "100x240")
         line.show(image, time.monotonic() + 3.0)

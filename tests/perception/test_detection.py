@@ -108,12 +108,44 @@ def test_tags_of_other_objects_are_ignored(rig: dict[str, Camera]) -> None:
 
 def test_a_tag_seen_twice_is_not_believed(rig: dict[str, Camera]) -> None:
     page = printed([(0, 40, 60), (0, 180, 60), (1, 110, 150)])
-    assert TagDetector(rig["left"], (0, 1)).detect(page, 0.0).ids == (1,)
+    detector = TagDetector(rig["left"], (0, 1))
+    assert detector.detect(page, 0.0).ids == (1,)
+    assert "tags [0] are seen twice" in detector.problem
+    assert detector.detect(printed([(0, 40, 60)]), 0.1).ids == (0,)
+    assert detector.problem == ""
+
+
+def test_a_second_object_is_noticed_within_a_second(rig: dict[str, Camera]) -> None:
+    detector = TagDetector(rig["left"], (0,))
+    assert detector.detect(printed([(0, 40, 60)]), 0.0).ids == (0,)
+    page = printed([(0, 40, 60), (0, 260, 180)])
+    seen = [detector.detect(page, 0.1 * k).ids for k in range(1, 12)]
+    assert seen[0] == (0,) and seen[-1] == ()
+    assert "seen twice" in detector.problem
+
+
+def test_a_tag_that_leaves_the_region_is_found_in_the_whole_frame(rig: dict[str, Camera]) -> None:
+    detector = TagDetector(rig["left"], (0,))
+    for k, (column, row) in enumerate([(20, 20), (250, 20), (250, 170), (20, 170), (22, 165)]):
+        seen = detector.detect(printed([(0, column, row)]), 0.05 * k)
+        assert seen.ids == (0,)
+        np.testing.assert_allclose(seen.corners[0, 0], [column - 0.5, row - 0.5], atol=0.05)
+
+
+def test_another_object_is_named(rig: dict[str, Camera]) -> None:
+    detector = TagDetector(rig["left"], (0, 1))
+    assert detector.detect(printed([(7, 40, 60)]), 0.0).ids == ()
+    assert "only tags [7] are seen, the object has [0, 1]" in detector.problem
 
 
 def test_a_mirrored_tag_is_not_found(rig: dict[str, Camera]) -> None:
     page = np.ascontiguousarray(printed([(0, 100, 60)])[:, ::-1])
-    assert TagDetector(rig["left"], tuple(range(6))).detect(page, 0.0).ids == ()
+    detector = TagDetector(rig["left"], tuple(range(6)))
+    assert detector.detect(page, 0.0).ids == ()
+    assert "mirrored" in detector.problem
+    assert detector.detect(page, 0.1).ids == () and "mirrored" in detector.problem
+    assert detector.detect(page[:, ::-1], 0.2).ids == (0,)
+    assert detector.problem == ""
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

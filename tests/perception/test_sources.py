@@ -9,14 +9,12 @@ import pytest
 import zmq
 
 from perception.cameras import CameraError
-from perception.sources import (
-    FolderSource,
-    Frame,
-    RenderedSource,
-    open_source,
-    pack_frame,
-    unpack_frame,
-)
+from perception.open_source import open_source
+from perception.recordings import FolderSource, VideoSource
+from perception.sources import Frame, RenderedSource, pack_frame, unpack_frame
+from perception.v4l2 import FrozenPicture
+
+SIZE = (320, 240)
 
 
 class Time:
@@ -61,7 +59,7 @@ def test_of_several_published_frames_the_newest_is_read(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/camera.sock"
     with zmq.Context() as context, context.socket(zmq.PUB) as publisher:
         publisher.bind(address)
-        source = open_source(address)
+        source = open_source(address, SIZE)
         assert isinstance(source, RenderedSource)
         image = np.zeros((4, 4), np.uint8)
         assert source.read(0.05) is None
@@ -114,16 +112,74 @@ def test_a_slow_reader_of_a_folder_sees_the_newest(image_folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_replayed_is_refused(image_folder: Path) -> None:
     with pytest.raises(CameraError, match="no PNG or JPEG"):
-        open_source(str(image_folder))
+        open_source(str(image_folder), SIZE)
     (image_folder / "holiday.png").write_bytes(b"")
     with pytest.raises(CameraError, match="capture times"):
-        open_source(str(image_folder))
+        open_source(str(image_folder), SIZE)
     (image_folder / "holiday.png").rename(image_folder / "1.000.png")
     with pytest.raises(CameraError, match="cannot be read"):
-        open_source(str(image_folder)).read(0.1)
+        open_source(str(image_folder), SIZE).read(0.1)
 
 
-@pytest.mark.parametrize("address", ["/dev/video99", "nowhere", ""])
+@pytest.mark.parametrize("address", ["nowhere", "nowhere.mp4", ""])
 def test_an_address_of_nothing_is_refused(address: str) -> None:
     with pytest.raises(CameraError, match="neither"):
-        open_source(address)
+        open_source(address, SIZE)
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(CameraError, match="/dev/video99: no such device"):
+        open_source("/dev/video99", SIZE)
+
+
+def write_video(path: Path, frames: int) -> None:
+    """A video of 10 frames a second that grows lighter."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    assert writer.isOpened()
+    for k in range(frames):
+        writer.write(np.full((48, 64, 3), 20 * k, np.uint8))
+    writer.release()
+
+
+def test_a_video_is_replayed_at_its_pace(tmp_path: Path) -> None:
+    write_video(tmp_path / "hand.avi", 5)
+    time = Time()
+    source = VideoSource(tmp_path / "hand.avi", time.clock, time.sleep)
+    frames = []
+    while not source.finished:
+        frame = source.read(1.0)
+        if frame is not None:
+            frames.append((frame.t, time.now, float(frame.image.mean())))
+    source.close()
+    stamps, arrivals, grey = zip(*frames, strict=True)
+    np.testing.assert_allclose(stamps, 100.0 + 0.1 * np.arange(5), atol=1e-6)
+    np.testing.assert_allclose(arrivals, stamps, atol=1e-6)
+    np.testing.assert_allclose(grey, 20.0 * np.arange(5), atol=2.0)
+
+
+def test_a_slow_reader_of_a_video_sees_the_newest(tmp_path: Path) -> None:
+    write_video(tmp_path / "hand.avi", 8)
+    time = Time()
+    source = VideoSource(tmp_path / "hand.avi", time.clock, time.sleep)
+    assert source.read(1.0) is not None
+    time.now += 0.45
+    frame = source.read(1.0)
+    assert frame is not None and frame.t == pytest.approx(100.4)
+
+
+def test_a_video_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "hand.mp4").write_bytes(b"not a video")
+    with pytest.raises(CameraError, match=r"hand\.mp4 cannot be read"):
+        open_source(str(tmp_path / "hand.mp4"), SIZE)
+
+
+def test_a_frozen_picture_is_noticed_and_forgiven() -> None:
+    rng = np.random.default_rng(0)
+    frozen = FrozenPicture()
+    image = rng.integers(0, 256, (24, 32), dtype=np.uint8)
+    for k in range(10):
+        frozen.check(Frame(k / 15, image.copy()))
+    with pytest.raises(CameraError, match=r"frozen for 1\.1 s"):
+        frozen.check(Frame(1.1, image.copy()))
+    image[3, 4] ^= 1
+    frozen.check(Frame(1.2, image))

@@ -22,7 +22,7 @@ from perception.cameras import load_rig
 from perception.detection import TagDetector
 from perception.objects import load_object
 from perception.pose import estimate_poses
-from perception.sources import open_source
+from perception.sources import RenderedSource
 from sim_backend.rig import default_rig, shifted_rig
 from sim_backend.universe import Universe
 
@@ -48,7 +48,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
 @pytest.fixture(scope="module")
 def servos(station: dict[str, Any]) -> Iterator[ServoHand]:
-    servos = ServoHand(HAND, station["bus"], 4_000_000, patience=0.1)
+    servos = ServoHand(HAND, station["bus"], 4_000_000, patience=0.1, watchdog=2.0)
     servos.connect()
     yield servos
     servos.close()
@@ -67,7 +67,10 @@ def ask(station: dict[str, Any], **request: object) -> dict[str, Any]:
 def settle(servos: ServoHand, target: np.ndarray[Any, Any]) -> None:
     """Commands a pose, and gives the hand a second to be there."""
     servos.write(Targets(time.monotonic(), frozen_array(target)))
-    time.sleep(1.0)
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        servos.read()
+        time.sleep(0.02)
 
 
 def test_the_hand_goes_where_the_bytes_tell_it(station: dict[str, Any], servos: ServoHand) -> None:
@@ -93,7 +96,7 @@ def test_cameras_see_the_block_where_the_world_has_it(
     rig = load_rig(station["rig"])
     corners, ids = [], tuple(tag.id for tag in BLOCK.tags)
     for name, address in station["cameras"].items():
-        source = open_source(address)
+        source = RenderedSource(address)
         frame = None
         deadline = time.monotonic() + 5
         while frame is None and time.monotonic() < deadline:
