@@ -23,6 +23,13 @@ def notify(state: str) -> bool:
 
 
 def watchdog_period() -> float | None:
-    """Time within which the service manager wants `WATCHDOG=1` [s]; None if it does not."""
+    """Time within which the service manager wants `WATCHDOG=1` [s]; None if it does not.
+
+    The variables are those of sd_watchdog_enabled(3); a child process inherits them, but they are
+    not meant for it.
+    """
     microseconds = os.environ.get("WATCHDOG_USEC", "")
-    return int(microseconds) / 1e6 if microseconds.isdigit() else None
+    meant_for = os.environ.get("WATCHDOG_PID") or str(os.getpid())
+    if not microseconds.isdecimal() or meant_for != str(os.getpid()):
+        return None
+    return int(microseconds) / 1e6 or None

@@ -1,0 +1,69 @@
+"""The service manager's end of the line: a real datagram socket."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.notify import notify, watchdog_period
+
+
+@pytest.fixture(params=["file", "abstract"])
+def manager(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[socket.socket]:
+    """A socket as a service manager offers it, named in the environment."""
+    abstract = f"inhand-test-{os.getpid()}"
+    path = str(tmp_path / "notify") if request.param == "file" else "\0" + abstract
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", path.replace("\0", "@"))
+        yield sock
+
+
+def test_a_state_arrives_as_one_datagram(manager: socket.socket) -> None:
+    assert notify("READY=1")
+    assert notify("WATCHDOG=1")
+    assert [manager.recv(100), manager.recv(100)] == [b"READY=1", b"WATCHDOG=1"]
+
+
+def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    assert not notify("READY=1")
+
+
+@pytest.mark.parametrize("address", ["relative", "/nowhere/notify"])
+def test_a_manager_that_cannot_be_told_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    with pytest.raises(OSError, match="NOTIFY_SOCKET=relative|No such file"):
+        notify("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "process", "period"),
+    [
+        ("2000000", None, 2.0),
+        ("2000000", os.getpid(), 2.0),
+        ("2000000", 1, None),
+        ("0", None, None),
+        ("soon", None, None),
+        (None, None, None),
+    ],
+)
+def test_the_watchdog_is_fed_by_whom_it_was_set_for(
+    monkeypatch: pytest.MonkeyPatch,
+    microseconds: str | None,
+    process: int | None,
+    period: float | None,
+) -> None:
+    for name, value in (("WATCHDOG_USEC", microseconds), ("WATCHDOG_PID", process)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, str(value))
+    assert watchdog_period() == period

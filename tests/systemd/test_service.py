@@ -1,0 +1,192 @@
+"""The installed service under a system manager: how it starts, is watched, and ends.
+
+Runs in continuous integration and with INHAND_TEST_SYSTEMD=1: booting a manager, though it leaves
+nothing behind, is not what somebody expects of `make test` on a workstation.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.systemd.conftest import Script, in_ci
+from tests.systemd.machine import MANAGER, Machine, forbidden
+
+UNIT = "inhandd-sim"
+
+pytestmark = pytest.mark.skipif(
+    not in_ci() and os.environ.get("INHAND_TEST_SYSTEMD") != "1",
+    reason="boots a system manager; set INHAND_TEST_SYSTEMD=1 for that",
+)
+
+
+@pytest.fixture(scope="module")
+def machine(script: Script, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    if not MANAGER.exists():
+        message = f"{MANAGER} does not exist; install Debian's package systemd"
+        pytest.fail(message) if in_ci() else pytest.skip(message)
+    if reason := forbidden():
+        pytest.skip(f"no system manager can be booted here: {reason}")
+    layer = tmp_path_factory.mktemp("layer")
+    layer.chmod(0o755)
+    done = script(layer, "install")
+    assert done.returncode == 0, done.stderr
+    site = next((layer / "opt/inhand/venv/lib").glob("python3*/site-packages"))
+    (site / "dependencies.pth").write_text("/opt/dependencies\n")
+    # The machine that the tests run on has other things to do than to be punctual.
+    (layer / "etc/inhand/inhandd.toml").write_text("[safety]\njoint_ticks = 20\n")
+    machine = Machine(layer)
+    try:
+        assert machine.run("systemd-sysusers", "inhand.conf").returncode == 0
+        assert machine.run("systemd-tmpfiles", "--create", "inhand.conf").returncode == 0
+        yield machine
+    finally:
+        machine.close()
+
+
+@pytest.fixture
+def service(machine: Machine) -> Machine:
+    """The service, running and ready, its failures forgotten."""
+    machine.call("systemctl", "reset-failed")
+    started = machine.run("systemctl", "start", UNIT)
+    assert started.returncode == 0, machine.journal(UNIT)
+    return machine
+
+
+def inhand(machine: Machine, *arguments: str) -> Any:
+    done = machine.run("inhand", *arguments, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def restarts(machine: Machine) -> int:
+    return int(machine.property(UNIT, "NRestarts"))
+
+
+def main_process(machine: Machine) -> str:
+    return machine.property(UNIT, "MainPID")
+
+
+def is_back(machine: Machine, before: int) -> bool:
+    return restarts(machine) > before and machine.property(UNIT, "ActiveState") == "active"
+
+
+def test_it_is_active_only_when_it_takes_commands(machine: Machine) -> None:
+    machine.run("systemctl", "start", "--no-block", UNIT)
+    seen = set()
+
+    def active() -> bool:
+        state = machine.property(UNIT, "ActiveState")
+        ready = "inhandd ready" in machine.journal(UNIT)
+        # What it printed may have come between the two questions, but never after the state.
+        assert ready or state != "active"
+        seen.add(state)
+        return state == "active"
+
+    machine.wait(active)
+    assert "activating" in seen
+    assert inhand(machine, "status")["mode"] == "off"
+
+
+def test_it_gets_what_punctual_ticks_need(service: Machine) -> None:
+    process = main_process(service)
+    assert re.search(r"SCHED_FIFO.*\n.*priority: 50", service.call("chrt", "-p", process))
+    status = service.call("cat", f"/proc/{process}/status")
+    locked = re.search(r"VmLck:\s+(\d+) kB", status)
+    assert locked and int(locked[1]) > 10_000
+    # Children do not inherit the priority: a busy camera must not hold up the tick.
+    for child in service.call("pgrep", "-P", process).split():
+        assert "SCHED_OTHER" in service.call("chrt", "-p", child)
+
+
+def test_it_may_touch_little(service: Machine) -> None:
+    process = main_process(service)
+    status = service.call("cat", f"/proc/{process}/status")
+    assert re.search(r"CapEff:\s+0+\n", status) and re.search(r"NoNewPrivs:\s+1", status)
+    assert service.call("stat", "-c", "%U:%G", f"/proc/{process}") == "inhand:inhand"
+    inside = ("nsenter", "-t", process, "-m", "-n")
+    assert service.run(*inside, "touch", "/opt/inhand/x").returncode != 0
+    assert service.run(*inside, "touch", "/etc/inhand/x").returncode != 0
+    assert service.call(*inside, "ls", "-A", "/root") == ""
+    assert service.call(*inside, "ls", "/sys/class/net").split() in ([], ["lo"])
+
+
+def test_only_members_of_the_group_command(service: Machine) -> None:
+    groups = ("--clear-groups", "--reuid=nobody")
+    ask = ("timeout", "60", "inhand", "status", "--json")
+    member = service.run("setpriv", *groups, "--regid=inhand", *ask)
+    assert member.returncode == 0 and json.loads(member.stdout)["mode"] == "off"
+    stranger = service.run("setpriv", *groups, "--regid=nogroup", *ask)
+    assert stranger.returncode != 0 and "mode" not in stranger.stdout
+
+
+def test_a_daemon_that_hangs_is_restarted_and_moves_nothing(service: Machine) -> None:
+    inhand(service, "enable")
+    assert inhand(service, "status")["torque"]
+    before, process = restarts(service), main_process(service)
+    service.run("kill", "-STOP", process)
+    service.wait(lambda: is_back(service, before))
+    assert main_process(service) != process
+    assert "Watchdog timeout" in service.journal(UNIT)
+    status = inhand(service, "status")
+    assert status["mode"] == "off" and not status["torque"]
+
+
+def test_a_daemon_that_is_killed_is_restarted_and_moves_nothing(service: Machine) -> None:
+    inhand(service, "enable")
+    before, process = restarts(service), main_process(service)
+    orphans = service.call("pgrep", "-P", process).split()
+    assert orphans
+    service.run("kill", "-KILL", process)
+    service.wait(lambda: is_back(service, before))
+    status = inhand(service, "status")
+    assert status["mode"] == "off" and not status["torque"]
+    for orphan in orphans:
+        assert service.run("test", "-e", f"/proc/{orphan}").returncode != 0
+
+
+def test_it_ends_in_order_and_soon(service: Machine) -> None:
+    inhand(service, "enable")
+    began = time.monotonic()
+    assert service.run("systemctl", "stop", UNIT).returncode == 0
+    assert time.monotonic() - began < 2.0
+    assert service.property(UNIT, "Result") == "success"
+    assert service.property(UNIT, "ExecMainStatus") == "0"
+    assert "SIGTERM" in service.journal(UNIT)
+    assert service.run("test", "-e", "/run/inhand").returncode != 0
+
+
+def test_three_failures_are_enough(machine: Machine) -> None:
+    machine.run("systemctl", "stop", UNIT)
+    machine.call("systemctl", "reset-failed")
+    config = "/etc/inhand/inhandd.toml"
+    machine.run("cp", config, "/tmp/kept")
+    machine.run("sh", "-c", f"echo 'tick_rat = 100' > {config}")
+    machine.run("systemctl", "start", UNIT)
+    machine.wait(lambda: machine.property(UNIT, "ActiveState") == "failed")
+    machine.run("cp", "/tmp/kept", config)
+    said = machine.journal(UNIT)
+    assert said.count("tick_rat") == 3 and "Start request repeated too quickly" in said
+
+
+def test_without_a_hand_it_waits_for_one(machine: Machine) -> None:
+    assert machine.run("systemctl", "start", "inhandd").returncode == 0
+    assert machine.property("inhandd", "ConditionResult") == "no"
+    assert machine.property("inhandd", "ActiveState") == "inactive"
+    assert machine.run("systemctl", "enable", "inhandd").returncode == 0
+    links = machine.call("ls", "/etc/systemd/system/dev-inhand.device.wants")
+    assert links == "inhandd.service"
+
+
+def test_uninstalling_stops_it_first(service: Machine) -> None:
+    done = service.run("/opt/source/systemd/install.sh", "uninstall")
+    assert done.returncode == 0, done.stderr
+    assert service.property(UNIT, "ActiveState") == "inactive"
+    assert service.run("test", "-e", "/opt/inhand").returncode != 0
+    assert service.run("test", "-e", "/etc/inhand/inhandd.toml").returncode == 0
+    assert not Path("/opt/inhand/share").exists(), "nothing of this happens outside"
