@@ -183,15 +183,16 @@ class Server(threading.Thread):
             self._reply(letter.client, reply_error(letter.request.id, "busy", _BUSY))
 
     def _load(self, client: list[bytes], request: LoadPolicy) -> None:
+        letter, answer = None, Answer(client, request.id, None, "busy", _BUSY)
         try:
-            policy = self._load_policy(request.policy)
+            letter = Letter(client, request, self._load_policy(request.policy))
         except PolicyError as error:
-            self._mailbox.answer(Answer(client, request.id, None, "policy", str(error)))
-        else:
-            if not self._mailbox.post(Letter(client, request, policy)):
-                self._mailbox.answer(Answer(client, request.id, None, "busy", _BUSY))
+            answer = Answer(client, request.id, None, "policy", str(error))
         finally:
+            # Before the answer: whoever has it may ask for the next one.
             self._loading.release()
+        if letter is None or not self._mailbox.post(letter):
+            self._mailbox.answer(answer)
 
     def _status(self) -> dict[str, object]:
         snapshot = self._mailbox.snapshot

@@ -21,7 +21,7 @@ from tests.controller.bench_hand import learned
 from tests.controller.served import Served
 from tests.controller.test_protocol import EXAMPLES
 
-PATIENCE = 3000
+PATIENCE = 10_000
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_one_policy_is_loaded_at_a_time(
     go_on = threading.Event()
 
     def slow(name: str) -> PolicyRunner:
-        go_on.wait(3)
+        go_on.wait(30)
         if name == "bad":
             raise PolicyError("bad")
         return learned(tmp_path)
