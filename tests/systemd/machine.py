@@ -52,6 +52,7 @@ class Machine:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen([*command, str(layer), *binds], stdout=log, stderr=log)
         try:
+            self.wait(self._first_process)
             self.wait(lambda: self.call("systemctl", "is-system-running") == "running")
         except BaseException:
             self.close()
@@ -59,10 +60,8 @@ class Machine:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Runs a command inside."""
-        children = f"/proc/{self._process.pid}/task/{self._process.pid}/children"
-        first = Path(children).read_text().split()
-        assert first, self._log.read_text()
-        inside = ["nsenter", "-t", first[0], "-m", "-p", "-i", "-u", "-n", "-C", "--", *command]
+        first = self._first_process()
+        inside = ["nsenter", "-t", first, "-m", "-p", "-i", "-u", "-n", "-C", "--", *command]
         return subprocess.run(inside, capture_output=True, text=True, check=False, timeout=120)
 
     def call(self, *command: str) -> str:
@@ -84,6 +83,12 @@ class Machine:
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, self.call("journalctl", "--no-pager", "-n", "50")
             time.sleep(0.1)
+
+    def _first_process(self) -> str:
+        """The manager, as seen from outside; empty before it was started."""
+        return (
+            Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().strip()
+        )
 
     def close(self) -> None:
         """Ends everything inside, and leaves nothing behind."""

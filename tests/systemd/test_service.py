@@ -7,6 +7,7 @@ nothing behind, is not what somebody expects of `make test` on a workstation.
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.systemd.conftest import Script, in_ci
+from tests.systemd.conftest import in_ci
 from tests.systemd.machine import MANAGER, Machine, forbidden
 
 UNIT = "inhandd-sim"
@@ -26,16 +27,15 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def machine(script: Script, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     if not MANAGER.exists():
         message = f"{MANAGER} does not exist; install Debian's package systemd"
         pytest.fail(message) if in_ci() else pytest.skip(message)
     if reason := forbidden():
         pytest.skip(f"no system manager can be booted here: {reason}")
-    layer = tmp_path_factory.mktemp("layer")
+    layer = tmp_path_factory.mktemp("machine") / "layer"
+    shutil.copytree(installed, layer, symlinks=True)
     layer.chmod(0o755)
-    done = script(layer, "install")
-    assert done.returncode == 0, done.stderr
     site = next((layer / "opt/inhand/venv/lib").glob("python3*/site-packages"))
     (site / "dependencies.pth").write_text("/opt/dependencies\n")
     # The machine that the tests run on has other things to do than to be punctual.
