@@ -1,0 +1,175 @@
+"""`inhand calibrate`: lenses and places of cameras, from pictures; refuses what is not enough."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import tyro
+
+from perception import rotations
+from perception.cameras import Camera, CameraError, load_rig, save_rig
+from perception.errors import PerceptionError
+from perception.extrinsics import calibrate_extrinsics
+from perception.intrinsics import calibrate_intrinsics, load_intrinsics, save_intrinsics
+from perception.plate import Plate
+from perception.rotations import Array
+from perception.tags import Image
+
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Print the plate: 100 % scale, glued onto something flat, squares measured afterwards.
+
+    Attributes:
+        out: PNG to write, 300 dots an inch.
+        plate: What to print.
+    """
+
+    out: Path
+    plate: Plate = field(default_factory=Plate)
+
+    def run(self) -> None:
+        pixels = round(self.plate.square / 0.0254 * 300)
+        margin = pixels // 2
+        image = cv2.copyMakeBorder(
+            self.plate.image(pixels), *(margin,) * 4, cv2.BORDER_CONSTANT, value=(255.0,)
+        )
+        _write(self.out, np.asarray(image, dtype=np.uint8))
+
+
+@dataclass(frozen=True)
+class CameraLens:
+    """Find a camera's lens from 15 or more pictures of the plate: near, far, tilted, at borders.
+
+    Example: inhand calibrate camera pictures/left --name left --out left.yaml
+
+    Attributes:
+        folder: The pictures, PNG or JPEG.
+        name: Of the camera.
+        out: ROS camera_info file to write; a picture of the corners goes beside it.
+        plate: What the pictures show; measure a square, printers scale.
+    """
+
+    folder: Folder
+    name: str
+    out: Path
+    plate: Plate = field(default_factory=Plate)
+
+    def run(self) -> None:
+        images = _pictures(self.folder)
+        report = calibrate_intrinsics(self.plate, images)
+        save_intrinsics(self.out, self.name, report.intrinsics)
+        _draw(self.out.with_suffix(".png"), images[-1], report.pixels)
+        matrix, spread = report.intrinsics.matrix, report.deviation
+        print(
+            f"residual  {report.residual:.3f} px, over {100 * report.coverage:.0f} % of the image"
+        )
+        for what, i in (("focal ", 0), ("centre", 1)):
+            x, y = (matrix[0, 0], matrix[1, 1]) if i == 0 else matrix[:2, 2]
+            dx, dy = spread[2 * i : 2 * i + 2]
+            print(f"{what}    {x:.2f} ± {dx:.2f}, {y:.2f} ± {dy:.2f} px")
+        print(f"wrote     {self.out}")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Find where the cameras stand, from pictures of the plate at a known place on the base.
+
+    Example: inhand calibrate extrinsics pictures --cameras left right --out rig.toml
+    --position 0.1 0.2 0 --quaternion 0 1 0 0
+
+    Attributes:
+        folder: Holds NAME.yaml and a folder NAME of pictures for each camera.
+        cameras: Their names.
+        out: Rig file to write; cameras that it holds already and are not named stay.
+        position: Of the plate's top left corner, world frame [m].
+        quaternion: World from plate, wxyz; the plate's x runs right, its y down the print.
+        plate: What the pictures show.
+    """
+
+    folder: Folder
+    cameras: tuple[str, ...]
+    out: Path
+    position: tuple[float, float, float]
+    quaternion: tuple[float, float, float, float]
+    plate: Plate = field(default_factory=Plate)
+
+    def run(self) -> None:
+        turn = np.array(self.quaternion)
+        if not abs(np.linalg.norm(turn) - 1) < 1e-3:
+            raise CameraError(f"--quaternion {self.quaternion} is not of unit length")
+        rig: dict[str, Camera] = load_rig(self.out) if self.out.exists() else {}
+        for name in self.cameras:
+            intrinsics = load_intrinsics(self.folder / f"{name}.yaml")
+            images = _pictures(self.folder / name)
+            place = np.array(self.position)
+            report = calibrate_extrinsics(
+                name, intrinsics, self.plate, place, rotations.normalize(turn), images
+            )
+            rig[name] = report.camera
+            _draw(self.folder / f"{name}-place.png", images[-1], report.pixels)
+            print(
+                f"{name}: residual {report.residual:.3f} px, place known to "
+                f"{1000 * report.position_deviation:.2f} mm and "
+                f"{np.degrees(report.rotation_deviation):.3f} degrees"
+            )
+        save_rig(self.out, rig)
+        print(f"wrote {self.out}")
+
+
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "print": Printed,
+    "camera": CameraLens,
+    "extrinsics": Places,
+}
+
+
+def main() -> int:
+    """Entry point of `inhand calibrate`."""
+    command = tyro.extras.subcommand_cli_from_dict(
+        _COMMANDS, prog="inhand calibrate", description=__doc__
+    )
+    try:
+        command.run()
+    except PerceptionError as error:
+        sys.exit(f"error: {error}")
+    return 0
+
+
+def _pictures(folder: Path) -> list[Image]:
+    """The pictures of a folder by name, grey.
+
+    Raises:
+        CameraError: there is none, or one cannot be read.
+    """
+    paths = sorted(p for p in folder.glob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
+    if not paths:
+        raise CameraError(f"folder {folder} holds no PNG or JPEG picture")
+    images: list[Image] = []
+    for number, path in enumerate(paths, 1):
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            raise CameraError(f"picture {path} cannot be read; is the file complete?")
+        images.append(np.asarray(image, dtype=np.uint8))
+        print(f"\rpicture {number} of {len(paths)}: {path.name}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return images
+
+
+def _draw(path: Path, image: Image, pixels: Array) -> None:
+    """A picture of where corners were seen."""
+    canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    for x, y in pixels:
+        cv2.circle(canvas, (round(x), round(y)), 3, (0, 160, 0), 1, cv2.LINE_AA)
+    _write(path, np.asarray(canvas, dtype=np.uint8))
+
+
+def _write(path: Path, image: Image) -> None:
+    if not cv2.imwrite(str(path), image):
+        raise CameraError(f"picture {path} cannot be written; is its folder there?")
