@@ -47,4 +47,4 @@ pivot_root . .outside
 umount --lazy /.outside
 exec env -i container=inhand-test PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
     SYSTEMD_UNIT_PATH=/usr/local/lib/systemd/system:/opt/units \
-    /lib/systemd/systemd --unit=multi-user.target --log-target=console --log-level=notice --show-status=no
+    /lib/systemd/systemd --unit=multi-user.target --log-target=journal --log-level=notice --show-status=no
