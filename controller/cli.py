@@ -80,7 +80,7 @@ _ELSEWHERE = {
     "eval": ("training.evaluation", "measure a policy in either engine"),
     "train": ("training.train", "train a policy"),
     "policy": ("training.export", "export a policy"),
-    "calibrate": ("perception.calibrate", "find lenses and places of cameras"),
+    "calibrate": ("perception.calibrate", "find lenses, places of cameras and of tags"),
     "bench": ("benchmarks.__main__", "measure speed beside peers, in the source tree"),
 }
 

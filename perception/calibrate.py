@@ -1,4 +1,4 @@
-"""`inhand calibrate`: lenses and places of cameras, from pictures; refuses what is not enough."""
+"""`inhand calibrate`: cameras and objects, from pictures; refuses what is not enough."""
 
 import sys
 from collections.abc import Callable
@@ -12,10 +12,14 @@ import tyro
 
 from perception import rotations
 from perception.cameras import Camera, CameraError, load_rig, save_rig
+from perception.detection import TagDetector
 from perception.errors import PerceptionError
 from perception.extrinsics import calibrate_extrinsics
 from perception.intrinsics import calibrate_intrinsics, load_intrinsics, save_intrinsics
+from perception.objects import load_object
+from perception.placement import calibrate_placement, save_object
 from perception.plate import Plate
+from perception.records import TagCorners
 from perception.rotations import Array
 from perception.tags import Image
 
@@ -123,6 +127,48 @@ class Places:
         print(f"wrote {self.out}")
 
 
+@dataclass(frozen=True)
+class Tags:
+    """Find where an object's tags sit, from pictures of it in 20 or more orientations, at rest.
+
+    Example: inhand calibrate object pictures --rig rig.toml --object block --out my-block.toml
+
+    Attributes:
+        folder: Holds a folder NAME of pictures for each camera of the rig; those of one instant
+            have the same file name.
+        rig: The calibrated cameras.
+        object: Name or file of the object, as drawn.
+        out: Object file to write.
+    """
+
+    folder: Folder
+    rig: Path
+    object: str
+    out: Path
+
+    def run(self) -> None:
+        rig, description = load_rig(self.rig), load_object(self.object)
+        ids = tuple(tag.id for tag in description.tags)
+        instants: dict[str, list[TagCorners]] = {}
+        for name, camera in rig.items():
+            paths = _paths(self.folder / name)
+            for path, image in zip(paths, _pictures(self.folder / name), strict=True):
+                # A detector looks where it last found something; these are no sequence.
+                seen = TagDetector(camera, ids).detect(image, 0.0)
+                instants.setdefault(path.stem, []).append(seen)
+        report = calibrate_placement(description, rig, list(instants.values()))
+        save_object(self.out, report.description)
+        print(f"residual {report.residual:.3f} px over {len(instants)} instants")
+        for tag, shift, sure in zip(ids, report.shifts, report.deviations, strict=True):
+            right, up = 1000 * shift[:2]
+            print(
+                f"tag {tag}: {right:+.2f} mm right, {up:+.2f} mm up "
+                f"(± {1000 * sure[:2].max():.2f}), turned {np.degrees(shift[2]):+.2f} degrees "
+                f"(± {np.degrees(sure[2]):.2f})"
+            )
+        print(f"wrote {self.out}")
+
+
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "print": Printed,
     "camera": CameraLens,
@@ -148,9 +194,7 @@ def _pictures(folder: Path) -> list[Image]:
     Raises:
         CameraError: there is none, or one cannot be read.
     """
-    paths = sorted(p for p in folder.glob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
-    if not paths:
-        raise CameraError(f"folder {folder} holds no PNG or JPEG picture")
+    paths = _paths(folder)
     images: list[Image] = []
     for number, path in enumerate(paths, 1):
         image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
@@ -160,6 +204,13 @@ def _pictures(folder: Path) -> list[Image]:
         print(f"\rpicture {number} of {len(paths)}: {path.name}", end="", file=sys.stderr)
     print(file=sys.stderr)
     return images
+
+
+def _paths(folder: Path) -> list[Path]:
+    paths = sorted(p for p in folder.glob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
+    if not paths:
+        raise CameraError(f"folder {folder} holds no PNG or JPEG picture")
+    return paths
 
 
 def _draw(path: Path, image: Image, pixels: Array) -> None:
