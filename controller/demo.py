@@ -1,6 +1,5 @@
 """The demonstration: a simulated hand turns the block to ten orientations, one after another."""
 
-import subprocess
 import sys
 import tempfile
 import time
@@ -9,17 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import degrees, inf, pi
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import tyro
-import zmq
 
 from controller.client import Client, Message
 from controller.errors import ClientError, RefusedError, StartError
-
-START_TIMEOUT = 90.0
-"""How long daemon and simulated world may take to come up [s]."""
+from controller.simulated import WorldClient, simulated_daemon
 
 _HOMING = 1.5
 """How long the hand takes to where it can be given something [s]."""
@@ -78,19 +74,15 @@ def run(options: Options) -> int:
         ClientError: the daemon was lost on the way.
         RefusedError: the daemon refused what the demonstration cannot do without.
     """
+    arguments = ["--seed", str(options.seed)]
+    if options.policy is not None:
+        arguments += ["--policy", str(options.policy)]
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
-        with (directory / "inhandd.log").open("wb") as log:
-            daemon = _start(options, directory, log)
-            try:
-                _wait_until_ready(daemon, directory)
-                with Client(directory) as client:
-                    results = _turn(client, options)
-                    status = client.status()
-                    client.call("shutdown")
-                daemon.wait(10.0)
-            finally:
-                _stop(daemon)
+        _say(f"starting inhandd --sim in {directory}")
+        with simulated_daemon(directory, *arguments), Client(directory) as client:
+            results = _turn(client, options)
+            status = client.status()
     _summarize(results, status, options)
     return 0
 
@@ -101,40 +93,6 @@ def main() -> None:
         sys.exit(run(tyro.cli(Options, prog="inhand demo", config=(tyro.conf.FlagCreatePairsOff,))))
     except (StartError, ClientError, RefusedError) as error:
         sys.exit(f"error: {error}")
-
-
-def _start(options: Options, directory: Path, log: Any) -> "subprocess.Popen[bytes]":
-    arguments = [sys.executable, "-m", "controller.daemon", "--sim", "--directory", str(directory)]
-    arguments += ["--seed", str(options.seed)]
-    if options.policy is not None:
-        arguments += ["--policy", str(options.policy)]
-    _say(f"starting inhandd --sim in {directory}")
-    return subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-
-def _wait_until_ready(daemon: "subprocess.Popen[bytes]", directory: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    log = directory / "inhandd.log"
-    while b"inhandd ready" not in log.read_bytes():
-        if daemon.poll() is not None:
-            raise StartError(f"inhandd ended while starting: {_last_line(log)}")
-        if time.monotonic() > deadline:
-            raise StartError(f"inhandd was not ready after {START_TIMEOUT:.0f} s")
-        time.sleep(0.05)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("error: ") if lines else "it said nothing"
-
-
-def _stop(daemon: "subprocess.Popen[bytes]") -> None:
-    if daemon.poll() is None:
-        daemon.terminate()
-        try:
-            daemon.wait(10.0)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
 
 
 def _turn(client: Client, options: Options) -> list[Result]:
@@ -229,7 +187,11 @@ def _place(client: Client) -> None:
     """Puts the block into the hand, and waits until it is seen there."""
     client.call("home")
     time.sleep(_HOMING)
-    _world_request(client.status()["world"], {"type": "place"})
+    world = WorldClient(client.status()["world"])
+    try:
+        world.ask("place")
+    finally:
+        world.close()
     time.sleep(_SETTLING)
     _wait(client, _block_in_hand)
 
@@ -254,19 +216,7 @@ def _wait(client: Client, what: Callable[[Message], bool]) -> bool:
     return False
 
 
-def _world_request(address: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Asks the simulated world for something that only a simulation can do."""
-    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-        socket.set(zmq.LINGER, 0)
-        socket.connect(address)
-        socket.send(msgspec.json.encode(request))
-        if not socket.poll(10_000):
-            raise ClientError(f"the simulated world at {address} did not answer")
-        reply: dict[str, Any] = msgspec.json.decode(socket.recv())
-        return reply
-
-
-def _summarize(results: list[Result], status: dict[str, Any], options: Options) -> None:
+def _summarize(results: list[Result], status: Message, options: Options) -> None:
     reached = [result for result in results if result.outcome == "reached"]
     tick, latency = status["tick"], status["policy_latency"] or {}
     if options.json:

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import zmq
 
 from controller.client import Client
 from controller.errors import RefusedError
+from controller.simulated import WorldClient
 from hardware.hand import load_hand
 from tests.controller import tiny_policy
 
@@ -71,14 +70,12 @@ def hand(daemon: Daemon) -> Iterator[Client]:
         yield client
 
 
-def ask_world(address: str, **request: object) -> dict[str, Any]:
-    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-        socket.set(zmq.LINGER, 0)
-        socket.connect(address)
-        socket.send(msgspec.json.encode(request))
-        assert socket.poll(5000)
-        reply: dict[str, Any] = msgspec.json.decode(socket.recv())
-        return reply
+def ask_world(address: str, type: str, **members: object) -> dict[str, Any]:
+    world = WorldClient(address)
+    try:
+        return world.ask(type, **members)
+    finally:
+        world.close()
 
 
 def give_block(daemon: Daemon, hand: Client) -> None:

@@ -4,7 +4,6 @@ Bytes, images and sockets are those of a robot; the truth comes from the world's
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,17 +15,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import zmq
 
 from controller.client import Client
 from controller.errors import RefusedError
-from hardware.records import Array
+from controller.simulated import WorldClient, simulated_daemon
 from sim_backend.universe import Universe
 from training.lockstep import SETTLE, START_TIMEOUT, Progress
 from training.trials import EvaluationError, Judge, Plan, Setup, Trial, plan_trial
-
-UP_TIMEOUT = 90.0
-"""How long daemon and simulated world may take to come up [s]."""
 
 HOMING = 2.0
 """How long the hand takes to its rest pose, however it hung before [s]."""
@@ -44,37 +39,6 @@ class Truth(msgspec.Struct, frozen=True):
     quaternion: tuple[float, float, float, float]
     dropped: bool
     slipped: float
-
-
-class WorldSocket:
-    """Asks the simulated world for what only a simulation can do or tell."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.REQ)
-        self._socket.connect(address)
-
-    def close(self) -> None:
-        """Closes the socket."""
-        self._context.destroy(linger=0)
-
-    def truth(self) -> Truth:
-        """The object, now."""
-        return msgspec.convert(self._ask({"type": "state"}), Truth)
-
-    def reset(self, start: Array) -> None:
-        """Puts the hand at rest and the object into it; `start` is wxyz, (4,)."""
-        self._ask({"type": "reset", "quaternion": start.tolist()})
-
-    def _ask(self, request: dict[str, object]) -> dict[str, Any]:
-        self._socket.send(msgspec.json.encode(request))
-        if not self._socket.poll(10_000):
-            raise EvaluationError(f"eval: the simulated world at {self._address} does not answer")
-        reply: dict[str, Any] = msgspec.json.decode(self._socket.recv())
-        if not reply["ok"]:
-            raise EvaluationError(f"eval: the simulated world refused: {reply['error']}")
-        return reply
 
 
 def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Trial:
@@ -95,7 +59,7 @@ def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Tri
         with _daemon(setup, plan, directory), Client(directory) as client:
             # Before its first tick the daemon answers that it is starting, and no more.
             _wait(lambda: "world" in client.status(), START_TIMEOUT, "no tick came")
-            world = WorldSocket(client.status()["world"])
+            world = WorldClient(client.status()["world"])
             try:
                 _begin(client, world, plan, judge)
                 slipped = _follow(client, world, judge, trial, progress)
@@ -112,35 +76,20 @@ def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Tri
 @contextmanager
 def _daemon(setup: Setup, plan: Plan, directory: Path) -> Iterator[None]:
     """The daemon with its simulated hand, from ready to ended."""
-    universe, config, log = (directory / n for n in ("universe.toml", "inhandd.toml", "log"))
+    universe, config = directory / "universe.toml", directory / "inhandd.toml"
     universe.write_text(universe_toml(plan.universe))
     config.write_text(
         f"hand = {json.dumps(setup.hand)}\nobject = {json.dumps(setup.object)}\n"
         f"[sim]\nuniverse = {json.dumps(str(universe))}\nseed = {plan.world_seed}\n"
     )
-    command = [sys.executable, "-m", "controller.daemon", "--sim", "--config", str(config)]
-    command += ["--directory", str(directory), "--policy", str(setup.policy)]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-
-    def ready() -> bool:
-        if process.poll() is not None:
-            said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-            raise EvaluationError(
-                f"eval: inhandd ended while starting, and said: {said[-1].removeprefix('error: ')}"
-            )
-        return b"inhandd ready" in log.read_bytes()
-
-    try:
-        _wait(ready, UP_TIMEOUT, "inhandd was not ready")
+    arguments = ["--config", str(config), "--policy", str(setup.policy)]
+    with simulated_daemon(directory, *arguments):
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+
+
+def _truth(world: WorldClient) -> Truth:
+    """The object, now."""
+    return msgspec.convert(world.ask("state"), Truth)
 
 
 def universe_toml(universe: Universe) -> str:
@@ -154,19 +103,19 @@ def universe_toml(universe: Universe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _begin(client: Client, world: WorldSocket, plan: Plan, judge: Judge) -> None:
+def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None:
     """Puts the hand at rest and the object into it, arms, and asks for all goals."""
     client.subscribe()
     _wait(lambda: _accepted(client, "enable") == "", START_TIMEOUT, "the hand was not enabled")
     client.call("home")
     time.sleep(HOMING)
-    world.reset(plan.start)
+    world.ask("reset", quaternion=plan.start.tolist())
     # By then the pose from before is too old to arm on; the filter needs a little longer to
     # believe that the object is somewhere else now.
     time.sleep(SETTLE)
     deadline = time.monotonic() + START_TIMEOUT
     while refusal := _accepted(client, "arm"):
-        truth = world.truth()
+        truth = _truth(world)
         judge.see(truth.t, np.array(truth.quaternion), truth.dropped)
         if time.monotonic() > deadline:
             judge.stop(truth.t, refusal)
@@ -181,10 +130,10 @@ def _begin(client: Client, world: WorldSocket, plan: Plan, judge: Judge) -> None
 
 
 def _follow(
-    client: Client, world: WorldSocket, judge: Judge, trial: int, progress: Progress | None
+    client: Client, world: WorldClient, judge: Judge, trial: int, progress: Progress | None
 ) -> float:
     """Judges until the trial ends; returns the time the world has lost meanwhile [s]."""
-    first = truth = world.truth()
+    first = truth = _truth(world)
     past = deque([truth], maxlen=100)
     events: deque[dict[str, Any]] = deque()
     heard = shown = first.t
@@ -192,7 +141,7 @@ def _follow(
         for topic, message in client.messages(0.01):
             if topic == "event":
                 events.append(message)
-        truth = world.truth()
+        truth = _truth(world)
         past.append(truth)
         while events and events[0]["t"] <= truth.t:
             event, heard = events.popleft(), truth.t
