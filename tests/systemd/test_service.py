@@ -1,7 +1,8 @@
 """The installed service under a system manager: how it starts, is watched, and ends.
 
-Runs in continuous integration and with INHAND_TEST_SYSTEMD=1: booting a manager, though it leaves
-nothing behind, is not what somebody expects of `make test` on a workstation.
+Runs with INHAND_TEST_SYSTEMD=1: booting a manager, though it leaves nothing behind, is not what
+somebody expects of `make test` on a workstation. The machine must have a processor to spare, or the
+simulated servos answer too late.
 """
 
 import json
@@ -21,7 +22,7 @@ from tests.systemd.machine import MANAGER, Machine, forbidden
 UNIT = "inhandd-sim"
 
 pytestmark = pytest.mark.skipif(
-    not in_ci() and os.environ.get("INHAND_TEST_SYSTEMD") != "1",
+    os.environ.get("INHAND_TEST_SYSTEMD") != "1",
     reason="boots a system manager; set INHAND_TEST_SYSTEMD=1 for that",
 )
 
