@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
+from math import ceil
 
 import numpy as np
 
@@ -21,6 +22,36 @@ _ATTEMPTS = 3
 """At bring-up, where time does not press."""
 
 
+WATCHDOG = 0.1
+"""[s], as long as ten ticks."""
+
+_MEASURED = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
+"""How the measured registers lie side by side."""
+
+
+class ReplyLengths:
+    """How much more to ask for than is needed, so that every reply shows what it answers.
+
+    A reply that comes late or twice is of another length than the one that is waited for, and
+    does not count. Neighbouring requests differ; after a failure, so do six in a row.
+    """
+
+    def __init__(self) -> None:
+        self._odd, self._cautious = 0, 0
+
+    def next(self) -> int:
+        """Bytes to ask for beyond what is needed."""
+        if self._cautious:
+            self._cautious -= 1
+            return 2 + self._cautious
+        self._odd = 1 - self._odd
+        return self._odd
+
+    def failed(self) -> None:
+        """Replies to the last request may still be on their way."""
+        self._cautious = self._cautious or 6
+
+
 class ServoHand(HandBackend):
     """The hand's servos in current-based position mode.
 
@@ -29,18 +60,33 @@ class ServoHand(HandBackend):
         port: device file of the bus.
         baud: bits a second.
         patience: how long a servo may take to begin a reply in `read` [s].
+        watchdog: the servos stop by themselves when nothing was said for so long while torque
+            is on [s], in steps of 20 ms; 0 for never.
+        readonly: whether to send nothing that changes a servo.
 
     Raises:
         DescriptionError: the hand has a servo of unknown model.
     """
 
-    def __init__(self, hand: Hand, port: str, baud: int, patience: float = TICK_PATIENCE) -> None:
+    def __init__(
+        self,
+        hand: Hand,
+        port: str,
+        baud: int,
+        patience: float = TICK_PATIENCE,
+        *,
+        watchdog: float = WATCHDOG,
+        readonly: bool = False,
+    ) -> None:
         self.hand = hand
-        self._patience = patience
-        self._bus = Bus(port, baud)
+        self.bus = Bus(port, baud, readonly=readonly)
+        self._patience, self._readonly = patience, readonly
         self._units = Units(hand)
         self._ids = [actuator.servo.id for actuator in hand.actuators]
         self._name = {a.servo.id: f"{a.servo.id} ({a.name})" for a in hand.actuators}
+        self._watchdog_steps = min(ceil(watchdog / registers.WATCHDOG_UNIT - 1e-6), 127)
+        self._armed = self._stopped = False
+        self._lengths = ReplyLengths()
 
     def connect(self) -> None:
         """Opens the bus, finds every servo and sets what it needs; torque stays as it is.
@@ -48,66 +94,121 @@ class ServoHand(HandBackend):
         Raises:
             BusError: a servo is absent, of another model, or cannot be set up.
         """
-        self._bus.open()
-        self._bus.patience = BRING_UP_PATIENCE
+        self.bus.open()
+        self.bus.patience = BRING_UP_PATIENCE
         try:
             self._check_models()
+            self._release_watchdog()
             self._set_up()
         except BusError:
-            self._bus.close()
+            self.bus.close()
             raise
-        self._bus.patience = self._patience
+        self.bus.patience = self._patience
 
-    def read(self) -> JointState:
+    def read(self, deadline: float | None = None) -> JointState:
         """Measures all servos, with one request and at most one more for those that were silent.
 
+        Args:
+            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
+
         Raises:
-            BusError: a servo did not answer, or reports a hardware error.
+            BusError: a servo did not answer, reports a hardware error, or has stopped by itself.
         """
+        self._check_watchdog()
         t = time.monotonic()
-        replies = self._gather(*registers.MEASURED, attempts=2)
-        raw = np.empty((3, len(self._ids)))
-        measured = (
-            registers.PRESENT_CURRENT,
-            registers.PRESENT_VELOCITY,
-            registers.PRESENT_POSITION,
-        )
-        base = registers.MEASURED[0]
-        for column, id in enumerate(self._ids):
-            data = replies[id].data
-            for row, register in enumerate(measured):
-                start = register.address - base
-                raw[row, column] = register.unpack(data[start : start + register.size])
+        address, needed = registers.MEASURED
+        try:
+            replies = self._gather(address, needed + self._lengths.next(), 2, deadline)
+        except BusError:
+            self._lengths.failed()
+            raise
+        rows = b"".join([replies[id].data[:needed] for id in self._ids])
+        measured = np.frombuffer(rows, _MEASURED)
         return JointState(
             t=t,
-            position=frozen_array(self._units.angles(raw[2])),
-            velocity=frozen_array(self._units.velocities(raw[1])),
-            current=frozen_array(self._units.currents(raw[0])),
+            position=frozen_array(self._units.angles(measured["position"])),
+            velocity=frozen_array(self._units.velocities(measured["velocity"])),
+            current=frozen_array(self._units.currents(measured["current"])),
         )
 
     def write(self, targets: Targets) -> Targets:
-        """Commands all servos; what is returned is rounded as the servos count."""
-        counts = self._units.position_counts(targets.position)
-        self._write_all(registers.GOAL_POSITION, counts)
-        sent: Array = self._units.angles(np.array(counts, dtype=np.float64))
-        return Targets(targets.t, frozen_array(sent))
+        """Commands all servos; what is returned is inside the limits, rounded as servos count.
+
+        Raises:
+            BusError: a target is not finite, the servos have stopped by themselves, or the port is
+                gone.
+        """
+        self._check_watchdog()
+        if not np.isfinite(targets.position).all():
+            wrong = [id for id, x in zip(self._ids, targets.position, strict=True) if x - x != 0]
+            raise BusError(f"target of servo {self._names(wrong)} is no number; nothing was sent")
+        return self._send_targets(targets)
 
     def set_torque(self, on: bool) -> None:
         """Switches torque; before it goes on, every goal is set to where the servo stands.
 
+        The servos' watchdog, tripped or not, ends here; with torque it is armed anew.
+
         Raises:
             BusError: a servo did not answer, or did not switch.
         """
+        self._armed = self._stopped = False
+        self._write_all(registers.BUS_WATCHDOG, [0] * len(self._ids))
         if on:
-            self.write(Targets(time.monotonic(), self.read().position))
+            self._send_targets(Targets(time.monotonic(), self.read().position))
         self._write_all(registers.TORQUE_ENABLE, [int(on)] * len(self._ids))
         wrong = self._other_than(registers.TORQUE_ENABLE, int(on))
         if wrong:
             state = "on" if on else "off"
             raise BusError(f"torque did not go {state} at servo {self._names(wrong)}")
+        if on and self._watchdog_steps:
+            self._arm_watchdog()
 
     def close(self) -> None:
-        self._bus.close()
+        self.bus.close()
+
+    def _send_targets(self, targets: Targets) -> Targets:
+        inside = np.clip(targets.position, self.hand.lower, self.hand.upper)
+        counts = self._units.position_counts(inside)
+        self._write_all(registers.GOAL_POSITION, counts)
+        sent: Array = self._units.angles(np.array(counts, dtype=np.float64))
+        return Targets(targets.t, frozen_array(sent))
+
+    def _arm_watchdog(self) -> None:
+        self._write_all(registers.BUS_WATCHDOG, [self._watchdog_steps] * len(self._ids))
+        wrong = self._other_than(registers.BUS_WATCHDOG, self._watchdog_steps)
+        if wrong:
+            raise BusError(
+                f"servo {self._names(wrong)} did not arm its bus watchdog; is its firmware older "
+                "than 38?"
+            )
+        self._armed = True
+
+    def _check_watchdog(self) -> None:
+        """After a silence that may have stopped the servos, finds out whether it has."""
+        silence = time.monotonic() - self.bus.last_sent
+        # The servos' clock runs from the end of the packet, and a little differently.
+        if self._armed and silence > 0.8 * self._watchdog_steps * registers.WATCHDOG_UNIT:
+            self._armed = not self._other_than(registers.BUS_WATCHDOG, self._watchdog_steps)
+            self._stopped = not self._armed
+        if self._stopped:
+            raise BusError(
+                "the servos have stopped by themselves, as nothing was said to them in time; "
+                "switch torque off and on"
+            )
+
+    def _release_watchdog(self) -> None:
+        """Frees servos that an earlier owner's silence has stopped; they stay where they stand."""
+        self._armed = self._stopped = False
+        left = self._other_than(registers.BUS_WATCHDOG, 0)
+        if not left:
+            return
+        if self._readonly:
+            log.warning("bus watchdog of servo %s is armed or tripped", self._names(left))
+            return
+        position = self.read().position
+        self._write_all(registers.BUS_WATCHDOG, [0] * len(self._ids))
+        self._send_targets(Targets(time.monotonic(), position))
 
     def _check_models(self) -> None:
         numbers = self._read_all(registers.MODEL_NUMBER)
@@ -128,8 +229,11 @@ class ServoHand(HandBackend):
         )
         for register, value in wanted:
             other = self._other_than(register, value)
+            if other and self._readonly:
+                log.warning("register %d of servo %s differs", register.address, self._names(other))
+                continue
             for id in other:
-                self._bus.write(id, register.address, register.pack(value))
+                self.bus.write(id, register.address, register.pack(value))
             refused = self._other_than(register, value) if other else []
             if refused:
                 raise BusError(
@@ -138,7 +242,8 @@ class ServoHand(HandBackend):
                 )
             if other:
                 log.info("set register %d of servo %s", register.address, self._names(other))
-        self._write_all(registers.GOAL_CURRENT, self._units.current_goals())
+        if not self._readonly:
+            self._write_all(registers.GOAL_CURRENT, self._units.current_goals())
 
     def _other_than(self, register: Register, value: int) -> list[int]:
         """Servos whose register has another value."""
@@ -146,24 +251,23 @@ class ServoHand(HandBackend):
 
     def _write_all(self, register: Register, values: Iterable[int]) -> None:
         rows = {id: register.pack(value) for id, value in zip(self._ids, values, strict=True)}
-        self._bus.sync_write(register.address, register.size, rows)
+        self.bus.sync_write(register.address, register.size, rows)
 
     def _read_all(self, register: Register) -> dict[int, int]:
         replies = self._gather(register.address, register.size, attempts=_ATTEMPTS)
         return {id: register.unpack(reply.data) for id, reply in replies.items()}
 
-    def _gather(self, address: int, length: int, attempts: int) -> dict[int, Packet]:
+    def _gather(
+        self, address: int, length: int, attempts: int, deadline: float | None = None
+    ) -> dict[int, Packet]:
         """The replies of all servos, or an error that names the ones that are in trouble."""
-        replies: dict[int, Packet] = {}
-        silent = self._ids
-        for _ in range(attempts):
-            replies |= self._bus.sync_read(address, length, silent)
-            silent = [id for id in self._ids if id not in replies]
-            if not silent:
-                break
+        replies = self.bus.sync_read(
+            address, length, self._ids, attempts=attempts, deadline=deadline
+        )
+        silent = [id for id in self._ids if id not in replies]
         if silent:
             raise BusError(
-                f"no answer from servo {self._names(silent)} on {self._bus.port}; check power, "
+                f"no answer from servo {self._names(silent)} on {self.bus.port}; check power, "
                 "cable, id and baud"
             )
         alarmed = [id for id, reply in replies.items() if reply.error & ALERT]
@@ -178,7 +282,7 @@ class ServoHand(HandBackend):
 
     def _diagnose(self, alarmed: list[int]) -> str:
         error = registers.HARDWARE_ERROR
-        replies = self._bus.sync_read(error.address, error.size, alarmed)
+        replies = self.bus.sync_read(error.address, error.size, alarmed)
         causes = [
             f"servo {self._names([id])}: {registers.hardware_error(error.unpack(reply.data))}"
             for id, reply in replies.items()

@@ -7,8 +7,6 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from hardware.errors import BusError
-
 HEADER = b"\xff\xff\xfd\x00"
 BROADCAST = 0xFE
 ALERT = 0x80
@@ -28,9 +26,13 @@ class Instruction(IntEnum):
     READ = 0x02
     WRITE = 0x03
     REBOOT = 0x08
+    CLEAR = 0x10
     STATUS = 0x55
     SYNC_READ = 0x82
     SYNC_WRITE = 0x83
+    FAST_SYNC_READ = 0x8A
+    BULK_READ = 0x92
+    BULK_WRITE = 0x93
 
 
 class Fault(IntEnum):
@@ -83,11 +85,11 @@ def _table() -> tuple[int, ...]:
 _TABLE = _table()
 
 
-def checksum(data: bytes) -> int:
-    """CRC-16 of polynomial 0x8005, most significant bit first, starting at 0."""
-    crc = 0
+def checksum(data: bytes, crc: int = 0) -> int:
+    """CRC-16 of polynomial 0x8005, most significant bit first; `crc` is of what came before."""
+    table = _TABLE
     for byte in data:
-        crc = (crc << 8 & 0xFF00) ^ _TABLE[(crc >> 8) ^ byte]
+        crc = (crc << 8 & 0xFF00) ^ table[(crc >> 8) ^ byte]
     return crc
 
 
@@ -101,31 +103,6 @@ def encode(id: int, instruction: int, parameters: bytes = b"") -> bytes:
 def encode_status(id: int, error: int, data: bytes = b"") -> bytes:
     """A servo's reply as it goes over the wire."""
     return encode(id, Instruction.STATUS, bytes((error,)) + data)
-
-
-def encode_sync_read(address: int, length: int, ids: list[int]) -> bytes:
-    """Asks several servos for the same registers."""
-    parameters = struct.pack("<HH", address, length) + bytes(ids)
-    return encode(BROADCAST, Instruction.SYNC_READ, parameters)
-
-
-def encode_sync_write(address: int, length: int, rows: dict[int, bytes]) -> bytes:
-    """Writes the same registers of several servos.
-
-    Args:
-        address: first register.
-        length: bytes a servo.
-        rows: what each servo gets, by its id.
-
-    Raises:
-        BusError: a row is not of that length.
-    """
-    for id, row in rows.items():
-        if len(row) != length:
-            raise BusError(f"sync write: servo {id} is given {len(row)} bytes instead of {length}")
-    parameters = struct.pack("<HH", address, length)
-    parameters += b"".join(bytes((id,)) + row for id, row in rows.items())
-    return encode(BROADCAST, Instruction.SYNC_WRITE, parameters)
 
 
 class Parser:

@@ -45,6 +45,7 @@ CURRENT_LIMIT = Register(38, 2)
 TORQUE_ENABLE = Register(64, 1)
 STATUS_RETURN_LEVEL = Register(68, 1)
 HARDWARE_ERROR = Register(70, 1)
+BUS_WATCHDOG = Register(98, 1, signed=True)
 GOAL_CURRENT = Register(102, 2, signed=True)
 GOAL_POSITION = Register(116, 4, signed=True)
 PRESENT_CURRENT = Register(126, 2, signed=True)
@@ -56,6 +57,11 @@ FIRST_RAM = TORQUE_ENABLE.address
 
 MEASURED = PRESENT_CURRENT.address, PRESENT_POSITION.address + 4 - PRESENT_CURRENT.address
 """Address and length of current, velocity and position, which lie side by side."""
+
+WATCHDOG_UNIT = 0.02
+"""Of the bus watchdog [s]; it takes 1 to 127 of them, 0 for none."""
+WATCHDOG_TRIPPED = -1
+"""In the bus watchdog: the servo was not spoken to in time, and has stopped."""
 
 CURRENT_BASED_POSITION = 5
 """Operating mode: position control with a limit on the current."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from hardware import registers
+from hardware.fast_read import encode_reply, reply_header
 from hardware.hand import Hand
 from hardware.protocol import (
-    ALERT,
     BROADCAST,
     Fault,
     Instruction,
@@ -17,86 +17,12 @@ from hardware.protocol import (
     encode_status,
 )
 from hardware.records import Array
-from hardware.registers import Model, Register, Units
+from hardware.registers import Units
+from sim_backend.servo import Servo
 from sim_backend.servos import Mask
-
-TABLE_SIZE = 147
-"""Bytes of the control table."""
-_FIRMWARE = 50
-_WRITABLE = (
-    registers.ID,
-    registers.RETURN_DELAY,
-    registers.OPERATING_MODE,
-    registers.CURRENT_LIMIT,
-    registers.TORQUE_ENABLE,
-    registers.STATUS_RETURN_LEVEL,
-    registers.GOAL_CURRENT,
-    registers.GOAL_POSITION,
-)
 
 Measure = Callable[[], tuple[Array, Array, Array]]
 """Gives position [rad], velocity [rad/s] and current [A] of all servos, each (n_actuators,)."""
-
-
-class Servo:
-    """One servo's control table, and what it lets be done to it."""
-
-    def __init__(self, id: int, model: Model) -> None:
-        self._table = bytearray(TABLE_SIZE)
-        self._writable = {
-            address for r in _WRITABLE for address in range(r.address, r.address + r.size)
-        }
-        self.set(registers.MODEL_NUMBER, model.number)
-        self.set(registers.FIRMWARE, _FIRMWARE)
-        self.set(registers.ID, id)
-        # As they leave the factory: 500 µs, position mode.
-        self.set(registers.RETURN_DELAY, 250)
-        self.set(registers.OPERATING_MODE, 3)
-        self.set(registers.CURRENT_LIMIT, model.current_limit)
-        self.set(registers.STATUS_RETURN_LEVEL, 2)
-        self.set(registers.GOAL_CURRENT, model.current_limit)
-
-    def get(self, register: Register) -> int:
-        """A register's value."""
-        return register.unpack(self._table[register.address : register.address + register.size])
-
-    def set(self, register: Register, value: int) -> None:
-        """Sets a register from inside, where no rule applies."""
-        self._table[register.address : register.address + register.size] = register.pack(value)
-
-    @property
-    def alert(self) -> int:
-        """The alert bit, as it stands in every status packet."""
-        return ALERT if self.get(registers.HARDWARE_ERROR) else 0
-
-    def read(self, address: int, length: int) -> bytes | Fault:
-        """Registers from `address` on, or why not."""
-        if address + length > TABLE_SIZE:
-            return Fault.RANGE
-        return bytes(self._table[address : address + length])
-
-    def write(self, address: int, data: bytes) -> Fault | None:
-        """Writes registers from `address` on, or says why not."""
-        span = range(address, address + len(data))
-        if not self._writable.issuperset(span):
-            return Fault.ACCESS
-        if address < registers.FIRST_RAM and self.get(registers.TORQUE_ENABLE):
-            return Fault.ACCESS
-        if not self._in_range(address, data):
-            return Fault.RANGE
-        if address == registers.TORQUE_ENABLE.address and data[0] and self.alert:
-            return Fault.RESULT
-        self._table[span.start : span.stop] = data
-        return None
-
-    def _in_range(self, address: int, data: bytes) -> bool:
-        """Whether the values may stand there; only registers written alone are checked."""
-        if address == registers.TORQUE_ENABLE.address:
-            return data[0] <= 1
-        if address == registers.GOAL_CURRENT.address and len(data) == registers.GOAL_CURRENT.size:
-            limit = self.get(registers.CURRENT_LIMIT)
-            return abs(registers.GOAL_CURRENT.unpack(data)) <= limit
-        return True
 
 
 class ServoBus:
@@ -109,6 +35,8 @@ class ServoBus:
     Attributes:
         servos: by id.
         packets: intact instructions that came so far.
+        outside: goals beyond the hand's limits that came so far, as (servo id, goal in counts).
+        stopped_after: silence after which a bus watchdog tripped last [s].
     """
 
     def __init__(self, hand: Hand, measure: Measure) -> None:
@@ -121,6 +49,14 @@ class ServoBus:
         ]
         self.servos = {servo.get(registers.ID): servo for servo in self._ordered}
         self.packets = 0
+        self.outside: list[tuple[int, int]] = []
+        self.stopped_after = 0.0
+        self._silence = 0.0
+        ends = self._units.position_counts(hand.lower), self._units.position_counts(hand.upper)
+        self._limits = {
+            servo.get(registers.ID): (min(both), max(both))
+            for servo, both in zip(self._ordered, zip(*ends, strict=True), strict=True)
+        }
 
     def receive(self, data: bytes) -> bytes:
         """Takes bytes from the line; returns what the servos answer."""
@@ -128,12 +64,28 @@ class ServoBus:
         for packet in self._parser.feed(data):
             if packet.instruction != Instruction.STATUS:
                 self.packets += 1
+                self._silence = 0.0
                 answer += self._perform(packet)
         return answer
 
+    def advance(self, dt: float) -> bool:
+        """Lets time pass on a line where nothing has come [s]; says whether a servo stopped."""
+        steps = int(self._silence / registers.WATCHDOG_UNIT)
+        self._silence += dt
+        # Nothing can happen between two steps of the watchdogs, and this is called often.
+        if int(self._silence / registers.WATCHDOG_UNIT) == steps:
+            return False
+        due = [servo for servo in self._ordered if servo.minds_silence(self._silence)]
+        if due:
+            self._refresh()
+            self.stopped_after = self._silence
+        for servo in due:
+            servo.stop()
+        return bool(due)
+
     def targets(self) -> Array:
         """Commanded servo angles [rad], (n_actuators,)."""
-        goals = [servo.get(registers.GOAL_POSITION) for servo in self._ordered]
+        goals = [servo.goal for servo in self._ordered]
         return self._units.angles(np.array(goals, dtype=np.float64))
 
     def torque_on(self) -> Mask:
@@ -148,8 +100,18 @@ class ServoBus:
             return b"".join(
                 self._answer_read(id, address, length) for id in parameters[4:] if id in self.servos
             )
+        if packet.instruction == Instruction.FAST_SYNC_READ and len(parameters) >= 4:
+            address, length = struct.unpack_from("<HH", parameters)
+            return self._answer_fast(address, length, parameters[4:])
         if packet.instruction == Instruction.SYNC_WRITE and len(parameters) >= 4:
             self._sync_write(parameters)
+            return b""
+        if packet.instruction == Instruction.BULK_READ:
+            self._refresh()
+            spans = struct.iter_unpack("<BHH", parameters[: len(parameters) // 5 * 5])
+            return b"".join(self._answer_read(*span) for span in spans if span[0] in self.servos)
+        if packet.instruction == Instruction.BULK_WRITE:
+            self._bulk_write(parameters)
             return b""
         if packet.id == BROADCAST:
             if packet.instruction == Instruction.PING:
@@ -170,12 +132,13 @@ class ServoBus:
                 return self._answer_read(packet.id, *struct.unpack("<HH", parameters))
             case Instruction.WRITE if len(parameters) > 2:
                 (address,) = struct.unpack_from("<H", parameters)
-                fault = servo.write(address, parameters[2:])
+                fault = self._write(servo, address, parameters[2:])
                 return encode_status(packet.id, servo.alert | (fault or 0))
             case Instruction.REBOOT:
-                servo.set(registers.HARDWARE_ERROR, 0)
-                servo.set(registers.TORQUE_ENABLE, 0)
+                servo.reboot()
                 return encode_status(packet.id, 0)
+            case Instruction.CLEAR:
+                return encode_status(packet.id, servo.alert)
             case Instruction.READ | Instruction.WRITE:
                 return encode_status(packet.id, servo.alert | Fault.LENGTH)
         return encode_status(packet.id, servo.alert | Fault.INSTRUCTION)
@@ -188,7 +151,35 @@ class ServoBus:
         for start in range(0, len(rows), length + 1):
             servo = self.servos.get(rows[start])
             if servo is not None:
-                servo.write(address, rows[start + 1 : start + 1 + length])
+                self._write(servo, address, rows[start + 1 : start + 1 + length])
+
+    def _bulk_write(self, parameters: bytes) -> None:
+        while len(parameters) >= 5:
+            id, address, length = struct.unpack_from("<BHH", parameters)
+            data, parameters = parameters[5 : 5 + length], parameters[5 + length :]
+            if id in self.servos and len(data) == length:
+                self._write(self.servos[id], address, data)
+
+    def _write(self, servo: Servo, address: int, data: bytes) -> Fault | None:
+        goal = registers.GOAL_POSITION
+        if address == goal.address and len(data) == goal.size:
+            id, count = servo.get(registers.ID), goal.unpack(data)
+            low, high = self._limits[id]
+            # The limits themselves need not be whole counts.
+            if not low - 1 <= count <= high + 1:
+                self.outside.append((id, count))
+        return servo.write(address, data)
+
+    def _answer_fast(self, address: int, length: int, ids: bytes) -> bytes:
+        """One reply of all; it breaks off at a servo that is not there, as the others wait."""
+        self._refresh()
+        blocks = []
+        for id in ids:
+            data = self.servos[id].read(address, length) if id in self.servos else None
+            if not isinstance(data, bytes):
+                break
+            blocks.append((id, self.servos[id].alert, data))
+        return b"".join(encode_reply(reply_header(len(ids), length), blocks))
 
     def _answer_ping(self, id: int) -> bytes:
         servo = self.servos[id]

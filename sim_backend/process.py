@@ -83,6 +83,9 @@ class Simulation:
             deadline += step
             if self._listen(deadline):
                 targets, torque = self._bus.targets(), self._bus.torque_on()
+            # The time of the world, so that its own delays are no silence.
+            elif self._bus.advance(step):
+                targets = self._bus.targets()
             self.world.step(targets, torque)
             count += 1
             if count % steps_per_state == 0:

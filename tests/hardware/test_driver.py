@@ -1,6 +1,7 @@
 """The driver of servos on a serial bus, over a pty with emulated servos behind it."""
 
 import re
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from hardware import registers
+from hardware import registers, requests
+from hardware.bus import FastChoice
 from hardware.driver import ServoHand
 from hardware.errors import BusError
 from hardware.hand import load_hand
@@ -31,7 +33,7 @@ def line() -> Iterator[Wires]:
 
 @pytest.fixture
 def servos(line: Wires) -> Iterator[ServoHand]:
-    servos = ServoHand(HAND, line.port, BAUD, PATIENCE)
+    servos = ServoHand(HAND, line.port, BAUD, PATIENCE, watchdog=2.0)
     servos.connect()
     yield servos
     servos.close()
@@ -154,3 +156,81 @@ def test_a_locked_servo_that_must_be_set_up_is_an_error(line: Wires) -> None:
 def test_before_connecting_there_is_nothing_to_read() -> None:
     with pytest.raises(BusError, match="not open"):
         ServoHand(HAND, "/dev/nothing", BAUD).read()
+
+
+def test_a_target_that_is_no_number_is_not_sent(servos: ServoHand, line: Wires) -> None:
+    position = HAND.rest.copy()
+    position[2] = np.nan
+    servos.read()
+    packets = line.bus.packets
+    with pytest.raises(BusError, match=re.escape("target of servo 3 (FFJ4) is no number")):
+        servos.write(Targets(0.0, frozen_array(position)))
+    servos.read()
+    assert line.bus.packets == packets + 1
+
+
+def test_no_goal_beyond_the_limits_is_sent(servos: ServoHand, line: Wires) -> None:
+    for far in (-9.0, 9.0):
+        sent = servos.write(Targets(0.0, frozen_array(HAND.rest + far)))
+        assert (sent.position >= HAND.lower - 2e-3).all()
+        assert (sent.position <= HAND.upper + 2e-3).all()
+    servos.read()
+    assert line.bus.outside == []
+
+
+def test_the_emulator_notices_goals_beyond_the_limits(servos: ServoHand, line: Wires) -> None:
+    goal = registers.GOAL_POSITION
+    servos.bus.write(1, goal.address, goal.pack(4000))
+    assert line.bus.outside == [(1, 4000)]
+
+
+def test_a_late_reply_to_an_older_request_does_not_count(servos: ServoHand, line: Wires) -> None:
+    line.position = HAND.rest + 0.1
+    servos.read()
+    # What the last request asked for, had it been answered a second time.
+    (last,) = Parser().feed(line.received)[-1:]
+    address, length = struct.unpack_from("<HH", last.parameters)
+    older = line.bus.receive(requests.sync_read(address, length, range(1, 21)))
+    line.position = np.array(HAND.rest)
+    for _ in range(4):
+        line.noise = older
+        silent = line.bus.servos.pop(7)
+        with pytest.raises(BusError, match="no answer from servo 7"):
+            servos.read()
+        line.bus.servos[7] = silent
+    line.noise = b""
+    np.testing.assert_allclose(servos.read().position, HAND.rest, atol=2e-3)
+
+
+def test_a_bus_that_is_only_read(line: Wires) -> None:
+    servos = ServoHand(HAND, line.port, BAUD, PATIENCE, readonly=True)
+    servos.connect()
+    np.testing.assert_allclose(servos.read().position, line.position, atol=2e-3)
+    with pytest.raises(BusError, match="only to be read"):
+        servos.write(Targets(0.0, frozen_array(HAND.rest)))
+    with pytest.raises(BusError, match="only to be read"):
+        servos.set_torque(False)
+    servos.close()
+    asked = {p.instruction for p in Parser().feed(line.received)}
+    assert asked <= {Instruction.SYNC_READ, Instruction.FAST_SYNC_READ}
+
+
+def test_a_read_takes_no_longer_than_told(servos: ServoHand, line: Wires) -> None:
+    line.bus.servos.clear()
+    began = time.monotonic()
+    with pytest.raises(BusError, match="no answer"):
+        servos.read(began + 0.01)
+    assert time.monotonic() - began < PATIENCE
+    assert servos.bus.missing[7] >= 1
+
+
+def test_fast_reads_are_given_up_and_tried_again() -> None:
+    choice = FastChoice()
+    for _ in range(3):
+        assert choice.wanted()
+        choice.note(False)
+    assert [choice.wanted() for _ in range(51)] == [False] * 50 + [True]
+    choice.note(False)
+    assert [choice.wanted() for _ in range(101)] == [False] * 100 + [True]
+    choice.note(True)
+    assert choice.wanted()

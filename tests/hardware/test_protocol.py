@@ -2,12 +2,10 @@
 
 import struct
 
-import pytest
 from dynamixel_sdk import Protocol2PacketHandler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.errors import BusError
 from hardware.protocol import (
     HEADER,
     Instruction,
@@ -15,7 +13,6 @@ from hardware.protocol import (
     checksum,
     encode,
     encode_status,
-    encode_sync_write,
 )
 
 ids = st.integers(0, 252)
@@ -75,8 +72,3 @@ def test_a_packet_of_impossible_length_is_passed_over() -> None:
     parser = Parser()
     assert [p.data for p in parser.feed(broken + good)] == [b"abcd"]
     assert parser.discarded == len(broken)
-
-
-def test_rows_of_a_sync_write_must_be_alike() -> None:
-    with pytest.raises(BusError, match="servo 2 is given 3 bytes instead of 4"):
-        encode_sync_write(116, 4, {1: b"abcd", 2: b"abc"})

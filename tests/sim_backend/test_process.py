@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import zmq
 
 from hardware.driver import ServoHand
+from hardware.errors import BusError
 from hardware.hand import load_hand
 from hardware.records import Targets, frozen_array
 from perception import rotations
@@ -65,9 +67,9 @@ def ask(station: dict[str, Any], **request: object) -> dict[str, Any]:
 
 
 def settle(servos: ServoHand, target: np.ndarray[Any, Any]) -> None:
-    """Commands a pose, and gives the hand a second to be there."""
+    """Commands a pose, and gives the hand two seconds to be there."""
     servos.write(Targets(time.monotonic(), frozen_array(target)))
-    end = time.monotonic() + 1.0
+    end = time.monotonic() + 2.0
     while time.monotonic() < end:
         servos.read()
         time.sleep(0.02)
@@ -111,6 +113,26 @@ def test_cameras_see_the_block_where_the_world_has_it(
     np.testing.assert_allclose(estimate.position, state["position"], atol=2e-3)
     turned = rotations.angle_between(estimate.quaternion, np.array(state["quaternion"]))
     assert turned < 0.05
+
+
+def test_the_hand_stops_when_nothing_is_said_to_it(
+    station: dict[str, Any], servos: ServoHand
+) -> None:
+    hasty = ServoHand(HAND, station["bus"], 4_000_000, patience=0.1, watchdog=0.1)
+    servos.close()
+    hasty.connect()
+    hasty.set_torque(True)
+    for target in (HAND.rest, HAND.rest + 0.1):
+        with suppress(BusError):
+            hasty.write(Targets(time.monotonic(), frozen_array(target)))
+    # On a busy machine the world's time slips behind ours.
+    time.sleep(3.0)
+    with pytest.raises(BusError, match="stopped by themselves"):
+        hasty.read()
+    hasty.set_torque(False)
+    hasty.close()
+    servos.connect()
+    servos.read()
 
 
 def test_a_reset_puts_hand_and_block_back(station: dict[str, Any], servos: ServoHand) -> None:

@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import threading
+import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,8 +45,15 @@ class Wires:
         return self.position, np.zeros_like(self.position), np.zeros_like(self.position)
 
     def _serve(self) -> None:
+        last = time.monotonic()
         while self._running:
-            if select.select([self._line], [], [], 0.02)[0]:
+            readable = select.select([self._line], [], [], 0.02)[0]
+            now = time.monotonic()
+            if not readable:
+                # This thread may have been kept waiting, which is no silence on the line.
+                self.bus.advance(min(now - last, 0.04))
+            last = now
+            if readable:
                 data = os.read(self._line, 65536)
                 self.received += data
                 answer = self.bus.receive(data)

@@ -1,0 +1,119 @@
+"""One emulated servo: its control table, and what it lets be done to it."""
+
+from hardware import registers
+from hardware.protocol import ALERT, Fault
+from hardware.registers import Model, Register
+
+TABLE_SIZE = 147
+"""Bytes of the control table."""
+_FIRMWARE = 50
+_WRITABLE = (
+    registers.ID,
+    registers.RETURN_DELAY,
+    registers.OPERATING_MODE,
+    registers.CURRENT_LIMIT,
+    registers.TORQUE_ENABLE,
+    registers.STATUS_RETURN_LEVEL,
+    registers.BUS_WATCHDOG,
+    registers.GOAL_CURRENT,
+    registers.GOAL_POSITION,
+)
+_GOALS = frozenset(range(100, registers.GOAL_POSITION.address + registers.GOAL_POSITION.size))
+"""Goals of PWM, current, velocity and position, and the profile between them."""
+
+
+class Servo:
+    """A servo as its registers show it.
+
+    Attributes:
+        held: goal position that counts while the bus watchdog is tripped, in place of the register.
+    """
+
+    def __init__(self, id: int, model: Model) -> None:
+        self.held = 0
+        self._table = bytearray(TABLE_SIZE)
+        self._writable = {
+            address for r in _WRITABLE for address in range(r.address, r.address + r.size)
+        }
+        self.set(registers.MODEL_NUMBER, model.number)
+        self.set(registers.FIRMWARE, _FIRMWARE)
+        self.set(registers.ID, id)
+        # As they leave the factory: 500 µs, position mode.
+        self.set(registers.RETURN_DELAY, 250)
+        self.set(registers.OPERATING_MODE, 3)
+        self.set(registers.CURRENT_LIMIT, model.current_limit)
+        self.set(registers.STATUS_RETURN_LEVEL, 2)
+        self.set(registers.GOAL_CURRENT, model.current_limit)
+
+    def get(self, register: Register) -> int:
+        """A register's value."""
+        return register.unpack(self._table[register.address : register.address + register.size])
+
+    def set(self, register: Register, value: int) -> None:
+        """Sets a register from inside, where no rule applies."""
+        self._table[register.address : register.address + register.size] = register.pack(value)
+
+    @property
+    def alert(self) -> int:
+        """The alert bit, as it stands in every status packet."""
+        return ALERT if self.get(registers.HARDWARE_ERROR) else 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the bus watchdog has tripped: motion has ended, goals cannot be written."""
+        return self.get(registers.BUS_WATCHDOG) == registers.WATCHDOG_TRIPPED
+
+    @property
+    def goal(self) -> int:
+        """Where it goes, in counts."""
+        return self.held if self.stopped else self.get(registers.GOAL_POSITION)
+
+    def reboot(self) -> None:
+        """Starts anew: what is not in EEPROM is as after power-up."""
+        for register in (registers.HARDWARE_ERROR, registers.TORQUE_ENABLE, registers.BUS_WATCHDOG):
+            self.set(register, 0)
+        self.set(registers.GOAL_CURRENT, self.get(registers.CURRENT_LIMIT))
+
+    def minds_silence(self, seconds: float) -> bool:
+        """Whether the bus watchdog trips when the line has been silent for so long [s]."""
+        steps = self.get(registers.BUS_WATCHDOG)
+        armed = steps > 0 and bool(self.get(registers.TORQUE_ENABLE))
+        return armed and seconds > steps * registers.WATCHDOG_UNIT
+
+    def stop(self) -> None:
+        """Trips the bus watchdog: the servo stays where it stands."""
+        self.held = self.get(registers.PRESENT_POSITION)
+        self.set(registers.BUS_WATCHDOG, registers.WATCHDOG_TRIPPED)
+
+    def read(self, address: int, length: int) -> bytes | Fault:
+        """Registers from `address` on, or why not."""
+        if address + length > TABLE_SIZE:
+            return Fault.RANGE
+        return bytes(self._table[address : address + length])
+
+    def write(self, address: int, data: bytes) -> Fault | None:
+        """Writes registers from `address` on, or says why not."""
+        span = range(address, address + len(data))
+        if not self._writable.issuperset(span):
+            return Fault.ACCESS
+        if address < registers.FIRST_RAM and self.get(registers.TORQUE_ENABLE):
+            return Fault.ACCESS
+        if not self._in_range(address, data):
+            return Fault.RANGE
+        if self.stopped and not _GOALS.isdisjoint(span):
+            return Fault.RANGE
+        if address == registers.TORQUE_ENABLE.address and data[0] and self.alert:
+            return Fault.RESULT
+        self._table[span.start : span.stop] = data
+        return None
+
+    def _in_range(self, address: int, data: bytes) -> bool:
+        """Whether the values may stand there; only registers written alone are checked."""
+        if address == registers.TORQUE_ENABLE.address:
+            return data[0] <= 1
+        if address == registers.BUS_WATCHDOG.address:
+            return data[0] <= 127
+        if address == registers.GOAL_CURRENT.address and len(data) == registers.GOAL_CURRENT.size:
+            limit = self.get(registers.CURRENT_LIMIT)
+            return abs(registers.GOAL_CURRENT.unpack(data)) <= limit
+        return True
