@@ -140,7 +140,7 @@ def test_an_unknown_servo_is_refused_by_name() -> None:
     first, *others = HAND.actuators
     servo = msgspec.structs.replace(first.servo, model="MX-28")
     hand = replace(HAND, actuators=(msgspec.structs.replace(first, servo=servo), *others))
-    with pytest.raises(DescriptionError, match=r"WRJ2 has a servo 'MX-28'.*XC330-M288"):
+    with pytest.raises(DescriptionError, match=r"servo 1 is of unknown model 'MX-28'.*XC330-M288"):
         World(hand, BLOCK, Universe(), seed=1)
 
 
