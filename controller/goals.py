@@ -252,8 +252,10 @@ def _measure(
     """The goal with its present error, and how it ended if it did."""
     order = goal.order
     error = float(rotations.angle_between(goal.quaternion, pose.quaternion))
+    # What counts is that the object is there, not that it may be. No angle is beyond pi.
+    doubt = float(np.sqrt(np.linalg.eigvalsh(pose.covariance[3:6, 3:6])[-1]))
     since = None
-    if error <= order.tolerance:
+    if min(error + doubt, np.pi) <= order.tolerance:
         since = t if goal.within_since is None else goal.within_since
     goal = ActiveGoal(order, goal.quaternion, goal.started, error, since)
     # Ticks lie on a grid whose floats err by less than a microsecond.

@@ -15,12 +15,16 @@ class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         hold: how long the error must stay below it [s].
         timeout: when to give up and go on to the next goal [s]; 0 never gives up.
         queue: most goals that may wait.
+        unstick_after: how long a goal may take before its actions are shaken [s].
+        unstick: standard deviation of that noise, in units of the action; 0 for none.
     """
 
     tolerance: float = 0.4
     hold: float = 0.2
     timeout: float = 0.0
     queue: int = 1000
+    unstick_after: float = 5.0
+    unstick: float = 0.3
 
     def check(self) -> None:
         """Raises ConfigError if a value cannot be."""
@@ -30,6 +34,10 @@ class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError("[goals] hold and timeout must be finite and not negative")
         if not 1 <= self.queue <= 100_000:
             raise ConfigError(f"[goals] queue = {self.queue} must lie in 1..100000")
+        if not (0 <= self.unstick_after < float("inf") and 0 <= self.unstick <= 1):
+            raise ConfigError(
+                "[goals] unstick_after must be finite and not negative, unstick in 0..1"
+            )
 
 
 class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

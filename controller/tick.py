@@ -14,6 +14,7 @@ from controller.observation import observe
 from controller.presence import Presence
 from controller.records import Event, EventKind, Snapshot
 from controller.settings import ControlSettings
+from controller.unstick import Unstick
 from hardware.hand import Hand
 from hardware.kinematics import fingertip_positions
 from hardware.records import Array, JointState, Targets, frozen_array
@@ -64,6 +65,8 @@ class TickingCore(Generic[Measurement]):
         self.torque = False
         self.events: list[Event] = []
         self.goals = GoalKeeper(target, np.random.default_rng(seed))
+        goals = self.settings.goals
+        self._unstick = Unstick(hand.n_actuators, goals.unstick_after, goals.unstick)
         self.policy = policy
         safety = self.settings.safety
         self._pose_source = pose_source
@@ -183,7 +186,7 @@ class TickingCore(Generic[Measurement]):
                 return
             self._work_on_goals(t, pose)
             if self.mode == Mode.RUNNING and self._ticks_to_action == 0:
-                self._act(policy, joints, pose)
+                self._act(t, policy, joints, pose)
                 self._ticks_to_action = policy.path.ticks_per_action
             # The goals may have come to their end, and the policy may have failed.
             if self.mode == Mode.RUNNING:
@@ -210,9 +213,10 @@ class TickingCore(Generic[Measurement]):
         if self.goals.empty:
             self._take(Happening.QUEUE_EMPTY, "all goals are done")
 
-    def _act(self, policy: PolicyRunner, joints: JointState, pose: ObjectPose) -> None:
+    def _act(self, t: float, policy: PolicyRunner, joints: JointState, pose: ObjectPose) -> None:
         """One policy step."""
-        assert self.goals.active is not None
+        goal = self.goals.active
+        assert goal is not None
         sent = self._mover.position if self._sent is None else self._sent
         observation = observe(
             self.hand,
@@ -222,11 +226,12 @@ class TickingCore(Generic[Measurement]):
             fingertips=fingertip_positions(self.hand, joints.position),
             object_position=pose.position,
             object_quaternion=pose.quaternion,
-            goal_quaternion=self.goals.active.quaternion,
+            goal_quaternion=goal.quaternion,
             pose_age=np.array(pose.age),
         )
         try:
-            self._mover.act(policy.path, policy.act(observation))
+            action = self._unstick.shake(policy.act(observation), t - goal.started)
+            self._mover.act(policy.path, action)
         except PolicyError as error:
             self._take(Happening.POLICY_FAILED, str(error))
 

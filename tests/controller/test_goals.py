@@ -32,9 +32,9 @@ vectors = st.integers(0, 2**32 - 1).map(
 )
 
 
-def pose(quaternion: Array, age: float = 0.0) -> ObjectPose:
+def pose(quaternion: Array, age: float = 0.0, doubt: float = 0.001) -> ObjectPose:
     zeros = np.zeros(3)
-    return ObjectPose(0.0, zeros, quaternion, zeros, zeros, np.eye(12), age)
+    return ObjectPose(0.0, zeros, quaternion, zeros, zeros, doubt**2 * np.eye(12), age)
 
 
 def come_to(aim: Orientation | FaceUp | Turn | RandomGoal, quaternion: Array) -> Array:
@@ -122,6 +122,26 @@ def test_a_goal_is_reached_on_a_fresh_pose_only(now: Array, age: float) -> None:
     assert [outcome.kind for outcome in outcomes] == (["reached"] if age <= 0.2 else [])
     assert keeper.reached == len(outcomes)
     assert keeper.empty == bool(outcomes)
+
+
+@pytest.mark.parametrize(("doubt", "reached"), [(0.05, True), (0.11, False)])
+def test_a_pose_in_doubt_reaches_only_what_it_would_reach_one_deviation_off(
+    doubt: float, reached: bool
+) -> None:
+    keeper = GoalKeeper(BLOCK, np.random.default_rng(3))
+    keeper.add([Orientation(np.array([1.0, 0, 0, 0]))], tolerance=0.2, hold=0.0, timeout=0.0)
+    near = rotations.exp(0.1 * UP)
+    for tick in range(3):
+        keeper.update(0.01 * tick, pose(near, doubt=doubt))
+    assert keeper.reached == reached
+
+
+def test_a_tolerance_of_half_a_turn_is_met_whatever_the_doubt() -> None:
+    keeper = GoalKeeper(BLOCK, np.random.default_rng(3))
+    keeper.add([Orientation(rotations.exp(3.0 * UP))], tolerance=3.15, hold=0.0, timeout=0.0)
+    for tick in range(2):
+        keeper.update(0.01 * tick, pose(np.array([1.0, 0, 0, 0]), doubt=1.0))
+    assert keeper.reached == 1
 
 
 def test_the_error_must_stay_small_for_the_whole_hold_time() -> None:
