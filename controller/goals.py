@@ -252,15 +252,21 @@ def _measure(
     """The goal with its present error, and how it ended if it did."""
     order = goal.order
     error = float(rotations.angle_between(goal.quaternion, pose.quaternion))
-    # What counts is that the object is there, not that it may be. No angle is beyond pi.
-    doubt = float(np.sqrt(np.linalg.eigvalsh(pose.covariance[3:6, 3:6])[-1]))
     since = None
-    if min(error + doubt, np.pi) <= order.tolerance:
+    if error <= order.tolerance:
         since = t if goal.within_since is None else goal.within_since
     goal = ActiveGoal(order, goal.quaternion, goal.started, error, since)
     # Ticks lie on a grid whose floats err by less than a microsecond.
-    if since is not None and t - since >= order.hold - 1e-6 and pose.age <= CONFIRMATION_AGE:
+    held = since is not None and t - since >= order.hold - 1e-6
+    if held and pose.age <= CONFIRMATION_AGE and _sure(error, pose, order.tolerance):
         return goal, "reached"
     if order.timeout and t - goal.started >= order.timeout:
         return goal, "missed"
     return goal, None
+
+
+def _sure(error: float, pose: ObjectPose, tolerance: float) -> bool:
+    """Whether the object is there and not only may be: one deviation on top is tolerable too."""
+    doubt = float(np.sqrt(np.linalg.eigvalsh(pose.covariance[3:6, 3:6])[-1]))
+    # No angle is beyond pi.
+    return min(error + doubt, np.pi) <= tolerance

@@ -177,8 +177,7 @@ def test_an_unseen_object_reaches_nothing(bench: Bench) -> None:
     bench.run(0.29)
     assert bench.mode == Mode.RUNNING and "goal_reached" not in bench.kinds()
     bench.seen = True
-    # The doubt that grew meanwhile makes the hold time begin anew.
-    bench.until(Mode.READY, 0.5)
+    bench.until(Mode.READY, 0.1)
 
 
 def test_a_goal_is_missed_at_its_timeout_and_the_next_one_begins(bench: Bench) -> None:
