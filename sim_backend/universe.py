@@ -8,6 +8,7 @@ lists them.
 import math
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -17,6 +18,37 @@ from perception.errors import PerceptionError
 
 Numbers = tuple[float, ...]
 GRAVITY = 9.81
+
+Vary = Literal["everything", "physics", "sensing"]
+"""Which kind of fields a draw may change; for ablations."""
+
+SENSING = (
+    "joint_noise",
+    "position_noise",
+    "rotation_noise",
+    "joint_latency",
+    "pose_latency",
+    "pose_dropout",
+    "pose_freeze",
+    "pose_outlier",
+    "camera_shift",
+    "camera_focal",
+)
+"""Fields about what a robot measures; all others are physics."""
+
+_NOT_NEGATIVE = (
+    *SENSING,
+    "link_mass",
+    "joint_damping",
+    "joint_friction",
+    "actuator_gain",
+    "torque_limit",
+    "backlash",
+    "action_delay",
+    "control_jitter",
+    "push_rate",
+    "push_acceleration",
+)
 
 
 class UniverseError(PerceptionError):
@@ -56,6 +88,7 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         backlash: half-width of the slack between servo and joint [rad], (n_actuators,).
         gravity: world frame [m/s²].
         action_delay: from command to servo [s], (n_actuators,).
+        control_jitter: each tick's commands come up to so much later than that, evenly [s].
         joint_noise: standard deviation a step, and of the episode's bias [rad].
         position_noise: the same for the object's position [m].
         rotation_noise: the same for the object's orientation [rad].
@@ -83,6 +116,7 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backlash: Numbers = ()
     gravity: tuple[float, float, float] = (0.0, 0.0, -GRAVITY)
     action_delay: Numbers = ()
+    control_jitter: float = 0.0
     joint_noise: tuple[float, float] = (0.0, 0.0)
     position_noise: tuple[float, float] = (0.0, 0.0)
     rotation_noise: tuple[float, float] = (0.0, 0.0)
@@ -115,10 +149,26 @@ def load_universe(path: Path, hand: Hand) -> Universe:
         given = len(getattr(universe, name))
         if given not in (0, size):
             raise UniverseError(f"universe file {path}: {name} has {given} values, not {size}")
+    if problem := _problem(universe):
+        raise UniverseError(f"universe file {path}: {problem}")
+    return universe
+
+
+def _problem(universe: Universe) -> str:
+    """What no world can have; empty if there is no such thing."""
     for name in ("object_size", "object_mass", "friction"):
         if not getattr(universe, name) > 0:
-            raise UniverseError(f"universe file {path}: {name} must be positive")
-    return universe
+            return f"{name} must be positive"
+    for name in _NOT_NEGATIVE:
+        if not min(np.atleast_1d(getattr(universe, name)), default=0.0) >= 0:
+            return f"{name} must not be negative"
+    for name in ("pose_dropout", "pose_outlier"):
+        if not getattr(universe, name) <= 1:
+            return f"{name} is a probability, at most 1"
+    for name, settings in (("mujoco", universe.mujoco), ("pybullet", universe.pybullet)):
+        if not (settings.timestep > 0 and settings.iterations >= 1):
+            return f"[{name}] timestep must be positive, iterations at least 1"
+    return ""
 
 
 def _sizes(hand: Hand) -> dict[str, int]:
@@ -135,13 +185,16 @@ def _sizes(hand: Hand) -> dict[str, int]:
     }
 
 
-def sample(hand: Hand, rng: np.random.Generator, scale: float) -> Universe:
+def sample(
+    hand: Hand, rng: np.random.Generator, scale: float, vary: Vary = "everything"
+) -> Universe:
     """Draws a universe; `scale` multiplies log-ranges and standard deviations.
 
     Args:
         hand: what per-joint fields are sized for.
-        rng: source of randomness.
+        rng: source of randomness; the same numbers are taken from it whatever `vary` is.
         scale: 0 is nominal, 1 the published ranges.
+        vary: the kind of fields that differ from nominal.
     """
 
     def factors(low: float, high: float, size: int) -> Numbers:
@@ -158,7 +211,7 @@ def sample(hand: Hand, rng: np.random.Generator, scale: float) -> Universe:
     gravity = normal(0.4, 3)
     offset = normal(0.002, 3)
     delayed = rng.random(actuators) < 0.5
-    return Universe(
+    universe = Universe(
         object_size=factors(0.95, 1.05, 1)[0],
         object_mass=factors(0.5, 1.5, 1)[0],
         friction=factors(0.7, 1.3, 1)[0],
@@ -172,6 +225,7 @@ def sample(hand: Hand, rng: np.random.Generator, scale: float) -> Universe:
         backlash=sizes(0.02, actuators),
         gravity=(gravity[0], gravity[1], gravity[2] - GRAVITY),
         action_delay=tuple((0.05 * scale * delayed).tolist()),
+        control_jitter=0.005 * scale,
         joint_noise=(0.01 * scale, 0.02 * scale),
         position_noise=(0.001 * scale, 0.005 * scale),
         rotation_noise=(0.05 * scale, 0.05 * scale),
@@ -185,3 +239,8 @@ def sample(hand: Hand, rng: np.random.Generator, scale: float) -> Universe:
         push_rate=0.2 * scale,
         push_acceleration=1.0 * scale,
     )
+    if vary == "everything":
+        return universe
+    nominal = Universe()
+    names = [f for f in nominal.__struct_fields__ if (f in SENSING) == (vary == "physics")]
+    return msgspec.structs.replace(universe, **{name: getattr(nominal, name) for name in names})

@@ -60,7 +60,7 @@ class World:
         self._center = np.array(universe.center_of_mass)
         self.hand_body = add_hand(self.client, self._varied)
         self.object_body = add_object(self.client, varied_object(target, universe), self._center)
-        self._servos = Servos(hand, universe, self.timestep)
+        self._servos = Servos(hand, universe, self.timestep, self._rng.spawn(1)[0])
         self._pushes = Pushes(universe, target.mass, self._rng)
         self._joints = list(range(hand.n_joints))
         self._driven = list(hand.driven_joint)

@@ -15,7 +15,7 @@ from hardware.records import Array
 from perception import rotations
 from perception.objects import ObjectDescription
 from training.mujoco_model import OBJECT, build_spec, model_digest
-from training.variation import MAX_DELAY, Variation
+from training.variation import MAX_DELAY, MESH_SIZES, Variation
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,9 @@ class BatchEnvironment:
             "object file": target.digest,
             "model": model_digest(model),
         }
-        self._batch = Batch(model, size, threads)
+        # A universe may ask for another size of an object that has a mesh.
+        varied = build_spec(hand, target, MESH_SIZES).compile()
+        self._batch = Batch(varied, size, threads)
         self._qpos = self._batch.bind("qpos")
         self._qvel = self._batch.bind("qvel")
         self._ctrl = self._batch.bind("ctrl")
@@ -120,7 +122,9 @@ class BatchEnvironment:
     def _delayed_targets(self) -> Array:
         """What has reached the servos of what was sent [rad], (size, n_actuators)."""
         worlds, actuators = self._worlds
-        return self._history[self.variation.delay, worlds, actuators]
+        delay = self.variation.delay + self.variation.late[:, None]
+        arrived: Array = self._history[delay, worlds, actuators]
+        return arrived
 
     @property
     def object_position(self) -> Array:
@@ -198,6 +202,7 @@ class BatchEnvironment:
             self.state = self.path.tick(self.state)
             self._history = np.roll(self._history, 1, axis=0)
             self._history[0] = self.state.motion.position
+            self.variation.tick(self.rng)
             # The spring pulls from the encoder's angle, which leads the joint's by the slack.
             targets = self._delayed_targets()
             angles = self._qpos[:, self._driven]

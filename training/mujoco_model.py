@@ -1,6 +1,7 @@
 """The hand and an object as a MuJoCo model, built from the same URDF that PyBullet loads."""
 
 import hashlib
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
@@ -12,8 +13,14 @@ from perception.objects import ObjectDescription
 OBJECT = "object"
 
 
-def build_spec(hand: Hand, target: ObjectDescription) -> mujoco.MjSpec:
+def build_spec(hand: Hand, target: ObjectDescription, sizes: Sequence[float] = ()) -> mujoco.MjSpec:
     """Builds the nominal model: world frame z up, the hand's base at the origin.
+
+    Args:
+        hand: the hand.
+        target: the object.
+        sizes: factors at which to add further meshes of an object that has one, after the
+            nominal mesh and in this order: a compiled mesh cannot be resized.
 
     Contact: the object takes part with every link; links of different collision groups
     with each other (bit masks say what `hand.collision_pairs` lists). The object's friction
@@ -32,7 +39,7 @@ def build_spec(hand: Hand, target: ObjectDescription) -> mujoco.MjSpec:
     _set_contacts(spec, hand)
     _set_joints(spec, hand)
     _add_servos(spec, hand)
-    _add_object(spec, hand, target)
+    _add_object(spec, hand, target, sizes)
     return spec
 
 
@@ -100,7 +107,9 @@ def _add_servos(spec: mujoco.MjSpec, hand: Hand) -> None:
         servo.biasprm[1] = -actuator.gain
 
 
-def _add_object(spec: mujoco.MjSpec, hand: Hand, target: ObjectDescription) -> None:
+def _add_object(
+    spec: mujoco.MjSpec, hand: Hand, target: ObjectDescription, sizes: Sequence[float]
+) -> None:
     body = spec.worldbody.add_body(name=OBJECT, pos=hand.workspace.object_start)
     # A universe may move the centre of mass, which the shortcut for simple bodies forbids.
     body.simple = 0
@@ -118,6 +127,10 @@ def _add_object(spec: mujoco.MjSpec, hand: Hand, target: ObjectDescription) -> N
         geom.type = mujoco.mjtGeom.mjGEOM_BOX
         geom.size = target.half_extents
         return
-    spec.add_mesh(name=OBJECT, uservert=np.ravel(target.vertices).tolist())
+    # Meshes that no geom uses would be dropped, as pictures are from a URDF.
+    spec.compiler.discardvisual = False
+    for number, factor in enumerate((1.0, *sizes)):
+        name = f"{OBJECT}{number}" if number else OBJECT
+        spec.add_mesh(name=name, uservert=np.ravel(factor * target.vertices).tolist())
     geom.type = mujoco.mjtGeom.mjGEOM_MESH
     geom.meshname = OBJECT

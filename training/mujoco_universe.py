@@ -1,15 +1,17 @@
 """A universe as fields of a MuJoCo model."""
 
+from typing import Any
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware.hand import Hand
 from hardware.records import Array
-from sim_backend.universe import Universe
+from sim_backend.universe import MujocoSettings, Universe
 from training.mujoco_model import OBJECT
 
-Fields = dict[str, NDArray[np.float64]]
+Fields = dict[str, NDArray[Any]]
 
 FIELDS = (
     "body_mass",
@@ -26,6 +28,10 @@ FIELDS = (
     "actuator_biasprm",
     "actuator_forcerange",
     "opt.gravity",
+    "opt.timestep",
+    "opt.iterations",
+    "opt.cone",
+    "geom_solref",
 )
 """Every field that a universe may change."""
 
@@ -33,9 +39,9 @@ FIELDS = (
 def model_fields(nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> Fields:
     """The fields of the nominal model, changed as a universe says.
 
-    A box is resized in place; an object with a mesh keeps its size (`build_model` scales it).
-    After writing the fields, `mj_setConst` must run: without it the contact solver goes
-    unstable.
+    A box is resized in place; of an object with a mesh everything but the mesh is, which whoever
+    writes the fields sees to. After writing them, `mj_setConst` must run: without it the contact
+    solver goes unstable.
 
     Args:
         nominal: what `build_spec` compiles to.
@@ -55,6 +61,7 @@ def model_fields(nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> Fie
     _change_servos(fields, universe)
     _change_object(fields, nominal, universe)
     fields["opt.gravity"][:] = universe.gravity
+    _change_solver(fields, nominal, universe.mujoco)
     return fields
 
 
@@ -86,6 +93,15 @@ def _change_servos(fields: Fields, universe: Universe) -> None:
     fields["actuator_forcerange"] *= _factors(universe.torque_limit, actuators)[:, None]
 
 
+def _change_solver(fields: Fields, nominal: mujoco.MjModel, settings: MujocoSettings) -> None:
+    fields["opt.timestep"][...] = settings.timestep
+    fields["opt.iterations"][...] = settings.iterations
+    if settings.elliptic_cone:
+        fields["opt.cone"][...] = mujoco.mjtCone.mjCONE_ELLIPTIC
+    # The object's contacts have priority, so that its time constant is theirs.
+    fields["geom_solref"][nominal.geom(OBJECT).id, 0] = settings.contact_time
+
+
 def _change_object(fields: Fields, nominal: mujoco.MjModel, universe: Universe) -> None:
     """Mass and size scale the inertia as for a homogeneous body of the same shape."""
     body, geom = nominal.body(OBJECT).id, nominal.geom(OBJECT).id
@@ -93,6 +109,5 @@ def _change_object(fields: Fields, nominal: mujoco.MjModel, universe: Universe) 
     fields["body_inertia"][body] *= universe.object_mass * universe.object_size**2
     fields["body_ipos"][body] += universe.center_of_mass
     fields["geom_friction"][geom, 0] *= universe.friction
-    if nominal.geom_type[geom] == mujoco.mjtGeom.mjGEOM_BOX:
-        for name in ("geom_size", "geom_rbound", "geom_aabb"):
-            fields[name][geom] *= universe.object_size
+    for name in ("geom_size", "geom_rbound", "geom_aabb"):
+        fields[name][geom] *= universe.object_size

@@ -12,7 +12,7 @@ from perception import rotations
 from perception.objects import ObjectDescription
 from sim_backend.pushes import Pushes
 from sim_backend.servos import Mask, Servos
-from sim_backend.universe import MujocoSettings, Universe
+from sim_backend.universe import Universe
 from training.mujoco_model import OBJECT, build_spec
 from training.mujoco_universe import model_fields
 
@@ -27,19 +27,12 @@ def universe_model(hand: Hand, target: ObjectDescription, universe: Universe) ->
     model = build_spec(hand, target).compile()
     for name, value in model_fields(model, hand, universe).items():
         owner, _, field = name.rpartition(".")
-        getattr(model.opt if owner else model, field)[:] = value
-    _set_solver(model, universe.mujoco)
+        if np.ndim(value):
+            getattr(model.opt if owner else model, field)[:] = value
+        else:
+            setattr(model.opt, field, value.item())
     mujoco.mj_setConst(model, mujoco.MjData(model))
     return model
-
-
-def _set_solver(model: mujoco.MjModel, settings: MujocoSettings) -> None:
-    model.opt.timestep = settings.timestep
-    model.opt.iterations = settings.iterations
-    if settings.elliptic_cone:
-        model.opt.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    # The object's contacts have priority, so that its time constant is theirs.
-    model.geom_solref[model.geom(OBJECT).id, 0] = settings.contact_time
 
 
 class MujocoWorld:
@@ -66,7 +59,7 @@ class MujocoWorld:
         self._rng = np.random.default_rng(seed)
         self.model = universe_model(hand, target, universe)
         self.data = mujoco.MjData(self.model)
-        self._servos = Servos(hand, universe, self.timestep)
+        self._servos = Servos(hand, universe, self.timestep, self._rng.spawn(1)[0])
         self._pushes = Pushes(universe, target.mass, self._rng)
         self._driven = list(hand.driven_joint)
         self._push = self.data.xfrc_applied[self.model.body(OBJECT).id, :3]

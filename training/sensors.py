@@ -14,13 +14,19 @@ MAX_CAMERA_AGE = 0.08
 FREEZE_SECONDS = 1.0
 """How long poses stay away once they freeze."""
 
+BELIEVED = 0.1
+"""Share of wild poses that get past the filter."""
+
+WILD_DISTANCE = 0.1
+"""How far off a wild pose may be along each axis [m]; its orientation is any."""
+
 
 class Sensors:
     """Joint readings and poses of a batch of worlds, as their universes spoil them.
 
     A pose that is missing, or wild and so rejected by the filter, is replaced by the last one,
-    whose age grows. Latency is modelled to first order: a reading is what the present velocity
-    says it was that long ago.
+    whose age grows; a few wild ones are believed, for a step. Latency is modelled to first
+    order: a reading is what the present velocity says it was that long ago.
 
     Args:
         worlds: what is measured.
@@ -35,8 +41,9 @@ class Sensors:
         self._position_bias = np.zeros((n, 3))
         self._rotation_bias = np.zeros((n, 3))
         # Columns: joint, position and rotation noise a step, joint latency, pose latency,
-        # probability of a missing pose, probability a step that poses freeze, camera age.
-        self._levels = np.zeros((n, 8))
+        # probability of a missing pose, probability a step that poses freeze, camera age,
+        # probability of a wild pose that is believed.
+        self._levels = np.zeros((n, 9))
         self._position = np.zeros((n, 3))
         self._quaternion = np.tile(rotations.IDENTITY, (n, 1))
         self._age = np.zeros(n)
@@ -55,9 +62,10 @@ class Sensors:
                 universe.rotation_noise[0],
                 universe.joint_latency,
                 universe.pose_latency,
-                universe.pose_dropout + universe.pose_outlier,
+                universe.pose_dropout + (1.0 - BELIEVED) * universe.pose_outlier,
                 universe.pose_freeze / rate,
                 rng.uniform(0.0, MAX_CAMERA_AGE),
+                BELIEVED * universe.pose_outlier,
             )
             self._joint_bias[i] = universe.joint_noise[1]
             self._position_bias[i] = universe.position_noise[1]
@@ -84,6 +92,12 @@ class Sensors:
         self._quaternion[ids] = rotations.multiply(error, rotations.multiply(now, late))
         self._age[ids] = levels[:, 4] + levels[:, 7]
 
+    def _inject_poses(self, ids: NDArray[np.int64]) -> None:
+        """Puts wild poses in the place of these worlds' true ones."""
+        n = len(ids)
+        self._position[ids] += self._rng.uniform(-WILD_DISTANCE, WILD_DISTANCE, (n, 3))
+        self._quaternion[ids] = rotations.random_quaternion(self._rng, (n,))
+
     def observe(self) -> NDArray[np.float32]:
         """Measures every world once a policy step, (n, observation_size)."""
         worlds, rng, levels = self._worlds, self._rng, self._levels
@@ -94,6 +108,7 @@ class Sensors:
         self._age += dt
         seen = (self._frozen == 0.0) & (rng.random(n) >= levels[:, 5])
         self._measure_poses(np.flatnonzero(seen))
+        self._inject_poses(np.flatnonzero(seen & (rng.random(n) < levels[:, 8])))
         joints = (
             worlds.joint_position
             - levels[:, 3, None] * worlds.joint_velocity

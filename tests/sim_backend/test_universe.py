@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hardware.hand import load_hand
-from sim_backend.universe import UniverseError, load_universe, sample
+from sim_backend.universe import SENSING, Universe, UniverseError, load_universe, sample
 
 HAND = load_hand("dactyl24")
 
@@ -45,6 +45,12 @@ def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
         ("friction = 0.0", "friction must be positive"),
         ("backlash = [0.1]", "backlash has 1 values, not 20"),
         ("friction = [", "universe file"),
+        ("object_mass = nan", "object_mass must be positive"),
+        ("control_jitter = -0.01", "control_jitter must not be negative"),
+        ("position_noise = [0.001, -0.005]", "position_noise must not be negative"),
+        ("pose_dropout = 1.5", "pose_dropout is a probability, at most 1"),
+        ("[pybullet]\ntimestep = 0.0", r"\[pybullet\] timestep must be positive"),
+        ("[mujoco]\niterations = 0", r"iterations at least 1"),
     ],
 )
 def test_a_bad_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -52,3 +58,15 @@ def test_a_bad_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(UniverseError, match=message):
         load_universe(path, HAND)
+
+
+def test_a_draw_of_one_kind_leaves_the_other_nominal_and_takes_the_same_numbers() -> None:
+    every, physics, sensing = (
+        sample(HAND, np.random.default_rng(5), 1.0, vary)
+        for vary in ("everything", "physics", "sensing")
+    )
+    nominal = Universe()
+    for name in Universe.__struct_fields__:
+        kept, lost = (sensing, physics) if name in SENSING else (physics, sensing)
+        assert getattr(kept, name) == getattr(every, name), name
+        assert getattr(lost, name) == getattr(nominal, name), name

@@ -33,6 +33,8 @@ PALM = HAND.link_names.index("palm")
 PALM_THICKNESS = HAND.links[PALM].shapes[0].size[1]
 """Half of it: how high the palm's surface is above its joint [m]."""
 WEIGHTLESS = (0.0, 0.0, 0.0)
+TORQUE = 0.93 / 1.8
+"""Of a servo of the fingers by its current [N·m/A]."""
 
 AnyWorld = World | MujocoWorld
 
@@ -182,3 +184,23 @@ def top_speed(world: AnyWorld, joint: str) -> float:
     times, angles = respond(world, joint, 1.5, 0.3)
     at = np.interp([0.15, 0.25], times, angles)
     return float(at[1] - at[0]) / 0.1
+
+
+def onsets(world: AnyWorld, joint: str, commands: int) -> Array:
+    """How long after each of many commands, to and fro, a servo pulls [s], (commands,)."""
+    servo = HAND.actuator_names.index(joint)
+    targets = FLAT.copy()
+    targets[servo] = 0.15
+    run(world, 1.0, targets)
+    times = []
+    for command in range(commands):
+        targets[servo] = 0.25 if command % 2 == 0 else 0.15
+        began, pull, pulled = world.time, world.encoders()[2][servo], None
+        while world.time < began + 0.05 - 1e-9:
+            world.step(targets, ON)
+            before, pull = pull, world.encoders()[2][servo]
+            if pulled is None and abs(pull - before) > 0.5 * 0.1 * HAND.gain[servo] / TORQUE:
+                pulled = world.time - began
+        assert pulled is not None
+        times.append(pulled)
+    return np.array(times)

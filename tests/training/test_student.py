@@ -109,3 +109,18 @@ def test_sensors_spoil_what_their_universe_says() -> None:
     ages = error[:, noisy, -1]
     assert ages.max() > 0.4, "no pose stayed away in 20 steps of 224 worlds"
     assert np.allclose(error[:, ~noisy, : HAND.n_actuators], 0.0, atol=1e-6)
+
+
+def test_few_wild_poses_are_believed_and_only_for_a_step() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 400, seed=2)
+    sensors = Sensors(worlds, seed=0)
+    sensors._levels[:, 8] = 0.02
+    wild = []
+    for _ in range(20):
+        sensors.observe()
+        away = np.linalg.norm(sensors._position - worlds.object_position, axis=-1)
+        wild.append(away > 1e-9)
+    share = np.array(wild)
+    assert share.mean() == pytest.approx(0.02, rel=0.3)
+    # Worlds stand still: what is wild in one step and not in the next was believed once.
+    assert (share[:-1] & ~share[1:]).sum() > 0.9 * share[:-1].sum()

@@ -6,9 +6,12 @@ agree with it and therefore with each other. Tolerances are stated with each.
 
 from typing import Any
 
+import mujoco
 import numpy as np
+import pybullet
 import pytest
 
+from sim_backend.world import World
 from tests.training.effects import (
     BLOCK,
     ENGINES,
@@ -20,9 +23,11 @@ from tests.training.effects import (
     ON_PALM,
     PYBULLET,
     STIFF_WRIST,
+    TORQUE,
     WEIGHTLESS,
     Engine,
     fall,
+    onsets,
     per_actuator,
     per_joint,
     respond,
@@ -33,6 +38,7 @@ from tests.training.effects import (
     top_speed,
     velocity,
 )
+from training.mujoco_world import MujocoWorld
 
 both = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 FINGER = "FFJ3"
@@ -172,7 +178,7 @@ def test_a_stalled_servo_draws_the_current_of_its_torque_limit(
     world = engine.world(torque_limit=per_actuator(FINGER, factor, 1.0))
     respond(world, FINGER, 3.0, 0.5)
     current = world.encoders()[2][HAND.actuator_names.index(FINGER)]
-    assert current == pytest.approx(factor * SERVO.torque_limit / (0.93 / 1.8))
+    assert current == pytest.approx(factor * SERVO.torque_limit / TORQUE)
 
 
 @both
@@ -203,6 +209,42 @@ def test_a_delayed_servo_moves_that_much_later(engine: Engine, delay: float) -> 
     times, angles = respond(world, FINGER, 0.3, 0.2)
     moved = times[np.argmax(angles > angles[0] + 1e-4)]
     assert delay < moved <= delay + 3 * world.timestep
+
+
+@both
+def test_jitter_makes_commands_late_by_half_of_it_on_average(engine: Engine) -> None:
+    """Over 40 commands: each up to 10 ms late, 5 ms on average to 2 ms; none without."""
+    jittery, steady = (
+        onsets(engine.world(gravity=WEIGHTLESS, control_jitter=jitter), FINGER, 40)
+        for jitter in (0.01, 0.0)
+    )
+    late = jittery - steady
+    assert np.ptp(steady) < 1e-6
+    assert -1e-6 < late.min() < 0.003 and 0.007 < late.max() < 0.01 + 1e-6
+    assert late.mean() == pytest.approx(0.005, abs=0.002)
+
+
+def test_solver_settings_are_what_the_engines_use() -> None:
+    solver = {"timestep": 0.005, "iterations": 20, "contact_time": 0.012, "elliptic_cone": True}
+    world = MUJOCO.world(mujoco=solver)
+    assert isinstance(world, MujocoWorld)
+    option = world.model.opt
+    assert (option.timestep, option.iterations) == (0.005, 20)
+    assert option.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
+    assert world.model.geom("object").solref[0] == 0.012
+    other = PYBULLET.world(pybullet={"timestep": 0.001, "iterations": 77})
+    assert isinstance(other, World)
+    used = pybullet.getPhysicsEngineParameters(physicsClientId=other.client)
+    assert (used["fixedTimeStep"], used["numSolverIterations"]) == (0.001, 77)
+
+
+def test_softer_contacts_let_the_object_sink_deeper() -> None:
+    """Twice MuJoCo's contact time constant, at least twice the depth at rest."""
+    depths = [
+        BLOCK.size[2] / 2 - resting_height(MUJOCO.world(ON_PALM, mujoco={"contact_time": time}))
+        for time in (0.02, 0.04)
+    ]
+    assert depths[1] > 2 * depths[0] > 0
 
 
 def test_an_engine_ignores_the_other_engines_settings() -> None:
