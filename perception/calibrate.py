@@ -138,7 +138,7 @@ class Tags:
             have the same file name.
         rig: The calibrated cameras.
         object: Name or file of the object, as drawn.
-        out: Object file to write.
+        out: Object file to write; a picture of the corners goes beside it.
     """
 
     folder: Folder
@@ -158,6 +158,7 @@ class Tags:
                 instants.setdefault(path.stem, []).append(seen)
         report = calibrate_placement(description, rig, list(instants.values()))
         save_object(self.out, report.description)
+        _draw(self.out.with_suffix(".png"), image, seen.corners.reshape(-1, 2))
         print(f"residual {report.residual:.3f} px over {len(instants)} instants")
         for tag, shift, sure in zip(ids, report.shifts, report.deviations, strict=True):
             right, up = 1000 * shift[:2]
@@ -173,6 +174,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "print": Printed,
     "camera": CameraLens,
     "extrinsics": Places,
+    "object": Tags,
 }
 
 

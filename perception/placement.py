@@ -24,7 +24,7 @@ MINIMUM_VIEWS = 8
 """Of each tag."""
 
 MAXIMUM_RESIDUAL = 0.6
-"""Root mean square of the corners' distances [px]."""
+"""Weighted root mean square of the corners' distances [px]."""
 
 MAXIMUM_DEVIATION = 3e-4
 """Standard deviation of a tag's place [m]; larger means that nothing ties it to the others."""
@@ -38,7 +38,8 @@ class PlacementReport:
 
     Attributes:
         description: the result.
-        residual: root mean square of the corners' distances [px].
+        residual: root mean square of the corners' distances [px], by their weights: a corner
+            behind a finger may be far off and counts for little.
         shifts: of each tag from where it was thought: right [m], up [m], turn [rad], (tags, 3).
         deviations: their standard deviations, (tags, 3).
     """
@@ -69,12 +70,13 @@ def calibrate_placement(
     shifts = np.zeros((len(ids), 3))
     moved = description
     poses, used = _start(description, cameras, instants)
-    residual, information = np.zeros(0), np.eye(1)
+    rms, information = 0.0, np.eye(1)
     for _ in range(ITERATIONS):
         residual, jacobian = _linearize(moved, cameras, used, poses)
         # Cauchy's weight, for the corner that half a finger has moved.
         length = np.repeat(np.linalg.norm(residual.reshape(-1, 2), axis=1), 2)
         weight = 1 / (1 + (length / max(2.5 * float(np.median(length)), 0.1)) ** 2)
+        rms = float(np.sqrt((weight * length**2).sum() / weight.sum()))
         weighted = jacobian.T * weight
         information = weighted @ jacobian
         # A trace of damping: an unseen tag must not stop the search before it is reported.
@@ -93,7 +95,6 @@ def calibrate_placement(
         moved = replace(description, tags=_moved(description.tags, shifts))
         if np.abs(step).max() < 1e-7:
             break
-    rms = float(np.sqrt(np.square(residual).sum() / (len(residual) / 2)))
     if rms > MAXIMUM_RESIDUAL:
         raise ObjectError(
             f"corners lie {rms:.2f} px from where the best placement has them, "

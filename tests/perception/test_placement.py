@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from perception import rotations
-from perception.cameras import Camera
+from hardware.hand import Hand
+from perception import calibrate, rotations
+from perception.cameras import Camera, save_rig
 from perception.errors import ObjectError
 from perception.objects import ObjectDescription, load_object
 from perception.placement import calibrate_placement, save_object
 from perception.records import TagCorners, frozen_array
 from sim_backend.rig import default_rig
+from sim_backend.scene import Scene
 
 BLOCK = load_object("block")
 RIG = default_rig(640, 480)
@@ -98,3 +101,30 @@ def test_what_does_not_suffice_is_refused() -> None:
     mixed = [[a, b, c] for (a, b, _), (_, _, c) in zip(frames, frames[1:], strict=False)]
     with pytest.raises(ObjectError, match="did the object move|instants fit"):
         calibrate_placement(BLOCK, RIG, mixed)
+
+
+def test_the_command_finds_tags_on_renders_through_a_lens(
+    hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(6)
+    truth = glued_badly(rng)
+    lens = frozen_array([-0.12, 0.05, 0.0005, -0.0005, 0.0])
+    rig = {name: replace(camera, distortion=lens) for name, camera in default_rig().items()}
+    save_rig(tmp_path / "rig.toml", rig)
+    scene = Scene(hand, truth, tmp_path / "assets")
+    for k in range(30):
+        position = np.array([0.0, 0.335, 0.075]) + rng.normal(0.0, 0.01, 3)
+        scene.place(hand.joint_angles(hand.rest), position, rotations.random_quaternion(rng))
+        for name, camera in rig.items():
+            blurred = cv2.GaussianBlur(scene.render(camera), (0, 0), 0.6).astype(np.float64)
+            noisy = np.clip(0.9 * blurred + rng.normal(0.0, 2.0, blurred.shape), 0, 255)
+            (tmp_path / name).mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / name / f"{k:02d}.png"), noisy.astype(np.uint8))
+    scene.close()
+    command = [*("object", str(tmp_path), "--rig", str(tmp_path / "rig.toml")), "--object", "block"]
+    monkeypatch.setattr("sys.argv", ["calibrate", *command, "--out", str(tmp_path / "mine.toml")])
+    assert calibrate.main() == 0
+    assert "tag 5:" in capsys.readouterr().out and (tmp_path / "mine.png").exists()
+    for tag, real in zip(load_object(tmp_path / "mine.toml").tags, truth.tags, strict=True):
+        assert np.linalg.norm(tag.position - real.position) < 2.5e-4
+        assert rotations.angle_between(tag.quaternion, real.quaternion) < 0.01
