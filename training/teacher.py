@@ -1,8 +1,4 @@
-"""PPO for the teacher, which sees the true state: one file, readable from top to bottom.
-
-Schulman et al., arXiv:1707.06347, with generalized advantages (arXiv:1506.02438). Two large
-minibatches an epoch, and a step size steered by the exact divergence between the Gaussians.
-"""
+"""PPO for the teacher, which sees the true state. Two large minibatches an epoch."""
 
 import time
 from pathlib import Path
@@ -16,6 +12,7 @@ from torch import Tensor, nn
 
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.environment import BatchEnvironment
+from training.ppo import advantages, checked, divergence, log_probability, policy_loss, steer
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,12 +96,6 @@ def _layers(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, 384), nn.ELU(), nn.Linear(384, 256), nn.ELU(), last)
 
 
-def log_probability(action: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
-    """Log density of a diagonal Gaussian, (n,), without its constant."""
-    z = (action - mean) * torch.exp(-log_deviation)
-    return -(0.5 * z * z + log_deviation).sum(-1)
-
-
 class Teacher:
     """A training run: worlds, network, optimizer and their counters."""
 
@@ -134,7 +125,7 @@ class Teacher:
         began = time.monotonic()
         with torch.no_grad():
             batch = self._rollout()
-        divergence = self._update(*batch)
+        moved = self._update(*batch)
         recipe, worlds = self.recipe, self.worlds
         self.iteration += 1
         self.steps += recipe.horizon * recipe.worlds
@@ -149,7 +140,7 @@ class Teacher:
             "goals": goals,
             "distance": worlds.goal_distance,
             "universe_scale": worlds.universe_scale,
-            "divergence": divergence,
+            "divergence": moved,
             "step_size_1e6": 1e6 * self.optimizer.param_groups[0]["lr"],
             "deviation": self.network.log_deviation.exp().mean().item(),
         }
@@ -198,14 +189,9 @@ class Teacher:
             alive.append(torch.as_tensor(~over, dtype=torch.float32, device=self.device))
             self.inputs = teacher_inputs(worlds, self.device)
         following = network.critic(network.normalize(self.inputs))[:, 0]
-        advantage = torch.zeros_like(following)
-        advantages = []
-        for t in reversed(range(recipe.horizon)):
-            error = rewards[t] + recipe.discount * alive[t] * following - values[t]
-            advantage = error + recipe.discount * recipe.trace * alive[t] * advantage
-            advantages.append(advantage)
-            following = values[t]
-        gain = torch.cat(advantages[::-1])
+        gain = advantages(
+            rewards, values, alive, following, recipe.discount, recipe.trace
+        ).flatten()
         returns = gain + torch.cat(values)
         return torch.cat(inputs), torch.cat(actions), torch.cat(means), gain, returns
 
@@ -217,45 +203,27 @@ class Teacher:
         shrink = float(np.log(recipe.fresh))
         before = network.log_deviation.detach() + shrink
         old = log_probability(actions, means, before)
-        divergence = 0.0
+        moved = 0.0
         for _ in range(recipe.epochs):
             for ids in torch.randperm(len(inputs)).chunk(recipe.minibatches):
                 x = inputs[ids]
                 mean = network.actor(x)
                 now = network.log_deviation + shrink
-                ratio = torch.exp(log_probability(actions[ids], mean, now) - old[ids])
-                bounded = ratio.clamp(1 - recipe.clip, 1 + recipe.clip)
-                policy = -torch.minimum(ratio * gain[ids], bounded * gain[ids]).mean()
+                likely = log_probability(actions[ids], mean, now)
+                policy = policy_loss(likely, old[ids], gain[ids], recipe.clip)
                 value = (network.critic(x)[:, 0] - returns[ids]).square().mean()
-                loss = policy + 0.5 * value
-                if not torch.isfinite(loss):
-                    raise FloatingPointError(
-                        f"iteration {self.iteration}: loss is not finite "
-                        f"(policy {policy.item()}, value {value.item()}); "
-                        "the last checkpoint is intact, resume from it with a smaller step size"
-                    )
+                loss = checked(policy, value, self.iteration)
                 self.optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 for group in self.optimizer.param_groups:
                     nn.utils.clip_grad_norm_(group["params"], 1.0)
                 self.optimizer.step()
                 with torch.no_grad():
-                    spread = (2 * (before - now)).exp() + (
-                        (mean - means[ids]) * torch.exp(-now)
-                    ).square()
-                    divergence = float((now - before + 0.5 * (spread - 1)).sum(-1).mean())
-            if divergence > 2 * recipe.divergence:
+                    moved = float(divergence(before, means[ids], now, mean))
+            if moved > 2 * recipe.divergence:
                 break
-        self._steer(divergence)
-        return divergence
-
-    def _steer(self, divergence: float) -> None:
-        """Shrinks or grows the step size to keep the divergence near the wanted one."""
-        group = self.optimizer.param_groups[0]
-        if divergence > 1.5 * self.recipe.divergence:
-            group["lr"] = max(2e-5, group["lr"] / 1.2)
-        elif divergence < 0.7 * self.recipe.divergence:
-            group["lr"] = min(2e-3, group["lr"] * 1.2)
+        steer(self.optimizer, moved, recipe.divergence)
+        return moved
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""

@@ -21,7 +21,8 @@ from hardware.hand import load_hand
 from perception.objects import load_object
 from training.checkpoint import read_checkpoint
 from training.environment import BatchEnvironment
-from training.student import Student, StudentRecipe
+from training.refine import Refinement, RefineRecipe
+from training.student import Student, StudentRecipe, load_student
 from training.teacher import Network, Recipe, Teacher
 
 matplotlib.use("Agg")
@@ -30,6 +31,9 @@ from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen befor
 RECIPES = Path(__file__).parent / "recipes"
 LOG_EVERY = 10
 SAVE_SECONDS = 120.0
+
+
+Learner = Teacher | Student | Refinement
 
 
 class TrainingError(InhandError):
@@ -47,20 +51,24 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         object: name of the object.
         universe_scale: of the student's worlds; the teacher's widens by its own rule.
         from_run: the run whose teacher the student learns from, or whose network a teacher
-            starts with; empty for none.
+            starts with, or whose student is refined; empty for none.
+        teacher_run: the run whose teacher's critic a refinement starts with.
         teacher: settings of the teacher.
         student: settings of the student.
+        refine: settings of the refinement.
     """
 
-    stage: Literal["teacher", "student"]
+    stage: Literal["teacher", "student", "refine"]
     run: str
     iterations: int
     hand: str = "dactyl24"
     object: str = "block"
     universe_scale: float = 1.0
     from_run: str = ""
+    teacher_run: str = ""
     teacher: Recipe = Recipe()
     student: StudentRecipe = StudentRecipe()
+    refine: RefineRecipe = RefineRecipe()
 
 
 @dataclass
@@ -107,7 +115,7 @@ def load_recipe(name: str) -> RunRecipe:
         raise TrainingError(f"recipe {path}: {error}") from error
 
 
-def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Teacher | Student:
+def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
     """Worlds and learner of a recipe, at the state its `from_run` left.
 
     Raises:
@@ -121,6 +129,13 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Teacher |
         if recipe.from_run:
             teacher.resume(Paths(runs / recipe.from_run).checkpoint)
         return teacher
+    if recipe.stage == "refine":
+        refine = recipe.refine
+        worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed)
+        teacher_network = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device)
+        student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint)
+        worlds.harden(float(torch.pi), recipe.universe_scale)
+        return Refinement(worlds, student, teacher_network, refine, device)
     worlds = BatchEnvironment(hand, target, recipe.student.worlds, threads, recipe.student.seed)
     network = load_teacher(worlds, Paths(runs / recipe.from_run).checkpoint, device)
     worlds.harden(float(torch.pi), recipe.universe_scale)
@@ -217,7 +232,9 @@ def draw_curve(paths: Paths) -> None:
         return
     with paths.log.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    names = [n for n in ("goals", "distance", "universe_scale", "loss") if n in rows[0]]
+    names = [
+        n for n in ("goals", "goals_per_drop", "distance", "universe_scale", "loss") if n in rows[0]
+    ]
     figure, axes = plt.subplots(len(names), 1, sharex=True, figsize=(7, 2 * len(names)))
     steps = [float(row["steps"]) / 1e6 for row in rows]
     for axis, name in zip(axes, names, strict=True):

@@ -1,0 +1,92 @@
+"""The parts of PPO that teacher and student share, on plain tensors.
+
+Schulman et al., arXiv:1707.06347, with generalized advantages (arXiv:1506.02438). The step size is
+steered by the exact divergence between the Gaussians.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+SMALLEST_STEP, LARGEST_STEP = 1e-5, 2e-3
+
+
+def log_probability(action: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
+    """Log density of a diagonal Gaussian without its constant, (...) for actions (..., n)."""
+    z = (action - mean) * torch.exp(-log_deviation)
+    return -(0.5 * z * z + log_deviation).sum(-1)
+
+
+def divergence(before: Tensor, mean_before: Tensor, now: Tensor, mean: Tensor) -> Tensor:
+    """Mean of KL(old ‖ new) over the states.
+
+    Args:
+        before: old log deviation, (n,).
+        mean_before: old means, (..., n).
+        now: new log deviation, (n,).
+        mean: new means, (..., n).
+    """
+    spread = (2 * (before - now)).exp() + ((mean - mean_before) * torch.exp(-now)).square()
+    return (now - before + 0.5 * (spread - 1)).sum(-1).mean()
+
+
+def advantages(
+    rewards: Sequence[Tensor],
+    values: Sequence[Tensor],
+    alive: Sequence[Tensor],
+    following: Tensor,
+    discount: float,
+    trace: float,
+) -> Tensor:
+    """Generalized advantages, (steps, worlds).
+
+    Args:
+        rewards: of each step, (worlds,) each.
+        values: the critic's, of the state before each step.
+        alive: 0 where the step ended its episode, else 1.
+        following: the critic's value of the state after the last step, (worlds,).
+        discount: of a step.
+        trace: λ.
+    """
+    advantage = torch.zeros_like(following)
+    found = []
+    for reward, value, lives in zip(
+        reversed(rewards), reversed(values), reversed(alive), strict=True
+    ):
+        error = reward + discount * lives * following - value
+        advantage = error + discount * trace * lives * advantage
+        found.append(advantage)
+        following = value
+    return torch.stack(found[::-1])
+
+
+def policy_loss(now: Tensor, before: Tensor, gain: Tensor, clip: float) -> Tensor:
+    """The clipped surrogate, from log probabilities and normalized advantages."""
+    ratio = torch.exp(now - before)
+    return -torch.minimum(ratio * gain, ratio.clamp(1 - clip, 1 + clip) * gain).mean()
+
+
+def checked(policy: Tensor, value: Tensor, iteration: int) -> Tensor:
+    """The sum to descend on.
+
+    Raises:
+        FloatingPointError: it is not finite; says which term is not.
+    """
+    loss = policy + 0.5 * value
+    if not torch.isfinite(loss):
+        raise FloatingPointError(
+            f"iteration {iteration}: loss is not finite "
+            f"(policy {policy.item()}, value {value.item()}); "
+            "the last checkpoint is intact, resume from it with a smaller step size"
+        )
+    return loss
+
+
+def steer(optimizer: torch.optim.Optimizer, measured: float, wanted: float) -> None:
+    """Shrinks or grows the policy's step size to keep the divergence near the wanted one."""
+    group = optimizer.param_groups[0]
+    if measured > 1.5 * wanted:
+        group["lr"] = max(SMALLEST_STEP, group["lr"] / 1.2)
+    elif measured < 0.7 * wanted:
+        group["lr"] = min(LARGEST_STEP, group["lr"] * 1.2)
