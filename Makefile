@@ -24,7 +24,8 @@ soak: .venv/set-up ## An hour of goals on the simulated hand
 train: .venv/set-up ## Train the block's policy from the beginning, or go on where it stopped
 	nice $(BIN)/inhand train block-teacher
 	nice $(BIN)/inhand train block-student
-	$(BIN)/inhand policy export block-student --output policies/block.onnx
+	nice $(BIN)/inhand train block-refined
+	$(BIN)/inhand policy export block-refined --output policies/block.onnx
 
 bench: .venv/set-up ## Measure everything beside its peer or limit; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks --write

@@ -25,19 +25,23 @@ from training.teacher import Network, teacher_inputs
 
 
 class RefineRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run needs; written into its checkpoints."""
+    """What a run needs; written into its checkpoints.
+
+    A goal may take longer than the teacher's did: how to get out of a jam is learned in it.
+    """
 
     worlds: int = 1024
     horizon: int = 16
     epochs: int = 3
     minibatches: int = 2
-    discount: float = 0.99
+    seconds_per_goal: float = 20.0
+    discount: float = 0.995
     trace: float = 0.95
     clip: float = 0.2
     divergence: float = 0.02
     step_size: float = 1e-4
     critic_step_size: float = 5e-4
-    critic_iterations: int = 10
+    critic_iterations: int = 20
     deviation: float = 0.2
     persistence: float = 0.6
     seed: int = 3

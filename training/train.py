@@ -20,7 +20,7 @@ from hardware.errors import InhandError
 from hardware.hand import load_hand
 from perception.objects import load_object
 from training.checkpoint import read_checkpoint
-from training.environment import BatchEnvironment
+from training.environment import BatchEnvironment, Rewards
 from training.refine import Refinement, RefineRecipe
 from training.student import Student, StudentRecipe, load_student
 from training.teacher import Network, Recipe, Teacher
@@ -131,7 +131,8 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
         return teacher
     if recipe.stage == "refine":
         refine = recipe.refine
-        worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed)
+        rewards = Rewards(seconds_per_goal=refine.seconds_per_goal)
+        worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed, rewards)
         teacher_network = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device)
         student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint)
         worlds.harden(float(torch.pi), recipe.universe_scale)
