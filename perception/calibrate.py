@@ -120,8 +120,8 @@ class Places:
             _draw(self.folder / f"{name}-place.png", images[-1], report.pixels)
             print(
                 f"{name}: residual {report.residual:.3f} px, place known to "
-                f"{1000 * report.position_deviation:.2f} mm and "
-                f"{np.degrees(report.rotation_deviation):.3f} degrees"
+                f"{1000 * report.camera.position_sigma:.2f} mm and "
+                f"{np.degrees(report.camera.rotation_sigma):.3f} degrees"
             )
         save_rig(self.out, rig)
         print(f"wrote {self.out}")

@@ -38,6 +38,9 @@ class Camera:
         distortion: k1, k2, p1, p2, k3 of OpenCV's model, (5,).
         position: of the lens, world frame [m], (3,).
         quaternion: world from camera, wxyz, (4,).
+        position_sigma: standard deviation of `position`, along each axis [m].
+        rotation_sigma: the same of `quaternion`, about each axis [rad].
+        focal_sigma: the same of the focal length, relative to it.
     """
 
     name: str
@@ -47,6 +50,9 @@ class Camera:
     distortion: Array
     position: Array
     quaternion: Array
+    position_sigma: float = 0.0
+    rotation_sigma: float = 0.0
+    focal_sigma: float = 0.0
 
     @property
     def focal_length(self) -> float:
@@ -82,6 +88,9 @@ class _CameraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     distortion: tuple[float, float, float, float, float]
     position: Vector
     quaternion: tuple[float, float, float, float]
+    position_sigma: float = 0.0
+    rotation_sigma: float = 0.0
+    focal_sigma: float = 0.0
 
 
 class _RigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,6 +140,7 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
 def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
     """Writes a rig file in one step: a reader sees the old file or the new one."""
     text = "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
+    text += "# Standard deviations along or about each axis: metres, radians, relative.\n"
     text += "schema = 1\n"
     for camera in cameras.values():
         rows = ", ".join(_numbers(row) for row in camera.matrix)
@@ -140,6 +150,8 @@ def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
             f"matrix = [{rows}]\ndistortion = {_numbers(camera.distortion)}\n"
             f"position = {_numbers(camera.position)}\nquaternion = {_numbers(camera.quaternion)}\n"
         )
+        sigmas = ("position_sigma", "rotation_sigma", "focal_sigma")
+        text += "".join(f"{name} = {float(getattr(camera, name))!r}\n" for name in sigmas)
     temporary = Path(f"{path}.new")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
@@ -163,13 +175,17 @@ def _camera(data: _CameraFile) -> Camera:
         distortion=frozen_array(data.distortion),
         position=frozen_array(data.position),
         quaternion=frozen_array(rotations.normalize(np.array(data.quaternion))),
+        position_sigma=data.position_sigma,
+        rotation_sigma=data.rotation_sigma,
+        focal_sigma=data.focal_sigma,
     )
 
 
 def _problem(data: _CameraFile) -> str:
     """What makes this camera impossible; empty if nothing does."""
     matrix, quaternion = np.array(data.matrix), np.array(data.quaternion)
-    rest = np.concatenate([matrix.ravel(), data.distortion, data.position, quaternion])
+    sigmas = [data.position_sigma, data.rotation_sigma, data.focal_sigma]
+    rest = np.concatenate([matrix.ravel(), data.distortion, data.position, quaternion, sigmas])
     center = matrix[:2, 2]
     if not data.name:
         return "the name is empty"
@@ -183,4 +199,6 @@ def _problem(data: _CameraFile) -> str:
         return f"principal point {center.tolist()} lies outside the image"
     if abs(np.linalg.norm(quaternion) - 1) > 1e-3:
         return f"quaternion {list(data.quaternion)} is not of unit length"
+    if min(sigmas) < 0:
+        return f"standard deviations {sigmas} must not be negative"
     return ""

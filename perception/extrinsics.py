@@ -24,20 +24,16 @@ MINIMUM_RATIO = 1.5
 
 @dataclass(frozen=True)
 class ExtrinsicsReport:
-    """A camera in its place, and how sure that is.
+    """A camera in its place, and how well the pictures agree.
 
     Attributes:
-        camera: the result.
+        camera: the result, uncertain as in the worst direction and about the worst axis.
         residual: root mean square of the corners' distances [px].
-        position_deviation: standard deviation, worst direction [m].
-        rotation_deviation: standard deviation, worst axis [rad].
         pixels: corners as seen, (n, 2).
     """
 
     camera: Camera
     residual: float
-    position_deviation: float
-    rotation_deviation: float
     pixels: Array
 
 
@@ -114,12 +110,12 @@ def calibrate_extrinsics(
         distortion=intrinsics.distortion,
         position=frozen_array(position + rotations.rotate(quaternion, lens_in_plate)),
         quaternion=frozen_array(rotations.multiply(quaternion, rotations.from_matrix(rotation.T))),
+        position_sigma=_worst(toward @ covariance @ toward.T),
+        rotation_sigma=_worst(covariance[:3, :3]),
     )
     return ExtrinsicsReport(
         camera=camera,
         residual=rms,
-        position_deviation=_worst(toward @ covariance @ toward.T),
-        rotation_deviation=_worst(covariance[:3, :3]),
         pixels=pixels,
     )
 

@@ -29,7 +29,7 @@ from perception.errors import PerceptionError
 from perception.objects import load_object
 from perception.parent import Parent, environment
 from sim_backend.emulator import ServoBus
-from sim_backend.rig import default_rig, shifted_rig
+from sim_backend.rig import declared_rig, default_rig, shifted_rig
 from sim_backend.states import encode_state
 from sim_backend.universe import Universe, load_universe
 from sim_backend.world import World
@@ -209,7 +209,7 @@ def run(arguments: Namespace) -> None:
     universe = load_universe(arguments.universe, hand) if arguments.universe else Universe()
     rng = np.random.default_rng([arguments.seed, 1])
     believed, real = directory / "rig.toml", directory / "rig-as-it-is.toml"
-    save_rig(believed, default_rig())
+    save_rig(believed, declared_rig(default_rig(), universe))
     save_rig(real, shifted_rig(default_rig(), universe, rng))
     addresses = {name: f"ipc://{directory}/camera-{name}.sock" for name in default_rig()}
     renderer = start_renderer(arguments, universe, real, addresses)

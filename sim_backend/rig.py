@@ -50,6 +50,20 @@ def make_camera(
     )
 
 
+def declared_rig(rig: dict[str, Camera], universe: Universe) -> dict[str, Camera]:
+    """The cameras as calibrated, with how far `shifted_rig` may have put them from there."""
+    position, turn = universe.camera_shift
+    return {
+        name: replace(
+            camera,
+            position_sigma=position,
+            rotation_sigma=turn,
+            focal_sigma=universe.camera_focal,
+        )
+        for name, camera in rig.items()
+    }
+
+
 def shifted_rig(
     rig: dict[str, Camera], universe: Universe, rng: np.random.Generator
 ) -> dict[str, Camera]:

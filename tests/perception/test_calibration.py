@@ -170,8 +170,8 @@ def test_a_place_is_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[st
     )
     away = np.linalg.norm(report.camera.position - camera.position)
     turned = rotations.angle_between(report.camera.quaternion, camera.quaternion)
-    assert away < 4 * report.position_deviation + 1e-4 and away < 4e-4
-    assert turned < 4 * report.rotation_deviation + 2e-4 and turned < 1e-3
+    assert away < 4 * report.camera.position_sigma + 1e-4 and away < 4e-4
+    assert turned < 4 * report.camera.rotation_sigma + 2e-4 and turned < 1e-3
     # The same by the command, which keeps what the rig holds of other cameras.
     save_intrinsics(tmp_path / "left.yaml", "left", intrinsics_of(camera))
     (tmp_path / "left").mkdir()
@@ -186,6 +186,7 @@ def test_a_place_is_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ).run()
     saved = load_rig(tmp_path / "rig.toml")["left"]
     np.testing.assert_allclose(saved.position, report.camera.position, atol=1e-12)
+    assert saved.rotation_sigma == report.camera.rotation_sigma > 0
     assert "left: residual" in capsys.readouterr().out
     assert (tmp_path / "left-place.png").exists()
 

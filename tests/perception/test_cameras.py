@@ -38,7 +38,13 @@ def cameras(draw: st.DrawFn) -> Camera:
         distortion=frozen_array([draw(number) for _ in range(5)]),
         position=frozen_array([draw(number) for _ in range(3)]),
         quaternion=frozen_array(rotations.normalize(quaternion)),
+        position_sigma=draw(st.floats(0, 0.1)),
+        rotation_sigma=draw(st.floats(0, 0.1)),
+        focal_sigma=draw(st.floats(0, 0.1)),
     )
+
+
+SIGMAS = ("position_sigma", "rotation_sigma", "focal_sigma")
 
 
 @given(cameras())
@@ -52,7 +58,7 @@ def test_a_rig_survives_its_file(tmp_path_factory: pytest.TempPathFactory, camer
         camera.width,
         camera.height,
     )
-    for field in ("matrix", "distortion", "position"):
+    for field in ("matrix", "distortion", "position", *SIGMAS):
         np.testing.assert_array_equal(getattr(loaded, field), getattr(camera, field))
     np.testing.assert_allclose(loaded.quaternion, camera.quaternion, atol=1e-15)
 
@@ -114,6 +120,7 @@ quaternion = [1.0, 0.0, 0.0, 0.0]
         ("quaternion = [1.0", "quaternion = [2.0", "unit length"),
         ("position = [0.0, 0.0, 1.0]", "position = [0.0, 0.0, nan]", "finite"),
         ("position = [0.0, 0.0, 1.0]", "position = [0.0, 1.0]", "position"),
+        ("width = 320", "width = 320\nrotation_sigma = -0.1", "negative"),
         (GOOD, "schema = 1\ncameras = []", "no camera"),
         (GOOD, GOOD + GOOD.replace("schema = 1", ""), "share a name"),
         (GOOD, GOOD[:90], "rig.toml"),
