@@ -1,9 +1,9 @@
 """Least squares behind a pose: corners of several cameras, one object, cameras a little off.
 
 Where a camera is declared to be uncertain, its true place, direction and focal length are
-unknowns too, known beforehand by that much (Triggs et al., "Bundle adjustment: a modern synthesis",
-section 9, on priors). The pose's covariance then holds what the calibration leaves open, also where it
-is the same error for every corner.
+unknowns too, known beforehand by that much (Triggs et al., "Bundle adjustment: a modern
+synthesis", on priors). The pose's covariance then holds what the calibration leaves open, also
+where that is one error shared by every corner.
 """
 
 from collections.abc import Sequence
