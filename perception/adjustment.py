@@ -9,9 +9,11 @@ where that is one error shared by every corner.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from perception import rotations
 from perception.cameras import Camera
@@ -52,7 +54,7 @@ class Corners:
 
     points: Array
     rays: Array
-    camera: Array
+    camera: NDArray[np.intp]
     camera_from_world: Array
     lenses: Array
     focal_lengths: Array
@@ -60,7 +62,7 @@ class Corners:
     sigmas: Array
 
     @cached_property
-    def loose(self) -> Array:
+    def loose(self) -> NDArray[np.intp]:
         """The cameras' parameters that are unknowns, as indices into `sigmas.ravel()`."""
         return np.flatnonzero(self.sigmas.ravel())
 
@@ -168,7 +170,7 @@ def refine(corners: Corners, pose: Pose) -> Solution | None:
     )
 
 
-def matrix(rotation_vector: Array) -> Array:
+def matrix(rotation_vector: NDArray[Any]) -> Array:
     """Rotation matrix, (3, 3), of a rotation vector [rad], (3,) or (3, 1)."""
     return np.asarray(cv2.Rodrigues(rotation_vector)[0], dtype=np.float64)
 
