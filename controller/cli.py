@@ -78,6 +78,8 @@ _ELSEWHERE = {
     # verb: (module whose `main` takes the arguments after the verb, what it does)
     "demo": ("controller.demo", "start a simulated hand and send it goals"),
     "eval": ("training.evaluation", "measure a policy in either engine"),
+    "compare": ("training.comparison", "compare two evaluations of the same seeds"),
+    "transfer": ("training.transfer", "fill the table of what transfers"),
     "train": ("training.train", "train a policy"),
     "policy": ("training.export", "export a policy"),
     "calibrate": ("perception.calibrate", "find lenses, places of cameras and of tags"),

@@ -22,7 +22,7 @@ from perception.objects import load_object
 from training import lockstep, wires
 from training.acceptance import append_to_log, is_held_out
 from training.lockstep import Progress
-from training.report import PolicyReport, make_report, summary, trial_line
+from training.report import PolicyReport, Report, make_report, summary, trial_line
 from training.trials import EngineName, EvaluationError, Rules, Setup, Trial, plan_trial
 
 _EXTRAS = {"pybullet": "sim", "mujoco": "train"}
@@ -172,38 +172,57 @@ def evaluate(arguments: Arguments, output: TextIO) -> int:
         The exit code: 0 if all trials ran, 130 if they were interrupted.
     """
     setup, policy = prepare(arguments)
-    done: list[Trial] = []
-    interrupted = False
-    began = time.monotonic()
     lines = sys.stderr if arguments.json else output
+    report = measure(setup, policy, arguments.trials, arguments.jobs, lines)
+    if report is not None:
+        text = msgspec.json.encode(report).decode() if arguments.json else summary(report)
+        print(text, file=output, flush=True)
+    return 0 if report is not None and report.n == arguments.trials else 130
+
+
+def measure(
+    setup: Setup, policy: PolicyReport, trials: int, jobs: int, lines: TextIO
+) -> Report | None:
+    """Runs trials and sums them up; what is held out is logged, whatever becomes of it.
+
+    Args:
+        setup: what the trials share.
+        policy: which policy it is.
+        trials: how many.
+        jobs: how many at a time.
+        lines: where each trial is told.
+
+    Returns:
+        The report on the trials that ran before an interrupt, if one came; None if none did.
+    """
+    done: list[Trial] = []
+    report = None
+    began = time.monotonic()
     try:
-        for trial in run_trials(setup, arguments.trials, arguments.jobs, _show):
+        for trial in run_trials(setup, trials, jobs, _show):
             done.append(trial)
             _clear()
-            print(trial_line(trial, arguments.trials), file=lines, flush=True)
+            print(trial_line(trial, trials), file=lines, flush=True)
     except KeyboardInterrupt:
-        interrupted = True
+        print("eval: interrupted", file=sys.stderr)
     finally:
         if done:
             report = make_report(setup, policy, done, time.monotonic() - began)
             # What was seen in the held-out engine is logged, also what was before a failure.
             if is_held_out(report):
-                print(f"eval: {append_to_log(report, arguments.trials)}", file=sys.stderr)
-    if done:
-        text = msgspec.json.encode(report).decode() if arguments.json else summary(report)
-        print(text, file=output, flush=True)
-    return 130 if interrupted else 0
+                print(f"eval: {append_to_log(report, trials)}", file=sys.stderr)
+    return report
 
 
 def main() -> int:
     """Entry point of `inhand eval`."""
     arguments = tyro.cli(Arguments, prog="inhand eval", config=(tyro.conf.FlagCreatePairsOff,))
-    with _own_output() as output:
+    with own_output() as output:
         return evaluate(arguments, output)
 
 
 @contextmanager
-def _own_output() -> Iterator[TextIO]:
+def own_output() -> Iterator[TextIO]:
     """Standard output for us alone: PyBullet, from C, greets and warns on it."""
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w") as output:
