@@ -14,6 +14,7 @@ import msgspec
 
 from controller.config import Config
 from controller.errors import StartError
+from controller.keys import KeyRing
 from perception.parent import environment
 
 SIMULATION_TIMEOUT = 60.0
@@ -131,6 +132,19 @@ def wait_for_simulation(child: Child) -> SimulationReady:
         return msgspec.json.decode(line, type=SimulationReady)
     except msgspec.DecodeError as error:
         raise StartError(f"the simulation said {line!r:.80}, which is not its address") from error
+
+
+def start_gateway(config: Config, directory: Path) -> Child:
+    """Starts the way in from the network.
+
+    Raises:
+        ConfigError: there is no server key yet.
+    """
+    network = config.network
+    KeyRing(network.keys).server()
+    arguments = ["-m", "controller.gateway", "--directory", str(directory), "--keys", network.keys]
+    arguments += ["--command", network.command, "--state", network.state]
+    return Child("gateway", arguments)
 
 
 def start_cameras(

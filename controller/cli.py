@@ -12,6 +12,7 @@ import tyro
 from controller.config import load_config, show_config
 from controller.errors import ConfigError
 from controller.goal_verbs import Goal, Goals, RandomGoals
+from controller.key_verbs import Keys
 from controller.verbs import (
     Arm,
     Cancel,
@@ -72,6 +73,7 @@ _VERBS: dict[str, Any] = {
     "events": Events,
     "shutdown": Shutdown,
     "config": ConfigVerb,
+    "keys": Keys,
 }
 
 _ELSEWHERE = {

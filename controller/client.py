@@ -15,6 +15,7 @@ Ten lines to a first goal::
 """
 
 import itertools
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ import msgspec
 import zmq
 
 from controller.errors import ClientError, RefusedError
+from controller.keys import load_client_key
 from controller.places import run_directory
 from controller.protocol import VERSION
 from controller.server import socket_address
@@ -34,32 +36,42 @@ Message = dict[str, Any]
 class Client:
     """Talks to one daemon. Not for use by several threads at once."""
 
-    def __init__(self, directory: str | Path | None = None, *, timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        directory: str | Path | None = None,
+        *,
+        key: str | Path | None = None,
+        timeout: float = 5.0,
+    ) -> None:
         """Looks for the daemon.
 
         Args:
             directory: where its sockets are; None looks in the usual places.
+            key: file from `inhand keys generate`, for a daemon on another machine; None takes
+                `$INHAND_KEY`, and without it a daemon on this one.
             timeout: how long to wait for a reply [s].
 
         Raises:
             ClientError: there is no daemon.
+            ConfigError: the key cannot be read.
         """
-        self.directory = run_directory(directory)
+        if key is None and directory is None:
+            key = os.environ.get("INHAND_KEY") or None
+        self._key = None if key is None else load_client_key(key)
         self._timeout = timeout
         self._numbers = itertools.count(1)
-        if not (self.directory / "command.sock").exists():
-            raise ClientError(
-                f"no daemon in {self.directory}; start one with `inhandd --sim`, or say where it "
-                "is with --directory"
-            )
+        if self._key is not None:
+            self._where, self._state = self._key.command, self._key.state
+        else:
+            place = run_directory(directory)
+            if not (place / "command.sock").exists():
+                raise ClientError(
+                    f"no daemon in {place}; start one with `inhandd --sim`, or say where it is "
+                    "with --directory"
+                )
+            self._where, self._state = (socket_address(place, x) for x in ("command", "state"))
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._commands = self._context.socket(zmq.DEALER)
-        self._commands.set(zmq.LINGER, 0)
-        try:
-            self._commands.connect(socket_address(self.directory, "command"))
-        except zmq.ZMQError as error:
-            self.close()
-            raise ClientError(f"the daemon's socket in {self.directory}: {error}") from error
+        self._commands = self._connect(zmq.DEALER, self._where)
         self._states: zmq.Socket[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -92,8 +104,8 @@ class Client:
             left = deadline - time.monotonic()
             if left <= 0 or not self._commands.poll(int(left * 1000) + 1):
                 raise ClientError(
-                    f"{type}: the daemon in {self.directory} did not answer within "
-                    f"{self._timeout:g} s; is it still running?"
+                    f"{type}: the daemon at {self._where} did not answer within "
+                    f"{self._timeout:g} s; is it still running{self._and_listed}?"
                 )
             reply: Message = msgspec.json.decode(self._commands.recv())
             # A reply to an earlier request that was given up is no answer to this one.
@@ -110,10 +122,8 @@ class Client:
     def subscribe(self) -> None:
         """Begins to listen to state and events; `messages` does it too."""
         if self._states is None:
-            self._states = self._context.socket(zmq.SUB)
-            self._states.set(zmq.LINGER, 0)
+            self._states = self._connect(zmq.SUB, self._state)
             self._states.set(zmq.SUBSCRIBE, b"")
-            self._states.connect(socket_address(self.directory, "state"))
 
     def messages(self, timeout: float) -> Iterator[tuple[str, Message]]:
         """What the daemon publishes, as (topic, message), until the time is over [s]."""
@@ -128,3 +138,21 @@ class Client:
     def events(self, timeout: float) -> Iterator[Message]:
         """The events that are published from now on, until the time is over [s]."""
         return (message for topic, message in self.messages(timeout) if topic == "event")
+
+    @property
+    def _and_listed(self) -> str:
+        return ", and is your key on its list" if self._key else ""
+
+    def _connect(self, kind: int, address: str) -> "zmq.Socket[bytes]":
+        socket = self._context.socket(kind)
+        socket.set(zmq.LINGER, 0)
+        if self._key is not None:
+            socket.set(zmq.CURVE_SERVERKEY, self._key.server.encode())
+            socket.set(zmq.CURVE_PUBLICKEY, self._key.public.encode())
+            socket.set(zmq.CURVE_SECRETKEY, self._key.secret.encode())
+        try:
+            socket.connect(address)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ClientError(f"the daemon's socket {address}: {error}") from error
+        return socket

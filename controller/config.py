@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -65,13 +65,30 @@ class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SocketsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the command and state sockets are.
+    """Where the command and state sockets are, and who may open them.
 
     Attributes:
         directory: empty for the usual place (docs/protocol.md).
+        observers: who may watch: the daemon's group, which also commands, or `everybody` on this
+            machine.
     """
 
     directory: str = ""
+    observers: Literal["group", "everybody"] = "group"
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to be reached over the network: not at all, unless addresses are given.
+
+    Attributes:
+        command: address for commands, like `tcp://*:7411`.
+        state: address for state and events.
+        keys: directory of the keys (`inhand keys`).
+    """
+
+    command: str = ""
+    state: str = ""
+    keys: str = "/var/lib/inhand/keys"
 
 
 class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +117,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         safety: when the hand is made safe.
         realtime: what to ask of the system for punctual ticks.
         sockets: where to be reached.
+        network: how to be reached from other machines.
         sim: the simulated hand.
     """
 
@@ -113,6 +131,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     safety: SafetySettings = SafetySettings()
     realtime: RealtimeConfig = RealtimeConfig()
     sockets: SocketsConfig = SocketsConfig()
+    network: NetworkConfig = NetworkConfig()
     sim: SimConfig = SimConfig()
 
     @property
@@ -173,6 +192,12 @@ def _check(config: Config) -> None:
         raise ConfigError(f"[realtime] priority = {realtime.priority} must lie in 0..99")
     if not 0 <= realtime.spin <= 0.002:
         raise ConfigError(f"[realtime] spin = {realtime.spin} s must lie in 0..0.002")
+    network = config.network
+    if bool(network.command) != bool(network.state):
+        raise ConfigError("[network] needs both command and state, or neither")
+    for address in (network.command, network.state):
+        if address and not address.startswith("tcp://"):
+            raise ConfigError(f'[network] "{address}" must be like "tcp://*:7411"')
     for digest in config.policy.allow:
         if len(digest) != 64 or any(c not in "0123456789abcdef" for c in digest):
             raise ConfigError(

@@ -16,6 +16,7 @@ from controller.camera_inbox import CameraInbox
 from controller.children import (
     SimulationReady,
     start_cameras,
+    start_gateway,
     start_simulation,
     wait_for_simulation,
 )
@@ -28,7 +29,12 @@ from controller.link import HandLink
 from controller.mailbox import Answer, Mailbox
 from controller.modes import Happening, Mode
 from controller.notify import notify
-from controller.places import lock_run_directory, make_run_directory, run_directory
+from controller.places import (
+    let_everybody_watch,
+    lock_run_directory,
+    make_run_directory,
+    run_directory,
+)
 from controller.policy import SHIPPED, Policy, find_policy, load_policy, shipped_hashes
 from controller.protocol import Shutdown
 from controller.realtime import configure_realtime
@@ -139,7 +145,11 @@ class Daemon:
             give_up=children.fail,
         )
         exits.callback(server.stop)
+        if config.sockets.observers == "everybody":
+            let_everybody_watch(directory)
         server.start()
+        if config.network.command:
+            children.watch(start_gateway(config, directory))
         children.start(mailbox, dry_run=options.dry_run)
         realtime = config.realtime
         configure_realtime(

@@ -18,6 +18,7 @@ ErrorCode = Literal[
     "queue_full",
     "policy",
     "unsupported",
+    "forbidden",
 ]
 
 ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)

@@ -42,6 +42,13 @@ def make_run_directory(directory: Path) -> None:
         raise StartError(f"run directory {directory} belongs to user {owner}; give another")
 
 
+def let_everybody_watch(directory: Path) -> None:
+    """Opens the state socket to all users of this machine, and nothing else."""
+    (directory / "state.sock").chmod(0o777)
+    # To reach it by its name, but not to list what else there is.
+    directory.chmod(directory.stat().st_mode | 0o001)
+
+
 def lock_run_directory(directory: Path) -> int:
     """Claims the directory for this process until the returned descriptor is closed.
 

@@ -24,6 +24,7 @@ from controller.protocol import (
     reply_error,
     reply_ok,
 )
+from controller.rate import RATE, RateLimit
 from controller.telemetry import EventLog, describe
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,14 @@ log = logging.getLogger(__name__)
 STATE_RATE = 20
 """State messages a second [Hz]."""
 
-_READ_AT_ONCE = 1000
-_MAX_WIRE_SIZE = 1 << 20
+MAX_WIRE_SIZE = 1 << 20
+"""A client that sends a larger message is cut off [bytes]."""
+
+_READ_AT_ONCE = 200
+_WAITING_AT_MOST = 1000
+_BREATH = 0.005
 _BUSY = "too many requests wait for the tick; ask less often"
+_TOO_MANY = f"more than {RATE:.0f} requests a second from one client; ask less often"
 _LOADING = "load_policy: another policy is being loaded; ask again when it is"
 
 
@@ -71,13 +77,14 @@ class Server(threading.Thread):
         self._give_up = give_up
         self._stop_asked = threading.Event()
         self._log = EventLog()
+        self._rate = RateLimit()
         self._states = 0
         self._loading = threading.Lock()
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._commands = context.socket(zmq.ROUTER)
         # Far above what is read: a message in between gets an error reply, one beyond no reader.
-        self._commands.set(zmq.MAXMSGSIZE, _MAX_WIRE_SIZE)
-        self._commands.set(zmq.RCVHWM, _READ_AT_ONCE)
+        self._commands.set(zmq.MAXMSGSIZE, MAX_WIRE_SIZE)
+        self._commands.set(zmq.RCVHWM, _WAITING_AT_MOST)
         self._states_socket = context.socket(zmq.PUB)
         for socket in (self._commands, self._states_socket):
             socket.set(zmq.SNDHWM, 1000)
@@ -152,8 +159,13 @@ class Server(threading.Thread):
             if isinstance(request, Estop):
                 self._mailbox.post(Letter(client, request))
                 stopped = True
-            else:
+            elif self._rate.allows(identity, time.monotonic()):
                 requests.append((client, request))
+            else:
+                self._reply(client, reply_error(request.id, "busy", _TOO_MANY))
+        else:
+            # A flood waits in its sender's queue; this thread must not keep the tick from running.
+            time.sleep(_BREATH)
         for client, request in requests:
             self._dispatch(client, request, stopped)
 

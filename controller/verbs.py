@@ -16,10 +16,12 @@ Directory = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 class Verb:
     """Attributes:
     directory: Where the daemon's sockets are, instead of the usual place.
+    key: File from `inhand keys generate`, to reach a daemon on another machine.
     json: Print the daemon's reply as JSON.
     """
 
     directory: Directory = None
+    key: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     json: bool = False
 
     def run(self) -> int:
@@ -28,7 +30,7 @@ class Verb:
 
     def send(self, type: str, **members: object) -> int:
         """Sends a request and prints the reply."""
-        with Client(self.directory) as client:
+        with Client(self.directory, key=self.key) as client:
             reply = client.call(type, **members)
         reply.pop("id"), reply.pop("ok")
         self.show(reply)

@@ -85,6 +85,7 @@ install_files() {
     put systemd/70-inhand.rules "$LIB/udev/rules.d/70-inhand.rules"
     put docs/operating.md "$PREFIX/share/operating.md"
     put systemd/inhandd.toml "$PREFIX/share/inhandd.toml"
+    put systemd/network.conf "$PREFIX/share/network.conf"
     if [[ -e $CONFIG ]]; then
         echo "$CONFIG stays as it is; today's defaults are in $PREFIX/share/inhandd.toml"
     else

@@ -66,5 +66,5 @@ def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 90) / ("y" * 90)
     deep.mkdir(parents=True)
     (deep / "command.sock").touch()
-    with pytest.raises(ClientError, match="the daemon's socket in"):
+    with pytest.raises(ClientError, match="the daemon's socket ipc"):
         Client(deep)

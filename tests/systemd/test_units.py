@@ -1,12 +1,16 @@
 """The units as systemd's own tools judge them, without a manager."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.systemd.conftest import need
+
+NETWORK_EXPOSURE = 1.4
+"""What the documentation promises of a service with `network.conf`."""
 
 UNITS = ["inhandd.service", "inhandd-sim.service"]
 
@@ -29,6 +33,18 @@ def test_exposure_is_low(installed: Path, unit: str) -> None:
     found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
     # What the documentation promises.
     assert found and float(found[1]) <= 0.6, done.stdout
+
+
+def test_exposure_is_low_with_the_network_open_too(installed: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(installed / "usr", root / "usr", symlinks=True)
+    drop_in = root / "etc/systemd/system/inhandd.service.d/network.conf"
+    drop_in.parent.mkdir(parents=True)
+    shutil.copy(installed / "opt/inhand/share/network.conf", drop_in)
+    done = security(root, "inhandd.service", threshold=17)
+    assert done.returncode == 0, done.stdout
+    found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found and 0.6 < float(found[1]) <= NETWORK_EXPOSURE, done.stdout
 
 
 def test_the_bar_would_be_noticed(installed: Path) -> None:
