@@ -82,6 +82,7 @@ _ELSEWHERE = {
     "eval": ("training.evaluation", "measure a policy in either engine"),
     "compare": ("training.comparison", "compare two evaluations of the same seeds"),
     "transfer": ("training.transfer", "fill the table of what transfers"),
+    "probe": ("training.probe", "test what a policy's memory knows of its world"),
     "train": ("training.train", "train a policy"),
     "policy": ("training.export", "export a policy"),
     "calibrate": ("perception.calibrate", "find lenses, places of cameras and of tags"),

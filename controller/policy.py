@@ -30,6 +30,9 @@ SHIPPED = Path(__file__).resolve().parent.parent / "policies"
 """Policies that came with the program; `SHA256SUMS` there lists the ones that may be loaded."""
 
 
+Memory = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
 class Policy:
     """A checked policy and its recurrent state.
 
@@ -68,6 +71,15 @@ class Policy:
         """Forgets what was learned about this universe."""
         self._hidden = np.zeros(self._state_shape, dtype=np.float32)
         self._cell = np.zeros(self._state_shape, dtype=np.float32)
+
+    @property
+    def memory(self) -> Memory:
+        """The recurrent state: hidden and cell, each as the file shapes it."""
+        return self._hidden, self._cell
+
+    @memory.setter
+    def memory(self, state: Memory) -> None:
+        self._hidden, self._cell = state
 
     def act(self, observation: NDArray[np.float32]) -> Array:
         """One step; the state is carried to the next.
