@@ -36,8 +36,7 @@ def measure() -> list[Row]:
         quaternion = rotations.random_quaternion(rng)
         scene.place(hand.joint_angles(hand.rest), np.array([0.0, 0.335, 0.06]), quaternion)
         shots.append((quaternion, {name: scene.render(rig[name]) for name in rig}))
-    ids = tuple(tag.id for tag in block.tags)
-    detectors = {name: TagDetector(camera, ids) for name, camera in rig.items()}
+    detectors = {name: TagDetector(camera, block) for name, camera in rig.items()}
     plain = cv2.aruco.ArucoDetector(family())
     images = [image for _, views in shots for image in views.values()]
     ours, stock = side_by_side(

@@ -154,7 +154,7 @@ class Tags:
             paths = _paths(self.folder / name)
             for path, image in zip(paths, _pictures(self.folder / name), strict=True):
                 # A detector looks where it last found something; these are no sequence.
-                seen = TagDetector(camera, ids).detect(image, 0.0)
+                seen = TagDetector(camera, description).detect(image, 0.0)
                 instants.setdefault(path.stem, []).append(seen)
         report = calibrate_placement(description, rig, list(instants.values()))
         save_object(self.out, report.description)

@@ -93,7 +93,7 @@ def main() -> None:
         source = open_source(arguments.source, (camera.width, camera.height))
     except PerceptionError as error:
         sys.exit(f"error: {error}")
-    detector = TagDetector(camera, tuple(tag.id for tag in description.tags))
+    detector = TagDetector(camera, description)
     output: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
     output.set(zmq.SNDHWM, 16)
     output.set(zmq.LINGER, 0)

@@ -5,8 +5,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception.cameras import Camera, CameraError
+from perception.objects import ObjectDescription
 from perception.records import TagCorners, frozen_array
 from perception.refinement import refine_corners
+from perception.region import Region, RegionOfInterest
 from perception.rotations import Array
 from perception.tags import Image, family
 
@@ -16,30 +18,23 @@ FULL_FRAME_PERIOD = 1.0
 MIRROR_PERIOD = 2.0
 """Time without a tag after which the picture is tried for being mirrored [s]."""
 
-REACH = 2.5
-"""Half a side of the region that is searched next, in edges of the largest tag: what the object
-covers when one of its tags is seen, and what it moves between two frames."""
-
-Region = tuple[int, int, int, int]
-"""Left, top, right and bottom [px], the last two outside."""
-
 
 class TagDetector:
     """Finds the tags of one object in the frames of one camera.
 
     Args:
         camera: what took the frames; other image sizes are refused.
-        ids: the tags that the object carries; others are ignored.
+        description: the object; other tags than its own are ignored.
 
     Attributes:
         problem: what was wrong with the tags of the newest frame; empty if nothing was.
     """
 
-    def __init__(self, camera: Camera, ids: tuple[int, ...]) -> None:
+    def __init__(self, camera: Camera, description: ObjectDescription) -> None:
         self.problem = ""
         self._camera = camera
-        self._ids = frozenset(ids)
-        self._region = _whole(camera)
+        self._ids = frozenset(tag.id for tag in description.tags)
+        self._interest = RegionOfInterest(camera, description)
         self._seen = -np.inf
         self._looked = -np.inf
         parameters = cv2.aruco.DetectorParameters()
@@ -47,7 +42,9 @@ class TagDetector:
         parameters.adaptiveThreshWinSizeMin = 7
         parameters.adaptiveThreshWinSizeMax = 27
         parameters.adaptiveThreshWinSizeStep = 20
+        self._parameters = parameters
         self._detector = cv2.aruco.ArucoDetector(family(), parameters)
+        self._least_rate = parameters.minMarkerPerimeterRate
 
     def detect(self, image: NDArray[np.uint8], t: float) -> TagCorners:
         """Finds tags.
@@ -69,26 +66,27 @@ class TagDetector:
         self.problem = self._judge(grey, t, labels, len(kept))
         corners, noise = refine_corners(grey, found[kept])
         sound = [i for i in range(len(kept)) if np.isfinite(corners[i]).all()]
-        self._region = _around(corners[sound], self._camera)
+        ids = [labels[kept[i]] for i in sound]
+        self._interest.follow(ids, corners[sound])
         return TagCorners(
             t=t,
             camera=self._camera.name,
-            ids=tuple(labels[kept[i]] for i in sound),
+            ids=tuple(ids),
             corners=frozen_array(corners[sound]),
             noise=float(np.sqrt(np.mean(noise[sound] ** 2))) if sound else 1.0,
         )
 
     def _find(self, grey: Image, t: float) -> tuple[Array, list[int]]:
-        """Tags about where the last ones were; in the whole frame if there are none, and often.
+        """Tags where the object should be; in the whole frame if there are none, and often.
 
         Returns:
             Corners as detected [px], (k, 4, 2), and ids.
         """
-        whole = _whole(self._camera)
+        whole = self._interest.whole
         # Now and then all of it, or a second object would never be noticed.
         due = not 0 <= t - self._looked < FULL_FRAME_PERIOD
-        region = whole if due else self._region
-        found, labels = self._search(grey, region)
+        region = whole if due else self._interest.region
+        found, labels = self._search(grey, region, 0.0 if due else self._interest.perimeter)
         if region != whole and not self._ids.intersection(labels):
             region = whole
             found, labels = self._search(grey, region)
@@ -96,8 +94,14 @@ class TagDetector:
             self._looked = t
         return found, labels
 
-    def _search(self, grey: Image, region: Region) -> tuple[Array, list[int]]:
+    def _search(
+        self, grey: Image, region: Region, perimeter: float = 0.0
+    ) -> tuple[Array, list[int]]:
+        """Tags in a region, of at least some perimeter [px]: noise has many small squares."""
         left, top, right, bottom = region
+        rate = max(self._least_rate, perimeter / max(right - left, bottom - top))
+        self._parameters.minMarkerPerimeterRate = rate
+        self._detector.setDetectorParameters(self._parameters)
         part = np.ascontiguousarray(grey[top:bottom, left:right])
         found, labels, _ = self._detector.detectMarkers(part)
         corners = np.array(found, dtype=np.float64).reshape(-1, 4, 2) + (left, top)
@@ -121,7 +125,7 @@ class TagDetector:
         # The search is for all of the family: a stranger's tag, mirrored, says as much.
         self._seen = t
         flipped = np.ascontiguousarray(grey[:, ::-1])
-        _, mirrored = self._search(flipped, _whole(self._camera))
+        _, mirrored = self._search(flipped, self._interest.whole)
         return "the picture is mirrored; turn mirroring off in the camera" if mirrored else ""
 
     def _grey(self, image: NDArray[np.uint8]) -> Image:
@@ -140,18 +144,3 @@ class TagDetector:
         if image.ndim == 2:
             return np.ascontiguousarray(image)
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-
-
-def _whole(camera: Camera) -> Region:
-    return 0, 0, camera.width, camera.height
-
-
-def _around(corners: Array, camera: Camera) -> Region:
-    """Where to look next after tags at these corners, (k, 4, 2); everywhere after none."""
-    if not len(corners):
-        return _whole(camera)
-    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1)
-    center, reach = corners.mean(axis=(0, 1)), REACH * float(edges.max())
-    left, top = np.maximum(center - reach, 0.0).astype(int)
-    right, bottom = np.ceil(np.minimum(center + reach, (camera.width, camera.height))).astype(int)
-    return int(left), int(top), int(right), int(bottom)

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 
 from perception import rotations
-from perception.adjustment import Corners, Pose, gather, matrix, refine, rough_cost
+from perception.adjustment import Corners, Pose, gather, refine, rough_cost
 from perception.cameras import Camera
 from perception.errors import PerceptionError
-from perception.objects import ObjectDescription, Tag
+from perception.objects import ObjectDescription
 from perception.records import TagCorners, frozen_array
 from perception.rotations import Array
+from perception.tag_pose import tag_poses
 
 SEEDS = 3
 """Tags, largest first, whose own poses the search starts from."""
@@ -83,7 +84,9 @@ def estimate_poses(
     corners = gather(seen)
     largest = sorted(seen, key=lambda one: -cv2.contourArea(one[2].astype(np.float32)))
     seeds = [
-        pose for camera, tag, pixels, _ in largest[:SEEDS] for pose in _poses(camera, tag, pixels)
+        pose
+        for camera, tag, pixels, _ in largest[:SEEDS]
+        for pose in tag_poses(camera, tag, pixels)
     ]
     costs = [rough_cost(corners, pose) for pose in seeds]
     order = [int(index) for index in np.argsort(costs) if np.isfinite(costs[index])]
@@ -109,29 +112,6 @@ def _camera(cameras: Mapping[str, Camera], frame: TagCorners) -> Camera:
             f"{', '.join(cameras)}"
         )
     return cameras[frame.camera]
-
-
-def _poses(camera: Camera, tag: Tag, pixels: Array) -> list[Pose]:
-    """World poses of the object that one tag in one camera suggests (IPPE gives two)."""
-    half = tag.size / 2
-    square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
-    count, turns, shifts, _ = cv2.solvePnPGeneric(
-        square,
-        camera.normalize(pixels),
-        np.eye(3),
-        np.zeros(5),
-        flags=cv2.SOLVEPNP_IPPE_SQUARE,
-    )
-    world_from_camera = rotations.to_matrix(camera.quaternion)
-    tag_from_object = rotations.to_matrix(tag.quaternion).T
-    poses = []
-    for turn, shift in zip(turns[:count], shifts[:count], strict=True):
-        rotation = world_from_camera @ matrix(turn) @ tag_from_object
-        center = camera.position + world_from_camera @ np.asarray(shift, dtype=np.float64).ravel()
-        position = center - rotation @ tag.position
-        if np.isfinite(position).all() and np.isfinite(rotation).all():
-            poses.append((position, rotation))
-    return poses
 
 
 def _believable(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:

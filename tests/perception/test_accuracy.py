@@ -60,10 +60,7 @@ def measure(
         name: replace(camera, distortion=frozen_array(LENS))
         for name, camera in default_rig(640, 480).items()
     }
-    detectors = {
-        name: TagDetector(camera, tuple(tag.id for tag in block.tags))
-        for name, camera in rig.items()
-    }
+    detectors = {name: TagDetector(camera, block) for name, camera in rig.items()}
     errors, distances, missed = [], [], 0
     for k in range(count):
         position, quaternion = draw(rng)

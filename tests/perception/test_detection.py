@@ -1,6 +1,6 @@
 """Tags in real renders, with fingers in the way, noise, and what is no picture at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -10,7 +10,7 @@ import pytest
 from perception import rotations
 from perception.cameras import Camera, CameraError
 from perception.detection import TagDetector
-from perception.objects import ObjectDescription
+from perception.objects import ObjectDescription, load_object
 from perception.records import frozen_array
 from perception.rotations import Array
 from perception.tags import Image, tag_image
@@ -29,7 +29,7 @@ def errors(
 ) -> Array:
     """Distances of the corners found in 40 renders from where they are [px], (k, 4)."""
     rng = np.random.default_rng(3)
-    detector = TagDetector(camera, tuple(tag.id for tag in block.tags))
+    detector = TagDetector(camera, block)
     distances = []
     for _ in range(40):
         position, quaternion = draw(rng)
@@ -94,21 +94,28 @@ def printed(tags: list[tuple[int, int, int]]) -> Image:
     return page
 
 
+def detector_of(camera: Camera, ids: Sequence[int]) -> TagDetector:
+    """A detector for a block that carries these tags alone."""
+    block = load_object("block")
+    tags = tuple(replace(block.tags[k % len(block.tags)], id=id) for k, id in enumerate(ids))
+    return TagDetector(camera, replace(block, tags=tags))
+
+
 def test_corners_come_in_the_order_of_the_print(rig: dict[str, Camera]) -> None:
-    seen = TagDetector(rig["left"], (3,)).detect(printed([(3, 100, 60)]), 1.5)
+    seen = detector_of(rig["left"], (3,)).detect(printed([(3, 100, 60)]), 1.5)
     assert (seen.t, seen.camera, seen.ids) == (1.5, "left", (3,))
     square = np.array([[0, 0], [48, 0], [48, 48], [0, 48]]) + [99.5, 59.5]
     np.testing.assert_allclose(seen.corners[0], square, atol=0.05)
 
 
 def test_tags_of_other_objects_are_ignored(rig: dict[str, Camera]) -> None:
-    seen = TagDetector(rig["left"], (0, 1)).detect(printed([(0, 40, 60), (7, 180, 60)]), 0.0)
+    seen = detector_of(rig["left"], (0, 1)).detect(printed([(0, 40, 60), (7, 180, 60)]), 0.0)
     assert seen.ids == (0,)
 
 
 def test_a_tag_seen_twice_is_not_believed(rig: dict[str, Camera]) -> None:
     page = printed([(0, 40, 60), (0, 180, 60), (1, 110, 150)])
-    detector = TagDetector(rig["left"], (0, 1))
+    detector = detector_of(rig["left"], (0, 1))
     assert detector.detect(page, 0.0).ids == (1,)
     assert "tags [0] are seen twice" in detector.problem
     assert detector.detect(printed([(0, 40, 60)]), 0.1).ids == (0,)
@@ -116,7 +123,7 @@ def test_a_tag_seen_twice_is_not_believed(rig: dict[str, Camera]) -> None:
 
 
 def test_a_second_object_is_noticed_within_a_second(rig: dict[str, Camera]) -> None:
-    detector = TagDetector(rig["left"], (0,))
+    detector = detector_of(rig["left"], (0,))
     assert detector.detect(printed([(0, 40, 60)]), 0.0).ids == (0,)
     page = printed([(0, 40, 60), (0, 260, 180)])
     seen = [detector.detect(page, 0.1 * k).ids for k in range(1, 12)]
@@ -125,7 +132,7 @@ def test_a_second_object_is_noticed_within_a_second(rig: dict[str, Camera]) -> N
 
 
 def test_a_tag_that_leaves_the_region_is_found_in_the_whole_frame(rig: dict[str, Camera]) -> None:
-    detector = TagDetector(rig["left"], (0,))
+    detector = detector_of(rig["left"], (0,))
     for k, (column, row) in enumerate([(20, 20), (250, 20), (250, 170), (20, 170), (22, 165)]):
         seen = detector.detect(printed([(0, column, row)]), 0.05 * k)
         assert seen.ids == (0,)
@@ -133,14 +140,14 @@ def test_a_tag_that_leaves_the_region_is_found_in_the_whole_frame(rig: dict[str,
 
 
 def test_another_object_is_named(rig: dict[str, Camera]) -> None:
-    detector = TagDetector(rig["left"], (0, 1))
+    detector = detector_of(rig["left"], (0, 1))
     assert detector.detect(printed([(7, 40, 60)]), 0.0).ids == ()
     assert "only tags [7] are seen, the object has [0, 1]" in detector.problem
 
 
 def test_a_mirrored_tag_is_not_found(rig: dict[str, Camera]) -> None:
     page = np.ascontiguousarray(printed([(0, 100, 60)])[:, ::-1])
-    detector = TagDetector(rig["left"], tuple(range(6)))
+    detector = detector_of(rig["left"], tuple(range(6)))
     assert detector.detect(page, 0.0).ids == ()
     assert "mirrored" in detector.problem
     assert detector.detect(page, 0.1).ids == () and "mirrored" in detector.problem
@@ -150,13 +157,13 @@ def test_a_mirrored_tag_is_not_found(rig: dict[str, Camera]) -> None:
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_an_empty_frame_has_no_tags(rig: dict[str, Camera], level: int) -> None:
-    seen = TagDetector(rig["left"], (0,)).detect(np.full((240, 320, 3), level, np.uint8), 0.0)
+    seen = detector_of(rig["left"], (0,)).detect(np.full((240, 320, 3), level, np.uint8), 0.0)
     assert seen.ids == () and seen.corners.shape == (0, 4, 2)
 
 
 def test_noise_alone_has_no_tags(rig: dict[str, Camera]) -> None:
     rng = np.random.default_rng(0)
-    detector = TagDetector(rig["left"], tuple(range(587)))
+    detector = detector_of(rig["left"], tuple(range(587)))
     for _ in range(20):
         image = rng.integers(0, 256, (240, 320), dtype=np.uint8)
         assert detector.detect(image, 0.0).ids == ()
@@ -165,7 +172,7 @@ def test_noise_alone_has_no_tags(rig: dict[str, Camera]) -> None:
 def test_an_image_of_another_size_is_refused_with_both_sizes(
     rig: dict[str, Camera],
 ) -> None:
-    detector = TagDetector(rig["left"], (0,))
+    detector = detector_of(rig["left"], (0,))
     with pytest.raises(CameraError, match=r"'left'.*640x480.*320x240"):
         detector.detect(np.zeros((480, 640, 3), np.uint8), 0.0)
     with pytest.raises(CameraError, match="8-bit"):

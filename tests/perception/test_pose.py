@@ -71,10 +71,7 @@ def test_renders_with_fingers_in_the_way_give_the_pose(
 ) -> None:
     description = load_object(name)
     scene = Scene(hand, description, tmp_path)
-    detectors = {
-        camera.name: TagDetector(camera, tuple(tag.id for tag in description.tags))
-        for camera in rig.values()
-    }
+    detectors = {camera.name: TagDetector(camera, description) for camera in rig.values()}
     rng = np.random.default_rng(5)
     found = []
     for _ in range(60):
