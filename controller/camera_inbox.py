@@ -17,6 +17,7 @@ class CameraInbox:
 
     Attributes:
         address: what the camera processes connect to.
+        cameras: of the rig.
         status: latest sign of life, by camera.
         malformed: messages that could not be read, or came from no camera of the rig.
     """
@@ -25,7 +26,7 @@ class CameraInbox:
         self.address = socket_address(directory, "corners")
         self.status: dict[str, CameraStatus] = {}
         self.malformed = 0
-        self._cameras = frozenset(cameras)
+        self.cameras = frozenset(cameras)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = context.socket(zmq.PULL)
         self._socket.set(zmq.RCVHWM, 64)
@@ -43,7 +44,7 @@ class CameraInbox:
             except PerceptionError:
                 self.malformed += 1
                 continue
-            if record.camera not in self._cameras:
+            if record.camera not in self.cameras:
                 self.malformed += 1
             elif isinstance(record, TagCorners):
                 corners.append(record)

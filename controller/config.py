@@ -64,6 +64,19 @@ class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spin: float = 0.0
 
 
+class EstopLineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A switch that stops the hand, wired to this machine; closed while all is well.
+
+    Attributes:
+        source: `cts` or `dsr`, a pin of a serial port, or the path of a file or FIFO that says `1`
+            while all is well; empty for no such switch.
+        port: the serial port with that pin.
+    """
+
+    source: str = ""
+    port: str = ""
+
+
 class SocketsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the command and state sockets are, and who may open them.
 
@@ -116,6 +129,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         goals: when a goal counts as reached.
         safety: when the hand is made safe.
         realtime: what to ask of the system for punctual ticks.
+        estop_line: a switch that stops the hand.
         sockets: where to be reached.
         network: how to be reached from other machines.
         sim: the simulated hand.
@@ -130,6 +144,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     goals: GoalSettings = GoalSettings()
     safety: SafetySettings = SafetySettings()
     realtime: RealtimeConfig = RealtimeConfig()
+    estop_line: EstopLineConfig = EstopLineConfig()
     sockets: SocketsConfig = SocketsConfig()
     network: NetworkConfig = NetworkConfig()
     sim: SimConfig = SimConfig()
@@ -192,6 +207,9 @@ def _check(config: Config) -> None:
         raise ConfigError(f"[realtime] priority = {realtime.priority} must lie in 0..99")
     if not 0 <= realtime.spin <= 0.002:
         raise ConfigError(f"[realtime] spin = {realtime.spin} s must lie in 0..0.002")
+    line = config.estop_line
+    if line.source in ("cts", "dsr") and not line.port:
+        raise ConfigError(f'[estop_line] source = "{line.source}" needs the port with that pin')
     network = config.network
     if bool(network.command) != bool(network.state):
         raise ConfigError("[network] needs both command and state, or neither")

@@ -18,6 +18,8 @@ from hardware.records import JointState
 class Controller(TickingCore[Measurement]):
     """The controller; each request raises RefusedError if it is not allowed now."""
 
+    _line = ""
+
     def enable(self) -> None:
         """Pins the targets to where the hand is, then asks for torque."""
         self._permit(Request.ENABLE)
@@ -73,13 +75,24 @@ class Controller(TickingCore[Measurement]):
 
     def estop(self) -> None:
         """Stops, from every mode; stays stopped until cleared."""
+        self._stop("emergency stop")
+
+    def watch_line(self, problem: str) -> None:
+        """Takes what the emergency stop line says; while there is a problem, nothing clears it."""
+        self._line = problem
+        if problem and self.mode != Mode.ESTOP:
+            self._stop(problem)
+
+    def _stop(self, reason: str) -> None:
         if self.settings.safety.estop == "relax":
             self.torque = False
-        self._take(Request.ESTOP, "emergency stop")
+        self._take(Request.ESTOP, reason)
 
     def clear(self) -> None:
         """Ends a fault or an emergency stop whose cause is gone; torque is off afterwards."""
         self._permit(Request.CLEAR)
+        if self._line:
+            raise RefusedError("not_ready", f"clear: {self._line}; close it first")
         self._fresh_joints("clear")
         self.torque = False
         self._take(Request.CLEAR, "cleared")

@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Annotated
 
 import tyro
@@ -24,6 +24,7 @@ from controller.clock import MonotonicClock
 from controller.config import Config, load_config
 from controller.core import Controller
 from controller.errors import StartError
+from controller.estop_line import EstopLine
 from controller.fusion import PoseFilter
 from controller.link import HandLink
 from controller.mailbox import Answer, Mailbox
@@ -128,6 +129,10 @@ class Daemon:
             link.close(torque=config.safety.exit == "hold" and controller.torque)
 
         exits.callback(release)
+        line = None
+        if config.estop_line.source:
+            line = EstopLine(config.estop_line.source, config.estop_line.port)
+            exits.callback(line.close)
         mailbox = Mailbox()
         exits.callback(mailbox.close)
         ticker = Ticker(MonotonicClock(config.realtime.spin), 1.0 / config.tick_rate)
@@ -150,6 +155,7 @@ class Daemon:
         server.start()
         if config.network.command:
             children.watch(start_gateway(config, directory))
+        children.watch_cameras(inbox)
         children.start(mailbox, dry_run=options.dry_run)
         realtime = config.realtime
         configure_realtime(
@@ -161,7 +167,7 @@ class Daemon:
             signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
         _announce(directory, world)
         try:
-            self._loop(controller, link, inbox, mailbox, ticker, sections)
+            self._loop(controller, link, inbox, mailbox, ticker, sections, line)
         finally:
             # First of all: whatever else may take its time, the hand is no longer commanded.
             release()
@@ -180,12 +186,16 @@ class Daemon:
         mailbox: Mailbox,
         ticker: Ticker,
         sections: dict[str, Histogram],
+        line: EstopLine | None,
     ) -> None:
         """The tick: requests, read, fuse, decide, limit, write."""
         readonly = self.options.readonly
+        think = controller.settings.safety.think
         for woken in ticker:
             if self._stop_reason:
                 return
+            if line is not None:
+                controller.watch_line(line.problem())
             answers = []
             for letter in mailbox.take(_REQUESTS_PER_TICK):
                 if isinstance(letter.request, Shutdown):
@@ -195,7 +205,12 @@ class Daemon:
                     answers.append(perform(controller, letter, readonly=readonly))
             joints = link.read()
             read = monotonic()
+            began = thread_time()
             targets = controller.tick(read, joints, inbox.take())
+            # Processor time: a busy machine is no fault of the policy's.
+            spent = thread_time() - began
+            if spent > think:
+                controller.report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
             thought = monotonic()
             if targets is not None:
                 sent = link.write(controller.torque, targets)

@@ -1,8 +1,12 @@
 """Where the targets are and where they go next, whoever decides it."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from controller.action import ActionPath, ActionState
+from controller.derating import Effort, within_reach
+from controller.safety import Motion, limit
 from hardware.hand import Hand
 from hardware.records import Array
 
@@ -55,6 +59,25 @@ class Mover:
             anchor = anchor + np.clip(self._destination - anchor, -step, step)
         self._anchor = anchor
         self._state = self._path.hold(self.state, anchor, dt)
+
+    def spare(
+        self, before: Motion, effort: Effort, share: Array, position: Array, dt: float
+    ) -> None:
+        """Draws the targets of this tick near to where servos stand that are to pull less.
+
+        Args:
+            before: the targets' motion when the tick began.
+            effort: of the hand.
+            share: of the torque limit that each servo may use, (n_actuators,).
+            position: where the servos stand [rad], (n_actuators,).
+            dt: length of the tick [s].
+        """
+        if (share >= 1.0).all():
+            return
+        near = within_reach(effort, share, position, self.position)
+        # From where the tick began, so that its limits hold for the nearer targets too.
+        motion = limit(self._path.limits, before, near, dt)
+        self._state = replace(self.state, motion=motion)
 
     def brake(self, path: ActionPath, dt: float) -> None:
         """One tick [s] of a policy that waits: the targets come to rest."""

@@ -18,6 +18,8 @@ EventKind = Literal[
     "pose_old",
     "pose_fresh",
     "policy_loaded",
+    "derated",
+    "camera",
 ]
 
 EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
@@ -57,6 +59,7 @@ class Snapshot:
         reached: goals reached since the start.
         missed: goals given up since the start.
         dropped: how often the object was dropped since the start.
+        effort: share of its torque limit that each servo may use, (n_actuators,).
         targets: what was sent last [rad], (n_actuators,), actuator order.
         policy: name of the policy; empty if there is none.
         policy_sha256: of its file.
@@ -75,6 +78,7 @@ class Snapshot:
     reached: int
     missed: int
     dropped: int
+    effort: Array
     targets: Array | None
     policy: str
     policy_sha256: str

@@ -50,7 +50,11 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         pose_lost: age of the pose at which a running hand goes to holding [s].
         idle: how long the hand stays armed without goal or heartbeat [s].
         joint_ticks: age of the joints that is a fault [ticks].
-        fault_hold: how long a fault keeps full torque before it relaxes [s].
+        dropped: what the hand does when it has dropped the object: `home` goes slowly to the rest
+            pose, where the object can be put back, `hold` stays as it is.
+        fault_hold: how long a fault keeps full torque [s].
+        fault_share: share of the torque that it keeps afterwards; 0 relaxes.
+        think: processor time that one tick's decision may take before the policy has failed [s].
         home_speed: of the fastest joint on the way to the rest pose [rad/s].
     """
 
@@ -60,7 +64,10 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pose_lost: float = 2.0
     idle: float = 60.0
     joint_ticks: int = 3
+    dropped: Literal["home", "hold"] = "home"
     fault_hold: float = 2.0
+    fault_share: float = 0.3
+    think: float = 0.05
     home_speed: float = 0.8
 
     def check(self) -> None:
@@ -72,6 +79,8 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if not (1 <= self.idle <= 3600 and 0 <= self.fault_hold <= 60):
             raise ConfigError("[safety] idle must lie in 1..3600 s and fault_hold in 0..60 s")
+        if not (0 <= self.fault_share <= 1 and 0 < self.think <= 1):
+            raise ConfigError("[safety] fault_share must lie in 0..1, think in (0, 1] s")
         if not (1 <= self.joint_ticks <= 20 and 0 < self.home_speed <= 3):
             raise ConfigError("[safety] joint_ticks must lie in 1..20, home_speed in (0, 3] rad/s")
 

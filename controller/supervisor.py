@@ -1,12 +1,16 @@
-"""Watches the daemon's processes and the tick, in a thread that wakes a few times a second."""
+"""Watches processes, cameras and the tick, in a thread that wakes a few times a second."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
+from controller.camera_inbox import CameraInbox
+from controller.camera_watch import CameraWatch
 from controller.children import Child
 from controller.mailbox import Mailbox
 from controller.notify import notify, watchdog_period
+from controller.records import Event
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +29,17 @@ class Supervisor:
         self.failure = ""
         self._give_up = give_up
         self._children: list[Child] = []
+        self._cameras: tuple[CameraInbox, CameraWatch] | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def watch(self, child: Child) -> None:
         """Takes charge of a process."""
         self._children.append(child)
+
+    def watch_cameras(self, inbox: CameraInbox) -> None:
+        """Has an event told when something is wrong with a camera, and when it no longer is."""
+        self._cameras = inbox, CameraWatch(inbox.cameras, time.monotonic())
 
     def start(self, mailbox: Mailbox, *, dry_run: bool) -> None:
         """Begins to watch."""
@@ -59,6 +68,7 @@ class Supervisor:
         while not self._ended.wait(_PERIOD):
             rounds += 1
             self._restart()
+            self._look_at_cameras(mailbox)
             snapshot = mailbox.snapshot
             if snapshot is None:
                 continue
@@ -77,6 +87,14 @@ class Supervisor:
                     seen,
                     snapshot.in_hand,
                 )
+
+    def _look_at_cameras(self, mailbox: Mailbox) -> None:
+        if self._cameras is None:
+            return
+        inbox, watch = self._cameras
+        now = time.monotonic()
+        for camera, problem in watch.changes(inbox.status.copy(), now):
+            mailbox.leave([], [Event(now, "camera", {"camera": camera, "problem": problem})])
 
     def _restart(self) -> None:
         """Starts camera processes again that ended; without the simulation there is no hand."""

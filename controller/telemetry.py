@@ -49,6 +49,7 @@ def describe(snapshot: Snapshot, now: float) -> dict[str, object]:
             "velocity": joints.velocity.tolist(),
             "current": joints.current.tolist(),
         },
+        "effort": snapshot.effort.tolist(),
         "targets": None if snapshot.targets is None else snapshot.targets.tolist(),
         "object": {
             "in_hand": snapshot.in_hand,

@@ -5,9 +5,11 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from controller.derating import Effort, allowance, warm
 from controller.errors import PolicyError
 from controller.goals import GoalKeeper
 from controller.interfaces import PolicyRunner, PoseSource, require_rate
+from controller.joint_health import JointHealth
 from controller.modes import Happening, Mode, Trigger, next_mode
 from controller.mover import Mover
 from controller.observation import observe
@@ -18,6 +20,7 @@ from controller.unstick import Unstick
 from hardware.hand import Hand
 from hardware.kinematics import fingertip_positions
 from hardware.records import Array, JointState, Targets, frozen_array
+from hardware.registers import Units
 from perception.objects import ObjectDescription
 from perception.records import ObjectPose
 
@@ -39,6 +42,7 @@ class TickingCore(Generic[Measurement]):
         events: what happened since somebody last emptied the list.
         goals: the goals and their queue.
         policy: turns observations into actions; None if there is none.
+        temperature: of the servos [°C], (n_actuators,); None if it was never read.
     """
 
     def __init__(
@@ -69,6 +73,12 @@ class TickingCore(Generic[Measurement]):
         self._unstick = Unstick(hand.n_actuators, goals.unstick_after, goals.unstick)
         self.policy = policy
         safety = self.settings.safety
+        self.temperature: Array | None = None
+        self._health = JointHealth(hand)
+        self._flaw = ""
+        self._effort = Effort.of(hand, Units(hand).torque_per_ampere)
+        self._share = np.ones(hand.n_actuators)
+        self._derated = False
         self._pose_source = pose_source
         self._presence = Presence(hand.workspace, safety.predict)
         self._mover = Mover(hand, self.settings.tick_rate, safety.home_speed)
@@ -111,7 +121,11 @@ class TickingCore(Generic[Measurement]):
             dt = min(max(t - self._t, 0.1 * nominal), MAX_TICKS_LONG * nominal)
         self._t, self._ticked = t, True
         if joints is not None:
-            self._joints = joints
+            self._flaw = self._health.flaw(joints)
+            if not self._flaw:
+                self._joints = joints
+                self._effort = warm(self._effort, joints.current, dt)
+        self._derate()
         if measurements:
             self._pose_source.update(*measurements)
         self._pose = self._pose_source.predict(t)
@@ -119,7 +133,9 @@ class TickingCore(Generic[Measurement]):
         if self._joints is None:
             return None
         if self.torque:
+            before = self._mover.state.motion
             self._decide(t, dt, self._joints)
+            self._mover.spare(before, self._effort, self._share, self._joints.position, dt)
         else:
             self._mover.pin(self._joints.position)
         targets = Targets(t, frozen_array(self._mover.position))
@@ -143,6 +159,7 @@ class TickingCore(Generic[Measurement]):
             missed=self.goals.missed,
             dropped=self._dropped,
             targets=self._sent,
+            effort=self._share,
             policy=self.policy.name if self.policy else "",
             policy_sha256=self.policy.sha256 if self.policy else "",
         )
@@ -157,13 +174,22 @@ class TickingCore(Generic[Measurement]):
         safety = self.settings.safety
         if self._joints is not None and self.mode not in (Mode.FAULT, Mode.ESTOP):
             age = t - self._joints.t
+            stuck = self._health.stuck(self._sent if self.torque else None, t)
             if age > self._joints_limit:
-                self._take(Happening.JOINTS_STALE, f"the joints were last read {age:.3f} s ago")
+                why = f": {self._flaw}" if self._flaw else ""
+                self._take(
+                    Happening.JOINTS_STALE, f"the joints were last read {age:.3f} s ago{why}"
+                )
+            elif stuck:
+                self._take(Happening.SERVO_ERROR, stuck)
         verdict = self._presence.update(t, self._pose)
         if verdict == "dropped":
             self._dropped += 1
             self._event("object_dropped")
+            was_running = self.mode == Mode.RUNNING
             self._take(Happening.OBJECT_DROPPED, "the object left the hand")
+            if was_running and safety.dropped == "home":
+                self._mover.go(self.hand.rest)
         elif verdict == "returned":
             self._event("object_in_hand")
             if self.policy:
@@ -173,8 +199,26 @@ class TickingCore(Generic[Measurement]):
                 self._take(Happening.POSE_LOST, f"the object was not seen for {safety.pose_lost} s")
         elif self.mode == Mode.READY and t > self._armed_until:
             self._take(Happening.IDLE, f"no goal for {safety.idle} s")
-        elif self.mode == Mode.FAULT and self.torque and t - self._entered > safety.fault_hold:
+        elif self.mode == Mode.FAULT and self._weak and not safety.fault_share:
             self.torque = False
+
+    @property
+    def _weak(self) -> bool:
+        """Whether a fault has lasted long enough to leave the servos less torque."""
+        held = self._t - self._entered
+        return self.mode == Mode.FAULT and held > self.settings.safety.fault_hold
+
+    def _derate(self) -> None:
+        """Decides how much torque each servo may use in this tick."""
+        share = allowance(self._effort, self.temperature)
+        derated = share < 1.0
+        if derated.any() != self._derated:
+            self._derated = not self._derated
+            names = [n for n, one in zip(self.hand.actuator_names, derated, strict=True) if one]
+            self._event("derated", servos=names)
+        self._share = share
+        if self._weak:
+            self._share = np.minimum(share, self.settings.safety.fault_share)
 
     def _decide(self, t: float, dt: float, joints: JointState) -> None:
         """Moves the targets on by one tick, by mode."""

@@ -60,6 +60,7 @@ class Bench:
         quaternion: of the object, world from object, wxyz, (4,).
         seen: whether the cameras see the object.
         answered: whether the servos answer.
+        jammed: angles at which servos are read whatever they do [rad], by their numbers.
         targets: what the last tick returned.
         events: all that happened.
     """
@@ -80,6 +81,7 @@ class Bench:
         self.servos = HAND.rest.copy()
         self.position, self.quaternion = IN_HAND.copy(), UPRIGHT
         self.seen = self.answered = True
+        self.jammed: dict[int, float] = {}
         self.targets: Targets | None = None
         self.events: list[Event] = []
 
@@ -92,6 +94,8 @@ class Bench:
         self.t += TICK
         if self.controller.torque and self.targets is not None:
             self.servos = self.servos + 0.4 * (self.targets.position - self.servos)
+        for number, angle in self.jammed.items():
+            self.servos[number] = angle
         joints = None
         if self.answered:
             zeros = frozen_array(np.zeros(HAND.n_actuators))

@@ -249,11 +249,29 @@ def test_a_dropped_object_stops_the_hand_within_0_3_s(bench: Bench) -> None:
     assert fell < 0.3
     assert bench.events[-1].data["cause"] == "object_dropped"
     assert bench.controller.snapshot().dropped == 1
+    assert bench.controller.goals.empty
+    # Slowly to the rest pose, where the object can be put back; and on, once somebody says so.
+    bench.run(3.0)
+    np.testing.assert_allclose(bench.servos, HAND.rest, atol=0.011)
+    bench.position = np.array(HAND.workspace.object_start)
+    bench.run(1.0)
+    assert bench.mode == Mode.HOLDING and bench.kinds()[-1] == "object_in_hand"
+    bench.controller.arm()
+    bench.ask(2.0)
+    assert bench.mode == Mode.RUNNING
+
+
+def test_a_hand_that_dropped_may_be_told_to_stay(tmp_path: Path) -> None:
+    bench = Bench(learned(tmp_path), SafetySettings(dropped="hold"))
+    bench.start(Mode.RUNNING)
+    bench.run(0.3)
+    bench.fall()
+    bench.until(Mode.HOLDING, 0.5)
     bench.run(0.2)
     stopped = bench.servos
     bench.run(0.3)
     np.testing.assert_allclose(bench.servos, stopped, atol=1e-3)
-    assert bench.controller.goals.empty
+    assert np.abs(stopped - HAND.rest).max() > 0.05
 
 
 def test_an_old_pose_pauses_the_hand_and_then_stops_it(bench: Bench) -> None:
@@ -300,7 +318,8 @@ def test_stale_joints_are_a_fault_after_three_ticks(bench: Bench) -> None:
     assert bench.events[-1].data["cause"] == "joints_stale"
 
 
-def test_a_fault_holds_relaxes_and_is_cleared_to_off(bench: Bench) -> None:
+def test_a_fault_holds_relaxes_if_told_and_is_cleared_to_off(tmp_path: Path) -> None:
+    bench = Bench(learned(tmp_path), SafetySettings(fault_share=0.0))
     bench.start(Mode.RUNNING)
     bench.run(0.2)
     bench.controller.report(Happening.SERVO_ERROR, "overload")
@@ -315,6 +334,26 @@ def test_a_fault_holds_relaxes_and_is_cleared_to_off(bench: Bench) -> None:
     bench.start(Mode.RUNNING)
 
 
+def test_a_fault_holds_and_then_holds_with_less_torque(bench: Bench) -> None:
+    bench.start(Mode.RUNNING)
+    bench.run(0.2)
+    bench.controller.report(Happening.SERVO_ERROR, "overload")
+    bench.run(1.9)
+    np.testing.assert_array_equal(bench.controller.snapshot().effort, 1.0)
+    bench.run(0.3)
+    np.testing.assert_array_equal(bench.controller.snapshot().effort, 0.3)
+    assert bench.controller.torque and bench.mode == Mode.FAULT
+    # A hand that is pushed aside is followed, not fought.
+    bench.servos = bench.servos + 0.5
+    bench.run(1.0)
+    assert bench.targets is not None
+    gain = np.array([actuator.gain for actuator in HAND.actuators])
+    pull = gain * (bench.targets.position - bench.servos)
+    assert (np.abs(pull) <= 0.3 * HAND.torque_limit + 1e-9).all()
+    bench.controller.clear()
+    assert bench.mode == Mode.OFF and not bench.controller.torque
+
+
 def test_a_fault_is_not_cleared_while_the_joints_are_silent(bench: Bench) -> None:
     bench.start(Mode.HOLDING)
     bench.answered = False
@@ -324,6 +363,78 @@ def test_a_fault_is_not_cleared_while_the_joints_are_silent(bench: Bench) -> Non
     bench.tick()
     bench.controller.clear()
     assert bench.mode == Mode.OFF and not bench.controller.torque
+
+
+def test_a_joint_that_does_not_move_though_its_target_does_is_a_fault(bench: Bench) -> None:
+    bench.servos = np.clip(HAND.rest + 0.9, HAND.lower + 0.01, HAND.upper - 0.01)
+    bench.start(Mode.HOLDING)
+    bench.controller.home()
+    stuck = int(np.argmax(bench.servos - HAND.rest))
+    bench.jammed = {stuck: float(bench.servos[stuck])}
+    bench.until(Mode.FAULT, 2.0)
+    assert bench.events[-1].data["cause"] == "servo_error"
+    assert HAND.actuator_names[stuck] in bench.controller.snapshot().reason
+
+
+def test_joints_that_leap_are_not_believed(bench: Bench) -> None:
+    bench.start(Mode.RUNNING)
+    bench.run(0.3)
+    honest = bench.servos
+    bench.servos = honest + np.eye(HAND.n_actuators)[5]
+    bench.tick()
+    joints = bench.controller.snapshot().joints
+    assert joints is not None
+    np.testing.assert_array_equal(joints.position, honest)
+    assert bench.mode == Mode.RUNNING
+    # One wrong reading is forgiven, as long as the next is right.
+    bench.servos = honest
+    bench.run(0.5)
+    assert bench.mode == Mode.RUNNING
+
+
+def test_a_servo_that_works_hard_is_spared_and_says_so(bench: Bench) -> None:
+    bench.start(Mode.HOLDING)
+    bench.controller.temperature = np.full(HAND.n_actuators, 40.0)
+    bench.run(0.1)
+    assert "derated" not in bench.kinds()
+    bench.controller.temperature[3] = 66.0
+    bench.run(0.1)
+    derated = bench.events[-1]
+    assert derated.kind == "derated" and derated.data["servos"] == [HAND.actuator_names[3]]
+    effort = bench.controller.snapshot().effort
+    assert 0.4 < effort[3] < 1.0 and effort[4] == 1.0
+    bench.controller.temperature[3] = 50.0
+    bench.run(0.1)
+    assert bench.events[-1].data["servos"] == []
+
+
+@pytest.mark.parametrize("estop", ["relax", "hold"])
+def test_an_open_emergency_stop_line_stops_and_keeps_stopped(tmp_path: Path, estop: str) -> None:
+    bench = Bench(learned(tmp_path), SafetySettings(estop=estop))  # type: ignore[arg-type]
+    bench.start(Mode.RUNNING)
+    bench.controller.watch_line("the line is open")
+    assert bench.mode == Mode.ESTOP and bench.controller.torque == (estop == "hold")
+    assert bench.controller.snapshot().reason == "the line is open"
+    bench.tick()
+    assert "close it first" in bench.refused("not_ready", "clear")
+    bench.controller.watch_line("")
+    assert bench.mode == Mode.ESTOP
+    bench.controller.clear()
+    assert bench.mode == Mode.OFF
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("happening", list(Happening))
+def test_happenings_follow_the_table(tmp_path: Path, mode: Mode, happening: Happening) -> None:
+    bench = Bench(learned(tmp_path))
+    enter(bench, mode)
+    torque, after = bench.controller.torque, next_mode(mode, happening) or mode
+    bench.controller.events.clear()
+    bench.controller.report(happening, "a test")
+    assert bench.mode == after and bench.controller.torque == torque
+    assert [e.data["cause"] for e in bench.controller.events] == [happening] * (after != mode)
+    bench.tick()
+    assert bench.mode == after
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -401,9 +512,9 @@ def test_numbers_that_are_not_finite_stop_the_hand_and_reach_no_servo(bench: Ben
     bench.start(Mode.RUNNING)
     bench.run(0.2)
     bench.servos = np.full(HAND.n_actuators, np.nan)
-    bench.until(Mode.HOLDING, 0.2)
-    assert bench.events[-1].data["cause"] == "policy_failed"
-    assert "not finite" in bench.controller.snapshot().reason
+    bench.until(Mode.FAULT, 0.05)
+    assert bench.events[-1].data["cause"] == "joints_stale"
+    assert "reads as no number" in bench.controller.snapshot().reason
     assert bench.targets is not None and np.isfinite(bench.targets.position).all()
 
 
