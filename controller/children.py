@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import msgspec
 from controller.config import Config
 from controller.errors import StartError
 from controller.keys import KeyRing
+from controller.places import image_address
 from perception.parent import environment
 
 SIMULATION_TIMEOUT = 60.0
@@ -134,8 +135,8 @@ def wait_for_simulation(child: Child) -> SimulationReady:
         raise StartError(f"the simulation said {line!r:.80}, which is not its address") from error
 
 
-def start_gateway(config: Config, directory: Path) -> Child:
-    """Starts the way in from the network.
+def start_gateway(config: Config, directory: Path, cameras: Iterable[str]) -> Child:
+    """Starts the way in from the network, for the pictures of these cameras too.
 
     Raises:
         ConfigError: there is no server key yet.
@@ -144,11 +145,13 @@ def start_gateway(config: Config, directory: Path) -> Child:
     KeyRing(network.keys).server()
     arguments = ["-m", "controller.gateway", "--directory", str(directory), "--keys", network.keys]
     arguments += ["--command", network.command, "--state", network.state]
+    for name in cameras:
+        arguments += ["--image", image_address(directory, name)]
     return Child("gateway", arguments)
 
 
 def start_cameras(
-    sources: Mapping[str, str], rig: str, object_name: str, output: str
+    sources: Mapping[str, str], rig: str, object_name: str, output: str, directory: Path
 ) -> list[Child]:
     """Starts one process for each camera.
 
@@ -157,9 +160,16 @@ def start_cameras(
         rig: file that describes the cameras.
         object_name: name or file of the object.
         output: address that tag corners are sent to.
+        directory: where the sockets for their pictures are made.
     """
     return [
-        Child(f"camera {name}", camera_arguments(name, source, rig, object_name, output))
+        Child(
+            f"camera {name}",
+            [
+                *camera_arguments(name, source, rig, object_name, output),
+                *("--preview", image_address(directory, name)),
+            ],
+        )
         for name, source in sources.items()
     ]
 

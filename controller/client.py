@@ -122,8 +122,17 @@ class Client:
     def subscribe(self) -> None:
         """Begins to listen to state and events; `messages` does it too."""
         if self._states is None:
-            self._states = self._connect(zmq.SUB, self._state)
-            self._states.set(zmq.SUBSCRIBE, b"")
+            self._states = self.watch("state", "event")
+
+    def watch(self, *topics: str, address: str = "") -> "zmq.Socket[bytes]":
+        """A socket of its own for these topics, at the daemon's state socket or another address.
+
+        Closed with the client.
+        """
+        socket = self._connect(zmq.SUB, address or self._state)
+        for topic in topics:
+            socket.set(zmq.SUBSCRIBE, topic.encode())
+        return socket
 
     def messages(self, timeout: float) -> Iterator[tuple[str, Message]]:
         """What the daemon publishes, as (topic, message), until the time is over [s]."""

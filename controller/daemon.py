@@ -44,6 +44,7 @@ from controller.server import Server, socket_address
 from controller.service import perform
 from controller.statistics import Histogram
 from controller.supervisor import Supervisor
+from controller.telemetry import introduce
 from controller.ticker import Ticker
 from hardware.errors import InhandError
 from hardware.hand import Hand, load_hand
@@ -148,13 +149,15 @@ class Daemon:
             statistics=lambda: statistics(controller, ticker, sections, inbox, link, world),
             load_policy=load,
             give_up=children.fail,
+            description=introduce(config, directory, world),
         )
         exits.callback(server.stop)
         if config.sockets.observers == "everybody":
             let_everybody_watch(directory)
         server.start()
         if config.network.command:
-            children.watch(start_gateway(config, directory))
+            names = world.cameras if world else config.cameras.sources
+            children.watch(start_gateway(config, directory, names))
         children.watch_cameras(inbox)
         children.start(mailbox, dry_run=options.dry_run)
         realtime = config.realtime
@@ -264,7 +267,7 @@ class Daemon:
                 f"{', '.join(cameras)}"
             )
         inbox = CameraInbox(directory, cameras)
-        for child in start_cameras(sources, rig, config.object, inbox.address):
+        for child in start_cameras(sources, rig, config.object, inbox.address, directory):
             children.watch(child)
         return inbox, PoseFilter(target, cameras)
 

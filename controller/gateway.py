@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 import zmq
@@ -47,14 +48,17 @@ class Gateway:
         directory: where the daemon's sockets are.
         ring: the keys.
         command: TCP address to bind for commands.
-        state: TCP address to bind for state and events.
+        state: TCP address to bind for state, events and pictures.
+        images: addresses of the cameras' pictures.
 
     Raises:
         ConfigError: there is no server key.
         StartError: an address cannot be bound.
     """
 
-    def __init__(self, directory: Path, ring: KeyRing, command: str, state: str) -> None:
+    def __init__(
+        self, directory: Path, ring: KeyRing, command: str, state: str, images: Sequence[str] = ()
+    ) -> None:
         self._directory, self._ring = directory, ring
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._clients: dict[bytes, zmq.Socket[bytes]] = {}
@@ -64,13 +68,17 @@ class Gateway:
         self._guard.configure_curve_callback(_DOMAIN, self)
         keys = ring.server()
         self._commands = self._bind(zmq.ROUTER, command, keys.public, keys.secret)
-        self._states = self._bind(zmq.PUB, state, keys.public, keys.secret)
+        self._states = self._bind(zmq.XPUB, state, keys.public, keys.secret)
         self._source = self._context.socket(zmq.SUB)
-        self._source.set(zmq.SUBSCRIBE, b"")
-        self._source.connect(socket_address(directory, "state"))
+        # A camera's process makes pictures only while somebody wants them: what the clients
+        # subscribe to is subscribed to here, and nothing else.
+        self._source.set(zmq.RCVHWM, 100)
+        for address in (socket_address(directory, "state"), *images):
+            self._source.connect(address)
         self._poller = zmq.Poller()
         self._poller.register(self._commands, zmq.POLLIN)
         self._poller.register(self._source, zmq.POLLIN)
+        self._poller.register(self._states, zmq.POLLIN)
 
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether a client may come in; asked by the authenticator."""
@@ -85,6 +93,12 @@ class Gateway:
             ready = dict(self._poller.poll(200))
             if self._commands in ready:
                 self._take()
+            if self._states in ready:
+                wish = self._states.recv()
+                if wish[:1] == b"\x01":
+                    self._source.set(zmq.SUBSCRIBE, wish[1:])
+                elif wish[:1] == b"\x00":
+                    self._source.set(zmq.UNSUBSCRIBE, wish[1:])
             if self._source in ready:
                 self._states.send_multipart(self._source.recv_multipart())
             for identity, way in list(self._clients.items()):
@@ -165,12 +179,17 @@ def main() -> None:
     parser.add_argument("--keys", type=Path, required=True, help="directory of the keys")
     parser.add_argument("--command", required=True, help="TCP address for commands")
     parser.add_argument("--state", required=True, help="TCP address for state and events")
+    parser.add_argument(
+        "--image", action="append", default=[], help="address of a camera's pictures"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     os.umask(0o077)
     try:
         ring = KeyRing(arguments.keys)
-        gateway = Gateway(arguments.directory, ring, arguments.command, arguments.state)
+        gateway = Gateway(
+            arguments.directory, ring, arguments.command, arguments.state, arguments.image
+        )
         gateway.serve(Parent())
     except InhandError as error:
         sys.exit(f"error: {error}")

@@ -27,6 +27,16 @@ def run_directory(given: str | Path | None = None) -> Path:
     return Path(tempfile.gettempdir()) / f"inhand-{os.getuid()}"
 
 
+def image_address(directory: Path, camera: str) -> str:
+    """The ZMQ address of a camera's pictures in a run directory."""
+    return f"ipc://{directory}/image-{camera}.sock"
+
+
+def world_states_address(directory: Path) -> str:
+    """The ZMQ address where a simulated world tells how things really are."""
+    return f"ipc://{directory}/world-states.sock"
+
+
 def make_run_directory(directory: Path) -> None:
     """Makes the directory, for its owner only, unless it is there already.
 

@@ -27,6 +27,7 @@ def statistics(
         "tick": {
             **ticker.statistics.summary(),
             "recent_on_time_share": ticker.statistics.recent_share(),
+            "recent_lateness": ticker.statistics.recent_lateness(),
             "sections": {name: histogram.summary() for name, histogram in sections.items()},
         },
         "policy_latency": policy.latency.summary() if isinstance(policy, Policy) else None,

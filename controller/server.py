@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from controller.errors import PolicyError, StartError
 from controller.interfaces import PolicyRunner
 from controller.mailbox import OVERTAKEN, Answer, Letter, Mailbox
 from controller.protocol import (
+    VERSION,
     AnyRequest,
     Estop,
     Events,
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 STATE_RATE = 20
 """State messages a second [Hz]."""
+
+ROUND = 20
+"""Every so many state messages, the hand's description and statistics are sent too."""
 
 MAX_WIRE_SIZE = 1 << 20
 """A client that sends a larger message is cut off [bytes]."""
@@ -57,6 +61,7 @@ class Server(threading.Thread):
         statistics: Callable[[], dict[str, object]],
         load_policy: Callable[[str], PolicyRunner],
         give_up: Callable[[str], None],
+        description: Mapping[str, object] | None = None,
     ) -> None:
         """Binds the sockets.
 
@@ -66,6 +71,7 @@ class Server(threading.Thread):
             statistics: members of `status` beside the snapshot.
             load_policy: loads and checks a policy; may take its time.
             give_up: is told when no request can be answered any more.
+            description: what does not change, for whoever watches.
 
         Raises:
             StartError: a socket cannot be made there.
@@ -75,6 +81,7 @@ class Server(threading.Thread):
         self._statistics = statistics
         self._load_policy = load_policy
         self._give_up = give_up
+        self._description = description or {}
         self._stop_asked = threading.Event()
         self._log = EventLog()
         self._rate = RateLimit()
@@ -231,8 +238,15 @@ class Server(threading.Thread):
         if snapshot is None:
             return
         self._states += 1
-        message = {"n": self._states, **describe(snapshot, now)}
-        self._states_socket.send_multipart([b"state", msgspec.json.encode(message)])
+        self._publish(b"state", self._states, describe(snapshot, now))
+        rounds, phase = divmod(self._states, ROUND)
+        if phase == 1:
+            self._publish(b"description", rounds + 1, {"v": VERSION, **self._description})
+            self._publish(b"statistics", rounds + 1, self._statistics())
+
+    def _publish(self, topic: bytes, number: int, members: Mapping[str, object]) -> None:
+        message = msgspec.json.encode({"n": number, **members})
+        self._states_socket.send_multipart([topic, message])
 
     def _reply(self, client: list[bytes], message: bytes) -> None:
         try:

@@ -1,9 +1,16 @@
 """What the state socket and `status` say, made from a snapshot outside the tick."""
 
 from collections import deque
+from importlib.metadata import version
+from pathlib import Path
 
+from controller.children import SimulationReady
+from controller.config import Config
 from controller.goals import ActiveGoal
+from controller.places import image_address, world_states_address
 from controller.records import Event, Snapshot
+from hardware.hand import hand_file
+from perception.objects import object_file
 
 EVENTS_KEPT = 1000
 """How far back `events` can go."""
@@ -32,6 +39,27 @@ class EventLog:
         """The kept events with numbers above `number`, oldest first."""
         first = self.last - len(self._kept)
         return list(self._kept)[max(0, number - first) :]
+
+
+def introduce(config: Config, directory: Path, world: SimulationReady | None) -> dict[str, object]:
+    """What whoever watches must know of hand, object and cameras, as the files' own text.
+
+    Args:
+        config: the daemon's.
+        directory: of the daemon's sockets.
+        world: the simulated world, if there is one.
+    """
+    names = world.cameras if world else config.cameras.sources
+    return {
+        "program": version("inhand"),
+        "tick_rate": config.tick_rate,
+        "hand": hand_file(config.hand).read_text(),
+        "object": object_file(config.object).read_text(),
+        "rig": Path(world.rig if world else config.cameras.rig).read_text(),
+        "images": {name: image_address(directory, name) for name in names},
+        "world": world.world if world else None,
+        "world_states": world_states_address(directory) if world else None,
+    }
 
 
 def describe(snapshot: Snapshot, now: float) -> dict[str, object]:

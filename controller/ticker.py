@@ -21,6 +21,7 @@ class TickStatistics:
         self.skipped = 0
         self.on_time = 0
         self._recent: deque[bool] = deque(maxlen=1000)
+        self._last = deque([0.0], maxlen=100)
 
     @property
     def share(self) -> float:
@@ -32,6 +33,10 @@ class TickStatistics:
         """The same over the last 1000 ticks that were due."""
         recent = tuple(self._recent)
         return sum(recent) / len(recent) if recent else 1.0
+
+    def recent_lateness(self) -> float:
+        """The largest of the last 100 ticks [s]."""
+        return max(tuple(self._last))
 
     def add(self, lateness: float, work: float, period: float, skipped: int) -> None:
         """Counts a finished tick.
@@ -49,6 +54,7 @@ class TickStatistics:
         self.lateness.add(lateness)
         self.work.add(work)
         self._recent.append(punctual)
+        self._last.append(lateness)
         for _ in range(min(skipped, 1000)):
             self._recent.append(False)
 

@@ -201,13 +201,18 @@ class Hand:
         return actuator_angles[..., list(self.actuator_of_joint)]
 
 
+def hand_file(name: str | Path) -> Path:
+    """The file of a hand, given by its name or path."""
+    return Path(name) if str(name).endswith(".toml") else HANDS / f"{name}.toml"
+
+
 def load_hand(name: str | Path) -> Hand:
     """Loads a hand by its name (a file in `hardware/hands/`) or by the path of its file.
 
     Raises:
         DescriptionError: the file is missing, malformed or contradicts itself.
     """
-    path = Path(name) if str(name).endswith(".toml") else HANDS / f"{name}.toml"
+    path = hand_file(name)
     try:
         raw = path.read_bytes()
         data = msgspec.convert(tomllib.loads(raw.decode()), _HandFile)

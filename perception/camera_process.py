@@ -18,6 +18,7 @@ from perception.health import CameraHealth, flaw
 from perception.objects import load_object
 from perception.open_source import open_source
 from perception.parent import Parent
+from perception.preview import Preview
 from perception.records import CameraStatus, TagCorners, encode
 from perception.sources import Source
 
@@ -28,7 +29,13 @@ STATUS_PERIOD = 0.5
 """Time between two signs of life [s]."""
 
 
-def serve(camera: Camera, source: Source, detector: TagDetector, output: zmq.Socket[bytes]) -> None:
+def serve(
+    camera: Camera,
+    source: Source,
+    detector: TagDetector,
+    output: zmq.Socket[bytes],
+    preview: Preview | None = None,
+) -> None:
     """Reads frames and sends what is on them, until the parent process is gone."""
     parent = Parent()
     health = CameraHealth(camera.name, time.monotonic())
@@ -50,6 +57,8 @@ def serve(camera: Camera, source: Source, detector: TagDetector, output: zmq.Soc
                 problem = flaw(frame.image) or detector.problem
                 health.frame(frame.t, time.monotonic() - begin, problem)
                 _send(output, corners)
+                if preview is not None:
+                    preview.offer(frame, corners)
         except CameraError as error:
             health.problem = str(error)
         now = time.monotonic()
@@ -78,6 +87,7 @@ def main() -> None:
     parser.add_argument("--rig", required=True, help="rig file (TOML)")
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
+    parser.add_argument("--preview", help="address to publish pictures on, for people")
     arguments = parser.parse_args()
     # Frames are small: more threads would cost more in waking them than they save.
     cv2.setNumThreads(1)
@@ -91,6 +101,7 @@ def main() -> None:
         camera = rig[arguments.camera]
         description = load_object(arguments.object)
         source = open_source(arguments.source, (camera.width, camera.height))
+        preview = Preview(arguments.preview) if arguments.preview else None
     except PerceptionError as error:
         sys.exit(f"error: {error}")
     detector = TagDetector(camera, description)
@@ -99,8 +110,10 @@ def main() -> None:
     output.set(zmq.LINGER, 0)
     output.connect(arguments.output)
     try:
-        serve(camera, source, detector, output)
+        serve(camera, source, detector, output, preview)
     finally:
+        if preview is not None:
+            preview.close()
         source.close()
         output.close()
 

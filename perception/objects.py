@@ -125,13 +125,18 @@ class ObjectDescription:
         return self.tag(tag_id).corners
 
 
+def object_file(name: str | Path) -> Path:
+    """The file of an object, given by its name or path."""
+    return Path(name) if str(name).endswith(".toml") else OBJECTS / f"{name}.toml"
+
+
 def load_object(name: str | Path) -> ObjectDescription:
     """Loads an object by its name (a file in `perception/object_files/`) or by a path.
 
     Raises:
         ObjectError: the file is missing, malformed or contradicts itself.
     """
-    path = Path(name) if str(name).endswith(".toml") else OBJECTS / f"{name}.toml"
+    path = object_file(name)
     try:
         raw = path.read_bytes()
         data = msgspec.convert(tomllib.loads(raw.decode()), _ObjectFile)

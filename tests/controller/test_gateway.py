@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import zmq
 
 from controller.client import Client
 from controller.errors import ClientError, RefusedError
 from controller.keys import KeyRing, load_client_key
+from controller.places import image_address
 from perception.parent import environment
+from perception.preview import Preview
+from perception.records import TagCorners, frozen_array
+from perception.sources import Frame
 from tests.controller.served import Served
 
 WAIT = 15.0
@@ -46,7 +51,9 @@ class Network:
         command += ["--keys", str(place / "keys"), "--command", addresses[0]]
         self.log = (place / "log").open("wb")
         self.process = subprocess.Popen(
-            [*command, "--state", addresses[1]], env=environment(), stderr=self.log
+            [*command, "--state", addresses[1], "--image", image_address(place, "left")],
+            env=environment(),
+            stderr=self.log,
         )
 
     def generate(self, name: str, role: str) -> None:
@@ -116,6 +123,22 @@ def test_who_may_observe_watches_and_may_stop_the_hand_but_no_more(network: Netw
             assert refused.value.code == "forbidden"
         assert client.call("estop")["mode"] == "estop"
         assert commander.call("clear")["mode"] == "off"
+
+
+def test_a_picture_goes_over_the_network_while_somebody_looks(network: Network) -> None:
+    preview = Preview(image_address(network.place, "left"))
+    corners = TagCorners(0.0, "left", (), frozen_array(np.empty((0, 4, 2))), 0.1)
+    with network.client("observer") as client:
+        socket = client.watch("image")
+
+        def shown() -> bool:
+            preview.offer(Frame(time.monotonic(), np.zeros((8, 8), np.uint8)), corners)
+            return bool(socket.poll(50))
+
+        until(shown)
+        assert socket.recv_multipart()[0] == b"image"
+    until(lambda: not preview.watched)
+    preview.close()
 
 
 def test_nobody_else_gets_in(network: Network) -> None:

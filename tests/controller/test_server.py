@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,7 @@ def test_state_and_events_are_numbered(
     socket = subscribe(context, served.directory)
     client.ask("enable")
     client.ask("disable")
-    numbers: dict[bytes, list[int]] = {b"state": [], b"event": []}
+    numbers: defaultdict[bytes, list[int]] = defaultdict(list)
     times = []
     deadline = time.monotonic() + 0.6
     while time.monotonic() < deadline:
@@ -225,6 +226,19 @@ def test_state_and_events_are_numbered(
     assert 8 <= len(numbers[b"state"]) <= 16
     assert times == sorted(times)
     assert len(numbers[b"event"]) >= 2
+
+
+def test_who_watches_is_told_what_there_is_once_a_second(
+    served: Served, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    socket = subscribe(context, served.directory)
+    told: dict[bytes, Any] = {}
+    while not {b"description", b"statistics"} <= told.keys():
+        assert socket.poll(PATIENCE)
+        topic, message = socket.recv_multipart()
+        told[topic] = json.loads(message)
+    assert told[b"description"]["v"] == 1
+    assert told[b"description"]["n"] >= 1 and told[b"statistics"]["n"] >= 1
 
 
 def test_events_fill_a_gap(served: Served, client: Asker) -> None:
