@@ -98,7 +98,9 @@ class BatchEnvironment:
         self._force = self._batch.bind("xfrc_applied")[:, self._object, :3]
         self._steps_per_tick = round(tick / model.opt.timestep)
         self.variation = Variation(self._batch, model, hand, tick)
+        # A ring of what was sent, and where in it the newest stands.
         self._history = np.tile(hand.rest, (MAX_DELAY + 1, size, 1))
+        self._newest = 0
         self._worlds = np.arange(size)[:, None], np.arange(hand.n_actuators)[None]
         self._driven = list(hand.driven_joint)
         self.goal = np.tile(rotations.IDENTITY, (size, 1))
@@ -115,15 +117,18 @@ class BatchEnvironment:
 
         A servo moves freely within its backlash: it stands at its target if the slack lets it.
         """
-        angles: Array = self._qpos[:, self._driven]
+        return self._encoders(self._delayed_targets(), self._qpos[:, self._driven])
+
+    def _encoders(self, targets: Array, angles: Array) -> Array:
         slack = self.variation.backlash
-        return np.clip(self._delayed_targets(), angles - slack, angles + slack)
+        bounded: Array = np.clip(targets, angles - slack, angles + slack)
+        return bounded
 
     def _delayed_targets(self) -> Array:
         """What has reached the servos of what was sent [rad], (size, n_actuators)."""
         worlds, actuators = self._worlds
-        delay = self.variation.delay + self.variation.late[:, None]
-        arrived: Array = self._history[delay, worlds, actuators]
+        age = self.variation.delay + self.variation.late[:, None]
+        arrived: Array = self._history[(self._newest - age) % len(self._history), worlds, actuators]
         return arrived
 
     @property
@@ -200,13 +205,12 @@ class BatchEnvironment:
         self._push()
         for _ in range(self.path.ticks_per_action):
             self.state = self.path.tick(self.state)
-            self._history = np.roll(self._history, 1, axis=0)
-            self._history[0] = self.state.motion.position
+            self._newest = (self._newest + 1) % len(self._history)
+            self._history[self._newest] = self.state.motion.position
             self.variation.tick(self.rng)
             # The spring pulls from the encoder's angle, which leads the joint's by the slack.
-            targets = self._delayed_targets()
-            angles = self._qpos[:, self._driven]
-            self._ctrl[:] = targets + angles - self.joint_position
+            targets, angles = self._delayed_targets(), self._qpos[:, self._driven]
+            self._ctrl[:] = targets + angles - self._encoders(targets, angles)
             self._batch.step(nstep=self._steps_per_tick)
         return self._judge(actions)
 
