@@ -13,8 +13,8 @@ import tyro
 from benchmarks.measure import Row
 
 RESULTS = Path(__file__).parent / "results.md"
-Topic = Literal["tick", "bus", "perception", "training"]
-TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training")
+Topic = Literal["tick", "bus", "perception", "training", "daemon"]
+TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training", "daemon")
 
 
 def table(rows: dict[str, list[Row]]) -> str:

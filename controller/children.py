@@ -33,6 +33,7 @@ class SimulationReady(msgspec.Struct, frozen=True):
         rig: file that describes its cameras.
         cameras: address of each camera's frames, by name.
         world: address of the world's own socket, which a real hand does not have.
+        up: when that was [s on CLOCK_MONOTONIC].
     """
 
     ready: bool
@@ -40,6 +41,7 @@ class SimulationReady(msgspec.Struct, frozen=True):
     rig: str
     cameras: dict[str, str]
     world: str
+    up: float = 0.0
 
 
 class Child:

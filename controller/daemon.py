@@ -294,7 +294,8 @@ def _announce(directory: Path, world: SimulationReady | None) -> None:
     """Says, on standard output and to the service manager, that commands are welcome."""
     print(f"inhandd ready: {socket_address(directory, 'command')}", flush=True)
     if world:
-        print(f"simulated world: {world.world}", flush=True)
+        late = monotonic() - world.up
+        print(f"simulated world: {world.world}, ready {late:.2f} s after it was up", flush=True)
     notify("READY=1")
 
 

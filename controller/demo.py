@@ -81,7 +81,7 @@ def run(options: Options) -> int:
         directory = Path(name)
         _say(f"starting inhandd --sim in {directory}")
         with simulated_daemon(directory, *arguments), Client(directory) as client:
-            results = _turn(client, options)
+            results = turn(client, options)
             status = client.status()
     _summarize(results, status, options)
     return 0
@@ -95,7 +95,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def _turn(client: Client, options: Options) -> list[Result]:
+def turn(client: Client, options: Options) -> list[Result]:
     """Sends the goals, putting the block back after each drop."""
     deadline = time.monotonic() + 60 * options.minutes
     client.subscribe()

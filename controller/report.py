@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 from controller.camera_inbox import CameraInbox
 from controller.children import SimulationReady
@@ -52,6 +53,7 @@ def exit_report(
         f"lateness: {_times(ticks.lateness)}",
         f"work: {_times(ticks.work)}",
         *(f"  {name}: {_times(histogram)}" for name, histogram in sections.items()),
+        f"memory: {_largest_memory() / 1e6:.0f} MB resident at most",
     ]
     if isinstance(controller.policy, Policy):
         latency = controller.policy.latency
@@ -59,6 +61,16 @@ def exit_report(
     goals = controller.goals
     lines.append(f"goals: {goals.reached} reached, {goals.missed} missed")
     return "\n".join(lines)
+
+
+def _largest_memory() -> int:
+    """The most that was resident since this program began [bytes].
+
+    Not what `getrusage` says: that counts what was before `exec`, the parent's memory.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (largest,) = (line for line in lines if line.startswith("VmHWM:"))
+    return 1024 * int(largest.split()[1])
 
 
 def _times(histogram: Histogram) -> str:

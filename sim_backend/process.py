@@ -222,6 +222,7 @@ def run(arguments: Namespace) -> None:
             "rig": str(believed),
             "cameras": addresses,
             "world": f"ipc://{directory}/world.sock",
+            "up": time.monotonic(),
         }
         print(json.dumps(ready), file=arguments.report, flush=True)
         simulation.serve()

@@ -1,6 +1,7 @@
 """The daemon as a process, on the simulated hand behind its wires, commanded over ZMQ."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -184,6 +185,9 @@ def test_it_ends_in_order_and_reports_its_ticks(daemon: Daemon, hand: Client) ->
     said = daemon.log.read_text()
     assert "inhandd ended: shutdown was asked for" in said
     assert "on time" in said
+    assert re.search(r"simulated world: .*, ready [0-9.]+ s after it was up", said)
+    memory = re.search(r"memory: ([0-9]+) MB resident at most", said)
+    assert memory is not None and int(memory[1]) < 300
     left = subprocess.run(["pgrep", "-f", str(daemon.directory)], capture_output=True, text=True)
     assert left.stdout == ""
 

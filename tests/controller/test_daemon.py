@@ -55,6 +55,25 @@ def test_a_policy_for_another_tick_rate(tmp_path: Path) -> None:
     refused(tmp_path, config, PolicyError, "made for 100 ticks/s", policy=tmp_path / "p.onnx")
 
 
+def test_a_policy_that_is_none_or_of_another_hand_or_object(tmp_path: Path) -> None:
+    path, built = tmp_path / "p.onnx", tiny_policy.model(HAND)
+    path.write_bytes(b"a picture of a cat")
+    refused(tmp_path, RIG, PolicyError, "not an ONNX file", policy=path)
+    fitting = tiny_policy.metadata(HAND, built)
+    for members, words in (
+        ({"object": "prism"}, "made for object prism, this is block"),
+        ({"joints": list(reversed(HAND.joint_names))}, "joints differ"),
+    ):
+        tiny_policy.write(path, built, {**fitting, **members})
+        refused(tmp_path, RIG, PolicyError, words, policy=path)
+
+
+def test_a_policy_that_nobody_allowed(tmp_path: Path) -> None:
+    tiny_policy.write_policy(tmp_path / "block.onnx", HAND)
+    config = f'[policy]\ndirectory = "{tmp_path}"\n' + RIG
+    refused(tmp_path, config, PolicyError, "not on the allow-list")
+
+
 def test_another_daemon_has_the_directory(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     held = lock_run_directory(tmp_path / "run")

@@ -86,7 +86,7 @@ def outcomes(results: list[Result]) -> list[str]:
 
 def test_goals_are_counted(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     options = Options(goals=3, max_angle=1.0)
-    results = demo._turn(client, options)
+    results = demo.turn(client, options)
     assert outcomes(results) == ["reached"] * 3
     demo._summarize(results, client.status(), options)
     printed = capsys.readouterr().out
@@ -99,7 +99,7 @@ def test_after_a_drop_the_block_is_put_back_and_the_count_goes_on(
 ) -> None:
     bench.drops = frozenset({2})
     options = Options(goals=4, max_angle=1.0, json=True)
-    results = demo._turn(client, options)
+    results = demo.turn(client, options)
     assert outcomes(results) == ["reached", "dropped", "reached", "reached"]
     capsys.readouterr()
     demo._summarize(results, client.status(), options)
@@ -111,19 +111,19 @@ def test_a_block_that_is_not_in_the_hand_at_first_is_put_there(
     fallen: ObligingBench, client: Client
 ) -> None:
     assert (fallen.position != IN_HAND).any()
-    assert outcomes(demo._turn(client, Options(goals=1, max_angle=1.0))) == ["reached"]
+    assert outcomes(demo.turn(client, Options(goals=1, max_angle=1.0))) == ["reached"]
 
 
 def test_goals_that_are_not_reached_are_missed(client: Client, bench: ObligingBench) -> None:
     bench.speed = 0.0
-    results = demo._turn(client, Options(goals=2, max_angle=3.0, timeout=0.2, tolerance=0.01))
+    results = demo.turn(client, Options(goals=2, max_angle=3.0, timeout=0.2, tolerance=0.01))
     assert outcomes(results) == ["missed", "missed"]
     assert results[0].seconds == pytest.approx(0.2, abs=0.05)
 
 
 def test_the_time_may_be_over_before_the_goals(client: Client, bench: ObligingBench) -> None:
     bench.speed = 0.0
-    assert demo._turn(client, Options(goals=5, minutes=0.02, tolerance=0.01)) == []
+    assert demo.turn(client, Options(goals=5, minutes=0.02, tolerance=0.01)) == []
     assert client.status()["mode"] == "ready"
 
 
@@ -131,5 +131,5 @@ def test_a_fault_that_is_over_is_cleared_and_the_count_goes_on(
     client: Client, bench: ObligingBench
 ) -> None:
     bench.breaks = frozenset({2})
-    results = demo._turn(client, Options(goals=3, max_angle=1.0))
+    results = demo.turn(client, Options(goals=3, max_angle=1.0))
     assert outcomes(results) == ["reached", "servo_error", "reached"]

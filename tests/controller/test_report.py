@@ -37,6 +37,8 @@ def test_a_run_in_figures(tmp_path: Path) -> None:
     assert lines[0] == "inhandd ended: SIGTERM"
     assert lines[1] == "ticks: 1, skipped 1, on time 50.00 %"
     assert "  read: mean 2.000" in lines[4]
+    memory = lines[5].removeprefix("memory: ").removesuffix(" MB resident at most")
+    assert 10 < float(memory) < 10_000
     assert lines[-2].startswith("policy: 0 steps") and lines[-1] == "goals: 0 reached, 0 missed"
     controller.policy = None
     without = statistics(controller, ticker, sections, inbox, HandLink(FragileHand()), None)

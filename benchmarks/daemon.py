@@ -1,0 +1,52 @@
+"""The daemon on its simulated hand for a minute of goals: how soon ready, how large, how punctual.
+
+The figures are those that the daemon prints itself.
+"""
+
+import contextlib
+import io
+import re
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import Row, row
+from controller.client import Client
+from controller.demo import Options, turn
+from controller.errors import RefusedError
+from controller.simulated import simulated_daemon
+
+MINUTES = 1.0
+
+
+def measure() -> list[Row]:
+    """Each figure beside its limit."""
+    with tempfile.TemporaryDirectory(prefix="inhand-") as name:
+        directory = Path(name)
+        # How punctual it is shall be measured, not end the run.
+        config = directory / "inhandd.toml"
+        config.write_text("[safety]\njoint_ticks = 20\n")
+        with (
+            simulated_daemon(directory, "--config", str(config)),
+            Client(directory) as client,
+            contextlib.redirect_stdout(io.StringIO()),
+            # On a machine too slow for its ticks the run ends early, and the figure shows it.
+            contextlib.suppress(RefusedError),
+        ):
+            turn(client, Options(goals=1000, minutes=MINUTES))
+        said = (directory / "inhandd.log").read_text()
+    ready = _number(r"ready ([0-9.]+) s after it was up", said)
+    memory = _number(r"memory: ([0-9]+) MB", said)
+    on_time = _number(r"on time ([0-9.]+) %", said)
+    name = "ticks on time in a minute of goals"
+    return [
+        row("daemon ready after its world is up", ready, "s", "limit", 3.0, 1.0),
+        row("resident memory of the daemon", memory, "MB", "limit", 300.0, 1.0),
+        row(name, on_time, "%", "limit", 97.0, 1.0, more_is_better=True),
+    ]
+
+
+def _number(pattern: str, said: str) -> float:
+    found = re.search(pattern, said)
+    if found is None:
+        raise AssertionError(f"the daemon did not say {pattern!r}, but: {said}")
+    return float(found[1])
