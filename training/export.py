@@ -242,8 +242,8 @@ def main() -> int:
     """`inhand policy`."""
     given = tyro.cli(Arguments, prog="inhand policy")
     recipe = load_recipe(given.recipe)
-    if recipe.stage != "student":
-        raise ExportError(f"recipe {given.recipe} trains a {recipe.stage}; export a student")
+    if recipe.stage == "teacher":
+        raise ExportError(f"recipe {given.recipe} trains a teacher; export a student")
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     worlds = BatchEnvironment(hand, target, 1, 1, seed=0)
     network = load_student(worlds, run_paths(given.runs, recipe).checkpoint)

@@ -30,6 +30,18 @@ worlds = 16
 horizon = 4
 hidden = 16
 """
+REFINED = """
+stage = "refine"
+run = "tiny-refined"
+from_run = "tiny-student"
+teacher_run = "tiny-teacher"
+iterations = 10
+universe_scale = 0.5
+[refine]
+worlds = 16
+horizon = 4
+critic_iterations = 2
+"""
 
 
 def write(path: Path, text: str) -> str:
@@ -49,8 +61,10 @@ def test_from_recipe_to_policy_file_and_resume(
     assert (tmp_path / "tiny-teacher" / "curve.png").stat().st_size > 1000
     student = write(tmp_path / "student.toml", STUDENT)
     assert train(load_recipe(student), tmp_path, "cpu", 1, None)["iteration"] == 10
+    refined = write(tmp_path / "refined.toml", REFINED)
+    assert train(load_recipe(refined), tmp_path, "cpu", 1, None)["iteration"] == 10
     policy = tmp_path / "tiny.onnx"
-    argv = ["inhand policy", "export", student, "--output", str(policy), "--runs", str(tmp_path)]
+    argv = ["inhand policy", "export", refined, "--output", str(policy), "--runs", str(tmp_path)]
     monkeypatch.setattr("sys.argv", argv)
     assert export.main() == 0
     loaded = load_policy(policy, load_hand("dactyl24"), load_object("block"), allowed=None)
