@@ -19,6 +19,7 @@ import tyro
 from hardware.errors import InhandError
 from hardware.hand import load_hand
 from perception.objects import load_object
+from sim_backend.universe import Vary
 from training.checkpoint import read_checkpoint
 from training.environment import BatchEnvironment, Rewards
 from training.refine import Refinement, RefineRecipe
@@ -50,6 +51,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         hand: name of the hand.
         object: name of the object.
         universe_scale: of the student's worlds; the teacher's widens by its own rule.
+        vary: the kind of fields that universes differ in.
         from_run: the run whose teacher the student learns from, or whose network a teacher
             starts with, or whose student is refined; empty for none.
         teacher_run: the run whose teacher's critic a refinement starts with.
@@ -64,6 +66,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hand: str = "dactyl24"
     object: str = "block"
     universe_scale: float = 1.0
+    vary: Vary = "everything"
     from_run: str = ""
     teacher_run: str = ""
     teacher: Recipe = Recipe()
@@ -125,6 +128,7 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
     if recipe.stage == "teacher":
         settings = recipe.teacher
         worlds = BatchEnvironment(hand, target, settings.worlds, threads, settings.seed)
+        worlds.variation.vary = recipe.vary
         teacher = Teacher(worlds, settings, device)
         if recipe.from_run:
             teacher.resume(Paths(runs / recipe.from_run).checkpoint)
@@ -135,10 +139,12 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
         worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed, rewards)
         teacher_network = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device)
         student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint)
+        worlds.variation.vary = recipe.vary
         worlds.harden(float(torch.pi), recipe.universe_scale)
         return Refinement(worlds, student, teacher_network, refine, device)
     worlds = BatchEnvironment(hand, target, recipe.student.worlds, threads, recipe.student.seed)
     network = load_teacher(worlds, Paths(runs / recipe.from_run).checkpoint, device)
+    worlds.variation.vary = recipe.vary
     worlds.harden(float(torch.pi), recipe.universe_scale)
     return Student(worlds, network, recipe.student, device)
 

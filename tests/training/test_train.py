@@ -9,7 +9,7 @@ from controller.policy import load_policy
 from hardware.hand import load_hand
 from perception.objects import load_object
 from training import export
-from training.train import RECIPES, TrainingError, load_recipe, train
+from training.train import RECIPES, TrainingError, build, load_recipe, train
 
 TEACHER = """
 stage = "teacher"
@@ -61,6 +61,8 @@ def test_from_recipe_to_policy_file_and_resume(
     assert (tmp_path / "tiny-teacher" / "curve.png").stat().st_size > 1000
     student = write(tmp_path / "student.toml", STUDENT)
     assert train(load_recipe(student), tmp_path, "cpu", 1, None)["iteration"] == 10
+    sensing = load_recipe(write(tmp_path / "sensing.toml", 'vary = "sensing"' + STUDENT))
+    assert build(sensing, tmp_path, "cpu", 1).worlds.variation.vary == "sensing"
     refined = write(tmp_path / "refined.toml", REFINED)
     assert train(load_recipe(refined), tmp_path, "cpu", 1, None)["iteration"] == 10
     policy = tmp_path / "tiny.onnx"
