@@ -16,6 +16,7 @@ from hardware.hand import load_hand
 from hardware.records import Array
 from perception.objects import load_object
 from training.environment import BatchEnvironment
+from training.refine import Refinement, RefineRecipe
 from training.student import Student, StudentRecipe
 from training.teacher import Recipe, Teacher
 
@@ -140,12 +141,16 @@ def _learning() -> list[Row]:
         worlds = BatchEnvironment(hand, block, student_recipe.worlds, 1, seed=1)
         worlds.harden(float(np.pi), 1.0)
         student = Student(worlds, teacher.network, student_recipe)
-        return [_overhead("teacher", teacher), _overhead("student", student)]
+        rows = [_overhead("teacher", teacher), _overhead("student", student)]
+        worlds = BatchEnvironment(hand, block, RefineRecipe().worlds, 1, seed=1)
+        worlds.harden(float(np.pi), 1.0)
+        refinement = Refinement(worlds, student.network, teacher.network, RefineRecipe())
+        return [*rows, _overhead("refinement", refinement)]
     finally:
         torch.set_num_threads(threads)
 
 
-def _overhead(name: str, learner: Teacher | Student, iterations: int = 2) -> Row:
+def _overhead(name: str, learner: Teacher | Student | Refinement, iterations: int = 2) -> Row:
     inside = [0.0]
 
     def time_calls(owner: object, method: str) -> None:
@@ -163,7 +168,7 @@ def _overhead(name: str, learner: Teacher | Student, iterations: int = 2) -> Row
     learner.iterate()
     for method in ("step", "reset", "observe", "privileged"):
         time_calls(learner.worlds, method)
-    if isinstance(learner, Student):
+    if not isinstance(learner, Teacher):
         for method in ("observe", "reset"):
             time_calls(learner.sensors, method)
     began = time.process_time()

@@ -34,6 +34,7 @@ def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
         "by trial lie in [transfer/](transfer/); those in PyBullet stand in",
         "[the log](acceptance-log.md), too. No policy was trained or chosen in PyBullet.",
         "",
+        *([plan.note, ""] if plan.note else []),
         *([f"**{missing} cells are still to be measured.**", ""] if missing else []),
         "| | " + " | ".join(column.name for column in plan.columns) + " |",
         "|---" * (len(plan.columns) + 1) + "|",

@@ -27,7 +27,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table: its rows and columns, and the rules that all cells share."""
+    """The table: its rows and columns, the rules that all cells share, and a note to readers."""
 
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
@@ -36,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cap: int = 20
     seed: int = 1
     timeout: float = 80.0
+    note: str = ""
 
 
 class Conditions(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ HAND = load_hand("dactyl24")
 TINY = """
 trials = 2
 cap = 2
+note = "Nothing was learned here."
 timeout = 0.5
 rows = [{{name = "all of it", policy = "{there}"}}, {{name = "no memory", policy = "{other}"}}]
 columns = [
@@ -80,7 +81,7 @@ def test_the_table_is_filled_resumed_and_never_measured_twice(
     assert "all of it" not in err and err.count("trial   2/2") == 2
     assert {name: cell for name, cell in cells(tmp_path).items() if name in first} == first
     page = (tmp_path / "docs" / "transfer.md").read_text()
-    assert "still to be measured" not in page
+    assert "still to be measured" not in page and "Nothing was learned here." in page
     assert "| all of it | **0** [0, 0], 0.0 ± 0.0 |" in page
     assert "**no memory** reaches 0.0 goals a trial, all of it 0.0: +0.0 [+0.0, +0.0]" in page
     assert "no effect is certain" in page
