@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pybullet
+from numpy.typing import NDArray
 
 from hardware.hand import Hand
 from hardware.urdf import hand_urdf
@@ -43,6 +44,7 @@ class Scene:
         sides: int = 8,
     ) -> None:
         self._hand = hand
+        self._lenses: dict[tuple[int, int, bytes, bytes], NDArray[np.float32]] = {}
         self._client = pybullet.connect(pybullet.DIRECT)
         # Files change between scenes under the same name; by default PyBullet would remember.
         pybullet.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=self._client)
@@ -112,8 +114,19 @@ class Scene:
         )
         image = np.asarray(rgba, dtype=np.uint8).reshape(camera.height, camera.width, 4)[..., :3]
         if camera.distortion.any():
-            return _distort(image, camera)
+            return self._distort(image, camera)
         return np.ascontiguousarray(image)
+
+    def _distort(self, image: Image, camera: Camera) -> Image:
+        """Bends a pinhole image as the camera's lens would; outside the pinhole image: white."""
+        key = (camera.width, camera.height, camera.matrix.tobytes(), camera.distortion.tobytes())
+        if key not in self._lenses:
+            self._lenses[key] = _lens(camera).astype(np.float32)
+        grid = self._lenses[key]
+        bent = cv2.remap(
+            image, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderValue=(255, 255, 255)
+        )
+        return np.asarray(bent, dtype=np.uint8)
 
     def close(self) -> None:
         """Ends the client; the scene is of no use afterwards."""
@@ -174,13 +187,9 @@ def _projection(camera: Camera) -> list[float]:
     return [float(value) for value in matrix.T.ravel()]
 
 
-def _distort(image: Image, camera: Camera) -> Image:
-    """Bends a pinhole image as the camera's lens would; outside the pinhole image: white."""
+def _lens(camera: Camera) -> Array:
+    """Pixel of the pinhole image that each pixel of the lens shows, (height, width, 2)."""
     rows, columns = np.mgrid[: camera.height, : camera.width]
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float64)
     source = camera.normalize(pixels) @ np.diag(np.diag(camera.matrix)[:2]) + camera.matrix[:2, 2]
-    grid = source.reshape(camera.height, camera.width, 2).astype(np.float32)
-    bent = cv2.remap(
-        image, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderValue=(255, 255, 255)
-    )
-    return np.asarray(bent, dtype=np.uint8)
+    return source.reshape(camera.height, camera.width, 2)

@@ -1,0 +1,76 @@
+"""How others find tags: OpenCV's ArUco detector as it comes, and AprilRobotics' library."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from benchmarks.renders import BLOCK
+from perception import rotations
+from perception.adjustment import Pose
+from perception.cameras import Camera
+from perception.rotations import Array
+from perception.tag_pose import tag_poses
+from perception.tags import Image, family
+
+Found = list[tuple[int, Array]]
+"""Tags of the object: id, and corners in ArUco order [px], (4, 2)."""
+
+Finder = Callable[[Image], Found]
+
+IDS = frozenset(tag.id for tag in BLOCK.tags)
+
+
+def stock_aruco() -> Finder:
+    """OpenCV's detector with its default parameters."""
+    detector = cv2.aruco.ArucoDetector(family())
+
+    def find(image: Image) -> Found:
+        corners, labels, _ = detector.detectMarkers(image)
+        ids = [] if labels is None else [int(label) for label in labels.ravel()]
+        return [
+            (id, np.asarray(four, dtype=np.float64).reshape(4, 2))
+            for id, four in zip(ids, corners, strict=True)
+            if id in IDS
+        ]
+
+    return find
+
+
+def april_robotics() -> Finder | None:
+    """AprilRobotics' detector with its default parameters, on one thread; None if not installed."""
+    try:
+        from pupil_apriltags import Detector
+    except ImportError:
+        return None
+    detector = Detector(families="tag36h11", nthreads=1)
+
+    def find(image: Image) -> Found:
+        # Its corners run the other way round, and its pixels have their centres at one half.
+        return [
+            (one.tag_id, np.roll(one.corners[::-1], 2, axis=0) - 0.5)
+            for one in detector.detect(image)
+            if one.tag_id in IDS
+        ]
+
+    return find
+
+
+def pose_by_largest_tag(rig: dict[str, Camera], found: dict[str, Found]) -> Pose | None:
+    """What most programs do: the pose of one tag in one camera, here of the largest in any.
+
+    Returns:
+        Position [m] and rotation, world from object; None if no tag was seen.
+    """
+    seen = [(rig[name], id, corners) for name, tags in found.items() for id, corners in tags]
+    if not seen:
+        return None
+    camera, id, corners = max(seen, key=lambda one: cv2.contourArea(one[2].astype(np.float32)))
+    poses = tag_poses(camera, BLOCK.tag(id), corners)
+    return poses[0] if poses else None
+
+
+def error_of(pose: Pose, position: Array, quaternion: Array) -> tuple[float, float]:
+    """Distance [m] and angle [rad] of a pose from the truth."""
+    turn = rotations.angle_between(rotations.from_matrix(pose[1]), quaternion)
+    return float(np.linalg.norm(pose[0] - position)), float(turn)
