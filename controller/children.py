@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,10 +51,29 @@ class Child:
         name: for messages.
     """
 
-    def __init__(self, name: str, arguments: list[str], *, stdout: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        *,
+        stdout: int | None = None,
+        descriptors: Sequence[int] = (),
+        ends_itself: bool = False,
+    ) -> None:
+        """Starts the process.
+
+        Args:
+            name: for messages.
+            arguments: after the interpreter.
+            stdout: as in `subprocess.Popen`.
+            descriptors: that the process inherits.
+            ends_itself: whether it knows when to end, and has something to complete then.
+        """
         self.name = name
         self._arguments = arguments
         self._stdout = stdout
+        self._descriptors = descriptors
+        self._ends_itself = ends_itself
         # Threads inside numerical libraries cost more in waking than small arrays save.
         variables = {**environment(), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
@@ -62,6 +81,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=stdout,
             env=variables,
+            pass_fds=descriptors,
             # Ctrl-C reaches the daemon alone, which then ends its children in order.
             start_new_session=True,
         )
@@ -72,7 +92,13 @@ class Child:
 
     def again(self) -> "Child":
         """Starts the process once more."""
-        return Child(self.name, self._arguments, stdout=self._stdout)
+        return Child(
+            self.name,
+            self._arguments,
+            stdout=self._stdout,
+            descriptors=self._descriptors,
+            ends_itself=self._ends_itself,
+        )
 
     def stop(self) -> None:
         """Asks the process to end, and insists after a while."""
@@ -80,6 +106,8 @@ class Child:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+        if self._ends_itself:
+            return
         self.process.terminate()
         try:
             self.process.wait(_STOP_TIMEOUT)

@@ -25,6 +25,7 @@ from controller.verbs import (
     Hold,
     Home,
     LoadPolicy,
+    Record,
     Shutdown,
     Status,
 )
@@ -71,6 +72,7 @@ _VERBS: dict[str, Any] = {
     "clear": Clear,
     "load-policy": LoadPolicy,
     "events": Events,
+    "record": Record,
     "shutdown": Shutdown,
     "config": ConfigVerb,
     "keys": Keys,
@@ -86,6 +88,7 @@ _ELSEWHERE = {
     "train": ("training.train", "train a policy"),
     "policy": ("training.export", "export a policy"),
     "calibrate": ("perception.calibrate", "find lenses, places of cameras and of tags"),
+    "replay": ("controller.replay", "run a recording again, equal to the bit"),
     "bench": ("benchmarks.__main__", "measure speed beside peers, in the source tree"),
 }
 

@@ -104,6 +104,22 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: str = "/var/lib/inhand/keys"
 
 
+class RecordingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the flight recorder keeps.
+
+    Attributes:
+        directory: where recordings go; empty for the usual place (docs/recording.md).
+        seconds: how far back its memory goes [s].
+        file_size: size at which a continuous recording goes on in another file [MB].
+        total_size: size of all recordings at which the oldest are deleted [MB].
+    """
+
+    directory: str = ""
+    seconds: float = 30.0
+    file_size: int = 100
+    total_size: int = 2000
+
+
 class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The simulated hand, with `inhandd --sim`.
 
@@ -132,6 +148,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         estop_line: a switch that stops the hand.
         sockets: where to be reached.
         network: how to be reached from other machines.
+        recording: what the flight recorder keeps.
         sim: the simulated hand.
     """
 
@@ -147,6 +164,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     estop_line: EstopLineConfig = EstopLineConfig()
     sockets: SocketsConfig = SocketsConfig()
     network: NetworkConfig = NetworkConfig()
+    recording: RecordingConfig = RecordingConfig()
     sim: SimConfig = SimConfig()
 
     @property
@@ -210,6 +228,11 @@ def _check(config: Config) -> None:
     line = config.estop_line
     if line.source in ("cts", "dsr") and not line.port:
         raise ConfigError(f'[estop_line] source = "{line.source}" needs the port with that pin')
+    recording = config.recording
+    if not 1 <= recording.seconds <= 600:
+        raise ConfigError(f"[recording] seconds = {recording.seconds} s must lie in 1..600")
+    if not 1 <= recording.file_size <= recording.total_size:
+        raise ConfigError("[recording] must have 1 <= file_size <= total_size MB")
     network = config.network
     if bool(network.command) != bool(network.state):
         raise ConfigError("[network] needs both command and state, or neither")

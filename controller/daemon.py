@@ -25,6 +25,7 @@ from controller.config import Config, load_config
 from controller.core import Controller
 from controller.errors import StartError
 from controller.estop_line import EstopLine
+from controller.flight_recorder import Limits
 from controller.fusion import PoseFilter
 from controller.link import HandLink
 from controller.mailbox import Answer, Mailbox
@@ -34,23 +35,27 @@ from controller.places import (
     let_everybody_watch,
     lock_run_directory,
     make_run_directory,
+    recordings_directory,
     run_directory,
 )
 from controller.policy import SHIPPED, Policy, find_policy, load_policy, shipped_hashes
 from controller.protocol import Shutdown
 from controller.realtime import configure_realtime
+from controller.recorder_link import RecorderLink, Wanted
+from controller.recording import Header, versions
 from controller.report import exit_report, statistics
 from controller.server import Server, socket_address
 from controller.service import perform
 from controller.statistics import Histogram
 from controller.supervisor import Supervisor
+from controller.tape import Inputs, Tape, Times, heard
 from controller.telemetry import introduce
 from controller.ticker import Ticker
 from hardware.errors import InhandError
-from hardware.hand import Hand, load_hand
+from hardware.hand import Hand, hand_file, load_hand
 from perception.cameras import load_rig
 from perception.errors import PerceptionError
-from perception.objects import ObjectDescription, load_object
+from perception.objects import ObjectDescription, load_object, object_file
 from perception.records import TagCorners
 
 log = logging.getLogger(__name__)
@@ -124,6 +129,8 @@ class Daemon:
         inbox, filter_ = self._cameras(config, directory, target, world, children)
         exits.callback(inbox.close)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
+        recorder = self._recorder(config, directory, world, children)
+        exits.callback(recorder.close)
         link = _open_hand(hand, config, world, silent=options.dry_run or options.readonly)
 
         def release() -> None:
@@ -137,7 +144,7 @@ class Daemon:
         mailbox = Mailbox()
         exits.callback(mailbox.close)
         ticker = Ticker(MonotonicClock(config.realtime.spin), 1.0 / config.tick_rate)
-        sections = {name: Histogram() for name in ("read", "think", "write")}
+        sections = {name: Histogram() for name in ("read", "think", "write", "tell")}
 
         def load(name: str) -> Policy:
             path = find_policy(name, _policy_directory(config))
@@ -146,10 +153,13 @@ class Daemon:
         server = Server(
             directory,
             mailbox,
-            statistics=lambda: statistics(controller, ticker, sections, inbox, link, world),
+            statistics=lambda: statistics(
+                controller, ticker, sections, inbox, link, recorder.tape, world
+            ),
             load_policy=load,
             give_up=children.fail,
             description=introduce(config, directory, world),
+            recorder=recorder,
         )
         exits.callback(server.stop)
         if config.sockets.observers == "everybody":
@@ -170,7 +180,7 @@ class Daemon:
             signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
         _announce(directory, world)
         try:
-            self._loop(controller, link, inbox, mailbox, ticker, sections, line)
+            self._loop(controller, link, inbox, mailbox, ticker, sections, line, recorder.tape)
         finally:
             # First of all: whatever else may take its time, the hand is no longer commanded.
             release()
@@ -190,17 +200,27 @@ class Daemon:
         ticker: Ticker,
         sections: dict[str, Histogram],
         line: EstopLine | None,
+        tape: Tape,
     ) -> None:
         """The tick: requests, read, fuse, decide, limit, write."""
         readonly = self.options.readonly
         think = controller.settings.safety.think
+        happenings: list[tuple[str, str]] = []
+
+        def report(happening: Happening, reason: str) -> None:
+            controller.report(happening, reason)
+            happenings.append((happening.value, reason))
+
         for woken in ticker:
             if self._stop_reason:
                 return
-            if line is not None:
-                controller.watch_line(line.problem())
+            stopped = None if line is None else line.problem()
+            if stopped is not None:
+                controller.watch_line(stopped)
             answers = []
-            for letter in mailbox.take(_REQUESTS_PER_TICK):
+            happenings.clear()
+            letters = mailbox.take(_REQUESTS_PER_TICK)
+            for letter in letters:
                 if isinstance(letter.request, Shutdown):
                     answers.append(Answer(letter.client, letter.request.id, {}))
                     self.stop("shutdown was asked for")
@@ -208,27 +228,42 @@ class Daemon:
                     answers.append(perform(controller, letter, readonly=readonly))
             joints = link.read()
             read = monotonic()
+            corners = inbox.take()
             began = thread_time()
-            targets = controller.tick(read, joints, inbox.take())
+            targets = controller.tick(read, joints, corners)
             # Processor time: a busy machine is no fault of the policy's.
             spent = thread_time() - began
             if spent > think:
-                controller.report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
+                report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
             thought = monotonic()
-            if targets is not None:
-                sent = link.write(controller.torque, targets)
-                if sent is not None:
-                    controller.note_sent(sent)
+            sent = None if targets is None else link.write(controller.torque, targets)
+            if sent is not None:
+                controller.note_sent(sent)
             if link.lost:
-                controller.report(Happening.BUS_LOST, link.problem)
+                report(Happening.BUS_LOST, link.problem)
             if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):
                 link.seek()
             sections["read"].add(read - woken)
             sections["think"].add(thought - read)
-            sections["write"].add(monotonic() - thought)
-            mailbox.snapshot = controller.snapshot()
+            written = monotonic()
+            sections["write"].add(written - thought)
+            snapshot = controller.snapshot()
             events, controller.events = controller.events, []
+            mailbox.snapshot = snapshot
             mailbox.leave(answers, events)
+            times = Times(ticker.deadline, woken, read, thought, written)
+            inputs = Inputs(
+                stopped,
+                heard(letters),
+                read,
+                joints,
+                corners,
+                None if sent is None else sent.position,
+                happenings,
+            )
+            tape.write(inputs, snapshot, events, times)
+            tape.checkpoint(controller, snapshot)
+            sections["tell"].add(monotonic() - written)
 
     def _first_policy(self, config: Config, hand: Hand, target: ObjectDescription) -> Policy | None:
         """The policy to start with; None, with a warning, if none was ever made or wanted."""
@@ -242,6 +277,36 @@ class Daemon:
             return None
         path = directory / config.policy.file
         return load_policy(path, hand, target, allowed=_allowed(config))
+
+    def _recorder(
+        self,
+        config: Config,
+        directory: Path,
+        world: SimulationReady | None,
+        children: Supervisor,
+    ) -> RecorderLink:
+        """Starts the flight recorder."""
+        recording = config.recording
+        header = Header(
+            hand=hand_file(config.hand).read_text(),
+            object=object_file(config.object).read_text(),
+            rig=Path(world.rig if world else config.cameras.rig).read_text(),
+            control=config.control,
+            readonly=self.options.readonly,
+            policy_directory=str(_policy_directory(config)),
+            versions=versions(),
+        )
+        megabyte = 1_000_000
+        wanted = Wanted(
+            str(recordings_directory(recording.directory, self.options.directory)),
+            Limits(
+                recording.seconds, megabyte * recording.file_size, megabyte * recording.total_size
+            ),
+            header,
+        )
+        link = RecorderLink()
+        children.watch(link.start(wanted, directory))
+        return link
 
     def _cameras(
         self,

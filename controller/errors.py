@@ -51,3 +51,7 @@ class RefusedError(InhandError):
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class RecordingError(InhandError):
+    """A recording cannot be read, or is of another version."""

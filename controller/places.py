@@ -37,6 +37,22 @@ def world_states_address(directory: Path) -> str:
     return f"ipc://{directory}/world-states.sock"
 
 
+def recordings_directory(configured: str, given: Path | None) -> Path:
+    """The directory of recordings.
+
+    The first of: what is configured, `recordings` beside the sockets if a directory was given for
+    these, what the service manager made, the user's directory for what programs keep.
+    """
+    if configured:
+        return Path(configured)
+    if given:
+        return given.absolute() / "recordings"
+    if state := os.environ.get("STATE_DIRECTORY"):
+        return Path(state) / "recordings"
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "inhand" / "recordings"
+
+
 def make_run_directory(directory: Path) -> None:
     """Makes the directory, for its owner only, unless it is there already.
 

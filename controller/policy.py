@@ -4,7 +4,7 @@ A file is read once: the bytes that were hashed and checked are the bytes that r
 """
 
 import hashlib
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 from time import perf_counter
 
@@ -181,6 +181,21 @@ def find_policy(name: str, directory: Path) -> Path:
         what = "no" if not found else "more than one"
         raise PolicyError(f"policy {name!r}: {what} such file in {directory}; there are: {known}")
     return found[0]
+
+
+def policy_with_hash(sha256: str, directories: Iterable[Path]) -> Path:
+    """The policy file in one of the directories that has this SHA-256.
+
+    Raises:
+        PolicyError: none has.
+    """
+    searched = list(directories)
+    for directory in searched:
+        for file in sorted(directory.glob("*.onnx")):
+            if hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
+                return file
+    places = ", ".join(str(directory) for directory in searched)
+    raise PolicyError(f"no policy with SHA-256 {sha256} in {places}; say where it is")
 
 
 def _session(name: str, model: bytes) -> ort.InferenceSession:

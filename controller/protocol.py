@@ -182,9 +182,9 @@ class LoadPolicy(_Request, frozen=True, kw_only=True, tag="load_policy"):
 
 
 class Record(_Request, frozen=True, tag="record"):
-    """Asks for a recording."""
+    """Asks for a recording: of the last half minute, or from now on until it is stopped."""
 
-    on: bool = True
+    action: Literal["save", "start", "stop"] = "save"
 
 
 class Events(_Request, frozen=True, tag="events"):

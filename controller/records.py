@@ -20,6 +20,8 @@ EventKind = Literal[
     "policy_loaded",
     "derated",
     "camera",
+    "recording_saved",
+    "recording_failed",
 ]
 
 EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
@@ -61,6 +63,7 @@ class Snapshot:
         dropped: how often the object was dropped since the start.
         effort: share of its torque limit that each servo may use, (n_actuators,).
         targets: what was sent last [rad], (n_actuators,), actuator order.
+        action: what the policy did in this tick, (n_actuators,) in [-1, 1]; None if it did not act.
         policy: name of the policy; empty if there is none.
         policy_sha256: of its file.
     """
@@ -80,5 +83,6 @@ class Snapshot:
     dropped: int
     effort: Array
     targets: Array | None
+    action: Array | None
     policy: str
     policy_sha256: str

@@ -10,6 +10,7 @@ from controller.core import Controller
 from controller.link import HandLink
 from controller.policy import Policy
 from controller.statistics import Histogram
+from controller.tape import Tape
 from controller.ticker import Ticker
 from perception.records import TagCorners
 
@@ -20,6 +21,7 @@ def statistics(
     sections: Mapping[str, Histogram],
     inbox: CameraInbox,
     link: HandLink,
+    tape: Tape,
     world: SimulationReady | None,
 ) -> dict[str, object]:
     """Members of `status` beside the snapshot; times in seconds."""
@@ -35,6 +37,7 @@ def statistics(
         "cameras": {name: asdict(status) for name, status in inbox.status.copy().items()},
         "malformed_camera_messages": inbox.malformed,
         "bus": {"errors": link.errors, "problem": link.problem},
+        "recorder": {"lost": tape.lost, "problem": tape.problem},
         "world": world.world if world else None,
     }
 

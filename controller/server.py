@@ -26,6 +26,7 @@ from controller.protocol import (
     reply_ok,
 )
 from controller.rate import RATE, RateLimit
+from controller.recorder_link import RecorderLink
 from controller.telemetry import EventLog, describe
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Server(threading.Thread):
         load_policy: Callable[[str], PolicyRunner],
         give_up: Callable[[str], None],
         description: Mapping[str, object] | None = None,
+        recorder: RecorderLink | None = None,
     ) -> None:
         """Binds the sockets.
 
@@ -72,6 +74,7 @@ class Server(threading.Thread):
             load_policy: loads and checks a policy; may take its time.
             give_up: is told when no request can be answered any more.
             description: what does not change, for whoever watches.
+            recorder: the recorder, if there is one.
 
         Raises:
             StartError: a socket cannot be made there.
@@ -82,6 +85,7 @@ class Server(threading.Thread):
         self._load_policy = load_policy
         self._give_up = give_up
         self._description = description or {}
+        self._recorder = recorder
         self._stop_asked = threading.Event()
         self._log = EventLog()
         self._rate = RateLimit()
@@ -128,6 +132,8 @@ class Server(threading.Thread):
         poller = zmq.Poller()
         poller.register(self._commands, zmq.POLLIN)
         poller.register(self._mailbox.wake, zmq.POLLIN)
+        if self._recorder is not None:
+            poller.register(self._recorder.fileno(), zmq.POLLIN)
         period = 1.0 / STATE_RATE
         next_state = time.monotonic()
         while not self._stop_asked.is_set():
@@ -190,8 +196,7 @@ class Server(threading.Thread):
                 else:
                     self._reply(client, reply_error(request.id, "busy", _LOADING))
             case Record():
-                text = "record: this daemon has no recorder"
-                self._reply(client, reply_error(request.id, "unsupported", text))
+                self._record(client, request)
             case _ if stopped:
                 self._reply(client, reply_error(request.id, "refused", OVERTAKEN))
             case _:
@@ -200,6 +205,14 @@ class Server(threading.Thread):
     def _post(self, letter: Letter) -> None:
         if not self._mailbox.post(letter):
             self._reply(letter.client, reply_error(letter.request.id, "busy", _BUSY))
+
+    def _record(self, client: list[bytes], request: Record) -> None:
+        if self._recorder is None:
+            text = "record: this daemon has no recorder"
+            self._reply(client, reply_error(request.id, "unsupported", text))
+        elif not self._recorder.ask(client, request.id, request.action):
+            text = "record: the recorder does not take requests; ask again in a moment"
+            self._reply(client, reply_error(request.id, "busy", text))
 
     def _load(self, client: list[bytes], request: LoadPolicy) -> None:
         letter, answer = None, Answer(client, request.id, None, "busy", _BUSY)
@@ -222,6 +235,10 @@ class Server(threading.Thread):
     def _forward(self) -> None:
         """Sends the answers and events that the tick left."""
         answers, events = self._mailbox.collect()
+        if self._recorder is not None:
+            replies, news = self._recorder.collect()
+            answers += replies
+            events += news
         for event in events:
             message = self._log.add(event)
             log.info("%s", _one_line(message))

@@ -87,6 +87,7 @@ class TickingCore(Generic[Measurement]):
         self._joints: JointState | None = None
         self._pose: ObjectPose | None = None
         self._sent: Array | None = None
+        self._action: Array | None = None
         self._ticks_to_action = 0
         self._paused = False
         self._entered = self._t
@@ -119,7 +120,7 @@ class TickingCore(Generic[Measurement]):
         dt = nominal
         if self._ticked:
             dt = min(max(t - self._t, 0.1 * nominal), MAX_TICKS_LONG * nominal)
-        self._t, self._ticked = t, True
+        self._t, self._ticked, self._action = t, True, None
         if joints is not None:
             self._flaw = self._health.flaw(joints)
             if not self._flaw:
@@ -160,6 +161,7 @@ class TickingCore(Generic[Measurement]):
             dropped=self._dropped,
             targets=self._sent,
             effort=self._share,
+            action=self._action,
             policy=self.policy.name if self.policy else "",
             policy_sha256=self.policy.sha256 if self.policy else "",
         )
@@ -274,8 +276,8 @@ class TickingCore(Generic[Measurement]):
             pose_age=np.array(pose.age),
         )
         try:
-            action = self._unstick.shake(policy.act(observation), t - goal.started)
-            self._mover.act(policy.path, action)
+            self._action = self._unstick.shake(policy.act(observation), t - goal.started)
+            self._mover.act(policy.path, self._action)
         except PolicyError as error:
             self._take(Happening.POLICY_FAILED, str(error))
 

@@ -75,11 +75,13 @@ class Ticker:
     Attributes:
         period: between deadlines [s].
         statistics: punctuality so far.
+        deadline: of the present tick [s].
     """
 
     def __init__(self, clock: Clock, period: float) -> None:
         self.period = period
         self.statistics = TickStatistics()
+        self.deadline = clock.now()
         self._clock = clock
 
     def __iter__(self) -> Iterator[float]:
@@ -87,7 +89,7 @@ class Ticker:
         start = clock.now()
         tick = 0
         while True:
-            deadline = start + tick * period
+            deadline = self.deadline = start + tick * period
             clock.sleep_until(deadline)
             woken = clock.now()
             yield woken

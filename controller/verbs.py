@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -146,6 +146,22 @@ class LoadPolicy(Verb):
 
     def run(self) -> int:
         return self.send("load_policy", policy=self.policy)
+
+
+@dataclass(frozen=True)
+class Record(Verb):
+    """Write what the flight recorder remembers, or record until told to stop.
+
+    Example: inhand record
+
+    Attributes:
+        action: `save` writes the last half minute; `start` and `stop` a recording of any length.
+    """
+
+    action: tyro.conf.Positional[Literal["save", "start", "stop"]] = "save"
+
+    def run(self) -> int:
+        return self.send("record", action=self.action)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ import pytest
 
 from controller.client import Client
 from controller.errors import RefusedError
+from controller.recording import open_recording
+from controller.replay import Replay
 from controller.simulated import WorldClient
 from hardware.hand import load_hand
 from tests.controller import tiny_policy
@@ -123,6 +125,22 @@ def test_a_goal_goes_in_and_comes_out_reached(daemon: Daemon, hand: Client) -> N
     ][:2]
     assert reached == numbers
     assert hand.status()["reached"] == 2
+
+
+def test_what_the_daemon_did_is_recorded_and_runs_again_equal_to_the_bit(
+    daemon: Daemon, hand: Client
+) -> None:
+    give_block(daemon, hand)
+    hand.call("arm")
+    hand.call("random_goals", count=0, tolerance=0.01)
+    time.sleep(2.0)
+    hand.subscribe()
+    assert hand.call("record")["recording"] is False
+    saved = next(event for event in hand.events(timeout=30) if event["kind"] == "recording_saved")
+    hand.call("disarm")
+    report = Replay(open_recording(saved["file"]), daemon.policy.parent).run()
+    assert report.difference is None and report.versions == {}
+    assert report.ticks > 100
 
 
 def test_policy_and_servos_are_at_work_while_a_goal_is_open(daemon: Daemon, hand: Client) -> None:

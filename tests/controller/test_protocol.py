@@ -104,7 +104,7 @@ def test_an_unknown_field_is_refused(example: dict[str, Any]) -> None:
         (encoded(type="status", id=None), "invalid", "id"),
         (encoded(type="status", id=True), "invalid", "id"),
         (encoded(type="status", id="x" * 65), "invalid", "64"),
-        (encoded(type="record", on="yes"), "invalid", "on"),
+        (encoded(type="record", action="yes"), "invalid", "action"),
         (b'{"v":1,"id":1,"type":"record","a\\nb":1}', "invalid", "a b"),
         (encoded(type="events", since=-1), "invalid", "since"),
         (encoded(type="load_policy"), "invalid", "policy"),

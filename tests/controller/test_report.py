@@ -1,6 +1,7 @@
 """What the daemon says about a run: members of `status`, and the lines at its end."""
 
 import json
+import socket
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from controller.clock import VirtualClock
 from controller.link import HandLink
 from controller.report import exit_report, statistics
 from controller.statistics import Histogram
+from controller.tape import Tape
 from controller.ticker import Ticker
 from perception.records import CameraStatus
 from tests.controller.bench_hand import Bench, learned
@@ -26,13 +28,17 @@ def test_a_run_in_figures(tmp_path: Path) -> None:
     ticker.statistics.add(0.0, 0.002, 0.01, 1)
     world = SimulationReady(True, "/dev/pts/9", "rig.toml", {}, "ipc://world")
     controller = bench.controller
-    said = statistics(controller, ticker, sections, inbox, HandLink(FragileHand()), world)
+    line, _end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    tape, link = Tape(line), HandLink(FragileHand())
+    tape.lost = 3
+    said = statistics(controller, ticker, sections, inbox, link, tape, world)
     said = json.loads(msgspec.json.encode(said))
     assert said["tick"]["ticks"] == 1 and said["tick"]["recent_on_time_share"] == 0.5
     assert said["tick"]["sections"]["read"]["max"] == 0.002
     assert said["cameras"]["left"]["problem"] == "too dark"
     assert said["bus"] == {"errors": 0, "problem": ""} and said["world"] == "ipc://world"
     assert said["policy_latency"]["max"] == 0.0
+    assert said["recorder"] == {"lost": 3, "problem": ""}
     lines = exit_report("SIGTERM", controller, ticker, sections).splitlines()
     assert lines[0] == "inhandd ended: SIGTERM"
     assert lines[1] == "ticks: 1, skipped 1, on time 50.00 %"
@@ -41,6 +47,6 @@ def test_a_run_in_figures(tmp_path: Path) -> None:
     assert 10 < float(memory) < 10_000
     assert lines[-2].startswith("policy: 0 steps") and lines[-1] == "goals: 0 reached, 0 missed"
     controller.policy = None
-    without = statistics(controller, ticker, sections, inbox, HandLink(FragileHand()), None)
+    without = statistics(controller, ticker, sections, inbox, link, tape, None)
     assert without["policy_latency"] is None and without["world"] is None
-    inbox.close()
+    inbox.close(), line.close()

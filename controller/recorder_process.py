@@ -1,0 +1,120 @@
+"""The recorder as a process: records in from the tick, files out, so that no disk delays a tick.
+
+Run by the daemon as `python -m controller.recorder_process`; ends when its parent does.
+"""
+
+import os
+import select
+import signal
+import socket
+import tempfile
+import time
+from argparse import ArgumentParser
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from controller.channels import Translator
+from controller.flight_recorder import FlightRecorder
+from controller.recorder_link import Told, Wanted, decode_ask
+from controller.recording import RecordingFile
+from hardware.hand import Hand, load_hand
+from perception.parent import Parent
+
+MAX_RECORD = 1 << 20
+"""No record is larger [bytes]."""
+
+_PERIOD = 0.25
+_NICE = 5
+
+
+class RecorderProcess:
+    """Feeds a flight recorder from the daemon's two lines.
+
+    Args:
+        wanted: where and how much to record.
+        tape: the tick's line; records come from it.
+        control: the server's line; requests come from it, replies and news go to it.
+    """
+
+    def __init__(self, wanted: Wanted, tape: socket.socket, control: socket.socket) -> None:
+        self._tape, self._control = tape, control
+        self._wanted = wanted
+        self._hand = hand_of(wanted.header.hand)
+        self._recorder = FlightRecorder(
+            Path(wanted.directory), wanted.limits, self._open, self._tell
+        )
+
+    def run(self) -> None:
+        """Records until the daemon is gone or hangs up, and completes what is being written."""
+        parent = Parent()
+        poller = select.poll()
+        for line in (self._tape, self._control):
+            line.setblocking(False)
+            poller.register(line, select.POLLIN)
+        while parent.alive:
+            poller.poll(1000 * _PERIOD)
+            # A request is about all that happened before it.
+            if not self._take_all():
+                break
+            self._listen()
+        self._recorder.close()
+
+    def _take_all(self) -> bool:
+        """Takes the records that wait; False once the daemon has hung up."""
+        with suppress(BlockingIOError):
+            while True:
+                message = self._tape.recv(MAX_RECORD)
+                if not message:
+                    return False
+                self._recorder.take(message)
+        return True
+
+    def _listen(self) -> None:
+        with suppress(BlockingIOError):
+            while message := self._control.recv(MAX_RECORD):
+                ask = decode_ask(message)
+                self._send(Told(ask=ask, members=self._recorder.ask(ask.action)))
+
+    def _open(self, path: Path, reason: str) -> RecordingFile:
+        offset = time.time() - time.monotonic()
+        return RecordingFile(path, self._wanted.header, Translator(self._hand, offset), reason)
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Called by the thread that writes."""
+        self._send(Told(kind=kind, members=data))
+
+    def _send(self, told: Told) -> None:
+        # Nobody listens any more when the daemon ends.
+        with suppress(OSError):
+            self._control.send(msgspec.json.encode(told))
+
+
+def hand_of(text: str) -> Hand:
+    """The hand that a description says."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "hand.toml"
+        path.write_text(text)
+        return load_hand(path)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    # The daemon ends first, and what it did last is worth most.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    parser = ArgumentParser(prog="python -m controller.recorder_process", description=__doc__)
+    parser.add_argument("--wanted", required=True, help="file that says what to record, and where")
+    parser.add_argument("--tape", type=int, required=True, help="descriptor of the tick's line")
+    parser.add_argument("--control", type=int, required=True, help="descriptor of the server's")
+    arguments = parser.parse_args()
+    os.nice(_NICE)
+    wanted = msgspec.json.decode(Path(arguments.wanted).read_bytes(), type=Wanted)
+    lines = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
+    RecorderProcess(wanted, *lines).run()
+
+
+if __name__ == "__main__":
+    main()
