@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow check fmt bench soak train clean
+.PHONY: help sim test test-slow reliability check fmt bench soak train clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test: .venv/set-up check ## Lint, type and test everything that is quick
 
 test-slow: .venv/set-up ## The tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
+
+reliability: .venv/set-up ## Put every fault on a running daemon's wires; writes docs/reliability.md
+	INHAND_RELIABILITY=docs/reliability.md $(BIN)/python -m pytest -q -m "" tests/faults
 
 check: .venv/set-up ## Lint, types and the import contract
 	$(BIN)/ruff check .

@@ -139,7 +139,8 @@ class Daemon:
         exits.callback(release)
         line = None
         if config.estop_line.source:
-            line = EstopLine(config.estop_line.source, config.estop_line.port)
+            switch = config.estop_line
+            line = EstopLine(switch.source, switch.port, config.realtime.priority)
             exits.callback(line.close)
         mailbox = Mailbox()
         exits.callback(mailbox.close)

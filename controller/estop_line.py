@@ -11,12 +11,13 @@ import struct
 import termios
 import threading
 import time
+from contextlib import suppress
 
 from controller.errors import StartError
 
 PERIOD = 0.005
 """Time between two looks at the line [s]."""
-PATIENCE = 0.1
+PATIENCE = 0.2
 """A line that was not read for so long counts as open [s]."""
 
 _PINS = {"cts": termios.TIOCM_CTS, "dsr": termios.TIOCM_DSR}
@@ -28,12 +29,13 @@ class EstopLine:
     Args:
         source: `cts` or `dsr`, or the path of a file (a GPIO's `value`) or a FIFO.
         port: serial port with that pin.
+        priority: SCHED_FIFO priority of the watch, 0 for none.
 
     Raises:
         StartError: there is no such line.
     """
 
-    def __init__(self, source: str, port: str) -> None:
+    def __init__(self, source: str, port: str, priority: int = 0) -> None:
         self._pin = _PINS.get(source)
         self._path = source if self._pin is None else port
         self._said = b"0"
@@ -47,7 +49,7 @@ class EstopLine:
                 f"[estop_line] {source} of {self._path}: {error.strerror}; name a line that can be "
                 "read, or take the entry out"
             ) from error
-        self._over = threading.Event()
+        self._over, self._priority = threading.Event(), priority
         self._thread = threading.Thread(target=self._watch, name="estop line", daemon=True)
         self._thread.start()
 
@@ -64,6 +66,10 @@ class EstopLine:
         os.close(self._file)
 
     def _watch(self) -> None:
+        if self._priority:
+            # The tick's thread warns if the system refuses.
+            with suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
         while not self._over.wait(PERIOD):
             try:
                 self._look()

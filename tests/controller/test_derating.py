@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from controller.derating import (
     HEATING_TIME,
+    HOT,
     HOT_CASE,
     LEAST,
     WARM,
@@ -26,6 +27,11 @@ COLD = Effort.of(HAND, PER_AMPERE)
 FULL = HAND.torque_limit / PER_AMPERE
 """Currents at the torque limits [A]."""
 ANYTHING = arrays(np.float64, N, elements=st.floats(width=64))
+
+
+def test_the_documented_numbers() -> None:
+    numbers = HEATING_TIME, WARM, HOT, WARM_CASE, HOT_CASE, LEAST
+    assert numbers == (20.0, 0.6, 1.0, 60.0, 70.0, 0.4)
 
 
 def after(effort: Effort, current: np.ndarray, seconds: float) -> Effort:

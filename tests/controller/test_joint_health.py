@@ -88,3 +88,27 @@ def test_without_torque_nothing_need_move() -> None:
         health.flaw(reading(0.01 * tick, HAND.rest))
         target = HAND.rest + 0.6 * np.sin(0.05 * tick)
         assert health.stuck(target if tick % 40 else None, 0.01 * tick) == ""
+
+
+@pytest.mark.parametrize("beyond", [-1.0, 1.0])
+def test_how_far_outside_is_too_far(beyond: float) -> None:
+    end = HAND.upper if beyond > 0 else HAND.lower
+    for off, believed in ((0.4, True), (0.6, False)):
+        position = HAND.rest.copy()
+        position[4] = end[4] + beyond * off
+        assert (JointHealth(HAND).flaw(reading(0.0, position)) == "") == believed
+
+
+def test_when_an_encoder_counts_as_stuck() -> None:
+    health = JointHealth(HAND)
+    for tick in range(200):
+        t = 100 + 0.01 * tick
+        health.flaw(reading(t, HAND.rest))
+        # Too little travel for ever, or enough of it at once.
+        assert health.stuck(HAND.rest + 0.45 * ONE * (tick > 10), t) == ""
+    health = JointHealth(HAND)
+    for tick in range(60):
+        t = 100 + 0.01 * tick
+        health.flaw(reading(t, HAND.rest))
+        found = health.stuck(HAND.rest + 0.55 * ONE * (tick > 10), t)
+        assert bool(found) == (tick > 50)

@@ -41,3 +41,13 @@ def test_what_is_not_seen_changes_nothing() -> None:
     assert judge(presence, 5.0, None, 1.0) == []
     assert judge(presence, 5.0, pose(BELOW, age=0.31), 7.0) == []
     assert presence.in_hand
+
+
+def test_the_edges_are_inside_and_the_hand_is_as_large_as_it_says() -> None:
+    center, radius = np.array(HAND.workspace.center), HAND.workspace.radius
+    low = np.array([center[0], center[1], HAND.workspace.drop_height])
+    for inside in (center + [radius, 0.0, 0.0], center - [0.9 * radius, 0.0, 0.0], low):
+        presence = Presence(HAND.workspace, 0.3)
+        assert presence.update(0.0, pose(inside)) is None
+        # The time of confirmation itself is enough, and so is the largest age.
+        assert presence.update(CONFIRMATION, pose(inside, age=0.3)) == "returned"

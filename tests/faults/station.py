@@ -1,0 +1,258 @@
+"""A daemon at work on a hand whose wires somebody can tamper with.
+
+The daemon is told of its serial port and cameras by a configuration file, as it would be told of a
+robot's; what it finds there is `wires`.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from controller.client import Client
+from controller.errors import ClientError, RefusedError
+from controller.keys import KeyRing
+from hardware.hand import load_hand
+from perception.cameras import save_rig
+from perception.objects import load_object
+from perception.tags import Image
+from sim_backend.rig import default_rig
+from sim_backend.scene import Scene
+from tests.controller.test_gateway import free_port
+from tests.faults import policies
+from tests.faults.wires import CAMERA_RATE, CameraLines, ServoLine
+
+HAND = load_hand("dactyl24")
+PATIENCE = 30.0
+"""For whatever has no deadline of its own [s]."""
+JOINT_TICKS = 20
+"""As much patience with joints as a configuration may ask for: others use this machine too."""
+
+ROLLS, ROLL_SPEED = 0.12, 0.5
+"""How long [s] and how fast [m/s] a block that is dropped rolls aside before it falls."""
+
+RUDE = """
+import sys, zmq
+socket = zmq.Context().socket(zmq.DEALER)
+socket.connect(sys.argv[1])
+message = bytes(100_000_000)
+if sys.stdin.readline():
+    socket.send(message)
+    socket.poll(500)
+socket.close(linger=0)
+"""
+"""A client that sends a message of 100 MB when told to."""
+
+FAKE_TIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+"""Debian's package `faketime`; steps the clock on the wall for one process."""
+
+
+class Station:
+    """Wires and daemon.
+
+    Attributes:
+        directory: everything is below it; the daemon's sockets are in `run`.
+        servos: on their line.
+        cameras: on theirs.
+        switch: what its emergency stop line reads.
+        rude: a client that waits to send too much.
+        config: the daemon's configuration file.
+        process: the daemon.
+        hand: a client of it.
+    """
+
+    def __init__(self, directory: Path, *, fake_time: bool = False) -> None:
+        self.directory = directory
+        run = directory / "run"
+        self.clock = directory / "clock"
+        tricks: tuple[policies.Trick, ...] = ("none", "nan", "slow", "raise", "swing")
+        store = directory / "policies"
+        store.mkdir()
+        allowed = [policies.write(store / f"{trick}.onnx", HAND, trick) for trick in tricks]
+        self.ports = free_port(), free_port()
+        self.ring = KeyRing(directory / "keys")
+        addresses = [f"tcp://127.0.0.1:{port}" for port in self.ports]
+        for name, role in (("commander", "command"), ("observer", "observe")):
+            self.ring.generate(name, role, *addresses, directory / name)  # type: ignore[arg-type]
+        rig = default_rig()
+        save_rig(directory / "rig.toml", rig)
+        self.servos = ServoLine(directory / "port", HAND)
+        self.cameras = CameraLines(directory, _pictures(), rig)
+        sources = ", ".join(f'{name} = "{at}"' for name, at in self.cameras.sources.items())
+        self.switch = directory / "switch"
+        self.switch.write_text("1\n")
+        self.config = directory / "inhandd.toml"
+        self.config.write_text(
+            f"""
+[bus]
+port = "{self.servos.port}"
+[cameras]
+rig = "{directory / "rig.toml"}"
+sources = {{{sources}}}
+[policy]
+directory = "{store}"
+file = "none.onnx"
+allow = {allowed}
+[safety]
+joint_ticks = {JOINT_TICKS}
+[estop_line]
+source = "{self.switch}"
+[goals]
+unstick = 0.0
+[network]
+command = "{addresses[0]}"
+state = "{addresses[1]}"
+keys = "{directory / "keys"}"
+""".replace("'", '"')
+        )
+        variables = dict(os.environ)
+        if fake_time:
+            self.clock.write_text("+0\n")
+            variables |= {
+                "LD_PRELOAD": str(FAKE_TIME),
+                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+                "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+        self.log = directory / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*self.daemon_command(run), "--config", str(self.config)],
+                env=variables,
+                stdout=log,
+                stderr=log,
+            )
+        # Started in advance: a fork holds up the threads that answer on the wires.
+        self.rude = subprocess.Popen(
+            [sys.executable, "-c", RUDE, f"ipc://{run}/command.sock"], stdin=subprocess.PIPE
+        )
+        self.wait(lambda: "inhandd ready" in self.log.read_text())
+        self.hand = Client(run, timeout=PATIENCE)
+
+    @staticmethod
+    def daemon_command(run: Path) -> list[str]:
+        return [sys.executable, "-m", "controller.daemon", "--directory", str(run)]
+
+    def wait(self, what: Callable[[], Any], patience: float = PATIENCE) -> None:
+        """Waits until something holds."""
+        deadline = time.monotonic() + patience
+        while not what():
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            assert time.monotonic() < deadline, self.log.read_text()[-3000:]
+            time.sleep(0.02)
+
+    @property
+    def mode(self) -> str:
+        return str(self.hand.status()["mode"])
+
+    def load(self, policy: policies.Trick) -> None:
+        """Has another policy loaded, and the hand at work with it."""
+        with suppress(RefusedError):
+            self.hand.call("disarm")
+        self.hand.call("load_policy", policy=f"{policy}.onnx")
+        self.work()
+
+    def work(self) -> float:
+        """Has the hand at work on a goal, from any mode; returns how long that took [s]."""
+        began = time.monotonic()
+        self.wait(self._working)
+        return time.monotonic() - began
+
+    def _working(self) -> bool:
+        status = self.hand.status()
+        if status["mode"] == "starting":
+            return False
+        mode, seen = status["mode"], status["object"]
+        if mode == "running":
+            return not status["paused"]
+        if mode not in ("off", "fault", "estop") and seen["pose"] and not seen["in_hand"]:
+            with suppress(RefusedError):
+                self.hand.call("disarm")
+                self.hand.call("home")
+                self.cameras.show = 0
+        step: Mapping[str, tuple[str, dict[str, object]]] = {
+            "off": ("enable", {}),
+            "holding": ("arm", {}),
+            "ready": ("goal", {"face": "-x", "tolerance": 0.01}),
+            "fault": ("clear", {}),
+            "estop": ("clear", {}),
+        }
+        request, members = step[mode]
+        with suppress(RefusedError):
+            self.hand.call(request, **members)
+        return False
+
+    def number(self) -> int:
+        """The number of the newest event."""
+        return int(self.hand.call("events", since=2**31)["last"])
+
+    def events(self, since: int) -> list[dict[str, Any]]:
+        """The events after a number."""
+        found: list[dict[str, Any]] = self.hand.call("events", since=since)["events"]
+        return found
+
+    def until(self, since: int, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Waits for an event; returns it."""
+        found: list[dict[str, Any]] = []
+
+        def came() -> bool:
+            found.extend(event for event in self.events(since) if wanted(event))
+            return bool(found)
+
+        self.wait(came)
+        return found[0]
+
+    def child(self, arguments: str) -> int:
+        """Process id of the daemon's child that has these in its command line."""
+        for child in children(self.process.pid):
+            if arguments in Path(f"/proc/{child}/cmdline").read_text():
+                return child
+        raise AssertionError(f"no process with {arguments}")
+
+    def close(self) -> None:
+        """Ends everything."""
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self.rude.communicate()
+            self.hand.close()
+            self.cameras.close()
+            self.servos.close()
+
+
+@cache
+def _pictures() -> dict[str, list[Image]]:
+    """What the cameras see: the block lying in the hand, and then rolling off and falling."""
+    start = np.array(HAND.workspace.object_start)
+    times = np.arange(0.0, 0.6, 1.0 / CAMERA_RATE)
+    fall = [9.81 / 2 * max(0.0, t - ROLLS) ** 2 for t in times]
+    places = [start + [ROLL_SPEED * t, 0.0, -z] for t, z in zip(times, fall, strict=True)]
+    joints = HAND.joint_angles(HAND.rest)
+    with TemporaryDirectory() as scratch:
+        scene = Scene(HAND, load_object("block"), Path(scratch))
+        seen: dict[str, list[Image]] = {name: [] for name in default_rig()}
+        for place in places:
+            scene.place(joints, place, np.array([1.0, 0.0, 0.0, 0.0]))
+            for name, camera in default_rig().items():
+                seen[name].append(scene.render(camera))
+        scene.close()
+    return seen
+
+
+def children(process: int) -> Iterator[int]:
+    """Its child processes."""
+    for task in Path(f"/proc/{process}/task").iterdir():
+        yield from map(int, (task / "children").read_text().split())
+
+
+__all__ = ["HAND", "PATIENCE", "ClientError", "RefusedError", "Station", "children"]
