@@ -5,11 +5,16 @@ from numpy.typing import NDArray
 
 from controller.observation import observe
 from hardware.kinematics import fingertip_positions
+from hardware.records import Array
 from perception import rotations
 from training.environment import BatchEnvironment
+from training.tracking import TrackedPoses
 
-MAX_CAMERA_AGE = 0.08
-"""Age of a healthy pose [s]: exposure, detection and half a frame; drawn for each episode."""
+CAMERA_RATE = (12.0, 20.0)
+"""Pictures a second, drawn for each episode."""
+
+PIPELINE_LATENCY = (0.02, 0.05)
+"""From trigger to pose in a world without `pose_latency` [s], drawn for each episode."""
 
 FREEZE_SECONDS = 1.0
 """How long poses stay away once they freeze."""
@@ -24,9 +29,10 @@ WILD_DISTANCE = 0.1
 class Sensors:
     """Joint readings and poses of a batch of worlds, as their universes spoil them.
 
-    A pose that is missing, or wild and so rejected by the filter, is replaced by the last one,
-    whose age grows; a few wild ones are believed, for a step. Latency is modelled to first
-    order: a reading is what the present velocity says it was that long ago.
+    A pose that is missing, or wild and so rejected by the filter, leaves the prediction from the
+    ones before, whose age grows; a few wild ones are believed, until the next picture. Latency of
+    joints is modelled to first order: a reading is what the present velocity says it was that
+    long ago.
 
     Args:
         worlds: what is measured.
@@ -40,13 +46,11 @@ class Sensors:
         self._joint_bias = np.zeros((n, actuators))
         self._position_bias = np.zeros((n, 3))
         self._rotation_bias = np.zeros((n, 3))
-        # Columns: joint, position and rotation noise a step, joint latency, pose latency,
-        # probability of a missing pose, probability a step that poses freeze, camera age,
-        # probability of a wild pose that is believed.
-        self._levels = np.zeros((n, 9))
-        self._position = np.zeros((n, 3))
-        self._quaternion = np.tile(rotations.IDENTITY, (n, 1))
-        self._age = np.zeros(n)
+        # Columns: joint, position and rotation noise a step, joint latency, probability of a
+        # missing pose, probability a step that poses freeze, probability of a wild pose that is
+        # believed.
+        self._levels = np.zeros((n, 7))
+        self._poses = TrackedPoses(n, 1.0 / worlds.path.policy_rate)
         self._frozen = np.zeros(n)
         self.reset(np.arange(n))
 
@@ -61,54 +65,52 @@ class Sensors:
                 universe.position_noise[0],
                 universe.rotation_noise[0],
                 universe.joint_latency,
-                universe.pose_latency,
                 universe.pose_dropout + (1.0 - BELIEVED) * universe.pose_outlier,
                 universe.pose_freeze / rate,
-                rng.uniform(0.0, MAX_CAMERA_AGE),
                 BELIEVED * universe.pose_outlier,
             )
+            self._poses.latency[i] = universe.pose_latency
             self._joint_bias[i] = universe.joint_noise[1]
             self._position_bias[i] = universe.position_noise[1]
             self._rotation_bias[i] = universe.rotation_noise[1]
         for bias in (self._joint_bias, self._position_bias, self._rotation_bias):
             bias[ids] *= rng.standard_normal((len(ids), bias.shape[1]))
         self._frozen[ids] = 0.0
-        self._measure_poses(ids)
+        self._poses.rate[ids] = rng.uniform(*CAMERA_RATE, len(ids))
+        self._poses.latency[ids] += rng.uniform(*PIPELINE_LATENCY, len(ids))
+        where = worlds.object_position[ids], rotations.normalize(worlds.object_quaternion[ids])
+        self._poses.reset(ids, rng, where, self._spoiled(ids, *where))
 
-    def _measure_poses(self, ids: NDArray[np.int64]) -> None:
-        worlds, rng, levels = self._worlds, self._rng, self._levels[ids]
-        position, rotation, latency = levels[:, 1, None], levels[:, 2, None], levels[:, 4, None]
-        velocity = worlds.object_velocity[ids]
-        n = len(ids)
-        self._position[ids] = (
-            worlds.object_position[ids]
-            - latency * velocity[:, :3]
-            + self._position_bias[ids]
-            + position * rng.standard_normal((n, 3))
-        )
-        late = rotations.exp(-latency * velocity[:, 3:])
-        error = rotations.exp(self._rotation_bias[ids] + rotation * rng.standard_normal((n, 3)))
-        now = rotations.normalize(worlds.object_quaternion[ids])
-        self._quaternion[ids] = rotations.multiply(error, rotations.multiply(now, late))
-        self._age[ids] = levels[:, 4] + levels[:, 7]
+    def _spoiled(
+        self, ids: NDArray[np.int64], position: Array, quaternion: Array
+    ) -> tuple[Array, Array]:
+        """Poses of these worlds with the episode's bias and fresh noise, (k, 3) and (k, 4)."""
+        rng, levels, shape = self._rng, self._levels[ids], (len(ids), 3)
+        moved = self._position_bias[ids] + levels[:, 1, None] * rng.standard_normal(shape)
+        turned = self._rotation_bias[ids] + levels[:, 2, None] * rng.standard_normal(shape)
+        return position + moved, rotations.multiply(rotations.exp(turned), quaternion)
 
-    def _inject_poses(self, ids: NDArray[np.int64]) -> None:
-        """Puts wild poses in the place of these worlds' true ones."""
-        n = len(ids)
-        self._position[ids] += self._rng.uniform(-WILD_DISTANCE, WILD_DISTANCE, (n, 3))
-        self._quaternion[ids] = rotations.random_quaternion(self._rng, (n,))
+    def _look(self) -> None:
+        """Takes in the pictures that have arrived since the last step."""
+        worlds, rng, levels = self._worlds, self._rng, self._levels
+        n = worlds.size
+        self._frozen = np.maximum(0.0, self._frozen - 1.0 / worlds.path.policy_rate)
+        self._frozen[rng.random(n) < levels[:, 5]] = FREEZE_SECONDS
+        quaternion = rotations.normalize(worlds.object_quaternion)
+        ids, *pose = self._poses.advance(worlds.object_position, quaternion)
+        position, quaternion = self._spoiled(ids, *pose)
+        chance = rng.random(len(ids))
+        wild = np.flatnonzero(chance < levels[ids, 6])
+        position[wild] += rng.uniform(-WILD_DISTANCE, WILD_DISTANCE, (len(wild), 3))
+        quaternion[wild] = rotations.random_quaternion(rng, (len(wild),))
+        seen = (self._frozen[ids] == 0.0) & (chance < 1.0 - levels[ids, 4])
+        self._poses.accept(ids[seen], position[seen], quaternion[seen])
 
     def observe(self) -> NDArray[np.float32]:
         """Measures every world once a policy step, (n, observation_size)."""
         worlds, rng, levels = self._worlds, self._rng, self._levels
-        dt = 1.0 / worlds.path.policy_rate
-        n = worlds.size
-        self._frozen = np.maximum(0.0, self._frozen - dt)
-        self._frozen[rng.random(n) < levels[:, 6]] = FREEZE_SECONDS
-        self._age += dt
-        seen = (self._frozen == 0.0) & (rng.random(n) >= levels[:, 5])
-        self._measure_poses(np.flatnonzero(seen))
-        self._inject_poses(np.flatnonzero(seen & (rng.random(n) < levels[:, 8])))
+        self._look()
+        position, quaternion, age = self._poses.predict()
         joints = (
             worlds.joint_position
             - levels[:, 3, None] * worlds.joint_velocity
@@ -121,8 +123,8 @@ class Sensors:
             joint_position=joints,
             sent_target=worlds.state.motion.position,
             fingertips=fingertip_positions(worlds.hand, joints),
-            object_position=self._position,
-            object_quaternion=self._quaternion,
+            object_position=position,
+            object_quaternion=quaternion,
             goal_quaternion=worlds.goal,
-            pose_age=self._age,
+            pose_age=age,
         )

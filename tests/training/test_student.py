@@ -82,13 +82,18 @@ def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
         Teacher(student.worlds, Recipe(worlds=16)).resume(path)
 
 
-def test_sensors_are_perfect_in_nominal_worlds_but_for_the_age() -> None:
+def test_sensors_of_nominal_worlds_err_only_as_far_as_the_object_moved_since_the_picture() -> None:
     worlds = BatchEnvironment(HAND, BLOCK, 8, seed=1)
     sensors = Sensors(worlds, seed=0)
+    for _ in range(60):  # long enough for the blocks to lie still
+        worlds.step(np.zeros((8, HAND.n_actuators)))
+        seen, true = sensors.observe(), worlds.observe()
+    np.testing.assert_allclose(seen[:, :-1], true[:, :-1], atol=2e-3)
+    assert np.all(seen[:, -1] >= 0.02) and np.all(seen[:, -1] <= 0.05 + 1 / 12)
     worlds.step(np.random.default_rng(0).uniform(-1, 1, (8, HAND.n_actuators)))
     seen, true = sensors.observe(), worlds.observe()
-    np.testing.assert_allclose(seen[:, :-1], true[:, :-1], atol=1e-6)
-    assert np.all(seen[:, -1] >= 0.0) and np.all(seen[:, -1] <= 0.08)
+    joints = slice(0, 2 * HAND.n_actuators)
+    np.testing.assert_allclose(seen[:, joints], true[:, joints], atol=1e-6)
 
 
 def test_sensors_spoil_what_their_universe_says() -> None:
@@ -111,16 +116,18 @@ def test_sensors_spoil_what_their_universe_says() -> None:
     assert np.allclose(error[:, ~noisy, : HAND.n_actuators], 0.0, atol=1e-6)
 
 
-def test_few_wild_poses_are_believed_and_only_for_a_step() -> None:
+def test_few_wild_poses_are_believed_and_only_until_the_filter_has_seen_better() -> None:
     worlds = BatchEnvironment(HAND, BLOCK, 400, seed=2)
     sensors = Sensors(worlds, seed=0)
-    sensors._levels[:, 8] = 0.02
-    wild = []
-    for _ in range(20):
+    sensors._levels[:, 6] = 0.01
+    steps = []
+    for _ in range(40):
         sensors.observe()
-        away = np.linalg.norm(sensors._position - worlds.object_position, axis=-1)
-        wild.append(away > 1e-9)
-    share = np.array(wild)
-    assert share.mean() == pytest.approx(0.02, rel=0.3)
-    # Worlds stand still: what is wild in one step and not in the next was believed once.
-    assert (share[:-1] & ~share[1:]).sum() > 0.9 * share[:-1].sum()
+        position, _, _ = sensors._poses.predict()
+        steps.append(np.linalg.norm(position - worlds.object_position, axis=-1) > 1e-3)
+    wild = np.array(steps)
+    # Worlds stand still. A wild pose is believed for a picture, and the velocity it implied for
+    # another: 2 to 4 policy steps of 0.75 pictures each.
+    assert 0.01 < wild.mean() < 0.04
+    longest = np.lib.stride_tricks.sliding_window_view(wild, 8, axis=0).all(-1)
+    assert longest.mean() < 0.001
