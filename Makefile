@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test test-slow reliability check fmt bench soak train clean
+.PHONY: help sim view test test-slow reliability check fmt bench soak train clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -12,11 +12,14 @@ help: ## List the verbs
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; install Debian's package python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e '.[sim,train,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[sim,view,train,dev]'
 	touch $@
 
 sim: .venv/set-up ## Watch the simulated hand turn the block: ten goals (ARGS="--seed 2" and more)
-	$(BIN)/inhand demo $(ARGS)
+	$(BIN)/inhand demo --view $(ARGS)
+
+view: .venv/set-up ## The same, and then the hand is yours: steer it on the page until Ctrl-C
+	$(BIN)/inhand demo --view --stay $(ARGS)
 
 soak: .venv/set-up ## An hour of goals on the simulated hand
 	$(BIN)/inhand demo --goals 1000 --minutes 60 $(ARGS)

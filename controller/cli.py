@@ -81,6 +81,7 @@ _VERBS: dict[str, Any] = {
 _ELSEWHERE = {
     # verb: (module whose `main` takes the arguments after the verb, what it does)
     "demo": ("controller.demo", "start a simulated hand and send it goals"),
+    "view": ("controller.view.__main__", "show a running hand, or a recording, as a web page"),
     "eval": ("training.evaluation", "measure a policy in either engine"),
     "compare": ("training.comparison", "compare two evaluations of the same seeds"),
     "transfer": ("training.transfer", "fill the table of what transfers"),
@@ -95,6 +96,8 @@ _ELSEWHERE = {
 _EXTRAS = {
     # package: extra that brings it
     "pybullet": "sim",
+    "viser": "view",
+    "trimesh": "view",
     "mujoco": "train",
     "torch": "train",
     "gymnasium": "train",

@@ -74,6 +74,11 @@ class Client:
         self._commands = self._connect(zmq.DEALER, self._where)
         self._states: zmq.Socket[bytes] | None = None
 
+    @property
+    def remote(self) -> bool:
+        """Whether the daemon is reached over the network."""
+        return self._key is not None
+
     def __enter__(self) -> Self:
         return self
 

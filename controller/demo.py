@@ -4,7 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from math import degrees, inf, pi
 from pathlib import Path
@@ -15,7 +15,7 @@ import tyro
 
 from controller.client import Client, Message
 from controller.errors import ClientError, RefusedError, StartError
-from controller.simulated import WorldClient, simulated_daemon
+from controller.simulated import WorldClient, simulated_daemon, view_of
 
 _HOMING = 1.5
 """How long the hand takes to where it can be given something [s]."""
@@ -41,6 +41,8 @@ class Options:
         tolerance: Largest error that counts as reached [rad].
         timeout: Seconds after which a goal counts as missed.
         policy: Policy file, instead of the one that came with the program.
+        view: Show the hand as a web page meanwhile, on which it can be commanded too.
+        stay: Keep the hand running afterwards, until Ctrl-C.
         json: Print the summary as JSON.
     """
 
@@ -51,6 +53,8 @@ class Options:
     tolerance: float = 0.4
     timeout: float = 30.0
     policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    view: bool = False
+    stay: bool = False
     json: bool = False
 
 
@@ -80,10 +84,15 @@ def run(options: Options) -> int:
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
         _say(f"starting inhandd --sim in {directory}")
-        with simulated_daemon(directory, *arguments), Client(directory) as client:
+        with ExitStack() as exits:
+            exits.enter_context(simulated_daemon(directory, *arguments))
+            if options.view:
+                _say(exits.enter_context(view_of(directory)))
+            client = exits.enter_context(Client(directory))
             results = turn(client, options)
-            status = client.status()
-    _summarize(results, status, options)
+            _summarize(results, client.status(), options)
+            if options.stay:
+                _stay(client, directory)
     return 0
 
 
@@ -93,6 +102,15 @@ def main() -> None:
         sys.exit(run(tyro.cli(Options, prog="inhand demo", config=(tyro.conf.FlagCreatePairsOff,))))
     except (StartError, ClientError, RefusedError) as error:
         sys.exit(f"error: {error}")
+
+
+def _stay(client: Client, directory: Path) -> None:
+    """Leaves the hand to others."""
+    _say(f"the hand is yours, with --directory {directory} too; Ctrl-C ends it")
+    with suppress(KeyboardInterrupt):
+        while True:
+            client.status()
+            time.sleep(1.0)
 
 
 def turn(client: Client, options: Options) -> list[Result]:

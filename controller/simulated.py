@@ -41,12 +41,52 @@ def simulated_daemon(directory: Path, *arguments: str) -> Iterator[None]:
         _wait_until_ready(process, log)
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+@contextmanager
+def view_of(directory: Path) -> Iterator[str]:
+    """Runs the page of a daemon; gives the line that says where it is, or why it is not there.
+
+    Args:
+        directory: of the daemon's sockets; `view.log` is made there.
+    """
+    command = [sys.executable, "-m", "controller.cli", "view", "--command"]
+    log = directory / "view.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--directory", str(directory)],
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C is for the parent, which then ends the page.
+            start_new_session=True,
+        )
+    try:
+        yield _said(process, log)
+    finally:
+        _end(process)
+
+
+def _said(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    """The last line that the page's process said of itself."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        lines = [x for x in log.read_text(errors="replace").splitlines() if x.startswith("view: ")]
+        if lines:
+            return lines[-1]
+        time.sleep(0.05)
+    said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    return f"no view: {said[-1].removeprefix('error: ')}"
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:

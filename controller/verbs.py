@@ -8,6 +8,7 @@ import tyro
 
 from controller.client import Client, Message
 from controller.display import as_events, as_json, as_lines, as_status
+from controller.screen import watch
 
 Directory = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
@@ -45,8 +46,19 @@ class Verb:
 class Status(Verb):
     """Show mode, object, goal and tick.
 
-    Example: inhand status
+    Example: inhand status --watch
+
+    Attributes:
+        watch: Go on showing it until Ctrl-C; with --json a line a second.
     """
+
+    watch: bool = False
+
+    def run(self) -> int:
+        if not self.watch:
+            return super().run()
+        with Client(self.directory, key=self.key) as client:
+            return watch(client, json=self.json)
 
     def show(self, reply: Message) -> None:
         print(as_json(reply) if self.json else as_status(reply))

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from controller.interfaces import PolicyRunner
 from controller.mailbox import Mailbox
@@ -30,6 +31,7 @@ class Served:
         load: Callable[[str], PolicyRunner] | None = None,
         statistics: Callable[[], dict[str, object]] = dict,
         bench: Bench | None = None,
+        description: dict[str, Any] | None = None,
     ) -> None:
         self.directory = directory
         self.bench = bench or Bench(learned(directory))
@@ -41,6 +43,7 @@ class Served:
             statistics=statistics,
             load_policy=load or self._load,
             give_up=self.failures.append,
+            description=description,
         )
         self.ticking = threading.Event()
         self.ticking.set()

@@ -1,0 +1,69 @@
+"""`inhand view`: serves the page until Ctrl-C."""
+
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from controller.view.live import LiveFeed
+from controller.view.page import Commander, Page
+from hardware.errors import InhandError
+from perception.errors import PerceptionError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Show a running hand as a web page.
+
+    Example: inhand view --command
+
+    Attributes:
+        command: Offer goals and modes on the page; without it only the emergency stop.
+        directory: Where the daemon's sockets are, instead of the usual place.
+        key: File from `inhand keys generate`, to watch a daemon on another machine.
+        host: Address to serve the page on; whoever reaches it may use what the page offers.
+        port: Port to serve it on; the next free one if it is taken.
+    """
+
+    command: bool = False
+    directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    key: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+
+def main() -> None:
+    """Entry point of `inhand view`."""
+    options = tyro.cli(Options, prog="inhand view", config=(tyro.conf.FlagCreatePairsOff,))
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    try:
+        feed = LiveFeed(options.directory, options.key)
+        page = Page(
+            feed,
+            host=options.host,
+            port=options.port,
+            send=Commander(options.directory, options.key),
+            command=options.command,
+        )
+    except (InhandError, PerceptionError) as error:
+        sys.exit(f"error: {error}")
+    print(f"view: {page.address}", flush=True)
+    try:
+        page.run(lambda: ended)
+    finally:
+        page.close()
+        feed.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The page as a whole: what the feed says, drawn as often as somebody looks and no more."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from viser import ClientHandle, ViserServer
+
+from controller.client import Client
+from controller.errors import ClientError, ConfigError, RefusedError
+from controller.simulated import WorldClient
+from controller.view.moments import Feed, Setting
+from controller.view.panel import Panel
+from controller.view.stage import Stage
+
+RATE = 30.0
+"""Pictures of the scene a second [Hz]."""
+
+_CURVES = 0.25
+_PICTURES = 0.15
+_WORDS = 0.1
+_IDLE = 0.2
+_SHOWN = 6.0
+
+
+class Page:
+    """A server of the page.
+
+    Attributes:
+        address: where a browser finds it.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        host: str,
+        port: int,
+        send: "Commander | None" = None,
+        command: bool = False,
+    ) -> None:
+        """Opens the page.
+
+        Args:
+            feed: what is shown.
+            host: address to listen on.
+            port: the same; the next free one if it is taken.
+            send: the way to the daemon; None for a recording.
+            command: whether more than an emergency stop may be sent.
+        """
+        self._feed, self._send, self._command = feed, send, command
+        self._server = ViserServer(host=host, port=port, label="inhand", verbose=False)
+        self._server.gui.configure_theme(
+            control_layout="fixed", control_width="medium", show_logo=False, show_share_button=False
+        )
+        self._server.gui.add_markdown("waiting for the daemon")
+        self.address = f"http://{host}:{self._server.get_port()}"
+        self._setting: Setting | None = None
+        self._stage: Stage | None = None
+        self._panel: Panel | None = None
+        self._due = dict.fromkeys(("curves", "pictures", "words"), 0.0)
+
+    @property
+    def watched(self) -> bool:
+        """Whether a browser has the page open."""
+        return bool(self._server.get_clients())
+
+    def run(self, ended: Callable[[], bool]) -> None:
+        """Draws until the end."""
+        following = time.monotonic()
+        while not ended():
+            following = max(following + 1.0 / RATE, time.monotonic())
+            self.draw()
+            pause = following - time.monotonic()
+            time.sleep(max(0.0, pause) if self.watched else _IDLE)
+
+    def draw(self) -> None:
+        """Draws the present moment."""
+        feed = self._feed
+        if feed.setting is not self._setting:
+            self._set_up(feed.setting)
+        stage, panel = self._stage, self._panel
+        if stage is None or panel is None:
+            return
+        if hasattr(feed, "looking"):
+            feed.looking = self.watched and panel.pictures_wanted
+        moment = feed.moment()
+        with self._server.atomic():
+            if moment is not None:
+                stage.show(moment)
+            if self._is_due("words", _WORDS):
+                panel.say(moment, feed.problem)
+            if moment is not None and self._is_due("pictures", _PICTURES):
+                panel.show_pictures(moment.pictures)
+            if self._is_due("curves", _CURVES):
+                panel.draw(feed.history)
+
+    def close(self) -> None:
+        """Closes the page."""
+        self._server.stop()
+
+    def _is_due(self, what: str, period: float) -> bool:
+        now = time.monotonic()
+        if now < self._due[what]:
+            return False
+        self._due[what] = now + period
+        return True
+
+    def _set_up(self, setting: Setting | None) -> None:
+        """Builds the page for what is to be shown."""
+        if setting is None:
+            return
+        self._setting = setting
+        with self._server.atomic():
+            stage = Stage(self._server, setting)
+            panel = Panel(
+                self._server, setting, ask=self._ask if self._send else None, command=self._command
+            )
+        panel.ghost = lambda: np.array(stage.ghost.wxyz, dtype=np.float64)
+        self._stage, self._panel = stage, panel
+
+    def _ask(self, client: ClientHandle | None, type: str, members: dict[str, object]) -> None:
+        """Sends a request and shows whoever asked what came of it."""
+        assert self._send is not None
+        refused = False
+        try:
+            said = self._send(type, **members)
+        except (ClientError, RefusedError, ConfigError) as error:
+            said, refused = str(error), True
+        if client is not None:
+            client.add_notification(
+                type, said, auto_close_seconds=_SHOWN, color="red" if refused else "green"
+            )
+        if type == "goal" and self._stage is not None:
+            self._stage.let_go()
+
+
+class Commander:
+    """Sends requests, each through a connection of its own: none waits behind another.
+
+    Args:
+        directory: as `controller.client.Client` takes it.
+        key: the same.
+    """
+
+    def __init__(self, directory: Path | None, key: Path | None) -> None:
+        self._where = directory, key
+
+    def __call__(self, type: str, **members: object) -> str:
+        """Sends a request, or `place` to the simulated world; returns what to show.
+
+        Raises:
+            ClientError: there is no daemon, or it does not answer.
+            RefusedError: it refused.
+        """
+        with Client(self._where[0], key=self._where[1]) as client:
+            if type != "place":
+                return f"mode {client.call(type, **members)['mode']}"
+            address = client.status()["world"]
+        world = WorldClient(address)
+        try:
+            world.ask("place")
+        finally:
+            world.close()
+        return "the object is in the hand again"

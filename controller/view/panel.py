@@ -1,0 +1,187 @@
+"""The flat part of the page: what is said in words, curves, pictures, and buttons."""
+
+from collections.abc import Callable, Mapping
+from math import degrees
+
+import numpy as np
+from viser import ClientHandle, GuiImageHandle, GuiUplotHandle, ViserServer, uplot
+
+from controller.client import Message
+from controller.view.moments import History, Moment, Picture, Setting
+from hardware.records import Array
+
+Ask = Callable[[ClientHandle | None, str, dict[str, object]], None]
+"""Sends a request for whoever pressed a button, and tells him how it went."""
+
+REQUESTS = ("enable", "home", "arm", "hold", "cancel", "disarm", "disable", "clear")
+_RED, _TEAL, _GREY = "#d64f4f", "#2a9d8f", "#8a8f98"
+
+
+class Panel:
+    """Everything beside the scene.
+
+    Attributes:
+        pictures_wanted: whether somebody wants to see the cameras' pictures.
+    """
+
+    def __init__(
+        self, server: ViserServer, setting: Setting, *, ask: Ask | None, command: bool
+    ) -> None:
+        """Builds it.
+
+        Args:
+            server: the page's.
+            setting: hand and object.
+            ask: sends a request; None if there is no daemon to send it to.
+            command: whether more than an emergency stop may be asked for.
+        """
+        gui = server.gui
+        gui.reset()
+        self._gui, self._setting = gui, setting
+        self._words = gui.add_markdown("")
+        if ask is not None:
+            self._add_stop(ask)
+        tabs = gui.add_tab_group()
+        self.ghost: Callable[[], Array] = lambda: np.array([1.0, 0.0, 0.0, 0.0])
+        if ask is not None and command:
+            with tabs.add_tab("Command"):
+                self._add_commands(ask)
+        with tabs.add_tab("Curves"):
+            self._curves = self._add_curves()
+        with tabs.add_tab("Cameras"):
+            self._look = gui.add_checkbox("pictures", True)
+            blank = np.full((240, 320, 3), 40, np.uint8)
+            self._pictures = {
+                name: gui.add_image(blank, label=name, format="jpeg", jpeg_quality=75)
+                for name in setting.cameras
+            }
+            self._shown: dict[str, int] = {}
+        gui.add_markdown(
+            "Solid: the object as believed, in a cloud of three standard deviations. Edges: orange "
+            "as the cameras' last pictures say, blue as it is (in simulation)."
+        )
+
+    @property
+    def pictures_wanted(self) -> bool:
+        return bool(self._look.value)
+
+    def say(self, moment: Moment | None, problem: str) -> None:
+        """Puts into words what there is."""
+        text = words(moment, problem)
+        if text != self._words.content:
+            self._words.content = text
+
+    def draw(self, history: History) -> None:
+        """Draws the curves."""
+        curves = history.curves()
+        t = curves["t"]
+        for names, plot in self._curves.items():
+            plot.data = (t, *(curves[name] for name in names))
+        actuator = self._setting.hand.actuator_names.index(self._joint.value)
+        self._joint_plot.data = (t, *history.joint(actuator))
+
+    def show_pictures(self, pictures: Mapping[str, Picture]) -> None:
+        """Shows the cameras' pictures that are new."""
+        for name, picture in pictures.items():
+            handle: GuiImageHandle | None = self._pictures.get(name)
+            if handle is not None and self._shown.get(name) != id(picture):
+                self._shown[name] = id(picture)
+                handle.image = picture
+
+    def _add_stop(self, ask: Ask) -> None:
+        stop = self._gui.add_button("EMERGENCY STOP", color="red")
+        stop.on_click(lambda event: ask(event.client, "estop", {}))
+
+    def _add_commands(self, ask: Ask) -> None:
+        gui = self._gui
+        buttons = gui.add_button_group("mode", REQUESTS)
+        buttons.on_click(lambda event: ask(event.client, buttons.value, {}))
+        faces = gui.add_button_group("face up", tuple(self._setting.target.faces))
+        faces.on_click(
+            lambda event: ask(event.client, "goal", {"face": faces.value, "replace": True})
+        )
+        turned = gui.add_button("Go to the ghost's orientation")
+        turned.on_click(
+            lambda event: ask(
+                event.client, "goal", {"quaternion": self.ghost().tolist(), "replace": True}
+            )
+        )
+        goals = gui.add_button("Random goals without end")
+        goals.on_click(lambda event: ask(event.client, "random_goals", {"replace": True}))
+        if self._setting.simulated:
+            place = gui.add_button("Put the object back into the hand (simulation)")
+            place.on_click(lambda event: ask(event.client, "place", {}))
+        gui.add_markdown("Drag the rings of the ghost to turn it.")
+
+    def _add_curves(self) -> dict[tuple[str, ...], GuiUplotHandle]:
+        plots = {}
+        for title, series in (
+            ("error to goal [deg]", {"error": _RED}),
+            ("goals in a row", {"row": _TEAL}),
+            ("latest ticks' largest lateness [ms]", {"lateness": _TEAL}),
+            ("currents, largest and mean [A]", {"current": _RED, "mean_current": _GREY}),
+            ("hottest servo [°C]", {"temperature": _RED}),
+        ):
+            plots[tuple(series)] = self._plot(title, series)
+        names = self._setting.hand.actuator_names
+        self._joint = self._gui.add_dropdown("servo", names)
+        self._joint_plot = self._plot(
+            "angle and target [deg]", {"position": _TEAL, "target": _GREY}
+        )
+        return plots
+
+    def _plot(self, title: str, series: Mapping[str, str]) -> GuiUplotHandle:
+        lines = [
+            uplot.Series(label=name, stroke=colour, width=2) for name, colour in series.items()
+        ]
+        empty = np.zeros(1)
+        return self._gui.add_uplot(
+            (empty,) * (1 + len(series)),
+            (uplot.Series(label="t [s]"), *lines),
+            title=title,
+            scales={"x": uplot.Scale(time=False, auto=True), "y": uplot.Scale(auto=True)},
+            legend=uplot.Legend(show=len(series) > 1),
+            aspect=2.6,
+        )
+
+
+def words(moment: Moment | None, problem: str) -> str:
+    """The state in Markdown."""
+    lines = [f"**{problem}**"] if problem else []
+    if moment is None:
+        return "\n\n".join(lines) or "waiting for the first state"
+    state = moment.state
+    held = "in the hand" if state["object"]["in_hand"] else "not in the hand"
+    pose = state["object"]["pose"]
+    lines.append(f"### {state['mode']}\n{state['reason']}")
+    seen = f"seen {pose['age']:.2f} s ago{_doubt(pose)}" if pose else "never seen"
+    lines.append(f"object {held}, {seen}")
+    goal = state["goal"]
+    if goal is not None:
+        lines.append(
+            f"goal {goal['number']}: **{degrees(goal['error']):.0f}°** to go, "
+            f"{goal['seconds']:.1f} s"
+        )
+    lines.append(
+        f"reached {state['reached']} (**{moment.row} in a row**), missed {state['missed']}, "
+        f"dropped {state['dropped']}, waiting {state['waiting']}"
+    )
+    tick = moment.statistics.get("tick")
+    if tick:
+        lines.append(f"ticks on time lately: {100 * tick['recent_on_time_share']:.1f} %")
+    lines += _troubles(moment.statistics)
+    return "\n\n".join(lines)
+
+
+def _doubt(pose: Message) -> str:
+    deviation = pose["deviation"]
+    return f", ±{1e3 * max(deviation[:3]):.1f} mm, ±{degrees(max(deviation[3:6])):.1f}°"
+
+
+def _troubles(statistics: Message) -> list[str]:
+    cameras = statistics.get("cameras", {})
+    said = [f"camera {name}: {seen['problem']}" for name, seen in cameras.items()]
+    said = [text for text, seen in zip(said, cameras.values(), strict=True) if seen["problem"]]
+    if problem := statistics.get("bus", {}).get("problem"):
+        said.append(f"bus: {problem}")
+    return [f"**{text}**" for text in said]

@@ -1,0 +1,61 @@
+"""The page in a real browser: it shows the hand, sends a goal and shows that it was reached."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.view.live import LiveFeed
+from controller.view.page import Commander, Page
+from tests.controller.bench_hand import learned
+from tests.controller.test_demo import ObligingBench
+from tests.controller.view.browser import browser
+from tests.controller.view.watched import served
+
+Open = Callable[[bool], str]
+
+
+@pytest.fixture
+def open_page(tmp_path: Path) -> Iterator[Open]:
+    ended = threading.Event()
+    closing: list[Callable[[], object]] = []
+
+    def open(command: bool) -> str:
+        feed = LiveFeed(tmp_path, None)
+        send = Commander(tmp_path, None)
+        page = Page(feed, host="127.0.0.1", port=8190, send=send, command=command)
+        thread = threading.Thread(target=page.run, args=(ended.is_set,))
+        thread.start()
+        closing.extend((thread.join, page.close, feed.close))
+        return page.address
+
+    yield open
+    ended.set()
+    for close in closing:
+        close()
+
+
+def test_a_goal_is_set_on_the_page_and_seen_reached(tmp_path: Path, open_page: Open) -> None:
+    bench = ObligingBench(learned(tmp_path))
+    with served(tmp_path, bench), browser() as page:
+        page.goto(open_page(True))
+        for button, mode in (("enable", "holding"), ("arm", "ready"), ("-x", "running")):
+            page.get_by_role("button", name=button, exact=True).click()
+            page.get_by_role("heading", name=mode, exact=True).wait_for()
+        page.get_by_text("reached 1 (1 in a row)").wait_for()
+        page.get_by_role("button", name="EMERGENCY STOP").click()
+        page.get_by_role("heading", name="estop", exact=True).wait_for()
+        if folder := os.environ.get("INHAND_SCREENSHOTS"):
+            page.screenshot(path=Path(folder) / "bench.png")
+
+
+def test_who_only_looks_is_offered_the_emergency_stop_and_nothing_else(
+    tmp_path: Path, open_page: Open
+) -> None:
+    with served(tmp_path, ObligingBench(learned(tmp_path))), browser() as page:
+        page.goto(open_page(False))
+        page.get_by_role("button", name="EMERGENCY STOP").wait_for()
+        assert page.get_by_role("button", name="enable", exact=True).count() == 0
+        assert page.get_by_role("tab", name="Command").count() == 0

@@ -1,0 +1,37 @@
+"""A bench hand behind the real sockets that describes itself, and the feed that watches it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from controller.config import Config
+from controller.telemetry import introduce
+from controller.view.live import LiveFeed
+from perception.cameras import save_rig
+from sim_backend.rig import default_rig
+from tests.controller.bench_hand import Bench
+from tests.controller.served import Served
+
+WAIT = 30.0
+
+
+def described(directory: Path) -> dict[str, Any]:
+    """What a daemon on real wires would tell of its hand."""
+    rig = directory / "rig.toml"
+    save_rig(rig, default_rig())
+    config = Config(cameras=type(Config().cameras)(str(rig), dict.fromkeys(default_rig(), "")))
+    return introduce(config, directory, None)
+
+
+def served(directory: Path, bench: Bench | None = None) -> Served:
+    """A hand to watch."""
+    return Served(directory, bench=bench, description=described(directory))
+
+
+def until(what: Callable[[], Any], feed: LiveFeed) -> None:
+    """Waits until it is so."""
+    deadline = time.monotonic() + WAIT
+    while not what():
+        assert time.monotonic() < deadline, feed.problem
+        time.sleep(0.02)
