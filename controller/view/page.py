@@ -51,9 +51,8 @@ class Page:
         """
         self._feed, self._send, self._command = feed, send, command
         self._server = ViserServer(host=host, port=port, label="inhand", verbose=False)
-        self._server.gui.configure_theme(
-            control_layout="fixed", control_width="medium", show_logo=False, show_share_button=False
-        )
+        self._server.gui.configure_theme(show_logo=False, show_share_button=False)
+        self._server.gui.main_panel.dock_right()
         self._server.gui.add_markdown("waiting for the daemon")
         self.address = f"http://{host}:{self._server.get_port()}"
         self._setting: Setting | None = None

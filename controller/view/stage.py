@@ -1,6 +1,5 @@
 """The three-dimensional part of the page."""
 
-from collections.abc import Callable
 from math import atan, hypot
 
 import numpy as np
@@ -20,17 +19,12 @@ _SMALLEST = 1e-4
 
 
 class Stage:
-    """Hand, object, goal and cameras.
-
-    Attributes:
-        wish: called with the orientation that somebody turned the ghost to, wxyz, (4,).
-    """
+    """Hand, object, goal and cameras."""
 
     def __init__(self, server: ViserServer, setting: Setting) -> None:
         scene = server.scene
         scene.reset()
         self._server = server
-        self.wish: Callable[[Array], None] = lambda quaternion: None
         centre = np.array(setting.hand.workspace.center)
         scene.set_up_direction("+z")
         # Without shadows the page is drawn by a processor alone, too.
@@ -108,12 +102,9 @@ class Stage:
         add_solid(self._server.scene, "/goal", setting.target, opacity=0.6)
         self._server.scene.add_label("/goal-name", "goal", position=position + [0.0, 0.0, size])
 
-        @ghost.on_drag_start
+        @ghost.on_update
         def _(_: object) -> None:
+            # Whoever turns it has something in mind, until it is sent.
             self._held = True
-
-        @ghost.on_drag_end
-        def _(_: object) -> None:
-            self.wish(np.array(ghost.wxyz, dtype=np.float64))
 
         return ghost
