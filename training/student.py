@@ -200,9 +200,11 @@ class Student:
         self.iteration, self.steps, self.seconds = state["counters"]
 
 
-def load_student(worlds: BatchEnvironment, path: Path) -> StudentNetwork:
+def load_student(
+    worlds: BatchEnvironment, path: Path, another_object: bool = False
+) -> StudentNetwork:
     """The network of a student's checkpoint; see `read_checkpoint` for what it refuses."""
-    state = read_checkpoint(path, "student", worlds)
+    state = read_checkpoint(path, "student", worlds, another_object=another_object)
     weights, recipe = state["network"], state["recipe"]
     network = StudentNetwork(
         weights["mean"],

@@ -67,7 +67,8 @@ class TrackedPoses:
     def _newest(self) -> Array:
         """When the newest picture was taken of those that have arrived [s], (n,)."""
         pictures = np.floor((self._now - self.latency - self._phase) * self.rate)
-        return self._phase + pictures / self.rate
+        newest: Array = self._phase + pictures / self.rate
+        return newest
 
     def advance(self, position: Array, quaternion: Array) -> tuple[NDArray[np.int64], Array, Array]:
         """Goes on by one policy step.

@@ -55,6 +55,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         from_run: the run whose teacher the student learns from, or whose network a teacher
             starts with, or whose student is refined; empty for none.
         teacher_run: the run whose teacher's critic a refinement starts with.
+        from_object: the object of those runs, if a refinement goes on with another one.
         teacher: settings of the teacher.
         student: settings of the student.
         refine: settings of the refinement.
@@ -69,6 +70,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vary: Vary = "everything"
     from_run: str = ""
     teacher_run: str = ""
+    from_object: str = ""
     teacher: Recipe = Recipe()
     student: StudentRecipe = StudentRecipe()
     refine: RefineRecipe = RefineRecipe()
@@ -137,11 +139,12 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
         refine = recipe.refine
         rewards = Rewards(seconds_per_goal=refine.seconds_per_goal)
         worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed, rewards)
-        teacher_network = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device)
-        student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint)
+        another = recipe.from_object not in ("", recipe.object)
+        critic = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device, another)
+        student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint, another)
         worlds.variation.vary = recipe.vary
         worlds.harden(float(torch.pi), recipe.universe_scale)
-        return Refinement(worlds, student, teacher_network, refine, device)
+        return Refinement(worlds, student, critic, refine, device)
     worlds = BatchEnvironment(hand, target, recipe.student.worlds, threads, recipe.student.seed)
     network = load_teacher(worlds, Paths(runs / recipe.from_run).checkpoint, device)
     worlds.variation.vary = recipe.vary
@@ -149,9 +152,11 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
     return Student(worlds, network, recipe.student, device)
 
 
-def load_teacher(worlds: BatchEnvironment, path: Path, device: str = "cpu") -> Network:
-    """The network of a teacher's checkpoint."""
-    state = read_checkpoint(path, "teacher", worlds, device)["network"]
+def load_teacher(
+    worlds: BatchEnvironment, path: Path, device: str = "cpu", another_object: bool = False
+) -> Network:
+    """The network of a teacher's checkpoint; see `read_checkpoint` for what it refuses."""
+    state = read_checkpoint(path, "teacher", worlds, device, another_object)["network"]
     network = Network(len(state["mean"]), worlds.hand.n_actuators, 1.0).to(device)
     network.load_state_dict(state)
     return network

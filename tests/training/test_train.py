@@ -9,6 +9,7 @@ from controller.policy import load_policy
 from hardware.hand import load_hand
 from perception.objects import load_object
 from training import export
+from training.checkpoint import CheckpointError
 from training.train import RECIPES, TrainingError, build, load_recipe, train
 
 TEACHER = """
@@ -65,6 +66,13 @@ def test_from_recipe_to_policy_file_and_resume(
     assert build(sensing, tmp_path, "cpu", 1).worlds.variation.vary == "sensing"
     refined = write(tmp_path / "refined.toml", REFINED)
     assert train(load_recipe(refined), tmp_path, "cpu", 1, None)["iteration"] == 10
+    prism = REFINED.replace("tiny-refined", "prism").replace(
+        "[refine]", 'object = "prism"\n[refine]'
+    )
+    with pytest.raises(CheckpointError, match="another object file"):
+        build(load_recipe(write(tmp_path / "prism.toml", prism)), tmp_path, "cpu", 1)
+    allowed = write(tmp_path / "allowed.toml", 'from_object = "block"\n' + prism)
+    assert build(load_recipe(allowed), tmp_path, "cpu", 1).worlds.target.name == "prism"
     policy = tmp_path / "tiny.onnx"
     argv = ["inhand policy", "export", refined, "--output", str(policy), "--runs", str(tmp_path)]
     monkeypatch.setattr("sys.argv", argv)
