@@ -153,12 +153,19 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("package", "extra", "verb"),
-    [("torch", "train", "train"), ("onnx", "train", "policy"), ("pybullet", "sim", "eval")],
+    [
+        ("torch", "train", "train"),
+        ("onnx", "train", "policy"),
+        ("pybullet", "sim", "eval"),
+        ("mujoco", "train", "probe"),
+        ("matplotlib", "train", "transfer"),
+    ],
 )
 def test_an_extra_that_is_not_installed(
     tmp_path: Path, package: str, extra: str, verb: str
 ) -> None:
-    arguments = {"train": ["--help"], "policy": ["--help"]}.get(verb)
+    helps = ("train", "policy", "probe", "transfer")
+    arguments = ["--help"] if verb in helps else None
     if arguments is None:
         tiny_policy.write_policy(tmp_path / "p.onnx", HAND)
         arguments = ["--policy", str(tmp_path / "p.onnx"), "--engine", "pybullet", "--trials", "1"]
