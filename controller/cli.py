@@ -82,6 +82,8 @@ _ELSEWHERE = {
     # verb: (module whose `main` takes the arguments after the verb, what it does)
     "demo": ("controller.demo", "start a simulated hand and send it goals"),
     "view": ("controller.view.__main__", "show a running hand, or a recording, as a web page"),
+    "recording": ("controller.export", "turn a recording into tables, or repair one"),
+    "plot": ("controller.plot", "make a report of a recording: goals, errors, latency"),
     "eval": ("training.evaluation", "measure a policy in either engine"),
     "compare": ("training.comparison", "compare two evaluations of the same seeds"),
     "transfer": ("training.transfer", "fill the table of what transfers"),
@@ -102,7 +104,7 @@ _EXTRAS = {
     "torch": "train",
     "gymnasium": "train",
     "onnx": "train",
-    "matplotlib": "train",
+    "matplotlib": "view",
 }
 
 

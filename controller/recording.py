@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 from mcap.exceptions import McapError
-from mcap.reader import NonSeekingReader
+from mcap.reader import NonSeekingReader, SeekingReader
 from mcap.writer import CompressionType, Writer
 from zstandard import ZstdError
 
@@ -196,6 +196,43 @@ class Recording:
             if topic not in (TICKS, CHECKPOINTS):
                 yield topic, stamp, msgspec.json.decode(data)
 
+    def part(self, start: float, end: float, every: int = 1) -> Iterator[TickRecord]:
+        """The ticks with `start` <= t < `end` [s], one in `every`; found without reading the rest.
+
+        Raises:
+            RecordingError: a record is damaged, or the file was never completed.
+        """
+        first, last = (int((t + self.monotonic_to_utc) * 1e9) for t in (start, end))
+        try:
+            with self.path.open("rb") as file:
+                reader = SeekingReader(file).iter_messages(
+                    [TICKS], starting_at=max(0, first), ending_before=max(0, last)
+                )
+                for _, _, message in reader:
+                    if message.sequence % every == 0:
+                        record = decode(message.data)
+                        assert isinstance(record, TickRecord)
+                        yield record
+        except (*_DAMAGED, msgspec.DecodeError) as error:
+            raise RecordingError(f"recording {self.path}: damaged ({error})") from error
+
+    def span(self) -> tuple[float, float]:
+        """Times of the first and the last message [s].
+
+        Raises:
+            RecordingError: the file was never completed; `inhand replay` still reads it.
+        """
+        with suppress(*_DAMAGED), self.path.open("rb") as file:
+            summary = SeekingReader(file).get_summary()
+            if summary is not None and summary.statistics is not None:
+                told = summary.statistics
+                offset = self.monotonic_to_utc
+                return told.message_start_time / 1e9 - offset, told.message_end_time / 1e9 - offset
+        raise RecordingError(
+            f"recording {self.path}: it was never completed, so times in it cannot be found; "
+            "`inhand recording repair` makes a complete one of it"
+        )
+
 
 def open_recording(path: str | Path) -> Recording:
     """Opens a recording.
@@ -226,6 +263,57 @@ def _opened(path: Path, described: dict[str, str]) -> Recording:
     header = msgspec.json.decode(described["header"], type=Header)
     offset = float(described["monotonic_to_utc"])
     return Recording(path, header, described["reason"], described["begun"], offset)
+
+
+def repair(path: Path, output: Path) -> int:
+    """Makes a complete recording of one that was never completed; returns its messages.
+
+    Raises:
+        RecordingError: nothing of it can be read, or the other cannot be written.
+    """
+    recording = open_recording(path)
+    described = {
+        "header": msgspec.json.encode(recording.header).decode(),
+        "reason": recording.reason,
+        "begun": recording.begun,
+        "monotonic_to_utc": repr(recording.monotonic_to_utc),
+    }
+    channels: dict[int, int] = {}
+    part, number = output.with_name(output.name + _PART), 0
+    if part == path:
+        raise RecordingError(f"repair of {path}: name another file to write, with --output")
+    try:
+        with path.open("rb") as file, part.open("wb") as to:
+            writer = Writer(to, _CHUNK, compression=CompressionType.ZSTD)
+            writer.start(profile="", library="inhand")
+            writer.add_metadata(_METADATA, described)
+            with suppress(*_DAMAGED):
+                reader = NonSeekingReader(file).iter_messages(log_time_order=False)
+                for schema, channel, message in reader:
+                    if channel.id not in channels:
+                        known = (
+                            writer.register_schema(schema.name, schema.encoding, schema.data)
+                            if schema
+                            else 0
+                        )
+                        channels[channel.id] = writer.register_channel(
+                            channel.topic, channel.message_encoding, known
+                        )
+                    stamp = message.log_time
+                    writer.add_message(
+                        channels[channel.id], stamp, message.data, stamp, message.sequence
+                    )
+                    number += 1
+            writer.finish()  # type: ignore[no-untyped-call]
+            to.flush()
+            os.fsync(to.fileno())
+        part.rename(output)
+    except OSError as error:
+        raise RecordingError(f"repair of {path} to {output}: {error.strerror}") from error
+    finally:
+        if part != path:
+            part.unlink(missing_ok=True)
+    return number
 
 
 def _messages(path: Path) -> Iterator[tuple[str, int, bytes]]:

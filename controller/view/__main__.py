@@ -9,7 +9,9 @@ from typing import Annotated
 import tyro
 
 from controller.view.live import LiveFeed
+from controller.view.moments import Feed
 from controller.view.page import Commander, Page
+from controller.view.recorded import RecordedFeed
 from hardware.errors import InhandError
 from perception.errors import PerceptionError
 
@@ -21,6 +23,7 @@ class Options:
     Example: inhand view --command
 
     Attributes:
+        recording: A recording to show, instead of a daemon that runs.
         command: Offer goals and modes on the page; without it only the emergency stop.
         directory: Where the daemon's sockets are, instead of the usual place.
         key: File from `inhand keys generate`, to watch a daemon on another machine.
@@ -28,6 +31,7 @@ class Options:
         port: Port to serve it on; the next free one if it is taken.
     """
 
+    recording: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="FILE")] = None
     command: bool = False
     directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     key: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -47,14 +51,14 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     try:
-        feed = LiveFeed(options.directory, options.key)
-        page = Page(
-            feed,
-            host=options.host,
-            port=options.port,
-            send=Commander(options.directory, options.key),
-            command=options.command,
-        )
+        feed: Feed
+        send = None
+        if options.recording is not None:
+            feed = RecordedFeed(options.recording)
+        else:
+            feed = LiveFeed(options.directory, options.key)
+            send = Commander(options.directory, options.key)
+        page = Page(feed, host=options.host, port=options.port, send=send, command=options.command)
     except (InhandError, PerceptionError) as error:
         sys.exit(f"error: {error}")
     print(f"view: {page.address}", flush=True)

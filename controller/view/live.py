@@ -11,6 +11,7 @@ import cv2
 import msgspec
 import numpy as np
 import zmq
+from viser import GuiApi
 
 from controller.client import Client, Message
 from controller.errors import ClientError, ConfigError
@@ -65,6 +66,9 @@ class LiveFeed:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self._thread.start()
+
+    def controls(self, gui: GuiApi) -> None:
+        """Adds nothing: the present cannot be steered."""
 
     def moment(self) -> Moment | None:
         return self._moment

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from viser import GuiApi
 
 from controller.client import Message
 from hardware.hand import Hand, load_hand
@@ -71,11 +72,16 @@ class Feed(Protocol):
         setting: what is shown; None as long as it is unknown.
         problem: why nothing (new) is shown, and what to do; empty if all is well.
         history: curves up to the present moment.
+        looking: whether anybody looks at pictures.
     """
 
     setting: Setting | None
     problem: str
     history: "History"
+    looking: bool
+
+    def controls(self, gui: GuiApi) -> None:
+        """Adds what steers the feed itself."""
 
     def moment(self) -> Moment | None:
         """The present moment; None if there is none yet."""

@@ -82,8 +82,7 @@ class Page:
         stage, panel = self._stage, self._panel
         if stage is None or panel is None:
             return
-        if hasattr(feed, "looking"):
-            feed.looking = self.watched and panel.pictures_wanted
+        feed.looking = self.watched and panel.pictures_wanted
         moment = feed.moment()
         with self._server.atomic():
             if moment is not None:
@@ -114,7 +113,11 @@ class Page:
         with self._server.atomic():
             stage = Stage(self._server, setting)
             panel = Panel(
-                self._server, setting, ask=self._ask if self._send else None, command=self._command
+                self._server,
+                setting,
+                ask=self._ask if self._send else None,
+                command=self._command,
+                controls=self._feed.controls,
             )
         panel.ghost = lambda: np.array(stage.ghost.wxyz, dtype=np.float64)
         self._stage, self._panel = stage, panel

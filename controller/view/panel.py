@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from math import degrees
 
 import numpy as np
-from viser import ClientHandle, GuiImageHandle, GuiUplotHandle, ViserServer, uplot
+from viser import ClientHandle, GuiApi, GuiImageHandle, GuiUplotHandle, ViserServer, uplot
 
 from controller.client import Message
 from controller.view.moments import History, Moment, Picture, Setting
@@ -25,7 +25,13 @@ class Panel:
     """
 
     def __init__(
-        self, server: ViserServer, setting: Setting, *, ask: Ask | None, command: bool
+        self,
+        server: ViserServer,
+        setting: Setting,
+        *,
+        ask: Ask | None,
+        command: bool,
+        controls: Callable[[GuiApi], None],
     ) -> None:
         """Builds it.
 
@@ -34,11 +40,13 @@ class Panel:
             setting: hand and object.
             ask: sends a request; None if there is no daemon to send it to.
             command: whether more than an emergency stop may be asked for.
+            controls: adds what steers the feed.
         """
         gui = server.gui
         gui.reset()
         self._gui, self._setting = gui, setting
         self._words = gui.add_markdown("")
+        controls(gui)
         if ask is not None:
             self._add_stop(ask)
         tabs = gui.add_tab_group()
@@ -167,7 +175,7 @@ def words(moment: Moment | None, problem: str) -> str:
         f"dropped {state['dropped']}, waiting {state['waiting']}"
     )
     tick = moment.statistics.get("tick")
-    if tick:
+    if tick and "recent_on_time_share" in tick:
         lines.append(f"ticks on time lately: {100 * tick['recent_on_time_share']:.1f} %")
     lines += _troubles(moment.statistics)
     return "\n\n".join(lines)

@@ -1,0 +1,230 @@
+"""`inhand plot`: a recording as a report, as a picture or as a page to send."""
+
+import base64
+import html
+import io
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import degrees
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import tyro
+
+from controller.errors import RecordingError
+from controller.progress import Progress
+from controller.recording import Recording, open_recording
+from controller.tape import EventRecord, TickRecord
+from hardware.errors import InhandError
+from hardware.records import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_EVERY = 5
+"""One tick in so many is drawn."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Make a report of a recording: goals, errors, drops, currents and punctuality.
+
+    Example: inhand plot FILE --output report.html
+
+    Attributes:
+        file: The recording.
+        output: A `.png` or a `.html` file; a picture beside the recording otherwise.
+    """
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+
+
+@dataclass
+class Run:
+    """What the report says.
+
+    Attributes:
+        rows: per drawn tick: time since the beginning [s], error to goal [deg], age of the pose
+            [ms], largest current [A].
+        times: per tick: lateness, read, think, write [ms].
+        events: everything that happened.
+    """
+
+    rows: list[tuple[float, float, float, float]] = field(default_factory=list)
+    times: list[tuple[float, float, float, float]] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
+    begin: float = np.nan
+
+    def take(self, record: TickRecord) -> None:
+        """Takes the next tick."""
+        if not self.times:
+            self.begin = record.t
+        at = record.times
+        parts = (at.deadline, at.woken, at.read, at.thought, at.written)
+        late, read, think, write = (1e3 * x for x in np.diff(parts).tolist())
+        self.times.append((late, read, think, write))
+        self.events += record.events
+        if record.n % _EVERY:
+            return
+        out, joints = record.outputs, record.inputs.joints
+        error = degrees(out.goal.error) if out.goal else np.nan
+        age = 1e3 * out.pose.age if out.pose else np.nan
+        current = np.nan if joints is None else float(np.abs(joints.current).max())
+        self.rows.append((record.t - self.begin, error, age, current))
+
+    def goals(self) -> list[tuple[float, str, float]]:
+        """Time since the beginning [s], end and duration [s] of each goal."""
+        ends = {"goal_reached": "reached", "goal_missed": "missed"}
+        return [
+            (event.t - self.begin, ends[event.kind], float(event.data["seconds"]))
+            for event in self.events
+            if event.kind in ends
+        ]
+
+    def drops(self) -> list[float]:
+        """Times of the drops since the beginning [s]."""
+        return [event.t - self.begin for event in self.events if event.kind == "object_dropped"]
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Figures with their names."""
+        goals = self.goals()
+        seconds = [s for _, end, s in goals if end == "reached"]
+        times = np.array(self.times).reshape(-1, 4)
+        named = zip(("lateness", "read", "think", "write"), times.T, strict=True)
+        said = [
+            ("ticks", str(len(times))),
+            ("goals reached", str(len(seconds))),
+            ("goals missed", str(len(goals) - len(seconds))),
+            ("drops", str(len(self.drops()))),
+        ]
+        if seconds:
+            said.append(("median time of a reached goal", f"{np.median(seconds):.1f} s"))
+        for name, column in named:
+            middle, late = np.percentile(column, [50, 99.9]) if len(column) else (np.nan, np.nan)
+            said.append((f"{name}, median and 99.9 %", f"{middle:.3f} ms, {late:.3f} ms"))
+        return said
+
+
+def read_run(recording: Recording) -> Run:
+    """Reads a recording for the report.
+
+    Raises:
+        RecordingError: a record is damaged, or there is no tick in it.
+    """
+    run, begin, length = Run(), None, 0.0
+    try:
+        begin, end = recording.span()
+        length = end - begin
+    except RecordingError:
+        begin = 0.0  # Incomplete: it is reported as far as it goes.
+    progress = Progress(f"reading {recording.path.name}", length)
+    for record in recording.records():
+        if isinstance(record, TickRecord):
+            run.take(record)
+            progress.at(record.t - begin)
+    progress.end()
+    if not run.times:
+        raise RecordingError(f"recording {recording.path}: there is no tick in it")
+    return run
+
+
+def draw(run: Run, title: str) -> "Figure":
+    """The report's picture."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(4, 1)
+    t, error, age, current = np.array(run.rows).reshape(-1, 4).T
+    for axis, values, label in (
+        (axes[0], error, "error to goal [deg]"),
+        (axes[1], current, "largest current [A]"),
+        (axes[2], age, "age of the pose [ms]"),
+    ):
+        axis.plot(t, values, linewidth=0.8)
+        axis.set_ylabel(label)
+        axis.set_xlabel("time [s]")
+    for at, end, _ in run.goals():
+        axes[0].axvline(at, color="tab:green" if end == "reached" else "tab:orange", alpha=0.5)
+    for at in run.drops():
+        axes[0].axvline(at, color="tab:red", linestyle="--")
+    _lateness(axes[3], np.array(run.times)[:, 0])
+    return figure
+
+
+def _lateness(axis, lateness: Array) -> None:  # type: ignore[no-untyped-def]
+    axis.hist(np.maximum(lateness, 1e-3), bins=np.geomspace(1e-3, 100, 60).tolist())
+    axis.set(xscale="log", yscale="log", xlabel="lateness of a tick [ms]", ylabel="ticks")
+
+
+def write(run: Run, recording: Recording, output: Path) -> None:
+    """Writes the report, whole or not at all.
+
+    Raises:
+        RecordingError: it cannot be written, or the file's ending is not known.
+    """
+    if output.suffix not in (".png", ".html"):
+        raise RecordingError(f"plot to {output}: name a .png or a .html file")
+    picture = io.BytesIO()
+    title = f"{recording.path.name}: {recording.reason}, {recording.begun}"
+    draw(run, title).savefig(picture, format="png", dpi=110)
+    content = picture.getvalue()
+    if output.suffix == ".html":
+        content = _page(title, run.summary(), run.events, run.begin, content).encode()
+    part = output.with_name(output.name + ".part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(output)
+    except OSError as error:
+        raise RecordingError(f"plot to {output}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _page(
+    title: str,
+    summary: Iterable[tuple[str, str]],
+    events: Iterable[EventRecord],
+    begin: float,
+    picture: bytes,
+) -> str:
+    rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}</tr>\n" for k, v in summary)
+    told = "".join(
+        f"<tr><td>{event.t - begin:.3f}<td>{event.kind}<td>{html.escape(str(event.data))}</tr>\n"
+        for event in events
+    )
+    coded = base64.b64encode(picture).decode()
+    return (
+        f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
+        "<style>body{font-family:sans-serif;max-width:70em;margin:2em auto}"
+        "td{padding:0 1em 0 0;vertical-align:top}</style>\n"
+        f"<h1>{html.escape(title)}</h1>\n<table>\n{rows}</table>\n"
+        f'<img alt="" style="width:100%" src="data:image/png;base64,{coded}">\n'
+        f"<h2>Events</h2>\n<table>\n{told}</table>\n"
+    )
+
+
+def main() -> None:
+    """Entry point of `inhand plot`."""
+    options = tyro.cli(Options, prog="inhand plot", config=(tyro.conf.FlagCreatePairsOff,))
+    try:
+        recording = open_recording(options.file)
+        output = options.output or options.file.with_suffix(".png")
+        run = read_run(recording)
+        write(run, recording, output)
+    except InhandError as error:
+        sys.exit(f"error: {error}")
+    for name, value in run.summary():
+        print(f"{name}: {value}")
+    print(output)
+
+
+if __name__ == "__main__":
+    main()

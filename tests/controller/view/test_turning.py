@@ -1,0 +1,62 @@
+"""The whole of it: a simulated hand turns the block to a goal that was set on the page.
+
+With `INHAND_SCREENSHOT=FILE` it leaves there the picture that the README shows.
+"""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from controller.client import Client
+from controller.simulated import simulated_daemon, view_of
+from tests.controller.view.browser import browser
+
+PATIENCE = 600.0
+
+
+def press(page: Page, *names: str) -> None:
+    for name in names:
+        page.get_by_role("button", name=name, exact=True).click()
+        page.wait_for_timeout(2000)
+
+
+def make_running(page: Page, mode: str) -> None:
+    """Brings the hand from any mode to where it turns the block."""
+    if mode in ("fault", "estop"):
+        press(page, "clear")
+    if mode in ("fault", "estop", "off"):
+        press(page, "enable")
+    if mode in ("fault", "estop", "off", "holding"):
+        press(page, "home", "Put the object back into the hand (simulation)", "arm")
+    press(page, "Random goals without end")
+
+
+@pytest.mark.slow
+def test_a_simulated_hand_is_seen_turning_the_block(tmp_path: Path) -> None:
+    config = tmp_path / "busy.toml"
+    # A browser that draws without a graphics card takes what processor there is.
+    config.write_text("[safety]\njoint_ticks = 20\n")
+    deadline = time.monotonic() + PATIENCE
+    with (
+        simulated_daemon(tmp_path, "--config", str(config)),
+        view_of(tmp_path) as said,
+        Client(tmp_path, timeout=30.0) as client,
+        browser(1120, 700) as page,
+    ):
+        assert re.fullmatch(r"view: http://127\.0\.0\.1:\d+", said)
+        page.goto(said.removeprefix("view: "))
+        page.get_by_role("button", name="EMERGENCY STOP").wait_for()
+        while not (status := client.status())["reached"]:
+            assert time.monotonic() < deadline, status
+            if status["mode"] != "running":
+                make_running(page, status["mode"])
+            page.wait_for_timeout(1000)
+        page.get_by_text(re.compile(r"reached [1-9]")).wait_for()
+        page.get_by_role("tab", name="Cameras").click()
+        page.wait_for_timeout(3000)
+        if file := os.environ.get("INHAND_SCREENSHOT"):
+            page.screenshot(path=file)
