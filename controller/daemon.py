@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, thread_time
+from time import monotonic
 from typing import Annotated
 
 import tyro
@@ -28,8 +28,8 @@ from controller.estop_line import EstopLine
 from controller.flight_recorder import Limits
 from controller.fusion import PoseFilter
 from controller.link import HandLink
-from controller.mailbox import Answer, Mailbox
-from controller.modes import Happening, Mode
+from controller.loop import TickLoop
+from controller.mailbox import Mailbox
 from controller.notify import notify
 from controller.places import (
     let_everybody_watch,
@@ -39,16 +39,12 @@ from controller.places import (
     run_directory,
 )
 from controller.policy import SHIPPED, Policy, find_policy, load_policy, shipped_hashes
-from controller.protocol import Shutdown
 from controller.realtime import configure_realtime
 from controller.recorder_link import RecorderLink, Wanted
 from controller.recording import Header, versions
 from controller.report import exit_report, statistics
 from controller.server import Server, socket_address
-from controller.service import perform
-from controller.statistics import Histogram
 from controller.supervisor import Supervisor
-from controller.tape import Inputs, Tape, Times, heard
 from controller.telemetry import introduce
 from controller.ticker import Ticker
 from hardware.errors import InhandError
@@ -59,8 +55,6 @@ from perception.objects import ObjectDescription, load_object, object_file
 from perception.records import TagCorners
 
 log = logging.getLogger(__name__)
-
-_REQUESTS_PER_TICK = 8
 
 
 @dataclass(frozen=True)
@@ -93,11 +87,12 @@ class Daemon:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self._stop_reason = ""
+        self._loop: TickLoop | None = None
 
     def stop(self, reason: str) -> None:
         """Asks the tick loop to end; the first reason stands."""
-        self._stop_reason = self._stop_reason or reason
+        if self._loop is not None:
+            self._loop.stop(reason)
 
     def run(self) -> None:
         """Starts, ticks until told to stop, and cleans up on the one way out.
@@ -145,7 +140,16 @@ class Daemon:
         mailbox = Mailbox()
         exits.callback(mailbox.close)
         ticker = Ticker(MonotonicClock(config.realtime.spin), 1.0 / config.tick_rate)
-        sections = {name: Histogram() for name in ("read", "think", "write", "tell")}
+        loop = self._loop = TickLoop(
+            controller,
+            link,
+            inbox,
+            mailbox,
+            ticker,
+            recorder.tape,
+            estop_line=line,
+            readonly=options.readonly,
+        )
 
         def load(name: str) -> Policy:
             path = find_policy(name, _policy_directory(config))
@@ -154,9 +158,7 @@ class Daemon:
         server = Server(
             directory,
             mailbox,
-            statistics=lambda: statistics(
-                controller, ticker, sections, inbox, link, recorder.tape, world
-            ),
+            statistics=lambda: statistics(loop, world),
             load_policy=load,
             give_up=children.fail,
             description=introduce(config, directory, world),
@@ -181,90 +183,14 @@ class Daemon:
             signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
         _announce(directory, world)
         try:
-            self._loop(controller, link, inbox, mailbox, ticker, sections, line, recorder.tape)
+            loop.run()
         finally:
             # First of all: whatever else may take its time, the hand is no longer commanded.
             release()
             notify("STOPPING=1")
-            print(
-                exit_report(self._stop_reason or "error", controller, ticker, sections), flush=True
-            )
+            print(exit_report(loop), flush=True)
         if children.failure:
             raise StartError(children.failure)
-
-    def _loop(
-        self,
-        controller: Controller[TagCorners],
-        link: HandLink,
-        inbox: CameraInbox,
-        mailbox: Mailbox,
-        ticker: Ticker,
-        sections: dict[str, Histogram],
-        line: EstopLine | None,
-        tape: Tape,
-    ) -> None:
-        """The tick: requests, read, fuse, decide, limit, write."""
-        readonly = self.options.readonly
-        think = controller.settings.safety.think
-        happenings: list[tuple[str, str]] = []
-
-        def report(happening: Happening, reason: str) -> None:
-            controller.report(happening, reason)
-            happenings.append((happening.value, reason))
-
-        for woken in ticker:
-            if self._stop_reason:
-                return
-            stopped = None if line is None else line.problem()
-            if stopped is not None:
-                controller.watch_line(stopped)
-            answers = []
-            happenings.clear()
-            letters = mailbox.take(_REQUESTS_PER_TICK)
-            for letter in letters:
-                if isinstance(letter.request, Shutdown):
-                    answers.append(Answer(letter.client, letter.request.id, {}))
-                    self.stop("shutdown was asked for")
-                else:
-                    answers.append(perform(controller, letter, readonly=readonly))
-            joints = link.read()
-            read = monotonic()
-            corners = inbox.take()
-            began = thread_time()
-            targets = controller.tick(read, joints, corners)
-            # Processor time: a busy machine is no fault of the policy's.
-            spent = thread_time() - began
-            if spent > think:
-                report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
-            thought = monotonic()
-            sent = None if targets is None else link.write(controller.torque, targets)
-            if sent is not None:
-                controller.note_sent(sent)
-            if link.lost:
-                report(Happening.BUS_LOST, link.problem)
-            if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):
-                link.seek()
-            sections["read"].add(read - woken)
-            sections["think"].add(thought - read)
-            written = monotonic()
-            sections["write"].add(written - thought)
-            snapshot = controller.snapshot()
-            events, controller.events = controller.events, []
-            mailbox.snapshot = snapshot
-            mailbox.leave(answers, events)
-            times = Times(ticker.deadline, woken, read, thought, written)
-            inputs = Inputs(
-                stopped,
-                heard(letters),
-                read,
-                joints,
-                corners,
-                None if sent is None else sent.position,
-                happenings,
-            )
-            tape.write(inputs, snapshot, events, times)
-            tape.checkpoint(controller, snapshot)
-            sections["tell"].add(monotonic() - written)
 
     def _first_policy(self, config: Config, hand: Hand, target: ObjectDescription) -> Policy | None:
         """The policy to start with; None, with a warning, if none was ever made or wanted."""

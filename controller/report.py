@@ -1,67 +1,53 @@
 """Figures about a run: in `status`, and printed when the daemon ends."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from controller.camera_inbox import CameraInbox
 from controller.children import SimulationReady
-from controller.core import Controller
-from controller.link import HandLink
+from controller.loop import TickLoop
 from controller.policy import Policy
 from controller.statistics import Histogram
-from controller.tape import Tape
-from controller.ticker import Ticker
-from perception.records import TagCorners
 
 
-def statistics(
-    controller: Controller[TagCorners],
-    ticker: Ticker,
-    sections: Mapping[str, Histogram],
-    inbox: CameraInbox,
-    link: HandLink,
-    tape: Tape,
-    world: SimulationReady | None,
-) -> dict[str, object]:
+def statistics(loop: TickLoop, world: SimulationReady | None) -> dict[str, object]:
     """Members of `status` beside the snapshot; times in seconds."""
-    policy = controller.policy
+    policy, ticks, inbox, link = (
+        loop.controller.policy,
+        loop.ticker.statistics,
+        loop.inbox,
+        loop.link,
+    )
     return {
         "tick": {
-            **ticker.statistics.summary(),
-            "recent_on_time_share": ticker.statistics.recent_share(),
-            "recent_lateness": ticker.statistics.recent_lateness(),
-            "sections": {name: histogram.summary() for name, histogram in sections.items()},
+            **ticks.summary(),
+            "recent_on_time_share": ticks.recent_share(1000),
+            "last_on_time_share": ticks.recent_share(100),
+            "recent_lateness": ticks.recent_lateness(),
+            "sections": {name: histogram.summary() for name, histogram in loop.sections.items()},
         },
         "policy_latency": policy.latency.summary() if isinstance(policy, Policy) else None,
         "cameras": {name: asdict(status) for name, status in inbox.status.copy().items()},
         "malformed_camera_messages": inbox.malformed,
         "bus": {"errors": link.errors, "problem": link.problem},
-        "recorder": {"lost": tape.lost, "problem": tape.problem},
+        "recorder": {"lost": loop.tape.lost, "problem": loop.tape.problem},
         "world": world.world if world else None,
     }
 
 
-def exit_report(
-    reason: str,
-    controller: Controller[TagCorners],
-    ticker: Ticker,
-    sections: Mapping[str, Histogram],
-) -> str:
+def exit_report(loop: TickLoop) -> str:
     """What the daemon prints at its end."""
-    ticks = ticker.statistics
+    ticks, policy, goals = loop.ticker.statistics, loop.controller.policy, loop.controller.goals
     lines = [
-        f"inhandd ended: {reason}",
+        f"inhandd ended: {loop.stop_reason or 'error'}",
         f"ticks: {ticks.ticks}, skipped {ticks.skipped}, on time {100 * ticks.share:.2f} %",
+        f"period: {_times(ticks.period)}",
         f"lateness: {_times(ticks.lateness)}",
         f"work: {_times(ticks.work)}",
-        *(f"  {name}: {_times(histogram)}" for name, histogram in sections.items()),
+        *(f"  {name}: {_times(histogram)}" for name, histogram in loop.sections.items()),
         f"memory: {_largest_memory() / 1e6:.0f} MB resident at most",
     ]
-    if isinstance(controller.policy, Policy):
-        latency = controller.policy.latency
-        lines.append(f"policy: {latency.count} steps, {_times(latency)}")
-    goals = controller.goals
+    if isinstance(policy, Policy):
+        lines.append(f"policy: {policy.latency.count} steps, {_times(policy.latency)}")
     lines.append(f"goals: {goals.reached} reached, {goals.missed} missed")
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ class TickStatistics:
     """How punctual the ticks were."""
 
     def __init__(self) -> None:
+        self.period = Histogram()
         self.lateness = Histogram()
         self.work = Histogram()
         self.ticks = 0
@@ -29,16 +30,23 @@ class TickStatistics:
         due = self.ticks + self.skipped
         return self.on_time / due if due else 1.0
 
-    def recent_share(self) -> float:
-        """The same over the last 1000 ticks that were due."""
-        recent = tuple(self._recent)
+    def recent_share(self, ticks: int) -> float:
+        """The same over the last so many ticks that were due, at most 1000."""
+        recent = tuple(self._recent)[-ticks:]
         return sum(recent) / len(recent) if recent else 1.0
 
     def recent_lateness(self) -> float:
         """The largest of the last 100 ticks [s]."""
         return max(tuple(self._last))
 
-    def add(self, lateness: float, work: float, period: float, skipped: int) -> None:
+    def add(
+        self,
+        lateness: float,
+        work: float,
+        period: float,
+        skipped: int,
+        since_last: float | None = None,
+    ) -> None:
         """Counts a finished tick.
 
         Args:
@@ -46,11 +54,14 @@ class TickStatistics:
             work: from waking to its end [s].
             period: between deadlines [s].
             skipped: how many deadlines after it were missed.
+            since_last: between waking and the tick before waking [s]; None for the first.
         """
         punctual = lateness < ON_TIME and lateness + work <= period
         self.ticks += 1
         self.skipped += skipped
         self.on_time += punctual
+        if since_last is not None:
+            self.period.add(since_last)
         self.lateness.add(lateness)
         self.work.add(work)
         self._recent.append(punctual)
@@ -64,6 +75,7 @@ class TickStatistics:
             "ticks": self.ticks,
             "skipped": self.skipped,
             "on_time_share": self.share,
+            "period": self.period.summary(),
             "lateness": self.lateness.summary(),
             "work": self.work.summary(),
         }
@@ -87,7 +99,7 @@ class Ticker:
     def __iter__(self) -> Iterator[float]:
         clock, period = self._clock, self.period
         start = clock.now()
-        tick = 0
+        tick, last = 0, None
         while True:
             deadline = self.deadline = start + tick * period
             clock.sleep_until(deadline)
@@ -98,5 +110,8 @@ class Ticker:
             following = max(tick + 1, floor((ended - start) / period + 1e-9))
             if start + following * period < ended - ON_TIME:
                 following += 1
-            self.statistics.add(woken - deadline, ended - woken, period, following - tick - 1)
-            tick = following
+            since_last = None if last is None else woken - last
+            self.statistics.add(
+                woken - deadline, ended - woken, period, following - tick - 1, since_last
+            )
+            tick, last = following, woken

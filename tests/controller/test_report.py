@@ -10,8 +10,9 @@ from controller.camera_inbox import CameraInbox
 from controller.children import SimulationReady
 from controller.clock import VirtualClock
 from controller.link import HandLink
+from controller.loop import TickLoop
+from controller.mailbox import Mailbox
 from controller.report import exit_report, statistics
-from controller.statistics import Histogram
 from controller.tape import Tape
 from controller.ticker import Ticker
 from perception.records import CameraStatus
@@ -23,30 +24,33 @@ def test_a_run_in_figures(tmp_path: Path) -> None:
     bench = Bench(learned(tmp_path))
     inbox = CameraInbox(tmp_path, ["left"])
     inbox.status["left"] = CameraStatus(1.0, "left", 5, 0.01, 15.0, 0.002, "too dark")
-    ticker, sections = Ticker(VirtualClock(), 0.01), {"read": Histogram()}
-    sections["read"].add(0.002)
-    ticker.statistics.add(0.0, 0.002, 0.01, 1)
     world = SimulationReady(True, "/dev/pts/9", "rig.toml", {}, "ipc://world")
     controller = bench.controller
     line, _end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    tape, link = Tape(line), HandLink(FragileHand())
-    tape.lost = 3
-    said = statistics(controller, ticker, sections, inbox, link, tape, world)
+    mailbox, ticker = Mailbox(), Ticker(VirtualClock(), 0.01)
+    loop = TickLoop(controller, HandLink(FragileHand()), inbox, mailbox, ticker, Tape(line))
+    loop.tape.lost = 3
+    loop.sections["read"].add(0.002)
+    ticker.statistics.add(0.0, 0.002, 0.01, 1, 0.0101)
+    said = statistics(loop, world)
     said = json.loads(msgspec.json.encode(said))
     assert said["tick"]["ticks"] == 1 and said["tick"]["recent_on_time_share"] == 0.5
+    assert said["tick"]["last_on_time_share"] == 0.5
+    assert said["tick"]["period"]["max"] == 0.0101
     assert said["tick"]["sections"]["read"]["max"] == 0.002
     assert said["cameras"]["left"]["problem"] == "too dark"
     assert said["bus"] == {"errors": 0, "problem": ""} and said["world"] == "ipc://world"
     assert said["policy_latency"]["max"] == 0.0
     assert said["recorder"] == {"lost": 3, "problem": ""}
-    lines = exit_report("SIGTERM", controller, ticker, sections).splitlines()
+    loop.stop("SIGTERM"), loop.stop("the first reason stands")
+    lines = exit_report(loop).splitlines()
     assert lines[0] == "inhandd ended: SIGTERM"
     assert lines[1] == "ticks: 1, skipped 1, on time 50.00 %"
-    assert "  read: mean 2.000" in lines[4]
-    memory = lines[5].removeprefix("memory: ").removesuffix(" MB resident at most")
+    assert "  read: mean 2.000" in lines[5]
+    memory = lines[9].removeprefix("memory: ").removesuffix(" MB resident at most")
     assert 10 < float(memory) < 10_000
     assert lines[-2].startswith("policy: 0 steps") and lines[-1] == "goals: 0 reached, 0 missed"
     controller.policy = None
-    without = statistics(controller, ticker, sections, inbox, link, tape, None)
+    without = statistics(loop, None)
     assert without["policy_latency"] is None and without["world"] is None
-    inbox.close(), line.close()
+    inbox.close(), line.close(), mailbox.close()

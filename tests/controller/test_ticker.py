@@ -50,7 +50,7 @@ def test_missed_ticks_are_skipped_and_the_phase_is_kept() -> None:
     assert began == pytest.approx([0, 1, 5, 6, 7])
     # Deadlines 2, 3 and 4 passed while the second tick worked.
     assert (statistics.ticks, statistics.skipped, statistics.on_time) == (4, 3, 3)
-    assert statistics.share == statistics.recent_share() == pytest.approx(3 / 7)
+    assert statistics.share == statistics.recent_share(1000) == pytest.approx(3 / 7)
 
 
 def test_a_tick_that_runs_over_by_less_than_a_millisecond_skips_none() -> None:
@@ -83,11 +83,11 @@ def test_every_deadline_is_ticked_or_counted(work: list[float], lateness: list[f
 
 def test_recent_ticks_are_the_last_thousand_that_were_due() -> None:
     statistics = TickStatistics()
-    assert statistics.share == statistics.recent_share() == 1.0
+    assert statistics.share == statistics.recent_share(1000) == 1.0
     for _ in range(500):
         statistics.add(0.0, 0.001, PERIOD, 0)
     statistics.add(0.0, 6.0, PERIOD, 600)
-    assert statistics.recent_share() == pytest.approx(399 / 1000)
+    assert statistics.recent_share(1000) == pytest.approx(399 / 1000)
     assert statistics.share == pytest.approx(500 / 1101)
     summary = statistics.summary()
     assert summary["ticks"] == 501 and summary["skipped"] == 600
@@ -124,3 +124,12 @@ def test_virtual_time_does_not_go_back() -> None:
     assert clock.now() == 5.0
     with pytest.raises(ValueError, match="cannot go back"):
         clock.advance(-1.0)
+
+
+def test_the_share_of_the_last_hundred_forgets_sooner_than_that_of_the_last_thousand() -> None:
+    statistics = TickStatistics()
+    for number in range(1000):
+        statistics.add(0.0 if number >= 900 else 0.002, 0.001, 0.01, 0, 0.01)
+    assert statistics.recent_share(100) == 1.0
+    assert statistics.recent_share(1000) == 0.1
+    assert statistics.period.count == 1000

@@ -1,0 +1,145 @@
+"""The tick as it runs: requests, read, fuse, decide, limit, write, tell."""
+
+from time import monotonic, thread_time
+from typing import Protocol
+
+from controller.core import Controller
+from controller.estop_line import EstopLine
+from controller.mailbox import Answer, Letter, Mailbox
+from controller.modes import Happening, Mode
+from controller.protocol import Shutdown
+from controller.service import perform
+from controller.statistics import Histogram
+from controller.tape import Inputs, Tape, Times, heard
+from controller.ticker import Ticker
+from hardware.records import JointState, Targets
+from perception.records import CameraStatus, TagCorners
+
+REQUESTS_PER_TICK = 8
+"""How many requests are carried out before a tick; the rest waits for the next ones."""
+
+
+class Link(Protocol):
+    """The hand; `controller.link.HandLink` is the real one."""
+
+    problem: str
+    errors: int
+
+    @property
+    def lost(self) -> bool: ...
+
+    def read(self) -> JointState | None: ...
+
+    def write(self, torque: bool, targets: Targets) -> Targets | None: ...
+
+    def seek(self) -> None: ...
+
+
+class Inbox(Protocol):
+    """What the cameras deliver; `controller.camera_inbox.CameraInbox` is the real one."""
+
+    status: dict[str, CameraStatus]
+    malformed: int
+
+    def take(self) -> list[TagCorners]: ...
+
+
+class TickLoop:
+    """Ticks until told to stop. Nothing in it waits but the ticker, and nothing in it logs.
+
+    Attributes:
+        controller: what decides.
+        link: the hand.
+        inbox: the cameras.
+        ticker: the rhythm, and how well it was kept.
+        tape: the line to the recorder.
+        sections: time that each part of the tick took [s].
+        stop_reason: why the loop is to end; empty while it is not.
+    """
+
+    def __init__(
+        self,
+        controller: Controller[TagCorners],
+        link: Link,
+        inbox: Inbox,
+        mailbox: Mailbox,
+        ticker: Ticker,
+        tape: Tape,
+        *,
+        estop_line: EstopLine | None = None,
+        readonly: bool = False,
+    ) -> None:
+        """Takes its parts; with `readonly`, requests that could move the hand are refused."""
+        self.controller = controller
+        self.link = link
+        self.inbox = inbox
+        self.ticker = ticker
+        self.tape = tape
+        self.sections = {name: Histogram() for name in ("read", "think", "write", "tell")}
+        self.stop_reason = ""
+        self._mailbox = mailbox
+        self._estop_line = estop_line
+        self._readonly = readonly
+        self._happenings: list[tuple[str, str]] = []
+
+    def stop(self, reason: str) -> None:
+        """Asks the loop to end; the first reason stands."""
+        self.stop_reason = self.stop_reason or reason
+
+    def run(self) -> None:
+        """Ticks until told to stop."""
+        for woken in self.ticker:
+            if self.stop_reason:
+                return
+            self._tick(woken)
+
+    def _tick(self, woken: float) -> None:
+        controller, link = self.controller, self.link
+        self._happenings.clear()
+        line = None if self._estop_line is None else self._estop_line.problem()
+        if line is not None:
+            controller.watch_line(line)
+        letters = self._mailbox.take(REQUESTS_PER_TICK)
+        answers = [self._perform(letter) for letter in letters]
+        joints = link.read()
+        read = monotonic()
+        corners = self.inbox.take()
+        began = thread_time()
+        targets = controller.tick(read, joints, corners)
+        # Processor time: a busy machine is no fault of the policy's.
+        spent = thread_time() - began
+        if spent > controller.settings.safety.think:
+            self._report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
+        thought = monotonic()
+        sent = None if targets is None else link.write(controller.torque, targets)
+        if sent is not None:
+            controller.note_sent(sent)
+        if link.lost:
+            self._report(Happening.BUS_LOST, link.problem)
+        if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):
+            link.seek()
+        written = monotonic()
+        snapshot = controller.snapshot()
+        events, controller.events = controller.events, []
+        self._mailbox.snapshot = snapshot
+        self._mailbox.leave(answers, events)
+        told = None if sent is None else sent.position
+        inputs = Inputs(line, heard(letters), read, joints, corners, told, self._happenings)
+        times = Times(self.ticker.deadline, woken, read, thought, written)
+        self.tape.write(inputs, snapshot, events, times)
+        self.tape.checkpoint(controller, snapshot)
+        sections = self.sections
+        sections["read"].add(read - woken)
+        sections["think"].add(thought - read)
+        sections["write"].add(written - thought)
+        sections["tell"].add(monotonic() - written)
+
+    def _perform(self, letter: Letter) -> Answer:
+        if isinstance(letter.request, Shutdown):
+            self.stop("shutdown was asked for")
+            return Answer(letter.client, letter.request.id, {})
+        return perform(self.controller, letter, readonly=self._readonly)
+
+    def _report(self, happening: Happening, reason: str) -> None:
+        self.controller.report(happening, reason)
+        self._happenings.append((happening.value, reason))
