@@ -208,19 +208,20 @@ class GoalKeeper:
         self.active = None
         return forgotten
 
-    def update(self, t: float, pose: ObjectPose) -> list[Outcome]:
+    def update(self, t: float, pose: ObjectPose, *, in_hand: bool = True) -> list[Outcome]:
         """Measures the active goal against the pose, and begins the next one when it is over.
 
         Args:
             t: the present [s].
             pose: where the object is now.
+            in_hand: whether it is in the hand beyond doubt; elsewhere no goal is reached.
 
         Returns:
             What happened, in order.
         """
         outcomes: list[Outcome] = []
         if self.active is not None:
-            self.active, over = _measure(self.active, t, pose)
+            self.active, over = _measure(self.active, t, pose, in_hand)
             if over is not None:
                 outcomes.append(Outcome(over, self.active, t))
                 self.reached += over == "reached"
@@ -247,22 +248,34 @@ class GoalKeeper:
 
 
 def _measure(
-    goal: ActiveGoal, t: float, pose: ObjectPose
+    goal: ActiveGoal, t: float, pose: ObjectPose, in_hand: bool
 ) -> tuple[ActiveGoal, Literal["reached", "missed"] | None]:
     """The goal with its present error, and how it ended if it did."""
     order = goal.order
     error = float(rotations.angle_between(goal.quaternion, pose.quaternion))
     since = None
-    if error <= order.tolerance:
+    if error <= order.tolerance and in_hand:
         since = t if goal.within_since is None else goal.within_since
     goal = ActiveGoal(order, goal.quaternion, goal.started, error, since)
     # Ticks lie on a grid whose floats err by less than a microsecond.
     held = since is not None and t - since >= order.hold - 1e-6
-    if held and pose.age <= CONFIRMATION_AGE and _sure(error, pose, order.tolerance):
+    if held and _confirmed(goal, t, pose) and _sure(error, pose, order.tolerance):
         return goal, "reached"
     if order.timeout and t - goal.started >= order.timeout:
         return goal, "missed"
     return goal, None
+
+
+def _confirmed(goal: ActiveGoal, t: float, pose: ObjectPose) -> bool:
+    """Whether a camera has seen what the estimator says, and not only foreseen it.
+
+    A goal with a hold time needs a frame that was taken within that time: an object on its way
+    through the goal is foreseen there, and seen beyond it.
+    """
+    if pose.age > CONFIRMATION_AGE:
+        return False
+    since = goal.within_since
+    return not goal.order.hold or (since is not None and t - pose.age >= since - 1e-6)
 
 
 def _sure(error: float, pose: ObjectPose, tolerance: float) -> bool:

@@ -28,6 +28,11 @@ class Presence:
         self._max_age = max_age
         self._changed_since: float | None = None
 
+    @property
+    def certain(self) -> bool:
+        """Whether the object is in the hand, and nothing lately speaks against it."""
+        return self.in_hand and self._changed_since is None
+
     def update(self, t: float, pose: ObjectPose | None) -> Literal["dropped", "returned"] | None:
         """Judges the pose of this instant [s]; returns the verdict when it changes."""
         if pose is None or pose.age > self._max_age:

@@ -247,7 +247,7 @@ class TickingCore(Generic[Measurement]):
             "reached": "goal_reached",
             "missed": "goal_missed",
         }
-        for outcome in self.goals.update(t, pose):
+        for outcome in self.goals.update(t, pose, in_hand=self._presence.certain):
             goal = outcome.goal
             self._event(
                 kinds[outcome.kind],

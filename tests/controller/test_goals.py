@@ -152,3 +152,34 @@ def test_the_error_must_stay_small_for_the_whole_hold_time() -> None:
     for tick, seen in enumerate([near, near, far, near, near, near, near, near, near, near]):
         kinds += [(tick, outcome.kind) for outcome in keeper.update(0.01 * tick, pose(seen))]
     assert kinds == [(0, "started"), (8, "reached")]
+
+
+def held_goal(hold: float = 0.1) -> GoalKeeper:
+    keeper = GoalKeeper(BLOCK, np.random.default_rng(4))
+    keeper.add([Orientation(np.array([1.0, 0, 0, 0]))], tolerance=0.2, hold=hold, timeout=0.0)
+    return keeper
+
+
+def test_a_glitch_of_the_estimator_reaches_nothing() -> None:
+    """Foreseen within tolerance for the whole hold time, on a frame from before: not reached."""
+    keeper, there = held_goal(), rotations.exp(0.05 * UP)
+    # One frame, at the first tick; from then on its prediction only.
+    for tick in range(1, 20):
+        keeper.update(0.01 * tick, pose(there, age=0.01 * tick))
+    assert keeper.reached == 0
+    # A frame that confirms it.
+    keeper.update(0.2, pose(there, age=0.05))
+    assert keeper.reached == 1
+
+
+def test_an_object_outside_the_hand_reaches_nothing_and_begins_anew_inside() -> None:
+    keeper, there = held_goal(), rotations.exp(0.05 * UP)
+    for tick in range(30):
+        keeper.update(0.01 * tick, pose(there), in_hand=False)
+    assert keeper.reached == 0
+    reached = [
+        tick
+        for tick in range(30, 60)
+        if any(o.kind == "reached" for o in keeper.update(0.01 * tick, pose(there)))
+    ]
+    assert reached == [40]
