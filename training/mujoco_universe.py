@@ -57,7 +57,7 @@ def model_fields(nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> Fie
         )
         for name in FIELDS
     }
-    _change_links(fields, nominal, hand, universe)
+    _change_links(fields, hand, universe)
     _change_servos(fields, universe)
     _change_object(fields, nominal, universe)
     fields["opt.gravity"][:] = universe.gravity
@@ -69,14 +69,15 @@ def _factors(values: tuple[float, ...], size: int) -> Array:
     return np.array(values) if values else np.ones(size)
 
 
-def _change_links(fields: Fields, nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> None:
+def _change_links(fields: Fields, hand: Hand, universe: Universe) -> None:
     """Masses, damping, friction and limits. The rotor's inertia is no part of a link's mass."""
     mass = _factors(universe.link_mass, hand.n_joints)
-    for i, link in enumerate(hand.links):
-        body = nominal.body(link.name).id
-        fields["body_mass"][body] *= mass[i]
-        solid = fields["body_inertia"][body] - link.rotor_inertia
-        fields["body_inertia"][body] = link.rotor_inertia + mass[i] * solid
+    # Links are the first bodies after the world, in the hand's order.
+    links = slice(1, 1 + hand.n_joints)
+    fields["body_mass"][links] *= mass
+    rotor = np.array([link.rotor_inertia for link in hand.links])[:, None]
+    solid = fields["body_inertia"][links] - rotor
+    fields["body_inertia"][links] = rotor + mass[:, None] * solid
     joints = slice(0, hand.n_joints)
     fields["dof_damping"][joints] *= _factors(universe.joint_damping, hand.n_joints)
     if universe.joint_friction:
