@@ -156,7 +156,8 @@ def main() -> int:
         cells = read_cells(plan, given.docs / "transfer", given.plan.parent)
         write_page(given.docs / "transfer.md", plan, cells, given.plan.parent)
         draw(given.docs / "images" / "transfer.png", plan, cells)
-        if given.json:
-            found = [cell for row in cells for cell in row if cell is not None]
-            print(msgspec.json.encode(found).decode(), file=output)
+        found = [cell for row in cells for cell in row if cell is not None]
+        total = len(plan.rows) * len(plan.columns)
+        summary = f"{given.docs / 'transfer.md'}: {len(found)} of {total} cells are measured"
+        print(msgspec.json.encode(found).decode() if given.json else summary, file=output)
     return 0 if whole else 130

@@ -63,8 +63,9 @@ def cells(folder: Path) -> dict[str, Cell]:
 def test_the_table_is_filled_resumed_and_never_measured_twice(
     plan: Path, transfer: Run, tmp_path: Path
 ) -> None:
-    code, _, err = transfer(str(plan), "--cells", "1")
+    code, out, err = transfer(str(plan), "--cells", "1")
     assert code == 0 and "no policy yet for no memory" in err
+    assert out.endswith("docs/transfer.md: 1 of 4 cells are measured\n")
     assert list(cells(tmp_path)) == ["all-of-it--mujoco-drawn.json"]
     page = (tmp_path / "docs" / "transfer.md").read_text()
     assert "**3 cells are still to be measured.**" in page
