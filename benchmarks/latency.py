@@ -1,0 +1,229 @@
+"""How punctual the tick is, beside cyclictest, and how soon requests reach the wire."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.load import Clients, busy_processors, percentile
+from benchmarks.lone_daemon import MODES, PERIOD, PRIORITY, WRITTEN
+from benchmarks.measure import Row, row
+from controller.client import Client
+
+SECONDS = 15
+"""Of each measurement of lateness [s]; all four lie within two minutes."""
+
+REQUESTS = 50
+"""Requests of each kind whose way to the wire is timed."""
+
+POLICY_PERIOD = 0.05
+STATUS_BAR = 0.005
+
+_SETTLED = 0.2
+
+
+@dataclass(frozen=True)
+class Writes:
+    """What was written to the servos.
+
+    Attributes:
+        t: when [s], (n,).
+        changed: whether the targets were others than before, (n,).
+        mode: index into `MODES`, (n,).
+        torque: whether they had torque, (n,).
+    """
+
+    t: NDArray[np.float64]
+    changed: NDArray[np.bool_]
+    mode: NDArray[np.uint8]
+    torque: NDArray[np.bool_]
+
+
+class Running:
+    """A lone daemon as a process.
+
+    Attributes:
+        directory: of its sockets.
+        result: what it said at its end.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.result: dict[str, Any] = {}
+        self._told, tell = os.pipe2(os.O_NONBLOCK)
+        # Room for a few seconds of writes.
+        command = [sys.executable, "-m", "benchmarks.lone_daemon", "--directory", str(directory)]
+        self._process = subprocess.Popen(
+            [*command, "--tell", str(tell)], stdout=subprocess.PIPE, pass_fds=[tell]
+        )
+        os.close(tell)
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != b"ready\n":
+            raise RuntimeError("the lone daemon did not start; its own words stand above")
+
+    def writes(self) -> Writes:
+        """What was written since the last call."""
+        data = b""
+        with suppress(BlockingIOError):
+            while piece := os.read(self._told, 1 << 16):
+                data += piece
+        rows = list(WRITTEN.iter_unpack(data[: len(data) // WRITTEN.size * WRITTEN.size]))
+        columns = zip(*rows, strict=True) if rows else ((), (), (), ())
+        t, changed, mode, torque = (np.array(column) for column in columns)
+        return Writes(t, changed.astype(bool), mode.astype(np.uint8), torque.astype(bool))
+
+    def end(self) -> None:
+        """Ends it and hears how punctual it was."""
+        self._process.send_signal(signal.SIGTERM)
+        said, _ = self._process.communicate(timeout=60)
+        self.result = msgspec.json.decode(said)
+        os.close(self._told)
+
+
+@contextmanager
+def running() -> Iterator[Running]:
+    """A lone daemon, from ready to ended."""
+    with tempfile.TemporaryDirectory() as name:
+        daemon = Running(Path(name))
+        try:
+            yield daemon
+        finally:
+            daemon.end()
+
+
+def cyclictest(seconds: float) -> float:
+    """The lateness that 99.9 % of cyclictest's wake-ups do not exceed [s]."""
+    command = ["cyclictest", "-q", "-m", "-p", str(PRIORITY), "-i", str(round(1e6 * PERIOD))]
+    said = subprocess.run(
+        [*command, "-D", str(round(seconds)), "-h", "100000"],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    bins = [(int(a), int(b)) for a, b in re.findall(r"^(\d{6}) (\d+)$", said, re.MULTILINE)]
+    late = [microseconds for microseconds, count in bins for _ in range(count)]
+    return 1e-6 * percentile([float(value) for value in late], 0.999)
+
+
+def measure() -> list[Row]:
+    """Lateness idle and under load, and the time from requests to the wire."""
+    if shutil.which("cyclictest") is None:
+        raise SystemExit("error: bench latency: install cyclictest (Debian package rt-tests)")
+    rows = []
+    for name in ("idle", "under load"):
+        with ExitStack() as load:
+            if name == "under load":
+                load.enter_context(busy_processors())
+            peer = cyclictest(SECONDS)
+            with running() as daemon:
+                with Client(daemon.directory) as client:
+                    start(client)
+                    if name == "under load":
+                        client.call("record", action="start")
+                clients = Clients(daemon.directory)
+                with clients if name == "under load" else ExitStack():
+                    time.sleep(SECONDS)
+        ticks = daemon.result["ticks"]
+        late = ticks["lateness"]["p99.9"]
+        shown = (f"tick's lateness p99.9, {name}", 1e6 * late, "µs", "cyclictest", 1e6 * peer, 2.0)
+        rows.append(row(*shown))
+        if name == "under load":
+            trip = clients.percentile(0.99)
+            shown = ("status round trip p99, under load", 1e3 * trip, "ms", "5 ms", 5.0, 1.0)
+            rows.append(row(*shown))
+    return rows + requests()
+
+
+def start(client: Client) -> None:
+    """From off to running, with goals without end."""
+    ready(client)
+    client.call("random_goals", count=0)
+
+
+def ready(client: Client) -> None:
+    """From wherever it is to ready."""
+    deadline = time.monotonic() + 30
+    mode = client.status()["mode"]
+    if mode in ("estop", "fault"):
+        mode = client.call("clear")["mode"]
+    if mode == "off":
+        while not client.status()["object"]["in_hand"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        mode = client.call("enable")["mode"]
+    client.call("cancel" if mode == "running" else "arm")
+
+
+def requests() -> list[Row]:
+    """From a request to the first byte on the wire that shows it, at random moments."""
+    rng = np.random.default_rng(1)
+    goals, holds, stops = [], [], []
+    with running() as daemon, Client(daemon.directory) as client:
+        for _ in range(REQUESTS):
+            ready(client)
+            _settle(daemon)
+            time.sleep(rng.uniform(0.0, 2 * POLICY_PERIOD))
+            daemon.writes()
+            began = time.monotonic()
+            client.call("goal", rotation=[0.0, 0.0, 1.5])
+            goals.append(_first(daemon, began, lambda w: w.changed))
+            holds.append(_ask(daemon, client, "hold", rng))
+            ready(client)
+            client.call("goal", rotation=[0.0, 0.0, 1.5])
+            stops.append(_ask(daemon, client, "estop", rng))
+    bars = (
+        ("goal to the first changed target p99", goals, POLICY_PERIOD + 2 * PERIOD),
+        ("hold to the first target of holding p99", holds, 2 * PERIOD),
+        ("estop to torque off p99", stops, 2 * PERIOD),
+    )
+    return [
+        row(name, 1e3 * percentile(times, 0.99), "ms", f"{1e3 * bar:g} ms", 1e3 * bar, 1.0)
+        for name, times, bar in bars
+    ]
+
+
+def _ask(daemon: Running, client: Client, request: str, rng: np.random.Generator) -> float:
+    time.sleep(rng.uniform(0.05, 0.05 + 2 * POLICY_PERIOD))
+    daemon.writes()
+    began = time.monotonic()
+    client.call(request)
+    if request == "estop":
+        return _first(daemon, began, lambda w: ~w.torque)
+    return _first(daemon, began, lambda w: MODES_ARRAY[w.mode] == "holding")
+
+
+MODES_ARRAY = np.array([mode.value for mode in MODES])
+
+
+def _first(daemon: Running, began: float, shows: Any) -> float:
+    """Time from `began` until the first write that shows something [s]."""
+    deadline = began + 10.0
+    while time.monotonic() < deadline:
+        writes = daemon.writes()
+        found = writes.t[(writes.t >= began) & shows(writes)] if len(writes.t) else writes.t
+        if len(found):
+            return float(found[0] - began)
+        time.sleep(0.002)
+    raise RuntimeError("a request never reached the wire")
+
+
+def _settle(daemon: Running) -> None:
+    """Waits until the targets have stood still for a while."""
+    still_since = time.monotonic()
+    while time.monotonic() - still_since < _SETTLED:
+        time.sleep(0.02)
+        writes = daemon.writes()
+        if writes.changed.any():
+            still_since = time.monotonic()

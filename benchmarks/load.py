@@ -1,0 +1,73 @@
+"""What a tick has to bear: clients that ask, a viewer, and processors that are busy."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.client import Client
+
+STATUS_RATE = 100.0
+"""Requests for status a second."""
+
+_BUSY = "import os\nos.nice(19)\nwhile True: sum(range(10000))"
+
+
+@contextmanager
+def busy_processors() -> Iterator[None]:
+    """Keeps every processor busy with work of the lowest priority."""
+    with ExitStack() as exits:
+        for _ in range(os.cpu_count() or 1):
+            process = subprocess.Popen([sys.executable, "-c", _BUSY])
+            exits.callback(process.wait)
+            exits.callback(process.kill)
+        yield
+
+
+class Clients(threading.Thread):
+    """Asks for status at a steady rate, and listens to state and events, until told to stop.
+
+    Attributes:
+        round_trips: times from request to reply [s].
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(name="clients")
+        self.round_trips: list[float] = []
+        self._directory = directory
+        self._over = threading.Event()
+
+    def __enter__(self) -> "Clients":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        with Client(self._directory) as viewer, Client(self._directory) as client:
+            viewer.subscribe()
+            deadline = time.monotonic()
+            while not self._over.is_set():
+                began = time.monotonic()
+                client.status()
+                self.round_trips.append(time.monotonic() - began)
+                deadline = max(deadline + 1 / STATUS_RATE, time.monotonic() - 0.1)
+                time.sleep(max(0.0, deadline - time.monotonic()))
+
+    def percentile(self, share: float) -> float:
+        """Of the round trips [s]."""
+        return percentile(self.round_trips, share)
+
+
+def percentile(values: list[float] | NDArray[np.float64], share: float) -> float:
+    """The value that this share of the values does not exceed."""
+    return float(np.quantile(values, share, method="higher"))

@@ -1,0 +1,173 @@
+"""The daemon's tick, sockets and recorder around a hand without physics.
+
+Run as `python -m benchmarks.lone_daemon`.
+
+Everything that decides how punctual the tick is runs as in `inhandd`; only servo bus and cameras
+are replaced, by functions that cost little.
+"""
+
+import os
+import signal
+import struct
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, thread_time
+
+import msgspec
+
+from controller.clock import Clock, MonotonicClock
+from controller.core import Controller
+from controller.flight_recorder import Limits
+from controller.fusion import PoseFilter
+from controller.loop import TickLoop
+from controller.mailbox import Mailbox
+from controller.modes import Mode
+from controller.policy import SHIPPED, Policy, load_policy
+from controller.realtime import configure_realtime
+from controller.recorder_link import RecorderLink, Wanted
+from controller.recording import Header, versions
+from controller.report import statistics
+from controller.server import Server
+from controller.settings import ControlSettings
+from controller.ticker import Ticker
+from hardware.hand import hand_file, load_hand
+from hardware.records import JointState, Targets
+from perception.cameras import load_rig, save_rig
+from perception.objects import load_object, object_file
+from perception.records import CameraStatus, TagCorners
+from sim_backend.rig import default_rig
+from tests.controller.kinematic_hand import KinematicHand
+
+PERIOD = 0.01
+"""Of the tick [s]."""
+
+PRIORITY = 50
+"""SCHED_FIFO priority of the tick, and of cyclictest beside it."""
+
+MODES = tuple(Mode)
+WRITTEN = struct.Struct("<d?B?")
+"""What is told of each write: time [s], whether the targets changed, mode, torque."""
+
+
+class LoneHand:
+    """Servo bus and cameras of a kinematic hand, as the loop wants them.
+
+    Attributes:
+        spent: processor time of this thread that went into pretending [s].
+    """
+
+    def __init__(self, world: KinematicHand, clock: Clock, tell: int | None = None) -> None:
+        self.problem, self.errors, self.lost = "", 0, False
+        self.status: dict[str, CameraStatus] = {}
+        self.malformed = 0
+        self.spent = 0.0
+        self.controller: Controller[TagCorners] | None = None
+        self._world, self._clock, self._tell = world, clock, tell
+        self._targets: Targets | None = None
+
+    def read(self) -> JointState:
+        began = thread_time()
+        assert self.controller is not None
+        self._world.move(self._clock.now(), self.controller.snapshot(), self._targets)
+        joints = self._world.joints()
+        self.spent += thread_time() - began
+        return joints
+
+    def take(self) -> list[TagCorners]:
+        began = thread_time()
+        corners = self._world.corners()
+        self.spent += thread_time() - began
+        return corners
+
+    def write(self, torque: bool, targets: Targets) -> Targets | None:
+        if self._tell is not None:
+            assert self.controller is not None
+            last = self._targets
+            changed = last is None or bool((last.position != targets.position).any())
+            mode = MODES.index(self.controller.mode)
+            with suppress(BlockingIOError):
+                os.write(self._tell, WRITTEN.pack(monotonic(), changed, mode, torque))
+        self._targets = targets
+        return targets if torque else None
+
+    def seek(self) -> None:
+        """A hand that is never lost."""
+
+
+@dataclass
+class Lone:
+    """The parts of a lone daemon."""
+
+    loop: TickLoop
+    hand: LoneHand
+    mailbox: Mailbox
+    server: Server
+    policy: Policy
+
+
+@contextmanager
+def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Iterator[Lone]:
+    """Builds one, with sockets and recorder, and takes it down again."""
+    hand, block = load_hand("dactyl24"), load_object("block")
+    rig = directory / "rig.toml"
+    save_rig(rig, default_rig())
+    cameras = load_rig(rig)
+    policy = load_policy(SHIPPED / "block.onnx", hand, block, allowed=None)
+    controller = Controller[TagCorners](
+        hand, block, PoseFilter(block, cameras), policy=policy, seed=1
+    )
+    mailbox, recorder = Mailbox(), RecorderLink()
+    header = Header(
+        hand=hand_file("dactyl24").read_text(),
+        object=object_file("block").read_text(),
+        rig=rig.read_text(),
+        control=ControlSettings(),
+        readonly=False,
+        policy_directory=str(SHIPPED),
+        versions=versions(),
+    )
+    limits = Limits(30.0, 100_000_000, 300_000_000)
+    child = recorder.start(Wanted(str(directory / "recordings"), limits, header), directory)
+    lone_hand = LoneHand(KinematicHand(hand, block, cameras), clock, tell)
+    lone_hand.controller = controller
+    loop = TickLoop(controller, lone_hand, lone_hand, mailbox, Ticker(clock, PERIOD), recorder.tape)
+    server = Server(
+        directory,
+        mailbox,
+        statistics=lambda: statistics(loop, None),
+        load_policy=lambda name: policy,
+        give_up=loop.stop,
+        recorder=recorder,
+    )
+    server.start()
+    try:
+        yield Lone(loop, lone_hand, mailbox, server, policy)
+    finally:
+        server.stop()
+        recorder.close()
+        child.process.wait(60)
+        mailbox.close()
+
+
+def main() -> None:
+    """Runs until SIGTERM, then prints how punctual the ticks were, as JSON."""
+    parser = ArgumentParser(prog="python -m benchmarks.lone_daemon", description=__doc__)
+    parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--tell", type=int, help="descriptor that is told of each write")
+    arguments = parser.parse_args()
+    clock = MonotonicClock()
+    with lone_daemon(arguments.directory, clock, arguments.tell) as lone:
+        granted = configure_realtime(priority=PRIORITY, affinity=(), lock_memory=True)
+        signal.signal(signal.SIGTERM, lambda *_: lone.loop.stop("SIGTERM"))
+        print("ready", flush=True)
+        lone.loop.run()
+    ticks = lone.loop.ticker.statistics
+    said = {"granted": granted, "ticks": ticks.summary(), "lost": lone.loop.tape.lost}
+    print(msgspec.json.encode(said).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
