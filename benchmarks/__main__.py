@@ -13,8 +13,8 @@ import tyro
 from benchmarks.measure import Row
 
 RESULTS = Path(__file__).parent / "results.md"
-Topic = Literal["tick", "bus", "perception", "training", "daemon"]
-TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training", "daemon")
+Topic = Literal["tick", "bus", "perception", "training", "daemon", "latency"]
+TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training", "daemon", "latency")
 
 
 def table(rows: dict[str, list[Row]]) -> str:

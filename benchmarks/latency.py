@@ -64,7 +64,6 @@ class Running:
         self.directory = directory
         self.result: dict[str, Any] = {}
         self._told, tell = os.pipe2(os.O_NONBLOCK)
-        # Room for a few seconds of writes.
         command = [sys.executable, "-m", "benchmarks.lone_daemon", "--directory", str(directory)]
         self._process = subprocess.Popen(
             [*command, "--tell", str(tell)], stdout=subprocess.PIPE, pass_fds=[tell]

@@ -1,6 +1,6 @@
 """The tick as it runs: requests, read, fuse, decide, limit, write, tell."""
 
-from time import monotonic, thread_time
+from time import thread_time
 from typing import Protocol
 
 from controller.core import Controller
@@ -94,7 +94,7 @@ class TickLoop:
             self._tick(woken)
 
     def _tick(self, woken: float) -> None:
-        controller, link = self.controller, self.link
+        controller, link, now = self.controller, self.link, self.ticker.clock.now
         self._happenings.clear()
         line = None if self._estop_line is None else self._estop_line.problem()
         if line is not None:
@@ -102,7 +102,7 @@ class TickLoop:
         letters = self._mailbox.take(REQUESTS_PER_TICK)
         answers = [self._perform(letter) for letter in letters]
         joints = link.read()
-        read = monotonic()
+        read = now()
         corners = self.inbox.take()
         began = thread_time()
         targets = controller.tick(read, joints, corners)
@@ -110,7 +110,7 @@ class TickLoop:
         spent = thread_time() - began
         if spent > controller.settings.safety.think:
             self._report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
-        thought = monotonic()
+        thought = now()
         sent = None if targets is None else link.write(controller.torque, targets)
         if sent is not None:
             controller.note_sent(sent)
@@ -118,7 +118,7 @@ class TickLoop:
             self._report(Happening.BUS_LOST, link.problem)
         if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):
             link.seek()
-        written = monotonic()
+        written = now()
         snapshot = controller.snapshot()
         events, controller.events = controller.events, []
         self._mailbox.snapshot = snapshot
@@ -132,7 +132,7 @@ class TickLoop:
         sections["read"].add(read - woken)
         sections["think"].add(thought - read)
         sections["write"].add(written - thought)
-        sections["tell"].add(monotonic() - written)
+        sections["tell"].add(now() - written)
 
     def _perform(self, letter: Letter) -> Answer:
         if isinstance(letter.request, Shutdown):

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
@@ -18,10 +19,12 @@ def configure_realtime(
 ) -> dict[str, bool]:
     """Applies each measure to the calling thread or the process.
 
-    Call it from the thread that ticks, when everything it needs has been imported and built.
+    Call it from the thread that ticks, when everything it needs has been imported and built and
+    the threads beside it run.
 
     Args:
-        priority: SCHED_FIFO priority, 1 to 99; 0 leaves the ordinary scheduler.
+        priority: SCHED_FIFO priority, 1 to 99, with the threads beside the tick one step below;
+            0 leaves the ordinary scheduler.
         affinity: processor numbers the thread may run on; empty leaves all.
         lock_memory: whether to keep the process's pages in memory.
 
@@ -31,6 +34,8 @@ def configure_realtime(
     granted: dict[str, bool] = {}
     if priority:
         granted["SCHED_FIFO"] = _scheduler(priority)
+    if granted.get("SCHED_FIFO") and priority > 1:
+        granted["threads"] = _accompany(priority - 1)
     if affinity:
         granted["affinity"] = _affinity(affinity)
     if lock_memory:
@@ -41,6 +46,31 @@ def configure_realtime(
     # A thread that works for the sockets gives way to the tick sooner than after 5 ms.
     sys.setswitchinterval(_SWITCH_INTERVAL)
     return granted
+
+
+def _accompany(priority: int) -> bool:
+    """Has the threads that run beside the tick wait for nobody but the tick.
+
+    A thread that holds the interpreter's lock keeps the tick waiting, and one that ordinary work
+    has displaced holds it for as long as it stays displaced. One step below the tick it gives the
+    lock back within `_SWITCH_INTERVAL` (docs/decisions/0002-sockets-beside-the-tick.md).
+    """
+    # What they start, processes above all, is ordinary work again.
+    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    for thread in threading.enumerate():
+        if thread is threading.current_thread() or thread.native_id is None:
+            continue
+        try:
+            os.sched_setscheduler(thread.native_id, policy, os.sched_param(priority))
+        except OSError as error:
+            log.warning(
+                "no SCHED_FIFO priority %d for thread %s (%s): it may keep ticks waiting",
+                priority,
+                thread.name,
+                error,
+            )
+            return False
+    return True
 
 
 def _scheduler(priority: int) -> bool:

@@ -88,16 +88,17 @@ class Ticker:
         period: between deadlines [s].
         statistics: punctuality so far.
         deadline: of the present tick [s].
+        clock: what it waits on.
     """
 
     def __init__(self, clock: Clock, period: float) -> None:
         self.period = period
         self.statistics = TickStatistics()
         self.deadline = clock.now()
-        self._clock = clock
+        self.clock = clock
 
     def __iter__(self) -> Iterator[float]:
-        clock, period = self._clock, self.period
+        clock, period = self.clock, self.period
         start = clock.now()
         tick, last = 0, None
         while True:

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import gc, json, logging, resource, sys
 from controller.realtime import configure_realtime
@@ -35,3 +37,31 @@ def test_what_is_granted_is_in_force() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
     )
     assert ended.stdout.split() == ["True", "1"]
+
+
+def test_threads_beside_the_tick_come_right_behind_it_and_what_they_start_does_not() -> None:
+    program = """
+import os, subprocess, sys, threading
+from controller.realtime import configure_realtime
+go, found = threading.Event(), []
+def beside():
+    go.wait()
+    found.append((os.sched_getscheduler(0) & 0xff, os.sched_getparam(0).sched_priority))
+    code = "import os; print(os.sched_getscheduler(0))"
+    found.append(int(subprocess.check_output([sys.executable, "-c", code])))
+thread = threading.Thread(target=beside)
+thread.start()
+granted = configure_realtime(priority=40, affinity=[], lock_memory=False)
+go.set(), thread.join()
+print(granted == {"SCHED_FIFO": True, "threads": True}, found)
+"""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(40))
+    except OSError:
+        pytest.skip("this user may not use SCHED_FIFO")
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ended.stdout.strip() == f"True [({os.SCHED_FIFO}, 39), {os.SCHED_OTHER}]"
