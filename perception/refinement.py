@@ -16,7 +16,7 @@ SAMPLES = 16
 STEPS = 9
 """Grey values taken across the edge at each place."""
 
-MINIMUM_NOISE = 0.08
+MINIMUM_NOISE = 0.1
 """Floor of the estimated corner noise [px]: corners of one tag err together, by what aliasing
 leaves in a perfect image, and their scatter about the edges does not show it."""
 

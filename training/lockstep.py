@@ -68,12 +68,19 @@ class Lockstep:
         world: the physics, at time 0.
         plan: of the trial.
         controller: runs the policy.
+        sensor: what looks at the object.
 
     Attributes:
         t: virtual time [s].
     """
 
-    def __init__(self, world: AnyWorld, plan: Plan, controller: Controller[PoseReading]) -> None:
+    def __init__(
+        self,
+        world: AnyWorld,
+        plan: Plan,
+        controller: Controller[PoseReading],
+        sensor: type[PoseSensor] = PoseSensor,
+    ) -> None:
         self.t = 0.0
         self._world, self._controller = world, controller
         self._tick = 1.0 / controller.settings.tick_rate
@@ -85,7 +92,7 @@ class Lockstep:
             )
         rng = np.random.default_rng(plan.sensor_seed)
         self._joints = JointSensor(plan.universe, plan.hand.n_actuators, rng)
-        self._poses = PoseSensor(plan.universe, rng)
+        self._poses = sensor(plan.universe, rng)
         self._ticks = 0
         # Until the controller takes over, the servos hold the rest pose.
         self._targets = plan.hand.rest
@@ -104,13 +111,19 @@ class Lockstep:
             self._targets = targets.position
 
 
-def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Trial:
+def run_trial(
+    setup: Setup,
+    trial: int,
+    progress: Progress | None = None,
+    sensor: type[PoseSensor] = PoseSensor,
+) -> Trial:
     """Runs one trial in lockstep.
 
     Args:
         setup: what all trials share.
         trial: number of this one.
         progress: told about once a simulated second.
+        sensor: what looks at the object.
 
     Raises:
         InhandError: something in the setup does not fit.
@@ -122,7 +135,7 @@ def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Tri
     world = make_world(setup.engine, plan)
     try:
         world.reset(plan.start)
-        lockstep = Lockstep(world, plan, controller)
+        lockstep = Lockstep(world, plan, controller, sensor)
         judge = Judge(setup.rules)
         _begin(lockstep, controller, world, plan, judge)
         ticks_to_news = controller.settings.tick_rate

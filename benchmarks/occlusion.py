@@ -1,0 +1,136 @@
+"""Whether half a second without sight drops the object: `python -m benchmarks.occlusion`.
+
+The shipped policy turns the block in MuJoCo, in lockstep, by the same seeds with and without
+occlusions. Writes what came of it into docs/perception.md.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from controller.policy import SHIPPED, load_policy
+from controller.pose_feed import PoseReading
+from hardware.hand import load_hand
+from perception.objects import load_object
+from perception.rotations import Array
+from sim_backend.universe import Universe
+from training.instruments import PoseSensor
+from training.lockstep import run_trial
+from training.trials import Rules, Setup, Trial
+
+OCCLUSION = 0.5
+"""How long nothing is seen [s]."""
+
+PAUSE = (1.0, 2.0)
+"""How long something is, from one occlusion to the next [s]: most goals have one, many two."""
+
+PAGE = Path(__file__).parent.parent / "docs" / "perception.md"
+BEGIN, END = "<!-- occlusion: begin -->\n", "<!-- occlusion: end -->\n"
+
+
+class OccludedSensor(PoseSensor):
+    """Sees nothing for half a second now and then."""
+
+    def __init__(self, universe: Universe, rng: np.random.Generator) -> None:
+        super().__init__(universe, rng)
+        # Of its own, so that noise and triggers are those of the clean trial.
+        self._gaps = np.random.default_rng(int(rng.bit_generator.random_raw()))
+        self._hidden = 2.0
+
+    def read(self, t: float, position: Array, quaternion: Array) -> list[PoseReading]:
+        if t > self._hidden + OCCLUSION + 0.2:
+            self._hidden += OCCLUSION + float(self._gaps.uniform(*PAUSE))
+        seen = super().read(t, position, quaternion)
+        return [one for one in seen if not 0 <= one.t - self._hidden < OCCLUSION]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """All trials of one kind."""
+
+    trials: Sequence[Trial]
+
+    @property
+    def drops(self) -> int:
+        """Trials that ended in a drop."""
+        return sum(trial.end == "drop" for trial in self.trials)
+
+    @property
+    def goals(self) -> int:
+        """Goals that were begun."""
+        return sum(len(trial.goals) + (trial.end != "cap") for trial in self.trials)
+
+    @property
+    def rate(self) -> float:
+        """Drops a goal."""
+        return self.drops / max(self.goals, 1)
+
+
+def difference(clean: Arm, occluded: Arm) -> tuple[float, float]:
+    """95 % interval of the difference of drop rates, by resampling whole trials.
+
+    The goals of one trial are not independent of each other.
+    """
+    rng = np.random.default_rng(0)
+    apart = []
+    for _ in range(4000):
+        one, other = (
+            Arm([arm.trials[i] for i in rng.integers(0, len(arm.trials), len(arm.trials))])
+            for arm in (clean, occluded)
+        )
+        apart.append(other.rate - one.rate)
+    low, high = np.percentile(apart, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def report(clean: Arm, occluded: Arm) -> str:
+    """Both arms as Markdown."""
+    low, high = difference(clean, occluded)
+    lines = ["| | trials | goals begun | drops | drops a goal |", "|---|---|---|---|---|"]
+    for name, arm in (("clean", clean), (f"{OCCLUSION} s unseen, again and again", occluded)):
+        lines.append(
+            f"| {name} | {len(arm.trials)} | {arm.goals} | {arm.drops} | {100 * arm.rate:.1f} % |"
+        )
+    apart = 100 * (occluded.rate - clean.rate)
+    lines.append(
+        f"\nDifference {apart:+.1f} points, 95 % interval {100 * low:+.1f} to {100 * high:+.1f} "
+        "(whole trials resampled)."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def main(
+    trials: Annotated[int, tyro.conf.arg(help="Of each kind.")] = 40, write: bool = True
+) -> int:
+    """Compares drop rates with and without occlusions, and writes them into docs/perception.md."""
+    path = SHIPPED / "block.onnx"
+    policy = load_policy(path, load_hand("dactyl24"), load_object("block"), allowed=None)
+    rules = Rules(cap=12, timeout=30.0)
+    setup = Setup(
+        path, policy.sha256, "mujoco", "dactyl24", "block", None, None, False, rules, 9, False
+    )
+    arms: list[list[Trial]] = [[], []]
+    for number in range(1, trials + 1):
+        for arm, sensor in zip(arms, (PoseSensor, OccludedSensor), strict=True):
+            arm.append(run_trial(setup, number, sensor=sensor))
+        print(
+            f"{number} of {trials}: {[Arm(arm).drops for arm in arms]} drops in "
+            f"{[Arm(arm).goals for arm in arms]} goals",
+            file=sys.stderr,
+            flush=True,
+        )
+    text = report(Arm(arms[0]), Arm(arms[1]))
+    print(text, end="")
+    if write:
+        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+        PAGE.write_text(before + BEGIN + text + END + rest.split(END)[1], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))
