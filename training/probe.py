@@ -246,8 +246,13 @@ def main() -> int:
     """Entry point of `inhand probe`."""
     given = tyro.cli(Arguments, prog="inhand probe", config=(tyro.conf.FlagCreatePairsOff,))
     report = probe(given)
+    print(msgspec.json.encode(report).decode() if given.json else page(report), end="", flush=True)
     part = given.output.with_suffix(".part")
-    part.write_text(page(report))
-    part.replace(given.output)
-    print(msgspec.json.encode(report).decode() if given.json else page(report), end="")
+    try:
+        part.write_text(page(report))
+        part.replace(given.output)
+    except OSError as error:
+        raise ProbeError(
+            f"probe: {given.output} cannot be written ({error.strerror}); the result stands above"
+        ) from error
     return 0

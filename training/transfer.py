@@ -30,7 +30,7 @@ from training.transfer_table import (
     sha256,
     write_cell,
 )
-from training.trials import EngineName, Setup
+from training.trials import EngineName, EvaluationError, Setup
 
 PLAN = Path(__file__).parent / "transfer.toml"
 
@@ -152,10 +152,16 @@ def main() -> int:
     given = tyro.cli(Arguments, prog="inhand transfer", config=(tyro.conf.FlagCreatePairsOff,))
     plan = load_plan(given.plan)
     with own_output() as output:
-        whole = fill(given, plan)
-        cells = read_cells(plan, given.docs / "transfer", given.plan.parent)
-        write_page(given.docs / "transfer.md", plan, cells, given.plan.parent)
-        draw(given.docs / "images" / "transfer.png", plan, cells)
+        try:
+            whole = fill(given, plan)
+            cells = read_cells(plan, given.docs / "transfer", given.plan.parent)
+            write_page(given.docs / "transfer.md", plan, cells, given.plan.parent)
+            draw(given.docs / "images" / "transfer.png", plan, cells)
+        except OSError as error:
+            raise EvaluationError(
+                f"transfer: {error.filename} cannot be written ({error.strerror}); cells measured "
+                "before are intact, the same command goes on from there"
+            ) from error
         found = [cell for row in cells for cell in row if cell is not None]
         total = len(plan.rows) * len(plan.columns)
         summary = f"{given.docs / 'transfer.md'}: {len(found)} of {total} cells are measured"

@@ -105,6 +105,13 @@ def test_a_policy_that_learned_nothing_is_probed(probe: Run, tmp_path: Path) -> 
     assert report.sha256 in page and page.count("% [") == 6
 
 
+def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "probe.md"
+    code, out = probe("--trials", "60", "--seconds", "0.1", "--output", str(nowhere))
+    assert "cannot be written" in str(code) and "the result stands above" in str(code)
+    assert out.startswith("# What the policy's memory knows")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -132,6 +132,14 @@ def test_a_damaged_cell_is_named_and_kept(plan: Path, transfer: Run, tmp_path: P
     assert damaged.read_text() == "{"
 
 
+def test_a_place_that_cannot_be_written_is_one_line(
+    plan: Path, transfer: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "docs" / "transfer.md").mkdir(parents=True)
+    code, _, _ = transfer(str(plan), "--cells", "0")
+    assert str(code).startswith("error: transfer: ") and "cannot be written" in str(code)
+
+
 def test_the_shipped_plan_has_the_rows_and_worlds_of_the_claim() -> None:
     plan = load_plan(PLAN)
     assert len(plan.rows) == 5 and plan.cap == plan.trials == 20
