@@ -172,6 +172,7 @@ class Daemon:
             names = world.cameras if world else config.cameras.sources
             children.watch(start_gateway(config, directory, names))
         children.watch_cameras(inbox)
+        children.watch_bus(link)
         children.start(mailbox, dry_run=options.dry_run)
         realtime = config.realtime
         configure_realtime(

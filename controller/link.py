@@ -69,13 +69,13 @@ class HandLink:
         torque = torque and not self._distrusted
         try:
             if torque != self._torque:
+                # A switch that fails half-way is done again in the next tick.
+                self._torque = None
                 self._backend.set_torque(torque)
                 self._torque = torque
             sent = self._backend.write(targets) if torque else None
         except InhandError as error:
             self._failed(error)
-            # A torque switch that failed half-way is done again in the next tick.
-            self._torque = None
             self._failed_writes += 1
             return None
         self._failed_writes = 0

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from controller.camera_inbox import CameraInbox
 from controller.camera_watch import CameraWatch
 from controller.children import Child
+from controller.link import HandLink
 from controller.mailbox import Mailbox
 from controller.notify import notify, watchdog_period
 from controller.records import Event
@@ -29,6 +30,8 @@ class Supervisor:
         self.failure = ""
         self._give_up = give_up
         self._children: list[Child] = []
+        self._link: HandLink | None = None
+        self._bus_problem = self._bus_told = ""
         self._cameras: tuple[CameraInbox, CameraWatch] | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -40,6 +43,10 @@ class Supervisor:
     def watch_cameras(self, inbox: CameraInbox) -> None:
         """Has an event told when something is wrong with a camera, and when it no longer is."""
         self._cameras = inbox, CameraWatch(inbox.cameras, time.monotonic())
+
+    def watch_bus(self, link: HandLink) -> None:
+        """Has an event told when something is wrong with the servo bus, and when no longer."""
+        self._link = link
 
     def start(self, mailbox: Mailbox, *, dry_run: bool) -> None:
         """Begins to watch."""
@@ -69,6 +76,7 @@ class Supervisor:
             rounds += 1
             self._restart()
             self._look_at_cameras(mailbox)
+            self._look_at_bus(mailbox)
             snapshot = mailbox.snapshot
             if snapshot is None:
                 continue
@@ -87,6 +95,16 @@ class Supervisor:
                     seen,
                     snapshot.in_hand,
                 )
+
+    def _look_at_bus(self, mailbox: Mailbox) -> None:
+        if self._link is None:
+            return
+        problem, before = self._link.problem, self._bus_problem
+        self._bus_problem = problem
+        # A single missed reply is no news; what is still so at the next look is.
+        if bool(problem) == bool(before) and problem != self._bus_told:
+            self._bus_told = problem
+            mailbox.leave([], [Event(time.monotonic(), "bus", {"problem": problem})])
 
     def _look_at_cameras(self, mailbox: Mailbox) -> None:
         if self._cameras is None:

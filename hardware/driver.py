@@ -24,6 +24,8 @@ _ATTEMPTS = 3
 
 WATCHDOG = 0.1
 """[s], as long as ten ticks."""
+WATCHDOG_CHECK = 1.0
+"""Time between two looks at whether all servos still have theirs [s]: a rebooted one has not."""
 
 _MEASURED = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
 """How the measured registers lie side by side."""
@@ -85,7 +87,8 @@ class ServoHand(HandBackend):
         self._ids = [actuator.servo.id for actuator in hand.actuators]
         self._name = {a.servo.id: f"{a.servo.id} ({a.name})" for a in hand.actuators}
         self._watchdog_steps = min(ceil(watchdog / registers.WATCHDOG_UNIT - 1e-6), 127)
-        self._armed = self._stopped = False
+        self._armed, self._stopped = False, ""
+        self._look_again = 0.0
         self._lengths = ReplyLengths()
 
     def connect(self) -> None:
@@ -152,7 +155,7 @@ class ServoHand(HandBackend):
         Raises:
             BusError: a servo did not answer, or did not switch.
         """
-        self._armed = self._stopped = False
+        self._armed, self._stopped = False, ""
         self._write_all(registers.BUS_WATCHDOG, [0] * len(self._ids))
         if on:
             self._send_targets(Targets(time.monotonic(), self.read().position))
@@ -182,24 +185,34 @@ class ServoHand(HandBackend):
                 f"servo {self._names(wrong)} did not arm its bus watchdog; is its firmware older "
                 "than 38?"
             )
-        self._armed = True
+        self._armed, self._look_again = True, time.monotonic() + WATCHDOG_CHECK
 
     def _check_watchdog(self) -> None:
-        """After a silence that may have stopped the servos, finds out whether it has."""
-        silence = time.monotonic() - self.bus.last_sent
+        """Finds out, after a silence and once in a while, whether servos pull no more."""
+        now = time.monotonic()
         # The servos' clock runs from the end of the packet, and a little differently.
-        if self._armed and silence > 0.8 * self._watchdog_steps * registers.WATCHDOG_UNIT:
-            self._armed = not self._other_than(registers.BUS_WATCHDOG, self._watchdog_steps)
-            self._stopped = not self._armed
+        longest = 0.8 * self._watchdog_steps * registers.WATCHDOG_UNIT
+        if self._armed and (now - self.bus.last_sent > longest or now > self._look_again):
+            self._look_again = now + WATCHDOG_CHECK
+            self._stopped = self._why_stopped()
+            self._armed = not self._stopped
         if self._stopped:
-            raise BusError(
-                "the servos have stopped by themselves, as nothing was said to them in time; "
-                "switch torque off and on"
-            )
+            raise BusError(f"{self._stopped}; switch torque off and on")
+
+    def _why_stopped(self) -> str:
+        """What happened to servos whose watchdog is no longer armed; empty if all are."""
+        found = self._read_all(registers.BUS_WATCHDOG)
+        # A servo that starts anew forgets its watchdog, and its torque.
+        rebooted = [id for id, steps in found.items() if steps == 0]
+        if rebooted:
+            return f"servo {self._names(rebooted)} has started anew, without torque"
+        if any(steps != self._watchdog_steps for steps in found.values()):
+            return "the servos have stopped by themselves, as nothing was said to them in time"
+        return ""
 
     def _release_watchdog(self) -> None:
         """Frees servos that an earlier owner's silence has stopped; they stay where they stand."""
-        self._armed = self._stopped = False
+        self._armed, self._stopped = False, ""
         left = self._other_than(registers.BUS_WATCHDOG, 0)
         if not left:
             return

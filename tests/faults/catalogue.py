@@ -99,7 +99,10 @@ def _camera_says(words: str, camera: str = "left") -> Holds:
 
 
 def _bus_says(words: str) -> Holds:
-    return lambda station: words in station.hand.status()["bus"]["problem"]
+    """An event that names the servos and their problem."""
+    return lambda station: any(
+        event["kind"] == "bus" and words in event["problem"] for event in station.events(0)
+    )
 
 
 def _stall(seconds: float) -> Act:
@@ -335,6 +338,19 @@ def _second_daemon(station: Station) -> None:
         assert done.returncode != 0 and error in done.stderr, done.stderr
 
 
+def _fill_disk(station: Station) -> None:
+    """The recorder's disk has no room left when it is to write."""
+    with suppress(OSError), (station.recordings / "full").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 4096)
+    station.hand.call("record", action="start")
+
+
+def _empty_disk(station: Station) -> None:
+    (station.recordings / "full").unlink()
+    station.hand.call("record", action="stop")
+
+
 def _kill_gateway(station: Station) -> None:
     os.kill(station.child("controller.gateway"), signal.SIGKILL)
 
@@ -392,6 +408,15 @@ FAULTS: dict[str, Fault] = {
             lambda s: s.servos.reboot(9),
             "",
             _bus_says("overheated"),
+        ),
+        Fault(
+            "servo rebooted",
+            "serial line",
+            lambda s: s.servos.reboot(3),
+            "fault",
+            # It is looked for once a second.
+            1.0 + READ,
+            sign=_bus_says("servo 3"),
         ),
         Fault(
             "serial port gone",
@@ -589,6 +614,28 @@ FAULTS: dict[str, Fault] = {
             _kill_gateway,
             "goes on",
             sign=lambda s: "gateway ended" in s.log.read_text(),
+        ),
+        Fault(
+            "recorder killed",
+            "process",
+            lambda s: os.kill(s.child("controller.recorder_process"), signal.SIGKILL),
+            "goes on",
+            sign=lambda s: "recorder ended" in s.log.read_text(),
+        ),
+        Fault(
+            "disk full",
+            "recordings",
+            _fill_disk,
+            "goes on",
+            None,
+            _empty_disk,
+            sign=lambda s: any(e["kind"] == "recording_failed" for e in s.events(0)),
+        ),
+        Fault(
+            "fault injection asked for",
+            "command socket",
+            _refused("unknown_type", "inject_fault", fault="servo_silent"),
+            "refused",
         ),
         Fault("a client with an unknown key", "network", _unknown_key, "refused"),
         Fault("a client of the wrong role", "network", _wrong_role, "refused"),

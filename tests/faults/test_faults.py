@@ -1,6 +1,9 @@
 """Each fault, and each pair of the likeliest: what the daemon does, by when, how it recovers."""
 
 import os
+import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +14,7 @@ import pytest
 
 from tests.faults.catalogue import FAULTS, GRAVITY, LIKELIEST, Fault, graver, shows
 from tests.faults.report import Report, Row
-from tests.faults.station import Station
+from tests.faults.station import Station, children
 
 CALM = ("refused", "goes on")
 """Reactions after which the hand is at work as before."""
@@ -66,6 +69,8 @@ def marked(names: list[str]) -> list[object]:
 @pytest.mark.parametrize("name", marked(list(FAULTS)))
 def test_a_fault(station: Station, report: Report, name: str) -> None:
     fault = FAULTS[name]
+    if name == "disk full" and not station.small_disk:
+        pytest.skip("this user may not mount a small disk to fill")
     row = Row((fault.name,), fault.wire, fault.reaction, fault.within)
     with noted(report, row):
         station.work()
@@ -128,3 +133,62 @@ def test_two_faults(station: Station, report: Report, one: str, other: str) -> N
             promised = max(fault.within or 0.0 for fault in (first, second))
             assert row.safe <= promised + injected + SLACK
         assert station.servos.violations[before:] == []
+
+
+@pytest.mark.slow
+def test_the_clock_on_the_wall_is_stepped(
+    report: Report, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler; install Debian's package gcc")
+    where = tmp_path_factory.mktemp("clock")
+    library, source = where / "wall_clock.so", Path(__file__).with_name("wall_clock.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source], check=True)
+    row = Row(("clock on the wall stepped by 1 h, both ways",), "libc", "goes on")
+    station = Station(where, clock=library)
+    try:
+        with noted(report, row):
+            station.work()
+            since = station.number()
+            said = len(station.log.read_text())
+            for offset in (3600, -3600, 0):
+                station.set_clock(offset)
+                time.sleep(1.0)
+                # Something that is logged, with the time that it is.
+                station.cameras.gone = frozenset({"left"})
+                station.until(since, lambda event: event["kind"] == "camera")
+                station.cameras.restore()
+                since = station.number()
+                assert station.mode == "running" and not station.hand.status()["paused"]
+            hours = {line[11:13] for line in station.log.read_text()[said:].splitlines()}
+            assert len(hours) >= 3, "the clock was stepped for the daemon indeed"
+    finally:
+        station.close()
+
+
+@pytest.mark.slow
+def test_the_simulated_world_dies(report: Report, tmp_path: Path) -> None:
+    row = Row(("simulated world killed",), "process", "ends", 1.0)
+    with noted(report, row):
+        log = tmp_path / "log"
+        command = [*Station.daemon_command(tmp_path / "run"), "--sim"]
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, stdout=file, stderr=file)
+        try:
+            deadline = time.monotonic() + 90
+            while "inhandd ready" not in log.read_text():
+                assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+            world = next(
+                child
+                for child in children(process.pid)
+                if "sim_backend" in Path(f"/proc/{child}/cmdline").read_text()
+            )
+            began = time.monotonic()
+            os.kill(world, signal.SIGKILL)
+            assert process.wait(30) == 1
+            row.safe = time.monotonic() - began
+            assert "the simulation ended with code -9" in log.read_text()
+        finally:
+            process.kill()
+            process.wait()

@@ -11,7 +11,6 @@ import threading
 import time
 import tty
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -23,7 +22,6 @@ from hardware.hand import Hand
 from hardware.protocol import Instruction, Parser
 from hardware.records import Array
 from hardware.registers import Units
-from perception.cameras import Camera
 from perception.sources import FrameHeader
 from perception.tags import Image
 from sim_backend.emulator import ServoBus
@@ -118,7 +116,6 @@ class ServoLine:
         self.unplug()
 
     def _serve(self) -> None:
-        _hurry()
         last = time.monotonic()
         while not self._over:
             with self._lock:
@@ -220,13 +217,10 @@ class CameraLines:
         backwards: whether time stamps run backwards.
     """
 
-    def __init__(
-        self, directory: Path, pictures: dict[str, Sequence[Image]], cameras: dict[str, Camera]
-    ) -> None:
-        self.all = tuple(cameras)
-        self.sources = {name: f"ipc://{directory}/camera-{name}.sock" for name in cameras}
+    def __init__(self, directory: Path, pictures: dict[str, Sequence[Image]]) -> None:
+        self.all = tuple(pictures)
+        self.sources = {name: f"ipc://{directory}/camera-{name}.sock" for name in pictures}
         self._pictures = pictures
-        self._cameras = cameras
         self._over = False
         self.restore()
         self._thread = threading.Thread(target=self._send, name="cameras", daemon=True)
@@ -245,7 +239,6 @@ class CameraLines:
         self._thread.join()
 
     def _send(self) -> None:
-        _hurry()
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         outs = {name: context.socket(zmq.PUB) for name in self.all}
         for name, out in outs.items():
@@ -279,9 +272,3 @@ class CameraLines:
         height, width = picture.shape[:2]
         header = FrameHeader(t=t, seq=count, width=width, height=height)
         return [msgspec.json.encode(header), pixels]
-
-
-def _hurry() -> None:
-    """Asks for a place before others: hardware does not wait for a busy machine."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)
