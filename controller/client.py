@@ -5,6 +5,7 @@ Ten lines to a first goal::
     from controller.client import Client
 
     with Client() as hand:
+        hand.subscribe()
         hand.call("enable")
         hand.call("home")
         hand.call("arm")
@@ -15,22 +16,19 @@ Ten lines to a first goal::
 """
 
 import itertools
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 import zmq
 
-from controller.errors import ClientError, RefusedError
-from controller.keys import load_client_key
-from controller.places import run_directory
-from controller.protocol import VERSION
-from controller.server import socket_address
+from controller.async_client import AsyncClient
+from controller.errors import ClientError
+from controller.route import Message, Route, accepted, encode_request
 
-Message = dict[str, Any]
+__all__ = ["AsyncClient", "Client", "Message"]
 
 
 class Client:
@@ -55,29 +53,17 @@ class Client:
             ClientError: there is no daemon.
             ConfigError: the key cannot be read.
         """
-        if key is None and directory is None:
-            key = os.environ.get("INHAND_KEY") or None
-        self._key = None if key is None else load_client_key(key)
+        self._route = Route(directory, key)
         self._timeout = timeout
         self._numbers = itertools.count(1)
-        if self._key is not None:
-            self._where, self._state = self._key.command, self._key.state
-        else:
-            place = run_directory(directory)
-            if not (place / "command.sock").exists():
-                raise ClientError(
-                    f"no daemon in {place}; start one with `inhandd --sim`, or say where it is "
-                    "with --directory"
-                )
-            self._where, self._state = (socket_address(place, x) for x in ("command", "state"))
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._commands = self._connect(zmq.DEALER, self._where)
+        self._commands = self._connect(zmq.DEALER, self._route.command)
         self._states: zmq.Socket[bytes] | None = None
 
     @property
     def remote(self) -> bool:
         """Whether the daemon is reached over the network."""
-        return self._key is not None
+        return self._route.remote
 
     def __enter__(self) -> Self:
         return self
@@ -101,24 +87,17 @@ class Client:
             ClientError: no reply came in time.
         """
         number = next(self._numbers)
-        given = {key: value for key, value in members.items() if value is not None}
-        request = {"v": VERSION, "id": number, "type": type, **given}
-        self._commands.send(msgspec.json.encode(request))
+        self._commands.send(encode_request(number, type, members))
         deadline = time.monotonic() + self._timeout
         while True:
             left = deadline - time.monotonic()
             if left <= 0 or not self._commands.poll(int(left * 1000) + 1):
-                raise ClientError(
-                    f"{type}: the daemon at {self._where} did not answer within "
-                    f"{self._timeout:g} s; is it still running{self._and_listed}?"
-                )
+                raise self._route.silence(type, self._timeout)
             reply: Message = msgspec.json.decode(self._commands.recv())
             # A reply to an earlier request that was given up is no answer to this one.
             if reply.get("id") not in (number, None):
                 continue
-            if reply["ok"]:
-                return reply
-            raise RefusedError(reply["error"]["code"], reply["error"]["message"])
+            return accepted(reply)
 
     def status(self) -> Message:
         """Everything the daemon knows now."""
@@ -134,7 +113,7 @@ class Client:
 
         Closed with the client.
         """
-        socket = self._connect(zmq.SUB, address or self._state)
+        socket = self._connect(zmq.SUB, address or self._route.state)
         for topic in topics:
             socket.set(zmq.SUBSCRIBE, topic.encode())
         return socket
@@ -153,20 +132,11 @@ class Client:
         """The events that are published from now on, until the time is over [s]."""
         return (message for topic, message in self.messages(timeout) if topic == "event")
 
-    @property
-    def _and_listed(self) -> str:
-        return ", and is your key on its list" if self._key else ""
-
     def _connect(self, kind: int, address: str) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
-        socket.set(zmq.LINGER, 0)
-        if self._key is not None:
-            socket.set(zmq.CURVE_SERVERKEY, self._key.server.encode())
-            socket.set(zmq.CURVE_PUBLICKEY, self._key.public.encode())
-            socket.set(zmq.CURVE_SECRETKEY, self._key.secret.encode())
         try:
-            socket.connect(address)
-        except zmq.ZMQError as error:
+            self._route.connect(socket, address)
+        except ClientError:
             self.close()
-            raise ClientError(f"the daemon's socket {address}: {error}") from error
+            raise
         return socket

@@ -45,10 +45,10 @@ class Panel:
         gui = server.gui
         gui.reset()
         self._gui, self._setting = gui, setting
-        self._words = gui.add_markdown("")
-        controls(gui)
         if ask is not None:
             self._add_stop(ask)
+        self._words = gui.add_markdown("")
+        controls(gui)
         tabs = gui.add_tab_group()
         self.ghost: Callable[[], Array] = lambda: np.array([1.0, 0.0, 0.0, 0.0])
         if ask is not None and command:
@@ -154,7 +154,7 @@ class Panel:
 
 
 def words(moment: Moment | None, problem: str) -> str:
-    """The state in Markdown."""
+    """The state in Markdown, always of as many lines: what is below must not move."""
     lines = [f"**{problem}**"] if problem else []
     if moment is None:
         return "\n\n".join(lines) or "waiting for the first state"
@@ -165,11 +165,11 @@ def words(moment: Moment | None, problem: str) -> str:
     seen = f"seen {pose['age']:.2f} s ago{_doubt(pose)}" if pose else "never seen"
     lines.append(f"object {held}, {seen}")
     goal = state["goal"]
-    if goal is not None:
-        lines.append(
-            f"goal {goal['number']}: **{degrees(goal['error']):.0f}°** to go, "
-            f"{goal['seconds']:.1f} s"
-        )
+    lines.append(
+        f"goal {goal['number']}: **{degrees(goal['error']):.0f}°** to go, {goal['seconds']:.1f} s"
+        if goal
+        else "no goal"
+    )
     lines.append(
         f"reached {state['reached']} (**{moment.row} in a row**), missed {state['missed']}, "
         f"dropped {state['dropped']}, waiting {state['waiting']}"

@@ -1,12 +1,13 @@
 """The client that comes with the daemon."""
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 import zmq
 
-from controller.client import Client
+from controller.client import AsyncClient, Client
 from controller.errors import ClientError, RefusedError
 from tests.controller.served import Served
 
@@ -68,3 +69,41 @@ def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
     (deep / "command.sock").touch()
     with pytest.raises(ClientError, match="the daemon's socket ipc"):
         Client(deep)
+
+
+def test_calls_from_one_event_loop_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with AsyncClient(tmp_path) as hand:
+            hand.subscribe()
+            async for topic, message in hand.messages(timeout=10):
+                if topic == "state" and message["object"]["in_hand"]:
+                    break
+            await hand.call("enable")
+            first, second = await asyncio.gather(hand.status(), hand.call("events"))
+            assert first["mode"] == "holding" and "last" in second
+            await hand.call("arm")
+            await hand.call("goal", face="+x", tolerance=None)
+            async for event in hand.events(timeout=10):
+                if event["kind"] == "goal_started":
+                    break
+            else:
+                raise AssertionError("no goal was started")
+            with pytest.raises(RefusedError, match="not in mode running"):
+                await hand.call("arm")
+
+    with Served(tmp_path):
+        asyncio.run(run())
+
+
+def test_an_event_loop_is_told_of_a_daemon_that_is_silent_or_absent(tmp_path: Path) -> None:
+    async def run() -> None:
+        with pytest.raises(ClientError, match="no daemon in"):
+            AsyncClient(tmp_path)
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as mute:
+            mute.bind(f"ipc://{tmp_path}/command.sock")
+            async with AsyncClient(tmp_path, timeout=0.1) as hand:
+                with pytest.raises(ClientError, match="still running"):
+                    await hand.status()
+                assert [x async for x in hand.events(timeout=0.1)] == []
+
+    asyncio.run(run())

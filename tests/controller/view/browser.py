@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -26,7 +27,7 @@ PATIENCE = 240_000
 
 
 @contextmanager
-def browser(width: int = 640, height: int = 480) -> Iterator[Page]:
+def browser(width: int = 640, height: int = 480, nice: int = 0) -> Iterator[Page]:
     """An empty tab; what goes wrong on the page's own console fails the test in the end."""
     found = shutil.which("chromium")
     if found is None:
@@ -35,9 +36,12 @@ def browser(width: int = 640, height: int = 480) -> Iterator[Page]:
         pytest.skip("no chromium")
     errors: list[str] = []
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+        polite = Path(profile) / "polite"
+        polite.write_text(f'#!/bin/sh\nexec nice -n {nice} {found} "$@"\n')
+        polite.chmod(0o755)
         context = playwright.chromium.launch_persistent_context(
             profile,
-            executable_path=found,
+            executable_path=polite,
             args=list(FLAGS),
             viewport={"width": width, "height": height},
             timeout=PATIENCE,
