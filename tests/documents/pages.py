@@ -1,0 +1,73 @@
+"""The documentation as data: its links, its commands, its files."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+PAGES = sorted(
+    [*DOCS.rglob("*.md"), ROOT / "README.md", *(ROOT / "policies").glob("*.md")],
+)
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"^`([\w-]+\.toml)`:\n\n```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_PROGRAMS = ("inhand", "inhandd")
+
+
+def blocks(page: Path, language: str) -> Iterator[str]:
+    """The fenced blocks in a language."""
+    for found, text in _FENCE.findall(page.read_text()):
+        if found == language:
+            yield text
+
+
+def files(page: Path) -> dict[str, str]:
+    """The files that a page has the reader write, by name."""
+    return dict(_FILE.findall(page.read_text()))
+
+
+def links(page: Path) -> Iterator[str]:
+    """Where a page links to, outside code."""
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    yield from _LINK.findall(text)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    kept = (re.sub(r"[^\w\s-]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in kept}
+
+
+def mentions(page: Path) -> Iterator[list[str]]:
+    """Calls of the program in running text, which may be cut short, as their words."""
+    text = page.read_text().replace("\n", " ")
+    for line in re.findall(r"`((?:inhand|inhandd) [^`]*)`", text):
+        words = re.split(r"&&|\|", line)[0].split()
+        if len(words) > 1 and not words[1].endswith((":", "…")):
+            yield words
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The lines of a page's blocks that call the program, as their words."""
+    text = page.read_text()
+    fenced = [line for _, block in _FENCE.findall(text) for line in _lines(block)]
+    indented = _lines("\n".join(re.findall(r"^    (.*)$", text, re.MULTILINE)))
+    for line in [*fenced, *indented]:
+        for part in re.split(r"&&|;|>", line):
+            words = shlex.split(part, comments=True)
+            while words and words[0] in ("nice", ".venv/bin/python"):
+                words = words[1:]
+            if words and words[0] in _PROGRAMS:
+                yield words
+
+
+def _lines(block: str) -> list[str]:
+    """Lines, those that end in a backslash joined with what follows."""
+    joined = re.sub(r"\\\n\s*", " ", block)
+    return [x.strip() for x in joined.splitlines() if x.strip().startswith((*_PROGRAMS, "nice"))]

@@ -1,0 +1,65 @@
+"""The documentation suffices: what it says is done, word for word, in an empty folder.
+
+With `INHAND_WALK=DIRECTORY` it is done there, and stays there to be looked at.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from controller.client import Client
+from controller.simulated import simulated_daemon
+from tests.documents.pages import DOCS, blocks, files
+
+TRAIN = DOCS / "train-for-your-object.md"
+PATIENCE = 3600
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    given = os.environ.get("INHAND_WALK")
+    return Path(given) if given else tmp_path
+
+
+def run(line: str, folder: Path) -> str:
+    """Types a line of the page into a shell."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_an_object_of_ones_own_is_trained_measured_and_run(folder: Path) -> None:
+    for name, text in files(TRAIN).items():
+        (folder / name).write_text(text)
+    lines = [line for block in blocks(TRAIN, "sh") for line in block.splitlines()]
+    *before, daemon = lines
+    for line in before:
+        print(run(line, folder))
+    policy = folder / "policies" / "my-box.onnx"
+    assert policy.exists()
+    words = re.sub(r"(\S+\.(toml|onnx))", lambda m: str(folder / m[1]), daemon).split()
+    assert words[:2] == ["inhandd", "--sim"]
+    (folder / "run").mkdir()
+    # The object's file is named as the page has it: beside whoever starts the daemon.
+    os.chdir(folder)
+    with simulated_daemon(folder / "run", *words[2:]), Client(folder / "run") as client:
+        deadline = time.monotonic() + 60
+        while client.status()["object"]["pose"] is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert client.status()["policy"]["name"]
