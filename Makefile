@@ -21,8 +21,8 @@ sim: .venv/set-up ## Watch the simulated hand turn the block: ten goals (ARGS="-
 view: .venv/set-up ## The same, and then the hand is yours: steer it on the page until Ctrl-C
 	$(BIN)/inhand demo --view --stay $(ARGS)
 
-soak: .venv/set-up ## An hour of goals on the simulated hand
-	$(BIN)/inhand demo --goals 1000 --minutes 60 $(ARGS)
+soak: .venv/set-up ## Eight virtual hours and twenty real minutes of a hand without physics: does anything grow?
+	nice $(BIN)/python -m benchmarks.soak $(ARGS)
 
 train: .venv/set-up ## Train the block's policy from the beginning, or go on where it stopped
 	nice $(BIN)/inhand train block-teacher

@@ -18,6 +18,7 @@ from time import monotonic, thread_time
 
 import msgspec
 
+from controller.children import Child
 from controller.clock import Clock, MonotonicClock
 from controller.core import Controller
 from controller.flight_recorder import Limits
@@ -106,6 +107,7 @@ class Lone:
     mailbox: Mailbox
     server: Server
     policy: Policy
+    recorder: Child
 
 
 @contextmanager
@@ -144,7 +146,7 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
     )
     server.start()
     try:
-        yield Lone(loop, lone_hand, mailbox, server, policy)
+        yield Lone(loop, lone_hand, mailbox, server, policy, child)
     finally:
         server.stop()
         recorder.close()

@@ -1,0 +1,152 @@
+"""Whether anything grows: hours of ticks in virtual time, then minutes in real time.
+
+Run by `make soak`. A hand without physics makes hours cheap; controller, sockets, recorder and the
+policy are the daemon's own. It fails if memory or descriptors grow, or a tick is missing without
+being counted.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from benchmarks.load import Clients
+from benchmarks.lone_daemon import PERIOD, PRIORITY, Lone, lone_daemon
+from controller.clock import Clock, MonotonicClock, VirtualClock
+from controller.goals import RandomGoal
+from controller.modes import Mode
+from controller.realtime import configure_realtime
+
+SAMPLES = 200
+"""Of memory and descriptors, over a run."""
+
+WARM_UP = 0.2
+"""Share of a run in which caches and histograms may still fill."""
+
+TOLERATED = 2.0
+"""Growth over a run that is taken for noise in any case [MB]: an allocator's arena or two."""
+
+
+@dataclass
+class Watched:
+    """A process whose memory and descriptors are sampled.
+
+    Attributes:
+        name: for the report.
+        pid: its process id.
+        memory: resident [MB], sample by sample.
+        descriptors: open ones, sample by sample.
+    """
+
+    name: str
+    pid: int
+    memory: list[float] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
+
+    def sample(self) -> None:
+        """Looks once."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+        self.memory.append(int(line.split()[1]) / 1000)
+        self.descriptors.append(len(os.listdir(f"/proc/{self.pid}/fd")))
+
+    def verdict(self) -> tuple[bool, str]:
+        """Whether nothing grew, and what was seen."""
+        memory = np.array(self.memory[int(WARM_UP * len(self.memory)) :])
+        growth, error = trend(memory)
+        first, last = self.descriptors[len(self.descriptors) // 5], self.descriptors[-1]
+        flat = growth <= max(3 * error, TOLERATED) and last <= first
+        said = (
+            f"{self.name}: {memory[-1]:.1f} MB, grew {growth:+.2f} MB ± {error:.2f} over the run, "
+            f"{last} descriptors ({last - first:+d})"
+        )
+        return flat, said
+
+
+def trend(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
+    """Growth over the whole run by a line through the values, and its standard error."""
+    x = np.linspace(-0.5, 0.5, len(values))
+    slope = float(x @ (values - values.mean()) / (x @ x))
+    rest = values - values.mean() - slope * x
+    error = float(np.sqrt(rest @ rest / max(len(values) - 2, 1) / (x @ x)))
+    return slope, error
+
+
+def soak(
+    name: str, clock: Clock, seconds: float, load: Callable[[Path], AbstractContextManager[object]]
+) -> bool:
+    """Ticks for so long [s of the clock], and reports; True if all was well."""
+    with tempfile.TemporaryDirectory() as where, lone_daemon(Path(where), clock) as lone:
+        if isinstance(clock, MonotonicClock):
+            configure_realtime(priority=PRIORITY, affinity=(), lock_memory=False)
+        watched = [Watched("daemon", os.getpid()), Watched("recorder", lone.recorder.process.pid)]
+        loop, began, spent = lone.loop, clock.now(), time.monotonic()
+        every, until = seconds / SAMPLES, began + seconds
+        sample, first = began, None
+        with load(Path(where)):
+            for woken in loop.ticker:
+                first = woken if first is None else first
+                if woken >= until:
+                    break
+                _drive(lone)
+                loop._tick(woken)
+                if woken >= sample:
+                    sample += every
+                    for one in watched:
+                        one.sample()
+        ticks = loop.ticker.statistics
+        due = round((woken - (first or began)) / PERIOD)
+        missing = due - ticks.ticks - ticks.skipped
+        results = [one.verdict() for one in watched]
+        print(
+            f"{name}: {seconds / 60:.1f} min in {(time.monotonic() - spent) / 60:.1f} min, "
+            f"{ticks.ticks} ticks, {ticks.skipped} skipped and counted, {missing} missing, "
+            f"{loop.tape.lost} records lost and counted, "
+            f"{loop.controller.goals.reached} goals reached"
+        )
+        for _, said in results:
+            print(f"  {said}")
+        return all(flat for flat, _ in results) and abs(missing) <= 1
+
+
+def _drive(lone: Lone) -> None:
+    """Keeps the hand turning; now and then stops it, so that faults and starts come by too."""
+    controller = lone.loop.controller
+    snapshot = controller.snapshot()
+    if controller.mode == Mode.OFF and snapshot.in_hand:
+        controller.enable()
+        controller.arm()
+        controller.ask([RandomGoal()], endless=True)
+    elif controller.mode == Mode.RUNNING and controller.goals.reached % 500 == 499:
+        controller.goals.reached += 1
+        controller.estop()
+    elif controller.mode == Mode.ESTOP:
+        controller.clear()
+
+
+def main(hours: float = 8.0, minutes: float = 20.0) -> int:
+    """Looks for what grows.
+
+    Example: make soak ARGS="--hours 1 --minutes 5"
+
+    Args:
+        hours: How long in virtual time.
+        minutes: How long in real time, with a hundred status requests a second.
+    """
+    well = []
+    if hours:
+        well.append(soak("lockstep", VirtualClock(100.0), 3600 * hours, lambda _: nullcontext()))
+    if minutes:
+        well.append(soak("real time", MonotonicClock(), 60 * minutes, Clients))
+    return 0 if all(well) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main, prog="python -m benchmarks.soak"))
