@@ -25,6 +25,9 @@ from tests.documents.pages import (
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
+WRITTEN = ("reliability.md", "results.md", "transfer.md", "probe.md")
+"""Pages that commands write, which need not have run."""
+
 STANDS_FOR = {"…": None, "...": ""}
 """What is left out."""
 
@@ -36,6 +39,8 @@ def test_links_lead_to_pages_and_headings_that_exist(page: Path) -> None:
             continue
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page
+        if target.name in WRITTEN:
+            continue
         assert target.exists(), f"{page.name}: {link}"
         assert target.is_relative_to(ROOT)
         if anchor and target.suffix == ".md":
