@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
-from controller import goals, modes, pose_state, safety
+from controller import goals, hand_motion, modes, pose_state, safety
 from controller.action import ActionPath, ActionState
 from controller.derating import Effort
 from controller.fusion import FusionSettings
@@ -34,6 +34,7 @@ _FIXED = (
     ObjectDescription,
     Camera,
     FusionSettings,
+    pose_state.MotionModel,
     ActionPath,
     safety.Limits,
     Histogram,
@@ -53,6 +54,7 @@ _RECORDS: dict[str, type[Any]] = {
         pose_state.PoseCandidate,
         pose_state.PoseMeasurement,
         pose_state.PoseState,
+        hand_motion.Grip,
         goals.ActiveGoal,
         goals.Order,
         goals.Orientation,

@@ -28,10 +28,12 @@ class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         rig: file that describes them.
         sources: where each one's frames come from, by its name in the rig.
+        follow_hand: whether the object is taken to move with what touches it between frames.
     """
 
     rig: str = ""
     sources: dict[str, str] = {}
+    follow_hand: bool = False
 
 
 class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,7 +172,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def control(self) -> ControlSettings:
         """The part that the core takes."""
-        return ControlSettings(self.tick_rate, self.goals, self.safety)
+        return ControlSettings(self.tick_rate, self.goals, self.safety, self.cameras.follow_hand)
 
 
 def load_config(path: str | Path | None) -> Config:

@@ -121,7 +121,7 @@ class Daemon:
         # The simulated world comes up meanwhile.
         policy = self._first_policy(config, hand, target)
         world = wait_for_simulation(simulation) if simulation else None
-        inbox, filter_ = self._cameras(config, directory, target, world, children)
+        inbox, filter_ = self._cameras(config, directory, hand, target, world, children)
         exits.callback(inbox.close)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
         recorder = self._recorder(config, directory, world, children)
@@ -240,6 +240,7 @@ class Daemon:
         self,
         config: Config,
         directory: Path,
+        hand: Hand,
         target: ObjectDescription,
         world: SimulationReady | None,
         children: Supervisor,
@@ -262,7 +263,7 @@ class Daemon:
         inbox = CameraInbox(directory, cameras)
         for child in start_cameras(sources, rig, config.object, inbox.address, directory):
             children.watch(child)
-        return inbox, PoseFilter(target, cameras)
+        return inbox, PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
 
 
 def _open_hand(

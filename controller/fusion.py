@@ -1,7 +1,8 @@
 """Where the object is now: tag corners and poses, late and out of order, to one belief.
 
 A pure function of what it is given: the same measurements, in whatever order they arrive within
-the window, give the same belief. It reads no clock.
+the window, give the same belief. It reads no clock. Between measurements the object goes where the
+hand carries it, which the encoders tell without delay.
 """
 
 from bisect import bisect_right, insort
@@ -10,7 +11,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from controller.carrier import Carrier
+from controller.hand_motion import HandMotion
 from controller.pose_state import (
+    HELD,
     MotionModel,
     PoseCandidate,
     PoseMeasurement,
@@ -18,8 +22,9 @@ from controller.pose_state import (
     correct,
     distance,
     initial,
-    propagate,
 )
+from hardware.hand import Hand
+from hardware.records import JointState
 from perception import rotations
 from perception.cameras import Camera
 from perception.objects import ObjectDescription
@@ -68,6 +73,7 @@ class PoseFilter:
         description: the object and its tags.
         cameras: the rig; empty if only `update_pose` is used.
         settings: what to assume.
+        hand: what holds the object; if given, `note_joints` tells how it carries it.
     """
 
     def __init__(
@@ -75,10 +81,15 @@ class PoseFilter:
         description: ObjectDescription,
         cameras: Mapping[str, Camera],
         settings: FusionSettings | None = None,
+        hand: Hand | None = None,
     ) -> None:
         self._description = description
         self._cameras = cameras
-        self._settings = settings or FusionSettings()
+        held = FusionSettings() if hand is None else FusionSettings(motion=HELD)
+        self._settings = settings or held
+        self._carrier = Carrier(
+            self._settings.motion, None if hand is None else HandMotion(hand, description)
+        )
         self._late = 0
         self.reset()
 
@@ -194,6 +205,10 @@ class PoseFilter:
         candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
         self._put(PoseMeasurement(t, (candidate,)))
 
+    def note_joints(self, joints: JointState) -> None:
+        """Takes in what the servos measured, in order of time."""
+        self._carrier.note(joints)
+
     def predict(self, t: float) -> ObjectPose | None:
         """The pose at `t` [s]; None before the first measurement of the window or ever.
 
@@ -203,13 +218,14 @@ class PoseFilter:
         state = self._states[index - 1] if index else self._base
         if state is None or t < state.t:
             return None
-        ahead = propagate(state, t, self._settings.motion)
+        ahead = self._carrier.ahead(state, t)
+        carried = self._carrier.velocity(t)
         return ObjectPose(
             t=t,
             position=frozen_array(ahead.position),
             quaternion=frozen_array(ahead.quaternion),
-            linear_velocity=frozen_array(ahead.linear_velocity),
-            angular_velocity=frozen_array(ahead.angular_velocity),
+            linear_velocity=frozen_array(ahead.linear_velocity + carried[:3]),
+            angular_velocity=frozen_array(ahead.angular_velocity + carried[3:]),
             covariance=frozen_array(ahead.covariance),
             age=t - ahead.measured,
         )
@@ -245,7 +261,7 @@ class PoseFilter:
         settings = self._settings
         if state is None:
             return initial(measurement, settings.motion)
-        state = propagate(state, measurement.t, settings.motion)
+        state = self._carrier.ahead(state, measurement.t)
         distances = [distance(state, candidate) for candidate in measurement.candidates]
         best = measurement.candidates[int(np.argmin(distances))]
         if min(distances) <= settings.gate and self._near(state, best):
@@ -277,7 +293,7 @@ class PoseFilter:
             return None
         found = initial(refused[0], settings.motion)
         for later in refused[1:]:
-            found = propagate(found, later.t, settings.motion)
+            found = self._carrier.ahead(found, later.t)
             distances = [distance(found, candidate) for candidate in later.candidates]
             if min(distances) > settings.gate:
                 return None

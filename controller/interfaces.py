@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from controller.action import ActionPath
 from controller.errors import PolicyError
-from hardware.records import Array
+from hardware.records import Array, JointState
 from perception.records import ObjectPose
 
 Consumed_contra = TypeVar("Consumed_contra", contravariant=True)
@@ -18,6 +18,10 @@ class PoseSource(Protocol[Consumed_contra]):
 
     def update(self, *measurements: Consumed_contra) -> object:
         """Takes what was measured since the last tick."""
+        ...
+
+    def note_joints(self, joints: JointState) -> None:
+        """Takes what the servos measured, in order of time."""
         ...
 
     def predict(self, t: float) -> ObjectPose | None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from controller.fusion import FusionSettings, PoseFilter
+from hardware.hand import Hand
+from hardware.records import JointState
 from perception.objects import ObjectDescription
 from perception.records import ObjectPose
 from perception.rotations import Array
@@ -31,9 +33,12 @@ class PoseFeed:
     """The pose source of a `Controller` that takes `PoseReading` instead of tag corners."""
 
     def __init__(
-        self, description: ObjectDescription, settings: FusionSettings | None = None
+        self,
+        description: ObjectDescription,
+        settings: FusionSettings | None = None,
+        hand: Hand | None = None,
     ) -> None:
-        self._filter = PoseFilter(description, {}, settings)
+        self._filter = PoseFilter(description, {}, settings, hand)
 
     def update(self, *readings: PoseReading) -> None:
         """Takes in poses, in any order."""
@@ -45,6 +50,10 @@ class PoseFeed:
                 reading.position_sigma,
                 reading.rotation_sigma,
             )
+
+    def note_joints(self, joints: JointState) -> None:
+        """Takes in what the servos measured."""
+        self._filter.note_joints(joints)
 
     def predict(self, t: float) -> ObjectPose | None:
         """The pose at an instant [s]; None if none was ever measured."""

@@ -40,6 +40,10 @@ class MotionModel:
     decay_time: float = 0.1
 
 
+HELD = MotionModel(linear_speed=0.12, angular_speed=3.5, decay_time=0.05)
+"""How it moves beside what the hand's surfaces do to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoseCandidate:
     """A pose that explains a measurement.
@@ -114,40 +118,53 @@ def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
     )
 
 
-def propagate(state: PoseState, t: float, motion: MotionModel) -> PoseState:
-    """The belief at a later time `t` [s]."""
+def propagate(
+    state: PoseState, t: float, motion: MotionModel, carried: Array | None = None
+) -> PoseState:
+    """The belief at a later time `t` [s].
+
+    Args:
+        state: the belief; its velocities are relative to what carries the object.
+        t: when [s].
+        motion: how the object moves by itself.
+        carried: shift of the object's centre [m] and world rotation vector [rad] by which it is
+            moved along as a whole in that time, (6,); None for a hand that rests.
+    """
     dt = t - state.t
     if dt <= 0:
         return state
-    kept = exp(-dt / motion.decay_time)
-    reach = -motion.decay_time * expm1(-dt / motion.decay_time)
+    position, quaternion = state.position, state.quaternion
+    linear, angular = state.linear_velocity, state.angular_velocity
+    along = None
     # Plain floats where there are three of them: this runs every tick, and a call of numpy
     # costs more than the arithmetic.
-    x, y, z = (reach * rate for rate in state.angular_velocity.tolist())
-    angle_squared = x * x + y * y + z * z
-    # Rodrigues, and the left Jacobian of SO(3); their series where the angle is small.
-    if angle_squared > 1e-8:
-        angle = angle_squared**0.5
-        sine, versine = sin(angle) / angle, (1 - cos(angle)) / angle_squared
-        third = (1 - sine) / angle_squared
-        half, whole = sin(angle / 2) / angle, cos(angle / 2)
-    else:
-        sine, versine, third, half, whole = 1.0, 0.5, 1 / 6, 0.5, 1.0
-    cross = skew(x, y, z)
-    twice = cross @ cross
+    if carried is not None:
+        turn = _Turn(*carried[3:].tolist())
+        rotation = turn.matrix()
+        position = position + carried[:3]
+        quaternion = _turned(turn.quaternion, quaternion)
+        linear, angular = rotation @ linear, rotation @ angular
+        along = np.zeros((12, 12))
+        for i in range(0, 12, 3):
+            along[i : i + 3, i : i + 3] = rotation
+    kept = exp(-dt / motion.decay_time)
+    reach = -motion.decay_time * expm1(-dt / motion.decay_time)
+    turn = _Turn(*(reach * rate for rate in angular.tolist()))
     step = _IDENTITY.copy()
-    step[3:6, 3:6] += sine * cross + versine * twice
+    step[3:6, 3:6] = turn.matrix()
     step[0, 6] = step[1, 7] = step[2, 8] = reach
-    step[3:6, 9:] = reach * (_IDENTITY[:3, :3] + versine * cross + third * twice)
+    step[3:6, 9:] = reach * turn.left_jacobian()
     step.flat[78::13] = kept
+    if along is not None:
+        step = step @ along
     covariance = step @ state.covariance @ step.T
     _add_noise(covariance, dt, motion)
     return PoseState(
         t=t,
-        position=state.position + reach * state.linear_velocity,
-        quaternion=_turned((whole, half * x, half * y, half * z), state.quaternion),
-        linear_velocity=kept * state.linear_velocity,
-        angular_velocity=kept * state.angular_velocity,
+        position=position + reach * linear,
+        quaternion=_turned(turn.quaternion, quaternion),
+        linear_velocity=kept * linear,
+        angular_velocity=kept * angular,
         covariance=0.5 * (covariance + covariance.T),
         measured=state.measured,
         refused=state.refused,
@@ -155,6 +172,34 @@ def propagate(state: PoseState, t: float, motion: MotionModel) -> PoseState:
         rejected=state.rejected,
         recoveries=state.recoveries,
     )
+
+
+class _Turn:
+    """What a rotation vector (x, y, z) [rad] does."""
+
+    def __init__(self, x: float, y: float, z: float) -> None:
+        square = x * x + y * y + z * z
+        # Rodrigues, and the left Jacobian of SO(3); their series where the angle is small.
+        if square > 1e-8:
+            angle = square**0.5
+            self._sine, self._versine = sin(angle) / angle, (1 - cos(angle)) / square
+            self._third = (1 - self._sine) / square
+            half, whole = sin(angle / 2) / angle, cos(angle / 2)
+        else:
+            self._sine, self._versine, self._third, half, whole = 1.0, 0.5, 1 / 6, 0.5, 1.0
+        self.quaternion = (whole, half * x, half * y, half * z)
+        self._cross = skew(x, y, z)
+        self._twice = self._cross @ self._cross
+
+    def matrix(self) -> Array:
+        """Rotation matrix, (3, 3)."""
+        matrix: Array = _IDENTITY[:3, :3] + self._sine * self._cross + self._versine * self._twice
+        return matrix
+
+    def left_jacobian(self) -> Array:
+        """Turn in the world by each component of the vector, (3, 3)."""
+        matrix: Array = _IDENTITY[:3, :3] + self._versine * self._cross + self._third * self._twice
+        return matrix
 
 
 def innovation(state: PoseState, candidate: PoseCandidate) -> tuple[Array, Array]:

@@ -87,7 +87,11 @@ class Replay:
             self._directories.insert(0, policies)
         self._hand, self._target, self._cameras = descriptions(recording.header)
         self._policies: dict[str, Policy] = {}
-        filter_ = PoseFilter(self._target, self._cameras)
+        filter_ = PoseFilter(
+            self._target,
+            self._cameras,
+            hand=self._hand if recording.header.control.follow_hand else None,
+        )
         self._controller = Controller[TagCorners](
             self._hand, self._target, filter_, recording.header.control
         )

@@ -125,6 +125,7 @@ class TickingCore(Generic[Measurement]):
             self._flaw = self._health.flaw(joints)
             if not self._flaw:
                 self._joints = joints
+                self._pose_source.note_joints(joints)
                 self._effort = warm(self._effort, joints.current, dt)
         self._derate()
         if measurements:
