@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import expm
 
 from controller.fusion import FusionSettings, PoseFilter
 from controller.pose_state import (
@@ -546,3 +547,20 @@ def test_a_prediction_costs_less_than_a_hundred_microseconds() -> None:
         spent.append(time.perf_counter() - begin)
     # The least of many: what the code costs, not what else the machine does.
     assert min(spent) < 100e-6
+
+
+def test_the_step_forward_is_van_loans_of_the_matrix_exponential() -> None:
+    # Van Loan, "Computing integrals involving the matrix exponential" (1978), by scipy, at rest.
+    motion, dt = MotionModel(), 0.07
+    start = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-6 * np.eye(6)),)), motion)
+    continuous, noise = np.zeros((12, 12)), np.zeros((12, 12))
+    continuous[:6, 6:] = np.eye(6)
+    continuous[6:, 6:] = -np.eye(6) / motion.decay_time
+    speeds = np.repeat([motion.linear_speed, motion.angular_speed], 3)
+    noise[6:, 6:] = np.diag(2 * speeds**2 / motion.decay_time)
+    block = np.block([[-continuous, noise], [np.zeros((12, 12)), continuous.T]])
+    whole = expm(block * dt)
+    step = whole[12:, 12:].T
+    expected = step @ start.covariance @ step.T + step @ whole[:12, 12:]
+    found = propagate(start, dt, motion).covariance
+    np.testing.assert_allclose(found, expected, atol=1e-12, rtol=1e-9)
