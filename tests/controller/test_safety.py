@@ -137,7 +137,10 @@ def test_a_path_that_cannot_be(values: dict[str, float]) -> None:
         ActionPath(HAND, **values)
 
 
-def test_the_way_to_a_target_is_as_short_as_the_limits_allow_and_does_not_overshoot() -> None:
+@pytest.mark.parametrize("dt", [0.005, TICK, 0.02])
+def test_the_way_to_a_target_is_as_short_as_the_limits_allow_and_does_not_overshoot(
+    dt: float,
+) -> None:
     begin = LIMITS.lower + 0.1 * (LIMITS.upper - LIMITS.lower)
     target = LIMITS.lower + 0.8 * (LIMITS.upper - LIMITS.lower)
     distance, speed, acceleration = target - begin, LIMITS.velocity, LIMITS.acceleration
@@ -150,10 +153,10 @@ def test_the_way_to_a_target_is_as_short_as_the_limits_allow_and_does_not_oversh
     )
     motion = Motion(begin, np.zeros(HAND.n_actuators))
     arrived = np.full(HAND.n_actuators, np.inf)
-    for tick in range(1, 200):
-        motion = limit(LIMITS, motion, target, TICK)
+    for tick in range(1, round(2.0 / dt)):
+        motion = limit(LIMITS, motion, target, dt)
         assert np.all(motion.position <= target + 1e-9)
         there = np.isinf(arrived) & (target - motion.position < 1e-3)
-        arrived[there] = tick * TICK
-    assert np.all(arrived >= shortest - 1.5 * TICK)
-    assert np.all(arrived <= shortest + 4 * TICK)
+        arrived[there] = tick * dt
+    assert np.all(arrived >= shortest - 1.5 * dt)
+    assert np.all(arrived <= shortest + 4 * dt)

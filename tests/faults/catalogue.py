@@ -56,7 +56,7 @@ class Fault:
         reaction: what must come of it.
         within: by when [s].
         undo: takes it away.
-        cause: of the mode event, if the reaction is another mode.
+        causes: of the mode event, any of them; all if there are none.
         sign: what must be seen of it besides.
         worst: the gravest that may come of it later, if that is graver than the reaction.
         begins: when it came about [s], if that is not when it was put in.
@@ -69,7 +69,7 @@ class Fault:
     reaction: Reaction
     within: float | None = None
     undo: Act = _nothing
-    cause: str = ""
+    causes: tuple[str, ...] = ()
     sign: Holds | None = None
     worst: Reaction | None = None
     begins: Callable[[Station], float] | None = None
@@ -376,7 +376,7 @@ FAULTS: dict[str, Fault] = {
             "fault",
             READ,
             lambda s: s.servos.silence(),
-            "joints_stale",
+            ("joints_stale",),
             _bus_says("no answer from servo 7"),
         ),
         Fault(
@@ -386,7 +386,7 @@ FAULTS: dict[str, Fault] = {
             "fault",
             READ,
             lambda s: s.servos.silence(),
-            "joints_stale",
+            ("joints_stale",),
             _bus_says("no answer from servo"),
         ),
         Fault(
@@ -396,7 +396,7 @@ FAULTS: dict[str, Fault] = {
             "fault",
             READ,
             lambda s: s.servos.reboot(5),
-            "",
+            (),
             _bus_says("overloaded"),
         ),
         Fault(
@@ -406,7 +406,7 @@ FAULTS: dict[str, Fault] = {
             "fault",
             READ,
             lambda s: s.servos.reboot(9),
-            "",
+            (),
             _bus_says("overheated"),
         ),
         Fault(
@@ -425,7 +425,7 @@ FAULTS: dict[str, Fault] = {
             "fault",
             READ,
             lambda s: s.servos.plug(),
-            "",
+            (),
             _bus_says("serial port"),
         ),
         Fault(
@@ -452,7 +452,7 @@ FAULTS: dict[str, Fault] = {
             # The swing comes to its end once a second.
             0.6 + 1.0,
             _unstick,
-            "servo_error",
+            ("servo_error",),
         ),
         # The cameras.
         Fault(
@@ -472,7 +472,7 @@ FAULTS: dict[str, Fault] = {
             "holding",
             POSE_LOST + PICTURE,
             _restore,
-            "pose_lost",
+            ("pose_lost",),
         ),
         Fault(
             "pictures missing for 0.2 s",
@@ -499,7 +499,7 @@ FAULTS: dict[str, Fault] = {
             "holding",
             POSE_LOST + PICTURE,
             _restore,
-            "pose_lost",
+            ("pose_lost",),
             _camera_says("black"),
         ),
         Fault(
@@ -527,7 +527,7 @@ FAULTS: dict[str, Fault] = {
             "holding",
             POSE_LOST + PICTURE,
             _restore,
-            "pose_lost",
+            ("pose_lost",),
             _camera_says("do not advance"),
         ),
         Fault(
@@ -547,7 +547,7 @@ FAULTS: dict[str, Fault] = {
             # It has left the workspace 0.24 s after it began to roll.
             0.24 + 0.3,
             _restore,
-            "object_dropped",
+            ("object_dropped",),
         ),
         # What the cameras' processes say.
         Fault(
@@ -574,7 +574,7 @@ FAULTS: dict[str, Fault] = {
             "holding",
             0.02,
             _honest,
-            "policy_failed",
+            ("policy_failed",),
             begins=_trick_played,
         ),
         Fault(
@@ -584,7 +584,7 @@ FAULTS: dict[str, Fault] = {
             "holding",
             0.02,
             _honest,
-            "policy_failed",
+            ("policy_failed",),
             begins=_trick_played,
         ),
         Fault(
@@ -594,8 +594,8 @@ FAULTS: dict[str, Fault] = {
             "holding",
             0.5,
             _honest,
-            "policy_failed",
-            # Servos that were not spoken to for 0.1 s stop by themselves.
+            ("policy_failed", "bus_lost", "joints_stale"),
+            # Servos that were not spoken to for 0.1 s have stopped by themselves.
             worst="fault",
             begins=_trick_played,
         ),
@@ -676,10 +676,13 @@ def graver(one: Fault, other: Fault) -> Reaction:
 Event = dict[str, Any]
 
 
-def shows(reaction: Reaction, cause: str = "") -> Callable[[Event], bool]:
-    """Which event says that the hand is safe."""
+def shows(reaction: Reaction, *causes: str) -> Callable[[Event], bool]:
+    """Which event says that the hand is safe, by one of these causes, or by any."""
     if reaction == "pauses":
         return lambda event: event["kind"] == "pose_old"
+    grave = GRAVITY[GRAVITY.index(reaction) :]
     return lambda event: (
-        event["kind"] == "mode" and event["after"] == reaction and cause in ("", event["cause"])
+        event["kind"] == "mode"
+        and event["after"] in grave
+        and (not causes or event["cause"] in causes)
     )

@@ -81,7 +81,7 @@ def test_a_fault(station: Station, report: Report, name: str) -> None:
             if fault.reaction in CALM:
                 time.sleep(fault.lasts)
             else:
-                event = station.until(since, shows(fault.reaction, fault.cause))
+                event = station.until(since, shows(fault.reaction, *fault.causes))
                 row.safe = event["t"] - (fault.begins(station) if fault.begins else began)
             if fault.sign is not None:
                 sign = fault.sign
