@@ -13,8 +13,8 @@ import tyro
 from benchmarks.measure import Row
 
 RESULTS = Path(__file__).parent / "results.md"
-Topic = Literal["tick", "bus", "perception", "training", "daemon", "latency"]
-TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training", "daemon", "latency")
+Topic = Literal["tick", "bus", "perception", "training", "daemon", "latency", "view"]
+TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training", "daemon", "latency", "view")
 
 
 def table(rows: dict[str, list[Row]]) -> str:

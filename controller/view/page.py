@@ -1,7 +1,9 @@
 """The page as a whole: what the feed says, drawn as often as somebody looks and no more."""
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +52,9 @@ class Page:
             command: whether more than an emergency stop may be sent.
         """
         self._feed, self._send, self._command = feed, send, command
-        self._server = ViserServer(host=host, port=port, label="inhand", verbose=False)
+        # It greets on standard output, which belongs to whoever asked for JSON.
+        with redirect_stdout(sys.stderr):
+            self._server = ViserServer(host=host, port=port, label="inhand", verbose=False)
         self._server.gui.configure_theme(show_logo=False, show_share_button=False)
         self._server.gui.main_panel.dock_right()
         self._server.gui.add_markdown("waiting for the daemon")

@@ -1,0 +1,120 @@
+"""The page beside no page: what it costs the tick and the machine, and how soon it is there.
+
+A reader of the page's socket stands for the browser, whose own drawing is not in these figures.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import viser
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from benchmarks.measure import Row, row
+from controller.client import Client
+from controller.simulated import simulated_daemon
+from controller.view.live import LiveFeed
+from controller.view.page import Page
+
+ROUNDS = 4
+WINDOW = 6.0
+"""Time that the page is looked at, and not looked at, in each round [s]."""
+
+_FULL = 10_000
+"""A message of this size holds the scene [bytes]."""
+
+
+class _Watched(Page):
+    """A page that takes the reader for a browser, and draws at its full rate."""
+
+    watched = True
+
+
+class Reader:
+    """Takes everything that the page sends.
+
+    Attributes:
+        seconds: until the scene was there [s]; infinite if it never was.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.seconds = np.inf
+        began = time.monotonic()
+        self._socket = connect(
+            address.replace("http", "ws"),
+            subprotocols=[f"viser-v{viser.__version__}"],  # type: ignore[list-item]
+            max_size=None,
+        )
+        self._thread = threading.Thread(target=self._read, args=(began,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._thread.join()
+
+    def _read(self, began: float) -> None:
+        try:
+            for message in self._socket:
+                if len(message) > _FULL and not np.isfinite(self.seconds):
+                    self.seconds = time.monotonic() - began
+        except ConnectionClosed:
+            return
+
+
+def measure() -> list[Row]:
+    """Each figure beside its peer or limit."""
+    lateness: dict[bool, list[float]] = {True: [], False: []}
+    seconds: list[float] = []
+    cores: list[float] = []
+    with TemporaryDirectory(prefix="inhand-") as name:
+        directory = Path(name)
+        config = directory / "inhandd.toml"
+        config.write_text("[safety]\njoint_ticks = 20\n")
+        with (
+            simulated_daemon(directory, "--config", str(config)),
+            _page(directory) as page,
+            Client(directory, timeout=30.0) as client,
+        ):
+            for _ in range(ROUNDS):
+                for looked_at in (True, False):
+                    reader = Reader(page.address) if looked_at else None
+                    began, used = time.monotonic(), sum(os.times()[:2])
+                    while (spent := time.monotonic() - began) < WINDOW:
+                        time.sleep(1.0)
+                        lateness[looked_at].append(client.status()["tick"]["recent_lateness"])
+                    if reader is not None:
+                        cores.append((sum(os.times()[:2]) - used) / spent)
+                        reader.close()
+                        seconds.append(reader.seconds)
+    ours, peer = (1e3 * float(np.median(lateness[looked_at])) for looked_at in (True, False))
+    name = "largest lateness of 100 ticks, page looked at"
+    return [
+        row(name, ours, "ms", "not looked at", peer, 1.1),
+        row("page and its reader, pictures on", max(cores), "cores", "limit", 0.5, 1.0),
+        row("scene sent to who opens the page", max(seconds), "s", "limit", 2.0, 1.0),
+    ]
+
+
+@contextmanager
+def _page(directory: Path) -> Iterator[Page]:
+    """The page, in this process, with its scene set up."""
+    ended = threading.Event()
+    feed = LiveFeed(directory, None)
+    page = _Watched(feed, host="127.0.0.1", port=8180)
+    thread = threading.Thread(target=page.run, args=(ended.is_set,))
+    thread.start()
+    try:
+        while feed.moment() is None:
+            time.sleep(0.05)
+        yield page
+    finally:
+        ended.set()
+        thread.join()
+        page.close()
+        feed.close()
