@@ -4,6 +4,7 @@ Schemas are cut down to what is used: https://docs.foxglove.dev/docs/visualizati
 Quaternions are wxyz everywhere in this program; Foxglove names the components.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +131,27 @@ def schema_of(topic: str) -> tuple[str, dict[str, Any]]:
         if topic.startswith(beginning):
             return schema
     return SCHEMAS[topic]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a camera took.
+
+    Attributes:
+        camera: its name in the rig.
+        t: when it was taken [s].
+        jpeg: the picture.
+    """
+
+    camera: str
+    t: float
+    jpeg: bytes
+
+
+def picture_message(picture: Picture) -> Message:
+    """A picture, without its time stamp."""
+    data = b64encode(picture.jpeg).decode()
+    return {"frame_id": picture.camera, "data": data, "format": "jpeg"}
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from controller.loop import TickLoop
 from controller.mailbox import Mailbox
 from controller.notify import notify
 from controller.places import (
+    image_address,
     let_everybody_watch,
     lock_run_directory,
     make_run_directory,
@@ -224,6 +225,7 @@ class Daemon:
             policy_directory=str(_policy_directory(config)),
             versions=versions(),
         )
+        sources = world.cameras if world else config.cameras.sources
         megabyte = 1_000_000
         wanted = Wanted(
             str(recordings_directory(recording.directory, self.options.directory)),
@@ -231,6 +233,7 @@ class Daemon:
                 recording.seconds, megabyte * recording.file_size, megabyte * recording.total_size
             ),
             header,
+            tuple(image_address(directory, name) for name in sources),
         )
         link = RecorderLink()
         children.watch(link.start(wanted, directory))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from controller.channels import Picture, picture_message
 from controller.disk import make_room
 from controller.recording import RecordingFile
 from controller.tape import EventRecord
@@ -25,6 +26,9 @@ WAITING = 20_000
 
 CONTINUOUS = "continuous"
 """The reason of a recording that goes on until it is stopped."""
+
+PICTURES = 64_000_000
+"""What the pictures in memory may take [bytes]; the oldest make way."""
 
 Action = Literal["save", "start", "stop"]
 Tell = Callable[[str, dict[str, Any]], None]
@@ -86,6 +90,8 @@ class FlightRecorder:
         self._writer.start()
         # A segment begins with a checkpoint, so that each can be replayed by itself.
         self._segments: deque[tuple[float, list[bytes]]] = deque()
+        self._pictures: deque[Picture] = deque()
+        self._picture_bytes = 0
         self._t = 0.0
         self._active = ""
         self._until: float | None = None
@@ -111,6 +117,21 @@ class FlightRecorder:
                     self._save(reason)
         if self._until is not None and head.t > self._until:
             self.stop()
+
+    def take_picture(self, picture: Picture) -> None:
+        """Takes a camera's picture."""
+        self._pictures.append(picture)
+        self._picture_bytes += len(picture.jpeg)
+        horizon = picture.t - self._limits.seconds
+        while self._picture_bytes > PICTURES or self._pictures[0].t < horizon:
+            self._picture_bytes -= len(self._pictures.popleft().jpeg)
+        if self._active:
+            self._writer.put_picture(picture)
+
+    def forget_pictures(self) -> None:
+        """Lets go of all pictures."""
+        self._pictures.clear()
+        self._picture_bytes = 0
 
     def ask(self, action: Action) -> dict[str, Any]:
         """Carries out a request; returns the members of its reply."""
@@ -149,6 +170,8 @@ class FlightRecorder:
         for _, messages in self._segments:
             for message in messages:
                 self._writer.put(message, fresh=False)
+        for picture in self._pictures:
+            self._writer.put_picture(picture)
 
     def _forget(self) -> None:
         """Lets go of segments that end before the memory begins."""
@@ -195,6 +218,9 @@ class _Writer(threading.Thread):
         """Adds a record; `fresh` ones may begin another file."""
         self._put("fresh" if fresh else "record", message)
 
+    def put_picture(self, picture: Picture) -> None:
+        self._put("picture", picture)
+
     def end(self) -> None:
         self._put("end", None)
 
@@ -231,7 +257,11 @@ class _Writer(threading.Thread):
         if what == "fresh" and self._wants_another():
             self._finish()
             self._open()
-        if self._file is not None:
+        if self._file is None:
+            return
+        if what == "picture":
+            self._file.show(f"/image/{value.camera}", value.t, picture_message(value))
+        else:
             self._file.write(value)
 
     def _wants_another(self) -> bool:

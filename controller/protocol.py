@@ -185,6 +185,7 @@ class Record(_Request, frozen=True, tag="record"):
     """Asks for a recording: of the last half minute, or from now on until it is stopped."""
 
     action: Literal["save", "start", "stop"] = "save"
+    images: bool | None = None
 
 
 class Events(_Request, frozen=True, tag="events"):

@@ -26,11 +26,13 @@ class Wanted(msgspec.Struct, frozen=True):
         directory: where recordings go.
         limits: how much is kept.
         header: what every recording says of the daemon.
+        images: addresses of the cameras' pictures.
     """
 
     directory: str
     limits: Limits
     header: Header
+    images: tuple[str, ...] = ()
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -40,11 +42,13 @@ class Ask(msgspec.Struct, frozen=True):
         client: routing frames of whoever asked.
         id: the request's id.
         action: what to do.
+        images: whether to keep the cameras' pictures from now on; None leaves it as it is.
     """
 
     client: list[bytes]
     id: str | int
     action: Action
+    images: bool | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -93,10 +97,12 @@ class RecorderLink:
         """What to poll for the recorder's replies."""
         return self._control.fileno()
 
-    def ask(self, client: list[bytes], id: str | int, action: Action) -> bool:
+    def ask(
+        self, client: list[bytes], id: str | int, action: Action, images: bool | None = None
+    ) -> bool:
         """Sends a request; False if the recorder does not take it."""
         try:
-            self._control.send(msgspec.json.encode(Ask(client, id, action)))
+            self._control.send(msgspec.json.encode(Ask(client, id, action, images)))
         except OSError:
             return False
         return True

@@ -4,7 +4,6 @@ Run by the daemon as `python -m controller.recorder_process`; ends when its pare
 """
 
 import os
-import select
 import signal
 import socket
 import tempfile
@@ -15,18 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import zmq
 
-from controller.channels import Translator
+from controller.channels import Picture, Translator
 from controller.flight_recorder import FlightRecorder
 from controller.recorder_link import Told, Wanted, decode_ask
 from controller.recording import RecordingFile
 from hardware.hand import Hand, load_hand
 from perception.parent import Parent
+from perception.preview import TOPIC, decode_header
 
 MAX_RECORD = 1 << 20
 """No record is larger [bytes]."""
 
-_PERIOD = 0.25
+_PERIOD = 250
+"""Time after which to look whether the daemon still runs [ms]."""
+
 _NICE = 5
 
 
@@ -42,6 +45,8 @@ class RecorderProcess:
     def __init__(self, wanted: Wanted, tape: socket.socket, control: socket.socket) -> None:
         self._tape, self._control = tape, control
         self._wanted = wanted
+        self._poller = zmq.Poller()
+        self._pictures: zmq.Socket[bytes] | None = None
         self._hand = hand_of(wanted.header.hand)
         self._recorder = FlightRecorder(
             Path(wanted.directory), wanted.limits, self._open, self._tell
@@ -50,16 +55,16 @@ class RecorderProcess:
     def run(self) -> None:
         """Records until the daemon is gone or hangs up, and completes what is being written."""
         parent = Parent()
-        poller = select.poll()
         for line in (self._tape, self._control):
             line.setblocking(False)
-            poller.register(line, select.POLLIN)
+            self._poller.register(line.fileno(), zmq.POLLIN)
         while parent.alive:
-            poller.poll(1000 * _PERIOD)
+            self._poller.poll(_PERIOD)
             # A request is about all that happened before it.
             if not self._take_all():
                 break
             self._listen()
+            self._take_pictures()
         self._recorder.close()
 
     def _take_all(self) -> bool:
@@ -76,7 +81,34 @@ class RecorderProcess:
         with suppress(BlockingIOError):
             while message := self._control.recv(MAX_RECORD):
                 ask = decode_ask(message)
-                self._send(Told(ask=ask, members=self._recorder.ask(ask.action)))
+                self._look(False if ask.action == "stop" else ask.images)
+                members = self._recorder.ask(ask.action)
+                members["images"] = self._pictures is not None
+                self._send(Told(ask=ask, members=members))
+
+    def _look(self, wanted: bool | None) -> None:
+        """Begins or ends to take the cameras' pictures, which they make only if somebody does."""
+        if wanted and self._pictures is None:
+            self._pictures = zmq.Context.instance().socket(zmq.SUB)
+            self._pictures.set(zmq.RCVHWM, 64)
+            self._pictures.subscribe(TOPIC)
+            for address in self._wanted.images:
+                self._pictures.connect(address)
+            self._poller.register(self._pictures, zmq.POLLIN)
+        elif wanted is False and self._pictures is not None:
+            self._poller.unregister(self._pictures)
+            self._pictures.close(linger=0)
+            self._pictures = None
+            self._recorder.forget_pictures()
+
+    def _take_pictures(self) -> None:
+        if self._pictures is None:
+            return
+        with suppress(zmq.Again):
+            while True:
+                _, header, jpeg = self._pictures.recv_multipart(zmq.NOBLOCK)
+                about = decode_header(header)
+                self._recorder.take_picture(Picture(about.camera, about.t, jpeg))
 
     def _open(self, path: Path, reason: str) -> RecordingFile:
         offset = time.time() - time.monotonic()

@@ -210,7 +210,7 @@ class Server(threading.Thread):
         if self._recorder is None:
             text = "record: this daemon has no recorder"
             self._reply(client, reply_error(request.id, "unsupported", text))
-        elif not self._recorder.ask(client, request.id, request.action):
+        elif not self._recorder.ask(client, request.id, request.action, request.images):
             text = "record: the recorder does not take requests; ask again in a moment"
             self._reply(client, reply_error(request.id, "busy", text))
 

@@ -168,12 +168,14 @@ class Record(Verb):
 
     Attributes:
         action: `save` writes the last half minute; `start` and `stop` a recording of any length.
+        images: Keep the cameras' pictures too, from now on until `stop`.
     """
 
     action: tyro.conf.Positional[Literal["save", "start", "stop"]] = "save"
+    images: bool = False
 
     def run(self) -> int:
-        return self.send("record", action=self.action)
+        return self.send("record", action=self.action, images=self.images or None)
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,30 @@
 
 import json
 import time
+from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from mcap.reader import make_reader
 
-from controller.flight_recorder import AFTER, Limits
+from controller.channels import Picture
+from controller.flight_recorder import AFTER, PICTURES, Limits
 from controller.modes import Mode
 from controller.protocol import Estop
+from controller.recorder_link import RecorderLink, Wanted
 from controller.recording import RecordingError, open_recording
 from controller.tape import CHECKPOINT_PERIOD, CheckpointRecord, TickRecord
-from tests.controller.recorded import MEGABYTE, OFFSET, Recorded
+from hardware.records import frozen_array
+from perception.preview import Preview
+from perception.records import TagCorners
+from perception.sources import Frame
+from tests.controller.recorded import MEGABYTE, OFFSET, Recorded, header
 
 
 @pytest.fixture
@@ -152,3 +162,52 @@ def test_what_a_crash_leaves_is_read_as_far_as_it_goes(hand: Recorded) -> None:
         open_recording(file)
     with pytest.raises(RecordingError, match="No such file"):
         open_recording(file.with_name("absent.mcap"))
+
+
+def test_pictures_in_memory_take_no_more_than_they_may(hand: Recorded) -> None:
+    hand.run(0.1)
+    for number in range(100):
+        hand.recorder.take_picture(Picture("left", hand.t + 0.01 * number, bytes(1_000_000)))
+    hand.recorder.ask("save")
+    hand.run(AFTER + 0.1)
+    hand.recorder.close()
+    (file,) = hand.files()
+    pictures = [m for topic, _, m in open_recording(file).messages() if topic == "/image/left"]
+    assert len(pictures) == PICTURES // 1_000_000
+    assert pictures[0]["format"] == "jpeg" and pictures[0]["frame_id"] == "left"
+
+
+def test_pictures_are_recorded_on_request_and_not_before(tmp_path: Path) -> None:
+    hand = Recorded(tmp_path)
+    address = f"ipc://{tmp_path}/image-left.sock"
+    preview, link = Preview(address), RecorderLink()
+    limits = Limits(30.0, 100 * MEGABYTE, 1000 * MEGABYTE)
+    child = link.start(Wanted(str(hand.directory), limits, header(tmp_path), (address,)), tmp_path)
+    hand.tape = link.tape
+    image = np.full((24, 32, 3), 200, np.uint8)
+    seen = TagCorners(0.0, "left", (), frozen_array(np.zeros((0, 4, 2))), 0.1)
+
+    def until(done: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 60
+        while not done():
+            assert time.monotonic() < deadline
+            hand.tick()
+            preview.offer(Frame(hand.t, image), replace(seen, t=hand.t))
+            time.sleep(0.002)
+
+    until(lambda: hand.t > 50.5)
+    assert not preview.watched
+    assert link.ask([b"me"], 1, "start", True)
+    until(lambda: preview.watched)
+    began = hand.t
+    until(lambda: hand.t > began + 1.0)
+    assert link.ask([b"me"], 2, "stop")
+    until(lambda: not preview.watched)
+    link.close(), preview.close(), hand.close()
+    assert child.process.wait(60) == 0
+    (file,) = hand.directory.glob("*.mcap")
+    messages = [m for topic, _, m in open_recording(file).messages() if topic == "/image/left"]
+    assert len(messages) > 5
+    jpeg = np.frombuffer(b64decode(messages[0]["data"]), np.uint8)
+    shown = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert shown is not None and abs(int(shown.mean()) - 200) < 3
