@@ -29,7 +29,7 @@ class Stage:
         scene.set_up_direction("+z")
         # Without shadows the page is drawn by a processor alone, too.
         scene.configure_default_lights(cast_shadow=False)
-        server.initial_camera.position = tuple(centre + [0.26, 0.2, 0.26])
+        server.initial_camera.position = tuple(centre + [0.22, 0.14, 0.2])
         server.initial_camera.look_at = tuple(centre + [0.0, -0.06, 0.05])
         scene.add_grid("/floor", 2.0, 2.0, cell_size=0.1, position=(0.0, 0.0, -0.15))
         self._hand = HandModel(scene, setting.hand)
@@ -47,7 +47,7 @@ class Stage:
                 f"/cameras/{camera.name}",
                 2 * atan(camera.height / 2 / camera.focal_length),
                 camera.width / camera.height,
-                scale=0.03,
+                scale=0.015,
                 thickness=8e-4,
                 color=(90, 96, 110),
                 position=camera.position,
@@ -100,7 +100,6 @@ class Stage:
             position=position,
         )
         add_solid(self._server.scene, "/goal", setting.target, opacity=0.6)
-        self._server.scene.add_label("/goal-name", "goal", position=position + [0.0, 0.0, size])
 
         @ghost.on_update
         def _(_: object) -> None:
