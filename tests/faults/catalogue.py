@@ -28,6 +28,8 @@ from tests.faults.station import JOINT_TICKS, ClientError, RefusedError, Station
 
 Reaction = Literal["refused", "goes on", "pauses", "holding", "fault", "estop"]
 
+NONSENSE = "[nonsense\n"
+
 GRAVITY: tuple[Reaction, ...] = ("refused", "goes on", "pauses", "holding", "fault", "estop")
 """From the mildest reaction to the gravest."""
 
@@ -245,7 +247,11 @@ def _huge_message(station: Station) -> None:
 
 def _edit_configuration(station: Station) -> None:
     text = station.config.read_text()
-    station.config.write_text(text.replace("joint_ticks", "[nonsense\njoint_tick"))
+    station.config.write_text(NONSENSE + text)
+
+
+def _mend_configuration(station: Station) -> None:
+    station.config.write_text(station.config.read_text().removeprefix(NONSENSE))
 
 
 def _change_policy(station: Station) -> None:
@@ -327,6 +333,8 @@ def _second_daemon(station: Station) -> None:
         if run == "elsewhere":
             config = station.directory / "second.toml"
             text = station.config.read_text()
+            # Without a policy: the file may have been tampered with by now.
+            text = text.replace('file = "none.onnx"', 'file = ""')
             config.write_text(text[: text.index("[network]")])
         done = subprocess.run(
             [*station.daemon_command(station.directory / run), "--config", str(config)],
@@ -356,6 +364,8 @@ def _kill_gateway(station: Station) -> None:
 
 
 def _kill_camera(station: Station) -> None:
+    # It may be a moment in coming back from the last time.
+    station.wait(lambda: station.has_child("--camera\0left\0"))
     os.kill(station.child("--camera\0left\0"), signal.SIGKILL)
 
 
@@ -603,7 +613,15 @@ FAULTS: dict[str, Fault] = {
         # Time.
         Fault("tick stalled for 5 ms", "process", _stall(0.005), "goes on"),
         Fault("tick stalled for 50 ms", "process", _stall(0.05), "goes on"),
-        Fault("tick stalled for 0.5 s", "process", _stall(0.5), "fault", 0.5 + READ),
+        Fault(
+            "tick stalled for 0.5 s",
+            "process",
+            _stall(0.5),
+            "fault",
+            0.5 + READ,
+            # The emergency stop line has not been read for as long.
+            worst="estop",
+        ),
         # The sockets.
         Fault("10,000 requests a second", "command socket", _flood, "goes on"),
         Fault("half messages", "command socket", _half_messages, "goes on"),
@@ -641,7 +659,14 @@ FAULTS: dict[str, Fault] = {
         Fault("a client of the wrong role", "network", _wrong_role, "refused"),
         Fault("a session played again", "network", _replay, "refused"),
         Fault("wrong policy files", "policy file", _wrong_policy, "refused"),
-        Fault("configuration edited", "file", _edit_configuration, "goes on"),
+        Fault(
+            "configuration edited",
+            "file",
+            _edit_configuration,
+            "goes on",
+            None,
+            _mend_configuration,
+        ),
         Fault("a second daemon on the hand", "process", _second_daemon, "refused"),
         Fault(
             "emergency stop line opened",

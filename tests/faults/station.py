@@ -223,6 +223,12 @@ keys = "{directory / "keys"}"
                 return child
         raise AssertionError(f"no process with {arguments}")
 
+    def has_child(self, arguments: str) -> bool:
+        """Whether the daemon has such a child now."""
+        with suppress(AssertionError, OSError):
+            return bool(self.child(arguments))
+        return False
+
     def close(self) -> None:
         """Ends everything."""
         self.process.terminate()
