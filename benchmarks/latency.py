@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.load import Clients, busy_processors, percentile
+from benchmarks.load import Clients, at_once, busy_processors, percentile
 from benchmarks.lone_daemon import MODES, PERIOD, PRIORITY, WRITTEN
 from benchmarks.measure import Row, row
 from controller.client import Client
@@ -169,7 +169,7 @@ def requests() -> list[Row]:
     """From a request to the first byte on the wire that shows it, at random moments."""
     rng = np.random.default_rng(1)
     goals, holds, stops = [], [], []
-    with running() as daemon, Client(daemon.directory) as client:
+    with running() as daemon, at_once(), Client(daemon.directory) as client:
         for _ in range(REQUESTS):
             ready(client)
             _settle(daemon)

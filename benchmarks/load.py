@@ -32,6 +32,20 @@ def busy_processors() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Lets this thread, and threads that it starts, on at once, if the system allows it.
+
+    What is measured is how soon the daemon answers, not how soon whoever asked is let on.
+    """
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 class Clients(threading.Thread):
     """Asks for status at a steady rate, and listens to state and events, until told to stop.
 
@@ -54,10 +68,11 @@ class Clients(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        # What is measured is how soon the daemon answers, not how soon this thread is let on.
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
-        with Client(self._directory) as viewer, Client(self._directory) as client:
+        with (
+            at_once(),
+            Client(self._directory) as viewer,
+            Client(self._directory) as client,
+        ):
             viewer.subscribe()
             deadline = time.monotonic()
             while not self._over.is_set():

@@ -49,7 +49,7 @@ def configure_realtime(
 
 
 def _accompany(priority: int) -> bool:
-    """Has the threads that run beside the tick wait for nobody but the tick.
+    """Has the threads that run beside the tick, ZeroMQ's too, wait for nobody but the tick.
 
     A thread that holds the interpreter's lock keeps the tick waiting, and one that ordinary work
     has displaced holds it for as long as it stays displaced. One step below the tick it gives the
@@ -57,16 +57,18 @@ def _accompany(priority: int) -> bool:
     """
     # What they start, processes above all, is ordinary work again.
     policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-    for thread in threading.enumerate():
-        if thread is threading.current_thread() or thread.native_id is None:
+    for name in os.listdir("/proc/self/task"):
+        if int(name) == threading.get_native_id():
             continue
         try:
-            os.sched_setscheduler(thread.native_id, policy, os.sched_param(priority))
+            os.sched_setscheduler(int(name), policy, os.sched_param(priority))
+        except ProcessLookupError:
+            continue
         except OSError as error:
             log.warning(
-                "no SCHED_FIFO priority %d for thread %s (%s): it may keep ticks waiting",
+                "no SCHED_FIFO priority %d for the threads beside the tick (%s): they may keep it "
+                "waiting",
                 priority,
-                thread.name,
                 error,
             )
             return False

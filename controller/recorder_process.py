@@ -142,7 +142,9 @@ def main() -> None:
     parser.add_argument("--tape", type=int, required=True, help="descriptor of the tick's line")
     parser.add_argument("--control", type=int, required=True, help="descriptor of the server's")
     arguments = parser.parse_args()
-    os.nice(_NICE)
+    # Nothing here is urgent; a system that does not allow even that is no reason to stop.
+    with suppress(OSError):
+        os.nice(_NICE)
     wanted = msgspec.json.decode(Path(arguments.wanted).read_bytes(), type=Wanted)
     lines = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
     RecorderProcess(wanted, *lines).run()
