@@ -94,6 +94,9 @@ class LoneHand:
         self._targets = targets
         return targets if torque else None
 
+    def reboot(self) -> None:
+        """There is nothing to start anew."""
+
     def seek(self) -> None:
         """A hand that is never lost."""
 

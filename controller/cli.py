@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from controller.bus_verbs import Doctor, Reboot, Scan, SetBaud, SetId
 from controller.config import load_config, show_config
 from controller.errors import ConfigError
 from controller.goal_verbs import Goal, Goals, RandomGoals
@@ -76,6 +77,11 @@ _VERBS: dict[str, Any] = {
     "shutdown": Shutdown,
     "config": ConfigVerb,
     "keys": Keys,
+    "doctor": Doctor,
+    "scan": Scan,
+    "set-id": SetId,
+    "set-baud": SetBaud,
+    "reboot": Reboot,
 }
 
 _ELSEWHERE = {

@@ -16,10 +16,18 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         port: the device file.
         baud: bits a second.
+        watchdog: the servos stop by themselves when nothing was said to them for so long [s], in
+            steps of 20 ms; 0 for never.
+        gains: register values of the servos' proportional, integral and derivative position gain;
+            empty leaves what they have.
+        torque_share: share of each actuator's torque limit that the servos may use.
     """
 
     port: str = "/dev/inhand"
     baud: int = 4_000_000
+    watchdog: float = 0.1
+    gains: tuple[int, ...] = ()
+    torque_share: float = 1.0
 
 
 class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -223,6 +231,13 @@ def _check(config: Config) -> None:
         raise ConfigError(f"tick_rate = {config.tick_rate} Hz must lie in 20..500")
     if not 9_600 <= config.bus.baud <= 10_000_000:
         raise ConfigError(f"[bus] baud = {config.bus.baud} must lie in 9600..10000000")
+    if not 0 <= config.bus.watchdog <= 2.54:
+        raise ConfigError(f"[bus] watchdog = {config.bus.watchdog} s must lie in 0..2.54")
+    gains = config.bus.gains
+    if len(gains) not in (0, 3) or not all(0 <= gain <= 16_383 for gain in gains):
+        raise ConfigError(f"[bus] gains = {list(gains)} must be empty or three of 0..16383")
+    if not 0 < config.bus.torque_share <= 1:
+        raise ConfigError(f"[bus] torque_share = {config.bus.torque_share} must lie in (0, 1]")
     if not 0 <= realtime.priority <= 99:
         raise ConfigError(f"[realtime] priority = {realtime.priority} must lie in 0..99")
     if not 0 <= realtime.spin <= 0.002:

@@ -274,7 +274,16 @@ def _open_hand(
 ) -> HandLink:
     from hardware.driver import ServoHand
 
-    backend = ServoHand(hand, world.bus if world else config.bus.port, config.bus.baud)
+    bus = config.bus
+    backend = ServoHand(
+        hand,
+        world.bus if world else bus.port,
+        bus.baud,
+        watchdog=bus.watchdog,
+        readonly=silent,
+        gains=(bus.gains[0], bus.gains[1], bus.gains[2]) if bus.gains else None,
+        torque_share=bus.torque_share,
+    )
     backend.connect()
     return HandLink(backend, silent=silent)
 

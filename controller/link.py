@@ -33,6 +33,7 @@ class HandLink:
         self._failed_reads = 0
         self._failed_writes = 0
         self._seeking: threading.Thread | None = None
+        self._reboot = False
 
     @property
     def lost(self) -> bool:
@@ -91,6 +92,10 @@ class HandLink:
             self._seeking = threading.Thread(target=self._reconnect, name="reconnect", daemon=True)
             self._seeking.start()
 
+    def reboot(self) -> None:
+        """Has servos that have shut themselves down started anew when the hand is sought next."""
+        self._reboot = not self._silent and max(self._failed_reads, self._failed_writes) > 0
+
     def close(self, torque: bool) -> None:
         """Leaves the servos with or without torque, and releases the bus."""
         if self._seeking is not None:
@@ -104,6 +109,9 @@ class HandLink:
         self._backend.close()
         time.sleep(RECONNECT_PAUSE)
         try:
+            if self._reboot:
+                self._reboot = False
+                self._backend.reboot()
             self._backend.connect()
         except InhandError as error:
             self.problem = str(error)

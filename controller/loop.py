@@ -7,7 +7,7 @@ from controller.core import Controller
 from controller.estop_line import EstopLine
 from controller.mailbox import Answer, Letter, Mailbox
 from controller.modes import Happening, Mode
-from controller.protocol import Shutdown
+from controller.protocol import Clear, Shutdown
 from controller.service import perform
 from controller.statistics import Histogram
 from controller.tape import Inputs, Tape, Times, heard
@@ -33,6 +33,8 @@ class Link(Protocol):
     def write(self, torque: bool, targets: Targets) -> Targets | None: ...
 
     def seek(self) -> None: ...
+
+    def reboot(self) -> None: ...
 
 
 class Inbox(Protocol):
@@ -138,6 +140,8 @@ class TickLoop:
         if isinstance(letter.request, Shutdown):
             self.stop("shutdown was asked for")
             return Answer(letter.client, letter.request.id, {})
+        if isinstance(letter.request, Clear) and not self._readonly:
+            self.link.reboot()
         return perform(self.controller, letter, readonly=self._readonly)
 
     def _report(self, happening: Happening, reason: str) -> None:

@@ -43,6 +43,14 @@ class HandBackend(ABC):
     def set_torque(self, on: bool) -> None:
         """Switches torque. Goals are pinned to the present position before it goes on."""
 
+    def reboot(self) -> list[str]:
+        """Starts devices that have shut themselves down anew; returns their names. Torque is off.
+
+        Raises:
+            BusError: one did not come back.
+        """
+        return []
+
     @abstractmethod
     def close(self) -> None:
         """Releases the device. Safe to call twice."""

@@ -24,6 +24,12 @@ BRING_UP_PATIENCE = 0.1
 TICK_PATIENCE = 0.004
 """[s], so that a lost reply and a second attempt take little more than a tick."""
 
+END_OF_REPLY = 0.001
+"""Silence [s] that ends a reply of which the beginning came, once its time on the wire is over."""
+
+_PINGS = 2
+"""Attempts to find a servo."""
+
 _FAILURES_TO_FALL_BACK = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 50, 1600
 """Reads without fast ones after they failed, at first and at most."""
@@ -88,6 +94,11 @@ class Bus:
         """Bytes that came and belonged to no intact reply."""
         return self._parser.discarded + self._noise
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has the port."""
+        return self._serial is not None
+
     def open(self) -> None:
         """Opens the port for this process alone.
 
@@ -143,11 +154,14 @@ class Bus:
         def take(data: bytes) -> bool:
             for packet in parser.feed(data):
                 # Some adapters echo what they send, which is no status.
-                if packet.instruction != Instruction.STATUS or packet.id not in wanted:
+                strange = packet.instruction != Instruction.STATUS or packet.id not in wanted
+                if strange or packet.id in replies:
+                    self._noise += len(packet.parameters) + 10
                     continue
                 if packet.error & 0x7F:
                     self.refused[packet.id] += 1
                 elif size is not None and len(packet.data) != size:
+                    self._noise += len(packet.data) + 11
                     continue
                 replies[packet.id] = packet
             return len(replies) == len(wanted)
@@ -215,10 +229,20 @@ class Bus:
         """Model number and firmware of those of these servos that are there, one after another."""
         found = {}
         for id in ids:
-            reply = self.ask(requests.ping(id), [id], 3).get(id)
+            for _ in range(_PINGS):
+                if reply := self.ask(requests.ping(id), [id], 3).get(id):
+                    break
             if reply is not None and len(reply.data) == 3:
                 found[id] = int.from_bytes(reply.data[:2], "little"), reply.data[2]
         return found
+
+    def listen(self, request: bytes, duration: float) -> list[Packet]:
+        """Sends a request; every status packet that comes within a time [s], whoever it is from."""
+        self._send(request)
+        end, packets = time.monotonic() + duration, list[Packet]()
+        while (left := end - time.monotonic()) > 0:
+            packets += self._parser.feed(self._receive(left))
+        return [packet for packet in packets if packet.instruction == Instruction.STATUS]
 
     def reboot(self, id: int) -> Packet | None:
         """Starts a servo anew; its reply, None if none came.
@@ -247,17 +271,25 @@ class Bus:
 
     def _gather(self, take: Callable[[bytes], bool], size: int, deadline: float | None) -> None:
         """Hands over what arrives until it is enough, or time is up."""
-        end = time.monotonic() + 10 * size / self.baud + self.patience
+        sent = time.monotonic() + 10 * size / self.baud
+        end = sent + self.patience
         if deadline is not None:
             end = min(end, deadline)
-        while not take(self._receive(end - time.monotonic())):
-            if time.monotonic() > end:
+        while True:
+            data = self._receive(end - time.monotonic())
+            if take(data):
                 return
+            now = time.monotonic()
+            if now > end:
+                return
+            if data and self.patience <= TICK_PATIENCE:
+                end = min(end, max(sent, now) + END_OF_REPLY)
 
     def _send(self, packet: bytes) -> None:
         port = self._open_port()
         try:
             # What is still there answers an older request.
+            self._noise += port.in_waiting
             port.reset_input_buffer()
             self._parser.clear()
             sent = os.write(port.fileno(), packet)

@@ -26,9 +26,18 @@ WATCHDOG = 0.1
 """[s], as long as ten ticks."""
 WATCHDOG_CHECK = 1.0
 """Time between two looks at whether all servos still have theirs [s]: a rebooted one has not."""
+WARM, HOT, LEAST_SHARE = 60.0, 70.0, 0.4
+"""Temperatures between which torque is taken back, and the share that is left [°C]; XC330 servos
+give up at 70 °C, XM430 ones at 80 °C."""
+START_TIME = 2.0
+"""Within which a servo must answer after a reboot [s]."""
 
 _MEASURED = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
 """How the measured registers lie side by side."""
+
+
+_POLL_EVERY = 5
+"""Reads between two looks at one servo's voltage and temperature, in turn."""
 
 
 class ReplyLengths:
@@ -55,7 +64,7 @@ class ReplyLengths:
 
 
 class ServoHand(HandBackend):
-    """The hand's servos in current-based position mode.
+    """The hand's servos, each in the mode where it follows positions with a bounded torque.
 
     Args:
         hand: which servos there are, and how they sit.
@@ -65,6 +74,12 @@ class ServoHand(HandBackend):
         watchdog: the servos stop by themselves when nothing was said for so long while torque
             is on [s], in steps of 20 ms; 0 for never.
         readonly: whether to send nothing that changes a servo.
+        gains: register values of proportional, integral and derivative gain; None leaves them.
+        torque_share: share of each actuator's torque limit that the servos may use.
+
+    Attributes:
+        temperature: of the servos [°C], (n_actuators,); NaN where it was not read yet.
+        voltage: at the servos' inputs [V], (n_actuators,); NaN where it was not read yet.
 
     Raises:
         DescriptionError: the hand has a servo of unknown model.
@@ -79,6 +94,8 @@ class ServoHand(HandBackend):
         *,
         watchdog: float = WATCHDOG,
         readonly: bool = False,
+        gains: tuple[int, int, int] | None = None,
+        torque_share: float = 1.0,
     ) -> None:
         self.hand = hand
         self.bus = Bus(port, baud, readonly=readonly)
@@ -89,7 +106,13 @@ class ServoHand(HandBackend):
         self._watchdog_steps = min(ceil(watchdog / registers.WATCHDOG_UNIT - 1e-6), 127)
         self._armed, self._stopped = False, ""
         self._look_again = 0.0
+        self._gains, self._torque_share = gains, torque_share
+        self._doubted = False
         self._lengths = ReplyLengths()
+        self.temperature: Array = np.full(len(self._ids), np.nan)
+        self.voltage: Array = np.full(len(self._ids), np.nan)
+        self._reads = 0
+        self._shares = np.ones(len(self._ids))
 
     def connect(self) -> None:
         """Opens the bus, finds every servo and sets what it needs; torque stays as it is.
@@ -117,14 +140,17 @@ class ServoHand(HandBackend):
         Raises:
             BusError: a servo did not answer, reports a hardware error, or has stopped by itself.
         """
-        self._check_watchdog()
+        self._check_watchdog(deadline)
         t = time.monotonic()
         address, needed = registers.MEASURED
         try:
             replies = self._gather(address, needed + self._lengths.next(), 2, deadline)
         except BusError:
             self._lengths.failed()
+            # A servo that was silent may have started anew, without torque.
+            self._doubted = True
             raise
+        self._poll_condition(deadline)
         rows = b"".join([replies[id].data[:needed] for id in self._ids])
         measured = np.frombuffer(rows, _MEASURED)
         return JointState(
@@ -155,7 +181,7 @@ class ServoHand(HandBackend):
         Raises:
             BusError: a servo did not answer, or did not switch.
         """
-        self._armed, self._stopped = False, ""
+        self._armed, self._doubted, self._stopped = False, False, ""
         self._write_all(registers.BUS_WATCHDOG, [0] * len(self._ids))
         if on:
             self._send_targets(Targets(time.monotonic(), self.read().position))
@@ -166,6 +192,39 @@ class ServoHand(HandBackend):
             raise BusError(f"torque did not go {state} at servo {self._names(wrong)}")
         if on and self._watchdog_steps:
             self._arm_watchdog()
+
+    def reboot(self) -> list[str]:
+        """Starts servos with a hardware error anew, and sets them up again; torque is off then.
+
+        Opens the bus if it is closed, as a hand in such a state cannot be connected.
+
+        Returns:
+            Names of the servos that were started.
+
+        Raises:
+            BusError: a servo did not come back, or has its error again.
+        """
+        if not self.bus.is_open:
+            self.bus.open()
+        self._armed, self._doubted, self._stopped = False, False, ""
+        self._write_all(registers.BUS_WATCHDOG, [0] * len(self._ids))
+        self._write_all(registers.TORQUE_ENABLE, [0] * len(self._ids))
+        error = registers.HARDWARE_ERROR
+        ill = [
+            id
+            for id, reply in self.bus.sync_read(
+                error.address, error.size, self._ids, attempts=_ATTEMPTS
+            ).items()
+            if error.unpack(reply.data)
+        ]
+        for id in ill:
+            self.bus.reboot(id)
+        until = time.monotonic() + START_TIME
+        while len(self.bus.sync_read(error.address, error.size, ill, attempts=2)) < len(ill):
+            if time.monotonic() > until:
+                raise BusError(f"servo {self._names(ill)} did not come back after its reboot")
+        self._set_up()
+        return [self._name[id] for id in ill]
 
     def close(self) -> None:
         self.bus.close()
@@ -187,21 +246,24 @@ class ServoHand(HandBackend):
             )
         self._armed, self._look_again = True, time.monotonic() + WATCHDOG_CHECK
 
-    def _check_watchdog(self) -> None:
+    def _check_watchdog(self, deadline: float | None = None) -> None:
         """Finds out, after a silence and once in a while, whether servos pull no more."""
         now = time.monotonic()
         # The servos' clock runs from the end of the packet, and a little differently.
         longest = 0.8 * self._watchdog_steps * registers.WATCHDOG_UNIT
-        if self._armed and (now - self.bus.last_sent > longest or now > self._look_again):
-            self._look_again = now + WATCHDOG_CHECK
-            self._stopped = self._why_stopped()
+        doubtful = self._doubted or now - self.bus.last_sent > longest or now > self._look_again
+        if self._armed and doubtful:
+            self._stopped = self._why_stopped(deadline)
+            self._look_again, self._doubted = now + WATCHDOG_CHECK, False
             self._armed = not self._stopped
         if self._stopped:
             raise BusError(f"{self._stopped}; switch torque off and on")
 
-    def _why_stopped(self) -> str:
+    def _why_stopped(self, deadline: float | None) -> str:
         """What happened to servos whose watchdog is no longer armed; empty if all are."""
-        found = self._read_all(registers.BUS_WATCHDOG)
+        register = registers.BUS_WATCHDOG
+        replies = self._gather(register.address, register.size, 2, deadline)
+        found = {id: register.unpack(reply.data) for id, reply in replies.items()}
         # A servo that starts anew forgets its watchdog, and its torque.
         rebooted = [id for id, steps in found.items() if steps == 0]
         if rebooted:
@@ -212,7 +274,7 @@ class ServoHand(HandBackend):
 
     def _release_watchdog(self) -> None:
         """Frees servos that an earlier owner's silence has stopped; they stay where they stand."""
-        self._armed, self._stopped = False, ""
+        self._armed, self._doubted, self._stopped = False, False, ""
         left = self._other_than(registers.BUS_WATCHDOG, 0)
         if not left:
             return
@@ -235,19 +297,33 @@ class ServoHand(HandBackend):
                 )
 
     def _set_up(self) -> None:
-        """Sets operating mode and delay of replies where they differ, and bounds the torque."""
-        wanted = (
-            (registers.OPERATING_MODE, registers.CURRENT_BASED_POSITION),
-            (registers.RETURN_DELAY, 0),
-        )
-        for register, value in wanted:
-            other = self._other_than(register, value)
+        """Sets operating mode, delay of replies and gains where they differ; bounds the torque."""
+        models = dict(zip(self._ids, self._units.models, strict=True))
+        without = [id for id, model in models.items() if not model.current_control]
+        if without:
+            log.warning(
+                "servo %s cannot bound its current; its PWM is bounded instead, and what it "
+                "reports as current is its load",
+                self._names(without),
+            )
+        wanted = [
+            (registers.OPERATING_MODE, {id: m.operating_mode for id, m in models.items()}),
+            (registers.RETURN_DELAY, dict.fromkeys(self._ids, 0)),
+        ]
+        if self._gains:
+            of_gains = registers.POSITION_P, registers.POSITION_I, registers.POSITION_D
+            wanted += [
+                (register, dict.fromkeys(self._ids, gain))
+                for register, gain in zip(of_gains, self._gains, strict=True)
+            ]
+        for register, values in wanted:
+            other = self._differing(register, values)
             if other and self._readonly:
                 log.warning("register %d of servo %s differs", register.address, self._names(other))
                 continue
             for id in other:
-                self.bus.write(id, register.address, register.pack(value))
-            refused = self._other_than(register, value) if other else []
+                self.bus.write(id, register.address, register.pack(values[id]))
+            refused = self._differing(register, values) if other else []
             if refused:
                 raise BusError(
                     f"register {register.address} of servo {self._names(refused)} could not be "
@@ -255,12 +331,58 @@ class ServoHand(HandBackend):
                 )
             if other:
                 log.info("set register %d of servo %s", register.address, self._names(other))
-        if not self._readonly:
-            self._write_all(registers.GOAL_CURRENT, self._units.current_goals())
+        if self._readonly:
+            return
+        goals = dict(zip(self._ids, self._units.torque_goals(self._torque_share), strict=True))
+        for register in sorted({m.torque_register for m in models.values()}, key=_address):
+            rows = {
+                id: register.pack(goals[id])
+                for id, model in models.items()
+                if model.torque_register == register
+            }
+            self.bus.sync_write(register.address, register.size, rows)
+        self._shares[:] = 1.0
+
+    def _poll_condition(self, deadline: float | None) -> None:
+        """Looks at voltage and temperature of the servo whose turn it is, if it is time."""
+        self._reads += 1
+        turn, rest = divmod(self._reads, _POLL_EVERY)
+        if rest:
+            return
+        at = turn % len(self._ids)
+        now = time.monotonic()
+        data = self.bus.read(
+            self._ids[at], *registers.CONDITION, deadline=min(deadline or now + 0.002, now + 0.002)
+        )
+        if len(data) == registers.CONDITION[1]:
+            self.voltage[at] = registers.VOLTAGE_UNIT * registers.INPUT_VOLTAGE.unpack(data[:2])
+            self.temperature[at] = registers.TEMPERATURE.unpack(data[2:])
+            self._derate(at)
+
+    def _derate(self, at: int) -> None:
+        """Leaves a hot servo less torque, before it protects itself by letting go."""
+        share = float(np.interp(self.temperature[at], (WARM, HOT), (1.0, LEAST_SHARE)))
+        if self._readonly or abs(share - self._shares[at]) < 0.05:
+            return
+        log.warning(
+            "servo %s is at %.0f °C: %.0f %% of its torque is left",
+            self._name[self._ids[at]],
+            self.temperature[at],
+            100 * share,
+        )
+        self._shares[at] = share
+        register = self._units.models[at].torque_register
+        goal = self._units.torque_goals(share * self._torque_share)[at]
+        row = {self._ids[at]: register.pack(goal)}
+        self.bus.sync_write(register.address, register.size, row)
+
+    def _differing(self, register: Register, values: dict[int, int]) -> list[int]:
+        """Servos whose register has another value than they should."""
+        return [id for id, now in self._read_all(register).items() if now != values[id]]
 
     def _other_than(self, register: Register, value: int) -> list[int]:
         """Servos whose register has another value."""
-        return [id for id, now in self._read_all(register).items() if now != value]
+        return self._differing(register, dict.fromkeys(self._ids, value))
 
     def _write_all(self, register: Register, values: Iterable[int]) -> None:
         rows = {id: register.pack(value) for id, value in zip(self._ids, values, strict=True)}
@@ -305,3 +427,7 @@ class ServoHand(HandBackend):
 
     def _names(self, ids: Iterable[int]) -> str:
         return ", ".join(self._name[id] for id in ids)
+
+
+def _address(register: Register) -> int:
+    return register.address

@@ -1,6 +1,7 @@
 """The registers of Dynamixel X-series servos, and how they count.
 
-Robotis e-manual, control tables of XM430-W350 and XC330-M288: the same addresses in both.
+Robotis e-manual, control tables of the models below: the same addresses in all, but where a model
+has no current control its goal current is absent, and its present load stands at present current.
 """
 
 from dataclasses import dataclass
@@ -41,22 +42,34 @@ FIRMWARE = Register(6, 1)
 ID = Register(7, 1)
 RETURN_DELAY = Register(9, 1)
 OPERATING_MODE = Register(11, 1)
+BAUD_RATE = Register(8, 1)
 CURRENT_LIMIT = Register(38, 2)
 TORQUE_ENABLE = Register(64, 1)
 STATUS_RETURN_LEVEL = Register(68, 1)
 HARDWARE_ERROR = Register(70, 1)
+POSITION_D = Register(80, 2)
+POSITION_I = Register(82, 2)
+POSITION_P = Register(84, 2)
 BUS_WATCHDOG = Register(98, 1, signed=True)
+GOAL_PWM = Register(100, 2, signed=True)
 GOAL_CURRENT = Register(102, 2, signed=True)
 GOAL_POSITION = Register(116, 4, signed=True)
 PRESENT_CURRENT = Register(126, 2, signed=True)
 PRESENT_VELOCITY = Register(128, 4, signed=True)
 PRESENT_POSITION = Register(132, 4, signed=True)
+INPUT_VOLTAGE = Register(144, 2)
+TEMPERATURE = Register(146, 1)
 
 FIRST_RAM = TORQUE_ENABLE.address
 """Registers below live in EEPROM, which is locked while torque is on."""
 
 MEASURED = PRESENT_CURRENT.address, PRESENT_POSITION.address + 4 - PRESENT_CURRENT.address
 """Address and length of current, velocity and position, which lie side by side."""
+
+CONDITION = INPUT_VOLTAGE.address, INPUT_VOLTAGE.size + TEMPERATURE.size
+"""Address and length of input voltage and temperature, which lie side by side."""
+VOLTAGE_UNIT = 0.1
+"""Of the input voltage [V]."""
 
 WATCHDOG_UNIT = 0.02
 """Of the bus watchdog [s]; it takes 1 to 127 of them, 0 for none."""
@@ -65,6 +78,13 @@ WATCHDOG_TRIPPED = -1
 
 CURRENT_BASED_POSITION = 5
 """Operating mode: position control with a limit on the current."""
+POSITION = 3
+"""Operating mode: position control; what bounds it is the share of the supply, the PWM."""
+FULL_PWM = 885
+"""Of the goal PWM, in counts."""
+
+BAUD_RATES = {9600: 0, 57600: 1, 115200: 2, 1000000: 3, 2000000: 4, 3000000: 5, 4000000: 6}
+"""Value of the baud rate register by bits a second."""
 
 COUNTS = 4096
 """Of a turn; a servo's centre is half of it."""
@@ -87,20 +107,46 @@ class Model:
 
     Attributes:
         number: in the model number register.
-        current_unit: [A] a count.
+        current_unit: [A] a count; of a model that reports load, the current that this load takes.
         current_limit: default of the register of that name, in counts.
         torque_per_ampere: stall torque over stall current [N·m/A].
+        stall_torque: [N·m].
+        current_control: whether it can bound its current; otherwise its PWM is bounded.
     """
 
     number: int
     current_unit: float
     current_limit: int
     torque_per_ampere: float
+    stall_torque: float
+    current_control: bool = True
+
+    @property
+    def operating_mode(self) -> int:
+        """In which it follows positions with a bounded torque."""
+        return CURRENT_BASED_POSITION if self.current_control else POSITION
+
+    @property
+    def torque_register(self) -> Register:
+        """What bounds its torque."""
+        return GOAL_CURRENT if self.current_control else GOAL_PWM
+
+    def torque_goal(self, torque: float) -> int:
+        """Value of that register for a torque [N·m]."""
+        if not self.current_control:
+            return min(round(FULL_PWM * torque / self.stall_torque), FULL_PWM)
+        return min(round(torque / self.torque_per_ampere / self.current_unit), self.current_limit)
 
 
 MODELS = {
-    "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3),
-    "XC330-M288": Model(1240, 0.001, 1800, 0.93 / 1.8),
+    # Stall torque and current at 12 V, or at 5 V for the M models of the 330 series.
+    "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3, 4.1),
+    "XM430-W210": Model(1030, 0.00269, 1193, 3.0 / 2.3, 3.0),
+    "XC330-M288": Model(1240, 0.001, 1800, 0.93 / 1.8, 0.93),
+    "XL330-M288": Model(1200, 0.001, 1750, 0.52 / 1.5, 0.52),
+    "XL330-M077": Model(1190, 0.001, 1750, 0.215 / 1.47, 0.215),
+    # Its load is a thousandth of the largest.
+    "XL430-W250": Model(1060, 0.0014, 1000, 1.5 / 1.4, 1.5, current_control=False),
 }
 
 
@@ -150,11 +196,10 @@ class Units:
         """Register values of these currents [A], (n_actuators,)."""
         return [int(count) for count in np.rint(self._sign * currents / self._current)]
 
-    def current_goals(self) -> list[int]:
-        """Register values of the currents that bound each servo's torque, (n_actuators,)."""
-        counts = self._torque_limit / self.torque_per_ampere / self._current
-        limits = np.array([model.current_limit for model in self.models])
-        return [int(count) for count in np.minimum(np.rint(counts), limits)]
+    def torque_goals(self, share: float = 1.0) -> list[int]:
+        """Values that bound each servo's torque at a share of its limit, (n_actuators,)."""
+        limits = (share * self._torque_limit).tolist()
+        return [model.torque_goal(x) for model, x in zip(self.models, limits, strict=True)]
 
     def angles(self, counts: Array) -> Array:
         """Servo angles [rad], (n_actuators,)."""

@@ -133,6 +133,8 @@ class ServoBus:
             case Instruction.WRITE if len(parameters) > 2:
                 (address,) = struct.unpack_from("<H", parameters)
                 fault = self._write(servo, address, parameters[2:])
+                # An id that was written counts at once, after the reply.
+                self.servos[servo.get(registers.ID)] = self.servos.pop(packet.id)
                 return encode_status(packet.id, servo.alert | (fault or 0))
             case Instruction.REBOOT:
                 servo.reboot()

@@ -15,8 +15,12 @@ _WRITABLE = (
     registers.TORQUE_ENABLE,
     registers.STATUS_RETURN_LEVEL,
     registers.BUS_WATCHDOG,
-    registers.GOAL_CURRENT,
+    registers.GOAL_PWM,
     registers.GOAL_POSITION,
+    registers.BAUD_RATE,
+    registers.POSITION_D,
+    registers.POSITION_I,
+    registers.POSITION_P,
 )
 _GOALS = frozenset(range(100, registers.GOAL_POSITION.address + registers.GOAL_POSITION.size))
 """Goals of PWM, current, velocity and position, and the profile between them."""
@@ -35,6 +39,9 @@ class Servo:
         self._writable = {
             address for r in _WRITABLE for address in range(r.address, r.address + r.size)
         }
+        if model.current_control:
+            goal = registers.GOAL_CURRENT
+            self._writable.update(range(goal.address, goal.address + goal.size))
         self.set(registers.MODEL_NUMBER, model.number)
         self.set(registers.FIRMWARE, _FIRMWARE)
         self.set(registers.ID, id)
@@ -44,6 +51,11 @@ class Servo:
         self.set(registers.CURRENT_LIMIT, model.current_limit)
         self.set(registers.STATUS_RETURN_LEVEL, 2)
         self.set(registers.GOAL_CURRENT, model.current_limit)
+        self.set(registers.GOAL_PWM, registers.FULL_PWM)
+        self.set(registers.BAUD_RATE, registers.BAUD_RATES[57600])
+        self.set(registers.POSITION_P, 800)
+        self.set(registers.INPUT_VOLTAGE, 120 if model.stall_torque > 1 else 50)
+        self.set(registers.TEMPERATURE, 30)
 
     def get(self, register: Register) -> int:
         """A register's value."""

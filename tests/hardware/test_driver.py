@@ -234,3 +234,83 @@ def test_fast_reads_are_given_up_and_tried_again() -> None:
     assert [choice.wanted() for _ in range(101)] == [False] * 100 + [True]
     choice.note(True)
     assert choice.wanted()
+
+
+def test_a_hot_servo_is_left_less_torque_and_gets_it_back(servos: ServoHand, line: Wires) -> None:
+    servo, goal = line.bus.servos[4], registers.GOAL_CURRENT
+    whole = servo.get(goal)
+    for celsius, share in ((65, 0.7), (80, 0.4), (30, 1.0)):
+        servo.set(registers.TEMPERATURE, celsius)
+        servos.temperature[3] = np.nan
+        until = time.monotonic() + 60
+        # Each servo's turn comes once in a hundred reads.
+        while servo.get(goal) != pytest.approx(share * whole, abs=1):
+            servos.read()
+            assert time.monotonic() < until
+        assert servos.temperature[3] == celsius
+    assert line.bus.servos[5].get(goal) == whole
+    assert servos.voltage[3] == pytest.approx(5.0)
+
+
+def test_gains_and_a_share_of_the_torque_are_set(line: Wires) -> None:
+    servos = ServoHand(HAND, line.port, BAUD, PATIENCE, gains=(900, 10, 200), torque_share=0.5)
+    servos.connect()
+    servos.read()
+    servo = line.bus.servos[3]
+    gains = registers.POSITION_P, registers.POSITION_I, registers.POSITION_D
+    assert [servo.get(register) for register in gains] == [900, 10, 200]
+    assert servo.get(registers.GOAL_CURRENT) == round(0.5 * 0.7 / 0.93 * 1800)
+    servos.close()
+
+
+def test_servos_without_current_control_are_bounded_by_their_pwm(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    actuators = tuple(
+        msgspec.structs.replace(
+            actuator, servo=msgspec.structs.replace(actuator.servo, model="XL430-W250")
+        )
+        for actuator in HAND.actuators[2:4]
+    )
+    hand = replace(HAND, actuators=(*HAND.actuators[:2], *actuators, *HAND.actuators[4:]))
+    with wires(hand) as line:
+        servos = ServoHand(hand, line.port, BAUD, PATIENCE)
+        servos.connect()
+        servos.read()
+        assert line.bus.servos[3].get(registers.OPERATING_MODE) == registers.POSITION
+        assert line.bus.servos[3].get(registers.GOAL_PWM) == round(885 * 0.7 / 1.5)
+        assert line.bus.servos[5].get(registers.OPERATING_MODE) == registers.CURRENT_BASED_POSITION
+        servos.close()
+    assert "servo 3 (FFJ4), 4 (FFJ3) cannot bound its current" in caplog.text
+
+
+def test_servos_that_shut_down_are_started_anew_on_request(servos: ServoHand, line: Wires) -> None:
+    servos.set_torque(True)
+    with line.lock:
+        line.faults.inject("alert", 7)
+    with pytest.raises(BusError, match=r"servo 7 \(MFJ3\): overloaded"):
+        servos.read()
+    servos.close()
+    with pytest.raises(BusError, match="overloaded"):
+        servos.connect()
+    assert servos.reboot() == ["7 (MFJ3)"]
+    servos.connect()
+    assert not line.bus.torque_on().any()
+    servos.set_torque(True)
+    servos.read()
+    assert line.bus.torque_on().all()
+
+
+def test_a_servo_that_started_anew_is_named(servos: ServoHand, line: Wires) -> None:
+    servos.set_torque(True)
+    with line.lock:
+        line.faults.inject("rebooting", 7, time.monotonic())
+    until, said = time.monotonic() + 30, "no answer"
+    while "no answer" in said and time.monotonic() < until:
+        try:
+            servos.read()
+        except BusError as error:
+            said = str(error)
+    assert "servo 7 (MFJ3) has started anew, without torque" in said
+    servos.set_torque(True)
+    assert line.bus.torque_on().all()

@@ -1,5 +1,6 @@
 """The emulated servos, talked to by Robotis' own SDK over a pty."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -28,10 +29,11 @@ def line() -> Iterator[Wires]:
 
 
 @pytest.fixture
-def port(line: Wires) -> Iterator[PortHandler]:
+def port(line: Wires, monkeypatch: pytest.MonkeyPatch) -> Iterator[PortHandler]:
+    # The SDK waits twice as long [ms] for each reply: others use this machine too.
+    monkeypatch.setattr("dynamixel_sdk.port_handler.LATENCY_TIMER", 500)
     port = PortHandler(line.port)
     assert port.openPort()
-    port.setPacketTimeoutMillis(200)
     yield port
     port.closePort()
 
@@ -99,3 +101,26 @@ def test_a_servo_in_alarm_says_so_and_can_still_be_read(port: PortHandler, line:
     assert SDK.write1ByteTxRx(port, 3, 64, 1) == (COMM_SUCCESS, ALERT | Fault.RESULT)
     assert SDK.reboot(port, 3) == (COMM_SUCCESS, 0)
     assert SDK.write1ByteTxRx(port, 3, 64, 1) == (COMM_SUCCESS, 0)
+
+
+def test_fast_synchronous_read(port: PortHandler, line: Wires) -> None:
+    present = GroupSyncRead(port, SDK, 132, 4)
+    for id in range(1, 21):
+        present.addParam(id)
+    assert present.fastSyncRead() == COMM_SUCCESS
+    line.bus._refresh()
+    for id in range(1, 21):
+        assert present.getData(id, 132, 4) == line.bus.servos[id].get(registers.PRESENT_POSITION)
+
+
+def test_the_watchdog_stops_a_servo_and_is_cleared(port: PortHandler, line: Wires) -> None:
+    assert SDK.write1ByteTxRx(port, 3, 64, 1) == (COMM_SUCCESS, 0)
+    assert SDK.write1ByteTxRx(port, 3, 98, 5) == (COMM_SUCCESS, 0)
+    deadline = time.monotonic() + 30
+    while not line.bus.servos[3].stopped:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert SDK.read1ByteTxRx(port, 3, 98) == (255, COMM_SUCCESS, 0)
+    assert SDK.write4ByteTxRx(port, 3, 116, 2100) == (COMM_SUCCESS, Fault.RANGE)
+    assert SDK.write1ByteTxRx(port, 3, 98, 0) == (COMM_SUCCESS, 0)
+    assert SDK.write4ByteTxRx(port, 3, 116, 2100) == (COMM_SUCCESS, 0)

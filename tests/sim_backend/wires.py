@@ -14,6 +14,7 @@ import numpy as np
 from hardware.hand import Hand
 from hardware.records import Array
 from sim_backend.emulator import ServoBus
+from sim_backend.line_faults import FaultyLine
 
 
 class Wires:
@@ -25,11 +26,15 @@ class Wires:
         position: where they stand [rad], (n_actuators,).
         deaf: ids that say nothing.
         received: everything that came over the line.
+        faults: what goes wrong on it.
+        lock: held while the servos act.
     """
 
     def __init__(self, hand: Hand) -> None:
         self.position: Array = np.array(hand.rest)
         self.bus = ServoBus(hand, self._measure)
+        self.faults = FaultyLine(self.bus)
+        self.lock = threading.Lock()
         self.received = b""
         self.noise = b""
         self._line, self._other_end = pty.openpty()
@@ -47,8 +52,13 @@ class Wires:
     def _serve(self) -> None:
         last = time.monotonic()
         while self._running:
-            readable = select.select([self._line], [], [], 0.02)[0]
+            patience = 0.001 if self.faults.waiting else 0.02
+            readable = select.select([self._line], [], [], patience)[0]
             now = time.monotonic()
+            with self.lock:
+                late = self.faults.due(now)
+            if late:
+                os.write(self._line, late)
             if not readable:
                 # This thread may have been kept waiting, which is no silence on the line.
                 self.bus.advance(min(now - last, 0.04))
@@ -56,7 +66,8 @@ class Wires:
             if readable:
                 data = os.read(self._line, 65536)
                 self.received += data
-                answer = self.bus.receive(data)
+                with self.lock:
+                    answer = self.faults.receive(data, now)
                 if answer:
                     os.write(self._line, self.noise + answer)
 

@@ -1,0 +1,177 @@
+"""Verbs of `inhand` that talk to the servos themselves, while no daemon does."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from controller.config import load_config
+from controller.errors import ConfigError
+from hardware import maintenance
+from hardware.bus import Bus
+from hardware.checkup import check_bus
+from hardware.findings import Finding, as_text
+from hardware.hand import load_hand
+
+Id = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BusVerb:
+    """Attributes:
+    config: The daemon's configuration file, which names port and baud.
+    port: Device file of the bus, instead of the configured one.
+    baud: Bits a second, instead of the configured ones.
+    """
+
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    port: str = ""
+    baud: int = 0
+
+    def line(self) -> tuple[str, int]:
+        """Port and speed to use."""
+        bus = load_config(self.config).bus
+        return self.port or bus.port, self.baud or bus.baud
+
+    def open(self) -> Bus:
+        """The bus, open."""
+        bus = Bus(*self.line())
+        bus.open()
+        return bus
+
+
+@dataclass(frozen=True)
+class Doctor(BusVerb):
+    """Look at the set-up: what is wrong, and what to do about it. Changes nothing.
+
+    Example: inhand doctor --config inhandd.toml
+
+    Attributes:
+        json: Print the findings as JSON.
+    """
+
+    json: bool = False
+
+    def run(self) -> int:
+        """Prints the findings; 1 if anything keeps the hand from working."""
+        findings = self.findings()
+        if self.json:
+            print(json.dumps([_as_dict(one) for one in findings]))
+        else:
+            print(as_text(findings))
+        return int(any(one.verdict == "bad" for one in findings))
+
+    def findings(self) -> list[Finding]:
+        """Of everything that is looked at."""
+        return check_bus(load_hand(load_config(self.config).hand), *self.line())
+
+
+@dataclass(frozen=True)
+class Scan(BusVerb):
+    """Find servos at every baud rate (or the one given): baud, id, model, firmware.
+
+    Example: inhand scan --port /dev/ttyUSB0
+
+    Attributes:
+        json: Print them as JSON.
+    """
+
+    json: bool = False
+
+    def run(self) -> int:
+        """Prints the servos; 1 if there is none."""
+        port, _ = self.line()
+        found = list(maintenance.scan(port, (self.baud,) if self.baud else maintenance.BAUDS))
+        if self.json:
+            keys = "baud", "id", "model", "firmware"
+            print(json.dumps([dict(zip(keys, one, strict=True)) for one in found]))
+        for baud, id, model, firmware in () if self.json else found:
+            print(f"{baud:8} baud  id {id:3}  {model}, firmware {firmware}")
+        if not found:
+            raise ConfigError(f"scan: no servo answers on {port}; is its power on?")
+        return 0
+
+
+@dataclass(frozen=True)
+class SetId(BusVerb):
+    """Give a servo another id; best with that servo alone on the bus.
+
+    Example: inhand set-id 1 7 --port /dev/ttyUSB0 --baud 57600
+
+    Attributes:
+        id: Its id now.
+        new: Its id from now on.
+    """
+
+    id: Id
+    new: Id
+
+    def run(self) -> int:
+        """Does it."""
+        bus = self.open()
+        try:
+            maintenance.set_id(bus, self.id, self.new)
+        finally:
+            bus.close()
+        print(f"servo {self.id} is servo {self.new} now")
+        return 0
+
+
+@dataclass(frozen=True)
+class SetBaud(BusVerb):
+    """Set the baud rate of servos; `--baud` is the one they have now.
+
+    Example: inhand set-baud 4000000 1 2 3 --port /dev/ttyUSB0 --baud 57600
+
+    Attributes:
+        new: Bits a second from now on.
+        ids: The servos; all of the configured hand if not given.
+    """
+
+    new: Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="BAUD")]
+    ids: tyro.conf.Positional[tuple[int, ...]] = ()
+
+    def run(self) -> int:
+        """Does it."""
+        bus, ids = self.open(), _all_unless(self.ids, self.config)
+        try:
+            maintenance.set_baud(bus, ids, self.new)
+        finally:
+            bus.close()
+        print(f"servo {', '.join(map(str, ids))}: {self.new} baud; set [bus] baud to the same")
+        return 0
+
+
+@dataclass(frozen=True)
+class Reboot(BusVerb):
+    """Start servos anew, after the cause of a hardware error is gone; torque is off then.
+
+    Example: inhand reboot 7
+
+    Attributes:
+        ids: The servos; all of the configured hand if not given.
+    """
+
+    ids: tyro.conf.Positional[tuple[int, ...]] = ()
+
+    def run(self) -> int:
+        """Does it."""
+        bus, ids = self.open(), _all_unless(self.ids, self.config)
+        try:
+            maintenance.reboot(bus, ids)
+        finally:
+            bus.close()
+        print(f"servo {', '.join(map(str, ids))}: up again, torque off")
+        return 0
+
+
+def _all_unless(ids: tuple[int, ...], config: Path | None) -> tuple[int, ...]:
+    actuators = load_hand(load_config(config).hand).actuators
+    return ids or tuple(actuator.servo.id for actuator in actuators)
+
+
+def _as_dict(one: Finding) -> dict[str, str]:
+    names = "name", "verdict", "detail", "remedy"
+    return {name: getattr(one, name) for name in names}

@@ -1,0 +1,135 @@
+"""Thousands of faults on the wires: nothing stale passes as fresh, no goal is outside, all is told.
+
+Every servo's position is a count of the measurements so far, so that each value tells its age.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from hardware import registers
+from hardware.driver import ServoHand
+from hardware.errors import BusError
+from hardware.hand import load_hand
+from hardware.records import Array, Targets, frozen_array
+from sim_backend.line_faults import LINE, SERVO
+from tests.sim_backend.wires import Wires
+
+HAND = load_hand("dactyl24")
+TURN = 256
+"""Measurements after which the count begins again."""
+UNIT = 2 * np.pi / registers.COUNTS
+ZERO = np.array([actuator.servo.zero for actuator in HAND.actuators])
+PATIENCE = 0.012
+"""More than the tick's: the servos answer from a thread of this process [s]."""
+DEADLINE = 0.04
+SLACK = 0.5
+"""How long the machine may keep this process from its work [s]."""
+
+
+class CountingWires(Wires):
+    """Servos that stand where the number of measurements so far says."""
+
+    count = 0
+
+    def _measure(self) -> tuple[Array, Array, Array]:
+        self.count += 1
+        position = ZERO + (self.count % TURN) * UNIT
+        return position, np.zeros_like(position), np.zeros_like(position)
+
+
+@contextmanager
+def at_work() -> Iterator[tuple[CountingWires, ServoHand]]:
+    line = CountingWires(HAND)
+    line.faults.delay = 2 * PATIENCE
+    servos = ServoHand(HAND, line.port, 4_000_000, PATIENCE, watchdog=2.5)
+    try:
+        servos.connect()
+        servos.set_torque(True)
+        yield line, servos
+    finally:
+        servos.close()
+        line.unplug()
+
+
+def recover(line: CountingWires, servos: ServoHand) -> None:
+    """The cause is gone; the hand is taken into service again without a new process."""
+    with line.lock:
+        line.faults.mend()
+    until = time.monotonic() + 20
+    while True:
+        try:
+            servos.reboot()
+            servos.set_torque(True)
+            return
+        except BusError:
+            assert time.monotonic() < until
+
+
+def settle(line: CountingWires, servos: ServoHand) -> None:
+    """Waits until no older request or answer is on its way, so that a fault hits the next read."""
+    while line.faults.waiting:
+        time.sleep(0.001)
+    servos.bus.patience, patience = 5.0, servos.bus.patience
+    assert servos.bus.ping([1])
+    servos.bus.patience = patience
+
+
+def campaign(count: int, seed: int) -> None:
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    told, unnoticed = Counter[str](), Counter[str]()
+    with at_work() as (line, servos):
+        bus = servos.bus
+
+        def noticed() -> int:
+            counters = bus.missing, bus.retried, bus.refused
+            return bus.discarded + sum(sum(counter.values()) for counter in counters)
+
+        for _ in range(count):
+            fault = rng.choice(LINE) if rng.random() < 0.95 else rng.choice(SERVO)
+            id = int(rng.integers(1, 21))
+            settle(line, servos)
+            seen, error, start = noticed(), "", time.monotonic()
+            with line.lock:
+                line.faults.inject(fault, id, time.monotonic())
+            wanted = rng.uniform(HAND.lower - 1, HAND.upper + 1)
+            for _ in range(2):
+                before, began = line.count, time.monotonic()
+                try:
+                    state = servos.read(began + DEADLINE)
+                    age = np.rint((state.position - ZERO) / UNIT).astype(int) - before - 1
+                    assert (age % TURN < line.count - before).all(), f"{fault}: stale {age}"
+                    servos.write(Targets(began, frozen_array(wanted)))
+                except BusError as problem:
+                    error = str(problem)
+                took = time.monotonic() - began
+                assert took < DEADLINE + SLACK, f"{fault}: {took:.3f} s"
+            told[fault] += bool(error)
+            # On a busy machine the driver may have waited long enough for a late answer.
+            waited = fault == "late" and time.monotonic() - start >= line.faults.delay
+            unnoticed[fault] += noticed() == seen and not error and not waited
+            if fault in SERVO:
+                recover(line, servos)
+        servos.bus.patience = 1.0
+        with line.lock:
+            line.faults.mend()
+        recover(line, servos)
+        servos.read()
+        assert line.bus.outside == []
+        assert sum(line.faults.injected.values()) >= 0.97 * count
+    assert not unnoticed.total(), unnoticed
+    assert all(told[fault] for fault in SERVO)
+
+
+def test_faults_are_borne_and_told() -> None:
+    campaign(300, seed=int(time.time()))
+
+
+@pytest.mark.slow
+def test_ten_thousand_faults_are_borne_and_told() -> None:
+    campaign(10_400, seed=int(time.time()))
