@@ -2,34 +2,51 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import IO
 
-from dynamixel_sdk import COMM_SUCCESS, GroupSyncRead, PacketHandler, PortHandler
+from dynamixel_sdk import COMM_SUCCESS, GroupSyncRead, GroupSyncWrite, PacketHandler, PortHandler
 from dynamixel_sdk.protocol2_packet_handler import Protocol2PacketHandler
 
-from benchmarks.measure import Row, row, side_by_side
+from benchmarks.measure import Row, median_time, row, side_by_side
 from hardware import registers
 from hardware.driver import ServoHand
+from hardware.errors import BusError
 from hardware.hand import load_hand
 from hardware.protocol import checksum, encode_status
+from hardware.records import Targets
 
 BAUD = 4_000_000
+SILENT = 0.002
+"""What one silent servo may cost [s]."""
 
 
 def measure() -> list[Row]:
-    """Reads of current, velocity and position, and the checksum alone."""
+    """Cycles of reading and writing, a silent servo, and the checksum alone."""
     hand = load_hand("dactyl24")
     rows = []
-    with line() as ours_port, line() as stock_port:
-        servos = ServoHand(hand, ours_port, BAUD, patience=0.2)
+    with line() as ours_line, line() as stock_line:
+        servos = ServoHand(hand, ours_line.port, BAUD, patience=0.2)
         servos.connect()
-        port = PortHandler(stock_port)
+        port = PortHandler(stock_line.port)
         port.openPort()
-        ours, stock = side_by_side(servos.read, _stock_read(port), rounds=20, calls=5)
+        targets = Targets(0.0, hand.rest)
+
+        def cycle() -> None:
+            servos.read()
+            servos.write(targets)
+
+        peer = _stock_cycle(port)
+        walls = side_by_side(cycle, peer, rounds=20, calls=5)
+        spent = _processor_time(cycle), _processor_time(peer)
         servos.close()
         port.closePort()
-    rows.append(row("read 20 servos", 1e3 * ours, "ms", "dynamixel-sdk", 1e3 * stock, 1.0))
+    for what, (ours, stock), bar in (("", walls, 0.5), (", processor time", spent, 0.2)):
+        name = f"cycle of 20 servos{what}"
+        rows.append(row(name, 1e3 * ours, "ms", "dynamixel-sdk", 1e3 * stock, bar))
+    rows.append(_silent_servo())
     packet = encode_status(1, 0, bytes(range(10)))
     handler, numbers = Protocol2PacketHandler(), list(packet)
     ours_crc, stock_crc = side_by_side(
@@ -40,24 +57,77 @@ def measure() -> list[Row]:
     return rows
 
 
+def _silent_servo() -> Row:
+    """What one servo that says nothing adds to a read with the patience of a tick."""
+    hand = load_hand("dactyl24")
+    with line() as wires:
+        servos = ServoHand(hand, wires.port, BAUD)
+        servos.connect()
+        whole = median_time(servos.read, 50)
+        wires.silence(7)
+
+        def read() -> None:
+            with suppress(BusError):
+                servos.read()
+
+        cost = median_time(read, 50) - whole
+        others = servos.bus.sync_read(*registers.MEASURED, range(1, 21), attempts=2)
+        servos.close()
+    assert len(others) == 19
+    return row("cost of a silent servo", 1e3 * cost, "ms", "limit", 1e3 * SILENT, 1.0)
+
+
+class Line:
+    """Servos in another process.
+
+    Attributes:
+        port: device file.
+    """
+
+    def __init__(self, say: IO[bytes], hear: IO[bytes]) -> None:
+        self._say, self._hear = say, hear
+        self.port = hear.readline().decode().strip()
+
+    def silence(self, id: int) -> None:
+        """Has a servo say nothing from now on."""
+        self._say.write(f"{id}\n".encode())
+        self._say.flush()
+        self._hear.readline()
+
+
+def _processor_time(function: Callable[[], object], calls: int = 100) -> float:
+    """Mean processor time of a call [s]."""
+    began = time.process_time()
+    for _ in range(calls):
+        function()
+    return (time.process_time() - began) / calls
+
+
 @contextmanager
-def line() -> Iterator[str]:
+def line() -> Iterator["Line"]:
     """Servos in a process of their own, as a busy reader would starve them in this one."""
     command = [sys.executable, "-m", "benchmarks.servos"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield process.stdout.readline().decode().strip()
+        yield Line(process.stdin, process.stdout)
         process.stdin.close()
 
 
-def _stock_read(port: PortHandler) -> Callable[[], object]:
+def _stock_cycle(port: PortHandler) -> Callable[[], object]:
     address, length = registers.MEASURED
     group = GroupSyncRead(port, PacketHandler(2.0), address, length)
     for id in range(1, 21):
         group.addParam(id)
 
-    def read() -> None:
-        assert group.txRxPacket() == COMM_SUCCESS
+    goal = registers.GOAL_POSITION
+    goals = GroupSyncWrite(port, PacketHandler(2.0), goal.address, goal.size)
 
-    return read
+    def cycle() -> None:
+        assert group.txRxPacket() == COMM_SUCCESS
+        for id in range(1, 21):
+            goals.addParam(id, list(goal.pack(2048)))
+        assert goals.txPacket() == COMM_SUCCESS
+        goals.clearParam()
+
+    return cycle

@@ -1,4 +1,7 @@
-"""Emulated servos in a process of their own: prints the port, ends when its input does."""
+"""Emulated servos in a process of their own: prints the port, ends when its input does.
+
+Each number on its input is the id of a servo that says nothing from then on.
+"""
 
 import sys
 
@@ -8,4 +11,7 @@ from tests.sim_backend.wires import wires
 if __name__ == "__main__":
     with wires(load_hand("dactyl24")) as line:
         print(line.port, flush=True)
-        sys.stdin.read()
+        for text in sys.stdin:
+            with line.lock:
+                line.faults.inject("silent", int(text))
+            print("silent", flush=True)

@@ -43,13 +43,24 @@ class CountingWires(Wires):
 
 
 @contextmanager
+def patient(servos: ServoHand) -> Iterator[None]:
+    """A driver that waits for a busy machine, between the faults."""
+    servos.bus.patience = 5.0
+    try:
+        yield
+    finally:
+        servos.bus.patience = PATIENCE
+
+
+@contextmanager
 def at_work() -> Iterator[tuple[CountingWires, ServoHand]]:
     line = CountingWires(HAND)
     line.faults.delay = 2 * PATIENCE
     servos = ServoHand(HAND, line.port, 4_000_000, PATIENCE, watchdog=2.5)
     try:
         servos.connect()
-        servos.set_torque(True)
+        with patient(servos):
+            servos.set_torque(True)
         yield line, servos
     finally:
         servos.close()
@@ -63,8 +74,9 @@ def recover(line: CountingWires, servos: ServoHand) -> None:
     until = time.monotonic() + 20
     while True:
         try:
-            servos.reboot()
-            servos.set_torque(True)
+            with patient(servos):
+                servos.reboot()
+                servos.set_torque(True)
             return
         except BusError:
             assert time.monotonic() < until
@@ -74,9 +86,8 @@ def settle(line: CountingWires, servos: ServoHand) -> None:
     """Waits until no older request or answer is on its way, so that a fault hits the next read."""
     while line.faults.waiting:
         time.sleep(0.001)
-    servos.bus.patience, patience = 5.0, servos.bus.patience
-    assert servos.bus.ping([1])
-    servos.bus.patience = patience
+    with patient(servos):
+        assert servos.bus.ping([1])
 
 
 def campaign(count: int, seed: int) -> None:
@@ -115,11 +126,7 @@ def campaign(count: int, seed: int) -> None:
             unnoticed[fault] += noticed() == seen and not error and not waited
             if fault in SERVO:
                 recover(line, servos)
-        servos.bus.patience = 1.0
-        with line.lock:
-            line.faults.mend()
         recover(line, servos)
-        servos.read()
         assert line.bus.outside == []
         assert sum(line.faults.injected.values()) >= 0.97 * count
     assert not unnoticed.total(), unnoticed
