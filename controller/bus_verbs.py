@@ -9,6 +9,7 @@ import tyro
 
 from controller.config import load_config
 from controller.errors import ConfigError
+from controller.station import check_station
 from hardware import maintenance
 from hardware.bus import Bus
 from hardware.checkup import check_bus
@@ -65,7 +66,8 @@ class Doctor(BusVerb):
 
     def findings(self) -> list[Finding]:
         """Of everything that is looked at."""
-        return check_bus(load_hand(load_config(self.config).hand), *self.line())
+        config = load_config(self.config)
+        return check_bus(load_hand(config.hand), *self.line()) + check_station(config)
 
 
 @dataclass(frozen=True)

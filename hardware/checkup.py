@@ -18,7 +18,7 @@ _PING_TIME = 0.8
 
 
 def check_bus(hand: Hand, port: str, baud: int) -> list[Finding]:
-    """Findings about port, adapter, servos and their settings.
+    """Findings about port, servos and their settings.
 
     Args:
         hand: which servos there should be.
@@ -28,7 +28,6 @@ def check_bus(hand: Hand, port: str, baud: int) -> list[Finding]:
     findings = [_port(port)]
     if findings[0].verdict == "bad":
         return findings
-    findings.append(_latency(port))
     bus = Bus(port, baud, readonly=True)
     try:
         bus.open()
@@ -82,22 +81,6 @@ def _port(port: str) -> Finding:
 def _users_remedy(port: str) -> str:
     users = ", ".join(users_of(port)) or "whoever has it"
     return f"only one program may talk on a bus: end {users}; a daemon: inhand shutdown"
-
-
-def _latency(port: str) -> Finding:
-    timer = Path("/sys/class/tty") / os.path.basename(os.path.realpath(port))
-    try:
-        milliseconds = int((timer / "device/latency_timer").read_text())
-    except OSError:
-        return Finding("latency timer", "good", "this adapter has none")
-    if milliseconds <= 1:
-        return Finding("latency timer", "good", "1 ms")
-    return Finding(
-        "latency timer",
-        "warning",
-        f"{milliseconds} ms: each reply may wait for so long",
-        "install the udev rule (docs/hardware.md); the driver also asks for 1 ms when it opens it",
-    )
 
 
 def _servos(hand: Hand, bus: Bus) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import pytest
 
 from controller.bus_verbs import Doctor, Reboot, Scan, SetBaud, SetId
 from hardware import registers
+from hardware.checkup import check_bus
 from hardware.errors import BusError, InhandError
 from hardware.hand import load_hand
 from tests.sim_backend.wires import Wires, wires
@@ -22,7 +23,7 @@ def line() -> Iterator[Wires]:
 
 
 def findings(line: Wires) -> dict[str, tuple[str, str, str]]:
-    found = Doctor(port=line.port).findings()
+    found = check_bus(HAND, line.port, 4_000_000)
     assert all(one.remedy for one in found if one.verdict != "good")
     return {one.name: (one.verdict, one.detail, one.remedy) for one in found}
 
@@ -59,13 +60,13 @@ def test_two_servos_of_one_id(line: Wires) -> None:
 
 
 def test_a_port_that_is_not_there_or_in_use(line: Wires) -> None:
-    (only,) = Doctor(port="/dev/nothing").findings()
+    (only,) = check_bus(HAND, "/dev/nothing", 4_000_000)
     assert (only.name, only.verdict) == ("port", "bad")
     with (
         open(line.port, "rb", buffering=0) as held,
         subprocess.Popen(["sleep", "60"], stdin=held) as user,
     ):
-        (only,) = Doctor(port=line.port).findings()
+        (only,) = check_bus(HAND, line.port, 4_000_000)
         user.kill()
     assert f"sleep ({user.pid})" in only.detail and "end sleep" in only.remedy
 
