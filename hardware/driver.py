@@ -350,10 +350,9 @@ class ServoHand(HandBackend):
         if rest:
             return
         at = turn % len(self._ids)
-        now = time.monotonic()
-        data = self.bus.read(
-            self._ids[at], *registers.CONDITION, deadline=min(deadline or now + 0.002, now + 0.002)
-        )
+        until = time.monotonic() + self._patience / 2
+        until = until if deadline is None else min(until, deadline)
+        data = self.bus.read(self._ids[at], *registers.CONDITION, deadline=until)
         if len(data) == registers.CONDITION[1]:
             self.voltage[at] = registers.VOLTAGE_UNIT * registers.INPUT_VOLTAGE.unpack(data[:2])
             self.temperature[at] = registers.TEMPERATURE.unpack(data[2:])
