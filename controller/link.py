@@ -54,6 +54,8 @@ class HandLink:
             return None
         self.problem = ""
         self._failed_reads = 0
+        # Nobody asks for a reboot long before the servos are ill.
+        self._reboot = False
         return joints
 
     def write(self, torque: bool, targets: Targets) -> Targets | None:
