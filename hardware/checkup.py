@@ -41,18 +41,25 @@ def check_bus(hand: Hand, port: str, baud: int) -> list[Finding]:
 
 def users_of(port: str) -> list[str]:
     """Processes that have the port open, as `name (pid)`; of other users only with privileges."""
-    device, found = os.path.realpath(port), []
+    # By device, not by path: a container's /dev/pts/0 is another one.
+    device, found = os.stat(port), []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         try:
-            files = [os.readlink(file) for file in (process / "fd").iterdir()]
-            if device in files:
+            if any(_is(device, file) for file in (process / "fd").iterdir()):
                 found.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
         except OSError:
             # It has ended, or is somebody else's.
             continue
     return found
+
+
+def _is(device: os.stat_result, file: Path) -> bool:
+    try:
+        return os.path.samestat(device, file.stat())
+    except OSError:
+        return False
 
 
 def _port(port: str) -> Finding:
