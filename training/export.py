@@ -223,7 +223,7 @@ def _commit() -> str:
 class Arguments:
     """Write the policy file of a trained student.
 
-    Example: inhand policy export block-student --output policies/block.onnx
+    Example: inhand policy export block-refined --output policies/block.onnx
 
     Attributes:
         action: what to do.
