@@ -157,9 +157,12 @@ def _elsewhere(arguments: list[str]) -> int:
             ) from error
         if package not in _EXTRAS:
             raise
+        # Curves of training come with training, reports of recordings with the view.
+        draws = package == "matplotlib" and _ELSEWHERE[verb][0].startswith("training.")
+        extra = "train" if draws else _EXTRAS[package]
         raise ConfigError(
             f"{verb}: {package} is not installed; install it with "
-            f"`pip install 'inhand[{_EXTRAS[package]}]'`"
+            f"`pip install 'inhand[{extra}]'`"
         ) from error
 
 

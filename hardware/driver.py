@@ -140,7 +140,7 @@ class ServoHand(HandBackend):
         Raises:
             BusError: a servo did not answer, reports a hardware error, or has stopped by itself.
         """
-        self._check_watchdog(deadline)
+        self._check_watchdog(deadline, self._doubted)
         t = time.monotonic()
         address, needed = registers.MEASURED
         try:
@@ -167,6 +167,8 @@ class ServoHand(HandBackend):
             BusError: a target is not finite, the servos have stopped by themselves, or the port is
                 gone.
         """
+        # What a failed read left in doubt is the next read's to find out: a servo that does not
+        # answer must not keep targets from the others.
         self._check_watchdog()
         if not np.isfinite(targets.position).all():
             wrong = [id for id, x in zip(self._ids, targets.position, strict=True) if x - x != 0]
@@ -246,12 +248,12 @@ class ServoHand(HandBackend):
             )
         self._armed, self._look_again = True, time.monotonic() + WATCHDOG_CHECK
 
-    def _check_watchdog(self, deadline: float | None = None) -> None:
+    def _check_watchdog(self, deadline: float | None = None, doubted: bool = False) -> None:
         """Finds out, after a silence and once in a while, whether servos pull no more."""
         now = time.monotonic()
         # The servos' clock runs from the end of the packet, and a little differently.
         longest = 0.8 * self._watchdog_steps * registers.WATCHDOG_UNIT
-        doubtful = self._doubted or now - self.bus.last_sent > longest or now > self._look_again
+        doubtful = doubted or now - self.bus.last_sent > longest or now > self._look_again
         if self._armed and doubtful:
             self._stopped = self._why_stopped(deadline)
             self._look_again, self._doubted = now + WATCHDOG_CHECK, False

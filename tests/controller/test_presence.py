@@ -26,8 +26,9 @@ def test_in_and_out_are_confirmed() -> None:
         assert not presence.in_hand
         assert judge(presence, CONFIRMATION - 0.01, pose(IN_HAND), 0.0) == []
         assert judge(presence, 0.02, pose(IN_HAND), CONFIRMATION) == ["returned"]
-        assert presence.in_hand
+        assert presence.in_hand and presence.certain
         assert judge(presence, CONFIRMATION - 0.01, pose(outside), 1.0) == []
+        assert presence.in_hand and not presence.certain
         # One glimpse of it inside, and the count begins anew.
         assert judge(presence, 0.0, pose(IN_HAND), 1.1) == []
         assert judge(presence, CONFIRMATION - 0.01, pose(outside), 1.2) == []
