@@ -91,6 +91,7 @@ _ELSEWHERE = {
     "recording": ("controller.export", "turn a recording into tables, or repair one"),
     "plot": ("controller.plot", "make a report of a recording: goals, errors, latency"),
     "eval": ("training.evaluation", "measure a policy in either engine"),
+    "measure": ("training.published", "measure a run, teacher or student, in many worlds at once"),
     "compare": ("training.comparison", "compare two evaluations of the same seeds"),
     "transfer": ("training.transfer", "fill the table of what transfers"),
     "probe": ("training.probe", "test what a policy's memory knows of its world"),

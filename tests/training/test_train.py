@@ -8,7 +8,7 @@ import pytest
 from controller.policy import load_policy
 from hardware.hand import load_hand
 from perception.objects import load_object
-from training import export
+from training import export, published
 from training.checkpoint import CheckpointError
 from training.train import RECIPES, TrainingError, build, load_recipe, train
 
@@ -66,6 +66,10 @@ def test_from_recipe_to_policy_file_and_resume(
     assert build(sensing, tmp_path, "cpu", 1).worlds.variation.vary == "sensing"
     refined = write(tmp_path / "refined.toml", REFINED)
     assert train(load_recipe(refined), tmp_path, "cpu", 1, None)["iteration"] == 10
+    monkeypatch.setattr(published, "SECONDS_PER_GOAL", 1.0)
+    for recipe in (teacher, student, refined):
+        score = published.measure(load_recipe(recipe), tmp_path, trials=3, scale=0.5, seed=1)
+        assert score.drops + score.timeouts + score.capped == score.n == 3
     prism = REFINED.replace("tiny-refined", "prism").replace(
         "[refine]", 'object = "prism"\n[refine]'
     )
