@@ -105,12 +105,14 @@ def report(clean: Arm, occluded: Arm) -> str:
 
 
 def main(
-    trials: Annotated[int, tyro.conf.arg(help="Of each kind.")] = 40, write: bool = True
+    trials: Annotated[int, tyro.conf.arg(help="Of each kind.")] = 100,
+    goals: Annotated[int, tyro.conf.arg(help="A trial, at most.")] = 6,
+    write: bool = True,
 ) -> int:
     """Compares drop rates with and without occlusions, and writes them into docs/perception.md."""
     path = SHIPPED / "block.onnx"
     policy = load_policy(path, load_hand("dactyl24"), load_object("block"), allowed=None)
-    rules = Rules(cap=12, timeout=30.0)
+    rules = Rules(cap=goals, timeout=30.0)
     setup = Setup(
         path, policy.sha256, "mujoco", "dactyl24", "block", None, None, False, rules, 9, False
     )

@@ -97,7 +97,10 @@ _ELSEWHERE = {
     "probe": ("training.probe", "test what a policy's memory knows of its world"),
     "train": ("training.train", "train a policy"),
     "policy": ("training.export", "export a policy"),
-    "calibrate": ("perception.calibrate", "find lenses, places of cameras and of tags"),
+    "calibrate": (
+        "controller.calibrate",
+        "find lenses, places, latency of cameras; places of tags",
+    ),
     "replay": ("controller.replay", "run a recording again, equal to the bit"),
     "bench": ("benchmarks.__main__", "measure speed beside peers, in the source tree"),
 }
@@ -162,8 +165,7 @@ def _elsewhere(arguments: list[str]) -> int:
         draws = package == "matplotlib" and _ELSEWHERE[verb][0].startswith("training.")
         extra = "train" if draws else _EXTRAS[package]
         raise ConfigError(
-            f"{verb}: {package} is not installed; install it with "
-            f"`pip install 'inhand[{extra}]'`"
+            f"{verb}: {package} is not installed; install it with `pip install 'inhand[{extra}]'`"
         ) from error
 
 

@@ -62,9 +62,7 @@ class HandMotion:
         self._above = _ancestors(hand)
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
-        # What all fingertips have in common, furthest from the base.
-        shared = self._above[list(hand.fingertips)].all(axis=0)
-        self._palm = int(np.flatnonzero(shared)[-1])
+        self._palm = palm(hand)
         self._normals = np.array(list(description.faces.values()))
         self._offsets = (description.vertices @ self._normals.T).max(axis=0)
         self._times: list[float] = []
@@ -135,6 +133,12 @@ class HandMotion:
             against = moved.transpose(0, 2, 1).reshape(-1, self._hand.n_joints) - flat @ response
             response = response + np.linalg.solve(weighted @ flat + palm, weighted @ against)
         return Grip(joints, response @ self._driven)
+
+
+def palm(hand: Hand) -> int:
+    """The link that all fingertips have in common, furthest from the base."""
+    shared = _ancestors(hand)[list(hand.fingertips)].all(axis=0)
+    return int(np.flatnonzero(shared)[-1])
 
 
 def _surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,6 @@ import tyro
 from perception import rotations
 from perception.cameras import Camera, CameraError, load_rig, save_rig
 from perception.detection import TagDetector
-from perception.errors import PerceptionError
 from perception.extrinsics import calibrate_extrinsics
 from perception.intrinsics import calibrate_intrinsics, load_intrinsics, save_intrinsics
 from perception.objects import load_object
@@ -44,7 +43,7 @@ class Printed:
         image = cv2.copyMakeBorder(
             self.plate.image(pixels), *(margin,) * 4, cv2.BORDER_CONSTANT, value=(255.0,)
         )
-        _write(self.out, np.asarray(image, dtype=np.uint8))
+        write_picture(self.out, np.asarray(image, dtype=np.uint8))
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,9 @@ class Places:
             report = calibrate_extrinsics(
                 name, intrinsics, self.plate, place, rotations.normalize(turn), images
             )
-            rig[name] = report.camera
+            # Where a camera stands does not change how late it is.
+            late = rig[name].latency if name in rig else 0.0
+            rig[name] = replace(report.camera, latency=late)
             _draw(self.folder / f"{name}-place.png", images[-1], report.pixels)
             print(
                 f"{name}: residual {report.residual:.3f} px, place known to "
@@ -170,24 +171,12 @@ class Tags:
         print(f"wrote {self.out}")
 
 
-_COMMANDS: dict[str, Callable[..., Any]] = {
+COMMANDS: dict[str, Callable[..., Any]] = {
     "print": Printed,
     "camera": CameraLens,
     "extrinsics": Places,
     "object": Tags,
 }
-
-
-def main() -> int:
-    """Entry point of `inhand calibrate`."""
-    command = tyro.extras.subcommand_cli_from_dict(
-        _COMMANDS, prog="inhand calibrate", description=__doc__
-    )
-    try:
-        command.run()
-    except PerceptionError as error:
-        sys.exit(f"error: {error}")
-    return 0
 
 
 def _pictures(folder: Path) -> list[Image]:
@@ -220,9 +209,9 @@ def _draw(path: Path, image: Image, pixels: Array) -> None:
     canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     for x, y in pixels:
         cv2.circle(canvas, (round(x), round(y)), 3, (0, 160, 0), 1, cv2.LINE_AA)
-    _write(path, np.asarray(canvas, dtype=np.uint8))
+    write_picture(path, np.asarray(canvas, dtype=np.uint8))
 
 
-def _write(path: Path, image: Image) -> None:
+def write_picture(path: Path, image: Image) -> None:
     if not cv2.imwrite(str(path), image):
         raise CameraError(f"picture {path} cannot be written; is its folder there?")

@@ -53,7 +53,7 @@ def serve(
                         f"camera {camera.name!r}: a frame is stamped {frame.t - begin:.3f} s in "
                         "the future; source and daemon must share CLOCK_MONOTONIC"
                     )
-                corners = detector.detect(frame.image, frame.t)
+                corners = detector.detect(frame.image, frame.t - camera.latency)
                 problem = flaw(frame.image) or detector.problem
                 health.frame(frame.t, time.monotonic() - begin, problem)
                 _send(output, corners)

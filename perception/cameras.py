@@ -21,6 +21,9 @@ from perception.rotations import Array
 
 Vector = tuple[float, float, float]
 
+MAXIMUM_LATENCY = 1.0
+"""A frame that is older than this [s] is of no use to a controller."""
+
 
 class CameraError(PerceptionError):
     """A rig file or a camera's calibration is unusable."""
@@ -41,6 +44,7 @@ class Camera:
         position_sigma: standard deviation of `position`, along each axis [m].
         rotation_sigma: the same of `quaternion`, about each axis [rad].
         focal_sigma: the same of the focal length, relative to it.
+        latency: how much later its frames are stamped than they were captured [s].
     """
 
     name: str
@@ -53,6 +57,7 @@ class Camera:
     position_sigma: float = 0.0
     rotation_sigma: float = 0.0
     focal_sigma: float = 0.0
+    latency: float = 0.0
 
     @property
     def focal_length(self) -> float:
@@ -91,6 +96,7 @@ class _CameraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     position_sigma: float = 0.0
     rotation_sigma: float = 0.0
     focal_sigma: float = 0.0
+    latency: float = 0.0
 
 
 class _RigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,6 +147,7 @@ def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
     """Writes a rig file in one step: a reader sees the old file or the new one."""
     text = "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
     text += "# Standard deviations along or about each axis: metres, radians, relative.\n"
+    text += "# Latency: how much later a frame is stamped than it was captured, seconds.\n"
     text += "schema = 1\n"
     for camera in cameras.values():
         rows = ", ".join(_numbers(row) for row in camera.matrix)
@@ -151,7 +158,8 @@ def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
             f"position = {_numbers(camera.position)}\nquaternion = {_numbers(camera.quaternion)}\n"
         )
         sigmas = ("position_sigma", "rotation_sigma", "focal_sigma")
-        text += "".join(f"{name} = {float(getattr(camera, name))!r}\n" for name in sigmas)
+        rest = (*sigmas, "latency")
+        text += "".join(f"{name} = {float(getattr(camera, name))!r}\n" for name in rest)
     temporary = Path(f"{path}.new")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
@@ -178,6 +186,7 @@ def _camera(data: _CameraFile) -> Camera:
         position_sigma=data.position_sigma,
         rotation_sigma=data.rotation_sigma,
         focal_sigma=data.focal_sigma,
+        latency=data.latency,
     )
 
 
@@ -191,7 +200,7 @@ def _problem(data: _CameraFile) -> str:
         return "the name is empty"
     if data.width <= 0 or data.height <= 0:
         return f"image size {data.width}x{data.height} must be positive"
-    if not np.isfinite(rest).all():
+    if not np.isfinite([*rest, data.latency]).all():
         return "every number must be finite"
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or matrix[1, 0] or (matrix[2] != (0, 0, 1)).any():
         return "matrix must be [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy positive"
@@ -201,4 +210,6 @@ def _problem(data: _CameraFile) -> str:
         return f"quaternion {list(data.quaternion)} is not of unit length"
     if min(sigmas) < 0:
         return f"standard deviations {sigmas} must not be negative"
+    if abs(data.latency) > MAXIMUM_LATENCY:
+        return f"latency {data.latency} s must lie within {MAXIMUM_LATENCY} s of zero"
     return ""

@@ -121,7 +121,7 @@ def test_frames_become_corners_and_trouble_is_reported(
     rest: Array,
     tmp_path: Path,
 ) -> None:
-    camera = rig["wrist"]
+    camera = replace(rig["wrist"], latency=0.02)
     scene.place(rest, np.array([0.0, 0.335, 0.055]), np.array([1.0, 0.0, 0.0, 0.0]))
     image = scene.render(camera)
     with running(camera, tmp_path) as (line, process):
@@ -130,7 +130,7 @@ def test_frames_become_corners_and_trouble_is_reported(
         t = line.show(image)
         seen = line.receive(TagCorners)
         assert isinstance(seen, TagCorners)
-        assert (seen.t, seen.camera) == (t, "wrist")
+        assert (seen.t, seen.camera) == (t - 0.02, "wrist")
         assert 4 in seen.ids
         corners = seen.corners[seen.ids.index(4)]
         truth = camera.project(np.array([0.0, 0.335, 0.055]) + block.tag_corners(4))
@@ -148,7 +148,7 @@ def test_frames_become_corners_and_trouble_is_reported(
         line.show(image, time.monotonic() + 3.0)
         line.receive(CameraStatus, "in the future")
         t = line.show(image)
-        while getattr(line.receive(TagCorners), "t", t) != t:
+        while getattr(line.receive(TagCorners), "t", t) != t - 0.02:
             continue
         line.show(image, t)
         line.receive(CameraStatus, "do not advance")

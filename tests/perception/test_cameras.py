@@ -41,10 +41,11 @@ def cameras(draw: st.DrawFn) -> Camera:
         position_sigma=draw(st.floats(0, 0.1)),
         rotation_sigma=draw(st.floats(0, 0.1)),
         focal_sigma=draw(st.floats(0, 0.1)),
+        latency=draw(st.floats(-1, 1)),
     )
 
 
-SIGMAS = ("position_sigma", "rotation_sigma", "focal_sigma")
+SCALARS = ("position_sigma", "rotation_sigma", "focal_sigma", "latency")
 
 
 @given(cameras())
@@ -58,7 +59,7 @@ def test_a_rig_survives_its_file(tmp_path_factory: pytest.TempPathFactory, camer
         camera.width,
         camera.height,
     )
-    for field in ("matrix", "distortion", "position", *SIGMAS):
+    for field in ("matrix", "distortion", "position", *SCALARS):
         np.testing.assert_array_equal(getattr(loaded, field), getattr(camera, field))
     np.testing.assert_allclose(loaded.quaternion, camera.quaternion, atol=1e-15)
 
@@ -121,6 +122,8 @@ quaternion = [1.0, 0.0, 0.0, 0.0]
         ("position = [0.0, 0.0, 1.0]", "position = [0.0, 0.0, nan]", "finite"),
         ("position = [0.0, 0.0, 1.0]", "position = [0.0, 1.0]", "position"),
         ("width = 320", "width = 320\nrotation_sigma = -0.1", "negative"),
+        ("width = 320", "width = 320\nlatency = 30.0", "within 1.0 s of zero"),
+        ("width = 320", "width = 320\nlatency = nan", "finite"),
         (GOOD, "schema = 1\ncameras = []", "no camera"),
         (GOOD, GOOD + GOOD.replace("schema = 1", ""), "share a name"),
         (GOOD, GOOD[:90], "rig.toml"),

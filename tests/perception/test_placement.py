@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from controller import calibrate as commands
 from hardware.hand import Hand
-from perception import calibrate, rotations
+from perception import rotations
 from perception.cameras import Camera, save_rig
 from perception.errors import ObjectError
 from perception.objects import ObjectDescription, load_object
@@ -123,7 +124,7 @@ def test_the_command_finds_tags_on_renders_through_a_lens(
     scene.close()
     command = [*("object", str(tmp_path), "--rig", str(tmp_path / "rig.toml")), "--object", "block"]
     monkeypatch.setattr("sys.argv", ["calibrate", *command, "--out", str(tmp_path / "mine.toml")])
-    assert calibrate.main() == 0
+    assert commands.main() == 0
     assert "tag 5:" in capsys.readouterr().out and (tmp_path / "mine.png").exists()
     for tag, real in zip(load_object(tmp_path / "mine.toml").tags, truth.tags, strict=True):
         assert np.linalg.norm(tag.position - real.position) < 2.5e-4
