@@ -4,9 +4,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO
 
+import numpy as np
 from dynamixel_sdk import (
     COMM_SUCCESS,
     GroupSyncRead,
@@ -17,13 +18,13 @@ from dynamixel_sdk import (
 )
 from dynamixel_sdk.protocol2_packet_handler import Protocol2PacketHandler
 
-from benchmarks.measure import Row, median_time, row, side_by_side
+from benchmarks.measure import Row, row, side_by_side
 from hardware import registers
 from hardware.driver import ServoHand
-from hardware.errors import BusError
 from hardware.hand import load_hand
 from hardware.protocol import checksum, encode_status
 from hardware.records import Targets
+from hardware.roll import EAGER
 
 BAUD = 4_000_000
 SILENT = 0.002
@@ -55,7 +56,7 @@ def measure() -> list[Row]:
     for what, (ours, stock), bar in (("", walls, 0.5), (", processor time", spent, 0.2)):
         name = f"cycle of 20 servos{what}"
         rows.append(row(name, 1e3 * ours, "ms", "dynamixel-sdk", 1e3 * stock, bar))
-    rows.append(_silent_servo())
+    rows += _silent_servo()
     packet = encode_status(1, 0, bytes(range(10)))
     handler, numbers = Protocol2PacketHandler(), list(packet)
     ours_crc, stock_crc = side_by_side(
@@ -66,24 +67,39 @@ def measure() -> list[Row]:
     return rows
 
 
-def _silent_servo() -> Row:
-    """What one servo that says nothing adds to a read with the patience of a tick."""
+def _silent_servo() -> list[Row]:
+    """What one servo that says nothing adds to a read: when it falls silent, and afterwards."""
     hand = load_hand("dactyl24")
     with line() as wires:
         servos = ServoHand(hand, wires.port, BAUD)
         servos.connect()
-
-        def read() -> None:
-            with suppress(BusError):
-                servos.read()
-
-        whole = median_time(read, 50)
-        wires.silence(7)
-        cost = median_time(read, 50) - whole
-        others = servos.bus.sync_read(*registers.MEASURED, range(1, 21), attempts=2)
+        whole, falls, apart = list[float](), list[float](), list[float]()
+        for _ in range(20):
+            while np.isnan(servos.read().position).any():
+                pass
+            whole.append(_taken(servos.read))
+            wires.silence(7)
+            falls.append(_taken(servos.read))
+            apart += [_taken(servos.read) for _ in range(EAGER)]
+            read = np.isfinite(servos.read().position)
+            assert read.sum() == hand.n_actuators - 1, "no other servo's data are lost"
+            wires.silence(0)
         servos.close()
-    assert len(others) == 19
-    return row("cost of a silent servo", 1e3 * cost, "ms", "limit", 1e3 * SILENT, 1.0)
+    rows = []
+    for what, times in (
+        ("the read in which a servo falls silent", falls),
+        ("a read after that", apart),
+    ):
+        cost = float(np.median(times) - np.median(whole))
+        rows.append(row(f"cost of {what}", 1e3 * cost, "ms", "limit", 1e3 * SILENT, 1.0))
+    return rows
+
+
+def _taken(function: Callable[[], object]) -> float:
+    """How long a call takes [s]."""
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
 
 
 class Line:
@@ -98,7 +114,7 @@ class Line:
         self.port = hear.readline().decode().strip()
 
     def silence(self, id: int) -> None:
-        """Has a servo say nothing from now on."""
+        """Has a servo say nothing from now on; 0 brings all back."""
         self._say.write(f"{id}\n".encode())
         self._say.flush()
         self._hear.readline()

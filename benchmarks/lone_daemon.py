@@ -69,7 +69,7 @@ class LoneHand:
         self._world, self._clock, self._tell = world, clock, tell
         self._targets: Targets | None = None
 
-    def read(self) -> JointState:
+    def read(self, deadline: float | None = None) -> JointState:
         began = thread_time()
         assert self.controller is not None
         self._world.move(self._clock.now(), self.controller.snapshot(), self._targets)

@@ -1,6 +1,6 @@
 """Emulated servos in a process of their own: prints the port, ends when its input does.
 
-Each number on its input is the id of a servo that says nothing from then on.
+Each number on its input is the id of a servo that says nothing from then on; 0 brings all back.
 """
 
 import sys
@@ -13,5 +13,8 @@ if __name__ == "__main__":
         print(line.port, flush=True)
         for text in sys.stdin:
             with line.lock:
-                line.faults.inject("silent", int(text))
+                if id := int(text):
+                    line.faults.inject("silent", id)
+                else:
+                    line.faults.mend()
             print("silent", flush=True)

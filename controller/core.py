@@ -170,6 +170,8 @@ class Controller(TickingCore[Measurement]):
             raise RefusedError(
                 "not_ready", f"{what}: the joints cannot be read; check power and the servo bus"
             )
+        if overdue := self._health.overdue(self._t, self._joints_limit):
+            raise RefusedError("not_ready", f"{what}: {overdue}; check its servo's cable and power")
         return self._joints
 
     def _require_object(self, what: str) -> None:

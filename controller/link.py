@@ -40,19 +40,23 @@ class HandLink:
         """Whether several commands in a row could not be sent."""
         return self._failed_writes >= _FAILURES_LOST
 
-    def read(self) -> JointState | None:
-        """What the servos measured; None if they did not answer."""
+    def read(self, deadline: float | None = None) -> JointState | None:
+        """What the servos measured; None if they did not answer.
+
+        Args:
+            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
+        """
         if self._seeking is not None:
             if self._seeking.is_alive():
                 return None
             self._seeking = None
         try:
-            joints = self._backend.read()
+            joints = self._backend.read(deadline)
         except InhandError as error:
             self._failed(error)
             self._failed_reads += 1
             return None
-        self.problem = ""
+        self.problem = self._backend.problem
         self._failed_reads = 0
         # Nobody asks for a reboot long before the servos are ill.
         self._reboot = False

@@ -17,6 +17,8 @@ from perception.records import CameraStatus, TagCorners
 
 REQUESTS_PER_TICK = 8
 """How many requests are carried out before a tick; the rest waits for the next ones."""
+READ_SHARE = 0.7
+"""Share of a tick that reading the joints may take: the rest is for deciding and writing."""
 
 
 class Link(Protocol):
@@ -28,7 +30,7 @@ class Link(Protocol):
     @property
     def lost(self) -> bool: ...
 
-    def read(self) -> JointState | None: ...
+    def read(self, deadline: float | None = None) -> JointState | None: ...
 
     def write(self, torque: bool, targets: Targets) -> Targets | None: ...
 
@@ -103,7 +105,7 @@ class TickLoop:
             controller.watch_line(line)
         letters = self._mailbox.take(REQUESTS_PER_TICK)
         answers = [self._perform(letter) for letter in letters]
-        joints = link.read()
+        joints = link.read(woken + READ_SHARE * self.ticker.period)
         read = now()
         corners = self.inbox.take()
         began = thread_time()

@@ -53,7 +53,8 @@ class Snapshot:
         mode: the present mode.
         reason: why it was entered.
         torque: whether the servos are to have torque.
-        joints: what was read last; None if nothing ever was.
+        joints: each joint as it was read last; None before each one was.
+        joint_times: when each was [s], (n_actuators,); -inf where it never was.
         pose: where the object is; None if it was never seen.
         in_hand: whether the object is in the hand.
         paused: whether a running hand waits for a fresh pose.
@@ -74,6 +75,7 @@ class Snapshot:
     reason: str
     torque: bool
     joints: JointState | None
+    joint_times: Array
     pose: ObjectPose | None
     in_hand: bool
     paused: bool

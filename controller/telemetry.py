@@ -10,6 +10,7 @@ from controller.goals import ActiveGoal
 from controller.places import image_address, world_states_address
 from controller.records import Event, Snapshot
 from hardware.hand import hand_file
+from hardware.records import Array
 from perception.objects import object_file
 
 EVENTS_KEPT = 1000
@@ -72,10 +73,13 @@ def describe(snapshot: Snapshot, now: float) -> dict[str, object]:
         "torque": snapshot.torque,
         "joints": joints
         and {
-            "age": now - joints.t,
+            "age": now - float(snapshot.joint_times.min()),
+            "ages": (now - snapshot.joint_times).tolist(),
             "position": joints.position.tolist(),
             "velocity": joints.velocity.tolist(),
             "current": joints.current.tolist(),
+            "temperature": _known(joints.temperature),
+            "voltage": _known(joints.voltage),
         },
         "effort": snapshot.effort.tolist(),
         "targets": None if snapshot.targets is None else snapshot.targets.tolist(),
@@ -102,6 +106,11 @@ def describe(snapshot: Snapshot, now: float) -> dict[str, object]:
         if snapshot.policy
         else None,
     }
+
+
+def _known(values: Array | None) -> list[float | None] | None:
+    """Numbers for JSON, where what is not known is no number."""
+    return None if values is None else [x if x == x else None for x in values.tolist()]
 
 
 def _goal(goal: ActiveGoal | None, t: float) -> dict[str, object] | None:

@@ -122,10 +122,13 @@ class TickingCore(Generic[Measurement]):
             dt = min(max(t - self._t, 0.1 * nominal), MAX_TICKS_LONG * nominal)
         self._t, self._ticked, self._action = t, True, None
         if joints is not None:
+            if joints.temperature is not None:
+                self.temperature = joints.temperature
             self._flaw = self._health.flaw(joints)
             if not self._flaw:
-                self._joints = joints
-                self._pose_source.note_joints(joints)
+                self._joints = self._health.joints
+                if self._joints is not None:
+                    self._pose_source.note_joints(self._joints)
                 self._effort = warm(self._effort, joints.current, dt)
         self._derate()
         if measurements:
@@ -152,6 +155,7 @@ class TickingCore(Generic[Measurement]):
             reason=self._reason,
             torque=self.torque,
             joints=self._joints,
+            joint_times=self._health.heard,
             pose=self._pose,
             in_hand=self._presence.in_hand,
             paused=self._paused,
@@ -176,13 +180,11 @@ class TickingCore(Generic[Measurement]):
         """Turns ages and the object's whereabouts into happenings."""
         safety = self.settings.safety
         if self._joints is not None and self.mode not in (Mode.FAULT, Mode.ESTOP):
-            age = t - self._joints.t
+            overdue = self._health.overdue(t, self._joints_limit)
             stuck = self._health.stuck(self._sent if self.torque else None, t)
-            if age > self._joints_limit:
+            if overdue:
                 why = f": {self._flaw}" if self._flaw else ""
-                self._take(
-                    Happening.JOINTS_STALE, f"the joints were last read {age:.3f} s ago{why}"
-                )
+                self._take(Happening.JOINTS_STALE, overdue + why)
             elif stuck:
                 self._take(Happening.SERVO_ERROR, stuck)
         verdict = self._presence.update(t, self._pose)

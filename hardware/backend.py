@@ -15,6 +15,11 @@ class HandBackend(ABC):
 
     hand: Hand
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with a part of the hand although it can be read; empty if nothing is."""
+        return ""
+
     @abstractmethod
     def connect(self) -> None:
         """Opens the device and checks that it is the described hand; torque stays as it is.
@@ -24,11 +29,14 @@ class HandBackend(ABC):
         """
 
     @abstractmethod
-    def read(self) -> JointState:
-        """Measures all servos.
+    def read(self, deadline: float | None = None) -> JointState:
+        """Measures all servos; NaN stands for one that did not answer, never an older value.
+
+        Args:
+            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
 
         Raises:
-            BusError: a measurement is missing; a stale one is never returned.
+            BusError: nothing could be measured.
         """
 
     @abstractmethod

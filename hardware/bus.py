@@ -1,23 +1,15 @@
 """A half-duplex servo bus on a serial port: requests out, replies in, never longer than told."""
 
-import logging
-import os
-import select
-import termios
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-import serial
-
 from hardware import requests
 from hardware.errors import BusError
-from hardware.fast_read import FastReply, reply_size
+from hardware.fast_read import FastChoice, FastReply, reply_size
+from hardware.port import Port
 from hardware.protocol import Instruction, Packet, Parser
-
-log = logging.getLogger(__name__)
-
-_PORT_ERRORS = serial.SerialException, OSError, termios.error
+from hardware.replies import Replies
 
 BRING_UP_PATIENCE = 0.1
 """[s], where nothing presses."""
@@ -27,36 +19,10 @@ TICK_PATIENCE = 0.004
 END_OF_REPLY = 0.001
 """Silence [s] that ends a reply of which the beginning came, once its time on the wire is over."""
 
+_REQUESTS_KEPT = 64
+
 _PINGS = 2
 """Attempts to find a servo."""
-
-_FAILURES_TO_FALL_BACK = 3
-_FIRST_PAUSE, _LONGEST_PAUSE = 50, 1600
-"""Reads without fast ones after they failed, at first and at most."""
-
-
-class FastChoice:
-    """Whether to ask for fast replies: not while they fail, and again once the bus is better."""
-
-    def __init__(self) -> None:
-        self._failures, self._left, self._pause = 0, 0, _FIRST_PAUSE
-
-    def wanted(self) -> bool:
-        """Whether the next read is to be a fast one."""
-        if self._left:
-            self._left -= 1
-            return False
-        return True
-
-    def note(self, worked: bool) -> None:
-        """Takes what came of a fast read."""
-        if worked:
-            self._failures, self._pause = 0, _FIRST_PAUSE
-            return
-        self._failures += 1
-        if self._failures >= _FAILURES_TO_FALL_BACK:
-            self._left = self._pause
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
 
 class Bus:
@@ -87,7 +53,8 @@ class Bus:
         self._fast = FastChoice()
         self._parser = Parser()
         self._noise = 0
-        self._serial: serial.Serial | None = None
+        self._line = Port(port, baud)
+        self._ready: dict[tuple[int, int, tuple[int, ...], bool], bytes] = {}
 
     @property
     def discarded(self) -> int:
@@ -97,7 +64,7 @@ class Bus:
     @property
     def is_open(self) -> bool:
         """Whether this process has the port."""
-        return self._serial is not None
+        return self._line.is_open
 
     def open(self) -> None:
         """Opens the port for this process alone.
@@ -105,30 +72,11 @@ class Bus:
         Raises:
             BusError: there is no such port, or somebody else has it.
         """
-        self.close()
-        if not os.path.exists(self.port):
-            raise BusError(
-                f"serial port {self.port}: no such device; plug the hand in, or name its port "
-                "under [bus] in the configuration"
-            )
-        try:
-            port = serial.Serial(self.port, self.baud, timeout=0, exclusive=True)
-        except (*_PORT_ERRORS, ValueError) as error:
-            raise BusError(
-                f"serial port {self.port}: {error}; is it in use, and may this user open it?"
-            ) from error
-        try:
-            port.set_low_latency_mode(True)
-        except (OSError, ValueError, NotImplementedError) as error:
-            # Only adapters that gather bytes have such a mode, and only they need it.
-            log.info("serial port %s has no low-latency mode: %s", self.port, error)
-        self._serial = port
+        self._line.open()
 
     def close(self) -> None:
         """Releases the port. Safe to call twice."""
-        if self._serial is not None:
-            self._serial.close()
-            self._serial = None
+        self._line.close()
 
     def ask(
         self, request: bytes, ids: Sequence[int], size: int | None, deadline: float | None = None
@@ -178,29 +126,35 @@ class Bus:
         *,
         attempts: int = 1,
         deadline: float | None = None,
-    ) -> dict[int, Packet]:
+    ) -> Replies:
         """Reads the same registers of several servos; asks the silent ones again.
 
-        The first attempt is a fast read, as long as such reads work on this bus.
+        The first of several attempts is a fast read, as long as such reads work on this bus. Where
+        one breaks off, the second attempt leaves out the servo that fell silent: waiting for it
+        would cost the others' time.
         """
-        replies: dict[int, Packet] = {}
-        silent = list(ids)
+        asked = tuple(ids)
+        # A single attempt at less than all servos must not stand or fall with one of them.
+        if attempts > 1 and len(asked) > 1 and self._fast.wanted():
+            replies, again = self._fast_sync_read(address, length, asked, deadline)
+            self._fast.note(replies.complete)
+            attempts -= 1
+        else:
+            replies, again = Replies.none(asked, length), list(asked)
         for attempt in range(attempts):
-            if attempt:
-                if deadline is not None and time.monotonic() >= deadline:
-                    break
-                self.retried.update(silent)
-            # A single attempt at less than all servos must not stand or fall with one of them.
-            if attempt == 0 and attempts > 1 and len(silent) > 1 and self._fast.wanted():
-                replies = self._fast_sync_read(address, length, silent, deadline)
-                self._fast.note(len(replies) == len(silent))
-            else:
-                request = requests.sync_read(address, length, silent)
-                replies |= self.ask(request, silent, length, deadline)
-            silent = [id for id in ids if id not in replies]
-            if not silent:
+            if not again or (deadline is not None and time.monotonic() >= deadline):
                 break
+            if attempt or len(again) < len(asked):
+                self.retried.update(again)
+            request = self._request(address, length, tuple(again), fast=False)
+            for id, packet in self.ask(request, again, length, deadline).items():
+                replies.put(id, packet.error, packet.data)
+            again = replies.silent
         return replies
+
+    def reply_time(self, count: int, length: int) -> float:
+        """How long so many replies with so many bytes of data take on the wire [s]."""
+        return 10 * count * (length + 11) / self.baud
 
     def sync_write(self, address: int, length: int, rows: Mapping[int, bytes]) -> None:
         """Writes the same registers of several servos, which do not reply.
@@ -208,8 +162,16 @@ class Bus:
         Raises:
             BusError: the port is gone, or only to be read.
         """
+        self.tell(requests.sync_write(address, length, rows))
+
+    def tell(self, request: bytes) -> None:
+        """Sends a request that nobody replies to.
+
+        Raises:
+            BusError: the port is gone, or only to be read.
+        """
         self._refuse_if_readonly()
-        self._send(requests.sync_write(address, length, rows))
+        self._send(request)
 
     def read(self, id: int, address: int, length: int, deadline: float | None = None) -> bytes:
         """Reads registers of one servo; nothing if it did not answer, or refused."""
@@ -241,7 +203,7 @@ class Bus:
         self._send(request)
         end, packets = time.monotonic() + duration, list[Packet]()
         while (left := end - time.monotonic()) > 0:
-            packets += self._parser.feed(self._receive(left))
+            packets += self._parser.feed(self._line.receive(left))
         return [packet for packet in packets if packet.instruction == Instruction.STATUS]
 
     def reboot(self, id: int) -> Packet | None:
@@ -254,29 +216,40 @@ class Bus:
         return self.ask(requests.reboot(id), [id], 0).get(id)
 
     def _fast_sync_read(
-        self, address: int, length: int, ids: Sequence[int], deadline: float | None
-    ) -> dict[int, Packet]:
-        request = requests.sync_read(address, length, ids, fast=True)
+        self, address: int, length: int, ids: tuple[int, ...], deadline: float | None
+    ) -> tuple[Replies, list[int]]:
+        """The replies, and whom to ask again."""
+        request = self._request(address, length, ids, fast=True)
         self._send(request)
         reply = FastReply(ids, length)
+        self._gather(reply.feed, len(request) + reply_size(len(ids), length), deadline)
+        replies, wasted = reply.replies()
+        self._noise += wasted
+        if replies.complete:
+            return replies, []
+        silent = replies.silent
+        self.missing.update(silent)
+        return replies, [id for id in silent if id != reply.broke_off_at]
 
-        def take(data: bytes) -> bool:
-            reply.feed(data)
-            return reply.complete
-
-        self._gather(take, len(request) + reply_size(len(ids), length), deadline)
-        self._noise += reply.discarded
-        self.missing.update(id for id in ids if id not in reply.replies)
-        return reply.replies
+    def _request(self, address: int, length: int, ids: tuple[int, ...], *, fast: bool) -> bytes:
+        """A synchronous read; the same ones are asked for over and over."""
+        key = address, length, ids, fast
+        ready = self._ready.get(key)
+        if ready is None:
+            if len(self._ready) > _REQUESTS_KEPT:
+                self._ready.clear()
+            ready = self._ready[key] = requests.sync_read(address, length, ids, fast=fast)
+        return ready
 
     def _gather(self, take: Callable[[bytes], bool], size: int, deadline: float | None) -> None:
         """Hands over what arrives until it is enough, or time is up."""
-        sent = time.monotonic() + 10 * size / self.baud
+        sent = self.last_sent + 10 * size / self.baud
         end = sent + self.patience
         if deadline is not None:
             end = min(end, deadline)
+        now = self.last_sent
         while True:
-            data = self._receive(end - time.monotonic())
+            data = self._line.receive(end - now)
             if take(data):
                 return
             now = time.monotonic()
@@ -286,36 +259,10 @@ class Bus:
                 end = min(end, max(sent, now) + END_OF_REPLY)
 
     def _send(self, packet: bytes) -> None:
-        port = self._open_port()
-        try:
-            # What is still there answers an older request.
-            self._noise += port.in_waiting
-            port.reset_input_buffer()
-            self._parser.clear()
-            sent = os.write(port.fileno(), packet)
-        except _PORT_ERRORS as error:
-            raise self._gone(error) from error
+        self._noise += self._line.send(packet)
         self.last_sent = time.monotonic()
-        if sent != len(packet):
-            raise BusError(f"serial port {self.port} takes no more bytes; does anybody read them?")
-
-    def _receive(self, patience: float) -> bytes:
-        port = self._open_port()
-        try:
-            select.select([port.fileno()], [], [], max(0.0, patience))
-            data: bytes = port.read(4096)
-        except _PORT_ERRORS as error:
-            raise self._gone(error) from error
-        return data
+        self._parser.clear()
 
     def _refuse_if_readonly(self) -> None:
         if self._readonly:
             raise BusError(f"serial port {self.port} is only to be read; nothing was written")
-
-    def _open_port(self) -> serial.Serial:
-        if self._serial is None:
-            raise BusError(f"serial port {self.port} is not open")
-        return self._serial
-
-    def _gone(self, error: Exception) -> BusError:
-        return BusError(f"serial port {self.port} was lost: {error}; is the cable plugged in?")

@@ -10,19 +10,24 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class JointState:
-    """What the servos measured, all at one instant.
+    """What the servos measured, all at one instant; NaN of a servo that did not answer.
 
     Attributes:
         t: when it was measured [s, CLOCK_MONOTONIC or simulated].
         position: servo angles as the encoders see them [rad], (n_actuators,).
         velocity: servo velocities [rad/s], (n_actuators,).
         current: motor currents [A], (n_actuators,).
+        temperature: of the servos, as read a few seconds ago at most [°C], (n_actuators,); None
+            if they are not read.
+        voltage: at the servos' inputs, as old [V], (n_actuators,); None if it is not read.
     """
 
     t: float
     position: Array
     velocity: Array
     current: Array
+    temperature: Array | None = None
+    voltage: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

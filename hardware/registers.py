@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import pi
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hardware.errors import DescriptionError
 from hardware.hand import Hand
@@ -111,6 +112,7 @@ class Model:
         current_limit: default of the register of that name, in counts.
         torque_per_ampere: stall torque over stall current [N·m/A].
         stall_torque: [N·m].
+        voltage: lowest and highest at its input [V].
         current_control: whether it can bound its current; otherwise its PWM is bounded.
     """
 
@@ -119,6 +121,7 @@ class Model:
     current_limit: int
     torque_per_ampere: float
     stall_torque: float
+    voltage: tuple[float, float]
     current_control: bool = True
 
     @property
@@ -139,14 +142,15 @@ class Model:
 
 
 MODELS = {
-    # Stall torque and current at 12 V, or at 5 V for the M models of the 330 series.
-    "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3, 4.1),
-    "XM430-W210": Model(1030, 0.00269, 1193, 3.0 / 2.3, 3.0),
-    "XC330-M288": Model(1240, 0.001, 1800, 0.93 / 1.8, 0.93),
-    "XL330-M288": Model(1200, 0.001, 1750, 0.52 / 1.5, 0.52),
-    "XL330-M077": Model(1190, 0.001, 1750, 0.215 / 1.47, 0.215),
+    # Stall torque and current at 12 V, or at 5 V for the M models of the 330 series; voltages as
+    # their limits are set when they leave the factory.
+    "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3, 4.1, (9.5, 16.0)),
+    "XM430-W210": Model(1030, 0.00269, 1193, 3.0 / 2.3, 3.0, (9.5, 16.0)),
+    "XC330-M288": Model(1240, 0.001, 1800, 0.93 / 1.8, 0.93, (3.5, 7.0)),
+    "XL330-M288": Model(1200, 0.001, 1750, 0.52 / 1.5, 0.52, (3.5, 7.0)),
+    "XL330-M077": Model(1190, 0.001, 1750, 0.215 / 1.47, 0.215, (3.5, 7.0)),
     # Its load is a thousandth of the largest.
-    "XL430-W250": Model(1060, 0.0014, 1000, 1.5 / 1.4, 1.5, current_control=False),
+    "XL430-W250": Model(1060, 0.0014, 1000, 1.5 / 1.4, 1.5, (6.0, 14.0), current_control=False),
 }
 
 
@@ -183,10 +187,11 @@ class Units:
         self._current = np.array([model.current_unit for model in self.models])
         self._angle_unit = 2 * pi / COUNTS
 
-    def position_counts(self, angles: Array) -> list[int]:
+    def position_counts(self, angles: Array) -> NDArray[np.int64]:
         """Register values of these servo angles [rad], (n_actuators,)."""
         counts = COUNTS / 2 + self._sign * (angles - self._zero) / self._angle_unit
-        return [int(count) for count in np.rint(counts)]
+        rounded: NDArray[np.int64] = np.rint(counts).astype(np.int64)
+        return rounded
 
     def velocity_counts(self, velocities: Array) -> list[int]:
         """Register values of these velocities [rad/s], (n_actuators,)."""
@@ -201,7 +206,7 @@ class Units:
         limits = (share * self._torque_limit).tolist()
         return [model.torque_goal(x) for model, x in zip(self.models, limits, strict=True)]
 
-    def angles(self, counts: Array) -> Array:
+    def angles(self, counts: Array | NDArray[np.int64]) -> Array:
         """Servo angles [rad], (n_actuators,)."""
         angles: Array = self._zero + self._sign * (counts - COUNTS / 2) * self._angle_unit
         return angles

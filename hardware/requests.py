@@ -6,8 +6,12 @@ Robotis e-manual, "DYNAMIXEL Protocol 2.0", Instruction Details.
 import struct
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hardware.errors import BusError
 from hardware.protocol import BROADCAST, Instruction, encode
+from hardware.registers import Register
 
 _CLEAR_TURNS = b"\x01\x44\x58\x4c\x22"
 """The manual's key: so that noise never moves the zero."""
@@ -61,6 +65,29 @@ def sync_write(address: int, length: int, rows: Mapping[int, bytes]) -> bytes:
             raise BusError(f"sync write: servo {id} is given {len(row)} bytes instead of {length}")
         parts += bytes((id,)), row
     return encode(BROADCAST, Instruction.SYNC_WRITE, b"".join(parts))
+
+
+class SyncWrite:
+    """Writes of the same four-byte register of the same servos, made ready once.
+
+    Args:
+        register: what is written.
+        ids: servos that get a value each.
+    """
+
+    def __init__(self, register: Register, ids: Sequence[int]) -> None:
+        assert register.size == _ROW.itemsize - 1
+        self._rows = np.zeros(len(ids), _ROW)
+        self._rows["id"] = ids
+        self._head = struct.pack("<HH", register.address, register.size)
+
+    def packet(self, values: NDArray[np.int64]) -> bytes:
+        """The request that writes these values, (n,)."""
+        self._rows["value"] = values
+        return encode(BROADCAST, Instruction.SYNC_WRITE, self._head + self._rows.tobytes())
+
+
+_ROW = np.dtype([("id", "u1"), ("value", "<i4")])
 
 
 def bulk_read(spans: Mapping[int, tuple[int, int]]) -> bytes:

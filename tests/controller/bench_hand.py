@@ -60,6 +60,8 @@ class Bench:
         quaternion: of the object, world from object, wxyz, (4,).
         seen: whether the cameras see the object.
         answered: whether the servos answer.
+        silent: numbers of servos that do not answer.
+        temperature: what the servos report [°C], (n_actuators,), if they do.
         jammed: angles at which servos are read whatever they do [rad], by their numbers.
         targets: what the last tick returned.
         events: all that happened.
@@ -81,6 +83,8 @@ class Bench:
         self.servos = HAND.rest.copy()
         self.position, self.quaternion = IN_HAND.copy(), UPRIGHT
         self.seen = self.answered = True
+        self.silent: set[int] = set()
+        self.temperature: Array | None = None
         self.jammed: dict[int, float] = {}
         self.targets: Targets | None = None
         self.events: list[Event] = []
@@ -98,8 +102,11 @@ class Bench:
             self.servos[number] = angle
         joints = None
         if self.answered:
-            zeros = frozen_array(np.zeros(HAND.n_actuators))
-            joints = JointState(self.t, frozen_array(self.servos), zeros, zeros)
+            read, zeros = self.servos.copy(), np.zeros(HAND.n_actuators)
+            read[list(self.silent)] = zeros[list(self.silent)] = np.nan
+            joints = JointState(
+                self.t, *map(frozen_array, (read, zeros, zeros)), temperature=self.temperature
+            )
         poses = [PoseReading(self.t, self.position, self.quaternion)] if self.seen else []
         self.targets = self.controller.tick(self.t, joints, poses)
         self.events += self.controller.events

@@ -392,18 +392,43 @@ def test_joints_that_leap_are_not_believed(bench: Bench) -> None:
     assert bench.mode == Mode.RUNNING
 
 
+def test_a_servo_that_falls_silent_makes_its_joint_stale_and_no_other(bench: Bench) -> None:
+    bench.start(Mode.RUNNING)
+    bench.run(0.1)
+    before = bench.servos[6]
+    bench.silent = {6}
+    bench.run(0.03)
+    # Three ticks are forgiven; the joint's last value is known to be old.
+    snapshot = bench.controller.snapshot()
+    assert bench.mode == Mode.RUNNING and snapshot.joints is not None
+    assert snapshot.joints.position[6] == before
+    ages = bench.t - snapshot.joint_times
+    assert ages[6] == pytest.approx(0.03) and np.delete(ages, 6).max() == 0.0
+    bench.run(0.01)
+    assert bench.mode == Mode.FAULT
+    fault = bench.events[-1]
+    assert fault.data["cause"] == "joints_stale"
+    assert f"{HAND.actuator_names[6]} was last read 0.040 s ago" in fault.data["reason"]
+    message = bench.refused("not_ready", "clear")
+    assert HAND.actuator_names[6] in message and "its servo's cable" in message
+    bench.silent = set()
+    bench.tick()
+    bench.controller.clear()
+    assert bench.mode == Mode.OFF
+
+
 def test_a_servo_that_works_hard_is_spared_and_says_so(bench: Bench) -> None:
     bench.start(Mode.HOLDING)
-    bench.controller.temperature = np.full(HAND.n_actuators, 40.0)
+    bench.temperature = np.full(HAND.n_actuators, 40.0)
     bench.run(0.1)
     assert "derated" not in bench.kinds()
-    bench.controller.temperature[3] = 66.0
+    bench.temperature[3] = 66.0
     bench.run(0.1)
     derated = bench.events[-1]
     assert derated.kind == "derated" and derated.data["servos"] == [HAND.actuator_names[3]]
     effort = bench.controller.snapshot().effort
     assert 0.4 < effort[3] < 1.0 and effort[4] == 1.0
-    bench.controller.temperature[3] = 50.0
+    bench.temperature[3] = 50.0
     bench.run(0.1)
     assert bench.events[-1].data["servos"] == []
 

@@ -22,7 +22,7 @@ def reading(t: float, position: Array) -> JointState:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        (np.nan, "no number"),
+        (np.inf, "no number"),
         (-np.inf, "no number"),
         (9.0, "far outside"),
         (-9.0, "far outside"),
@@ -38,6 +38,37 @@ def test_what_cannot_be_is_named_and_forgotten(wrong: float, why: str) -> None:
     flaw = health.flaw(reading(0.01, position))
     assert NAME in flaw and why in flaw
     assert health.flaw(reading(0.02, HAND.rest + 0.05)) == ""
+
+
+def test_a_joint_that_is_not_measured_keeps_its_last_value_and_its_age() -> None:
+    health = JointHealth(HAND)
+    silent = np.where(ONE, np.nan, HAND.rest)
+    assert health.flaw(reading(0.99, silent)) == "" and health.joints is None
+    assert health.flaw(reading(1.0, HAND.rest)) == ""
+    for tick in range(1, 5):
+        t = 1.0 + 0.01 * tick
+        assert health.flaw(reading(t, silent + 0.01 * tick)) == ""
+        joints = health.joints
+        assert joints is not None and joints.t == t
+        np.testing.assert_array_equal(
+            joints.position, np.where(ONE, HAND.rest, HAND.rest + 0.01 * tick)
+        )
+        np.testing.assert_array_equal(health.heard, np.where(ONE, 1.0, t))
+    assert health.overdue(1.04, 0.05) == ""
+    assert health.overdue(1.04, 0.035) == f"{NAME} was last read 0.040 s ago"
+    assert health.overdue(1.5, 0.035) == "the joints were last read 0.500 s ago"
+    # It may have come further meanwhile than within one tick.
+    assert health.flaw(reading(1.05, HAND.rest + 0.05 + 0.7 * ONE)) == ""
+    assert health.overdue(1.05, 0.005) == ""
+
+
+def test_a_joint_that_is_silent_is_not_stuck() -> None:
+    health = JointHealth(HAND)
+    health.flaw(reading(0.0, HAND.rest))
+    for tick in range(1, 200):
+        swing = 0.6 * np.sin(0.05 * tick)
+        health.flaw(reading(0.01 * tick, np.where(ONE, np.nan, HAND.rest + swing)))
+        assert health.stuck(HAND.rest + swing, 0.01 * tick) == ""
 
 
 def test_a_wrong_reading_locks_nothing_out() -> None:

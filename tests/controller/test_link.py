@@ -30,7 +30,7 @@ class FragileHand(HandBackend):
         self._reach()
         self.open = True
 
-    def read(self) -> JointState:
+    def read(self, deadline: float | None = None) -> JointState:
         self._reach()
         zeros = frozen_array(np.zeros(HAND.n_actuators))
         return JointState(0.0, REST.position, zeros, zeros)

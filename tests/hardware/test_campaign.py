@@ -113,8 +113,11 @@ def campaign(count: int, seed: int) -> None:
                 before, began = line.count, time.monotonic()
                 try:
                     state = servos.read(began + DEADLINE)
-                    age = np.rint((state.position - ZERO) / UNIT).astype(int) - before - 1
+                    fresh = state.position[np.isfinite(state.position)]
+                    zero = ZERO[np.isfinite(state.position)]
+                    age = np.rint((fresh - zero) / UNIT).astype(int) - before - 1
                     assert (age % TURN < line.count - before).all(), f"{fault}: stale {age}"
+                    error = error or servos.problem
                     servos.write(Targets(began, frozen_array(wanted)))
                 except BusError as problem:
                     error = str(problem)

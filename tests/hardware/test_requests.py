@@ -4,6 +4,7 @@ Its `txPacket` throws away its own stuffing, so that it is no measure where stuf
 (test_protocol.py compares that part by itself).
 """
 
+import numpy as np
 import pytest
 from dynamixel_sdk import (
     GroupBulkRead,
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from hardware import requests
 from hardware.errors import BusError
+from hardware.registers import GOAL_POSITION
 
 SDK = PacketHandler(2.0)
 ids = st.integers(0, 252)
@@ -90,6 +92,15 @@ def test_requests_for_several_servos(
     assert tap.sent == requests.bulk_read(dict.fromkeys(servos, (address, length)))
     bulk_writing.txPacket()
     assert tap.sent == requests.bulk_write(dict.fromkeys(servos, (address, bytes(data))))
+
+
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20))
+def test_a_write_made_ready_is_the_same_as_any(values: list[int]) -> None:
+    goal, ids = GOAL_POSITION, range(1, 1 + len(values))
+    rows = {id: goal.pack(value) for id, value in zip(ids, values, strict=True)}
+    ready = requests.SyncWrite(goal, ids)
+    for _ in range(2):
+        assert ready.packet(np.array(values)) == requests.sync_write(goal.address, 4, rows)
 
 
 def test_rows_of_a_sync_write_must_be_alike() -> None:
