@@ -17,7 +17,9 @@ from hardware.kinematics import link_poses
 from perception import calibrate, rotations
 from perception.cameras import CameraError, load_rig, save_rig
 from perception.delay_picture import delay_picture
-from perception.latency import LatencyReport, LinkMotion, calibrate_latency
+from perception.latency import LatencyReport, calibrate_latency
+from perception.link_motion import LinkMotion
+from perception.readout import Readout
 from perception.records import TagCorners
 
 
@@ -54,10 +56,11 @@ class Latency:
                 )
                 raise CameraError(f"{where} has no camera {name!r}")
         motion, frames = read_motion(recording, hand, self._link(hand))
-        reports = []
+        reports, readout = [], Readout()
         for name in names:
             seen = frames.get(name, [])
-            report = calibrate_latency(recorded[name], target, motion, seen)
+            report = calibrate_latency(recorded[name], target, motion, seen, readout.show)
+            readout.end()
             print(_line(report))
             reports.append(report)
         for report in reports:

@@ -1,7 +1,6 @@
 """`inhand calibrate`: cameras and objects, from pictures; refuses what is not enough."""
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +10,17 @@ import numpy as np
 import tyro
 
 from perception import rotations
+from perception.camera_info import load_intrinsics, save_intrinsics
 from perception.cameras import Camera, CameraError, load_rig, save_rig
+from perception.capture import capture
 from perception.detection import TagDetector
 from perception.extrinsics import calibrate_extrinsics
-from perception.intrinsics import calibrate_intrinsics, load_intrinsics, save_intrinsics
+from perception.intrinsics import LensViews
 from perception.objects import load_object
-from perception.placement import calibrate_placement, save_object
+from perception.open_source import open_source
+from perception.placement import calibrate_placement, missing_views, save_object
 from perception.plate import Plate
+from perception.readout import Readout
 from perception.records import TagCorners
 from perception.rotations import Array
 from perception.tags import Image
@@ -56,19 +59,35 @@ class CameraLens:
         folder: The pictures, PNG or JPEG.
         name: Of the camera.
         out: ROS camera_info file to write; a picture of the corners goes beside it.
+        source: Camera to take pictures with, like /dev/video0, until they suffice; they are kept
+            in the folder.
+        size: Width and height to ask the camera for [px].
         plate: What the pictures show; measure a square, printers scale.
     """
 
     folder: Folder
     name: str
     out: Path
+    source: str = ""
+    size: tuple[int, int] = (640, 480)
     plate: Plate = field(default_factory=Plate)
 
     def run(self) -> None:
-        images = _pictures(self.folder)
-        report = calibrate_intrinsics(self.plate, images)
+        views, readout = LensViews(self.plate), Readout()
+        for path, image in _pictures(self.folder) if self._kept() else []:
+            views.add(image)
+            readout.show(f"{path.name}: {views.status}")
+        if self.source:
+            source = open_source(self.source, self.size)
+            try:
+                capture(source, self.plate, views, self.folder, readout)
+            finally:
+                source.close()
+        readout.end()
+        report = views.report()
         save_intrinsics(self.out, self.name, report.intrinsics)
-        _draw(self.out.with_suffix(".png"), images[-1], report.pixels)
+        *_, (_, image) = _pictures(self.folder)
+        _draw(self.out.with_suffix(".png"), image, report.pixels)
         matrix, spread = report.intrinsics.matrix, report.deviation
         print(
             f"residual  {report.residual:.3f} px, over {100 * report.coverage:.0f} % of the image"
@@ -78,6 +97,10 @@ class CameraLens:
             dx, dy = spread[2 * i : 2 * i + 2]
             print(f"{what}    {x:.2f} ± {dx:.2f}, {y:.2f} ± {dy:.2f} px")
         print(f"wrote     {self.out}")
+
+    def _kept(self) -> bool:
+        """Whether there are pictures already; without a camera there must be."""
+        return not self.source or any(self.folder.glob("*.png"))
 
 
 @dataclass(frozen=True)
@@ -108,13 +131,15 @@ class Places:
         if not abs(np.linalg.norm(turn) - 1) < 1e-3:
             raise CameraError(f"--quaternion {self.quaternion} is not of unit length")
         rig: dict[str, Camera] = load_rig(self.out) if self.out.exists() else {}
+        readout = Readout()
         for name in self.cameras:
             intrinsics = load_intrinsics(self.folder / f"{name}.yaml")
-            images = _pictures(self.folder / name)
+            images = [image for _, image in _pictures(self.folder / name)]
             place = np.array(self.position)
             report = calibrate_extrinsics(
-                name, intrinsics, self.plate, place, rotations.normalize(turn), images
+                name, intrinsics, self.plate, place, rotations.normalize(turn), images, readout.show
             )
+            readout.end()
             # Where a camera stands does not change how late it is.
             late = rig[name].latency if name in rig else 0.0
             rig[name] = replace(report.camera, latency=late)
@@ -151,13 +176,18 @@ class Tags:
         rig, description = load_rig(self.rig), load_object(self.object)
         ids = tuple(tag.id for tag in description.tags)
         instants: dict[str, list[TagCorners]] = {}
+        readout = Readout()
         for name, camera in rig.items():
-            paths = _paths(self.folder / name)
-            for path, image in zip(paths, _pictures(self.folder / name), strict=True):
+            for path, image in _pictures(self.folder / name):
                 # A detector looks where it last found something; these are no sequence.
                 seen = TagDetector(camera, description).detect(image, 0.0)
                 instants.setdefault(path.stem, []).append(seen)
-        report = calibrate_placement(description, rig, list(instants.values()))
+                lacking = missing_views(ids, list(instants.values())) or ["nothing"]
+                readout.show(
+                    f"{name}/{path.name}: {len(instants)} instants; missing: {', '.join(lacking)}"
+                )
+        report = calibrate_placement(description, rig, list(instants.values()), readout.show)
+        readout.end()
         save_object(self.out, report.description)
         _draw(self.out.with_suffix(".png"), image, seen.corners.reshape(-1, 2))
         print(f"residual {report.residual:.3f} px over {len(instants)} instants")
@@ -179,29 +209,20 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _pictures(folder: Path) -> list[Image]:
+def _pictures(folder: Path) -> Iterator[tuple[Path, Image]]:
     """The pictures of a folder by name, grey.
 
     Raises:
         CameraError: there is none, or one cannot be read.
     """
-    paths = _paths(folder)
-    images: list[Image] = []
-    for number, path in enumerate(paths, 1):
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise CameraError(f"picture {path} cannot be read; is the file complete?")
-        images.append(np.asarray(image, dtype=np.uint8))
-        print(f"\rpicture {number} of {len(paths)}: {path.name}", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    return images
-
-
-def _paths(folder: Path) -> list[Path]:
     paths = sorted(p for p in folder.glob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
     if not paths:
         raise CameraError(f"folder {folder} holds no PNG or JPEG picture")
-    return paths
+    for path in paths:
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            raise CameraError(f"picture {path} cannot be read; is the file complete?")
+        yield path, np.asarray(image, dtype=np.uint8)
 
 
 def _draw(path: Path, image: Image, pixels: Array) -> None:

@@ -1,14 +1,14 @@
 """Where a camera stands, from pictures of a plate at a known place on the hand's base."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from perception import rotations
+from perception.camera_info import Intrinsics
 from perception.cameras import Camera, CameraError
-from perception.intrinsics import Intrinsics
 from perception.plate import Plate
 from perception.records import frozen_array
 from perception.rotations import Array
@@ -44,6 +44,7 @@ def calibrate_extrinsics(
     position: Array,
     quaternion: Array,
     images: Sequence[Image],
+    tell: Callable[[str], None] = lambda text: None,
 ) -> ExtrinsicsReport:
     """Finds a camera's place.
 
@@ -54,6 +55,7 @@ def calibrate_extrinsics(
         position: the plate's origin, world frame [m], (3,).
         quaternion: world from plate, wxyz, (4,).
         images: grey, (height, width), all with plate and camera where they are.
+        tell: is told how far it is, after each picture.
 
     Raises:
         CameraError: the pictures do not suffice; says what is wrong.
@@ -66,6 +68,10 @@ def calibrate_extrinsics(
                 f"calibrated at {intrinsics.width}x{intrinsics.height}; use one setting for both"
             )
         views.append(plate.find(image))
+        tell(
+            f"{name}: picture {len(views)} of {len(images)} shows {len(views[-1][0])} of "
+            f"{(plate.columns - 1) * (plate.rows - 1)} corners, {MINIMUM_CORNERS} are needed"
+        )
     points, pixels = (np.concatenate(parts) for parts in zip(*views, strict=True))
     if len(points) < MINIMUM_CORNERS * len(images):
         raise CameraError(
@@ -87,6 +93,7 @@ def calibrate_extrinsics(
     expected, jacobian = cv2.projectPoints(turned, np.zeros(3), origin, matrix, lens)
     residual = pixels - np.asarray(expected, dtype=np.float64).reshape(-1, 2)
     rms = float(np.sqrt(np.square(residual).sum(axis=1).mean()))
+    tell(f"{name}: {len(points)} corners in {len(images)} pictures, residual {rms:.3f} px")
     if rms > MAXIMUM_RESIDUAL:
         raise CameraError(
             f"camera {name!r}: corners lie {rms:.2f} px from where the best place has them, "

@@ -5,16 +5,14 @@ of time by which that motion explains best what the camera saw. Where the object
 is found along the way, and so is what the camera's place is off by, within what it may be.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from perception import rotations
-from perception.adjustment import matrix
 from perception.cameras import Camera, CameraError
+from perception.link_motion import LinkMotion, LinkView
 from perception.objects import ObjectDescription
 from perception.pose import estimate_poses
 from perception.records import TagCorners, frozen_array
@@ -39,39 +37,11 @@ MAXIMUM_DEVIATION = 0.003
 DISTINCT = 0.08
 """Delays further apart than this are told apart by the motion, or the motion is refused [s]."""
 
-POSITION_PRIOR, ROTATION_PRIOR = 0.003, 0.015
-"""What a camera's place may be off by at least [m, rad], hand and bearings included."""
-
 BLOCKS = 12
 """Parts of the recording that are left out in turn to see how far the result depends on each."""
 
 ITERATIONS = 20
 _LEVER = 0.03
-
-
-@dataclass(frozen=True)
-class LinkMotion:
-    """Where a link was, by what the encoders said.
-
-    Attributes:
-        t: times of the readings, increasing [s], (n,).
-        position: of the link, world frame [m], (n, 3).
-        quaternion: world from link, wxyz, (n, 4).
-    """
-
-    t: Array
-    position: Array
-    quaternion: Array
-
-    def at(self, t: Array) -> tuple[Array, Array]:
-        """Positions [m], (m, 3), and quaternions (wxyz), (m, 4), at times within the readings."""
-        after = np.clip(np.searchsorted(self.t, t), 1, len(self.t) - 1)
-        share = ((t - self.t[after - 1]) / (self.t[after] - self.t[after - 1]))[:, None]
-        one, other = self.quaternion[after - 1], self.quaternion[after]
-        # The shorter way round: q and -q are one orientation.
-        other = np.where((one * other).sum(axis=1, keepdims=True) < 0, -other, other)
-        place = (1 - share) * self.position[after - 1] + share * self.position[after]
-        return place, rotations.normalize((1 - share) * one + share * other)
 
 
 @dataclass(frozen=True)
@@ -104,6 +74,7 @@ def calibrate_latency(
     description: ObjectDescription,
     motion: LinkMotion,
     frames: Sequence[TagCorners],
+    tell: Callable[[str], None] = lambda text: None,
 ) -> LatencyReport:
     """Finds a camera's latency.
 
@@ -112,20 +83,26 @@ def calibrate_latency(
         description: the object, fixed to the link.
         motion: of the link.
         frames: what the camera saw.
+        tell: is told how far it is.
 
     Raises:
         CameraError: the frames do not suffice; says what to do.
     """
     name = camera.name
     usable = [frame for frame in frames if frame.ids and _covered(motion, frame.t)]
+    tell(f"{name}: {len(usable)} frames show the object, {MINIMUM_FRAMES} are needed")
     if len(usable) < MINIMUM_FRAMES:
         raise CameraError(
             f"camera {name!r}: {len(usable)} of {len(frames)} frames show the object while the "
             f"joints were read, {MINIMUM_FRAMES} are needed; record for longer, the object in view"
         )
-    view = _View.of(camera, description, motion, usable)
+    view = LinkView.of(camera, description, motion, usable)
     start = _coarse(camera, description, motion, usable)
     fit = _refine(view, start)
+    tell(
+        f"{name}: {len(usable)} frames, moved at {view.speed(fit.values):.0f} px/s, residual "
+        f"{fit.residual:.2f} px, {1000 * fit.values[0]:.1f} ± {1000 * fit.deviation:.1f} ms"
+    )
     _judge(name, view, fit)
     expected = view.expected(fit.values)
     still = view.expected(fit.values, delay=None)
@@ -143,93 +120,11 @@ def calibrate_latency(
 
 
 @dataclass(frozen=True)
-class _View:
-    """All corners that a camera saw, row by row: m of them in f frames.
-
-    The unknowns are the delay [s], the object's place [m] and turn [rad] on the link, and what the
-    camera is off by: turn [rad] and place [m] in its own frame, (13,).
-    """
-
-    camera: Camera
-    motion: LinkMotion
-    t: Array
-    frame: NDArray[np.intp]
-    points: Array
-    pixels: Array
-
-    @classmethod
-    def of(
-        cls,
-        camera: Camera,
-        description: ObjectDescription,
-        motion: LinkMotion,
-        frames: Sequence[TagCorners],
-    ) -> "_View":
-        counts = [4 * len(frame.ids) for frame in frames]
-        return cls(
-            camera=camera,
-            motion=motion,
-            t=np.array([frame.t for frame in frames]),
-            frame=np.repeat(np.arange(len(frames)), counts),
-            points=np.concatenate([description.tag(i).corners for f in frames for i in f.ids]),
-            pixels=np.concatenate([frame.corners.reshape(-1, 2) for frame in frames]),
-        )
-
-    @property
-    def prior(self) -> Array:
-        """Standard deviations of what the camera is off by, (6,)."""
-        turn = max(self.camera.rotation_sigma, ROTATION_PRIOR)
-        return np.repeat([turn, max(self.camera.position_sigma, POSITION_PRIOR)], 3)
-
-    def expected(self, values: Array, delay: float | None = 0.0) -> Array:
-        """Pixels, (m, 2), by the unknowns and a further delay [s]; None for a link at rest."""
-        if delay is None:
-            place, turn = (x[[0]] for x in self.motion.at(np.array([np.median(self.t)])))
-            link = rotations.to_matrix(turn)[np.zeros_like(self.frame)]
-            origin = place[np.zeros_like(self.frame)]
-        else:
-            place, turn = self.motion.at(self.t - values[0] - delay)
-            link, origin = rotations.to_matrix(turn)[self.frame], place[self.frame]
-        on_link = self.points @ matrix(values[4:7]).T + values[1:4]
-        world = (link @ on_link[:, :, None])[..., 0] + origin
-        into = rotations.to_matrix(self.camera.quaternion)
-        local = (world - self.camera.position) @ into @ matrix(values[7:10]).T + values[10:13]
-        # Behind the lens there is nothing to see: far away, and without a say.
-        local[:, 2] = np.maximum(local[:, 2], 1e-3)
-        found, _ = cv2.projectPoints(
-            local, np.zeros(3), np.zeros(3), self.camera.matrix, self.camera.distortion
-        )
-        return np.asarray(found, dtype=np.float64).reshape(-1, 2)
-
-    def derivative(self, values: Array) -> Array:
-        """Of `expected` by the unknowns, (m, 2, 13), by differences."""
-        columns = []
-        for k in range(len(values)):
-            # Readings are 10 ms apart, and joined by straight lines.
-            step = np.zeros(len(values))
-            step[k] = 0.004 if k == 0 else 1e-5
-            change = self.expected(values + step) - self.expected(values - step)
-            columns.append(change / (2 * step[k]))
-        return np.stack(columns, axis=-1)
-
-    def speed(self, values: Array) -> float:
-        """Root mean square of the corners' speed [px/s]."""
-        change = self.expected(values, 0.01) - self.expected(values, -0.01)
-        return float(np.sqrt(np.square(change / 0.02).sum(axis=1).mean()))
-
-    def mean(self, values: Array) -> Array:
-        """Means over each frame's corners, (f, 2), of something of each, (m, 2)."""
-        sums = np.zeros((len(self.t), 2))
-        np.add.at(sums, self.frame, values)
-        return sums / np.bincount(self.frame)[:, None]
-
-
-@dataclass(frozen=True)
 class _Fit:
     """The unknowns where they explain the corners best.
 
     Attributes:
-        values: see `_View`, (13,).
+        values: see `LinkView`, (13,).
         deviation: of the delay [s].
         residual: weighted root mean square of the corners' distances [px].
         rival: another delay that does about as well [s]; None if there is none.
@@ -286,7 +181,7 @@ def _coarse(
     return guesses[best], rival
 
 
-def _refine(view: _View, start: tuple[Array, float | None]) -> _Fit:
+def _refine(view: LinkView, start: tuple[Array, float | None]) -> _Fit:
     """Iteratively reweighted Gauss-Newton; the delay's deviation by leaving out parts in turn.
 
     What is wrong with a fit is wrong for a while, so that corners are not independent of each
@@ -330,7 +225,7 @@ def _refine(view: _View, start: tuple[Array, float | None]) -> _Fit:
     return _Fit(values, float(np.sqrt(spread)), residual_rms, rival)
 
 
-def _judge(name: str, view: _View, fit: _Fit) -> None:
+def _judge(name: str, view: LinkView, fit: _Fit) -> None:
     """Refuses a result that cannot be trusted."""
     delay, speed = float(fit.values[0]), view.speed(fit.values)
     if fit.residual > MAXIMUM_RESIDUAL:

@@ -4,7 +4,7 @@ A tag is never glued where the drawing says. Faces are flat and where they shoul
 tag has three freedoms: right, up and a turn within its face.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,6 +54,7 @@ def calibrate_placement(
     description: ObjectDescription,
     cameras: Mapping[str, Camera],
     instants: Sequence[Sequence[TagCorners]],
+    tell: Callable[[str], None] = lambda text: None,
 ) -> PlacementReport:
     """Finds the tags of an object.
 
@@ -61,6 +62,7 @@ def calibrate_placement(
         description: the object, tags where they are thought to be.
         cameras: the calibrated rig.
         instants: what the cameras saw of the object at rest, in many orientations.
+        tell: is told how far it is.
 
     Raises:
         ObjectError: what was seen does not suffice; says what is missing.
@@ -71,12 +73,13 @@ def calibrate_placement(
     moved = description
     poses, used = _start(description, cameras, instants)
     rms, information = 0.0, np.eye(1)
-    for _ in range(ITERATIONS):
+    for iteration in range(1, ITERATIONS + 1):
         residual, jacobian = _linearize(moved, cameras, used, poses)
         # Cauchy's weight, for the corner that half a finger has moved.
         length = np.repeat(np.linalg.norm(residual.reshape(-1, 2), axis=1), 2)
         weight = 1 / (1 + (length / max(2.5 * float(np.median(length)), 0.1)) ** 2)
         rms = float(np.sqrt((weight * length**2).sum() / weight.sum()))
+        tell(f"adjusting {len(used)} instants: residual {rms:.3f} px at iteration {iteration}")
         weighted = jacobian.T * weight
         information = weighted @ jacobian
         # A trace of damping: an unseen tag must not stop the search before it is reported.
@@ -141,6 +144,22 @@ def save_object(path: Path, description: ObjectDescription) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def missing_views(ids: Sequence[int], instants: Sequence[Sequence[TagCorners]]) -> list[str]:
+    """What a placement still needs, in a few words each; empty if nothing."""
+    lacking = []
+    if len(instants) < MINIMUM_INSTANTS:
+        lacking.append(f"{MINIMUM_INSTANTS - len(instants)} instants")
+    for tag in ids:
+        views = _views(tag, instants)
+        if views < MINIMUM_VIEWS:
+            lacking.append(f"{MINIMUM_VIEWS - views} views of tag {tag}")
+    return lacking
+
+
+def _views(tag: int, instants: Sequence[Sequence[TagCorners]]) -> int:
+    return sum(tag in frame.ids for frames in instants for frame in frames)
+
+
 def _check_views(ids: list[int], instants: Sequence[Sequence[TagCorners]]) -> None:
     if len(instants) < MINIMUM_INSTANTS:
         raise ObjectError(
@@ -148,7 +167,7 @@ def _check_views(ids: list[int], instants: Sequence[Sequence[TagCorners]]) -> No
             "and hold it still for each"
         )
     for tag in ids:
-        views = sum(tag in frame.ids for frames in instants for frame in frames)
+        views = _views(tag, instants)
         if views < MINIMUM_VIEWS:
             raise ObjectError(
                 f"tag {tag} was seen {views} times, {MINIMUM_VIEWS} are needed; turn it towards a "

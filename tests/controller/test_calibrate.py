@@ -27,7 +27,8 @@ from hardware.records import JointState, frozen_array
 from perception import rotations
 from perception.cameras import Camera, CameraError, load_rig, save_rig
 from perception.detection import TagDetector
-from perception.latency import LinkMotion, calibrate_latency
+from perception.latency import calibrate_latency
+from perception.link_motion import LinkMotion
 from perception.objects import load_object
 from perception.records import TagCorners
 from perception.rotations import Array

@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 
 from perception import calibrate, rotations
+from perception.camera_info import Intrinsics, load_intrinsics, save_intrinsics
 from perception.cameras import Camera, CameraError, load_rig, look_at
 from perception.extrinsics import calibrate_extrinsics
-from perception.intrinsics import (
-    Intrinsics,
-    calibrate_intrinsics,
-    load_intrinsics,
-    save_intrinsics,
-)
+from perception.intrinsics import calibrate_intrinsics
 from perception.plate import Plate
 from perception.records import frozen_array
 from perception.rotations import Array

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from perception import rotations
-from perception.intrinsics import Intrinsics, load_intrinsics, save_intrinsics
+from perception.camera_info import Intrinsics, load_intrinsics, save_intrinsics
 from perception.objects import load_object
 from perception.placement import save_object
 from perception.records import frozen_array
