@@ -49,13 +49,18 @@ class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         directory: where policy files lie; empty for the ones that came with the program.
-        file: name of the one to load at start; empty for none.
+        file: name of the one to load at start, `{object}` standing for the object's name; empty for
+            none.
         allow: SHA-256 of the files that may be loaded, beside the ones that came with the program.
     """
 
     directory: str = ""
-    file: str = "block.onnx"
+    file: str = "{object}.onnx"
     allow: tuple[str, ...] = ()
+
+    def file_for(self, object_name: str) -> str:
+        """Name of the file to load at start for an object; empty for none."""
+        return self.file.replace("{object}", object_name)
 
 
 class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -198,13 +198,14 @@ class Daemon:
         """The policy to start with; None, with a warning, if none was ever made or wanted."""
         if self.options.policy is not None:
             return load_policy(self.options.policy, hand, target, allowed=None)
-        if not config.policy.file:
+        file = config.policy.file_for(target.name)
+        if not file:
             return None
         directory = _policy_directory(config)
-        if directory == SHIPPED and not (SHIPPED / config.policy.file).exists():
+        if directory == SHIPPED and not (SHIPPED / file).exists():
             log.warning("no policy came with this program: the hand can move but not be armed")
             return None
-        path = directory / config.policy.file
+        path = directory / file
         return load_policy(path, hand, target, allowed=_allowed(config))
 
     def _recorder(

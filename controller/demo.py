@@ -1,5 +1,6 @@
 """The demonstration: a simulated hand turns the block to ten orientations, one after another."""
 
+import json
 import sys
 import tempfile
 import time
@@ -40,6 +41,7 @@ class Options:
         seed: Seed of the goals and of the simulated world.
         tolerance: Largest error that counts as reached [rad].
         timeout: Seconds after which a goal counts as missed.
+        object: Name or file of the object to turn.
         policy: Policy file, instead of the one that came with the program.
         view: Show the hand as a web page meanwhile, on which it can be commanded too.
         stay: Keep the hand running afterwards, until Ctrl-C.
@@ -52,6 +54,7 @@ class Options:
     seed: int = 1
     tolerance: float = 0.4
     timeout: float = 30.0
+    object: str = "block"
     policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     view: bool = False
     stay: bool = False
@@ -83,6 +86,9 @@ def run(options: Options) -> int:
         arguments += ["--policy", str(options.policy)]
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
+        config = directory / "inhand.toml"
+        config.write_text(f"object = {json.dumps(options.object)}\n")
+        arguments += ["--config", str(config)]
         _say(f"starting inhandd --sim in {directory}")
         with ExitStack() as exits:
             exits.enter_context(simulated_daemon(directory, *arguments))

@@ -164,7 +164,8 @@ def _policy(config: Config) -> Finding:
         return Finding("policy", "warning", "none is configured: the hand cannot be armed", remedy)
     try:
         hand, target = load_hand(config.hand), load_object(config.object)
-        path = find_policy(policy.file, Path(policy.directory) if policy.directory else SHIPPED)
+        file = policy.file_for(target.name)
+        path = find_policy(file, Path(policy.directory) if policy.directory else SHIPPED)
         load_policy(path, hand, target, allowed=shipped_hashes() | set(policy.allow))
     except (InhandError, PerceptionError) as error:
         return Finding("policy", "bad", str(error), "docs/train-for-your-object.md makes one")

@@ -19,15 +19,12 @@ from training.train import load_recipe
 
 assert Path(controller.__file__).is_relative_to({site!r}), controller.__file__
 hand = load_hand("dactyl24")
-for name in ("block", "prism"):
-    load_object(name)
-for name in ("block-teacher", "block-student"):
+for name in ("block-teacher", "block-student", "block-refined", "prism-refined"):
     load_recipe(name)
 assert set(read_lock()) == {{"mujoco", "pybullet"}}
-policy = load_policy(
-    find_policy("block.onnx", SHIPPED), hand, load_object("block"), allowed=shipped_hashes()
-)
-print(policy.name)
+for name in ("block", "prism"):
+    file = find_policy(f"{{name}}.onnx", SHIPPED)
+    print(load_policy(file, hand, load_object(name), allowed=shipped_hashes()).name)
 """
 
 
@@ -48,7 +45,7 @@ def test_the_wheel_works_away_from_the_source_tree(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "block.onnx"
+    assert done.stdout.split() == ["block.onnx", "prism.onnx"]
     for verb in ("status", "config"):
         shown = subprocess.run(
             [str(site / "bin" / "inhand"), verb, "--help"], cwd=tmp_path, env=environment

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controller.config import Config, load_config, show_config
+from controller.config import Config, PolicyConfig, load_config, show_config
 from controller.core import Controller
 from controller.errors import ConfigError
 from controller.pose_feed import PoseFeed, PoseReading
@@ -95,3 +95,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tick_rate", [20, 33, 50, 110, 200, 500])
 def test_every_tick_rate_can_hold_a_hand(tick_rate: int) -> None:
     Controller[PoseReading](HAND, BLOCK, PoseFeed(BLOCK), ControlSettings(tick_rate=tick_rate))
+
+
+def test_the_policy_to_start_with_goes_by_the_object() -> None:
+    assert PolicyConfig().file_for("prism") == "prism.onnx"
+    assert PolicyConfig(file="mine.onnx").file_for("prism") == "mine.onnx"
+    assert PolicyConfig(file="").file_for("prism") == ""
