@@ -50,7 +50,7 @@ def measure() -> list[Row]:
 
         peer = _stock_cycle(port)
         walls = side_by_side(cycle, peer, rounds=20, calls=5)
-        spent = _processor_time(cycle), _processor_time(peer)
+        spent = side_by_side(cycle, peer, rounds=20, calls=5, clock=time.process_time)
         servos.close()
         port.closePort()
     for what, (ours, stock), bar in (("", walls, 0.5), (", processor time", spent, 0.2)):
@@ -118,14 +118,6 @@ class Line:
         self._say.write(f"{id}\n".encode())
         self._say.flush()
         self._hear.readline()
-
-
-def _processor_time(function: Callable[[], object], calls: int = 100) -> float:
-    """Mean processor time of a call [s]."""
-    began = time.process_time()
-    for _ in range(calls):
-        function()
-    return (time.process_time() - began) / calls
 
 
 @contextmanager

@@ -48,17 +48,21 @@ def row(
 
 
 def side_by_side(
-    ours: Callable[[], object], peer: Callable[[], object], rounds: int = 30, calls: int = 20
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    rounds: int = 30,
+    calls: int = 20,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
     """Median time of a call of each [s], measured in turns, so that both see the same machine."""
     times: tuple[list[float], list[float]] = [], []
     ours(), peer()
     for _ in range(rounds):
         for function, taken in zip((ours, peer), times, strict=True):
-            began = time.perf_counter()
+            began = clock()
             for _ in range(calls):
                 function()
-            taken.append((time.perf_counter() - began) / calls)
+            taken.append((clock() - began) / calls)
     return float(np.median(times[0])), float(np.median(times[1]))
 
 

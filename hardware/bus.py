@@ -171,7 +171,8 @@ class Bus:
             BusError: the port is gone, or only to be read.
         """
         self._refuse_if_readonly()
-        self._send(request)
+        self._line.send(request)
+        self.last_sent = time.monotonic()
 
     def read(self, id: int, address: int, length: int, deadline: float | None = None) -> bytes:
         """Reads registers of one servo; nothing if it did not answer, or refused."""
@@ -259,7 +260,9 @@ class Bus:
                 end = min(end, max(sent, now) + END_OF_REPLY)
 
     def _send(self, packet: bytes) -> None:
-        self._noise += self._line.send(packet)
+        # What is still there answers an older request.
+        self._noise += self._line.purge()
+        self._line.send(packet)
         self.last_sent = time.monotonic()
         self._parser.clear()
 

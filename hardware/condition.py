@@ -12,7 +12,7 @@ from hardware.replies import Replies
 
 log = logging.getLogger(__name__)
 
-POLL_EVERY = 5
+POLL_EVERY = 10
 """Reads between two looks at one servo, in turn."""
 WARM, HOT, LEAST_SHARE = 60.0, 70.0, 0.4
 """Temperatures between which torque is taken back, and the share that is left [°C]; XC330 servos
@@ -82,8 +82,7 @@ class Condition:
                 temperature[at] = registers.TEMPERATURE.unpack(data[2:])
         self.temperature, self.voltage = frozen_array(temperature), frozen_array(voltage)
         self._judge_voltage()
-        for at in np.flatnonzero(np.isfinite(temperature)).tolist():
-            self._derate(at)
+        self._derate()
 
     def _judge_voltage(self) -> None:
         low, high = self._range.T
@@ -104,20 +103,23 @@ class Condition:
                 f"{high[at]:.1f} V are allowed; {remedy}"
             )
 
-    def _derate(self, at: int) -> None:
-        """Leaves a hot servo less torque, before it protects itself by letting go."""
-        group = self._group
-        share = float(np.interp(self.temperature[at], (WARM, HOT), (1.0, LEAST_SHARE)))
-        if self._readonly or abs(share - self._shares[at]) < 0.05:
+    def _derate(self) -> None:
+        """Leaves hot servos less torque, before they protect themselves by letting go."""
+        shares = np.interp(self.temperature, (WARM, HOT), (1.0, LEAST_SHARE))
+        # What is not known is no reason.
+        other = np.abs(shares - self._shares) >= 0.05
+        if self._readonly or not other.any():
             return
-        id = group.ids[at]
-        log.warning(
-            "servo %s is at %.0f °C: %.0f %% of its torque is left",
-            group.names([id]),
-            self.temperature[at],
-            100 * share,
-        )
-        self._shares[at] = share
-        register = group.units.models[at].torque_register
-        goal = group.units.torque_goals(share * self._torque_share)[at]
-        group.bus.sync_write(register.address, register.size, {id: register.pack(goal)})
+        group = self._group
+        for at in np.flatnonzero(other).tolist():
+            id, share = group.ids[at], float(shares[at])
+            log.warning(
+                "servo %s is at %.0f °C: %.0f %% of its torque is left",
+                group.names([id]),
+                self.temperature[at],
+                100 * share,
+            )
+            self._shares[at] = share
+            register = group.units.models[at].torque_register
+            goal = group.units.torque_goals(share * self._torque_share)[at]
+            group.bus.sync_write(register.address, register.size, {id: register.pack(goal)})

@@ -13,7 +13,7 @@ from hardware.errors import BusError
 from hardware.group import ServoGroup
 from hardware.hand import Hand
 from hardware.measuring import Measuring
-from hardware.records import Array, JointState, Targets, frozen_array
+from hardware.records import Array, JointState, Targets
 from hardware.requests import SyncWrite
 from hardware.servo_watchdog import ServoWatchdog
 
@@ -131,7 +131,9 @@ class ServoHand(HandBackend):
             self._watchdog.doubt(self._roll.silent)
             for values in state:
                 values[~came] = np.nan
-        position, velocity, current = map(frozen_array, state)
+        for values in state:
+            values.setflags(write=False)
+        position, velocity, current = state
         return JointState(t, position, velocity, current, condition.temperature, condition.voltage)
 
     def write(self, targets: Targets) -> Targets:
@@ -215,7 +217,9 @@ class ServoHand(HandBackend):
         raise BusError(f"{group.no_answer(self._roll.silent)}; check power, cable, id and baud")
 
     def _send_targets(self, targets: Targets) -> Targets:
-        inside = np.clip(targets.position, self.hand.lower, self.hand.upper)
+        inside = np.minimum(np.maximum(targets.position, self.hand.lower), self.hand.upper)
         counts = self._group.units.position_counts(inside)
         self.bus.tell(self._goals.packet(counts))
-        return Targets(targets.t, frozen_array(self._group.units.angles(counts)))
+        sent = self._group.units.angles(counts)
+        sent.setflags(write=False)
+        return Targets(targets.t, sent)

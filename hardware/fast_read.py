@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hardware.protocol import BROADCAST, HEADER, Instruction, checksum, checksums
-from hardware.replies import Replies
+from hardware.protocol import BROADCAST, BYTES, HEADER, PAIRS, Instruction, checksum
+from hardware.replies import Mask, Replies
 
 _BESIDE_DATA = 4
 """Error byte, id and checksum of a block [bytes]."""
@@ -73,18 +72,46 @@ def encode_reply(header: bytes, blocks: Sequence[tuple[int, int, bytes]]) -> lis
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What is known of a reply before it comes."""
+    """What is known of a reply before it comes.
+
+    Attributes:
+        header: how it begins.
+        begin: checksum of the header.
+        ids: of the servos, in order.
+        block: of one servo: a byte if its number of bytes is odd, and pairs of bytes.
+        all: a mask that has all servos.
+    """
 
     header: bytes
-    size: int
-    ids: NDArray[np.uint8]
     begin: int
+    ids: bytes
+    block: struct.Struct
+    all: Mask
+
+    def intact(self, blocks: bytes) -> list[bool]:
+        """Whose block is as its checksum says."""
+        crc, pairs, good, odd = self.begin, PAIRS, list[bool](), self.block.size % 2
+        for fields in self.block.iter_unpack(blocks):
+            if odd:
+                crc = (crc << 8 & 0xFF00) ^ BYTES[(crc >> 8) ^ fields[0]]
+            for pair in fields[odd:-1]:
+                crc = pairs[crc ^ pair]
+            last = fields[-1]
+            said = last >> 8 | (last & 0xFF) << 8
+            good.append(crc == said)
+            # The next block begins with what was said, not with what it should have been.
+            crc = pairs[said ^ last]
+        seen = blocks[1 :: self.block.size]
+        if seen != self.ids[: len(seen)]:
+            good = [x and a == b for x, a, b in zip(good, seen, self.ids, strict=False)]
+        return good
 
 
 @cache
 def _form(ids: tuple[int, ...], length: int) -> _Form:
-    header, size = reply_header(len(ids), length), reply_size(len(ids), length)
-    return _Form(header, size, np.array(ids, np.uint8), checksum(header))
+    header, size = reply_header(len(ids), length), length + _BESIDE_DATA
+    block = struct.Struct(">" + "B" * (size % 2) + f"{size // 2}H")
+    return _Form(header, checksum(header), bytes(ids), block, np.ones(len(ids), np.bool_))
 
 
 class FastReply:
@@ -105,6 +132,7 @@ class FastReply:
         self.broke_off_at: int | None = None
         self._ids, self._length = ids, length
         self._form = _form(ids, length)
+        self._size = reply_size(len(ids), length)
         self._buffer = b""
         self._start = -1
 
@@ -113,36 +141,25 @@ class FastReply:
         self._buffer += data
         if self._start < 0:
             self._start = self._buffer.find(self._form.header)
-        self.complete = self._start >= 0 and len(self._buffer) - self._start >= self._form.size
+        self.complete = self._start >= 0 and len(self._buffer) - self._start >= self._size
         return self.complete
 
     def replies(self) -> tuple[Replies, int]:
         """Blocks that came intact, and how many bytes were of no use."""
         if self._start < 0:
             return Replies.none(self._ids, self._length), len(self._buffer)
-        form, size, asked = self._form, self._length + _BESIDE_DATA, len(self._ids)
+        form, size, asked = self._form, self._form.block.size, len(self._ids)
         first = self._start + len(form.header)
         count = min((len(self._buffer) - first) // size, asked)
         self.broke_off_at = self._ids[count] if count < asked else None
-        blocks = np.frombuffer(self._buffer, np.uint8, count * size, first).reshape(count, size)
-        # What each checksum begins with: the header's for the first block, and for each other one
-        # what the checksum before it leaves once its own two bytes are counted in.
-        low, high = blocks[:, -2], blocks[:, -1]
-        begin = np.empty(count, np.uint16)
-        begin[:1] = form.begin
-        begin[1:] = _AFTER[low[:-1] ^ high[:-1]]
-        intact = checksums(blocks[:, :-2], begin) == low + (high.astype(np.uint16) << 8)
-        intact &= blocks[:, 1] == form.ids[:count]
-        good = int(np.count_nonzero(intact))
-        wasted = len(self._buffer) - len(form.header) - size * good
-        if good == asked:
-            return Replies(self._ids, intact, blocks[:, 0], blocks[:, 2:-2]), wasted
+        useful = self._buffer[first : first + count * size]
+        good = form.intact(useful)
+        wasted = len(self._buffer) - len(form.header) - size * sum(good)
+        blocks = np.frombuffer(useful, np.uint8).reshape(count, size)
+        if count == asked and all(good):
+            return Replies(self._ids, form.all, blocks[:, 0], blocks[:, 2:-2]), wasted
         replies = Replies.none(self._ids, self._length)
-        rows = np.flatnonzero(intact)
+        rows = np.flatnonzero(good)
         replies.came[rows] = True
         replies.error[rows], replies.data[rows] = blocks[rows, 0], blocks[rows, 2:-2]
         return replies, wasted
-
-
-_AFTER = np.array([checksum(bytes((x, x))) for x in range(256)], np.uint16)
-"""Checksum behind a checksum, by the exclusive or of its bytes: each is one with the state."""

@@ -65,24 +65,34 @@ class Port:
             self._serial.close()
             self._serial, self._file = None, -1
 
-    def send(self, packet: bytes) -> int:
-        """Sends a packet; returns how many bytes were there that answer an older one.
+    def purge(self) -> int:
+        """Forgets what has arrived; returns how many bytes that was.
 
         Raises:
-            BusError: the port is gone, or takes no more bytes.
+            BusError: the port is gone.
         """
-        if self._serial is None:
-            raise BusError(f"serial port {self.path} is not open")
+        self._require_open()
         stale = 0
         try:
             while piece := os.read(self._file, _LARGEST):
                 stale += len(piece)
+        except _PORT_ERRORS as error:
+            raise self._gone(error) from error
+        return stale
+
+    def send(self, packet: bytes) -> None:
+        """Sends a packet.
+
+        Raises:
+            BusError: the port is gone, or takes no more bytes.
+        """
+        self._require_open()
+        try:
             sent = os.write(self._file, packet)
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
         if sent != len(packet):
             raise BusError(f"serial port {self.path} takes no more bytes; does anybody read them?")
-        return stale
 
     def receive(self, patience: float) -> bytes:
         """What arrives first within a time [s]; empty if nothing does.
@@ -90,8 +100,7 @@ class Port:
         Raises:
             BusError: the port is gone.
         """
-        if self._serial is None:
-            raise BusError(f"serial port {self.path} is not open")
+        self._require_open()
         try:
             if not select.select((self._file,), (), (), max(0.0, patience))[0]:
                 return b""
@@ -101,6 +110,10 @@ class Port:
         if not data:
             raise self._gone(OSError("it is ready, but has nothing to read"))
         return data
+
+    def _require_open(self) -> None:
+        if self._serial is None:
+            raise BusError(f"serial port {self.path} is not open")
 
     def _gone(self, error: Exception) -> BusError:
         return BusError(f"serial port {self.path} was lost: {error}; is the cable plugged in?")

@@ -183,23 +183,24 @@ class Units:
         self.torque_per_ampere = np.array([model.torque_per_ampere for model in self.models])
         self._torque_limit = np.array([actuator.torque_limit for actuator in hand.actuators])
         self._sign = np.array([float(servo.sign) for servo in servos])
+        self._velocity = self._sign * VELOCITY_UNIT
         self._zero = np.array([servo.zero for servo in servos])
-        self._current = np.array([model.current_unit for model in self.models])
-        self._angle_unit = 2 * pi / COUNTS
+        self._current = self._sign * np.array([model.current_unit for model in self.models])
+        self._angle = self._sign * (2 * pi / COUNTS)
 
     def position_counts(self, angles: Array) -> NDArray[np.int64]:
         """Register values of these servo angles [rad], (n_actuators,)."""
-        counts = COUNTS / 2 + self._sign * (angles - self._zero) / self._angle_unit
+        counts = COUNTS / 2 + (angles - self._zero) / self._angle
         rounded: NDArray[np.int64] = np.rint(counts).astype(np.int64)
         return rounded
 
     def velocity_counts(self, velocities: Array) -> list[int]:
         """Register values of these velocities [rad/s], (n_actuators,)."""
-        return [int(count) for count in np.rint(self._sign * velocities / VELOCITY_UNIT)]
+        return [int(count) for count in np.rint(velocities / self._velocity)]
 
     def current_counts(self, currents: Array) -> list[int]:
         """Register values of these currents [A], (n_actuators,)."""
-        return [int(count) for count in np.rint(self._sign * currents / self._current)]
+        return [int(count) for count in np.rint(currents / self._current)]
 
     def torque_goals(self, share: float = 1.0) -> list[int]:
         """Values that bound each servo's torque at a share of its limit, (n_actuators,)."""
@@ -208,15 +209,15 @@ class Units:
 
     def angles(self, counts: Array | NDArray[np.int64]) -> Array:
         """Servo angles [rad], (n_actuators,)."""
-        angles: Array = self._zero + self._sign * (counts - COUNTS / 2) * self._angle_unit
+        angles: Array = (counts - COUNTS / 2) * self._angle + self._zero
         return angles
 
     def velocities(self, counts: Array) -> Array:
         """Servo velocities [rad/s], (n_actuators,)."""
-        velocities: Array = self._sign * counts * VELOCITY_UNIT
+        velocities: Array = counts * self._velocity
         return velocities
 
     def currents(self, counts: Array) -> Array:
         """Motor currents [A], (n_actuators,), positive where they turn the joint positively."""
-        currents: Array = self._sign * counts * self._current
+        currents: Array = counts * self._current
         return currents

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hardware import registers, requests
+from hardware.condition import POLL_EVERY
 from hardware.driver import ServoHand
 from hardware.errors import BusError
 from hardware.fast_read import FastChoice
@@ -304,8 +305,8 @@ def test_a_hot_servo_is_left_less_torque_and_gets_it_back(servos: ServoHand, lin
         servo.set(registers.TEMPERATURE, celsius)
         until = time.monotonic() + 60
         while servo.get(goal) != pytest.approx(share * whole, abs=1):
-            # Each servo's turn comes once in a hundred reads; this one's is next.
-            servos.condition._reads = 14
+            # Each servo's turn comes once in two hundred reads; this one's is next.
+            servos.condition._reads = 3 * POLL_EVERY - 1
             servos.read()
             assert time.monotonic() < until
         assert servos.condition.temperature[3] == celsius
