@@ -64,9 +64,8 @@ def encode_reply(header: bytes, blocks: Sequence[tuple[int, int, bytes]]) -> lis
     for id, error, data in blocks:
         body = start + bytes((error, id)) + data
         crc = checksum(body, crc)
-        piece = body + struct.pack("<H", crc)
-        crc, start = checksum(piece[-2:], crc), b""
-        pieces.append(piece)
+        pieces.append(body + struct.pack("<H", crc))
+        crc, start = PAIRS[crc ^ (crc >> 8 | (crc & 0xFF) << 8)], b""
     return pieces
 
 

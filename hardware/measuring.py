@@ -14,8 +14,6 @@ from hardware.roll import Roll
 Measured = NDArray[np.void]
 """Structured: `current`, `velocity` and `position` in counts."""
 
-_MEASURED = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
-"""How the measured registers lie side by side."""
 _ADDRESS, _LENGTH = registers.MEASURED
 
 
@@ -88,5 +86,7 @@ class Measuring:
 
 
 def _counts(rows: Bytes) -> Measured:
-    measured: Measured = np.ascontiguousarray(rows[:, :_LENGTH]).view(_MEASURED)[:, 0]
+    measured: Measured = np.ascontiguousarray(rows[:, :_LENGTH]).view(registers.MEASURED_COUNTS)[
+        :, 0
+    ]
     return measured

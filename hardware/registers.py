@@ -33,7 +33,7 @@ class Register:
         """The number as bytes; an OverflowError if it does not fit."""
         return int(value).to_bytes(self.size, "little", signed=self.signed)
 
-    def unpack(self, data: bytes | bytearray) -> int:
+    def unpack(self, data: bytes | bytearray | memoryview) -> int:
         """The number from its bytes."""
         return int.from_bytes(data, "little", signed=self.signed)
 
@@ -66,6 +66,8 @@ FIRST_RAM = TORQUE_ENABLE.address
 
 MEASURED = PRESENT_CURRENT.address, PRESENT_POSITION.address + 4 - PRESENT_CURRENT.address
 """Address and length of current, velocity and position, which lie side by side."""
+MEASURED_COUNTS = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
+"""How they do."""
 
 CONDITION = INPUT_VOLTAGE.address, INPUT_VOLTAGE.size + TEMPERATURE.size
 """Address and length of input voltage and temperature, which lie side by side."""
@@ -190,17 +192,15 @@ class Units:
 
     def position_counts(self, angles: Array) -> NDArray[np.int64]:
         """Register values of these servo angles [rad], (n_actuators,)."""
-        counts = COUNTS / 2 + (angles - self._zero) / self._angle
-        rounded: NDArray[np.int64] = np.rint(counts).astype(np.int64)
-        return rounded
+        return _whole(COUNTS / 2 + (angles - self._zero) / self._angle)
 
-    def velocity_counts(self, velocities: Array) -> list[int]:
+    def velocity_counts(self, velocities: Array) -> NDArray[np.int64]:
         """Register values of these velocities [rad/s], (n_actuators,)."""
-        return [int(count) for count in np.rint(velocities / self._velocity)]
+        return _whole(velocities / self._velocity)
 
-    def current_counts(self, currents: Array) -> list[int]:
+    def current_counts(self, currents: Array) -> NDArray[np.int64]:
         """Register values of these currents [A], (n_actuators,)."""
-        return [int(count) for count in np.rint(currents / self._current)]
+        return _whole(currents / self._current)
 
     def torque_goals(self, share: float = 1.0) -> list[int]:
         """Values that bound each servo's torque at a share of its limit, (n_actuators,)."""
@@ -221,3 +221,8 @@ class Units:
         """Motor currents [A], (n_actuators,), positive where they turn the joint positively."""
         currents: Array = counts * self._current
         return currents
+
+
+def _whole(counts: Array) -> NDArray[np.int64]:
+    whole: NDArray[np.int64] = np.rint(counts).astype(np.int64)
+    return whole

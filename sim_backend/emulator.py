@@ -18,11 +18,14 @@ from hardware.protocol import (
 )
 from hardware.records import Array
 from hardware.registers import Units
-from sim_backend.servo import Servo
+from sim_backend.servo import TABLE_SIZE, Servo
 from sim_backend.servos import Mask
 
 Measure = Callable[[], tuple[Array, Array, Array]]
 """Gives position [rad], velocity [rad/s] and current [A] of all servos, each (n_actuators,)."""
+_GOAL = slice(registers.GOAL_POSITION.address, registers.GOAL_POSITION.address + 4)
+_MEASURED = slice(registers.MEASURED[0], sum(registers.MEASURED))
+_TRIPPED = registers.WATCHDOG_TRIPPED & 0xFF
 
 
 class ServoBus:
@@ -43,9 +46,12 @@ class ServoBus:
         self._units = Units(hand)
         self._measure = measure
         self._parser = Parser()
+        self._table = np.zeros((hand.n_actuators, TABLE_SIZE), np.uint8)
         self._ordered = [
-            Servo(actuator.servo.id, model)
-            for actuator, model in zip(hand.actuators, self._units.models, strict=True)
+            Servo(actuator.servo.id, model, row.data)
+            for actuator, model, row in zip(
+                hand.actuators, self._units.models, self._table, strict=True
+            )
         ]
         self.servos = {servo.get(registers.ID): servo for servo in self._ordered}
         self.packets = 0
@@ -85,12 +91,16 @@ class ServoBus:
 
     def targets(self) -> Array:
         """Commanded servo angles [rad], (n_actuators,)."""
-        goals = [servo.goal for servo in self._ordered]
-        return self._units.angles(np.array(goals, dtype=np.float64))
+        goals = np.ascontiguousarray(self._table[:, _GOAL]).view("<i4")[:, 0]
+        stopped = self._table[:, registers.BUS_WATCHDOG.address] == _TRIPPED
+        if stopped.any():
+            goals = np.array([servo.goal for servo in self._ordered])
+        return self._units.angles(goals.astype(np.float64))
 
     def torque_on(self) -> Mask:
         """Servos that pull, (n_actuators,)."""
-        return np.array([bool(servo.get(registers.TORQUE_ENABLE)) for servo in self._ordered])
+        on: Mask = self._table[:, registers.TORQUE_ENABLE.address] != 0
+        return on
 
     def _perform(self, packet: Packet) -> bytes:
         parameters = packet.parameters
@@ -198,14 +208,8 @@ class ServoBus:
     def _refresh(self) -> None:
         """Puts what the world measures now into the registers."""
         position, velocity, current = self._measure()
-        values = zip(
-            self._ordered,
-            self._units.position_counts(position),
-            self._units.velocity_counts(velocity),
-            self._units.current_counts(current),
-            strict=True,
-        )
-        for servo, angle, speed, amperes in values:
-            servo.set(registers.PRESENT_POSITION, angle)
-            servo.set(registers.PRESENT_VELOCITY, speed)
-            servo.set(registers.PRESENT_CURRENT, amperes)
+        units, counts = self._units, np.empty(len(self._ordered), registers.MEASURED_COUNTS)
+        counts["position"] = units.position_counts(position)
+        counts["velocity"] = units.velocity_counts(velocity)
+        counts["current"] = units.current_counts(current)
+        self._table[:, _MEASURED] = counts.view(np.uint8).reshape(len(counts), -1)

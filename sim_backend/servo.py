@@ -29,13 +29,18 @@ _GOALS = frozenset(range(100, registers.GOAL_POSITION.address + registers.GOAL_P
 class Servo:
     """A servo as its registers show it.
 
+    Args:
+        id: on the bus.
+        model: which one it is.
+        table: where its control table lies; a place of its own if not given.
+
     Attributes:
         held: goal position that counts while the bus watchdog is tripped, in place of the register.
     """
 
-    def __init__(self, id: int, model: Model) -> None:
+    def __init__(self, id: int, model: Model, table: memoryview | None = None) -> None:
         self.held = 0
-        self._table = bytearray(TABLE_SIZE)
+        self._table = memoryview(bytearray(TABLE_SIZE)) if table is None else table
         self._writable = {
             address for r in _WRITABLE for address in range(r.address, r.address + r.size)
         }
