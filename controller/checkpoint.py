@@ -17,7 +17,7 @@ import onnxruntime as ort
 from controller import goals, hand_motion, modes, pose_state, safety
 from controller.action import ActionPath, ActionState
 from controller.derating import Effort
-from controller.fusion import FusionSettings
+from controller.gate import FusionSettings
 from controller.statistics import Histogram
 from hardware.hand import Hand, Workspace
 from hardware.records import JointState

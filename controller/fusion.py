@@ -6,22 +6,18 @@ hand carries it, which the encoders tell without delay.
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 
 import numpy as np
 
 from controller.carrier import Carrier
+from controller.gate import FusionSettings, step
 from controller.hand_motion import HandMotion
 from controller.pose_state import (
     HELD,
-    MotionModel,
     PoseCandidate,
     PoseMeasurement,
     PoseState,
-    correct,
-    distance,
-    initial,
 )
 from hardware.hand import Hand
 from hardware.records import JointState
@@ -31,39 +27,6 @@ from perception.objects import ObjectDescription
 from perception.pose import estimate_poses
 from perception.records import ObjectPose, TagCorners, frozen_array
 from perception.rotations import Array
-
-
-@dataclass(frozen=True)
-class FusionSettings:
-    """What the filter assumes.
-
-    Attributes:
-        motion: how the object moves.
-        position_sigma: uncertainty of the cameras' calibration, as it shows in a position [m].
-        rotation_sigma: the same in a rotation [rad].
-        window: how late a measurement may arrive and still be used [s].
-        gate: squared Mahalanobis distance from which a pose is refused. Well above the 22.5 that
-            chi-square with 6 degrees of freedom exceeds once in a thousand times: contact moves
-            an object by fits and starts, with four times the fourth moment of a Gaussian.
-        jump: a pose further than this from the prediction is refused in any case [m]: through
-            an occlusion the covariance grows until it would allow anything.
-        turn: the same for the angle [rad].
-        recovery: so many refused measurements in a row, each of which could follow from the
-            one before, are believed once nothing else has been for `recovery_age`.
-        recovery_age: for an object nearer than `jump`, or that several cameras agree on [s].
-        distant_recovery_age: for a jump that one camera alone has seen [s].
-    """
-
-    motion: MotionModel = field(default_factory=MotionModel)
-    position_sigma: float = 0.0002
-    rotation_sigma: float = 0.002
-    window: float = 0.5
-    gate: float = 50.0
-    jump: float = 0.05
-    turn: float = 1.5
-    recovery: int = 3
-    recovery_age: float = 0.15
-    distant_recovery_age: float = 0.6
 
 
 class PoseFilter:
@@ -253,58 +216,8 @@ class PoseFilter:
         del self._states[index:]
         for later in self._measurements[index:]:
             before = self._states[-1] if self._states else self._base
-            self._states.append(self._step(before, later))
+            self._states.append(step(before, later, self._settings, self._carrier))
         self._prune()
-
-    def _step(self, state: PoseState | None, measurement: PoseMeasurement) -> PoseState:
-        """The belief after one more measurement."""
-        settings = self._settings
-        if state is None:
-            return initial(measurement, settings.motion)
-        state = self._carrier.ahead(state, measurement.t)
-        distances = [distance(state, candidate) for candidate in measurement.candidates]
-        best = measurement.candidates[int(np.argmin(distances))]
-        if min(distances) <= settings.gate and self._near(state, best):
-            return correct(state, best)
-        refused = (*state.refused, measurement)[-settings.recovery :]
-        found = self._recovered(state, refused)
-        if found is not None:
-            return replace(
-                found,
-                accepted=state.accepted + 1,
-                rejected=state.rejected,
-                recoveries=state.recoveries + 1,
-            )
-        return replace(state, refused=refused, rejected=state.rejected + 1)
-
-    def _recovered(self, state: PoseState, refused: Sequence[PoseMeasurement]) -> PoseState | None:
-        """The belief that refused measurements give by themselves; None if they do not convince."""
-        settings = self._settings
-        if len(refused) < settings.recovery:
-            return None
-        # One camera can be wrong for long, by a reflection or a tag on something else.
-        doubtful = any(
-            one.candidates[0].cameras == 1
-            and float(np.linalg.norm(one.candidates[0].position - state.position)) > settings.jump
-            for one in refused
-        )
-        patience = settings.distant_recovery_age if doubtful else settings.recovery_age
-        if state.t - state.measured < patience:
-            return None
-        found = initial(refused[0], settings.motion)
-        for later in refused[1:]:
-            found = self._carrier.ahead(found, later.t)
-            distances = [distance(found, candidate) for candidate in later.candidates]
-            if min(distances) > settings.gate:
-                return None
-            found = correct(found, later.candidates[int(np.argmin(distances))])
-        return found
-
-    def _near(self, state: PoseState, candidate: PoseCandidate) -> bool:
-        """Whether an object could get from the prediction to the candidate."""
-        shift = float(np.linalg.norm(candidate.position - state.position))
-        turn = float(rotations.angle_between(candidate.quaternion, state.quaternion))
-        return shift <= self._settings.jump and turn <= self._settings.turn
 
     def _prune(self) -> None:
         """Lets go of what can no longer change."""

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from controller.fusion import FusionSettings, PoseFilter
+from controller.fusion import PoseFilter
+from controller.gate import FusionSettings
 from hardware.hand import Hand
 from hardware.records import JointState
 from perception.objects import ObjectDescription

@@ -1,7 +1,6 @@
-"""The pose filter: its invariants, lateness, outliers, and what it makes of real corners."""
+"""The pose filter: its invariants, lateness, and what it makes of real corners."""
 
 import time
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -10,70 +9,29 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import expm
 
-from controller.fusion import FusionSettings, PoseFilter
-from controller.pose_state import (
-    MotionModel,
-    PoseCandidate,
-    PoseMeasurement,
-    correct,
-    initial,
-    propagate,
-)
+from controller.fusion import PoseFilter
+from controller.gate import FusionSettings
 from perception import rotations
 from perception.errors import PerceptionError
-from perception.objects import load_object
 from perception.records import ObjectPose, TagCorners, frozen_array
-from perception.rotations import Array
 from sim_backend.rig import default_rig
-
-BLOCK = load_object("block")
-CENTER = np.array([0.0, 0.335, 0.055])
-Measurement = tuple[float, Array, Array]
-
-BOUND = 12.59
-"""Chi-square with 6 degrees of freedom is below it in 95 % of cases."""
+from tests.controller.fused import (
+    BLOCK,
+    BOUND,
+    CENTER,
+    Measurement,
+    assert_sound,
+    feed,
+    frames_at,
+    measured,
+    predicted,
+    truth,
+)
 
 MOTION = np.load(Path(__file__).parent / "block_motion.npy").astype(np.float64)
 """Position [m] and quaternion, wxyz, of a block that a half-trained teacher turns in MuJoCo at
 3 rad/s and at times 14, every 10 ms for 10 s, (1000, 7)."""
-
-
-def truth(t: float) -> tuple[Array, Array]:
-    """An object that sways by a centimetre and turns at up to 2 rad/s."""
-    axis = np.array([0.6, 0.0, 0.8])
-    return CENTER + 0.01 * np.sin(3 * t + np.arange(3.0)), rotations.exp(np.sin(2 * t) * axis)
-
-
-def measured(t: float, rng: np.random.Generator, millimetres: float = 0.5) -> Measurement:
-    """The truth with noise of half a millimetre and half a degree."""
-    position, quaternion = truth(t)
-    turn = rotations.exp(rng.normal(0.0, 0.009, 3))
-    return (
-        t,
-        position + rng.normal(0.0, millimetres / 1000, 3),
-        rotations.multiply(turn, quaternion),
-    )
-
-
-def feed(pose_filter: PoseFilter, measurement: Measurement) -> None:
-    pose_filter.update_pose(*measurement, sigma_position=5e-4, sigma_rotation=9e-3)
-
-
-def predicted(pose_filter: PoseFilter, t: float) -> ObjectPose:
-    pose = pose_filter.predict(t)
-    assert pose is not None
-    return pose
-
-
-def assert_sound(pose: ObjectPose) -> None:
-    """A unit quaternion, a symmetric positive definite covariance, and finite numbers."""
-    assert abs(np.linalg.norm(pose.quaternion) - 1) < 1e-12
-    np.testing.assert_array_equal(pose.covariance, pose.covariance.T)
-    assert np.linalg.eigvalsh(pose.covariance).min() > 0
-    assert np.isfinite(pose.position).all() and np.isfinite(pose.linear_velocity).all()
-    assert np.isfinite(pose.angular_velocity).all()
 
 
 @st.composite
@@ -122,71 +80,6 @@ def test_the_order_of_arrival_within_the_window_does_not_matter(
     for name in ("position", "quaternion", "linear_velocity", "angular_velocity", "covariance"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     assert (in_order.accepted, in_order.rejected) == (out_of_order.accepted, out_of_order.rejected)
-
-
-def test_two_steps_forward_equal_one() -> None:
-    motion = MotionModel()
-    start = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-6 * np.eye(6)),)), motion)
-    start = replace(
-        start,
-        linear_velocity=np.array([0.1, -0.2, 0.05]),
-        angular_velocity=np.array([1.0, 2.0, -1]),
-    )
-    once = propagate(start, 0.11, motion)
-    twice = propagate(propagate(start, 0.04, motion), 0.11, motion)
-    np.testing.assert_allclose(once.position, twice.position, atol=1e-15)
-    np.testing.assert_allclose(once.quaternion, twice.quaternion, atol=1e-15)
-    # Exact for position; in rotation, noise added early turns with the object (second order).
-    scale = np.sqrt(np.diag(twice.covariance))
-    np.testing.assert_allclose(
-        once.covariance / np.outer(scale, scale),
-        twice.covariance / np.outer(scale, scale),
-        atol=0.05,
-    )
-    position = np.ix_([0, 1, 2, 6, 7, 8], [0, 1, 2, 6, 7, 8])
-    np.testing.assert_allclose(once.covariance[position], twice.covariance[position], rtol=1e-9)
-
-
-def test_the_step_forward_is_the_derivative_of_the_motion() -> None:
-    motion = MotionModel()
-    start = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-6 * np.eye(6)),)), motion)
-    start = replace(start, angular_velocity=np.array([3.0, -2.0, 4.0]))
-    nominal = propagate(start, 0.1, motion)
-    still = propagate(replace(start, covariance=np.zeros((12, 12))), 0.1, motion).covariance
-    for axis in range(12):
-        error = np.zeros(12)
-        error[axis] = 1e-4
-        disturbed = propagate(
-            replace(
-                start,
-                position=start.position + error[:3],
-                quaternion=rotations.multiply(rotations.exp(error[3:6]), start.quaternion),
-                linear_velocity=start.linear_velocity + error[6:9],
-                angular_velocity=start.angular_velocity + error[9:],
-            ),
-            0.1,
-            motion,
-        )
-        turn = rotations.multiply(disturbed.quaternion, rotations.conjugate(nominal.quaternion))
-        column = np.concatenate(
-            [
-                disturbed.position - nominal.position,
-                rotations.log(turn),
-                disturbed.linear_velocity - nominal.linear_velocity,
-                disturbed.angular_velocity - nominal.angular_velocity,
-            ]
-        )
-        carried = propagate(replace(start, covariance=np.outer(error, error)), 0.1, motion)
-        np.testing.assert_allclose(carried.covariance - still, np.outer(column, column), atol=1e-12)
-
-
-def test_a_correction_without_doubt_is_believed_entirely() -> None:
-    motion = MotionModel()
-    state = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-2 * np.eye(6)),)), motion)
-    position, quaternion = truth(0.3)
-    after = correct(state, PoseCandidate(position, quaternion, 1e-14 * np.eye(6)))
-    np.testing.assert_allclose(after.position, position, atol=1e-9)
-    assert rotations.angle_between(after.quaternion, quaternion) < 1e-7
 
 
 def test_tracks_better_than_the_newest_raw_pose_and_knows_how_well() -> None:
@@ -281,109 +174,6 @@ def test_through_an_occlusion_the_covariance_grows_and_the_age_counts() -> None:
     assert np.linalg.norm(poses[-1].position - poses[0].position) < 0.02
 
 
-def test_a_single_wild_pose_changes_nothing() -> None:
-    rng = np.random.default_rng(3)
-    pose_filter, undisturbed = PoseFilter(BLOCK, {}), PoseFilter(BLOCK, {})
-    for k in range(30):
-        measurement = measured(k / 15, rng)
-        feed(undisturbed, measurement)
-        feed(pose_filter, measurement)
-        if k == 20:
-            t, position, quaternion = measured((k + 0.5) / 15, rng)
-            feed(pose_filter, (t, position + [0.1, 0.0, 0.0], quaternion))
-            assert pose_filter.rejected == 1
-    one, other = predicted(pose_filter, 2.0), predicted(undisturbed, 2.0)
-    np.testing.assert_allclose(one.position, other.position, atol=1e-12)
-    assert pose_filter.recoveries == 0
-
-
-def test_wild_poses_that_disagree_are_never_believed() -> None:
-    rng = np.random.default_rng(4)
-    pose_filter = PoseFilter(BLOCK, {})
-    for k in range(60):
-        t, position, quaternion = measured(k / 15, rng)
-        if k >= 15:
-            position = position + 0.3 * rng.standard_normal(3)
-            quaternion = rotations.random_quaternion(rng)
-        feed(pose_filter, (t, position, quaternion))
-    assert pose_filter.recoveries == 0
-    assert predicted(pose_filter, 60 / 15).age > 2.9
-
-
-def test_an_object_that_was_moved_by_hand_is_found_again() -> None:
-    rng = np.random.default_rng(5)
-    pose_filter = PoseFilter(BLOCK, {})
-    moved = np.array([0.06, -0.05, 0.1])
-    for k in range(30):
-        t, position, quaternion = measured(k / 15, rng)
-        if k >= 15:
-            position = position + moved
-        feed(pose_filter, (t, position, quaternion))
-        if 15 <= k < 23:
-            assert np.linalg.norm(predicted(pose_filter, t).position - position) > 0.05
-        if k >= 23:
-            assert np.linalg.norm(predicted(pose_filter, t).position - position) < 0.005
-    assert (pose_filter.rejected, pose_filter.recoveries) == (8, 1)
-
-
-def test_an_object_put_back_in_view_of_several_cameras_is_found_within_three_frames() -> None:
-    rng = np.random.default_rng(14)
-    rig = default_rig()
-    pose_filter = PoseFilter(BLOCK, rig)
-    ids = tuple(tag.id for tag in BLOCK.tags[2:5:2])
-    for k in range(30):
-        position = CENTER + ([0.0, 0.0, 0.0] if k >= 15 else [0.06, -0.05, 0.02])
-        quaternion = rotations.exp(np.array([0.0, 0.0, 1.2 if k >= 15 else 0.0]))
-        frames = []
-        for name, camera in rig.items():
-            points = np.stack([BLOCK.tag_corners(tag) for tag in ids])
-            corners = camera.project(
-                position + rotations.rotate(quaternion, points.reshape(-1, 3))
-            ) + rng.normal(0.0, 0.1, (4 * len(ids), 2))
-            frames.append(
-                TagCorners(k / 15, name, ids, frozen_array(corners.reshape(-1, 4, 2)), 0.1)
-            )
-        pose_filter.update(*frames)
-        away = np.linalg.norm(predicted(pose_filter, k / 15).position - position)
-        assert (away > 0.05) if k in (15, 16) else (away < 0.002)
-    assert (pose_filter.rejected, pose_filter.recoveries) == (2, 1)
-
-
-def test_an_object_that_was_turned_on_the_spot_is_found_within_three_poses() -> None:
-    rng = np.random.default_rng(15)
-    pose_filter = PoseFilter(BLOCK, {})
-    turn = rotations.exp(np.array([0.0, 2.5, 0.0]))
-    for k in range(30):
-        t, position, quaternion = measured(k / 15, rng)
-        if k >= 15:
-            quaternion = rotations.multiply(quaternion, turn)
-        feed(pose_filter, (t, position, quaternion))
-        wrong = rotations.angle_between(predicted(pose_filter, t).quaternion, quaternion)
-        assert (wrong > 1.0) if k in (15, 16) else (wrong < 0.3)
-
-
-def test_poses_ten_centimetres_off_for_half_a_second_are_not_believed() -> None:
-    rng = np.random.default_rng(11)
-    pose_filter = PoseFilter(BLOCK, {})
-    for k in range(60):
-        t, position, quaternion = measured(k / 15, rng)
-        off = 30 <= k < 38
-        feed(pose_filter, (t, position + [0.0, 0.1, 0.0] if off else position, quaternion))
-        pose = predicted(pose_filter, t)
-        assert np.linalg.norm(pose.position - position) < (0.025 if off else 0.005)
-    assert (pose_filter.rejected, pose_filter.recoveries) == (8, 0)
-
-
-def test_an_object_far_from_where_an_occlusion_left_it_is_found_again() -> None:
-    rng = np.random.default_rng(12)
-    pose_filter = PoseFilter(BLOCK, {})
-    for k in [*range(15), *range(30, 40)]:
-        t, position, quaternion = measured(k / 15, rng)
-        feed(pose_filter, (t, position + [0.0, 0.1, 0.0] if k >= 30 else position, quaternion))
-    assert predicted(pose_filter, 39 / 15).age < 0.01
-    assert (pose_filter.rejected, pose_filter.recoveries) == (2, 1)
-
-
 @pytest.mark.parametrize("latency", [0.0, 0.06, 0.2, 0.4])
 def test_with_latency_the_error_grows_and_nothing_jumps(latency: float) -> None:
     rng = np.random.default_rng(16)
@@ -410,58 +200,6 @@ def test_with_latency_the_error_grows_and_nothing_jumps(latency: float) -> None:
     assert (pose_filter.rejected, pose_filter.late, pose_filter.problem) == (0, 0, "")
     # What a block at 2 rad/s turns in the time, and what its acceleration adds to that.
     assert np.percentile(errors, 95) < 0.12 + 2.5 * latency
-
-
-def test_it_says_what_is_wrong_with_what_is_measured() -> None:
-    rng = np.random.default_rng(17)
-    pose_filter = PoseFilter(BLOCK, {})
-    assert "has seen the object" in pose_filter.problem
-    for k in range(15):
-        feed(pose_filter, measured(k / 15, rng))
-    assert pose_filter.problem == ""
-    # A time stamp that went backwards by a second changes nothing but this.
-    believed = predicted(pose_filter, 1.0)
-    t, position, quaternion = measured(0.0, rng)
-    feed(pose_filter, (t - 0.1, position, quaternion))
-    assert "after the others" in pose_filter.problem and pose_filter.late == 1
-    np.testing.assert_array_equal(predicted(pose_filter, 1.0).position, believed.position)
-    t, position, quaternion = measured(1.0, rng)
-    feed(pose_filter, (t, position + 0.1, quaternion))
-    assert "does not follow" in pose_filter.problem
-    feed(pose_filter, measured(1.05, rng))
-    assert pose_filter.problem == ""
-
-
-def test_of_two_solutions_the_prediction_chooses() -> None:
-    rng = np.random.default_rng(6)
-    rig = default_rig()
-    camera = rig["wrist"]
-    pose_filter = PoseFilter(BLOCK, rig)
-    position = CENTER
-    steps = 0
-    quaternion = rotations.exp(np.array([0.25, 0.1, 0.4]))
-    for k in range(60):
-        pose_filter.update_pose(k / 30, position, quaternion, 5e-4, 5e-3)
-    for k in range(60, 120):
-        corners = camera.project(position + rotations.rotate(quaternion, BLOCK.tag_corners(4)))
-        corners = corners + rng.normal(0.0, 0.4, corners.shape)
-        frame = TagCorners(k / 30, "wrist", (4,), frozen_array(corners[None]), 0.4)
-        pose_filter.update(frame)
-        angle = rotations.angle_between(predicted(pose_filter, k / 30).quaternion, quaternion)
-        assert angle < 0.25
-        steps += 1
-    assert steps == 60 and pose_filter.recoveries == 0
-
-
-def frames_at(t: float, noise: float, rng: np.random.Generator) -> list[TagCorners]:
-    """The upper face seen by all three cameras."""
-    position, quaternion = truth(t)
-    frames = []
-    for name, camera in default_rig().items():
-        corners = camera.project(position + rotations.rotate(quaternion, BLOCK.tag_corners(4)))
-        corners = corners + rng.normal(0.0, noise, corners.shape)
-        frames.append(TagCorners(t, name, (4,), frozen_array(corners[None]), noise))
-    return frames
 
 
 def test_frames_of_one_trigger_are_pooled_however_they_arrive() -> None:
@@ -547,20 +285,3 @@ def test_a_prediction_costs_less_than_a_hundred_microseconds() -> None:
         spent.append(time.perf_counter() - begin)
     # The least of many: what the code costs, not what else the machine does.
     assert min(spent) < 100e-6
-
-
-def test_the_step_forward_is_van_loans_of_the_matrix_exponential() -> None:
-    # Van Loan, "Computing integrals involving the matrix exponential" (1978), by scipy, at rest.
-    motion, dt = MotionModel(), 0.07
-    start = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-6 * np.eye(6)),)), motion)
-    continuous, noise = np.zeros((12, 12)), np.zeros((12, 12))
-    continuous[:6, 6:] = np.eye(6)
-    continuous[6:, 6:] = -np.eye(6) / motion.decay_time
-    speeds = np.repeat([motion.linear_speed, motion.angular_speed], 3)
-    noise[6:, 6:] = np.diag(2 * speeds**2 / motion.decay_time)
-    block = np.block([[-continuous, noise], [np.zeros((12, 12)), continuous.T]])
-    whole = expm(block * dt)
-    step = whole[12:, 12:].T
-    expected = step @ start.covariance @ step.T + step @ whole[:12, 12:]
-    found = propagate(start, dt, motion).covariance
-    np.testing.assert_allclose(found, expected, atol=1e-12, rtol=1e-9)
