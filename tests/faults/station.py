@@ -142,11 +142,13 @@ keys = "{directory / "keys"}"
     def daemon_command(run: Path) -> list[str]:
         return [sys.executable, "-m", "controller.daemon", "--directory", str(run)]
 
-    def wait(self, what: Callable[[], Any], patience: float = PATIENCE) -> None:
-        """Waits until something holds."""
+    def wait(
+        self, what: Callable[[], Any], patience: float = PATIENCE, *, alive: bool = True
+    ) -> None:
+        """Waits until something holds; the daemon must be `alive` meanwhile."""
         deadline = time.monotonic() + patience
         while not what():
-            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            assert not alive or self.process.poll() is None, self.log.read_text()[-3000:]
             assert time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.02)
 

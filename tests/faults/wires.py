@@ -75,6 +75,20 @@ class ServoLine:
         """Whether any servo pulls."""
         return bool(self.bus.torque_on().any())
 
+    @property
+    def stopped_after(self) -> float:
+        """Silence after which every servo had stopped by itself [s]; 0 while one has not."""
+        with self._lock:
+            stopped = all(servo.stopped for servo in self.bus.servos.values())
+            return self.bus.stopped_after if stopped else 0.0
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the servos go nowhere but to where they stand."""
+        with self._lock:
+            self._measure()
+            return bool(np.abs(self.bus.targets() - self.position).max() < 2e-3)
+
     def plug(self) -> None:
         """Puts the line in, as another device under the same name."""
         near, far = pty.openpty()
