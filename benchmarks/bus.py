@@ -18,13 +18,15 @@ from dynamixel_sdk import (
 )
 from dynamixel_sdk.protocol2_packet_handler import Protocol2PacketHandler
 
-from benchmarks.measure import Row, row, side_by_side
-from hardware import registers
+from benchmarks.measure import Row, median_time, row, side_by_side
+from hardware import registers, requests
 from hardware.driver import ServoHand
+from hardware.fast_read import reply_size
 from hardware.hand import load_hand
 from hardware.protocol import checksum, encode_status
 from hardware.records import Targets
 from hardware.roll import EAGER
+from sim_backend.pace import BITS
 
 BAUD = 4_000_000
 SILENT = 0.002
@@ -56,6 +58,7 @@ def measure() -> list[Row]:
     for what, (ours, stock), bar in (("", walls, 0.5), (", processor time", spent, 0.2)):
         name = f"cycle of 20 servos{what}"
         rows.append(row(name, 1e3 * ours, "ms", "dynamixel-sdk", 1e3 * stock, bar))
+    rows.append(_paced())
     rows += _silent_servo()
     packet = encode_status(1, 0, bytes(range(10)))
     handler, numbers = Protocol2PacketHandler(), list(packet)
@@ -65,6 +68,31 @@ def measure() -> list[Row]:
     name = "checksum of one reply"
     rows.append(row(name, 1e6 * ours_crc, "µs", "dynamixel-sdk", 1e6 * stock_crc, 1.0))
     return rows
+
+
+def _paced() -> Row:
+    """A cycle on a line where bytes take their time, beside that time."""
+    hand = load_hand("dactyl24")
+    with line(str(BAUD)) as wires:
+        servos = ServoHand(hand, wires.port, BAUD, patience=0.2)
+        servos.connect()
+        targets = Targets(0.0, hand.rest)
+
+        def cycle() -> None:
+            servos.read()
+            servos.write(targets)
+
+        taken = median_time(cycle, 100)
+        servos.close()
+    address, length = registers.MEASURED
+    goal, ids = registers.GOAL_POSITION, range(1, 21)
+    packets = (
+        requests.sync_read(address, length, ids, fast=True),
+        bytes(reply_size(len(ids), length)),
+        requests.sync_write(goal.address, goal.size, dict.fromkeys(ids, goal.pack(2048))),
+    )
+    wire = BITS * sum(map(len, packets)) / BAUD
+    return row("cycle at 4 Mbaud", 1e3 * taken, "ms", "time on the wire", 1e3 * wire, 1.25)
 
 
 def _silent_servo() -> list[Row]:
@@ -121,9 +149,9 @@ class Line:
 
 
 @contextmanager
-def line() -> Iterator["Line"]:
+def line(*arguments: str) -> Iterator["Line"]:
     """Servos in a process of their own, as a busy reader would starve them in this one."""
-    command = [sys.executable, "-m", "benchmarks.servos"]
+    command = [sys.executable, "-m", "benchmarks.servos", *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -1,6 +1,7 @@
 """Emulated servos in a process of their own: prints the port, ends when its input does.
 
 Each number on its input is the id of a servo that says nothing from then on; 0 brings all back.
+A baud rate as its argument makes bytes take their time.
 """
 
 import sys
@@ -9,7 +10,7 @@ from hardware.hand import load_hand
 from tests.sim_backend.wires import wires
 
 if __name__ == "__main__":
-    with wires(load_hand("dactyl24")) as line:
+    with wires(load_hand("dactyl24"), int(sys.argv[1]) if sys.argv[1:] else None) as line:
         print(line.port, flush=True)
         for text in sys.stdin:
             with line.lock:

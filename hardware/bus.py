@@ -17,7 +17,9 @@ TICK_PATIENCE = 0.004
 """[s], so that a lost reply and a second attempt take little more than a tick."""
 
 END_OF_REPLY = 0.001
-"""Silence [s] that ends a reply of which the beginning came, once its time on the wire is over."""
+"""Silence that ends a reply which has begun, beside the time of `GATHERED` bytes [s]."""
+GATHERED = 64
+"""Bytes that an adapter may gather before it hands them over."""
 
 _REQUESTS_KEPT = 64
 
@@ -244,8 +246,7 @@ class Bus:
 
     def _gather(self, take: Callable[[bytes], bool], size: int, deadline: float | None) -> None:
         """Hands over what arrives until it is enough, or time is up."""
-        sent = self.last_sent + 10 * size / self.baud
-        end = sent + self.patience
+        end = self.last_sent + 10 * size / self.baud + self.patience
         if deadline is not None:
             end = min(end, deadline)
         now = self.last_sent
@@ -257,7 +258,7 @@ class Bus:
             if now > end:
                 return
             if data and self.patience <= TICK_PATIENCE:
-                end = min(end, max(sent, now) + END_OF_REPLY)
+                end = min(end, now + END_OF_REPLY + 10 * GATHERED / self.baud)
 
     def _send(self, packet: bytes) -> None:
         # What is still there answers an older request.

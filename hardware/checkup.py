@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hardware import registers, requests
 from hardware.bus import Bus
+from hardware.condition import WARM
 from hardware.errors import BusError
 from hardware.findings import Finding
 from hardware.hand import Actuator, Hand
@@ -159,15 +160,20 @@ def _models(wanted: dict[int, Actuator], found: dict[int, tuple[int, int]]) -> I
 def _settings(
     wanted: dict[int, Actuator], found: dict[int, tuple[int, int]], bus: Bus
 ) -> Iterator[Finding]:
-    delay, errors, hot = list[str](), list[str](), list[str]()
+    delay, errors, hot, voltage = list[str](), list[str](), list[str](), list[str]()
     for id in found:
         name = _name(wanted, id)
         if (data := bus.read(id, registers.RETURN_DELAY.address, 1)) and data[0]:
             delay.append(f"{name}: {2 * data[0]} µs")
         if (data := bus.read(id, registers.HARDWARE_ERROR.address, 1)) and data[0]:
             errors.append(f"{name}: {registers.hardware_error(data[0])}")
-        if (data := bus.read(id, registers.TEMPERATURE.address, 1)) and data[0] >= 60:
-            hot.append(f"{name}: {data[0]} °C")
+        if data := bus.read(id, *registers.CONDITION):
+            if (celsius := registers.TEMPERATURE.unpack(data[2:])) >= WARM:
+                hot.append(f"{name}: {celsius} °C")
+            volts = registers.VOLTAGE_UNIT * registers.INPUT_VOLTAGE.unpack(data[:2])
+            low, high = registers.MODELS[wanted[id].servo.model].voltage
+            if not low <= volts <= high:
+                voltage.append(f"{name}: {volts:.1f} V instead of {low:.1f} to {high:.1f} V")
     if delay:
         yield Finding(
             "return delay",
@@ -183,6 +189,12 @@ def _settings(
         )
     elif found:
         yield Finding("hardware errors", "good", "none")
+    if voltage:
+        yield Finding(
+            "voltage", "bad", ", ".join(voltage), "mend the supply: too weak, too long, or too much"
+        )
+    elif found:
+        yield Finding("voltage", "good", "as the models need it")
     if hot:
         yield Finding("temperature", "warning", ", ".join(hot), "let the servos cool down")
 

@@ -44,7 +44,9 @@ ID = Register(7, 1)
 RETURN_DELAY = Register(9, 1)
 OPERATING_MODE = Register(11, 1)
 BAUD_RATE = Register(8, 1)
+TEMPERATURE_LIMIT = Register(31, 1)
 CURRENT_LIMIT = Register(38, 2)
+SHUTDOWN = Register(63, 1)
 TORQUE_ENABLE = Register(64, 1)
 STATUS_RETURN_LEVEL = Register(68, 1)
 HARDWARE_ERROR = Register(70, 1)
@@ -101,6 +103,7 @@ HARDWARE_ERRORS = {
     4: "electrical shock or not enough power",
     5: "overloaded",
 }
+OVERHEATED, OVERLOADED = 1 << 2, 1 << 5
 """What each bit of the hardware error register means."""
 
 
@@ -115,6 +118,7 @@ class Model:
         torque_per_ampere: stall torque over stall current [N·m/A].
         stall_torque: [N·m].
         voltage: lowest and highest at its input [V].
+        hottest: at which it protects itself [°C].
         current_control: whether it can bound its current; otherwise its PWM is bounded.
     """
 
@@ -124,6 +128,7 @@ class Model:
     torque_per_ampere: float
     stall_torque: float
     voltage: tuple[float, float]
+    hottest: int
     current_control: bool = True
 
     @property
@@ -145,14 +150,14 @@ class Model:
 
 MODELS = {
     # Stall torque and current at 12 V, or at 5 V for the M models of the 330 series; voltages as
-    # their limits are set when they leave the factory.
-    "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3, 4.1, (9.5, 16.0)),
-    "XM430-W210": Model(1030, 0.00269, 1193, 3.0 / 2.3, 3.0, (9.5, 16.0)),
-    "XC330-M288": Model(1240, 0.001, 1800, 0.93 / 1.8, 0.93, (3.5, 7.0)),
-    "XL330-M288": Model(1200, 0.001, 1750, 0.52 / 1.5, 0.52, (3.5, 7.0)),
-    "XL330-M077": Model(1190, 0.001, 1750, 0.215 / 1.47, 0.215, (3.5, 7.0)),
+    # limits are set when they leave the factory, and so the temperatures.
+    "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3, 4.1, (9.5, 16.0), 80),
+    "XM430-W210": Model(1030, 0.00269, 1193, 3.0 / 2.3, 3.0, (9.5, 16.0), 80),
+    "XC330-M288": Model(1240, 0.001, 1800, 0.93 / 1.8, 0.93, (3.5, 7.0), 70),
+    "XL330-M288": Model(1200, 0.001, 1750, 0.52 / 1.5, 0.52, (3.5, 7.0), 70),
+    "XL330-M077": Model(1190, 0.001, 1750, 0.215 / 1.47, 0.215, (3.5, 7.0), 70),
     # Its load is a thousandth of the largest.
-    "XL430-W250": Model(1060, 0.0014, 1000, 1.5 / 1.4, 1.5, (6.0, 14.0), current_control=False),
+    "XL430-W250": Model(1060, 0.0014, 1000, 1.5 / 1.4, 1.5, (6.0, 14.0), 72, current_control=False),
 }
 
 

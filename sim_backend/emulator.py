@@ -18,12 +18,14 @@ from hardware.protocol import (
 )
 from hardware.records import Array
 from hardware.registers import Units
+from sim_backend.heat import OVERLOAD_TIME, Heat
 from sim_backend.servo import TABLE_SIZE, Servo
 from sim_backend.servos import Mask
 
 Measure = Callable[[], tuple[Array, Array, Array]]
 """Gives position [rad], velocity [rad/s] and current [A] of all servos, each (n_actuators,)."""
 _GOAL = slice(registers.GOAL_POSITION.address, registers.GOAL_POSITION.address + 4)
+_CURRENT = slice(registers.PRESENT_CURRENT.address, registers.PRESENT_CURRENT.address + 2)
 _MEASURED = slice(registers.MEASURED[0], sum(registers.MEASURED))
 _TRIPPED = registers.WATCHDOG_TRIPPED & 0xFF
 
@@ -40,6 +42,8 @@ class ServoBus:
         packets: intact instructions that came so far.
         outside: goals beyond the hand's limits that came so far, as (servo id, goal in counts).
         stopped_after: silence after which a bus watchdog tripped last [s].
+        delay: for which the servos waited before their last answer, all together [s].
+        heat: how warm they are.
     """
 
     def __init__(self, hand: Hand, measure: Measure) -> None:
@@ -58,14 +62,34 @@ class ServoBus:
         self.outside: list[tuple[int, int]] = []
         self.stopped_after = 0.0
         self._silence = 0.0
+        self.delay = 0.0
+        self.heat = Heat(hand.n_actuators)
+        self._largest = np.array([m.current_limit * m.current_unit for m in self._units.models])
         ends = self._units.position_counts(hand.lower), self._units.position_counts(hand.upper)
         self._limits = {
             servo.get(registers.ID): (min(both), max(both))
             for servo, both in zip(self._ordered, zip(*ends, strict=True), strict=True)
         }
 
-    def receive(self, data: bytes) -> bytes:
-        """Takes bytes from the line; returns what the servos answer."""
+    def receive(self, data: bytes, speed: int | None = None) -> bytes:
+        """Takes bytes from the line; returns what the servos answer.
+
+        Args:
+            data: what came.
+            speed: baud rate at which it did: servos of another one hear noise and say nothing. None
+                if the line has no speed.
+        """
+        answer, self.delay = b"", 0.0
+        deaf = {id: s for id, s in self.servos.items() if speed is not None and s.baud != speed}
+        if len(deaf) == len(self.servos):
+            return b""
+        for id in deaf:
+            del self.servos[id]
+        answer = self._hear(data)
+        self.servos |= deaf
+        return answer
+
+    def _hear(self, data: bytes) -> bytes:
         answer = b""
         for packet in self._parser.feed(data):
             if packet.instruction != Instruction.STATUS:
@@ -88,6 +112,24 @@ class ServoBus:
         for servo in due:
             servo.stop()
         return bool(due)
+
+    def warm(self, dt: float) -> bool:
+        """Lets the servos heat or cool for a while [s]; says whether one shut itself down.
+
+        The currents are those that were measured last.
+        """
+        counts = np.ascontiguousarray(self._table[:, _CURRENT]).view("<i2")[:, 0]
+        self.heat.advance(np.abs(self._units.currents(counts)) / self._largest, dt)
+        self._table[:, registers.TEMPERATURE.address] = self.heat.temperature
+        limits = self._table[:, registers.TEMPERATURE_LIMIT.address]
+        ill = {
+            registers.OVERHEATED: self.heat.temperature >= limits,
+            registers.OVERLOADED: self.heat.loaded >= OVERLOAD_TIME,
+        }
+        for error, which in ill.items():
+            for place in np.flatnonzero(which).tolist():
+                self._ordered[place].protect(error)
+        return any(which.any() for which in ill.values())
 
     def targets(self) -> Array:
         """Commanded servo angles [rad], (n_actuators,)."""
@@ -145,15 +187,15 @@ class ServoBus:
                 fault = self._write(servo, address, parameters[2:])
                 # An id that was written counts at once, after the reply.
                 self.servos[servo.get(registers.ID)] = self.servos.pop(packet.id)
-                return encode_status(packet.id, servo.alert | (fault or 0))
+                return self._status(servo, packet.id, servo.alert | (fault or 0))
             case Instruction.REBOOT:
                 servo.reboot()
-                return encode_status(packet.id, 0)
+                return self._status(servo, packet.id, 0)
             case Instruction.CLEAR:
-                return encode_status(packet.id, servo.alert)
+                return self._status(servo, packet.id, servo.alert)
             case Instruction.READ | Instruction.WRITE:
-                return encode_status(packet.id, servo.alert | Fault.LENGTH)
-        return encode_status(packet.id, servo.alert | Fault.INSTRUCTION)
+                return self._status(servo, packet.id, servo.alert | Fault.LENGTH)
+        return self._status(servo, packet.id, servo.alert | Fault.INSTRUCTION)
 
     def _sync_write(self, parameters: bytes) -> None:
         address, length = struct.unpack_from("<HH", parameters)
@@ -191,19 +233,26 @@ class ServoBus:
             if not isinstance(data, bytes):
                 break
             blocks.append((id, self.servos[id].alert, data))
+            # They count their delays at the same time.
+            self.delay = max(self.delay, self.servos[id].return_delay)
         return b"".join(encode_reply(reply_header(len(ids), length), blocks))
 
     def _answer_ping(self, id: int) -> bytes:
         servo = self.servos[id]
         model, firmware = servo.get(registers.MODEL_NUMBER), servo.get(registers.FIRMWARE)
-        return encode_status(id, servo.alert, struct.pack("<HB", model, firmware))
+        return self._status(servo, id, servo.alert, struct.pack("<HB", model, firmware))
 
     def _answer_read(self, id: int, address: int, length: int) -> bytes:
         servo = self.servos[id]
         data = servo.read(address, length)
         if isinstance(data, Fault):
-            return encode_status(id, servo.alert | data)
-        return encode_status(id, servo.alert, data)
+            return self._status(servo, id, servo.alert | data)
+        return self._status(servo, id, servo.alert, data)
+
+    def _status(self, servo: Servo, id: int, error: int, data: bytes = b"") -> bytes:
+        """A servo's own reply, which it waits with."""
+        self.delay += servo.return_delay
+        return encode_status(id, error, data)
 
     def _refresh(self) -> None:
         """Puts what the world measures now into the registers."""

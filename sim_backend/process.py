@@ -89,6 +89,7 @@ class Simulation:
             self.world.step(targets, torque)
             count += 1
             if count % steps_per_state == 0:
+                self._bus.warm(steps_per_state * step)
                 self._publish(deadline)
                 self._answer()
             lag = time.monotonic() - deadline

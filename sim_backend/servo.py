@@ -11,7 +11,9 @@ _WRITABLE = (
     registers.ID,
     registers.RETURN_DELAY,
     registers.OPERATING_MODE,
+    registers.TEMPERATURE_LIMIT,
     registers.CURRENT_LIMIT,
+    registers.SHUTDOWN,
     registers.TORQUE_ENABLE,
     registers.STATUS_RETURN_LEVEL,
     registers.BUS_WATCHDOG,
@@ -22,6 +24,7 @@ _WRITABLE = (
     registers.POSITION_I,
     registers.POSITION_P,
 )
+_BAUDS = {value: baud for baud, value in registers.BAUD_RATES.items()}
 _GOALS = frozenset(range(100, registers.GOAL_POSITION.address + registers.GOAL_POSITION.size))
 """Goals of PWM, current, velocity and position, and the profile between them."""
 
@@ -53,7 +56,10 @@ class Servo:
         # As they leave the factory: 500 µs, position mode.
         self.set(registers.RETURN_DELAY, 250)
         self.set(registers.OPERATING_MODE, 3)
+        self.set(registers.TEMPERATURE_LIMIT, model.hottest)
         self.set(registers.CURRENT_LIMIT, model.current_limit)
+        # Overload, electrical shock and overheating.
+        self.set(registers.SHUTDOWN, 0x34)
         self.set(registers.STATUS_RETURN_LEVEL, 2)
         self.set(registers.GOAL_CURRENT, model.current_limit)
         self.set(registers.GOAL_PWM, registers.FULL_PWM)
@@ -69,6 +75,16 @@ class Servo:
     def set(self, register: Register, value: int) -> None:
         """Sets a register from inside, where no rule applies."""
         self._table[register.address : register.address + register.size] = register.pack(value)
+
+    @property
+    def baud(self) -> int:
+        """At which it speaks and listens."""
+        return _BAUDS.get(self.get(registers.BAUD_RATE), 0)
+
+    @property
+    def return_delay(self) -> float:
+        """Before it answers [s]."""
+        return 2e-6 * self.get(registers.RETURN_DELAY)
 
     @property
     def alert(self) -> int:
@@ -90,6 +106,12 @@ class Servo:
         for register in (registers.HARDWARE_ERROR, registers.TORQUE_ENABLE, registers.BUS_WATCHDOG):
             self.set(register, 0)
         self.set(registers.GOAL_CURRENT, self.get(registers.CURRENT_LIMIT))
+
+    def protect(self, error: int) -> None:
+        """Notes a hardware error, and lets go if it is one that it shuts down for."""
+        self.set(registers.HARDWARE_ERROR, self.get(registers.HARDWARE_ERROR) | error)
+        if error & self.get(registers.SHUTDOWN):
+            self.set(registers.TORQUE_ENABLE, 0)
 
     def minds_silence(self, seconds: float) -> bool:
         """Whether the bus watchdog trips when the line has been silent for so long [s]."""

@@ -43,12 +43,14 @@ def test_missing_duplicate_and_unknown_ids_and_wrong_models(line: Wires) -> None
     line.bus.servos[4].set(registers.HARDWARE_ERROR, 1 << 5)
     line.bus.servos[5].set(registers.TEMPERATURE, 66)
     line.bus.servos[6].set(registers.FIRMWARE, 40)
+    line.bus.servos[8].set(registers.INPUT_VOLTAGE, 31)
     lost.set(registers.ID, 40)
     found = findings(line)
     assert found["servos"][1] == "19 of 20 answer; missing: 7 (MFJ3)"
     assert found["unknown ids"][1].startswith("40 ")
     assert found["models"][:2] == ("bad", "3 (FFJ4) is XL430-W250")
     assert found["hardware errors"][1] == "4 (FFJ3): overloaded"
+    assert found["voltage"][:2] == ("bad", "8 (MFJ2): 3.1 V instead of 3.5 to 7.0 V")
     assert found["temperature"][1] == "5 (FFJ2): 66 °C"
     assert "6 (MFJ4): 40" in found["firmware"][1]
 

@@ -11,14 +11,23 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from hardware import registers
 from hardware.hand import Hand
 from hardware.records import Array
 from sim_backend.emulator import ServoBus
 from sim_backend.line_faults import FaultyLine
+from sim_backend.pace import PacedLine, speed_of
+
+SHORTEST_SLEEP = 0.0003
+"""[s]."""
 
 
 class Wires:
     """Servos without a world, that follow their goals at once while torque is on.
+
+    Args:
+        hand: which servos.
+        baud: at which they speak, and bytes take their time; None for a line without any speed.
 
     Attributes:
         port: device file.
@@ -30,7 +39,7 @@ class Wires:
         lock: held while the servos act.
     """
 
-    def __init__(self, hand: Hand) -> None:
+    def __init__(self, hand: Hand, baud: int | None = None) -> None:
         self.position: Array = np.array(hand.rest)
         self.bus = ServoBus(hand, self._measure)
         self.faults = FaultyLine(self.bus)
@@ -40,6 +49,9 @@ class Wires:
         self._line, self._other_end = pty.openpty()
         tty.setraw(self._other_end)
         self.port = os.ttyname(self._other_end)
+        self._paced = PacedLine(self.bus, lambda: speed_of(self._other_end)) if baud else None
+        for servo in self.bus.servos.values() if baud else ():
+            servo.set(registers.BAUD_RATE, registers.BAUD_RATES[baud or 0])
         self._running = True
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -50,6 +62,8 @@ class Wires:
         return self.position, np.zeros_like(self.position), np.zeros_like(self.position)
 
     def _serve(self) -> None:
+        if self._paced is not None:
+            self._serve_paced(self._paced)
         last = time.monotonic()
         while self._running:
             patience = 0.001 if self.faults.waiting else 0.02
@@ -71,6 +85,17 @@ class Wires:
                 if answer:
                     os.write(self._line, self.noise + answer)
 
+    def _serve_paced(self, line: PacedLine) -> None:
+        while self._running:
+            now = time.monotonic()
+            # The processor sleeps no shorter than this.
+            patience = max(0.0, min(line.next - now - SHORTEST_SLEEP, 0.02))
+            if select.select([self._line], [], [], patience)[0]:
+                with self.lock:
+                    line.receive(os.read(self._line, 65536), time.monotonic())
+            if left := line.due(time.monotonic()):
+                os.write(self._line, left)
+
     def unplug(self) -> None:
         """Ends the line; the device file is gone afterwards."""
         self._running = False
@@ -80,9 +105,9 @@ class Wires:
 
 
 @contextmanager
-def wires(hand: Hand) -> Iterator[Wires]:
+def wires(hand: Hand, baud: int | None = None) -> Iterator[Wires]:
     """Servos on a line for the length of a test."""
-    line = Wires(hand)
+    line = Wires(hand, baud)
     try:
         yield line
     finally:
