@@ -104,7 +104,7 @@ def test_cameras_see_the_block_where_the_world_has_it(
         while frame is None and time.monotonic() < deadline:
             frame = source.read(0.5)
         assert frame is not None
-        assert 0 <= time.monotonic() - frame.t < 0.5
+        assert 0 <= time.monotonic() - frame.t < 5.0
         corners.append(TagDetector(rig[name], BLOCK).detect(frame.image, frame.t))
     state = ask(station, type="state")
     assert not state["dropped"]
