@@ -22,9 +22,14 @@ class FragileHand(HandBackend):
     def __init__(self) -> None:
         self.hand = HAND
         self.plugged, self.open, self.deaf = True, True, False
+        self.part, self.deadline = "", 0.0
         self.torque: bool | None = None
         self.written = 0
         self.closings = 0
+
+    @property
+    def problem(self) -> str:
+        return self.part
 
     def connect(self) -> None:
         self._reach()
@@ -32,6 +37,7 @@ class FragileHand(HandBackend):
 
     def read(self, deadline: float | None = None) -> JointState:
         self._reach()
+        self.deadline = deadline or 0.0
         zeros = frozen_array(np.zeros(HAND.n_actuators))
         return JointState(0.0, REST.position, zeros, zeros)
 
@@ -83,6 +89,19 @@ def test_torque_is_switched_once_and_targets_follow_it(link: HandLink, hand: Fra
     assert link.write(True, REST) == REST
     assert (hand.torque, hand.written) == (True, 1)
     assert link.read() is not None and not link.problem
+
+
+def test_the_deadline_reaches_the_hand_and_what_ails_a_part_of_it_comes_back(
+    link: HandLink, hand: FragileHand
+) -> None:
+    hand.part = "no answer from servo 7"
+    assert link.read(5.0) is not None and hand.deadline == 5.0
+    assert link.problem == "no answer from servo 7"
+    # The rest of the hand goes on: it is neither lost nor sought.
+    link.seek()
+    assert link.write(True, REST) == REST and hand.closings == 0 and not link.lost
+    hand.part = ""
+    assert link.read(6.0) is not None and link.problem == ""
 
 
 def test_a_silent_link_only_reads(hand: FragileHand) -> None:

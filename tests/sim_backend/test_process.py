@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,21 @@ def start(directory: Path, *more: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-@pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    process = start(tmp_path_factory.mktemp("station"))
+@contextmanager
+def started(directory: Path) -> Iterator[dict[str, Any]]:
+    """The process, and what it says of itself."""
+    process = start(directory)
     assert process.stdout is not None
-    assert select.select([process.stdout], [], [], 30)[0]
+    assert select.select([process.stdout], [], [], 60)[0]
     yield json.loads(process.stdout.readline())
     process.terminate()
     assert process.wait(10) == 0
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    with started(tmp_path_factory.mktemp("station")) as station:
+        yield station
 
 
 @pytest.fixture(scope="module")

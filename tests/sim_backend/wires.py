@@ -19,7 +19,7 @@ from sim_backend.line_faults import FaultyLine
 from sim_backend.pace import PacedLine, speed_of
 
 SHORTEST_SLEEP = 0.0003
-"""[s]."""
+"""The processor is late by about as much when it is to sleep for less [s]."""
 
 
 class Wires:
@@ -62,15 +62,15 @@ class Wires:
         return self.position, np.zeros_like(self.position), np.zeros_like(self.position)
 
     def _serve(self) -> None:
-        if self._paced is not None:
-            self._serve_paced(self._paced)
-        last = time.monotonic()
+        last, paced = time.monotonic(), self._paced
         while self._running:
             patience = 0.001 if self.faults.waiting else 0.02
+            if paced is not None:
+                patience = max(0.0, min(paced.next - last - SHORTEST_SLEEP, patience))
             readable = select.select([self._line], [], [], patience)[0]
             now = time.monotonic()
             with self.lock:
-                late = self.faults.due(now)
+                late = self.faults.due(now) if paced is None else paced.due(now)
             if late:
                 os.write(self._line, late)
             if not readable:
@@ -81,20 +81,16 @@ class Wires:
                 data = os.read(self._line, 65536)
                 self.received += data
                 with self.lock:
-                    answer = self.faults.receive(data, now)
+                    answer = self._answer(data, now)
                 if answer:
                     os.write(self._line, self.noise + answer)
 
-    def _serve_paced(self, line: PacedLine) -> None:
-        while self._running:
-            now = time.monotonic()
-            # The processor sleeps no shorter than this.
-            patience = max(0.0, min(line.next - now - SHORTEST_SLEEP, 0.02))
-            if select.select([self._line], [], [], patience)[0]:
-                with self.lock:
-                    line.receive(os.read(self._line, 65536), time.monotonic())
-            if left := line.due(time.monotonic()):
-                os.write(self._line, left)
+    def _answer(self, data: bytes, now: float) -> bytes:
+        """What comes back at once."""
+        if self._paced is None:
+            return self.faults.receive(data, now)
+        self._paced.receive(data, now)
+        return b""
 
     def unplug(self) -> None:
         """Ends the line; the device file is gone afterwards."""
