@@ -63,7 +63,7 @@ class Measuring:
         group, roll, bus = self._group, self.roll, self._group.bus
         length = _LENGTH + self._lengths.next()
         together = bus.sync_read(_ADDRESS, length, roll.asked, attempts=2, deadline=deadline)
-        if together.complete and together.ids == group.ids:
+        if together.complete and together.ids is group.ids:
             group.refuse_troubled(together, _ADDRESS)
             return _counts(together.data), together.came
         self._lengths.failed()

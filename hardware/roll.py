@@ -59,4 +59,5 @@ class Roll:
 
     def _sort(self) -> None:
         self.places = np.flatnonzero(self._missed == 0)
-        self.asked = tuple(self._ids[i] for i in self.places)
+        all_there = len(self.places) == len(self._ids)
+        self.asked = self._ids if all_there else tuple(self._ids[i] for i in self.places)
