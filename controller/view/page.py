@@ -88,15 +88,16 @@ class Page:
             return
         feed.looking = self.watched and panel.pictures_wanted
         moment = feed.moment()
-        with self._server.atomic():
-            if moment is not None:
+        if moment is not None:
+            # The scene alone: nothing is sent meanwhile, and whoever opens the page waits.
+            with self._server.atomic():
                 stage.show(moment)
-            if self._is_due("words", _WORDS):
-                panel.say(moment, feed.problem)
-            if moment is not None and self._is_due("pictures", _PICTURES):
-                panel.show_pictures(moment.pictures)
-            if self._is_due("curves", _CURVES):
-                panel.draw(feed.history)
+        if self._is_due("words", _WORDS):
+            panel.say(moment, feed.problem)
+        if moment is not None and self._is_due("pictures", _PICTURES):
+            panel.show_pictures(moment.pictures)
+        if self._is_due("curves", _CURVES):
+            panel.draw(feed.history)
 
     def close(self) -> None:
         """Closes the page."""
