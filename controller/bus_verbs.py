@@ -15,6 +15,7 @@ from hardware.bus import Bus
 from hardware.checkup import check_bus
 from hardware.findings import Finding, as_text
 from hardware.hand import load_hand
+from hardware.parallel import by_port
 
 Id = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
 
@@ -67,7 +68,10 @@ class Doctor(BusVerb):
     def findings(self) -> list[Finding]:
         """Of everything that is looked at."""
         config = load_config(self.config)
-        return check_bus(load_hand(config.hand), *self.line()) + check_station(config)
+        port, baud = self.line()
+        parts = by_port(load_hand(config.hand), port, {} if self.port else config.bus.others)
+        findings = [found for at, hand in parts.items() for found in check_bus(hand, at, baud)]
+        return findings + check_station(config)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         port: the device file.
+        others: device files of further buses, and the ids of the servos on each, which are read at
+            the same time; all other servos are on `port`.
         baud: bits a second.
         watchdog: the servos stop by themselves when nothing was said to them for so long [s], in
             steps of 20 ms; 0 for never.
@@ -24,6 +26,7 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     port: str = "/dev/inhand"
+    others: dict[str, tuple[int, ...]] = {}
     baud: int = 4_000_000
     watchdog: float = 0.1
     gains: tuple[int, ...] = ()

@@ -274,17 +274,23 @@ def _open_hand(
     hand: Hand, config: Config, world: SimulationReady | None, *, silent: bool
 ) -> HandLink:
     from hardware.driver import ServoHand
+    from hardware.parallel import ParallelHand, by_port
 
     bus = config.bus
-    backend = ServoHand(
-        hand,
-        world.bus if world else bus.port,
-        bus.baud,
-        watchdog=bus.watchdog,
-        readonly=silent,
-        gains=(bus.gains[0], bus.gains[1], bus.gains[2]) if bus.gains else None,
-        torque_share=bus.torque_share,
-    )
+    ports = {world.bus: hand} if world else by_port(hand, bus.port, bus.others)
+    parts = [
+        ServoHand(
+            part,
+            port,
+            bus.baud,
+            watchdog=bus.watchdog,
+            readonly=silent,
+            gains=(bus.gains[0], bus.gains[1], bus.gains[2]) if bus.gains else None,
+            torque_share=bus.torque_share,
+        )
+        for port, part in ports.items()
+    ]
+    backend = parts[0] if len(parts) == 1 else ParallelHand(hand, parts)
     backend.connect()
     return HandLink(backend, silent=silent)
 

@@ -12,6 +12,7 @@ from hardware.backend import HandBackend
 from hardware.driver import ServoHand
 from hardware.errors import BusError
 from hardware.hand import Hand, load_hand
+from hardware.parallel import ParallelHand, by_port
 from hardware.records import Array, Targets, frozen_array
 from tests.sim_backend.test_process import started
 from tests.sim_backend.wires import wires
@@ -62,13 +63,22 @@ def noisy(_: Path) -> Iterator[HandBackend]:
 
 
 @contextmanager
+def on_two_buses(_: Path) -> Iterator[HandBackend]:
+    """Half of the servos on a line of its own."""
+    hand = load_hand("dactyl24")
+    first, second = by_port(hand, "one", {"other": range(11, 21)}).values()
+    with wires(first) as one, wires(second) as other:
+        yield ParallelHand(hand, [driver(first, one.port), driver(second, other.port)])
+
+
+@contextmanager
 def simulated(directory: Path) -> Iterator[HandBackend]:
     """Servos that move a hand in PyBullet, in a process of their own."""
     with started(directory) as station:
         yield driver(load_hand("dactyl24"), station["bus"])
 
 
-BACKENDS: tuple[Backend, ...] = (kinematic, second_hand, paced, noisy, simulated)
+BACKENDS: tuple[Backend, ...] = (kinematic, second_hand, paced, noisy, on_two_buses, simulated)
 
 
 @pytest.fixture(scope="module", params=BACKENDS, ids=lambda backend: backend.__name__)
