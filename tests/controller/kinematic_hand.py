@@ -29,6 +29,7 @@ class KinematicHand:
     Attributes:
         position: of the block, world frame [m], (3,).
         quaternion: of the block, world from object, wxyz, (4,).
+        silence: how likely each servo is not to answer.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class KinematicHand:
     ) -> None:
         self.position = np.array(hand.workspace.object_start)
         self.quaternion = rotations.IDENTITY
+        self.silence = 0.0
         self._hand, self._target, self._cameras = hand, target, cameras
         self._servos = hand.rest.copy()
         self._rng = np.random.default_rng(seed)
@@ -62,7 +64,12 @@ class KinematicHand:
         """What the servos measure now."""
         zeros = frozen_array(np.zeros(self._hand.n_actuators))
         noisy = self._servos + 1e-4 * self._rng.standard_normal(self._hand.n_actuators)
-        return JointState(self._t, frozen_array(noisy), zeros, zeros)
+        silent = np.zeros(len(noisy), np.bool_)
+        if self.silence:
+            silent = self._rng.random(len(noisy)) < self.silence
+        read = [frozen_array(np.where(silent, np.nan, x)) for x in (noisy, zeros, zeros)]
+        warm = frozen_array(30.0 + zeros)
+        return JointState(self._t, *read, temperature=warm, voltage=frozen_array(5.0 + zeros))
 
     def corners(self) -> list[TagCorners]:
         """What the camera processes deliver now: frames that are 30 ms old."""
