@@ -14,6 +14,9 @@ import zmq
 from perception.cameras import CameraError
 from perception.tags import Image
 
+FROZEN_TIME = 1.0
+"""A sensor whose noise has not changed a pixel for so long repeats an old picture [s]."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -87,6 +90,29 @@ def unpack_frame(parts: list[bytes]) -> Frame:
     return Frame(header.t, image)
 
 
+class FrozenPicture:
+    """Notices a camera that sends one picture again and again under new time stamps."""
+
+    def __init__(self) -> None:
+        self._picture: Image | None = None
+        self._since = 0.0
+
+    def check(self, frame: Frame) -> None:
+        """Looks at the next frame.
+
+        Raises:
+            CameraError: the picture has been the same for `FROZEN_TIME`.
+        """
+        if self._picture is None or not np.array_equal(self._picture, frame.image):
+            self._picture, self._since = frame.image, frame.t
+        elif frame.t - self._since >= FROZEN_TIME and np.ptp(frame.image) > 0:
+            # Of a picture that is all black or white, that says more.
+            raise CameraError(
+                f"the picture has been frozen for {frame.t - self._since:.1f} s: not a pixel "
+                "changes; plug the camera in again"
+            )
+
+
 class RenderedSource:
     """Frames of a simulated camera, published by the renderer.
 
@@ -95,6 +121,7 @@ class RenderedSource:
     """
 
     def __init__(self, address: str) -> None:
+        self._frozen = FrozenPicture()
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
         self._socket.set(zmq.RCVHWM, 2)
         self._socket.set(zmq.LINGER, 0)
@@ -111,7 +138,9 @@ class RenderedSource:
         parts = self._socket.recv_multipart()
         while self._socket.poll(0):
             parts = self._socket.recv_multipart()
-        return unpack_frame(parts)
+        frame = unpack_frame(parts)
+        self._frozen.check(frame)
+        return frame
 
     def close(self) -> None:
         self._socket.close()

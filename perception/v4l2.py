@@ -11,36 +11,10 @@ import cv2
 import numpy as np
 
 from perception.cameras import CameraError
-from perception.sources import Frame
-from perception.tags import Image
+from perception.sources import Frame, FrozenPicture
 
 STAMP_TOLERANCE = 1.0
 """A driver's time stamp further than this from the clock is of another clock [s]."""
-
-FROZEN_TIME = 1.0
-"""A sensor whose noise has not changed a pixel for so long repeats an old picture [s]."""
-
-
-class FrozenPicture:
-    """Notices a camera that sends one picture again and again under new time stamps."""
-
-    def __init__(self) -> None:
-        self._picture: Image | None = None
-        self._since = 0.0
-
-    def check(self, frame: Frame) -> None:
-        """Looks at the next frame.
-
-        Raises:
-            CameraError: the picture has been the same for `FROZEN_TIME`.
-        """
-        if self._picture is None or not np.array_equal(self._picture, frame.image):
-            self._picture, self._since = frame.image, frame.t
-        elif frame.t - self._since >= FROZEN_TIME:
-            raise CameraError(
-                f"the picture has been frozen for {frame.t - self._since:.1f} s: not a pixel "
-                "changes; plug the camera in again"
-            )
 
 
 class V4l2Source:

@@ -27,6 +27,7 @@ from perception.errors import PerceptionError
 from perception.objects import load_object
 from perception.parent import Parent
 from perception.sources import Frame, pack_frame
+from perception.tags import Image
 from sim_backend.states import WorldState, decode_state
 
 if TYPE_CHECKING:
@@ -64,9 +65,19 @@ def serve(
             continue
         scene.place(np.array(state.joints), np.array(state.position), np.array(state.quaternion))
         for name, camera in cameras.items():
-            frame = Frame(state.t, scene.render(camera))
+            frame = Frame(state.t, with_noise(scene.render(camera), seq))
             outputs[name].send_multipart(pack_frame(frame, seq), copy=False)
         seq += 1
+
+
+def with_noise(image: Image, seq: int) -> Image:
+    """A picture that differs from the one before by a pixel, as a sensor's noise sees to.
+
+    One that does not is taken for that of a camera that hangs.
+    """
+    noisy = image.copy()
+    noisy[0, 0] = seq % 256
+    return noisy
 
 
 def _decode(message: bytes) -> WorldState | None:

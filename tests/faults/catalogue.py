@@ -21,6 +21,7 @@ from controller.keys import load_client_key
 from perception import rotations
 from perception.objects import load_object
 from perception.records import TagCorners, encode, frozen_array
+from perception.sources import FROZEN_TIME
 from sim_backend.rig import default_rig
 from tests.controller.test_gateway import relay
 from tests.faults import policies
@@ -511,6 +512,26 @@ FAULTS: dict[str, Fault] = {
             _restore,
             ("pose_lost",),
             _camera_says("black"),
+        ),
+        Fault(
+            "one camera frozen",
+            "camera",
+            _set("cameras", frozen=frozenset({"left"})),
+            "goes on",
+            None,
+            _restore,
+            sign=_camera_says("frozen"),
+            lasts=2.0,
+        ),
+        Fault(
+            "all cameras frozen",
+            "camera",
+            _set("cameras", frozen=ALL),
+            "holding",
+            FROZEN_TIME + POSE_LOST + 2 * PICTURE,
+            _restore,
+            ("pose_lost",),
+            _camera_says("frozen"),
         ),
         Fault(
             "pictures 0.4 s late",

@@ -25,6 +25,7 @@ from hardware.registers import Units
 from perception.sources import FrameHeader
 from perception.tags import Image
 from sim_backend.emulator import ServoBus
+from sim_backend.renderer import with_noise
 from sim_backend.servo import Servo
 
 CAMERA_RATE = 15.0
@@ -226,6 +227,7 @@ class CameraLines:
         play: whether the pictures follow each other.
         gone: cameras whose frames are lost.
         black: cameras that show nothing.
+        frozen: cameras that show the same picture to the bit, under new time stamps.
         delay: by how much frames come late [s].
         swap: whether the first two cameras are exchanged.
         backwards: whether time stamps run backwards.
@@ -245,6 +247,7 @@ class CameraLines:
         self.show, self.play = 0, False
         self.gone: frozenset[str] = frozenset()
         self.black: frozenset[str] = frozenset()
+        self.frozen: frozenset[str] = frozenset()
         self.delay = 0.0
         self.swap = self.backwards = False
 
@@ -282,7 +285,10 @@ class CameraLines:
         first, second = self.all[:2]
         shown = {first: second, second: first}.get(name, name) if self.swap else name
         picture = self._pictures[shown][number]
-        pixels = bytes(picture.size) if name in self.black else picture.tobytes()
+        if name in self.black:
+            picture = np.zeros_like(picture)
+        elif name not in self.frozen:
+            picture = with_noise(picture, count)
         height, width = picture.shape[:2]
         header = FrameHeader(t=t, seq=count, width=width, height=height)
-        return [msgspec.json.encode(header), pixels]
+        return [msgspec.json.encode(header), picture.tobytes()]

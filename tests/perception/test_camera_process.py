@@ -166,8 +166,9 @@ def test_the_process_ends_with_its_parent(rig: dict[str, Camera], tmp_path: Path
     save_rig(tmp_path / "rig.toml", rig)
     command = arguments("left", tmp_path)
     parent = (
-        "import subprocess, sys, time\n"
-        f"child = subprocess.Popen({command!r})\n"
+        "import subprocess, time\n"
+        "from perception.parent import environment\n"
+        f"child = subprocess.Popen({command!r}, env=environment())\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(1.5)\n"
     )

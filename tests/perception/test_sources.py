@@ -11,8 +11,7 @@ import zmq
 from perception.cameras import CameraError
 from perception.open_source import open_source
 from perception.recordings import FolderSource, VideoSource
-from perception.sources import Frame, RenderedSource, pack_frame, unpack_frame
-from perception.v4l2 import FrozenPicture
+from perception.sources import Frame, FrozenPicture, RenderedSource, pack_frame, unpack_frame
 
 SIZE = (320, 240)
 
@@ -183,3 +182,9 @@ def test_a_frozen_picture_is_noticed_and_forgiven() -> None:
         frozen.check(Frame(1.1, image.copy()))
     image[3, 4] ^= 1
     frozen.check(Frame(1.2, image))
+
+
+def test_a_picture_of_one_colour_is_not_called_frozen() -> None:
+    frozen = FrozenPicture()
+    for t in (0.0, 1.0, 2.0):
+        frozen.check(Frame(t, np.zeros((24, 32), dtype=np.uint8)))

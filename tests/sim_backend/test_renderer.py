@@ -151,22 +151,22 @@ def test_the_process_renders_every_camera_of_a_trigger_from_one_state(
         sources = {name: RenderedSource(at) for name, at in ready["cameras"].items()}
         states.send(b"not a state")
         sent = set()
-        end = time.monotonic() + 3.0
-        while time.monotonic() < end:
+        begin = time.monotonic()
+        while min(len(seen) for seen in frames.values()) < 40:
             t = time.monotonic()
+            assert t < begin + 60.0
             sent.add(t)
             states.send(encode_state(t, rest, CENTER, UPRIGHT))
             for name, source in sources.items():
                 frame = source.read(0.003)
                 if frame is not None:
                     frames[name].append(frame)
+        most = 15.0 * (time.monotonic() - begin) + 2
         assert process.poll() is None
         # The world stands still: no more frames, rather than old ones with new stamps.
-        time.sleep(0.3)
-        for source in sources.values():
-            while source.read(0.0) is not None:
-                pass
-        assert all(source.read(0.1) is None for source in sources.values())
+        deadline = time.monotonic() + 20.0
+        while any([source.read(0.5) is not None for source in sources.values()]):
+            assert time.monotonic() < deadline
     finally:
         process.terminate()
         process.wait(timeout=10)
@@ -175,10 +175,10 @@ def test_the_process_renders_every_camera_of_a_trigger_from_one_state(
         context.destroy(linger=0)
     times = [{frame.t for frame in seen} for seen in frames.values()]
     assert all(seen <= sent for seen in times)
-    # Every camera saw nearly every trigger, all at the same instants, 15 times a second.
+    # Every camera saw nearly every trigger, all at the same instants, at most 15 times a second.
     together = times[0] & times[1] & times[2]
     assert len(together) >= 0.9 * max(len(seen) for seen in times)
-    assert len(together) >= 30
+    assert 30 <= len(together) <= most
     assert all(frame.image.shape == (240, 320, 3) for seen in frames.values() for frame in seen)
 
 
