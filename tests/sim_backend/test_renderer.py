@@ -165,7 +165,7 @@ def test_the_process_renders_every_camera_of_a_trigger_from_one_state(
         assert process.poll() is None
         # The world stands still: no more frames, rather than old ones with new stamps.
         deadline = time.monotonic() + 20.0
-        while any([source.read(0.5) is not None for source in sources.values()]):
+        while any(source.read(0.5) is not None for source in sources.values()):
             assert time.monotonic() < deadline
     finally:
         process.terminate()
