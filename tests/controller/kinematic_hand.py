@@ -67,9 +67,10 @@ class KinematicHand:
         silent = np.zeros(len(noisy), np.bool_)
         if self.silence:
             silent = self._rng.random(len(noisy)) < self.silence
-        read = [frozen_array(np.where(silent, np.nan, x)) for x in (noisy, zeros, zeros)]
-        warm = frozen_array(30.0 + zeros)
-        return JointState(self._t, *read, temperature=warm, voltage=frozen_array(5.0 + zeros))
+        position = frozen_array(np.where(silent, np.nan, noisy))
+        still = frozen_array(np.where(silent, np.nan, zeros))
+        warm, volts = frozen_array(30.0 + zeros), frozen_array(5.0 + zeros)
+        return JointState(self._t, position, still, still, warm, volts)
 
     def corners(self) -> list[TagCorners]:
         """What the camera processes deliver now: frames that are 30 ms old."""
