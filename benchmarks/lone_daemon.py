@@ -61,7 +61,7 @@ class LoneHand:
     """
 
     def __init__(self, world: KinematicHand, clock: Clock, tell: int | None = None) -> None:
-        self.problem, self.errors, self.lost = "", 0, False
+        self.problem, self.servo_error, self.errors, self.lost = "", "", 0, False
         self.status: dict[str, CameraStatus] = {}
         self.malformed = 0
         self.spent = 0.0

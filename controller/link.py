@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 
 from hardware.backend import HandBackend
-from hardware.errors import InhandError
+from hardware.errors import InhandError, ServoError
 from hardware.records import JointState, Targets
 
 RECONNECT_PAUSE = 1.0
@@ -19,12 +19,15 @@ class HandLink:
 
     Attributes:
         problem: what went wrong last; empty once reading works again.
+        servo_error: which servos said at the last read that they have shut themselves down, and
+            why; empty if none did.
         errors: failed reads and writes so far.
     """
 
     def __init__(self, backend: HandBackend, *, silent: bool = False) -> None:
         """Takes a connected backend; a silent link reads only."""
         self.problem = ""
+        self.servo_error = ""
         self.errors = 0
         self._backend = backend
         self._silent = silent
@@ -54,9 +57,11 @@ class HandLink:
             joints = self._backend.read(deadline)
         except InhandError as error:
             self._failed(error)
+            self.servo_error = str(error) if isinstance(error, ServoError) else ""
             self._failed_reads += 1
             return None
         self.problem = self._backend.problem
+        self.servo_error = ""
         self._failed_reads = 0
         # Nobody asks for a reboot long before the servos are ill.
         self._reboot = False

@@ -25,6 +25,7 @@ class Link(Protocol):
     """The hand; `controller.link.HandLink` is the real one."""
 
     problem: str
+    servo_error: str
     errors: int
 
     @property
@@ -118,6 +119,8 @@ class TickLoop:
         sent = None if targets is None else link.write(controller.torque, targets)
         if sent is not None:
             controller.note_sent(sent)
+        if link.servo_error:
+            self._report(Happening.SERVO_ERROR, link.servo_error)
         if link.lost:
             self._report(Happening.BUS_LOST, link.problem)
         if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):

@@ -11,3 +11,7 @@ class DescriptionError(InhandError):
 
 class BusError(InhandError):
     """The servo bus did not deliver what was asked within its deadline."""
+
+
+class ServoError(BusError):
+    """Servos have shut themselves down; the message names them and says why."""

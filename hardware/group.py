@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from hardware import registers
 from hardware.bus import Bus
-from hardware.errors import BusError
+from hardware.errors import BusError, ServoError
 from hardware.hand import Hand
 from hardware.protocol import ALERT
 from hardware.registers import Register, Units
@@ -85,12 +85,13 @@ class ServoGroup:
         return f"no answer from servo {self.names(silent)} on {self.bus.port}"
 
     def refuse_troubled(self, replies: Replies, address: int) -> None:
-        """Raises BusError if a servo that answered reports a hardware error, or refused."""
+        """Raises ServoError if a servo that answered reports a hardware error, BusError if one
+        refused."""
         if not replies.error.any():
             return
         alarmed = replies.having(ALERT)
         if alarmed and address != registers.HARDWARE_ERROR.address:
-            raise BusError(self._diagnose(alarmed))
+            raise ServoError(self._diagnose(alarmed))
         if refused := replies.having(~ALERT & 0xFF):
             raise BusError(
                 f"servo {self.names(refused)} refused to read {replies.data.shape[1]} bytes at "

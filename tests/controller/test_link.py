@@ -8,7 +8,7 @@ import pytest
 from controller import link as link_module
 from controller.link import HandLink
 from hardware.backend import HandBackend
-from hardware.errors import BusError
+from hardware.errors import BusError, ServoError
 from hardware.hand import load_hand
 from hardware.records import JointState, Targets, frozen_array
 
@@ -22,7 +22,7 @@ class FragileHand(HandBackend):
     def __init__(self) -> None:
         self.hand = HAND
         self.plugged, self.open, self.deaf = True, True, False
-        self.part, self.deadline = "", 0.0
+        self.part, self.ill, self.deadline = "", "", 0.0
         self.torque: bool | None = None
         self.written = 0
         self.closings = 0
@@ -37,6 +37,8 @@ class FragileHand(HandBackend):
 
     def read(self, deadline: float | None = None) -> JointState:
         self._reach()
+        if self.ill:
+            raise ServoError(self.ill)
         self.deadline = deadline or 0.0
         zeros = frozen_array(np.zeros(HAND.n_actuators))
         return JointState(0.0, REST.position, zeros, zeros)
@@ -118,6 +120,19 @@ def test_errors_are_counted_and_named_not_raised(link: HandLink, hand: FragileHa
     hand.plugged = True
     assert link.read() is not None and link.problem == ""
     assert link.write(True, REST) == REST and not link.lost
+
+
+def test_a_servo_that_shut_itself_down_is_told_from_a_bad_bus(
+    link: HandLink, hand: FragileHand
+) -> None:
+    hand.ill = "servo 5 (FFJ2): overloaded"
+    assert link.read() is None and link.servo_error == link.problem == hand.ill
+    hand.ill, hand.plugged = "", False
+    assert link.read() is None and link.servo_error == "" and link.problem == "the cable is out"
+    hand.plugged, hand.ill = True, "servo 9 (RFJ4): overheated"
+    assert link.read() is None and link.servo_error
+    hand.ill = ""
+    assert link.read() is not None and link.servo_error == link.problem == ""
 
 
 def test_commands_that_fail_alone_are_a_lost_bus_too(link: HandLink, hand: FragileHand) -> None:

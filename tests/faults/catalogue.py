@@ -407,7 +407,7 @@ FAULTS: dict[str, Fault] = {
             "fault",
             READ,
             lambda s: s.servos.reboot(5),
-            (),
+            ("servo_error",),
             _bus_says("overloaded"),
         ),
         Fault(
@@ -417,7 +417,7 @@ FAULTS: dict[str, Fault] = {
             "fault",
             READ,
             lambda s: s.servos.reboot(9),
-            (),
+            ("servo_error",),
             _bus_says("overheated"),
         ),
         Fault(
