@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import numpy as np
 import tyro
 
@@ -97,15 +98,24 @@ def cases() -> list[Case]:
 def study(compared: list[Case], count: int) -> list[Case]:
     """Poses so many renders in every way, and returns what it was given."""
     rng = np.random.default_rng(23)
-    for size in sorted({case.size for case in compared}):
-        rig = true_rig(*size)
-        detectors = {name: TagDetector(camera, BLOCK) for name, camera in rig.items()}
-        for k, shot in enumerate(_counted(still_lifes(count, *size), count, size)):
-            # Long apart, so that each is searched for as if it were the first.
-            seen = [detectors[name].detect(image, 10.0 * k) for name, image in shot.images.items()]
-            for case in compared:
-                if case.size == size:
-                    _judge(case, rig, shot, seen, rng)
+    threads = cv2.getNumThreads()
+    # As in a camera process: on a busy machine, threads that wait for each other take many times as
+    # long.
+    cv2.setNumThreads(1)
+    try:
+        for size in sorted({case.size for case in compared}):
+            rig = true_rig(*size)
+            detectors = {name: TagDetector(camera, BLOCK) for name, camera in rig.items()}
+            for k, shot in enumerate(_counted(still_lifes(count, *size), count, size)):
+                # Long apart, so that each is searched for as if it were the first.
+                seen = [
+                    detectors[name].detect(image, 10.0 * k) for name, image in shot.images.items()
+                ]
+                for case in compared:
+                    if case.size == size:
+                        _judge(case, rig, shot, seen, rng)
+    finally:
+        cv2.setNumThreads(threads)
     return compared
 
 
