@@ -203,21 +203,41 @@ def _residuals(corners: Corners, pose: Pose, offsets: Array) -> tuple[Array, Arr
 
 
 def _jacobian(corners: Corners, arms: Array, local: Array, offsets: Array) -> Array:
-    """Derivative of the expected pixel by position, world rotation and `loose`, (2 m, n)."""
+    """Derivative of the expected pixel by position, world rotation and `loose`, (2 m, n).
+
+    Exact where cameras are turned: a derivative that is off by their degree or two sees in the
+    corners what they do not tell, namely where pose and cameras are off together.
+    """
     projection = np.zeros((len(arms), 2, 3))
     scale = corners.focal_lengths / local[:, 2]
+    if offsets.any():
+        scale = scale * (1.0 + offsets[corners.camera, 6])
     projection[:, 0, 0] = projection[:, 1, 1] = scale
     projection[:, :, 2] = -local[:, :2] / local[:, 2:] * scale[:, None]
-    shift = projection @ corners.camera_from_world
-    by_pose = np.concatenate([shift, -shift @ _skew(arms)], axis=-1).reshape(-1, 6)
     if not len(corners.loose):
-        return by_pose
+        shift = projection @ corners.camera_from_world
+        return np.concatenate([shift, -shift @ _skew(arms)], axis=-1).reshape(-1, 6)
+    back = np.stack([matrix(-turn) for turn in offsets[:, :3]])[corners.camera]
+    place = projection @ back
+    shift = place @ corners.camera_from_world
+    by_pose = np.concatenate([shift, -shift @ _skew(arms)], axis=-1).reshape(-1, 6)
+    right = np.stack([_right_jacobian(turn) for turn in offsets[:, :3]])[corners.camera]
     by_focal = local[:, :2] / local[:, 2:] * corners.focal_lengths[:, None]
-    own = np.concatenate([projection @ _skew(local), -projection, by_focal[:, :, None]], axis=-1)
+    own = np.concatenate([projection @ _skew(local) @ right, -place, by_focal[:, :, None]], axis=-1)
     cameras = len(corners.sigmas)
     by_camera = np.zeros((len(arms), 2, cameras, 7))
     by_camera[np.arange(len(arms)), :, corners.camera] = own
     return np.hstack([by_pose, by_camera.reshape(-1, 7 * cameras)[:, corners.loose]])
+
+
+def _right_jacobian(turn: Array) -> Array:
+    """What a change of a rotation vector [rad], (3,), turns after it, (3, 3).
+
+    To the second order (Solà et al., "A micro Lie theory for state estimation in robotics",
+    equation 143).
+    """
+    skew = _skew(turn[None])[0]
+    return np.asarray(np.eye(3) - skew / 2 + skew @ skew / 6, dtype=np.float64)
 
 
 def _skew(vectors: Array) -> Array:
