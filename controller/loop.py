@@ -17,7 +17,7 @@ from perception.records import CameraStatus, TagCorners
 
 REQUESTS_PER_TICK = 8
 """How many requests are carried out before a tick; the rest waits for the next ones."""
-READ_SHARE = 0.7
+READ_SHARE = 0.8
 """Share of a tick that reading the joints may take: the rest is for deciding and writing."""
 
 
