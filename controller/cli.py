@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 import tyro
 
 from controller.bus_verbs import Doctor, Reboot, Scan, SetBaud, SetId
 from controller.config import load_config, show_config
+from controller.display import as_json
 from controller.errors import ConfigError
 from controller.goal_verbs import Goal, Goals, RandomGoals
 from controller.key_verbs import Keys
@@ -43,17 +45,24 @@ class ConfigVerb:
     Attributes:
         action: `check` says whether it is right, `show` prints it with all defaults.
         file: The file; without it, `show` prints the defaults.
+        json: Print the configuration, or that it is all right, as JSON.
     """
 
     action: tyro.conf.Positional[Literal["check", "show"]]
     file: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="FILE")] = None
+    json: bool = False
 
     def run(self) -> int:
         """Reads the file."""
         if self.action == "check" and self.file is None:
             raise ConfigError("config check: name the file to check")
         config = load_config(self.file)
-        print(show_config(config) if self.action == "show" else f"{self.file}: all right")
+        show = self.action == "show"
+        if self.json:
+            told = msgspec.to_builtins(config) if show else {"file": str(self.file), "ok": True}
+            print(as_json(told))
+        else:
+            print(show_config(config) if show else f"{self.file}: all right")
         return 0
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import tyro
 
 from controller.config import load_config
@@ -26,6 +27,7 @@ class Keys:
         output: The client's file; NAME.toml if not given. Carry it there in secret.
         host: This machine's name, as the client will reach it.
         config: Configuration of the daemon, which says where keys and sockets are.
+        json: Print the list as JSON.
     """
 
     action: tyro.conf.Positional[Literal["generate", "list", "revoke"]]
@@ -34,6 +36,7 @@ class Keys:
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     host: str = ""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    json: bool = False
 
     def run(self) -> int:
         """Reads the list, and changes it."""
@@ -61,6 +64,8 @@ class Keys:
         elif self.action == "revoke":
             ring.revoke(self.name)
             print(f"{self.name} is kept out from now on")
+        elif self.json:
+            print(msgspec.json.encode(ring.clients()).decode())
         else:
             for entry in ring.clients():
                 print(f"{entry.role:8} {entry.public} {entry.name}")

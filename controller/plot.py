@@ -11,6 +11,7 @@ from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import numpy as np
 import tyro
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 _EVERY = 5
 """One tick in so many is drawn."""
 
+PARTS = ("lateness", "read", "think", "write")
+"""What is timed of each tick."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -37,10 +41,12 @@ class Options:
     Attributes:
         file: The recording.
         output: A `.png` or a `.html` file; a picture beside the recording otherwise.
+        json: Print the figures as JSON.
     """
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    json: bool = False
 
 
 @dataclass
@@ -89,22 +95,35 @@ class Run:
         """Times of the drops since the beginning [s]."""
         return [event.t - self.begin for event in self.events if event.kind == "object_dropped"]
 
-    def summary(self) -> list[tuple[str, str]]:
-        """Figures with their names."""
+    def figures(self) -> dict[str, float]:
+        """What the report says in numbers, each in the unit that its name ends with."""
         goals = self.goals()
         seconds = [s for _, end, s in goals if end == "reached"]
-        times = np.array(self.times).reshape(-1, 4)
-        named = zip(("lateness", "read", "think", "write"), times.T, strict=True)
-        said = [
-            ("ticks", str(len(times))),
-            ("goals reached", str(len(seconds))),
-            ("goals missed", str(len(goals) - len(seconds))),
-            ("drops", str(len(self.drops()))),
-        ]
+        found: dict[str, float] = {
+            "ticks": len(self.times),
+            "goals_reached": len(seconds),
+            "goals_missed": len(goals) - len(seconds),
+            "drops": len(self.drops()),
+        }
         if seconds:
-            said.append(("median time of a reached goal", f"{np.median(seconds):.1f} s"))
-        for name, column in named:
+            found["reached_median_s"] = float(np.median(seconds))
+        columns = np.array(self.times).reshape(-1, 4).T
+        for name, column in zip(PARTS, columns, strict=True):
             middle, late = np.percentile(column, [50, 99.9]) if len(column) else (np.nan, np.nan)
+            found[f"{name}_median_ms"], found[f"{name}_p99_9_ms"] = float(middle), float(late)
+        return found
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The same in words."""
+        found = self.figures()
+        said = [
+            (name.replace("_", " "), f"{found[name]:.0f}")
+            for name in ("ticks", "goals_reached", "goals_missed", "drops")
+        ]
+        if "reached_median_s" in found:
+            said.append(("median time of a reached goal", f"{found['reached_median_s']:.1f} s"))
+        for name in PARTS:
+            middle, late = found[f"{name}_median_ms"], found[f"{name}_p99_9_ms"]
             said.append((f"{name}, median and 99.9 %", f"{middle:.3f} ms, {late:.3f} ms"))
         return said
 
@@ -221,6 +240,9 @@ def main() -> None:
         write(run, recording, output)
     except InhandError as error:
         sys.exit(f"error: {error}")
+    if options.json:
+        print(msgspec.json.encode({"output": str(output), **run.figures()}).decode())
+        return
     for name, value in run.summary():
         print(f"{name}: {value}")
     print(output)

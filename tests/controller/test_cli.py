@@ -146,6 +146,10 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
     good.write_text(printed)
     bad.write_text("tik_rate = 100")
     assert run("config", "check", str(good)) == (0, f"{good}: all right\n")
+    code, printed = run("config", "check", str(good), "--json")
+    assert code == 0 and json.loads(printed) == {"file": str(good), "ok": True}
+    code, printed = run("config", "show", "--json")
+    assert code == 0 and json.loads(printed)["bus"]["watchdog"] == 0.1
     assert "unknown field `tik_rate`" in str(run("config", "check", str(bad))[0])
     assert "No such file" in str(run("config", "check", str(tmp_path / "none"))[0])
     assert run("config", "check")[0] == "error: config check: name the file to check"

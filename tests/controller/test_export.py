@@ -85,6 +85,10 @@ def test_the_commands_write_reports_and_say_what(
     assert "data:image/png;base64," in page.read_text() and "goal_started" in page.read_text()
     assert run("plot", str(path), "--output", str(tmp_path / "run.png"))[0] == 0
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    code, said = run("plot", str(path), "--output", str(page), "--json")
+    told = json.loads(said)
+    assert code == 0 and told["output"] == str(page)
+    assert told["ticks"] > 0 and told["think_median_ms"] <= told["think_p99_9_ms"]
     code, said = run("recording", "export", str(path), "--output", str(tmp_path / "t"), "--json")
     assert code == 0 and json.loads(said)["rows"]["log.csv"] > 0
     code, _ = run("plot", str(path), "--output", str(tmp_path / "run.pdf"))

@@ -1,5 +1,6 @@
 """`inhand keys`, as a person types it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,8 @@ def test_generate_list_revoke(tmp_path: Path) -> None:
     key = load_client_key(tmp_path / "laptop.toml")
     assert (key.command, key.state) == ("tcp://hand.lab:7411", "tcp://hand.lab:7412")
     assert keys("list", where=tmp_path).stdout == f"observe  {key.public} laptop\n"
+    (listed,) = json.loads(keys("list", "--json", where=tmp_path).stdout)
+    assert listed == {"role": "observe", "public": key.public, "name": "laptop"}
     assert key.secret not in made.stdout
     assert keys("revoke", "laptop", where=tmp_path).returncode == 0
     assert keys("list", where=tmp_path).stdout == ""

@@ -15,7 +15,7 @@ from controller.client import Client
 from controller.simulated import simulated_daemon, view_of
 from tests.controller.view.browser import browser
 
-PATIENCE = 600.0
+PATIENCE = 1800.0
 
 
 def press(page: Page, *names: str) -> None:
