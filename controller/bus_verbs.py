@@ -10,6 +10,7 @@ import tyro
 from controller.config import load_config
 from controller.errors import ConfigError
 from controller.station import check_station
+from controller.trained_range import check_measured
 from hardware import maintenance
 from hardware.bus import Bus
 from hardware.checkup import check_bus
@@ -71,7 +72,7 @@ class Doctor(BusVerb):
         port, baud = self.line()
         parts = by_port(load_hand(config.hand), port, {} if self.port else config.bus.others)
         findings = [found for at, hand in parts.items() for found in check_bus(hand, at, baud)]
-        return findings + check_station(config)
+        return findings + check_measured(config) + check_station(config)
 
 
 @dataclass(frozen=True)

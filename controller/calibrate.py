@@ -1,4 +1,4 @@
-"""`inhand calibrate`: cameras and objects; refuses what is not enough, and writes nothing then."""
+"""`inhand calibrate`: cameras, objects, servos; what is not enough is refused, nothing written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from controller.calibrate_servos import Servos
 from controller.hand_motion import palm
 from controller.recording import Recording, open_recording
 from controller.replay import descriptions
@@ -120,7 +121,8 @@ def read_motion(
 
 def main() -> int:
     """Entry point of `inhand calibrate`."""
-    commands: dict[str, Callable[..., Any]] = {**calibrate.COMMANDS, "latency": Latency}
+    own = {"latency": Latency, "servos": Servos}
+    commands: dict[str, Callable[..., Any]] = {**calibrate.COMMANDS, **own}
     command = tyro.extras.subcommand_cli_from_dict(
         commands, prog="inhand calibrate", description=__doc__
     )

@@ -23,6 +23,8 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         gains: register values of the servos' proportional, integral and derivative position gain;
             empty leaves what they have.
         torque_share: share of each actuator's torque limit that the servos may use.
+        measured: file from `inhand calibrate servos`, for `inhand doctor` to compare with what the
+            policy was trained on; empty for none.
     """
 
     port: str = "/dev/inhand"
@@ -31,6 +33,7 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     watchdog: float = 0.1
     gains: tuple[int, ...] = ()
     torque_share: float = 1.0
+    measured: str = ""
 
 
 class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

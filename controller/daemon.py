@@ -273,24 +273,9 @@ class Daemon:
 def _open_hand(
     hand: Hand, config: Config, world: SimulationReady | None, *, silent: bool
 ) -> HandLink:
-    from hardware.driver import ServoHand
-    from hardware.parallel import ParallelHand, by_port
+    from controller.open_hand import open_hand
 
-    bus = config.bus
-    ports = {world.bus: hand} if world else by_port(hand, bus.port, bus.others)
-    parts = [
-        ServoHand(
-            part,
-            port,
-            bus.baud,
-            watchdog=bus.watchdog,
-            readonly=silent,
-            gains=(bus.gains[0], bus.gains[1], bus.gains[2]) if bus.gains else None,
-            torque_share=bus.torque_share,
-        )
-        for port, part in ports.items()
-    ]
-    backend = parts[0] if len(parts) == 1 else ParallelHand(hand, parts)
+    backend = open_hand(hand, config.bus, world.bus if world else None, readonly=silent)
     backend.connect()
     return HandLink(backend, silent=silent)
 

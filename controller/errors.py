@@ -29,6 +29,10 @@ class ConfigError(InhandError):
     """A configuration file is missing, malformed or asks for what cannot be."""
 
 
+class CalibrationError(InhandError):
+    """What was measured does not suffice, or the hand is not as a calibration needs it."""
+
+
 class PolicyError(InhandError):
     """A policy file is missing, not allowed, or not made for this hand and object."""
 

@@ -139,6 +139,11 @@ class ServoBus:
             goals = np.array([servo.goal for servo in self._ordered])
         return self._units.angles(goals.astype(np.float64))
 
+    @property
+    def in_order(self) -> list[Servo]:
+        """The servos in actuator order, whatever their ids are now."""
+        return self._ordered
+
     def torque_on(self) -> Mask:
         """Servos that pull, (n_actuators,)."""
         on: Mask = self._table[:, registers.TORQUE_ENABLE.address] != 0

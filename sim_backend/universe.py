@@ -51,6 +51,22 @@ _NOT_NEGATIVE = (
 )
 
 
+RANGES = {
+    "object_size": (0.95, 1.05),
+    "object_mass": (0.5, 1.5),
+    "friction": (0.7, 1.3),
+    "link_mass": (0.5, 1.5),
+    "joint_damping": (0.3, 3.0),
+    "actuator_gain": (0.75, 1.5),
+    "torque_limit": (0.75, 1.25),
+}
+"""Ends of the factors at scale 1, drawn log-uniformly."""
+JOINT_FRICTION = 0.003
+"""Standard deviation of a joint's added friction at scale 1 [N·m]."""
+ACTION_DELAY = 0.05
+"""Of half of the servos at scale 1 [s]."""
+
+
 class UniverseError(PerceptionError):
     """A universe file is malformed or does not fit the hand."""
 
@@ -185,6 +201,21 @@ def _sizes(hand: Hand) -> dict[str, int]:
     }
 
 
+def trained_range(field: str, scale: float) -> tuple[float, float]:
+    """Between which values a policy met a field of joints or servos in nearly all its universes.
+
+    Args:
+        field: `joint_damping`, `joint_friction`, `actuator_gain`, `torque_limit`, `action_delay`.
+        scale: of its training universes.
+    """
+    if field == "joint_friction":
+        return 0.0, 2 * JOINT_FRICTION * scale
+    if field == "action_delay":
+        return 0.0, ACTION_DELAY * scale
+    low, high = RANGES[field]
+    return low**scale, high**scale
+
+
 def sample(
     hand: Hand, rng: np.random.Generator, scale: float, vary: Vary = "everything"
 ) -> Universe:
@@ -197,7 +228,8 @@ def sample(
         vary: the kind of fields that differ from nominal.
     """
 
-    def factors(low: float, high: float, size: int) -> Numbers:
+    def factors(name: str, size: int) -> Numbers:
+        low, high = RANGES[name]
         logs = rng.uniform(scale * math.log(low), scale * math.log(high), size)
         return tuple(np.exp(logs).tolist())
 
@@ -212,19 +244,19 @@ def sample(
     offset = normal(0.002, 3)
     delayed = rng.random(actuators) < 0.5
     universe = Universe(
-        object_size=factors(0.95, 1.05, 1)[0],
-        object_mass=factors(0.5, 1.5, 1)[0],
-        friction=factors(0.7, 1.3, 1)[0],
+        object_size=factors("object_size", 1)[0],
+        object_mass=factors("object_mass", 1)[0],
+        friction=factors("friction", 1)[0],
         center_of_mass=(offset[0], offset[1], offset[2]),
-        link_mass=factors(0.5, 1.5, joints),
-        joint_damping=factors(0.3, 3.0, joints),
-        joint_friction=sizes(0.003, joints),
-        actuator_gain=factors(0.75, 1.5, actuators),
-        torque_limit=factors(0.75, 1.25, actuators),
+        link_mass=factors("link_mass", joints),
+        joint_damping=factors("joint_damping", joints),
+        joint_friction=sizes(JOINT_FRICTION, joints),
+        actuator_gain=factors("actuator_gain", actuators),
+        torque_limit=factors("torque_limit", actuators),
         limit_offset=normal(0.05, 2 * joints),
         backlash=sizes(0.02, actuators),
         gravity=(gravity[0], gravity[1], gravity[2] - GRAVITY),
-        action_delay=tuple((0.05 * scale * delayed).tolist()),
+        action_delay=tuple((ACTION_DELAY * scale * delayed).tolist()),
         control_jitter=0.005 * scale,
         joint_noise=(0.01 * scale, 0.02 * scale),
         position_noise=(0.001 * scale, 0.005 * scale),

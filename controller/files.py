@@ -1,0 +1,24 @@
+"""Files that are there whole or not at all."""
+
+import os
+from pathlib import Path
+
+from controller.errors import CalibrationError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file beside its place, and moves it there once it is on the disk.
+
+    Raises:
+        CalibrationError: it cannot be written; what was there before still is.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise CalibrationError(f"file {path} cannot be written: {error.strerror}") from error

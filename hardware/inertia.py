@@ -1,0 +1,53 @@
+"""How heavy a hand's joints are to turn, and how much of it the servos have to damp."""
+
+import numpy as np
+
+from hardware.hand import Hand
+from hardware.kinematics import link_poses
+from hardware.records import Array
+from hardware.urdf import link_inertial
+
+
+def actuator_inertia(hand: Hand, actuator_angles: Array) -> Array:
+    """Inertia that each actuator feels while all others stand still [kg·m²], (n_actuators,).
+
+    Diagonal of the mass matrix, coupled joints turning together: the sum over links of m v² + w I w
+    at unit speed.
+
+    Args:
+        hand: masses and rotors as in its file.
+        actuator_angles: [rad], (n_actuators,).
+    """
+    turns, origins = link_poses(hand, hand.joint_angles(actuator_angles))
+    axes = np.einsum(
+        "lij,lj->li", turns, [np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links]
+    )
+    inertia = np.zeros(hand.n_actuators)
+    for i, link in enumerate(hand.links):
+        center, local = link_inertial(link)
+        place = origins[i] + turns[i] @ center
+        about = turns[i] @ local @ turns[i].T
+        turning, moving = np.zeros((2, hand.n_actuators, 3))
+        for joint in _above(hand, i):
+            at = hand.actuator_of_joint[joint]
+            turning[at] += axes[joint]
+            moving[at] += np.cross(axes[joint], place - origins[joint])
+        inertia += link.mass * (moving**2).sum(axis=1)
+        inertia += np.einsum("ai,ij,aj->a", turning, about, turning)
+    return inertia
+
+
+def actuator_sum(hand: Hand, of_joints: list[float]) -> Array:
+    """What the joints of each actuator have together, (n_actuators,)."""
+    owners = list(hand.actuator_of_joint)
+    total = np.zeros(hand.n_actuators)
+    np.add.at(total, owners, of_joints)
+    return total
+
+
+def _above(hand: Hand, link: int) -> list[int]:
+    """The joint of a link and all between it and the base."""
+    chain = [link]
+    while (parent := hand.links[chain[-1]].parent) != hand.root:
+        chain.append(hand.link_names.index(parent))
+    return chain
