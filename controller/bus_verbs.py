@@ -1,14 +1,18 @@
 """Verbs of `inhand` that talk to the servos themselves, while no daemon does."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import tyro
 
+from controller.clock import Clock, MonotonicClock
 from controller.config import load_config
 from controller.errors import ConfigError
+from controller.guided import confirm
+from controller.move_check import check_motion
 from controller.station import check_station
 from controller.trained_range import check_measured
 from hardware import maintenance
@@ -49,13 +53,20 @@ class BusVerb:
 class Doctor(BusVerb):
     """Look at the set-up: what is wrong, and what to do about it. Changes nothing.
 
+    With `--move` each joint then moves a little around the rest pose: take the object out.
+
     Example: inhand doctor --config inhandd.toml
 
     Attributes:
         json: Print the findings as JSON.
+        move: Also see whether each joint follows, and it alone. MOVES THE HAND.
+        yes: Do not ask before moving.
     """
 
     json: bool = False
+    move: bool = False
+    yes: bool = False
+    clock: tyro.conf.Suppress[Clock] = field(default_factory=MonotonicClock)
 
     def run(self) -> int:
         """Prints the findings; 1 if anything keeps the hand from working."""
@@ -72,6 +83,11 @@ class Doctor(BusVerb):
         port, baud = self.line()
         parts = by_port(load_hand(config.hand), port, {} if self.port else config.bus.others)
         findings = [found for at, hand in parts.items() for found in check_bus(hand, at, baud)]
+        if self.move and not any(found.verdict == "bad" for found in findings):
+            if not self.yes:
+                confirm()
+            bus = msgspec.structs.replace(config.bus, baud=baud)
+            findings += check_motion(load_hand(config.hand), bus, self.port, self.clock)
         return findings + check_measured(config) + check_station(config)
 
 

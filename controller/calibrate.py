@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from controller.calibrate_joints import Joints
 from controller.calibrate_servos import Servos
 from controller.hand_motion import palm
 from controller.recording import Recording, open_recording
@@ -121,7 +122,7 @@ def read_motion(
 
 def main() -> int:
     """Entry point of `inhand calibrate`."""
-    own = {"latency": Latency, "servos": Servos}
+    own = {"latency": Latency, "joints": Joints, "servos": Servos}
     commands: dict[str, Callable[..., Any]] = {**calibrate.COMMANDS, **own}
     command = tyro.extras.subcommand_cli_from_dict(
         commands, prog="inhand calibrate", description=__doc__

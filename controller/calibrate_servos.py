@@ -16,7 +16,8 @@ from controller.config import Config, load_config
 from controller.errors import CalibrationError
 from controller.excitation import DURATION, LARGEST, Exciter, Excursion, plan
 from controller.files import write_whole
-from controller.open_hand import open_hand, torque
+from controller.guided import confirm
+from controller.open_hand import open_hand, seated_hand, torque
 from controller.progress import Progress
 from controller.response_picture import draw_responses
 from controller.trained_range import compare, training_scale
@@ -61,8 +62,10 @@ class Servos(BusVerb):
     def run(self) -> int:
         """Moves, fits, and writes."""
         config = load_config(self.config)
-        hand = load_hand(config.hand)
-        at = self._actuators(hand)
+        hand = seated_hand(load_hand(config.hand), config.bus)
+        at = hand.find_actuators(self.joints)
+        if not 0.02 <= self.amplitude <= 0.5:
+            raise CalibrationError(f"--amplitude {self.amplitude} rad must lie in 0.02..0.5")
         if not self.out.parent.is_dir():
             raise CalibrationError(f"folder {self.out.parent} is not there; make it first")
         excursions = {i: plan(hand, i, self.amplitude) for i in at}
@@ -83,30 +86,19 @@ class Servos(BusVerb):
             print(f"wrote {self.out} and {self.out.with_suffix('.png')}")
         return 0
 
-    def _actuators(self, hand: Hand) -> list[int]:
-        unknown = [name for name in self.joints if name not in hand.actuator_names]
-        if unknown:
-            raise CalibrationError(
-                f"hand {hand.name} has no actuator {', '.join(unknown)}; it has "
-                f"{', '.join(hand.actuator_names)}"
-            )
-        if not 0.02 <= self.amplitude <= 0.5:
-            raise CalibrationError(f"--amplitude {self.amplitude} rad must lie in 0.02..0.5")
-        return [hand.actuator_names.index(n) for n in self.joints] or list(range(hand.n_actuators))
-
     def _ask(self, hand: Hand, excursions: Mapping[int, Excursion]) -> None:
         minutes = len(excursions) * _SECONDS_A_JOINT / 60
-        print("This moves the hand to its rest pose, and then one joint after another:")
+        lines = ["This moves the hand to its rest pose, and then one joint after another:"]
         for i, one in excursions.items():
             low, high = one.center - one.amplitude, one.center + one.amplitude
-            print(f"  {hand.actuator_names[i]:6} {low:+.2f} to {high:+.2f} rad")
-        print(f"It takes {minutes:.1f} minutes; torque is off afterwards. Ctrl-C ends it at once.")
-        if self.yes:
-            return
-        print("Is the object out of the hand, and everybody clear of it? Then type yes: ", end="")
-        sys.stdout.flush()
-        if sys.stdin.readline().strip() != "yes":
-            raise CalibrationError("not confirmed; nothing was moved")
+            lines.append(f"  {hand.actuator_names[i]:6} {low:+.2f} to {high:+.2f} rad")
+        lines += [
+            f"It takes {minutes:.1f} minutes; torque is off afterwards. Ctrl-C ends it at once."
+        ]
+        # Standard output is for the result.
+        print("\n".join(lines), file=sys.stderr)
+        if not self.yes:
+            confirm()
 
     def _move(
         self, config: Config, hand: Hand, excursions: Mapping[int, Excursion]

@@ -108,7 +108,7 @@ _ELSEWHERE = {
     "policy": ("training.export", "export a policy"),
     "calibrate": (
         "controller.calibrate",
-        "find lenses, places, latency of cameras; places of tags; what servos are like",
+        "find lenses, places, latency of cameras; places of tags; joints, servos",
     ),
     "replay": ("controller.replay", "run a recording again, equal to the bit"),
     "bench": ("benchmarks.__main__", "measure speed beside peers, in the source tree"),

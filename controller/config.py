@@ -23,6 +23,8 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         gains: register values of the servos' proportional, integral and derivative position gain;
             empty leaves what they have.
         torque_share: share of each actuator's torque limit that the servos may use.
+        joints: file from `inhand calibrate joints`, of how the servos sit on their joints; empty
+            for as the hand file says.
         measured: file from `inhand calibrate servos`, for `inhand doctor` to compare with what the
             policy was trained on; empty for none.
     """
@@ -33,6 +35,7 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     watchdog: float = 0.1
     gains: tuple[int, ...] = ()
     torque_share: float = 1.0
+    joints: str = ""
     measured: str = ""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Annotated
 
+import msgspec
 import tyro
 
 from controller.camera_inbox import CameraInbox
@@ -275,7 +276,9 @@ def _open_hand(
 ) -> HandLink:
     from controller.open_hand import open_hand
 
-    backend = open_hand(hand, config.bus, world.bus if world else None, readonly=silent)
+    # Simulated servos sit as the hand file says.
+    bus = msgspec.structs.replace(config.bus, joints="") if world else config.bus
+    backend = open_hand(hand, bus, world.bus if world else None, readonly=silent)
     backend.connect()
     return HandLink(backend, silent=silent)
 

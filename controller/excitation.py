@@ -127,6 +127,19 @@ class Exciter:
             if arrived.max() < 1e-3:
                 return
 
+    def visit(self, pose: Array) -> Array:
+        """Moves slowly to a pose, waits until it rests; where the joints are then [rad].
+
+        Raises:
+            CalibrationError: a joint does not follow, or its servo labours.
+            BusError: the hand cannot be read or commanded.
+        """
+        self.go(pose)
+        for _ in range(round(SETTLING * RATE)):
+            _, state = self._send(pose)
+            self._free(state)
+        return state.position
+
     def record(self, at: int, excursion: Excursion) -> Samples:
         """Excites one actuator from the rest pose, and goes back.
 
@@ -134,10 +147,9 @@ class Exciter:
             CalibrationError: what was measured is of no use; says why.
             BusError: the hand cannot be read or commanded.
         """
-        for share in (-1.0, 1.0, 0.0):
+        for share in (-1.0, 1.0):
             self.go(self._pose(at, excursion, share))
-        for _ in range(round(SETTLING * RATE)):
-            self._free(self._send(self._pose(at, excursion, 0.0))[1])
+        self.visit(self._pose(at, excursion, 0.0))
         begin = self._clock.now()
         rows: list[tuple[float, float, float, float]] = []
         others = []

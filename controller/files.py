@@ -1,9 +1,28 @@
 """Files that are there whole or not at all."""
 
 import os
+import shutil
 from pathlib import Path
 
 from controller.errors import CalibrationError
+
+
+def keep(path: Path) -> Path | None:
+    """Copies a file to a free name beside it, before it is replaced; None if it is not there.
+
+    Raises:
+        CalibrationError: it cannot be copied.
+    """
+    if not path.exists():
+        return None
+    number = 1
+    while (copy := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    try:
+        shutil.copy2(path, copy)
+    except OSError as error:
+        raise CalibrationError(f"file {copy} cannot be written: {error.strerror}") from error
+    return copy
 
 
 def write_whole(path: Path, text: str) -> None:

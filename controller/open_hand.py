@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from controller.config import BusConfig
 from hardware.backend import HandBackend
@@ -10,6 +11,7 @@ from hardware.bus import TICK_PATIENCE
 from hardware.driver import ServoHand
 from hardware.errors import BusError
 from hardware.hand import Hand
+from hardware.joint_ends import load_seating, seated
 from hardware.parallel import ParallelHand, by_port
 
 
@@ -31,8 +33,10 @@ def open_hand(
         patience: how long a servo may take to begin a reply [s].
 
     Raises:
-        DescriptionError: a port names a servo that the hand does not have.
+        DescriptionError: the file of the joints is malformed, or a port names a servo that the
+            hand does not have.
     """
+    hand = seated_hand(hand, bus)
     ports = {port: hand} if port else by_port(hand, bus.port, bus.others)
     parts = [
         ServoHand(
@@ -48,6 +52,15 @@ def open_hand(
         for name, part in ports.items()
     ]
     return parts[0] if len(parts) == 1 else ParallelHand(hand, parts)
+
+
+def seated_hand(hand: Hand, bus: BusConfig) -> Hand:
+    """The hand with its servos as `inhand calibrate joints` found them, if it was called.
+
+    Raises:
+        DescriptionError: its file is missing, malformed, or of another hand.
+    """
+    return seated(hand, load_seating(Path(bus.joints), hand)) if bus.joints else hand
 
 
 @contextmanager

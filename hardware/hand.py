@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
@@ -188,6 +189,20 @@ class Hand:
         """Pairs of links that collide with each other, by name."""
         groups = self.collision_groups.values()
         return tuple(pair for one, two in combinations(groups, 2) for pair in product(one, two))
+
+    def find_actuators(self, names: Iterable[str]) -> list[int]:
+        """Indices of actuators by their names; of all if there is no name.
+
+        Raises:
+            DescriptionError: there is no such actuator.
+        """
+        wanted = list(names) or list(self.actuator_names)
+        if unknown := [name for name in wanted if name not in self.actuator_names]:
+            raise DescriptionError(
+                f"hand {self.name} has no actuator {', '.join(unknown)}; it has "
+                f"{', '.join(self.actuator_names)}"
+            )
+        return [self.actuator_names.index(name) for name in wanted]
 
     def joint_angles(self, actuator_angles: Array) -> Array:
         """Derives joint angles from actuator angles through the couplings.

@@ -17,7 +17,7 @@ from controller.excitation import Excursion, plan, signal
 from controller.safety import Limits
 from controller.trained_range import check_measured, compare
 from hardware import registers
-from hardware.errors import BusError
+from hardware.errors import BusError, DescriptionError
 from hardware.hand import load_hand
 from sim_backend.universe import Universe, load_universe
 from tests.sim_backend.joint_wires import JointWires, joint_wires
@@ -79,8 +79,8 @@ def test_hidden_values_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert not line.bus.torque_on().any()
         assert not line.bus.outside
     assert_found(found, truth, [HAND.actuator_names.index(n) for n in ("WRJ1", "FFJ2", "THJ4")])
-    told = capsys.readouterr().out
-    assert "moves the hand" in told and "wrote" in told and "FFJ2" in told
+    told, said_before = capsys.readouterr()
+    assert "moves the hand" in said_before and "wrote" in told and "FFJ2" in told
     # What was not asked for is as in the hand file.
     assert found.actuator_gain[5] == 1.0 and found.action_delay[5] == 0.0
 
@@ -126,7 +126,14 @@ def test_a_joint_that_hardly_moves(tmp_path: Path) -> None:
     stuck = np.zeros(HAND.n_joints)
     stuck[HAND.joint_names.index("FFJ3")] = 0.15
     with joint_wires(HAND, Universe(joint_friction=tuple(stuck))) as line:
-        verb = Servos(port=line.port, out=tmp_path / "mine.toml", joints=("FFJ3",), clock=line)
+        (tmp_path / "inhandd.toml").write_text(CONFIG)
+        verb = Servos(
+            config=tmp_path / "inhandd.toml",
+            port=line.port,
+            out=tmp_path / "mine.toml",
+            joints=("FFJ3",),
+            clock=line,
+        )
         with pytest.raises(CalibrationError, match="FFJ3 moved through .* when told to"):
             replace(verb, yes=True, amplitude=0.1).run()
 
@@ -160,7 +167,7 @@ def test_it_asks_first_and_knows_its_joints(
     monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
     with pytest.raises(CalibrationError, match="not confirmed"):
         verb.run()
-    with pytest.raises(CalibrationError, match="no actuator FFJ1"):
+    with pytest.raises(DescriptionError, match="no actuator FFJ1"):
         replace(verb, joints=("FFJ1",)).run()
     with pytest.raises(CalibrationError, match="amplitude"):
         replace(verb, amplitude=2.0).run()
