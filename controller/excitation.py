@@ -5,18 +5,18 @@ moves to both ends of what is to come: whoever is in the way is noticed there.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from controller.clock import Clock
 from controller.errors import CalibrationError
+from controller.excursion import Excursion
 from controller.safety import Limits, Motion, limit
 from hardware.backend import HandBackend
-from hardware.hand import Hand
 from hardware.identification import Samples
 from hardware.records import Array, JointState, Targets
 from hardware.registers import Units
+from hardware.servo_report import HandFile
 
 RATE = 200
 """Targets and measurements a second [Hz]."""
@@ -24,10 +24,6 @@ SLOW = 0.3
 """Speed of every move before and after the excitation [rad/s]."""
 SETTLING = 0.5
 """Of a joint before it is excited [s]."""
-LARGEST = 0.3
-"""Amplitude at most [rad]."""
-TORQUE_SHARE = 0.4
-"""Of the torque limit that an amplitude may take, by the hand file's gain."""
 
 STEPS = (0.0, 0.25, 0.0, -0.25, 0.0, 0.5, 0.0, -0.5, 0.0, 1.0, 0.0, -1.0, 0.0)
 """In units of the amplitude, the small ones first."""
@@ -59,28 +55,6 @@ def signal(t: float) -> float:
     ratio = FASTEST / SLOWEST
     cycles = SLOWEST * CHIRP_TIME / np.log(ratio) * (ratio ** (t / CHIRP_TIME) - 1)
     return float(np.sin(2 * np.pi * cycles))
-
-
-@dataclass(frozen=True)
-class Excursion:
-    """Where a joint moves [rad].
-
-    Attributes:
-        center: middle of the motion.
-        amplitude: to either side.
-    """
-
-    center: float
-    amplitude: float
-
-
-def plan(hand: Hand, at: int, largest: float = LARGEST) -> Excursion:
-    """The motion of one actuator: around the rest pose, inside its limits, gentle to its servo."""
-    limits = Limits.of(hand)
-    low, high = float(limits.lower[at]), float(limits.upper[at])
-    gentle = TORQUE_SHARE * float(hand.torque_limit[at] / hand.gain[at])
-    amplitude = min(largest, gentle, (high - low) / 2)
-    return Excursion(min(max(float(hand.rest[at]), low + amplitude), high - amplitude), amplitude)
 
 
 class Exciter:
@@ -140,38 +114,39 @@ class Exciter:
             self._free(state)
         return state.position
 
-    def record(self, at: int, excursion: Excursion) -> Samples:
+    def record(self, excursion: Excursion) -> Samples:
         """Excites one actuator from the rest pose, and goes back.
 
         Raises:
             CalibrationError: what was measured is of no use; says why.
             BusError: the hand cannot be read or commanded.
         """
-        for share in (-1.0, 1.0):
-            self.go(self._pose(at, excursion, share))
-        self.visit(self._pose(at, excursion, 0.0))
+        for share in (0.0, -1.0, 1.0):
+            self.go(excursion.at(share))
+        self.visit(excursion.at(0.0))
         begin = self._clock.now()
+        at = excursion.actuator
         rows: list[tuple[float, float, float, float]] = []
         others = []
         while (t := self._clock.now() - begin) < DURATION:
             self._tick(t)
-            sent_at, state = self._send(self._pose(at, excursion, signal(t)))
+            sent_at, state = self._send(excursion.at(signal(t)))
             sent = float(self._sent.position[at])
             rows.append((sent_at, sent, float(state.position[at]), float(state.current[at])))
             others.append(state.position)
         for _ in range(round(SETTLING * RATE)):
-            self._send(self._pose(at, excursion, 0.0))
+            self._send(excursion.at(0.0))
         self.go(self._hand.rest)
         sent_at_all, targets, position, current = np.array(rows).T
         seen = np.isfinite(position) & np.isfinite(current)
-        samples = Samples(sent_at_all[seen], position[seen], current[seen], sent_at_all, targets)
-        self._check(at, excursion, samples, np.array(others))
+        poses = np.array(others)[seen]
+        file = HandFile(self._hand, excursion.pose)
+        carried = file.carried(at, np.where(np.isfinite(poses), poses, self._hand.rest))
+        samples = Samples(
+            sent_at_all[seen], position[seen], current[seen], carried, sent_at_all, targets
+        )
+        self._check(at, samples)
         return samples
-
-    def _pose(self, at: int, excursion: Excursion, share: float) -> Array:
-        pose = np.array(self._hand.rest)
-        pose[at] = excursion.center + share * excursion.amplitude
-        return pose
 
     def _send(self, wanted: Array) -> tuple[float, JointState]:
         """One period: targets out, then what the joints do; when it was."""
@@ -195,7 +170,7 @@ class Exciter:
                 "object in the hand, a cable caught, or [bus] torque_share too small?"
             )
 
-    def _check(self, at: int, excursion: Excursion, samples: Samples, poses: Array) -> None:
+    def _check(self, at: int, samples: Samples) -> None:
         name = self._hand.actuator_names[at]
         gaps = np.diff(samples.t, prepend=samples.sent_at[0], append=samples.sent_at[-1])
         if len(samples.t) < 0.8 * DURATION * RATE or gaps.max() > LONGEST_GAP:
@@ -211,14 +186,6 @@ class Exciter:
                 f"joint {name} moved through {moved:.3f} rad when told to move through "
                 f"{wanted:.3f}: is it stuck, unpowered, or another servo's id? "
                 "`inhand calibrate joints --check` finds swapped ones"
-            )
-        strayed = np.nanmax(poses, axis=0) - np.nanmin(poses, axis=0)
-        strayed[at] = 0.0
-        if strayed.max() > excursion.amplitude / 2:
-            other = self._hand.actuator_names[int(strayed.argmax())]
-            raise CalibrationError(
-                f"joint {other} moved through {strayed.max():.2f} rad when only {name} was told "
-                "to: do they touch? Give a smaller --amplitude"
             )
         full = np.abs(samples.current) >= SATURATED * self._current_limit[at]
         if self._bounded[at] and full.mean() > SATURATED_SHARE:

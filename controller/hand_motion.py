@@ -58,7 +58,7 @@ class HandMotion:
 
     def __init__(self, hand: Hand, description: ObjectDescription) -> None:
         self._hand = hand
-        self._points, self._radii, self._links = _surface(hand)
+        self._points, self._radii, self._links = surface(hand)
         self._above = _ancestors(hand)
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
@@ -141,7 +141,7 @@ def palm(hand: Hand) -> int:
     return int(np.flatnonzero(shared)[-1])
 
 
-def _surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
+def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
     """Points inside of the links' shapes, how far the surface is from them, and whose they are.
 
     Returns:

@@ -23,6 +23,8 @@ STEP = 0.001
 LONGEST_LAG = 0.2
 """That is looked for [s]."""
 
+STARTS = 4
+"""From which the search sets out, as it may end in a dip."""
 ITERATIONS = 25
 CONVERGED = 0.02
 """Step at which the search ends, in the units of `_STEPS`."""
@@ -46,6 +48,8 @@ class Samples:
         t: when it was measured [s], (n,).
         position: measured angles [rad], (n,).
         current: measured currents [A], (n,).
+        carried: how far the inertia of the other joints, which swing in their springs, carries it
+            along [rad], (n,): the sum of their motions, each by its share in the mass matrix.
         sent_at: when each target was sent [s], (m,).
         targets: angles to hold until the next [rad], (m,).
     """
@@ -53,6 +57,7 @@ class Samples:
     t: Array
     position: Array
     current: Array
+    carried: Array
     sent_at: Array
     targets: Array
 
@@ -107,8 +112,11 @@ def identify(recorded: Sequence[Samples], guesses: Sequence[Guess]) -> list[Fit]
         recorded: samples of each joint, which stood still when they began.
         guesses: where to begin, for each joint.
     """
+    starts = [_Search([one]).starts(guess) for one, guess in zip(recorded, guesses, strict=True)]
+    many = _Search([one for one in recorded for _ in range(STARTS)])
+    ends = many.descend(np.concatenate(starts)).reshape(len(recorded), STARTS, len(_STEPS))
     search = _Search(recorded)
-    return search.fits(search.descend(search.best_of_grid(guesses)))
+    return search.fits(search.best(ends))
 
 
 class _Search:
@@ -118,26 +126,31 @@ class _Search:
         self._recorded = recorded
         self._steps = max(int((one.t[-1] - one.t[0]) / STEP) + 2 for one in recorded)
         self._grids = [one.t[0] + STEP * np.arange(self._steps + 1) for one in recorded]
+        self._kicks = [_kicks(*both) for both in zip(recorded, self._grids, strict=True)]
         self._start = np.array([one.position[:10].mean() for one in recorded])
 
-    def best_of_grid(self, guesses: Sequence[Guess]) -> Array:
-        """The best of a coarse grid around the guesses."""
+    def starts(self, guess: Guess) -> Array:
+        """The best of a grid around a guess, for the only joint there is, (STARTS, 5)."""
         ratio, damping, delay = (
             x.ravel()
             for x in np.meshgrid(
                 np.log([0.3, 0.7, 1.6, 3.5]),
-                np.log([0.5, 1.5]),
-                [0.0, 0.02, 0.05, 0.09],
+                np.log([0.3, 0.7, 1.6, 3.5]),
+                [0.0, 0.015, 0.03, 0.045, 0.06, 0.09],
                 indexing="ij",
             )
         )
-        rows = []
-        for guess in guesses:
-            inner = np.log(guess.damping) + damping
-            outer = np.log(guess.gain / guess.damping) + ratio
-            zeros = np.zeros_like(inner)
-            rows.append(np.stack([outer, inner, zeros, zeros, delay + np.exp(-inner)], axis=-1))
-        candidates = np.array(rows)
+        inner = np.log(guess.damping) + damping
+        outer = np.log(guess.gain / guess.damping) + ratio
+        zeros = np.zeros_like(inner)
+        # What it sags by when it stands still.
+        sag = np.full_like(inner, self._start[0] - self._recorded[0].targets[0])
+        grid = np.stack([outer, inner, zeros, sag, delay + np.exp(-inner)], axis=-1)
+        (residuals,) = self._residuals(grid[None])
+        return grid[np.argsort((residuals**2).sum(axis=1))[:STARTS]]
+
+    def best(self, candidates: Array) -> Array:
+        """The best candidate of each joint, of (joints, candidates, 5)."""
         best = [int((one**2).sum(axis=1).argmin()) for one in self._residuals(candidates)]
         return candidates[np.arange(len(best)), best]
 
@@ -207,13 +220,14 @@ class _Search:
         ratio, inner, friction, load, lag = np.moveaxis(candidates, -1, 0)
         gain, damping = np.exp(ratio + inner), np.exp(inner)
         delays = lag - 1.0 / damping
-        targets = np.empty((self._steps, *delays.shape))
+        targets, kicks = np.empty((2, self._steps, *delays.shape))
         for j, one in enumerate(self._recorded):
+            kicks[:, j] = self._kicks[j][:, None]
             for c, delay in enumerate(delays[j]):
                 targets[:, j, c] = np.diff(_integral(one, self._grids[j] - delay)) / STEP
         dynamics = Dynamics(gain, damping, np.maximum(friction, 0.0) * gain, load * gain)
         start = np.broadcast_to(self._start[:, None], delays.shape)
-        angles, velocities = follow(dynamics, start, targets, STEP)
+        angles, velocities = follow(dynamics, start, targets, kicks, STEP)
         return [
             [
                 (
@@ -262,6 +276,14 @@ def _current(samples: Samples, delay: float, velocity: Array) -> tuple[float, fl
         if left < best[1]:
             best = float(factors[0]), left
     return best
+
+
+def _kicks(samples: Samples, grid: Array) -> Array:
+    """Changes of the joint's velocity that the others' inertia gives it in each step [rad/s]."""
+    carried = np.interp(grid, samples.t, samples.carried)
+    speed = np.diff(carried) / STEP
+    kicks: Array = -np.diff(speed, prepend=0.0)
+    return kicks
 
 
 def _integral(samples: Samples, t: Array) -> Array:

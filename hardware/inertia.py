@@ -8,11 +8,10 @@ from hardware.records import Array
 from hardware.urdf import link_inertial
 
 
-def actuator_inertia(hand: Hand, actuator_angles: Array) -> Array:
-    """Inertia that each actuator feels while all others stand still [kg·m²], (n_actuators,).
+def mass_matrix(hand: Hand, actuator_angles: Array) -> Array:
+    """Torque on each actuator by the acceleration of each [kg·m²], (n_actuators, n_actuators).
 
-    Diagonal of the mass matrix, coupled joints turning together: the sum over links of m v² + w I w
-    at unit speed.
+    The sum over links of m v·v + w·I·w at unit speeds; joints that one servo moves turn together.
 
     Args:
         hand: masses and rotors as in its file.
@@ -22,7 +21,7 @@ def actuator_inertia(hand: Hand, actuator_angles: Array) -> Array:
     axes = np.einsum(
         "lij,lj->li", turns, [np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links]
     )
-    inertia = np.zeros(hand.n_actuators)
+    matrix = np.zeros((hand.n_actuators, hand.n_actuators))
     for i, link in enumerate(hand.links):
         center, local = link_inertial(link)
         place = origins[i] + turns[i] @ center
@@ -32,9 +31,8 @@ def actuator_inertia(hand: Hand, actuator_angles: Array) -> Array:
             at = hand.actuator_of_joint[joint]
             turning[at] += axes[joint]
             moving[at] += np.cross(axes[joint], place - origins[joint])
-        inertia += link.mass * (moving**2).sum(axis=1)
-        inertia += np.einsum("ai,ij,aj->a", turning, about, turning)
-    return inertia
+        matrix += link.mass * moving @ moving.T + turning @ about @ turning.T
+    return matrix
 
 
 def actuator_sum(hand: Hand, of_joints: list[float]) -> Array:

@@ -53,13 +53,16 @@ def coast(
     return angle + dt / 2 * velocity, velocity
 
 
-def follow(dynamics: Dynamics, start: Array, targets: Array, dt: float) -> tuple[Array, Array]:
+def follow(
+    dynamics: Dynamics, start: Array, targets: Array, kicks: Array, dt: float
+) -> tuple[Array, Array]:
     """The motion of joints that stand still at first.
 
     Args:
         dynamics: of the joints, each (...).
         start: first angle [rad], (...).
         targets: mean over each step [rad], (steps, ...).
+        kicks: change of velocity before each step, by other joints' inertia [rad/s], (steps, ...).
         dt: length of a step [s].
 
     Returns:
@@ -68,7 +71,8 @@ def follow(dynamics: Dynamics, start: Array, targets: Array, dt: float) -> tuple
     """
     angles, velocities = np.empty((2, len(targets) + 1, *targets.shape[1:]))
     angles[0], velocities[0] = angle, velocity = start, np.zeros(targets.shape[1:])
-    for i, target in enumerate(targets):
+    for i, (target, kick) in enumerate(zip(targets, kicks, strict=True)):
+        velocity = velocity + kick
         middle = angle + dt / 2 * velocity
         push = dynamics.gain * (target - middle) + dynamics.load
         angle, velocity = coast(middle, velocity, push, dynamics.damping, dynamics.friction, dt)

@@ -6,7 +6,7 @@ import numpy as np
 
 from hardware.hand import Hand
 from hardware.identification import Fit, Guess
-from hardware.inertia import actuator_inertia, actuator_sum
+from hardware.inertia import actuator_sum, mass_matrix
 from hardware.records import Array
 from hardware.registers import Units
 
@@ -52,7 +52,8 @@ class HandFile:
 
     def __init__(self, hand: Hand, pose: Array) -> None:
         self._hand = hand
-        self._inertia = actuator_inertia(hand, pose)
+        self._mass = mass_matrix(hand, pose)
+        self._inertia = np.diag(self._mass)
         self._damping = actuator_sum(hand, [link.damping for link in hand.links])
         self._models = Units(hand).models
 
@@ -60,6 +61,18 @@ class HandFile:
         """Where to begin looking for an actuator's parameters."""
         inertia = self._inertia[at]
         return Guess(self._hand.gain[at] / inertia, self._damping[at] / inertia)
+
+    def carried(self, at: int, positions: Array) -> Array:
+        """How far an actuator's joint is carried along by the inertia of the others [rad], (n,).
+
+        Args:
+            at: the actuator.
+            positions: of all actuators [rad], (n, n_actuators).
+        """
+        ratio = self._mass[at] / self._inertia[at]
+        ratio[at] = 0.0
+        way: Array = (positions - positions[0]) @ ratio
+        return way
 
     def report(self, at: int, fit: Fit) -> ServoReport:
         """A fit in newton metres."""

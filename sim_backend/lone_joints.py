@@ -8,7 +8,7 @@ import numpy as np
 
 from hardware import registers
 from hardware.hand import Hand
-from hardware.inertia import actuator_inertia, actuator_sum
+from hardware.inertia import actuator_sum, mass_matrix
 from hardware.joint_model import coast
 from hardware.records import Array
 from hardware.registers import Units
@@ -48,7 +48,7 @@ class LoneJoints:
         self._units = Units(hand)
         self._servos = Servos(hand, universe, timestep, np.random.default_rng(seed))
         self._servos.reset(hand.rest)
-        self._inertia = actuator_inertia(varied, hand.rest)
+        self._inertia = np.diag(mass_matrix(varied, hand.rest))
         self._damping = actuator_sum(hand, [link.damping for link in varied.links])
         self._friction = actuator_sum(hand, [link.friction for link in varied.links])
         self._gain = varied.gain

@@ -6,20 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from controller.bus_verbs import Doctor
 from controller.calibrate_servos import Servos
+from controller.clearance import clearance
 from controller.config import Config, load_config
 from controller.errors import CalibrationError
-from controller.excitation import Excursion, plan, signal
+from controller.excitation import signal
+from controller.excursion import GAP, plan
 from controller.safety import Limits
 from controller.trained_range import check_measured, compare
 from hardware import registers
 from hardware.errors import BusError, DescriptionError
 from hardware.hand import load_hand
-from sim_backend.universe import Universe, load_universe
+from sim_backend.universe import PybulletSettings, Universe, load_universe
 from tests.sim_backend.joint_wires import JointWires, joint_wires
 
 HAND = load_hand("dactyl24")
@@ -56,20 +59,33 @@ def calibrate(line: JointWires, folder: Path, *joints: str, config: str = CONFIG
     return load_universe(out, HAND)
 
 
-def assert_found(found: Universe, truth: Universe, actuators: Sequence[int]) -> None:
-    """Each hidden value within 10 %; friction also within what one count of the encoder hides."""
+def assert_found(
+    found: Universe, truth: Universe, actuators: Sequence[int], share: float = 0.1, late: float = 0
+) -> None:
+    """Hidden values within a share; friction also within what half a count of the encoder hides.
+
+    Args:
+        found: what the command wrote.
+        truth: what was hidden.
+        actuators: which were calibrated.
+        share: that each value may be off.
+        late: that a delay may be off besides [s].
+    """
+    wrong = []
+
+    def expect(what: str, value: float, real: float, slack: float = 0.0) -> None:
+        if abs(value - real) > max(share * real, slack):
+            wrong.append(f"{what}: found {value:.4g} of {real:.4g}")
+
     for a in actuators:
         name, joint = HAND.actuator_names[a], HAND.driven_joint[a]
-        for field in ("actuator_gain", "torque_limit", "action_delay"):
-            values = getattr(found, field)[a], getattr(truth, field)[a]
-            assert values[0] == pytest.approx(values[1], rel=0.1), f"{name} {field}"
-        assert found.joint_damping[joint] == pytest.approx(truth.joint_damping[joint], rel=0.1), (
-            name
-        )
-        slack = COUNT / 2 * float(HAND.gain[a]) * truth.actuator_gain[a]
-        assert found.joint_friction[joint] == pytest.approx(
-            truth.joint_friction[joint], rel=0.1, abs=slack
-        ), name
+        count = COUNT / 2 * float(HAND.gain[a]) * truth.actuator_gain[a]
+        expect(f"{name} gain", found.actuator_gain[a], truth.actuator_gain[a])
+        expect(f"{name} torque", found.torque_limit[a], truth.torque_limit[a])
+        expect(f"{name} delay", found.action_delay[a], truth.action_delay[a], late)
+        expect(f"{name} damping", found.joint_damping[joint], truth.joint_damping[joint])
+        expect(f"{name} friction", found.joint_friction[joint], truth.joint_friction[joint], count)
+    assert not wrong
 
 
 def test_hidden_values_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,6 +106,20 @@ def test_hidden_values_of_all_joints_are_found(tmp_path: Path) -> None:
     truth = hidden(int(np.random.SeedSequence().generate_state(1)[0]))
     with joint_wires(HAND, truth) as line:
         assert_found(calibrate(line, tmp_path), truth, range(HAND.n_actuators))
+
+
+@pytest.mark.slow
+def test_hidden_values_are_found_in_a_whole_hand(tmp_path: Path) -> None:
+    """PyBullet, where fingers swing, weigh and are driven in pairs; an engine that is not ours."""
+    truth = hidden(int(np.random.SeedSequence().generate_state(1)[0]))
+    # Its world reports current by the data sheet's torque constant.
+    truth = msgspec.structs.replace(
+        truth, torque_limit=(), pybullet=PybulletSettings(timestep=0.001)
+    )
+    with joint_wires(HAND, truth, world=True) as line:
+        found = calibrate(line, tmp_path)
+    expected = msgspec.structs.replace(truth, torque_limit=(1.0,) * HAND.n_actuators)
+    assert_found(found, expected, range(HAND.n_actuators), share=0.2, late=0.002)
 
 
 @pytest.fixture
@@ -181,9 +211,10 @@ def test_the_motion_stays_inside_the_limits() -> None:
     assert max(abs(signal(t)) for t in np.arange(-1.0, 10.0, 0.01)) <= 1.0
     for at in range(HAND.n_actuators):
         one = plan(HAND, at)
-        assert isinstance(one, Excursion) and one.amplitude > 0.1
-        assert one.center - one.amplitude >= limits.lower[at] - 1e-12
-        assert one.center + one.amplitude <= limits.upper[at] + 1e-12
+        assert one.amplitude > 0.09
+        poses = np.array([one.at(share) for share in np.linspace(-1.0, 1.0, 9)])
+        assert (poses >= limits.lower - 1e-12).all() and (poses <= limits.upper + 1e-12).all()
+        assert clearance(HAND, poses).min() > GAP
 
 
 def test_values_beside_what_a_policy_was_trained_on(tmp_path: Path) -> None:

@@ -5,12 +5,47 @@ Bytes take the real way; how long the processor is kept waiting does not matter.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+import pybullet
 
 from hardware.hand import Hand
 from hardware.records import Array
+from perception.objects import load_object
+from sim_backend.emulator import ServoBus
 from sim_backend.lone_joints import LoneJoints
 from sim_backend.universe import Universe
+from sim_backend.world import World
 from tests.sim_backend.wires import Wires
+
+
+class Moving(Protocol):
+    """What servos may move."""
+
+    timestep: float
+
+    def step(self, bus: ServoBus) -> None: ...
+
+    def encoders(self) -> tuple[Array, Array, Array]: ...
+
+
+class WorldJoints:
+    """The joints of a whole hand in PyBullet, which has nothing in it."""
+
+    def __init__(self, hand: Hand, universe: Universe) -> None:
+        self.world = World(hand, load_object("block"), universe, seed=1)
+        self.timestep = self.world.timestep
+        pybullet.resetBasePositionAndOrientation(
+            self.world.object_body, [5, 5, 0], [0, 0, 0, 1], physicsClientId=self.world.client
+        )
+
+    def step(self, bus: ServoBus) -> None:
+        """Advances one time step."""
+        self.world.step(bus.targets(), bus.torque_on())
+
+    def encoders(self) -> tuple[Array, Array, Array]:
+        """Position [rad], velocity [rad/s] and current [A], each (n_actuators,)."""
+        return self.world.encoders()
 
 
 class JointWires(Wires):
@@ -20,8 +55,8 @@ class JointWires(Wires):
         joints: behind the servos.
     """
 
-    def __init__(self, hand: Hand, universe: Universe) -> None:
-        self.joints = LoneJoints(hand, universe)
+    def __init__(self, hand: Hand, joints: Moving) -> None:
+        self.joints = joints
         self._now = 0.0
         super().__init__(hand)
 
@@ -42,10 +77,13 @@ class JointWires(Wires):
 
 
 @contextmanager
-def joint_wires(hand: Hand, universe: Universe) -> Iterator[JointWires]:
-    """A line with joints for the length of a test."""
-    line = JointWires(hand, universe)
+def joint_wires(hand: Hand, universe: Universe, *, world: bool = False) -> Iterator[JointWires]:
+    """A line with joints for the length of a test: each by itself, or all of one in PyBullet."""
+    joints: Moving = WorldJoints(hand, universe) if world else LoneJoints(hand, universe)
+    line = JointWires(hand, joints)
     try:
         yield line
     finally:
         line.unplug()
+        if isinstance(joints, WorldJoints):
+            joints.world.close()
