@@ -15,6 +15,7 @@ import numpy as np
 import viser
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from benchmarks.measure import Row, row
 from controller.client import Client
@@ -48,7 +49,7 @@ class Reader:
         began = time.monotonic()
         self._socket = connect(
             address.replace("http", "ws"),
-            subprotocols=[f"viser-v{viser.__version__}"],  # type: ignore[list-item]
+            subprotocols=[Subprotocol(f"viser-v{viser.__version__}")],
             max_size=None,
         )
         self._thread = threading.Thread(target=self._read, args=(began,))

@@ -128,6 +128,7 @@ class RecordingFile:
 
     def finish(self) -> None:
         """Completes the file and gives it its name."""
+        # mcap gives this method no types; so below.
         self._writer.finish()  # type: ignore[no-untyped-call]
         self._file.flush()
         os.fsync(self._file.fileno())

@@ -149,7 +149,7 @@ def test_a_servo_at_its_current_limit(line: JointWires, tmp_path: Path) -> None:
 
 def test_a_line_that_is_too_slow(line: JointWires, tmp_path: Path) -> None:
     move = line.sleep_until
-    line.sleep_until = lambda deadline: move(deadline + 0.02)  # type: ignore[method-assign]
+    line.sleep_until = lambda deadline: move(deadline + 0.02)
     refused(line, tmp_path, "FFJ3: .* measurements in .* latency timer")
 
 

@@ -435,7 +435,7 @@ def test_a_servo_that_works_hard_is_spared_and_says_so(bench: Bench) -> None:
 
 @pytest.mark.parametrize("estop", ["relax", "hold"])
 def test_an_open_emergency_stop_line_stops_and_keeps_stopped(tmp_path: Path, estop: str) -> None:
-    bench = Bench(learned(tmp_path), SafetySettings(estop=estop))  # type: ignore[arg-type]
+    bench = Bench(learned(tmp_path), SafetySettings(estop=estop))
     bench.start(Mode.RUNNING)
     bench.controller.watch_line("the line is open")
     assert bench.mode == Mode.ESTOP and bench.controller.torque == (estop == "hold")

@@ -58,7 +58,7 @@ class Network:
 
     def generate(self, name: str, role: str) -> None:
         command, state = (f"tcp://127.0.0.1:{port}" for port in self.ports)
-        self.ring.generate(name, role, command, state, self.place / name)  # type: ignore[arg-type]
+        self.ring.generate(name, role, command, state, self.place / name)
 
     def stranger(self) -> str:
         """A client file with a key of its own making; returns its public half."""

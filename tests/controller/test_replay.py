@@ -157,7 +157,7 @@ def test_a_restored_controller_goes_on_as_the_one_it_was_taken_from(tmp_path: Pa
 
 def test_a_checkpoint_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     hand = Recorded(tmp_path)
-    hand.controller.surprise = object()  # type: ignore[attr-defined]
+    hand.controller.surprise = object()
     with pytest.raises(TypeError, match="object cannot be part of a checkpoint"):
         capture(hand.controller)
     hand.run(0.1)

@@ -331,5 +331,5 @@ def test_a_socket_that_cannot_be_made(tmp_path: Path) -> None:
     mailbox = Mailbox()
     deep = tmp_path / ("x" * 120)
     with pytest.raises(StartError, match="short path"):
-        Server(deep, mailbox, statistics=dict, load_policy=Served._load, give_up=print)  # type: ignore[arg-type]
+        Server(deep, mailbox, statistics=dict, load_policy=Served._load, give_up=print)
     mailbox.close()

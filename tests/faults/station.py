@@ -82,7 +82,7 @@ class Station:
         self.ring = KeyRing(directory / "keys")
         addresses = [f"tcp://127.0.0.1:{port}" for port in self.ports]
         for name, role in (("commander", "command"), ("observer", "observe")):
-            self.ring.generate(name, role, *addresses, directory / name)  # type: ignore[arg-type]
+            self.ring.generate(name, role, *addresses, directory / name)
         rig = default_rig()
         save_rig(directory / "rig.toml", rig)
         self._far = FarEnd(directory, HAND.name, _pictures())
