@@ -19,7 +19,8 @@ from controller.errors import RefusedError
 from controller.fusion import PoseFilter
 from controller.goals import Orientation
 from controller.hand_motion import palm
-from controller.policy import SHIPPED, load_policy
+from controller.policy import load_policy
+from controller.policy_files import SHIPPED
 from controller.pose_feed import PoseFeed, PoseReading
 from hardware.hand import load_hand
 from hardware.kinematics import link_poses

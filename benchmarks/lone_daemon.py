@@ -26,7 +26,8 @@ from controller.fusion import PoseFilter
 from controller.loop import TickLoop
 from controller.mailbox import Mailbox
 from controller.modes import Mode
-from controller.policy import SHIPPED, Policy, load_policy
+from controller.policy import Policy, load_policy
+from controller.policy_files import SHIPPED
 from controller.realtime import configure_realtime
 from controller.recorder_link import RecorderLink, Wanted
 from controller.recording import Header, versions

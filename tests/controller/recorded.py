@@ -11,7 +11,8 @@ from controller.flight_recorder import FlightRecorder, Limits
 from controller.fusion import PoseFilter
 from controller.mailbox import Letter
 from controller.protocol import AnyRequest, Arm, Enable, RandomGoals
-from controller.recording import Header, RecordingFile, versions
+from controller.recording import Header, versions
+from controller.recording_file import RecordingFile
 from controller.service import perform
 from controller.settings import ControlSettings
 from controller.tape import Inputs, Tape, Times, heard

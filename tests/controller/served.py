@@ -8,7 +8,8 @@ from typing import Any
 
 from controller.interfaces import PolicyRunner
 from controller.mailbox import Mailbox
-from controller.policy import find_policy, load_policy
+from controller.policy import load_policy
+from controller.policy_files import find_policy
 from controller.server import Server
 from controller.service import perform
 from tests.controller.bench_hand import BLOCK, HAND, TICK, Bench, learned

@@ -16,7 +16,8 @@ from controller.flight_recorder import AFTER
 from controller.modes import Mode
 from controller.protocol import Arm, Clear, Enable, Estop, Home, RandomGoals
 from controller.recorder_link import RecorderLink, Wanted
-from controller.recording import RecordingFile, open_recording
+from controller.recording import open_recording
+from controller.recording_file import RecordingFile
 from controller.replay import Replay, replay
 from controller.tape import CheckpointRecord, Inputs, Tape, TickRecord, Times, decode, outputs, pack
 from tests.controller.bench_hand import HAND
