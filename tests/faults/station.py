@@ -168,11 +168,23 @@ keys = "{directory / "keys"}"
         self.hand.call("load_policy", policy=f"{policy}.onnx")
         self.work()
 
-    def work(self) -> float:
-        """Has the hand at work on a goal, from any mode; returns how long that took [s]."""
-        began = time.monotonic()
-        self.wait(self._working)
-        return time.monotonic() - began
+    def work(self, steady: float = 0.0) -> float:
+        """Has the hand at work on a goal, from any mode, and so for a `steady` time [s].
+
+        Returns:
+            How long it took to get there [s].
+        """
+        began = since = time.monotonic()
+
+        def steadily() -> bool:
+            nonlocal since
+            if self._working():
+                return time.monotonic() - since >= steady
+            since = time.monotonic()
+            return False
+
+        self.wait(steadily)
+        return since - began
 
     def _working(self) -> bool:
         status = self.hand.status()
