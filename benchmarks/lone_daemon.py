@@ -123,7 +123,7 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
     cameras = load_rig(rig)
     policy = load_policy(SHIPPED / "block.onnx", hand, block, allowed=None)
     controller = Controller[TagCorners](
-        hand, block, PoseFilter(block, cameras), policy=policy, seed=1
+        hand, block, PoseFilter(block, cameras, hand=hand), policy=policy, seed=1
     )
     mailbox, recorder = Mailbox(), RecorderLink()
     header = Header(

@@ -77,7 +77,7 @@ class Recorded:
             lambda kind, data: self.told.append((kind, data)),
         )
         self.controller = Controller[TagCorners](
-            HAND, BLOCK, PoseFilter(BLOCK, RIG), policy=learned(directory), seed=1
+            HAND, BLOCK, PoseFilter(BLOCK, RIG, hand=HAND), policy=learned(directory), seed=1
         )
         self.world = KinematicHand(HAND, BLOCK, RIG)
         self.answered = self.seen = True
