@@ -240,8 +240,8 @@ def table(sets: dict[str, list[Motion]], latencies: Sequence[float]) -> str:
     for name, motions in sets.items():
         for latency in latencies:
             ways = {
-                "by its velocity (default)": ratios(motions, latency, follow_hand=False),
-                "`follow_hand`": ratios(motions, latency, follow_hand=True),
+                "by its velocity": ratios(motions, latency, follow_hand=False),
+                "`follow_hand` (default)": ratios(motions, latency, follow_hand=True),
                 "best straight line": foreseeable(motions, latency),
             }
             for way, found in ways.items():
