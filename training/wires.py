@@ -118,7 +118,7 @@ def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None
         truth = _truth(world)
         judge.see(truth.t, np.array(truth.quaternion), truth.dropped)
         if time.monotonic() > deadline:
-            judge.stop(truth.t, refusal)
+            judge.stop(truth.t, f"{refusal} ({client.status()['reason']})")
         if judge.end is not None:
             return
         time.sleep(0.05)
