@@ -16,8 +16,8 @@ from perception.sources import Source
 
 ELSEWHERE = 0.03
 """A tag that moved further than this, or is seen anew, tells something new [image widths]: what a
-turn of about 0.3 rad does to it. Poses would tell it better, but tags that are not where the drawing
-says need not give one yet."""
+turn of about 0.3 rad does to it. Poses would tell it better, but tags that are not where the
+drawing says need not give one yet."""
 
 
 def capture_object(
