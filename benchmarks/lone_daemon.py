@@ -23,6 +23,7 @@ from controller.clock import Clock, MonotonicClock
 from controller.core import Controller
 from controller.flight_recorder import Limits
 from controller.fusion import PoseFilter
+from controller.goals import RandomGoal
 from controller.loop import TickLoop
 from controller.mailbox import Mailbox
 from controller.modes import Mode
@@ -156,6 +157,21 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
         recorder.close()
         child.process.wait(60)
         mailbox.close()
+
+
+def drive(lone: Lone) -> None:
+    """Keeps the hand turning; now and then stops it, so that faults and starts come by too."""
+    controller = lone.loop.controller
+    snapshot = controller.snapshot()
+    if controller.mode == Mode.OFF and snapshot.in_hand:
+        controller.enable()
+        controller.arm()
+        controller.ask([RandomGoal()], endless=True)
+    elif controller.mode == Mode.RUNNING and controller.goals.reached % 500 == 499:
+        controller.goals.reached += 1
+        controller.estop()
+    elif controller.mode == Mode.ESTOP:
+        controller.clear()
 
 
 def main() -> None:
