@@ -65,3 +65,22 @@ print(granted == {"SCHED_FIFO": True, "threads": True}, found)
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert ended.stdout.strip() == f"True [({os.SCHED_FIFO}, 39), {os.SCHED_OTHER}]"
+
+
+def test_threads_that_start_at_this_moment_are_left_to_start() -> None:
+    """ZeroMQ ends the process if the scheduling of its thread changes while it sets it."""
+    program = """
+import zmq
+from controller.realtime import configure_realtime
+for _ in range(300):
+    context = zmq.Context()
+    socket = context.socket(zmq.PUB)
+    granted = configure_realtime(priority=2, affinity=[], lock_memory=False)
+    socket.close(0)
+    context.term()
+print(granted)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert ended.returncode == 0 and "SCHED_FIFO" in ended.stdout, ended.stderr
