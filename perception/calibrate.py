@@ -1,7 +1,7 @@
 """`inhand calibrate`: cameras and objects, from pictures; refuses what is not enough."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +25,6 @@ from perception.plate import Plate
 from perception.readout import Readout
 from perception.records import TagCorners
 from perception.rotations import Array
-from perception.sources import Source
 from perception.tags import Image
 
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
@@ -81,8 +80,8 @@ class CameraLens:
             views.add(image)
             readout.show(f"{path.name}: {views.status}")
         if self.source:
-            with _opened({self.name: self.source}, {self.name: self.size}) as opened:
-                capture(opened[self.name], self.plate, views, self.folder, readout)
+            with closing(open_source(self.source, self.size)) as source:
+                capture(source, self.plate, views, self.folder, readout)
         readout.end()
         report = views.report()
         save_intrinsics(self.out, self.name, report.intrinsics)
@@ -139,8 +138,8 @@ class Places:
             intrinsics = load_intrinsics(self.folder / f"{name}.yaml")
             if name in addresses:
                 size = (intrinsics.width, intrinsics.height)
-                with _opened({name: addresses[name]}, {name: size}) as opened:
-                    capture_place(opened[name], self.plate, name, self.folder / name, readout)
+                with closing(open_source(addresses[name], size)) as source:
+                    capture_place(source, self.plate, name, self.folder / name, readout)
             images = [image for _, image in _pictures(self.folder / name)]
             place = np.array(self.position)
             report = calibrate_extrinsics(
@@ -188,9 +187,14 @@ class Tags:
         instants: dict[str, list[TagCorners]] = {}
         readout = Readout()
         if addresses := _paired(tuple(rig), self.sources):
-            sizes = {name: (camera.width, camera.height) for name, camera in rig.items()}
-            with _opened(addresses, sizes) as opened:
-                capture_object(opened, description, rig, self.folder, readout)
+            with ExitStack() as stack:
+                sources = {
+                    name: stack.enter_context(
+                        closing(open_source(addresses[name], (camera.width, camera.height)))
+                    )
+                    for name, camera in rig.items()
+                }
+                capture_object(sources, description, rig, self.folder, readout)
         for name, camera in rig.items():
             for path, image in _pictures(self.folder / name):
                 # A detector looks where it last found something; these are no sequence.
@@ -235,19 +239,6 @@ def _paired(names: tuple[str, ...], addresses: tuple[str, ...]) -> dict[str, str
             f"of {', '.join(names)}, in this order"
         )
     return dict(zip(names, addresses, strict=False))
-
-
-@contextmanager
-def _opened(
-    addresses: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]
-) -> Iterator[dict[str, Source]]:
-    """Cameras by name, closed in the end; sizes are width and height [px]."""
-    with ExitStack() as stack:
-        opened = {}
-        for name, address in addresses.items():
-            opened[name] = open_source(address, sizes[name])
-            stack.callback(opened[name].close)
-        yield opened
 
 
 def _pictures(folder: Path) -> Iterator[tuple[Path, Image]]:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from controller.simulated import simulated_daemon
 from tests.documents.pages import PAGES, ROOT, commands
+from tests.documents.shell import started, typed
 
 STARTED = {"inhandd --sim"}
 """What the fixture runs."""
@@ -76,26 +76,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder to type commands in, with a daemon that they find."""
     folder = tmp_path_factory.mktemp("station")
     config = folder / "patient.toml"
-    # A machine that runs other tests beside this one keeps no deadline of 60 ms.
+    # A machine that runs other tests beside this one keeps no deadline of 35 ms.
     config.write_text("[safety]\njoint_ticks = 20\n")
     with simulated_daemon(folder, "--config", str(config)):
         yield folder
-
-
-def started(line: str, folder: Path, **streams: int) -> subprocess.Popen[str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "INHAND_DIRECTORY": str(folder)}
-    return subprocess.Popen(
-        ["bash", "-c", f"exec {line}"], cwd=folder, env=env, text=True, **streams
-    )
-
-
-def typed(line: str, folder: Path) -> str:
-    """Types a line, waits for its end, and gives what it printed."""
-    process = started(line, folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, f"{line}\n{out[-2000:]}\n{err[-2000:]}"
-    return out
 
 
 def until_accepted(line: str, folder: Path) -> None:
@@ -103,7 +87,7 @@ def until_accepted(line: str, folder: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            typed(line, folder)
+            typed(line, folder, PATIENCE)
             return
         except AssertionError:
             if time.monotonic() > deadline:
@@ -137,17 +121,18 @@ def test_every_command_of_the_pages_is_run_somewhere() -> None:
 def test_the_hand_is_steered_as_the_quick_start_says(folder: Path) -> None:
     for line in STEER:
         until_accepted(line, folder)
-    typed("inhand hold", folder)
+    typed("inhand hold", folder, PATIENCE)
 
 
 def test_recordings_are_made_and_opened_as_their_page_says(folder: Path) -> None:
     for line in (*RECORD, *PICTURES):
-        typed(line, folder)
+        typed(line, folder, PATIENCE)
     file = recording(folder)
     # As it is when the power fails before the index is written.
     (folder / "cut.mcap.part").write_bytes(file.read_bytes()[:-2000])
     for line in OPEN:
-        typed(line.replace("FILE.part", "cut.mcap.part").replace("FILE", str(file)), folder)
+        line = line.replace("FILE.part", "cut.mcap.part").replace("FILE", str(file))
+        typed(line, folder, PATIENCE)
     assert (folder / "report.html").exists() and (folder / "whole.mcap").exists()
     assert list((folder / "tables").glob("*.csv"))
 
@@ -155,9 +140,8 @@ def test_recordings_are_made_and_opened_as_their_page_says(folder: Path) -> None
 @pytest.mark.parametrize("line", WATCHED)
 def test_what_is_watched_ends_with_ctrl_c(folder: Path, line: str) -> None:
     if "FILE" in line:
-        typed("inhand record", folder)
+        typed("inhand record", folder, PATIENCE)
         line = line.replace("FILE", str(recording(folder)))
-    # A page needs a free port, and no browser to draw it.
     process = started(line, folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
     assert process.stdout.readline().strip(), line
@@ -171,8 +155,8 @@ def test_evaluations_are_compared_as_their_page_says(folder: Path) -> None:
     evaluate, compare = EVALUATE
     short = f"{evaluate} --trials 2 --timeout 3 --cap 2"
     for name in compare.split()[-2:]:
-        (folder / name).write_text(typed(short, folder))
-    assert "difference" in typed(compare, folder)
+        (folder / name).write_text(typed(short, folder, PATIENCE))
+    assert "difference" in typed(compare, folder, PATIENCE)
 
 
 def test_a_configuration_is_shown_and_checked(folder: Path) -> None:
@@ -180,4 +164,4 @@ def test_a_configuration_is_shown_and_checked(folder: Path) -> None:
     written.write_text('hand = "dactyl24"\nobject = "block"\n')
     for line in CONFIGURE:
         *verb, _ = line.split()
-        typed(f"{' '.join(verb)} {written}", folder)
+        typed(f"{' '.join(verb)} {written}", folder, PATIENCE)
