@@ -49,11 +49,12 @@ def bench(
     for topic in topics:
         print(f"measuring {topic} ...", file=sys.stderr, flush=True)
         rows[topic] = importlib.import_module(f"benchmarks.{topic}").measure()
+        if not json:
+            # At once: what comes later may fail.
+            print(table({topic: rows[topic]}), flush=True)
     if json:
         every = [one for measured in rows.values() for one in measured]
         print(msgspec.json.encode(every).decode())
-    else:
-        print(table(rows), end="")
     if write:
         RESULTS.write_text(
             "# What was measured\n\n"

@@ -19,7 +19,8 @@ from controller.errors import RefusedError
 from controller.fusion import PoseFilter
 from controller.goals import Orientation
 from controller.hand_motion import palm
-from controller.policy import SHIPPED, load_policy
+from controller.policy import load_policy
+from controller.policy_files import SHIPPED
 from controller.pose_feed import PoseFeed, PoseReading
 from hardware.hand import load_hand
 from hardware.kinematics import link_poses
@@ -239,8 +240,8 @@ def table(sets: dict[str, list[Motion]], latencies: Sequence[float]) -> str:
     for name, motions in sets.items():
         for latency in latencies:
             ways = {
-                "by its velocity (default)": ratios(motions, latency, follow_hand=False),
-                "`follow_hand`": ratios(motions, latency, follow_hand=True),
+                "by its velocity": ratios(motions, latency, follow_hand=False),
+                "`follow_hand` (default)": ratios(motions, latency, follow_hand=True),
                 "best straight line": foreseeable(motions, latency),
             }
             for way, found in ways.items():

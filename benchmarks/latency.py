@@ -155,7 +155,8 @@ def start(client: Client) -> None:
 def ready(client: Client) -> None:
     """From wherever it is to ready."""
     deadline = time.monotonic() + 30
-    mode = client.status()["mode"]
+    while (mode := client.status()["mode"]) == "starting":
+        time.sleep(0.05)
     if mode in ("estop", "fault"):
         mode = client.call("clear")["mode"]
     if mode == "off":

@@ -5,12 +5,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controller.client import Client
 
@@ -50,12 +50,13 @@ class Clients(threading.Thread):
     """Asks for status at a steady rate, and listens to state and events, until told to stop.
 
     Attributes:
-        round_trips: times from request to reply [s].
+        round_trips: times from request to reply [s], the last ones: what measures memory must not
+            take any.
     """
 
     def __init__(self, directory: Path) -> None:
         super().__init__(name="clients")
-        self.round_trips: list[float] = []
+        self.round_trips: deque[float] = deque(maxlen=10_000)
         self._directory = directory
         self._over = threading.Event()
 
@@ -87,6 +88,6 @@ class Clients(threading.Thread):
         return percentile(self.round_trips, share)
 
 
-def percentile(values: list[float] | NDArray[np.float64], share: float) -> float:
+def percentile(values: Iterable[float], share: float) -> float:
     """The value that this share of the values does not exceed."""
-    return float(np.quantile(values, share, method="higher"))
+    return float(np.quantile(np.fromiter(values, dtype=np.float64), share, method="higher"))

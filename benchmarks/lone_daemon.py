@@ -23,10 +23,12 @@ from controller.clock import Clock, MonotonicClock
 from controller.core import Controller
 from controller.flight_recorder import Limits
 from controller.fusion import PoseFilter
+from controller.goals import RandomGoal
 from controller.loop import TickLoop
 from controller.mailbox import Mailbox
 from controller.modes import Mode
-from controller.policy import SHIPPED, Policy, load_policy
+from controller.policy import Policy, load_policy
+from controller.policy_files import SHIPPED
 from controller.realtime import configure_realtime
 from controller.recorder_link import RecorderLink, Wanted
 from controller.recording import Header, versions
@@ -122,7 +124,7 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
     cameras = load_rig(rig)
     policy = load_policy(SHIPPED / "block.onnx", hand, block, allowed=None)
     controller = Controller[TagCorners](
-        hand, block, PoseFilter(block, cameras), policy=policy, seed=1
+        hand, block, PoseFilter(block, cameras, hand=hand), policy=policy, seed=1
     )
     mailbox, recorder = Mailbox(), RecorderLink()
     header = Header(
@@ -155,6 +157,21 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
         recorder.close()
         child.process.wait(60)
         mailbox.close()
+
+
+def drive(lone: Lone) -> None:
+    """Keeps the hand turning; now and then stops it, so that faults and starts come by too."""
+    controller = lone.loop.controller
+    snapshot = controller.snapshot()
+    if controller.mode == Mode.OFF and snapshot.in_hand:
+        controller.enable()
+        controller.arm()
+        controller.ask([RandomGoal()], endless=True)
+    elif controller.mode == Mode.RUNNING and controller.goals.reached % 500 == 499:
+        controller.goals.reached += 1
+        controller.estop()
+    elif controller.mode == Mode.ESTOP:
+        controller.clear()
 
 
 def main() -> None:

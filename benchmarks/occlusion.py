@@ -13,7 +13,8 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from controller.policy import SHIPPED, load_policy
+from controller.policy import load_policy
+from controller.policy_files import SHIPPED
 from controller.pose_feed import PoseReading
 from hardware.hand import load_hand
 from perception.objects import load_object

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import cv2
@@ -13,6 +14,8 @@ from benchmarks.accuracy import Case, cases, study
 from benchmarks.measure import Row, row
 from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig, turning
 from controller.fusion import PoseFilter
+from hardware.hand import load_hand
+from hardware.records import JointState, frozen_array
 from perception.cameras import Camera
 from perception.detection import TagDetector
 from perception.pose import estimate_poses
@@ -100,9 +103,20 @@ def _tracking(rig: dict[str, Camera]) -> list[Row]:
 
 
 def _filter(rig: dict[str, Camera], shots: list[Shot]) -> Row:
-    pose_filter = PoseFilter(BLOCK, rig)
-    pose_filter.update(*_see(rig, shots[0]))
-    taken = _times(pose_filter.predict, [0.0005 * k for k in range(400)])
+    """What a tick between frames costs: the servos' readings taken in, and the pose foretold."""
+    hand = load_hand("dactyl24")
+    pose_filter = PoseFilter(BLOCK, rig, hand=hand)
+    still = frozen_array(np.zeros(hand.n_actuators))
+
+    def tick(t: float) -> None:
+        turned = frozen_array(hand.rest + 0.2 * np.sin(3 * t))
+        pose_filter.note_joints(JointState(t, turned, still, still))
+        pose_filter.predict(t)
+
+    taken = []
+    for k in range(STILL_LIFES):
+        pose_filter.update(*(replace(frame, t=0.07 * k) for frame in _see(rig, shots[0])))
+        taken += _times(tick, [0.07 * k + 0.01 * i for i in range(7)]).tolist()
     value = 1e6 * float(np.median(taken))
     return row("pose filter without a measurement, p50", value, "µs", "limit a tick", 100.0, 1.0)
 

@@ -18,10 +18,8 @@ import numpy as np
 import tyro
 
 from benchmarks.load import Clients
-from benchmarks.lone_daemon import PERIOD, PRIORITY, Lone, lone_daemon
+from benchmarks.lone_daemon import PERIOD, PRIORITY, drive, lone_daemon
 from controller.clock import Clock, MonotonicClock, VirtualClock
-from controller.goals import RandomGoal
-from controller.modes import Mode
 from controller.realtime import configure_realtime
 
 SAMPLES = 200
@@ -95,7 +93,7 @@ def soak(
                 first = woken if first is None else first
                 if woken >= until:
                     break
-                _drive(lone)
+                drive(lone)
                 loop._tick(woken)
                 if woken >= sample:
                     sample += every
@@ -114,21 +112,6 @@ def soak(
         for _, said in results:
             print(f"  {said}")
         return all(flat for flat, _ in results) and abs(missing) <= 1
-
-
-def _drive(lone: Lone) -> None:
-    """Keeps the hand turning; now and then stops it, so that faults and starts come by too."""
-    controller = lone.loop.controller
-    snapshot = controller.snapshot()
-    if controller.mode == Mode.OFF and snapshot.in_hand:
-        controller.enable()
-        controller.arm()
-        controller.ask([RandomGoal()], endless=True)
-    elif controller.mode == Mode.RUNNING and controller.goals.reached % 500 == 499:
-        controller.goals.reached += 1
-        controller.estop()
-    elif controller.mode == Mode.ESTOP:
-        controller.clear()
 
 
 def main(hours: float = 8.0, minutes: float = 20.0) -> int:

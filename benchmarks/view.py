@@ -15,12 +15,16 @@ import numpy as np
 import viser
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
+from benchmarks.lone_daemon import drive, lone_daemon
 from benchmarks.measure import Row, row
 from controller.client import Client
+from controller.clock import VirtualClock
 from controller.simulated import simulated_daemon
 from controller.view.live import LiveFeed
 from controller.view.page import Page
+from controller.view.recorded import RecordedFeed
 
 ROUNDS = 4
 WINDOW = 6.0
@@ -48,7 +52,7 @@ class Reader:
         began = time.monotonic()
         self._socket = connect(
             address.replace("http", "ws"),
-            subprotocols=[f"viser-v{viser.__version__}"],  # type: ignore[list-item]
+            subprotocols=[Subprotocol(f"viser-v{viser.__version__}")],
             max_size=None,
         )
         self._thread = threading.Thread(target=self._read, args=(began,))
@@ -98,7 +102,38 @@ def measure() -> list[Row]:
         row(name, ours, "ms", "not looked at", peer, 1.1),
         row("page and its reader, pictures on", max(cores), "cores", "limit", 0.5, 1.0),
         row("scene sent to who opens the page", max(seconds), "s", "limit", 2.0, 1.0),
+        _opening(),
     ]
+
+
+def _opening() -> Row:
+    """A recording as large as files become: a longer one goes on in the next, seven minutes on."""
+    with TemporaryDirectory(prefix="inhand-") as name:
+        directory = Path(name)
+        with lone_daemon(directory, VirtualClock(100.0)) as lone:
+            ask = threading.Thread(target=_record, args=(directory,))
+            ask.start()
+            whole: list[Path] = []
+            for number, woken in enumerate(lone.loop.ticker):
+                drive(lone)
+                lone.loop._tick(woken)
+                if number % 1000 == 0:
+                    whole = list(directory.glob("recordings/*.mcap"))
+                if whole:
+                    break
+            ask.join()
+        began = time.monotonic()
+        feed = RecordedFeed(whole[0])
+        shown = feed.moment()
+        spent = time.monotonic() - began
+        assert shown is not None
+        name = f"recording of {whole[0].stat().st_size / 1e6:.0f} MB opened and shown"
+    return row(name, spent, "s", "limit", 5.0, 1.0)
+
+
+def _record(directory: Path) -> None:
+    with Client(directory, timeout=60.0) as client:
+        client.call("record", action="start")
 
 
 @contextmanager

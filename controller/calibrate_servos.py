@@ -82,9 +82,10 @@ class Servos(BusVerb):
             }
             recorded |= self._move(config, hand, again)
             better, misfits = evaluate(hand, again, {i: recorded[i] for i in again})
-            reports = {i: (reports | better)[i] for i in at} if not misfits else {}
+            reports |= better
         if misfits:
             raise CalibrationError("; ".join(misfits))
+        reports = {i: reports[i] for i in at}
         measured = as_universe(hand, reports)
         write_whole(self.out, universe_text(hand, reports, measured))
         draw_responses(

@@ -165,5 +165,6 @@ def _unpack(packed: Checkpoint, fresh: Any) -> Any:
 def _generator(packed: Checkpoint) -> np.random.Generator:
     bits = np.random.PCG64()
     state: dict[str, Any] = {k: packed[k] for k in ("bit_generator", "has_uint32", "uinteger")}
+    # numpy declares the state more narrowly than what a generator gives and takes.
     bits.state = {**state, "state": {k: int(v, 16) for k, v in packed["state"].items()}}  # type: ignore[typeddict-item]
     return np.random.Generator(bits)

@@ -45,12 +45,13 @@ class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         rig: file that describes them.
         sources: where each one's frames come from, by its name in the rig.
-        follow_hand: whether the object is taken to move with what touches it between frames.
+        follow_hand: whether the object is taken to move with what touches it between frames, and
+            not by its velocity alone.
     """
 
     rig: str = ""
     sources: dict[str, str] = {}
-    follow_hand: bool = False
+    follow_hand: bool = True
 
 
 class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

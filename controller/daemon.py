@@ -40,7 +40,8 @@ from controller.places import (
     recordings_directory,
     run_directory,
 )
-from controller.policy import SHIPPED, Policy, find_policy, load_policy, shipped_hashes
+from controller.policy import Policy, load_policy
+from controller.policy_files import SHIPPED, find_policy, shipped_hashes
 from controller.realtime import configure_realtime
 from controller.recorder_link import RecorderLink, Wanted
 from controller.recording import Header, versions

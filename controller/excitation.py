@@ -33,7 +33,7 @@ SLOWEST, FASTEST = 0.5, 12.0
 """Ends of the chirp [Hz]."""
 DURATION = len(STEPS) * STEP_TIME + CHIRP_TIME
 
-STRETCH, EFFORT = 0.25, 0.6
+STRETCH, EFFORT = 0.15, 0.6
 """What a free joint stays below in slow moves: lag behind its target [rad], share of its current
 limit."""
 LONGEST_GAP = 0.1

@@ -15,7 +15,8 @@ import tyro
 from controller.channels import schema_of
 from controller.errors import RecordingError
 from controller.progress import Progress
-from controller.recording import Recording, open_recording, repair
+from controller.recording import Recording, open_recording
+from controller.recording_file import repair
 from hardware.errors import InhandError
 
 Row = dict[str, object]

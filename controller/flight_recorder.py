@@ -15,7 +15,7 @@ import msgspec
 
 from controller.channels import Picture, picture_message
 from controller.disk import make_room
-from controller.recording import RecordingFile
+from controller.recording_file import RecordingFile
 from controller.tape import EventRecord
 
 AFTER = 2.0

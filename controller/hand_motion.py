@@ -116,11 +116,13 @@ class HandMotion:
         near = np.flatnonzero(gap < REACH)
         # Of the object as part of the palm: a turn about each joint between palm and base.
         response = np.zeros((6, self._hand.n_joints))
-        response[:3] = (np.cross(axes, position - origins) * self._above[self._palm, :, None]).T
+        response[:3] = (
+            rotations.cross(axes, position - origins) * self._above[self._palm, :, None]
+        ).T
         response[3:] = (axes * self._above[self._palm, :, None]).T
         if len(near):
             arms = points[near] - position
-            moved = np.cross(axes, points[near, None] - origins)
+            moved = rotations.cross(axes, points[near, None] - origins)
             moved *= self._above[self._links[near], :, None]
             body = np.zeros((len(near), 3, 6))
             body[:, 0, 0] = body[:, 1, 1] = body[:, 2, 2] = 1.0

@@ -8,7 +8,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import msgspec
 import zmq
@@ -175,7 +175,7 @@ class KeyRing:
                 f"list of clients {self._clients}, line {number}: must be a role "
                 f"({' or '.join(get_args(Role))}), a public key of 40 characters, and a name"
             )
-        return Entry(words[0], words[1], words[2])  # type: ignore[arg-type]
+        return Entry(cast(Role, words[0]), words[1], words[2])
 
 
 def load_client_key(path: str | Path) -> ClientKey:

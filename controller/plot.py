@@ -23,6 +23,7 @@ from hardware.errors import InhandError
 from hardware.records import Array
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _EVERY = 5
@@ -175,7 +176,7 @@ def draw(run: Run, title: str) -> "Figure":
     return figure
 
 
-def _lateness(axis, lateness: Array) -> None:  # type: ignore[no-untyped-def]
+def _lateness(axis: "Axes", lateness: Array) -> None:
     axis.hist(np.maximum(lateness, 1e-3), bins=np.geomspace(1e-3, 100, 60).tolist())
     axis.set(xscale="log", yscale="log", xlabel="lateness of a tick [ms]", ylabel="ticks")
 

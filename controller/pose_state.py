@@ -135,28 +135,25 @@ def propagate(
         return state
     position, quaternion = state.position, state.quaternion
     linear, angular = state.linear_velocity, state.angular_velocity
-    along = None
     # Plain floats where there are three of them: this runs every tick, and a call of numpy
     # costs more than the arithmetic.
+    rotation = _IDENTITY[:3, :3]
     if carried is not None:
-        turn = _Turn(*carried[3:].tolist())
-        rotation = turn.matrix()
+        # What is carried along turns, the error with it.
+        along = _Turn(*carried[3:].tolist())
+        rotation = along.matrix()
         position = position + carried[:3]
-        quaternion = _turned(turn.quaternion, quaternion)
+        quaternion = _turned(along.quaternion, quaternion)
         linear, angular = rotation @ linear, rotation @ angular
-        along = np.zeros((12, 12))
-        for i in range(0, 12, 3):
-            along[i : i + 3, i : i + 3] = rotation
     kept = exp(-dt / motion.decay_time)
     reach = -motion.decay_time * expm1(-dt / motion.decay_time)
     turn = _Turn(*(reach * rate for rate in angular.tolist()))
-    step = _IDENTITY.copy()
-    step[3:6, 3:6] = turn.matrix()
-    step[0, 6] = step[1, 7] = step[2, 8] = reach
-    step[3:6, 9:] = reach * turn.left_jacobian()
-    step.flat[78::13] = kept
-    if along is not None:
-        step = step @ along
+    step = np.zeros((12, 12))
+    step[:3, :3] = rotation
+    step[3:6, 3:6] = turn.matrix() @ rotation
+    step[:3, 6:9] = reach * rotation
+    step[3:6, 9:] = reach * turn.left_jacobian() @ rotation
+    step[6:9, 6:9] = step[9:, 9:] = kept * rotation
     covariance = step @ state.covariance @ step.T
     _add_noise(covariance, dt, motion)
     return PoseState(

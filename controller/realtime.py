@@ -6,12 +6,17 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _SWITCH_INTERVAL = 0.0005
+
+_STARTING = 0.5
+"""A thread that has no name after so long [s] is another library's."""
 
 
 def configure_realtime(
@@ -57,11 +62,9 @@ def _accompany(priority: int) -> bool:
     """
     # What they start, processes above all, is ordinary work again.
     policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-    for name in os.listdir("/proc/self/task"):
-        if int(name) == threading.get_native_id():
-            continue
+    for number in _threads_beside():
         try:
-            os.sched_setscheduler(int(name), policy, os.sched_param(priority))
+            os.sched_setscheduler(number, policy, os.sched_param(priority))
         except ProcessLookupError:
             continue
         except OSError as error:
@@ -73,6 +76,39 @@ def _accompany(priority: int) -> bool:
             )
             return False
     return True
+
+
+def _threads_beside() -> set[int]:
+    """The other threads that run beside the tick: Python's and ZeroMQ's.
+
+    A thread of ZeroMQ reads its own scheduling as it starts, sets it again, and ends the process
+    if it was changed in between; by the time it has its name it is past that
+    (thread_routine in libzmq's thread.cpp). Those that start at this moment are waited for.
+    """
+    while True:
+        python = {one.native_id for one in threading.enumerate() if one.native_id is not None}
+        others = {int(name) for name in os.listdir("/proc/self/task")} - python
+        of_zeromq = {number for number in others if _of(number, "comm").startswith("ZMQ")}
+        if not any(_age(number) < _STARTING for number in others - of_zeromq):
+            return python - {threading.get_native_id()} | of_zeromq
+        time.sleep(0.01)
+
+
+def _age(thread: int) -> float:
+    """How long ago a thread was started [s]; infinite if it has ended (proc(5), `starttime`)."""
+    fields = _of(thread, "stat").rpartition(")")[2].split()
+    if not fields:
+        return float("inf")
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+
+
+def _of(thread: int, what: str) -> str:
+    """What the kernel says of a thread; empty if it has ended."""
+    try:
+        return Path(f"/proc/self/task/{thread}/{what}").read_text()
+    except OSError:
+        return ""
 
 
 def _scheduler(priority: int) -> bool:

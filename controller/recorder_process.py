@@ -19,7 +19,7 @@ import zmq
 from controller.channels import Picture, Translator
 from controller.flight_recorder import FlightRecorder
 from controller.recorder_link import Told, Wanted, decode_ask
-from controller.recording import RecordingFile
+from controller.recording_file import RecordingFile
 from hardware.hand import Hand, load_hand
 from perception.parent import Parent
 from perception.preview import TOPIC, decode_header

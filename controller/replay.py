@@ -23,7 +23,8 @@ from controller.errors import RecordingError
 from controller.fusion import PoseFilter
 from controller.mailbox import Letter
 from controller.modes import Happening
-from controller.policy import SHIPPED, Policy, load_policy, policy_with_hash
+from controller.policy import Policy, load_policy
+from controller.policy_files import SHIPPED, policy_with_hash
 from controller.recording import Header, Recording, open_recording, versions
 from controller.service import perform
 from controller.tape import CheckpointRecord, TickRecord

@@ -92,10 +92,11 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tick_rate: of commands to the servos [Hz].
         goals: when a goal counts as reached.
         safety: when the hand is made safe.
-        follow_hand: whether the object is taken to move with what touches it between frames.
+        follow_hand: whether the object is taken to move with what touches it between frames, and
+            not by its velocity alone.
     """
 
     tick_rate: int = 100
     goals: GoalSettings = GoalSettings()
     safety: SafetySettings = SafetySettings()
-    follow_hand: bool = False
+    follow_hand: bool = True

@@ -13,7 +13,8 @@ from pathlib import Path
 from controller.config import Config
 from controller.disk import RESERVE
 from controller.places import recordings_directory, run_directory
-from controller.policy import SHIPPED, find_policy, load_policy, shipped_hashes
+from controller.policy import load_policy
+from controller.policy_files import SHIPPED, find_policy, shipped_hashes
 from hardware.errors import InhandError
 from hardware.findings import Finding
 from hardware.hand import load_hand

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from controller.config import Config
-from controller.policy import SHIPPED, find_policy, load_policy, shipped_hashes
+from controller.policy import load_policy
+from controller.policy_files import SHIPPED, find_policy, shipped_hashes
 from hardware.errors import InhandError
 from hardware.findings import Finding
 from hardware.hand import Hand, load_hand

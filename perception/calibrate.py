@@ -1,6 +1,7 @@
 """`inhand calibrate`: cameras and objects, from pictures; refuses what is not enough."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,8 @@ import tyro
 from perception import rotations
 from perception.camera_info import load_intrinsics, save_intrinsics
 from perception.cameras import Camera, CameraError, load_rig, save_rig
-from perception.capture import capture
+from perception.capture import capture, capture_place
+from perception.capture_object import capture_object
 from perception.detection import TagDetector
 from perception.extrinsics import calibrate_extrinsics
 from perception.intrinsics import LensViews
@@ -78,11 +80,8 @@ class CameraLens:
             views.add(image)
             readout.show(f"{path.name}: {views.status}")
         if self.source:
-            source = open_source(self.source, self.size)
-            try:
+            with closing(open_source(self.source, self.size)) as source:
                 capture(source, self.plate, views, self.folder, readout)
-            finally:
-                source.close()
         readout.end()
         report = views.report()
         save_intrinsics(self.out, self.name, report.intrinsics)
@@ -113,6 +112,7 @@ class Places:
     Attributes:
         folder: Holds NAME.yaml and a folder NAME of pictures for each camera.
         cameras: Their names.
+        sources: Cameras to take the pictures with, in the order of their names, like /dev/video0.
         out: Rig file to write; cameras that it holds already and are not named stay.
         position: Of the plate's top left corner, world frame [m].
         quaternion: World from plate, wxyz; the plate's x runs right, its y down the print.
@@ -124,6 +124,7 @@ class Places:
     out: Path
     position: tuple[float, float, float]
     quaternion: tuple[float, float, float, float]
+    sources: tuple[str, ...] = ()
     plate: Plate = field(default_factory=Plate)
 
     def run(self) -> None:
@@ -131,9 +132,14 @@ class Places:
         if not abs(np.linalg.norm(turn) - 1) < 1e-3:
             raise CameraError(f"--quaternion {self.quaternion} is not of unit length")
         rig: dict[str, Camera] = load_rig(self.out) if self.out.exists() else {}
+        addresses = _paired(self.cameras, self.sources)
         readout = Readout()
         for name in self.cameras:
             intrinsics = load_intrinsics(self.folder / f"{name}.yaml")
+            if name in addresses:
+                size = (intrinsics.width, intrinsics.height)
+                with closing(open_source(addresses[name], size)) as source:
+                    capture_place(source, self.plate, name, self.folder / name, readout)
             images = [image for _, image in _pictures(self.folder / name)]
             place = np.array(self.position)
             report = calibrate_extrinsics(
@@ -165,18 +171,30 @@ class Tags:
         rig: The calibrated cameras.
         object: Name or file of the object, as drawn.
         out: Object file to write; a picture of the corners goes beside it.
+        sources: Cameras to take the pictures with until they suffice, in the order of the rig file,
+            like /dev/video0.
     """
 
     folder: Folder
     rig: Path
     object: str
     out: Path
+    sources: tuple[str, ...] = ()
 
     def run(self) -> None:
         rig, description = load_rig(self.rig), load_object(self.object)
         ids = tuple(tag.id for tag in description.tags)
         instants: dict[str, list[TagCorners]] = {}
         readout = Readout()
+        if addresses := _paired(tuple(rig), self.sources):
+            with ExitStack() as stack:
+                sources = {
+                    name: stack.enter_context(
+                        closing(open_source(addresses[name], (camera.width, camera.height)))
+                    )
+                    for name, camera in rig.items()
+                }
+                capture_object(sources, description, rig, self.folder, readout)
         for name, camera in rig.items():
             for path, image in _pictures(self.folder / name):
                 # A detector looks where it last found something; these are no sequence.
@@ -207,6 +225,20 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "extrinsics": Places,
     "object": Tags,
 }
+
+
+def _paired(names: tuple[str, ...], addresses: tuple[str, ...]) -> dict[str, str]:
+    """Addresses by camera; none if none were given.
+
+    Raises:
+        CameraError: there are not as many as cameras.
+    """
+    if addresses and len(addresses) != len(names):
+        raise CameraError(
+            f"--sources has {len(addresses)} addresses for {len(names)} cameras; give one for each "
+            f"of {', '.join(names)}, in this order"
+        )
+    return dict(zip(names, addresses, strict=False))
 
 
 def _pictures(folder: Path) -> Iterator[tuple[Path, Image]]:

@@ -1,10 +1,11 @@
-"""Takes the pictures of a plate from a running camera, those that tell something new."""
+"""Takes pictures from running cameras: of a plate or an object at rest, those that tell more."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from perception import extrinsics
 from perception.cameras import CameraError
 from perception.intrinsics import MINIMUM_CORNERS, LensViews, View, apart
 from perception.plate import Plate
@@ -17,6 +18,9 @@ STILL = 0.002
 
 PATIENCE = 5.0
 """How long a source may give no frame [s]."""
+
+PICTURES_OF_PLACE = 10
+"""Of a plate at rest: their noise averages out."""
 
 
 def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readout: Readout) -> None:
@@ -36,16 +40,8 @@ def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readou
     """
     folder.mkdir(parents=True, exist_ok=True)
     before: View | None = None
-    silent = 0.0
     while not views.enough:
-        frame = source.read(0.5)
-        if frame is None:
-            silent += 0.5
-            if silent >= PATIENCE:
-                raise CameraError(f"the source gave no frame for {PATIENCE:.0f} s; {views.status}")
-            continue
-        silent = 0.0
-        image = _grey(frame.image)
+        image = next_picture(source, views.status)
         now = plate.find(image)
         if len(now[0]) < MINIMUM_CORNERS:
             what = "show the plate"
@@ -54,13 +50,87 @@ def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readou
         elif not views.differs(*now):
             what = "move or tilt the plate"
         else:
-            path = folder / f"{len(list(folder.glob('*.png'))):03d}.png"
-            if not cv2.imwrite(str(path), image):
-                raise CameraError(f"picture {path} cannot be written; is its folder there?")
+            path = keep(folder, len(list(folder.glob("*.png"))), image)
             views.add(image)
             what = f"took {path.name}"
         before = now
         readout.show(f"{what}: {views.status}")
+
+
+def capture_place(source: Source, plate: Plate, name: str, folder: Path, readout: Readout) -> None:
+    """Takes pictures of a plate that lies where it is known to lie, once nothing moves.
+
+    Args:
+        source: the camera, where it will stay.
+        plate: what it sees.
+        name: of the camera.
+        folder: where the pictures are kept; it must hold none yet.
+        readout: tells the person what to do.
+
+    Raises:
+        CameraError: the folder holds pictures, the source gives no more frames, or a picture cannot
+            be written.
+    """
+    require_empty(folder)
+    before: View | None = None
+    taken: list[Image] = []
+    while len(taken) < PICTURES_OF_PLACE:
+        status = f"{name}: {len(taken)} of {PICTURES_OF_PLACE} pictures"
+        image = next_picture(source, status)
+        now = plate.find(image)
+        if len(now[0]) < extrinsics.MINIMUM_CORNERS:
+            what = f"{len(now[0])} corners in view, {extrinsics.MINIMUM_CORNERS} are needed"
+        elif before is None or apart(before, now) > STILL * image.shape[1]:
+            what = "leave plate and camera alone"
+        else:
+            taken.append(image)
+            what = "seen"
+        before = now
+        readout.show(f"{status}: {what}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(taken):
+        keep(folder, number, image)
+
+
+def require_empty(folder: Path) -> None:
+    """Makes sure that pictures of another time are not taken for those of this one.
+
+    Raises:
+        CameraError: the folder holds pictures.
+    """
+    if any(folder.glob("*.png")):
+        raise CameraError(
+            f"folder {folder} holds pictures already; without a source they are used, with "
+            "one give another folder or move them away"
+        )
+
+
+def next_picture(source: Source, status: str) -> Image:
+    """The next frame of a camera, grey.
+
+    Args:
+        source: the camera.
+        status: what to say if it falls silent.
+
+    Raises:
+        CameraError: it gives no more frames.
+    """
+    for _ in range(round(PATIENCE / 0.5)):
+        if (frame := source.read(0.5)) is not None:
+            return _grey(frame.image)
+    raise CameraError(f"the source gave no frame for {PATIENCE:.0f} s; {status}")
+
+
+def keep(folder: Path, number: int, image: Image) -> Path:
+    """Writes a picture to `folder/NUMBER.png`.
+
+    Raises:
+        CameraError: it cannot be written.
+    """
+    path = folder / f"{number:03d}.png"
+    if not cv2.imwrite(str(path), image):
+        raise CameraError(f"picture {path} cannot be written; is its folder there?")
+    return path
 
 
 def _grey(image: Image) -> Image:

@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import cv2
 import msgspec
+import numpy as np
 import zmq
 
 from perception.cameras import CameraError
@@ -69,7 +70,7 @@ class Preview:
         self._next = frame.t + 0.9 / RATE
         image = frame.image
         if image.ndim == 3:
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)  # type: ignore[assignment]
+            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), dtype=np.uint8)
         _, jpeg = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
         header = {"camera": seen.camera, "t": seen.t, "ids": seen.ids}
         header["corners"] = seen.corners.tolist()

@@ -105,9 +105,9 @@ def _wrong(node: ast.AST, kind: int) -> str:
     """Makes the node wrong; returns what it says then."""
     match node:
         case ast.BinOp() | ast.BoolOp() | ast.AugAssign():
-            node.op = _SWAPPED[type(node.op)]()  # type: ignore[assignment]
+            node.op = _SWAPPED[type(node.op)]()
         case ast.Compare():
-            node.ops[0] = _SWAPPED[type(node.ops[0])]()  # type: ignore[call-overload]
+            node.ops[0] = _SWAPPED[type(node.ops[0])]()
         case ast.UnaryOp():
             node.op = ast.UAdd() if isinstance(node.op, ast.USub) else ast.Not()
             if isinstance(node.op, ast.Not):

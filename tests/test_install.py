@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 LOOK = """
 from pathlib import Path
 import controller
-from controller.policy import SHIPPED, find_policy, load_policy, shipped_hashes
+from controller.policy import load_policy
+from controller.policy_files import SHIPPED, find_policy, shipped_hashes
 from hardware.hand import load_hand
 from perception.objects import load_object
 from sim_backend.lock import read_lock

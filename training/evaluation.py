@@ -16,7 +16,8 @@ from typing import Annotated, Literal, TextIO
 import msgspec
 import tyro
 
-from controller.policy import SHIPPED, load_policy
+from controller.policy import load_policy
+from controller.policy_files import SHIPPED
 from hardware.hand import load_hand
 from perception.objects import load_object
 from training import lockstep, wires

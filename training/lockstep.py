@@ -130,7 +130,9 @@ def run_trial(
     """
     plan = plan_trial(setup, trial)
     policy = load_policy(setup.policy, plan.hand, plan.target, allowed={setup.sha256})
-    controller = Controller[PoseReading](plan.hand, plan.target, PoseFeed(plan.target))
+    # With the hand, as `[cameras] follow_hand` has it unless told otherwise.
+    feed = PoseFeed(plan.target, hand=plan.hand)
+    controller = Controller[PoseReading](plan.hand, plan.target, feed)
     controller.set_policy(policy)
     world = make_world(setup.engine, plan)
     try:

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import tyro
 
-from controller.policy import SHIPPED, Policy, load_policy
+from controller.policy import Policy, load_policy
+from controller.policy_files import SHIPPED
 from hardware.errors import InhandError
 from hardware.hand import Hand, load_hand
 from hardware.records import Array

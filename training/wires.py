@@ -23,6 +23,9 @@ from sim_backend.universe import Universe
 from training.lockstep import SETTLE, START_TIMEOUT, Progress
 from training.trials import EvaluationError, Judge, Plan, Setup, Trial, plan_trial
 
+STARTS = 3
+"""How often a trial may begin that a fault ended before it had begun."""
+
 HOMING = 2.0
 """How long the hand takes to its rest pose, however it hung before [s]."""
 
@@ -106,19 +109,21 @@ def universe_toml(universe: Universe) -> str:
 def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None:
     """Puts the hand at rest and the object into it, arms, and asks for all goals."""
     client.subscribe()
-    _wait(lambda: _accepted(client, "enable") == "", START_TIMEOUT, "the hand was not enabled")
-    client.call("home")
-    time.sleep(HOMING)
-    world.ask("reset", quaternion=plan.start.tolist())
-    # By then the pose from before is too old to arm on; the filter needs a little longer to
-    # believe that the object is somewhere else now.
-    time.sleep(SETTLE)
-    deadline = time.monotonic() + START_TIMEOUT
+    _place(client, world, plan)
+    deadline, starts = time.monotonic() + START_TIMEOUT, 1
     while refusal := _accepted(client, "arm"):
+        status = client.status()
+        if status["mode"] == "fault" and starts < STARTS:
+            # The machine stalled while processes came up, before there was anything to judge.
+            print(f"begins anew, for a fault: {status['reason']}", file=sys.stderr)
+            _wait(lambda: _accepted(client, "clear") == "", START_TIMEOUT, "the fault stayed")
+            _place(client, world, plan)
+            deadline, starts = time.monotonic() + START_TIMEOUT, starts + 1
+            continue
         truth = _truth(world)
         judge.see(truth.t, np.array(truth.quaternion), truth.dropped)
         if time.monotonic() > deadline:
-            judge.stop(truth.t, refusal)
+            judge.stop(truth.t, f"{refusal} ({status['reason']})")
         if judge.end is not None:
             return
         time.sleep(0.05)
@@ -127,6 +132,17 @@ def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None
     goals = [{"quaternion": goal.tolist()} for goal in plan.goals]
     for first in range(0, len(goals), _GOALS_A_MESSAGE):
         client.call("goals", goals=goals[first : first + _GOALS_A_MESSAGE], **terms)
+
+
+def _place(client: Client, world: WorldClient, plan: Plan) -> None:
+    """The hand at rest, the object in it, and time to settle."""
+    _wait(lambda: _accepted(client, "enable") == "", START_TIMEOUT, "the hand was not enabled")
+    client.call("home")
+    time.sleep(HOMING)
+    world.ask("reset", quaternion=plan.start.tolist())
+    # By then the pose from before is too old to arm on; the filter needs a little longer to
+    # believe that the object is somewhere else now.
+    time.sleep(SETTLE)
 
 
 def _follow(

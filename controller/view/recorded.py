@@ -63,6 +63,7 @@ class RecordedFeed:
         if self._playing_since is not None:
             began, at = self._playing_since
             self._wanted = min(at + time.monotonic() - began, self._end)
+            # viser declares handles' values with a setter that mypy does not see.
             self._slider.value = round(self._wanted - self._begin, 2)  # type: ignore[misc]
             if self._wanted >= self._end:
                 self._play.value = False  # type: ignore[misc]

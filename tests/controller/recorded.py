@@ -11,7 +11,8 @@ from controller.flight_recorder import FlightRecorder, Limits
 from controller.fusion import PoseFilter
 from controller.mailbox import Letter
 from controller.protocol import AnyRequest, Arm, Enable, RandomGoals
-from controller.recording import Header, RecordingFile, versions
+from controller.recording import Header, versions
+from controller.recording_file import RecordingFile
 from controller.service import perform
 from controller.settings import ControlSettings
 from controller.tape import Inputs, Tape, Times, heard
@@ -76,7 +77,7 @@ class Recorded:
             lambda kind, data: self.told.append((kind, data)),
         )
         self.controller = Controller[TagCorners](
-            HAND, BLOCK, PoseFilter(BLOCK, RIG), policy=learned(directory), seed=1
+            HAND, BLOCK, PoseFilter(BLOCK, RIG, hand=HAND), policy=learned(directory), seed=1
         )
         self.world = KinematicHand(HAND, BLOCK, RIG)
         self.answered = self.seen = True

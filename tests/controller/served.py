@@ -1,17 +1,24 @@
-"""A bench hand that ticks in real time behind the real sockets."""
+"""A bench hand that ticks in real time behind the real sockets, and who asks it."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import zmq
+
 from controller.interfaces import PolicyRunner
 from controller.mailbox import Mailbox
-from controller.policy import find_policy, load_policy
-from controller.server import Server
+from controller.policy import load_policy
+from controller.policy_files import find_policy
+from controller.server import Server, socket_address
 from controller.service import perform
 from tests.controller.bench_hand import BLOCK, HAND, TICK, Bench, learned
+
+PATIENCE = 10_000
+"""With a reply [ms]."""
 
 
 class Served:
@@ -78,3 +85,29 @@ class Served:
             self.mailbox.snapshot = controller.snapshot()
             self.mailbox.leave(answers, list(self.bench.events))
             time.sleep(0.002)
+
+
+class Asker:
+    """A client that knows nothing but ZMQ and JSON."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], directory: Path, kind: int = zmq.DEALER
+    ) -> None:
+        self.socket = context.socket(kind)
+        self.socket.connect(socket_address(directory, "command"))
+
+    def send(self, type: str, id: object = 1, **members: object) -> None:
+        self.socket.send(json.dumps({"v": 1, "id": id, "type": type, **members}).encode())
+
+    def receive(self) -> dict[str, Any]:
+        assert self.socket.poll(PATIENCE), "no reply"
+        reply: dict[str, Any] = json.loads(self.socket.recv())
+        return reply
+
+    def ask(self, type: str, id: object = 1, **members: object) -> dict[str, Any]:
+        self.send(type, id, **members)
+        return self.receive()
+
+    def silent(self) -> bool:
+        """Whether nothing more comes."""
+        return not self.socket.poll(100)

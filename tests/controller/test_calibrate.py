@@ -19,7 +19,7 @@ from controller.channels import Translator
 from controller.core import Controller
 from controller.hand_motion import palm
 from controller.pose_feed import PoseFeed
-from controller.recording import RecordingFile
+from controller.recording_file import RecordingFile
 from controller.tape import Inputs, TickRecord, Times, outputs, pack
 from hardware.hand import load_hand
 from hardware.kinematics import link_poses

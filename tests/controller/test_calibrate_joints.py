@@ -50,7 +50,7 @@ class Person(io.StringIO):
         super().__init__()
         self._acts = list(acts)
 
-    def readline(self, size: int = -1) -> str:  # type: ignore[override]
+    def readline(self, size: int = -1) -> str:
         if not self._acts:
             return ""
         self._acts.pop(0)()
@@ -142,7 +142,11 @@ def test_nothing_moves_and_giving_up(monkeypatch: pytest.MonkeyPatch, tmp_path: 
             run(monkeypatch, line, verb, nothing, nothing)
         with pytest.raises(DescriptionError, match="was it moved to both its ends"):
             run(monkeypatch, line, verb, move(line, FFJ3, 0.3), move(line, FFJ3, 0.5))
-        both = lambda: [move(line, FFJ3, 1.0)(), move(line, FFJ2, 1.0)()]  # noqa: E731
+
+        def both() -> None:
+            move(line, FFJ3, 1.0)()
+            move(line, FFJ2, 1.0)()
+
         with pytest.raises(CalibrationError, match="moved together; move FFJ3 alone"):
             run(monkeypatch, line, verb, move(line, FFJ3, 0.0), both)
         with pytest.raises(CalibrationError, match="given up"):

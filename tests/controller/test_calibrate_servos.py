@@ -119,7 +119,7 @@ def test_hidden_values_are_found_in_a_whole_hand(tmp_path: Path) -> None:
     with joint_wires(HAND, truth, world=True) as line:
         found = calibrate(line, tmp_path)
     expected = msgspec.structs.replace(truth, torque_limit=(1.0,) * HAND.n_actuators)
-    assert_found(found, expected, range(HAND.n_actuators), share=0.2, late=0.002)
+    assert_found(found, expected, range(HAND.n_actuators), late=0.001)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_a_servo_at_its_current_limit(line: JointWires, tmp_path: Path) -> None:
 
 def test_a_line_that_is_too_slow(line: JointWires, tmp_path: Path) -> None:
     move = line.sleep_until
-    line.sleep_until = lambda deadline: move(deadline + 0.02)  # type: ignore[method-assign]
+    line.sleep_until = lambda deadline: move(deadline + 0.02)
     refused(line, tmp_path, "FFJ3: .* measurements in .* latency timer")
 
 

@@ -1,18 +1,20 @@
 """What is wrong with a camera is told when it begins, and when it ends, once."""
 
+from typing import Any
+
 from controller.camera_watch import LATEST, SILENCE, SLOWEST, CameraWatch
 from perception.records import CameraStatus
 
 
 def status(t: float, **differs: float | str) -> CameraStatus:
-    usual: dict[str, float | str] = {
+    usual: dict[str, Any] = {
         "frames": 9,
         "frame_age": 0.05,
         "rate": 15.0,
         "detection_time": 0.004,
         "problem": "",
     }
-    return CameraStatus(t=t, camera="left", **(usual | differs))  # type: ignore[arg-type]
+    return CameraStatus(t=t, camera="left", **(usual | differs))
 
 
 def test_each_problem_is_told_once_and_its_end_too() -> None:

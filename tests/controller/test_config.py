@@ -25,16 +25,17 @@ def test_no_file_is_all_defaults() -> None:
 
 def test_what_is_shown_is_read_back_alike(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, show_config(Config()))) == Config()
-    text = """
+    allowed = "0a" * 32
+    text = f"""
     tick_rate = 50
     [cameras]
     rig = "rig.toml"
-    sources = {"a b" = "/dev/video0", 'q"' = "tcp://x"}
+    sources = {{"a b" = "/dev/video0", 'q"' = "tcp://x"}}
     [policy]
-    allow = ["%s"]
+    allow = ["{allowed}"]
     [realtime]
     affinity = [2, 3]
-    """ % ("0a" * 32)  # noqa: UP031
+    """
     config = load_config(write(tmp_path, text))
     assert config.cameras.sources == {"a b": "/dev/video0", 'q"': "tcp://x"}
     assert config.control.tick_rate == 50

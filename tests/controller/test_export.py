@@ -13,7 +13,8 @@ from controller import cli
 from controller.errors import RecordingError
 from controller.export import export, rows_of
 from controller.plot import read_run
-from controller.recording import open_recording, repair
+from controller.recording import open_recording
+from controller.recording_file import repair
 from controller.view.recorded import RecordedFeed
 from tests.controller.bench_hand import HAND
 from tests.controller.test_replay import recorded

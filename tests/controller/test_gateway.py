@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -58,7 +59,7 @@ class Network:
 
     def generate(self, name: str, role: str) -> None:
         command, state = (f"tcp://127.0.0.1:{port}" for port in self.ports)
-        self.ring.generate(name, role, command, state, self.place / name)  # type: ignore[arg-type]
+        self.ring.generate(name, role, command, state, self.place / name)
 
     def stranger(self) -> str:
         """A client file with a key of its own making; returns its public half."""
@@ -123,6 +124,21 @@ def test_who_may_observe_watches_and_may_stop_the_hand_but_no_more(network: Netw
             assert refused.value.code == "forbidden"
         assert client.call("estop")["mode"] == "estop"
         assert commander.call("clear")["mode"] == "off"
+
+
+def test_programs_reach_a_hand_elsewhere_by_a_key_file(network: Network) -> None:
+    key = ["--key", str(network.place / "observer")]
+    status = [sys.executable, "-m", "controller.cli", "status", "--json", *key]
+    done = subprocess.run(status, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and json.loads(done.stdout)["mode"], done.stderr
+    view = [sys.executable, "-m", "controller.cli", "view", *key]
+    page = subprocess.Popen(view, env=environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert page.stdout is not None
+        assert page.stdout.readline().startswith("view: http://127.0.0.1:")
+    finally:
+        page.send_signal(signal.SIGINT)
+        page.communicate(timeout=60)
 
 
 def test_a_picture_goes_over_the_network_while_somebody_looks(network: Network) -> None:

@@ -54,17 +54,14 @@ def test_the_shortest_turn_takes_one_vector_to_the_other(one: Array, other: Arra
 @pytest.mark.parametrize("target", [BLOCK, PRISM], ids=lambda target: target.name)
 def test_a_face_is_up_by_the_shortest_way_or_with_a_heading(target: object) -> None:
     rng = np.random.default_rng(1)
-    for face, normal in target.faces.items():  # type: ignore[attr-defined]
+    for face, normal in target.faces.items():
         for _ in range(10):
             now = rotations.random_quaternion(rng)
-            goal = resolve(FaceUp(face), now, target, rng)  # type: ignore[arg-type]
+            goal = resolve(FaceUp(face), now, target, rng)
             np.testing.assert_allclose(rotations.rotate(goal, normal), UP, atol=1e-7)
             tilt = np.arccos(np.clip(rotations.rotate(now, normal) @ UP, -1, 1))
             assert float(rotations.angle_between(goal, now)) == pytest.approx(tilt, abs=1e-6)
-            turned = [
-                resolve(FaceUp(face, heading), now, target, rng)  # type: ignore[arg-type]
-                for heading in (0.0, 1.0)
-            ]
+            turned = [resolve(FaceUp(face, heading), now, target, rng) for heading in (0.0, 1.0)]
             np.testing.assert_allclose(rotations.rotate(turned[1], normal), UP, atol=1e-7)
             about = rotations.multiply(turned[1], rotations.conjugate(turned[0]))
             np.testing.assert_allclose(rotations.log(about), UP, atol=1e-7)

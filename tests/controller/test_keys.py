@@ -10,7 +10,7 @@ from controller.keys import KeyRing, load_client_key
 
 
 def generate(ring: KeyRing, name: str, output: Path, role: str = "command") -> None:
-    ring.generate(name, role, "tcp://hand:7411", "tcp://hand:7412", output)  # type: ignore[arg-type]
+    ring.generate(name, role, "tcp://hand:7411", "tcp://hand:7412", output)
 
 
 def test_a_new_client_is_on_the_list_and_its_file_is_private(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-import hypothesis.extra.numpy  # noqa: F401  what every child needs
+# Not for this file: what is imported here, each of its children need not import again.
+import hypothesis.extra.numpy  # noqa: F401
 import pytest
 
-import hardware.hand  # noqa: F401
+import hardware.hand  # noqa: F401  the same
 from tests.mutants import mutants, survives
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,8 @@ from onnx import helper, numpy_helper
 from controller.errors import PolicyError
 from controller.observation import observation_size
 from controller.onnx_file import has_external_data
-from controller.policy import MAX_SIZE, Policy, find_policy, load_policy, shipped_hashes
+from controller.policy import MAX_SIZE, Policy, load_policy
+from controller.policy_files import find_policy, shipped_hashes
 from controller.policy_metadata import METADATA_KEY
 from hardware.hand import load_hand
 from perception.objects import load_object

@@ -5,8 +5,7 @@ from pathlib import Path
 import zmq
 
 from controller.rate import BURST, RateLimit
-from tests.controller.served import Served
-from tests.controller.test_server import Asker, context  # noqa: F401
+from tests.controller.served import Asker, Served
 
 
 def test_a_burst_and_then_a_steady_rate() -> None:
@@ -30,7 +29,7 @@ def test_clients_that_fell_silent_are_forgotten() -> None:
 
 def test_a_flood_is_refused_and_harms_nobody(
     tmp_path: Path,
-    context: "zmq.Context[zmq.Socket[bytes]]",  # noqa: F811
+    context: "zmq.Context[zmq.Socket[bytes]]",
 ) -> None:
     with Served(tmp_path) as served:
         flood, other = (Asker(context, served.directory) for _ in range(2))

@@ -39,6 +39,16 @@ def test_what_is_granted_is_in_force() -> None:
     assert ended.stdout.split() == ["True", "1"]
 
 
+def require_fifo() -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(40))
+    except OSError:
+        # Most users may not: it takes LimitRTPRIO=, as the service has it.
+        pytest.skip("this user may not use SCHED_FIFO")
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def test_threads_beside_the_tick_come_right_behind_it_and_what_they_start_does_not() -> None:
     program = """
 import os, subprocess, sys, threading
@@ -55,13 +65,28 @@ granted = configure_realtime(priority=40, affinity=[], lock_memory=False)
 go.set(), thread.join()
 print(granted == {"SCHED_FIFO": True, "threads": True}, found)
 """
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(40))
-    except OSError:
-        pytest.skip("this user may not use SCHED_FIFO")
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    require_fifo()
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert ended.stdout.strip() == f"True [({os.SCHED_FIFO}, 39), {os.SCHED_OTHER}]"
+
+
+def test_threads_that_start_at_this_moment_are_left_to_start() -> None:
+    """ZeroMQ ends the process if the scheduling of its thread changes while it sets it."""
+    program = """
+import zmq
+from controller.realtime import configure_realtime
+for _ in range(300):
+    context = zmq.Context()
+    socket = context.socket(zmq.PUB)
+    granted = configure_realtime(priority=2, affinity=[], lock_memory=False)
+    socket.close(0)
+    context.term()
+print(granted)
+"""
+    require_fifo()
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert ended.returncode == 0 and "'SCHED_FIFO': True" in ended.stdout, ended.stderr

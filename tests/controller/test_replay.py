@@ -16,7 +16,8 @@ from controller.flight_recorder import AFTER
 from controller.modes import Mode
 from controller.protocol import Arm, Clear, Enable, Estop, Home, RandomGoals
 from controller.recorder_link import RecorderLink, Wanted
-from controller.recording import RecordingFile, open_recording
+from controller.recording import open_recording
+from controller.recording_file import RecordingFile
 from controller.replay import Replay, replay
 from controller.tape import CheckpointRecord, Inputs, Tape, TickRecord, Times, decode, outputs, pack
 from tests.controller.bench_hand import HAND
@@ -157,7 +158,7 @@ def test_a_restored_controller_goes_on_as_the_one_it_was_taken_from(tmp_path: Pa
 
 def test_a_checkpoint_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     hand = Recorded(tmp_path)
-    hand.controller.surprise = object()  # type: ignore[attr-defined]
+    hand.controller.surprise = object()
     with pytest.raises(TypeError, match="object cannot be part of a checkpoint"):
         capture(hand.controller)
     hand.run(0.1)

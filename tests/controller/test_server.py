@@ -19,10 +19,8 @@ from controller.records import Event
 from controller.server import Server, socket_address
 from controller.telemetry import EVENTS_KEPT, EventLog
 from tests.controller.bench_hand import learned
-from tests.controller.served import Served
+from tests.controller.served import PATIENCE, Asker, Served
 from tests.controller.test_protocol import EXAMPLES
-
-PATIENCE = 10_000
 
 
 @pytest.fixture
@@ -32,44 +30,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    # Of its sockets too, which end with their test: by default one that is forgotten keeps the
-    # context waiting for a server that is gone to take its last message.
-    context.linger = 0
-    yield context
-    context.destroy(linger=0)
-
-
-@pytest.fixture
-def client(served: Served, context: zmq.Context[zmq.Socket[bytes]]) -> "Asker":
+def client(served: Served, context: zmq.Context[zmq.Socket[bytes]]) -> Asker:
     return Asker(context, served.directory)
-
-
-class Asker:
-    """A client that knows nothing but ZMQ and JSON."""
-
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], directory: Path, kind: int = zmq.DEALER
-    ) -> None:
-        self.socket = context.socket(kind)
-        self.socket.connect(socket_address(directory, "command"))
-
-    def send(self, type: str, id: object = 1, **members: object) -> None:
-        self.socket.send(json.dumps({"v": 1, "id": id, "type": type, **members}).encode())
-
-    def receive(self) -> dict[str, Any]:
-        assert self.socket.poll(PATIENCE), "no reply"
-        reply: dict[str, Any] = json.loads(self.socket.recv())
-        return reply
-
-    def ask(self, type: str, id: object = 1, **members: object) -> dict[str, Any]:
-        self.send(type, id, **members)
-        return self.receive()
-
-    def silent(self) -> bool:
-        """Whether nothing more comes."""
-        return not self.socket.poll(100)
 
 
 def subscribe(context: zmq.Context[zmq.Socket[bytes]], directory: Path) -> zmq.Socket[bytes]:
@@ -331,5 +293,5 @@ def test_a_socket_that_cannot_be_made(tmp_path: Path) -> None:
     mailbox = Mailbox()
     deep = tmp_path / ("x" * 120)
     with pytest.raises(StartError, match="short path"):
-        Server(deep, mailbox, statistics=dict, load_policy=Served._load, give_up=print)  # type: ignore[arg-type]
+        Server(deep, mailbox, statistics=dict, load_policy=Served._load, give_up=print)
     mailbox.close()

@@ -5,8 +5,6 @@ With `INHAND_WALK=DIRECTORY` it is done there, and stays there to be looked at.
 
 import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from controller.client import Client
 from controller.simulated import simulated_daemon
 from tests.documents.pages import DOCS, blocks, files
+from tests.documents.shell import typed
 
 TRAIN = DOCS / "train-for-your-object.md"
 PATIENCE = 3600
@@ -26,22 +25,6 @@ def folder(tmp_path: Path) -> Path:
     return Path(given) if given else tmp_path
 
 
-def run(line: str, folder: Path) -> str:
-    """Types a line of the page into a shell."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", line],
-        cwd=folder,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    return done.stdout
-
-
 @pytest.mark.slow
 def test_an_object_of_ones_own_is_trained_measured_and_run(folder: Path) -> None:
     for name, text in files(TRAIN).items():
@@ -49,7 +32,7 @@ def test_an_object_of_ones_own_is_trained_measured_and_run(folder: Path) -> None
     lines = [line for block in blocks(TRAIN, "sh") for line in block.splitlines()]
     *before, daemon = lines
     for line in before:
-        print(run(line, folder))
+        print(typed(line, folder, PATIENCE))
     policy = folder / "policies" / "my-box.onnx"
     assert policy.exists()
     words = re.sub(r"(\S+\.(toml|onnx))", lambda m: str(folder / m[1]), daemon).split()

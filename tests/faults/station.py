@@ -82,7 +82,7 @@ class Station:
         self.ring = KeyRing(directory / "keys")
         addresses = [f"tcp://127.0.0.1:{port}" for port in self.ports]
         for name, role in (("commander", "command"), ("observer", "observe")):
-            self.ring.generate(name, role, *addresses, directory / name)  # type: ignore[arg-type]
+            self.ring.generate(name, role, *addresses, directory / name)
         rig = default_rig()
         save_rig(directory / "rig.toml", rig)
         self._far = FarEnd(directory, HAND.name, _pictures())
@@ -168,11 +168,23 @@ keys = "{directory / "keys"}"
         self.hand.call("load_policy", policy=f"{policy}.onnx")
         self.work()
 
-    def work(self) -> float:
-        """Has the hand at work on a goal, from any mode; returns how long that took [s]."""
-        began = time.monotonic()
-        self.wait(self._working)
-        return time.monotonic() - began
+    def work(self, steady: float = 0.0) -> float:
+        """Has the hand at work on a goal, from any mode, and so for a `steady` time [s].
+
+        Returns:
+            How long it took to get there [s].
+        """
+        began = since = time.monotonic()
+
+        def steadily() -> bool:
+            nonlocal since
+            if self._working():
+                return time.monotonic() - since >= steady
+            since = time.monotonic()
+            return False
+
+        self.wait(steadily)
+        return since - began
 
     def _working(self) -> bool:
         status = self.hand.status()

@@ -92,7 +92,8 @@ def test_a_fault(station: Station, report: Report, name: str) -> None:
         if fault.reaction in CALM:
             assert station.mode == "running"
         else:
-            row.recovery = station.work()
+            # A hand that falls back at once has not recovered.
+            row.recovery = station.work(steady=0.5)
         if fault.within is not None:
             assert row.safe is not None and row.safe <= fault.within + SLACK
         assert station.servos.violations[before:] == []
@@ -128,7 +129,7 @@ def test_two_faults(station: Station, report: Report, one: str, other: str) -> N
         finally:
             first.undo(station)
             second.undo(station)
-        row.recovery = station.work()
+        row.recovery = station.work(steady=0.5)
         if row.safe is not None:
             promised = max(fault.within or 0.0 for fault in (first, second))
             assert row.safe <= promised + injected + SLACK

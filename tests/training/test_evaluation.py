@@ -21,12 +21,10 @@ from training import acceptance, wires
 from training.evaluation import run_trials
 from training.lockstep import run_trial
 from training.report import PolicyReport, Report, bootstrap, make_report
-from training.trials import Judge, Rules, Setup, Trial, plan_trial
+from training.trials import Rules, Setup, Trial, plan_trial
 
 HAND = load_hand("dactyl24")
 ENGINES = ("mujoco", "pybullet")
-UPRIGHT = rotations.IDENTITY
-TURNED = rotations.exp(np.array([0.0, 0.0, 1.0]))
 
 Run = Callable[..., Any]
 
@@ -167,25 +165,6 @@ def test_wires_judge_the_daemon_by_the_worlds_truth(inhand_eval: Run) -> None:
     assert (report.route, trial.end, trial.score) == ("wires", "cap", 3)
     for goal in trial.goals:
         assert goal.true_error == pytest.approx(goal.believed_error, abs=0.3)
-
-
-def test_judge_measures_the_truth_at_the_instant_of_belief() -> None:
-    judge = Judge(Rules(tolerance=0.4, hold=0.2))
-    judge.hear(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
-    judge.see(1.1, UPRIGHT, False)
-    judge.see(1.2, TURNED, False)
-    judge.hear(1.3, "goal_reached", {"seconds": 0.3, "error": 0.1}, TURNED)
-    judge.hear(1.3, "goal_started", {"quaternion": TURNED.tolist()}, UPRIGHT)
-    for t in (1.4, 1.5, 1.61):
-        judge.see(t, TURNED, False)
-    judge.hear(3.0, "mode", {"before": "running", "cause": "pose_lost", "reason": "lost"}, TURNED)
-    judge.see(3.1, TURNED, True)
-    result = judge.result(7)
-    assert (result.trial, result.score, result.false_successes) == (7, 0, 1)
-    assert result.goals[0].true_error == pytest.approx(1.0)
-    assert result.goals[0].least_true_error == pytest.approx(0.0, abs=1e-6)
-    assert (result.end, result.reason, result.missed_successes) == ("stopped", "lost", 1)
-    assert result.seconds == pytest.approx(2.0)
 
 
 def test_bootstrap_covers_the_statistics_and_repeats() -> None:

@@ -43,7 +43,7 @@ def reader(page: Page, *, queue: int | None = 16) -> Iterator[ClientConnection]:
     versions = [f"viser-v{viser.__version__}"]
     with connect(
         page.address.replace("http", "ws"),
-        subprotocols=versions,  # type: ignore[arg-type]
+        subprotocols=versions,
         max_size=None,
         max_queue=queue,
         close_timeout=0.1,
@@ -71,7 +71,7 @@ def draw_with(page: Page, do: Callable[[], None]) -> None:
     def show(_: Mapping[str, Picture]) -> None:
         do()
 
-    panel.show_pictures = show  # type: ignore[method-assign]
+    panel.show_pictures = show
 
 
 def test_whoever_opens_the_page_does_not_wait_for_a_drawing(page: Page) -> None:

@@ -1,0 +1,23 @@
+"""Lines of the pages, typed into a shell that finds the programs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def started(line: str, folder: Path, **streams: int) -> subprocess.Popen[str]:
+    """Types a line in a folder, where a daemon may have its sockets too."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "INHAND_DIRECTORY": str(folder)}
+    return subprocess.Popen(
+        ["bash", "-c", f"exec {line}"], cwd=folder, env=env, text=True, **streams
+    )
+
+
+def typed(line: str, folder: Path, patience: float) -> str:
+    """The same, and what was printed when it ended well, within `patience` [s]."""
+    process = started(line, folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = process.communicate(timeout=patience)
+    assert process.returncode == 0, f"{line}\n{out[-2000:]}\n{err[-2000:]}"
+    return out

@@ -1,0 +1,167 @@
+"""Every command of the documentation is run: on a simulated hand, or in the test named here."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.simulated import simulated_daemon
+from tests.documents.pages import PAGES, ROOT, commands
+from tests.documents.shell import started, typed
+
+STARTED = {"inhandd --sim"}
+"""What the fixture runs."""
+
+STEER = (
+    "inhand status",
+    "inhand enable",
+    "inhand home",
+    "inhand arm",
+    "inhand goal --face +x",
+)
+RECORD = ("inhand record", "inhand record start", "inhand record stop")
+PICTURES = ("inhand record start --images", "inhand record stop")
+OPEN = (
+    "inhand replay FILE",
+    "inhand plot FILE --output report.html",
+    "inhand recording export FILE --output tables",
+    "inhand recording repair FILE.part --output whole.mcap",
+)
+WATCHED = ("inhand status --watch", "inhand view --command", "inhand view", "inhand view FILE")
+"""They go on until Ctrl-C."""
+
+EVALUATE = ("inhand eval --engine mujoco --seed 1 --json", "inhand compare one.json other.json")
+CONFIGURE = (
+    "inhand config show /etc/inhand/inhandd.toml",
+    "inhand config check /etc/inhand/inhandd.toml",
+    "inhand config check my-station.toml",
+)
+HERE = {*STARTED, *STEER, *RECORD, *PICTURES, *OPEN, *WATCHED, *EVALUATE, *CONFIGURE}
+
+ELSEWHERE = {
+    "inhand calibrate camera": "perception/test_capture.py",
+    "inhand calibrate extrinsics": "perception/test_capture_places.py",
+    "inhand calibrate object": "perception/test_placement.py",
+    "inhand calibrate latency": "controller/test_calibrate.py",
+    "inhand calibrate joints": "controller/test_calibrate_joints.py",
+    "inhand calibrate servos": "controller/test_calibrate_servos.py",
+    "inhand scan": "controller/test_bus_verbs.py",
+    "inhand set-id": "controller/test_bus_verbs.py",
+    "inhand set-baud": "controller/test_bus_verbs.py",
+    "inhand reboot": "controller/test_bus_verbs.py",
+    "inhand doctor": "controller/test_station.py",
+    "inhand keys": "controller/test_key_verbs.py",
+    "inhand status --key": "controller/test_gateway.py",
+    "inhand view --key": "controller/test_gateway.py",
+    "inhand eval": "training/test_evaluation.py",
+    "inhand compare": "training/test_comparison.py",
+    "inhand transfer": "training/test_transfer.py",
+    "inhand probe": "training/test_probe.py",
+    "inhand measure": "training/test_train.py",
+    "inhand train": "documents/test_walk_through.py",
+    "inhand policy": "documents/test_walk_through.py",
+    "inhandd --sim --config": "documents/test_walk_through.py",
+}
+"""What needs a bus, a plate, keys, a trained policy or minutes, and the test that has them."""
+
+PATIENCE = 120.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder to type commands in, with a daemon that they find."""
+    folder = tmp_path_factory.mktemp("station")
+    config = folder / "patient.toml"
+    # A machine that runs other tests beside this one keeps no deadline of 35 ms.
+    config.write_text("[safety]\njoint_ticks = 20\n")
+    with simulated_daemon(folder, "--config", str(config)):
+        yield folder
+
+
+def until_accepted(line: str, folder: Path) -> None:
+    """Types a line until the hand is ready for it: the object may still be on its way."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            typed(line, folder, PATIENCE)
+            return
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def recording(folder: Path) -> Path:
+    """The newest whole recording."""
+    deadline = time.monotonic() + PATIENCE
+    while not (whole := sorted(folder.glob("recordings/*.mcap"), key=os.path.getmtime)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return whole[-1]
+
+
+def test_every_command_of_the_pages_is_run_somewhere() -> None:
+    for page in PAGES:
+        for words in commands(page):
+            line = " ".join(words)
+            names = [name for start, name in ELSEWHERE.items() if line.startswith(start)]
+            assert line in HERE or names, f"{page.name}: {line}"
+    for start, name in ELSEWHERE.items():
+        path = ROOT / "tests" / name
+        word = start.split()[1].removeprefix("--")
+        # By its name, or by the class that the name calls.
+        text = path.read_text()
+        assert word in text or word.title().replace("-", "") in text, f"{start}: {name}"
+
+
+def test_the_hand_is_steered_as_the_quick_start_says(folder: Path) -> None:
+    for line in STEER:
+        until_accepted(line, folder)
+    typed("inhand hold", folder, PATIENCE)
+
+
+def test_recordings_are_made_and_opened_as_their_page_says(folder: Path) -> None:
+    for line in (*RECORD, *PICTURES):
+        typed(line, folder, PATIENCE)
+    file = recording(folder)
+    # As it is when the power fails before the index is written.
+    (folder / "cut.mcap.part").write_bytes(file.read_bytes()[:-2000])
+    for line in OPEN:
+        line = line.replace("FILE.part", "cut.mcap.part").replace("FILE", str(file))
+        typed(line, folder, PATIENCE)
+    assert (folder / "report.html").exists() and (folder / "whole.mcap").exists()
+    assert list((folder / "tables").glob("*.csv"))
+
+
+@pytest.mark.parametrize("line", WATCHED)
+def test_what_is_watched_ends_with_ctrl_c(folder: Path, line: str) -> None:
+    if "FILE" in line:
+        typed("inhand record", folder, PATIENCE)
+        line = line.replace("FILE", str(recording(folder)))
+    process = started(line, folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip(), line
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode in (0, 130, -signal.SIGINT), f"{line}: {process.returncode} {out}"
+    assert "Traceback" not in out
+
+
+def test_evaluations_are_compared_as_their_page_says(folder: Path) -> None:
+    evaluate, compare = EVALUATE
+    short = f"{evaluate} --trials 2 --timeout 3 --cap 2"
+    for name in compare.split()[-2:]:
+        (folder / name).write_text(typed(short, folder, PATIENCE))
+    assert "difference" in typed(compare, folder, PATIENCE)
+
+
+def test_a_configuration_is_shown_and_checked(folder: Path) -> None:
+    written = folder / "inhandd.toml"
+    written.write_text('hand = "dactyl24"\nobject = "block"\n')
+    for line in CONFIGURE:
+        *verb, _ = line.split()
+        typed(f"{' '.join(verb)} {written}", folder, PATIENCE)
