@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from hardware.protocol import BROADCAST, BYTES, HEADER, PAIRS, Instruction, checksum
+from hardware.protocol import BROADCAST, HEADER, Instruction, checksum
 from hardware.replies import Mask, Replies
 
 _BESIDE_DATA = 4
@@ -64,8 +64,9 @@ def encode_reply(header: bytes, blocks: Sequence[tuple[int, int, bytes]]) -> lis
     for id, error, data in blocks:
         body = start + bytes((error, id)) + data
         crc = checksum(body, crc)
-        pieces.append(body + struct.pack("<H", crc))
-        crc, start = PAIRS[crc ^ (crc >> 8 | (crc & 0xFF) << 8)], b""
+        said = struct.pack("<H", crc)
+        pieces.append(body + said)
+        crc, start = checksum(said, crc), b""
     return pieces
 
 
@@ -77,40 +78,34 @@ class _Form:
         header: how it begins.
         begin: checksum of the header.
         ids: of the servos, in order.
-        block: of one servo: a byte if its number of bytes is odd, and pairs of bytes.
+        block: length of what one servo writes [bytes].
         all: a mask that has all servos.
     """
 
     header: bytes
     begin: int
     ids: bytes
-    block: struct.Struct
+    block: int
     all: Mask
 
     def intact(self, blocks: bytes) -> list[bool]:
         """Whose block is as its checksum says."""
-        crc, pairs, good, odd = self.begin, PAIRS, list[bool](), self.block.size % 2
-        for fields in self.block.iter_unpack(blocks):
-            if odd:
-                crc = (crc << 8 & 0xFF00) ^ BYTES[(crc >> 8) ^ fields[0]]
-            for pair in fields[odd:-1]:
-                crc = pairs[crc ^ pair]
-            last = fields[-1]
-            said = last >> 8 | (last & 0xFF) << 8
-            good.append(crc == said)
+        crc, good, size = self.begin, list[bool](), self.block
+        for id, start in zip(self.ids, range(0, len(blocks), size), strict=False):
+            body, said = blocks[start : start + size - 2], blocks[start + size - 2 : start + size]
+            right = checksum(body, crc)
+            good.append(right == int.from_bytes(said, "little") and body[1] == id)
             # The next block begins with what was said, not with what it should have been.
-            crc = pairs[said ^ last]
-        seen = blocks[1 :: self.block.size]
-        if seen != self.ids[: len(seen)]:
-            good = [x and a == b for x, a, b in zip(good, seen, self.ids, strict=False)]
+            crc = checksum(said, int.from_bytes(said, "little"))
         return good
 
 
 @cache
 def _form(ids: tuple[int, ...], length: int) -> _Form:
-    header, size = reply_header(len(ids), length), length + _BESIDE_DATA
-    block = struct.Struct(">" + "B" * (size % 2) + f"{size // 2}H")
-    return _Form(header, checksum(header), bytes(ids), block, np.ones(len(ids), np.bool_))
+    header = reply_header(len(ids), length)
+    return _Form(
+        header, checksum(header), bytes(ids), length + _BESIDE_DATA, np.ones(len(ids), np.bool_)
+    )
 
 
 class FastReply:
@@ -147,7 +142,7 @@ class FastReply:
         """Blocks that came intact, and how many bytes were of no use."""
         if self._start < 0:
             return Replies.none(self._ids, self._length), len(self._buffer)
-        form, size, asked = self._form, self._form.block.size, len(self._ids)
+        form, size, asked = self._form, self._form.block, len(self._ids)
         first = self._start + len(form.header)
         count = min((len(self._buffer) - first) // size, asked)
         self.broke_off_at = self._ids[count] if count < asked else None

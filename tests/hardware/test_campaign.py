@@ -108,8 +108,9 @@ def campaign(count: int, seed: int) -> None:
             counters = bus.missing, bus.retried, bus.refused
             return bus.discarded + sum(sum(counter.values()) for counter in counters)
 
-        for _ in range(count):
-            fault = rng.choice(LINE) if rng.random() < 0.95 else rng.choice(SERVO)
+        drawn = (rng.choice(LINE if rng.random() < 0.95 else SERVO) for _ in range(count))
+        # A short campaign may draw none of a rare kind.
+        for fault in (*SERVO, *drawn):
             id = int(rng.integers(1, 21))
             settle(line, servos)
             seen, error, start = noticed(), "", time.monotonic()
