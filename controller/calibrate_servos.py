@@ -29,7 +29,7 @@ from hardware.servo_report import HandFile, ServoReport, as_universe
 
 PATIENCE = 0.1
 """For a servo to answer [s]; a measurement that comes late is of use here."""
-_SECONDS_A_JOINT = 12.0
+_SECONDS_A_JOINT = 14.0
 """With the slow moves, about [s]."""
 MISFIT = 0.04
 """Share of the motion's root mean square that a model may leave unexplained."""

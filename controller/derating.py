@@ -69,7 +69,7 @@ def allowance(effort: Effort, temperature: Array | None) -> Array:
         left = np.minimum(left, (HOT_CASE - temperature) / (HOT_CASE - WARM_CASE))
     # A temperature that is no number is as good as the hottest.
     left = np.where(np.isfinite(left), left, 0.0)
-    share: Array = LEAST + (1.0 - LEAST) * np.clip(left, 0.0, 1.0)
+    share: Array = LEAST + (1.0 - LEAST) * np.minimum(np.maximum(left, 0.0), 1.0)
     return share
 
 

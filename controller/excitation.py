@@ -20,7 +20,7 @@ from hardware.servo_report import HandFile
 
 RATE = 200
 """Targets and measurements a second [Hz]."""
-SLOW = 0.3
+SLOW = 0.2
 """Speed of every move before and after the excitation [rad/s]."""
 SETTLING = 0.5
 """Of a joint before it is excited [s]."""
@@ -33,7 +33,7 @@ SLOWEST, FASTEST = 0.5, 12.0
 """Ends of the chirp [Hz]."""
 DURATION = len(STEPS) * STEP_TIME + CHIRP_TIME
 
-STRETCH, EFFORT = 0.15, 0.6
+STRETCH, EFFORT = 0.2, 0.6
 """What a free joint stays below in slow moves: lag behind its target [rad], share of its current
 limit."""
 LONGEST_GAP = 0.1

@@ -55,11 +55,12 @@ class JointHealth:
         """
         position = joints.position
         silent = np.isnan(position)
-        if silent.all() or np.isinf(position).any():
-            return f"{self._first(~np.isfinite(position))} reads as no number"
-        beyond = (position < self._lower) | (position > self._upper)
-        if beyond.any():
-            return f"{self._first(beyond)} reads as far outside its range"
+        likely = (position >= self._lower) & (position <= self._upper)
+        if not (every := likely.all()):
+            if silent.all() or np.isinf(position).any():
+                return f"{self._first(~np.isfinite(position))} reads as no number"
+            if (beyond := ~(likely | silent)).any():
+                return f"{self._first(beyond)} reads as far outside its range"
         last, moved = self._last, np.ones(len(position), dtype=np.bool_)
         if last is not None:
             # The longer ago, the further it may have come: a wrong reading locks nothing out.
@@ -69,8 +70,11 @@ class JointHealth:
                 return f"{self._first(leapt)} moved impossibly fast"
             moved = position != last.position
         self._note(moved, joints.t)
-        self.heard = np.where(silent, self.heard, joints.t)
-        self._last = joints if last is None or not silent.any() else _filled(joints, last, silent)
+        if every:
+            self.heard, self._last = np.full(len(position), joints.t), joints
+        else:
+            self.heard = np.where(silent, self.heard, joints.t)
+            self._last = joints if last is None else _filled(joints, last, silent)
         return ""
 
     def overdue(self, t: float, limit: float) -> str:

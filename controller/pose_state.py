@@ -11,6 +11,7 @@ bounded uncertainty of velocity instead of flying off.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from math import cos, exp, expm1, sin
 
 import numpy as np
@@ -175,6 +176,7 @@ class _Turn:
     """What a rotation vector (x, y, z) [rad] does."""
 
     def __init__(self, x: float, y: float, z: float) -> None:
+        self._vector = x, y, z
         square = x * x + y * y + z * z
         # Rodrigues, and the left Jacobian of SO(3); their series where the angle is small.
         if square > 1e-8:
@@ -184,19 +186,30 @@ class _Turn:
             half, whole = sin(angle / 2) / angle, cos(angle / 2)
         else:
             self._sine, self._versine, self._third, half, whole = 1.0, 0.5, 1 / 6, 0.5, 1.0
+        self._square = square
         self.quaternion = (whole, half * x, half * y, half * z)
-        self._cross = skew(x, y, z)
-        self._twice = self._cross @ self._cross
 
     def matrix(self) -> Array:
         """Rotation matrix, (3, 3)."""
-        matrix: Array = _IDENTITY[:3, :3] + self._sine * self._cross + self._versine * self._twice
-        return matrix
+        return self._series(self._sine, self._versine)
 
     def left_jacobian(self) -> Array:
         """Turn in the world by each component of the vector, (3, 3)."""
-        matrix: Array = _IDENTITY[:3, :3] + self._versine * self._cross + self._third * self._twice
-        return matrix
+        return self._series(self._versine, self._third)
+
+    def _series(self, once: float, twice: float) -> Array:
+        """The identity, and the vector's cross product taken once and twice, with these shares."""
+        x, y, z = self._vector
+        rest = 1.0 - twice * self._square
+        xy, xz, yz = twice * x * y, twice * x * z, twice * y * z
+        x1, y1, z1 = once * x, once * y, once * z
+        return np.array(
+            [
+                [rest + twice * x * x, xy - z1, xz + y1],
+                [xy + z1, rest + twice * y * y, yz - x1],
+                [xz - y1, yz + x1, rest + twice * z * z],
+            ]
+        )
 
 
 def innovation(state: PoseState, candidate: PoseCandidate) -> tuple[Array, Array]:
@@ -240,11 +253,6 @@ def correct(state: PoseState, candidate: PoseCandidate) -> PoseState:
     )
 
 
-def skew(x: float, y: float, z: float) -> Array:
-    """The matrix of the cross product with a vector, (3, 3)."""
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-
-
 def _turned(turn: tuple[float, float, float, float], quaternion: Array) -> Array:
     """The orientation after a turn, both wxyz, of unit length whatever the rounding."""
     a, b, c, d = turn
@@ -261,6 +269,12 @@ def _turned(turn: tuple[float, float, float, float], quaternion: Array) -> Array
     return unit
 
 
+@cache
+def _variance(motion: MotionModel) -> Array:
+    """Of the velocities, linear and angular, (6,)."""
+    return np.repeat([motion.linear_speed**2, motion.angular_speed**2], 3)
+
+
 def _add_noise(covariance: Array, dt: float, motion: MotionModel) -> None:
     """Adds what random accelerations over `dt` add, exactly for the velocity model."""
     x = dt / motion.decay_time
@@ -269,7 +283,7 @@ def _add_noise(covariance: Array, dt: float, motion: MotionModel) -> None:
     pose *= motion.decay_time**2
     mixed = expm1(-x) ** 2 * motion.decay_time
     speed = -expm1(-2 * x)
-    variance = np.repeat([motion.linear_speed**2, motion.angular_speed**2], 3)
+    variance = _variance(motion)
     diagonal = covariance.reshape(-1)
     # Rows 12 long: a step of 13 goes down the diagonal, 6 to its right or below is the mixed one.
     diagonal[:78:13] += pose * variance

@@ -75,14 +75,17 @@ def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
         The targets to send, and their velocity.
     """
     finite = np.where(np.isfinite(wanted), wanted, motion.position)
-    distance = np.clip(finite, limits.lower, limits.upper) - motion.position
+    # By minimum and maximum: np.clip takes several times as long for a few joints.
+    distance = np.minimum(np.maximum(finite, limits.lower), limits.upper) - motion.position
     step = limits.acceleration * dt
     # Distance as a speed, for one tick: what all of it at once would need.
     at_once = np.abs(distance) / dt
     ticks = np.maximum(np.ceil((np.sqrt(1 + 8 * at_once / step) - 1) / 2), 1)
     speed = np.minimum(at_once / ticks + (ticks - 1) / 2 * step, limits.velocity)
-    velocity = np.clip(np.copysign(speed, distance), motion.velocity - step, motion.velocity + step)
+    velocity = np.maximum(np.copysign(speed, distance), motion.velocity - step)
+    velocity = np.minimum(velocity, motion.velocity + step)
     # A hand that starts outside the limits comes back at the speed that everything else has.
     lower = np.minimum(limits.lower, motion.position)
     upper = np.maximum(limits.upper, motion.position)
-    return Motion(np.clip(motion.position + velocity * dt, lower, upper), velocity)
+    position = np.minimum(np.maximum(motion.position + velocity * dt, lower), upper)
+    return Motion(position, velocity)
