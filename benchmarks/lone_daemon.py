@@ -20,6 +20,7 @@ import msgspec
 
 from controller.children import Child
 from controller.clock import Clock, MonotonicClock
+from controller.config import RealtimeConfig
 from controller.core import Controller
 from controller.flight_recorder import Limits
 from controller.fusion import PoseFilter
@@ -180,7 +181,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--tell", type=int, help="descriptor that is told of each write")
     arguments = parser.parse_args()
-    clock = MonotonicClock()
+    clock = MonotonicClock(RealtimeConfig().spin)
     with lone_daemon(arguments.directory, clock, arguments.tell) as lone:
         granted = configure_realtime(priority=PRIORITY, affinity=(), lock_memory=True)
         signal.signal(signal.SIGTERM, lambda *_: lone.loop.stop("SIGTERM"))

@@ -80,13 +80,13 @@ class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         priority: SCHED_FIFO priority; 0 leaves the ordinary scheduler.
         affinity: processors to tick on; empty leaves all.
         lock_memory: whether to keep the process's pages in memory.
-        spin: how long before a deadline to stop sleeping and spin [s].
+        spin: how long before a deadline to stop sleeping and spin [s]: longer than waking takes.
     """
 
     priority: int = 50
     affinity: tuple[int, ...] = ()
     lock_memory: bool = True
-    spin: float = 0.0
+    spin: float = 0.0003
 
 
 class EstopLineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
