@@ -119,20 +119,14 @@ class ServoHand(HandBackend):
         except BusError:
             self._watchdog.doubt(self._group.ids)
             raise
-        units, condition = self._group.units, self.condition
-        state = (
-            units.angles(measured["position"]),
-            units.velocities(measured["velocity"]),
-            units.currents(measured["current"]),
-        )
+        condition = self.condition
+        state = self._group.units.measured(measured)
         if came.all():
             condition.poll(self._patience / 2, deadline)
         else:
             self._watchdog.doubt(self._roll.silent)
-            for values in state:
-                values[~came] = np.nan
-        for values in state:
-            values.setflags(write=False)
+            state[:, ~came] = np.nan
+        state.setflags(write=False)
         position, velocity, current = state
         return JointState(t, position, velocity, current, condition.temperature, condition.voltage)
 

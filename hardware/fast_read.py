@@ -155,7 +155,7 @@ class FastReply:
         wasted = len(self._buffer) - len(form.header) - size * sum(good)
         blocks = np.frombuffer(useful, np.uint8).reshape(count, size)
         if count == asked and all(good):
-            return Replies(self._ids, form.all, blocks[:, 0], blocks[:, 2:-2]), wasted
+            return Replies(self._ids, form.all, blocks[:, 0], blocks[:, 2:-2], True), wasted
         replies = Replies.none(self._ids, self._length)
         rows = np.flatnonzero(good)
         replies.came[rows] = True

@@ -194,6 +194,7 @@ class Units:
         self._zero = np.array([servo.zero for servo in servos])
         self._current = self._sign * np.array([model.current_unit for model in self.models])
         self._angle = self._sign * (2 * pi / COUNTS)
+        self._measured = np.array([self._angle, self._velocity, self._current])
 
     def position_counts(self, angles: Array) -> NDArray[np.int64]:
         """Register values of these servo angles [rad], (n_actuators,)."""
@@ -217,10 +218,19 @@ class Units:
         angles: Array = (counts - COUNTS / 2) * self._angle + self._zero
         return angles
 
-    def velocities(self, counts: Array) -> Array:
-        """Servo velocities [rad/s], (n_actuators,)."""
-        velocities: Array = counts * self._velocity
-        return velocities
+    def measured(self, counts: NDArray[np.void]) -> Array:
+        """Angles [rad], velocities [rad/s] and motor currents [A], (3, n_actuators).
+
+        Args:
+            counts: of type `MEASURED_COUNTS`, (n_actuators,).
+        """
+        rows = np.empty_like(self._measured)
+        rows[0] = counts["position"]
+        rows[0] -= COUNTS / 2
+        rows[1], rows[2] = counts["velocity"], counts["current"]
+        rows *= self._measured
+        rows[0] += self._zero
+        return rows
 
     def currents(self, counts: Array) -> Array:
         """Motor currents [A], (n_actuators,), positive where they turn the joint positively."""

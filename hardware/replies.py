@@ -21,25 +21,21 @@ class Replies:
         came: whose reply came intact, (n,).
         error: error bytes, (n,); 0 where none came.
         data: registers, (n, length); 0 where none came.
+        complete: whether all have answered.
     """
 
     ids: tuple[int, ...]
     came: Mask
     error: Bytes
     data: Bytes
+    complete: bool
 
     @classmethod
     def none(cls, ids: Sequence[int], length: int) -> "Replies":
         """Nobody has answered yet."""
         n = len(ids)
-        return cls(
-            tuple(ids), np.zeros(n, np.bool_), np.zeros(n, np.uint8), np.zeros((n, length), "u1")
-        )
-
-    @property
-    def complete(self) -> bool:
-        """Whether all have answered."""
-        return bool(self.came.all())
+        came, error, data = np.zeros(n, np.bool_), np.zeros(n, "u1"), np.zeros((n, length), "u1")
+        return cls(tuple(ids), came, error, data, not n)
 
     @property
     def silent(self) -> list[int]:
@@ -55,12 +51,14 @@ class Replies:
         row = self.ids.index(id)
         self.came[row], self.error[row] = True, error
         self.data[row, : len(data)] = np.frombuffer(data, np.uint8)
+        self.complete = bool(self.came.all())
 
     def place(self, others: "Replies", rows: NDArray[np.intp]) -> None:
         """Takes the replies of some of these servos, which stand in these rows."""
         rows, came = rows[others.came], others.came
         self.came[rows] = True
         self.error[rows], self.data[rows] = others.error[came], others.data[came]
+        self.complete = bool(self.came.all())
 
     def numbers(self, register: Register) -> Mapping[int, int]:
         """The register that the data are of, by servo id, of those that answered."""
