@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from hardware import requests
+from hardware.beginnings import LONGEST, Beginnings
 from hardware.errors import BusError
 from hardware.fast_read import FastChoice, FastReply, reply_size
 from hardware.port import Port
@@ -13,7 +14,7 @@ from hardware.replies import Replies
 
 BRING_UP_PATIENCE = 0.1
 """[s], where nothing presses."""
-TICK_PATIENCE = 0.004
+TICK_PATIENCE = LONGEST
 """[s], so that a lost reply and a second attempt take little more than a tick."""
 
 END_OF_REPLY = 0.001
@@ -55,6 +56,7 @@ class Bus:
         self._fast = FastChoice()
         self._parser = Parser()
         self._noise = 0
+        self._begins = Beginnings()
         self._line = Port(port, baud)
         self._ready: dict[tuple[int, int, tuple[int, ...], bool], bytes] = {}
 
@@ -116,7 +118,7 @@ class Bus:
                 replies[packet.id] = packet
             return len(replies) == len(wanted)
 
-        self._gather(take, len(request) + len(ids) * (11 + (size or 0)), deadline)
+        self._gather(take, len(request), len(ids) * (11 + (size or 0)), deadline)
         self.missing.update(wanted - replies.keys())
         return replies
 
@@ -225,7 +227,7 @@ class Bus:
         request = self._request(address, length, ids, fast=True)
         self._send(request)
         reply = FastReply(ids, length)
-        self._gather(reply.feed, len(request) + reply_size(len(ids), length), deadline)
+        self._gather(reply.feed, len(request), reply_size(len(ids), length), deadline)
         replies, wasted = reply.replies()
         self._noise += wasted
         if replies.complete:
@@ -244,21 +246,31 @@ class Bus:
             ready = self._ready[key] = requests.sync_read(address, length, ids, fast=fast)
         return ready
 
-    def _gather(self, take: Callable[[bytes], bool], size: int, deadline: float | None) -> None:
-        """Hands over what arrives until it is enough, or time is up."""
-        end = self.last_sent + 10 * size / self.baud + self.patience
+    def _gather(
+        self, take: Callable[[bytes], bool], asking: int, reply: int, deadline: float | None
+    ) -> None:
+        """Hands over what arrives until it is enough, or time is up; sizes are in bytes."""
+        presses = self.patience <= TICK_PATIENCE
+        now = sent = self.last_sent
+        last = sent + 10 * (asking + reply) / self.baud + self.patience
         if deadline is not None:
-            end = min(end, deadline)
-        now = self.last_sent
+            last = min(last, deadline)
+        begins, begun = min(last, sent + 10 * asking / self.baud + self._begins.patience()), False
+        end = begins if presses else last
         while True:
             data = self._line.receive(end - now)
+            now = time.monotonic()
+            if data and not begun:
+                begun = True
+                self._begins.note(now - sent)
             if take(data):
                 return
-            now = time.monotonic()
             if now > end:
+                if not begun and end < last:
+                    self._begins.note_none()
                 return
-            if data and self.patience <= TICK_PATIENCE:
-                end = min(end, now + END_OF_REPLY + 10 * GATHERED / self.baud)
+            if data and presses:
+                end = min(last, now + END_OF_REPLY + 10 * GATHERED / self.baud)
 
     def _send(self, packet: bytes) -> None:
         # What is still there answers an older request.

@@ -25,26 +25,29 @@ def test_noise_on_the_line_is_passed_over(servos: ServoHand, line: Wires) -> Non
     np.testing.assert_allclose(servos.read().position, line.position, atol=2e-3)
 
 
+@pytest.mark.parametrize("at", [0, 6, 19])
 def test_a_silent_servo_is_named_and_nothing_stale_comes_back(
-    servos: ServoHand, line: Wires
+    servos: ServoHand, line: Wires, at: int
 ) -> None:
+    id = HAND.actuators[at].servo.id
     servos.read()
-    silent = line.bus.servos.pop(7)
-    others = np.arange(20) != 6
+    silent = line.bus.servos.pop(id)
+    others = np.arange(20) != at
     line.position = HAND.rest + 0.05
     for _ in range(30):
         state = servos.read()
         for values in (state.position, state.velocity, state.current):
-            assert np.isnan(values[6])
+            assert np.isnan(values[at])
             assert np.isfinite(values[others]).all()
         np.testing.assert_allclose(state.position[others], line.position[others], atol=2e-3)
-        assert servos.problem == f"no answer from servo 7 (MFJ3) on {line.port}"
-    line.bus.servos[7] = silent
+        name = HAND.actuator_names[at]
+        assert servos.problem == f"no answer from servo {id} ({name}) on {line.port}"
+    line.bus.servos[id] = silent
     for _ in range(PAUSE + 1):
         if np.isfinite(servos.read().position).all():
             break
     assert servos.problem == ""
-    assert servos.read().position[6] == pytest.approx(line.position[6], abs=2e-3)
+    assert servos.read().position[at] == pytest.approx(line.position[at], abs=2e-3)
 
 
 def test_a_silent_servo_is_not_waited_for(servos: ServoHand, line: Wires) -> None:

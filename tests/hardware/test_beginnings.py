@@ -1,0 +1,38 @@
+"""How long a reply is waited for, by how soon others began."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hardware.beginnings import LONGEST, Beginnings
+
+DELAYS = st.lists(st.one_of(st.none(), st.floats(0.0, 0.02)), max_size=200)
+
+
+@given(DELAYS, st.floats(0.0001, LONGEST / 2))
+def test_what_began_in_time_once_would_be_waited_for_again(
+    earlier: list[float | None], delay: float
+) -> None:
+    beginnings = Beginnings()
+    for one in (*earlier, delay):
+        if one is None:
+            beginnings.note_none()
+        else:
+            beginnings.note(one)
+        assert 0.0 < beginnings.patience() <= LONGEST
+    assert beginnings.patience() > delay
+
+
+def test_prompt_replies_make_it_short() -> None:
+    beginnings = Beginnings()
+    for _ in range(100):
+        beginnings.note(0.0003)
+    assert beginnings.patience() < 0.0012
+
+
+def test_waiting_in_vain_makes_it_long_again() -> None:
+    beginnings = Beginnings()
+    for _ in range(100):
+        beginnings.note(0.0003)
+    for _ in range(6):
+        beginnings.note_none()
+    assert beginnings.patience() > 0.9 * LONGEST
