@@ -32,6 +32,8 @@ from sim_backend.pace import BITS
 BAUD = 4_000_000
 SILENT = 0.002
 """What one silent servo may cost [s]."""
+SETTLED = 300
+"""Reads, three seconds of ticks, in which the driver learns how soon this line answers."""
 
 
 def measure() -> list[Row]:
@@ -107,7 +109,7 @@ def _silent_servo() -> list[Row]:
             servos.connect()
             for _ in range(20):
                 _read_until(servos, hand.n_actuators)
-                whole.append(_taken(servos.read))
+                whole += [_taken(servos.read) for _ in range(SETTLED)]
                 wires.silence(id)
                 falls.append(_taken(servos.read))
                 apart += [_taken(servos.read) for _ in range(EAGER)]

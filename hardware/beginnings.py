@@ -4,7 +4,7 @@ USUAL = 0.001
 """In which an adapter hands over what a reply begins with, as long as nothing else is known [s]."""
 LONGEST = 0.004
 """That is waited for, however late replies began of late [s]."""
-_FADING, _GROWING = 0.95, 1.5
+_FADING, _GROWING = 0.995, 1.5
 """What becomes of the time to wait for when a reply begins, and when none does."""
 _SPARE = 0.0005
 """Beside twice the longest beginning of late [s]."""
@@ -14,7 +14,7 @@ class Beginnings:
     """The time after which replies began of late.
 
     A machine that is busy for a moment makes them late: who waited in vain waits longer the next
-    time, and less again with every reply that begins soon.
+    time, and less again with every reply that begins soon, a third after two seconds of ticks.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,11 @@ class Beginnings:
     def patience(self) -> float:
         """How long to wait for a reply to begin, beside the time of the request on the wire [s]."""
         return min(2 * self._longest + _SPARE, LONGEST)
+
+    @property
+    def steady(self) -> bool:
+        """Whether they began so soon that one which does not in that time never will."""
+        return self.patience() < LONGEST
 
     def note(self, seconds: float) -> None:
         """A reply began so long after its request."""

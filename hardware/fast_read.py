@@ -118,7 +118,7 @@ class FastReply:
     Attributes:
         complete: whether every byte of the reply came.
         broke_off_at: servo that the reply has nothing more of, nor of those behind it, as they wait
-            for it; None if it is complete, or its beginning is damaged.
+            for it; None if it is complete, or did not even begin.
     """
 
     def __init__(self, ids: tuple[int, ...], length: int) -> None:
@@ -138,10 +138,14 @@ class FastReply:
         self.complete = self._start >= 0 and len(self._buffer) - self._start >= self._size
         return self.complete
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came at all."""
+        return not self._buffer
+
     def replies(self) -> tuple[Replies, int]:
         """Blocks that came intact, and how many bytes were of no use."""
         if self._start < 0:
-            self.broke_off_at = None if self._buffer else self._ids[0]
             return Replies.none(self._ids, self._length), len(self._buffer)
         form, size, asked = self._form, self._form.block, len(self._ids)
         first = self._start + len(form.header)

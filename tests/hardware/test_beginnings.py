@@ -24,15 +24,25 @@ def test_what_began_in_time_once_would_be_waited_for_again(
 
 def test_prompt_replies_make_it_short() -> None:
     beginnings = Beginnings()
-    for _ in range(100):
+    for _ in range(300):
         beginnings.note(0.0003)
     assert beginnings.patience() < 0.0012
+    assert beginnings.steady
 
 
 def test_waiting_in_vain_makes_it_long_again() -> None:
     beginnings = Beginnings()
-    for _ in range(100):
+    for _ in range(300):
         beginnings.note(0.0003)
     for _ in range(6):
         beginnings.note_none()
     assert beginnings.patience() > 0.9 * LONGEST
+
+
+def test_now_and_then_a_late_reply_is_enough_to_wait_for_all() -> None:
+    beginnings = Beginnings()
+    for _ in range(20):
+        beginnings.note(0.0025)
+        for _ in range(50):
+            beginnings.note(0.0003)
+            assert not beginnings.steady
