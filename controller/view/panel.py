@@ -117,7 +117,7 @@ class Panel:
         goals = gui.add_button("Random goals without end")
         goals.on_click(lambda event: ask(event.client, "random_goals", {"replace": True}))
         if self._setting.simulated:
-            place = gui.add_button("Put the object back into the hand (simulation)")
+            place = gui.add_button("Put the object back (simulation)")
             place.on_click(lambda event: ask(event.client, "place", {}))
         gui.add_markdown("Drag the rings of the ghost to turn it.")
 

@@ -32,7 +32,7 @@ def make_running(page: Page, mode: str) -> None:
     if mode in ("fault", "estop", "off"):
         press(page, "enable")
     if mode in ("fault", "estop", "off", "holding"):
-        press(page, "home", "Put the object back into the hand (simulation)", "arm")
+        press(page, "home", "Put the object back (simulation)", "arm")
     press(page, "Random goals without end")
 
 
