@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +23,7 @@ from controller.client import Client
 from controller.clock import VirtualClock
 from controller.simulated import simulated_daemon
 from controller.view.live import LiveFeed
-from controller.view.page import Page
+from controller.view.page import Page, give_way
 from controller.view.recorded import RecordedFeed
 
 ROUNDS = 4
@@ -139,7 +139,8 @@ def _record(directory: Path) -> None:
 @contextmanager
 def _page(directory: Path) -> Iterator[Page]:
     """The page, in this process, with its scene set up."""
-    ended = threading.Event()
+    ended, before = threading.Event(), os.getpriority(os.PRIO_PROCESS, 0)
+    give_way()
     feed = LiveFeed(directory, None)
     page = _Watched(feed, host="127.0.0.1", port=8180)
     thread = threading.Thread(target=page.run, args=(ended.is_set,))
@@ -153,3 +154,5 @@ def _page(directory: Path) -> Iterator[Page]:
         thread.join()
         page.close()
         feed.close()
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)

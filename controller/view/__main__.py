@@ -10,7 +10,7 @@ import tyro
 
 from controller.view.live import LiveFeed
 from controller.view.moments import Feed
-from controller.view.page import Commander, Page
+from controller.view.page import Commander, Page, give_way
 from controller.view.recorded import RecordedFeed
 from hardware.errors import InhandError
 from perception.errors import PerceptionError
@@ -50,6 +50,7 @@ def main() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+    give_way()
     try:
         feed: Feed
         send = None
