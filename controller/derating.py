@@ -5,6 +5,7 @@ distance bounds its torque, whatever the policy asks for, on any position servo.
 """
 
 from dataclasses import dataclass
+from math import expm1
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def warm(effort: Effort, current: Array, dt: float) -> Effort:
     share = np.minimum(np.abs(current) * effort.torque_per_limit, 1.0)
     # A current that is not known heats as much as the largest.
     power = np.where(np.isfinite(share), share, 1.0) ** 2
-    blend = 1.0 - np.exp(-dt / HEATING_TIME)
+    blend = -expm1(-dt / HEATING_TIME)
     return Effort(
         effort.heat + blend * (power - effort.heat), effort.reach, effort.torque_per_limit
     )
