@@ -21,9 +21,10 @@ from benchmarks.lone_daemon import drive, lone_daemon
 from benchmarks.measure import Row, row
 from controller.client import Client
 from controller.clock import VirtualClock
+from controller.realtime import give_way
 from controller.simulated import simulated_daemon
 from controller.view.live import LiveFeed
-from controller.view.page import Page, give_way
+from controller.view.page import Page
 from controller.view.recorded import RecordedFeed
 
 ROUNDS = 4

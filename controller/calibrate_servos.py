@@ -167,7 +167,7 @@ def evaluate(
         misfits.append(
             f"joint {hand.actuator_names[i]} moved through {fit.position_residual:.4f} rad (rms) "
             f"that no spring and damper explains, of {motion:.4f}: does it touch something, does a "
-            "cable pull, is its integral gain on?"
+            "cable pull, is its integral gain (register 82) on?"
         )
     return reports, misfits
 

@@ -8,12 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _SWITCH_INTERVAL = 0.0005
+_NICE = 5
+"""What does not move the hand is nicer by this than what does."""
 
 _STARTING = 0.5
 """A thread that has no name after so long [s] is another library's."""
@@ -51,6 +54,13 @@ def configure_realtime(
     # A thread that works for the sockets gives way to the tick sooner than after 5 ms.
     sys.setswitchinterval(_SWITCH_INTERVAL)
     return granted
+
+
+def give_way() -> None:
+    """Has this thread, and those that it starts from now on, give way to what moves the hand."""
+    # It is not urgent: a system that does not allow even that is no reason to stop.
+    with suppress(OSError):
+        os.nice(_NICE)
 
 
 def _accompany(priority: int) -> bool:

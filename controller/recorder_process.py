@@ -3,7 +3,6 @@
 Run by the daemon as `python -m controller.recorder_process`; ends when its parent does.
 """
 
-import os
 import signal
 import socket
 import tempfile
@@ -18,6 +17,7 @@ import zmq
 
 from controller.channels import Picture, Translator
 from controller.flight_recorder import FlightRecorder
+from controller.realtime import give_way
 from controller.recorder_link import Told, Wanted, decode_ask
 from controller.recording_file import RecordingFile
 from hardware.hand import Hand, load_hand
@@ -30,8 +30,6 @@ MAX_RECORD = 1 << 20
 _PERIOD = 20
 """Between two looks at the tick's line [ms]. Nobody waits at it, as waking somebody costs the tick
 more than the rest of its sending."""
-
-_NICE = 5
 
 
 class RecorderProcess:
@@ -143,9 +141,7 @@ def main() -> None:
     parser.add_argument("--tape", type=int, required=True, help="descriptor of the tick's line")
     parser.add_argument("--control", type=int, required=True, help="descriptor of the server's")
     arguments = parser.parse_args()
-    # Nothing here is urgent; a system that does not allow even that is no reason to stop.
-    with suppress(OSError):
-        os.nice(_NICE)
+    give_way()
     wanted = msgspec.json.decode(Path(arguments.wanted).read_bytes(), type=Wanted)
     lines = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
     RecorderProcess(wanted, *lines).run()

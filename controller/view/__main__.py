@@ -8,9 +8,10 @@ from typing import Annotated
 
 import tyro
 
+from controller.realtime import give_way
 from controller.view.live import LiveFeed
 from controller.view.moments import Feed
-from controller.view.page import Commander, Page, give_way
+from controller.view.page import Commander, Page
 from controller.view.recorded import RecordedFeed
 from hardware.errors import InhandError
 from perception.errors import PerceptionError

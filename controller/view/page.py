@@ -1,10 +1,9 @@
 """The page as a whole: what the feed says, drawn as often as somebody looks and no more."""
 
-import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +19,11 @@ from controller.view.stage import Stage
 RATE = 30.0
 """Pictures of the scene a second [Hz]."""
 
-_NICE = 5
-
 _CURVES = 0.25
 _PICTURES = 0.15
 _WORDS = 0.1
 _IDLE = 0.2
 _SHOWN = 6.0
-
-
-def give_way() -> None:
-    """Has this thread, and those that it starts from now on, give way to what moves the hand."""
-    # A system that does not allow it is no reason not to show the hand.
-    with suppress(OSError):
-        os.nice(_NICE)
 
 
 class Page:

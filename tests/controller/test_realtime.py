@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from controller.realtime import give_way
 
 PROGRAM = """
 import gc, json, logging, resource, sys
@@ -90,3 +93,17 @@ print(granted)
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=240
     )
     assert ended.returncode == 0 and "'SCHED_FIFO': True" in ended.stdout, ended.stderr
+
+
+def test_what_is_not_urgent_gives_way_to_what_moves_the_hand() -> None:
+    told: list[int] = []
+
+    def look() -> None:
+        give_way()
+        told.append(os.getpriority(os.PRIO_PROCESS, 0))
+
+    # The priority is a thread's own.
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert told == [min(os.getpriority(os.PRIO_PROCESS, 0) + 5, 19)]

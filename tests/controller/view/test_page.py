@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.view.live import LiveFeed
-from controller.view.page import Commander, Page, give_way
+from controller.view.page import Commander, Page
 from tests.controller.bench_hand import learned
 from tests.controller.test_demo import ObligingBench
 from tests.controller.view.browser import browser
@@ -59,17 +59,3 @@ def test_who_only_looks_is_offered_the_emergency_stop_and_nothing_else(
         page.get_by_role("button", name="EMERGENCY STOP").wait_for()
         assert page.get_by_role("button", name="enable", exact=True).count() == 0
         assert page.get_by_role("tab", name="Command").count() == 0
-
-
-def test_the_page_gives_way_to_what_moves_the_hand() -> None:
-    told: list[int] = []
-
-    def look() -> None:
-        give_way()
-        told.append(os.getpriority(os.PRIO_PROCESS, 0))
-
-    # The priority is a thread's own.
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-    assert told == [min(os.getpriority(os.PRIO_PROCESS, 0) + 5, 19)]
