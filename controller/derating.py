@@ -65,6 +65,9 @@ def allowance(effort: Effort, temperature: Array | None) -> Array:
         effort: as `warm` left it.
         temperature: of the servos [°C], (n_actuators,); None if they were never read.
     """
+    if effort.heat.max() <= WARM and (temperature is None or temperature.max() <= WARM_CASE):
+        # Nearly always; where one is no number, the maximum is none either.
+        return np.ones(len(effort.heat))
     left = (HOT - effort.heat) / (HOT - WARM)
     if temperature is not None:
         left = np.minimum(left, (HOT_CASE - temperature) / (HOT_CASE - WARM_CASE))

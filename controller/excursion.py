@@ -12,8 +12,12 @@ from hardware.records import Array
 
 LARGEST = 0.3
 """Amplitude at most [rad]."""
-SWING = 1.4
-"""Amplitudes that are left free to either side: a joint that swings over must not hit its stop."""
+SWING, WIDE_SWING = 1.4, 2.0
+"""Amplitudes that are left free to either side, at least and where the joint has the room: one that
+swings over must not hit its stop, and one that is hardly damped swings over by another amplitude.
+"""
+SAG = 0.05
+"""That a joint may hang below its target, and is left free besides where there is room [rad]."""
 SHAKEN = 0.1
 """Amplitude at most of a joint that shakes several fingers, which must not touch [rad]."""
 SMALLEST = 0.1
@@ -66,9 +70,8 @@ def plan(hand: Hand, actuator: int, largest: float = LARGEST) -> Excursion:
     least = min(SMALLEST, amplitude)
     while amplitude >= least:
         pose = np.clip(hand.rest, limits.lower, limits.upper)
-        pose[actuator] = min(
-            max(float(pose[actuator]), low + SWING * amplitude), high - SWING * amplitude
-        )
+        room = min(WIDE_SWING * amplitude + SAG, (high - low) / 2)
+        pose[actuator] = np.clip(pose[actuator], low + room, high - room)
         excursion = _out_of_the_way(hand, limits, Excursion(actuator, pose, amplitude))
         if _gap(hand, [excursion])[0] > GAP:
             return excursion

@@ -38,6 +38,7 @@ class JointHealth:
         self.heard = np.full(hand.n_actuators, -np.inf)
         self._names = hand.actuator_names
         self._lower, self._upper = hand.lower - OUTSIDE, hand.upper + OUTSIDE
+        self._all = np.ones(hand.n_actuators, dtype=np.bool_)
         self._last: JointState | None = None
         self._since = np.zeros(hand.n_actuators)
         self._least = np.full(hand.n_actuators, np.inf)
@@ -54,14 +55,14 @@ class JointHealth:
         A joint that is NaN was not measured: it keeps what it was measured at before.
         """
         position = joints.position
-        silent = np.isnan(position)
         likely = (position >= self._lower) & (position <= self._upper)
         if not (every := likely.all()):
+            silent = np.isnan(position)
             if silent.all() or np.isinf(position).any():
                 return f"{self._first(~np.isfinite(position))} reads as no number"
             if (beyond := ~(likely | silent)).any():
                 return f"{self._first(beyond)} reads as far outside its range"
-        last, moved = self._last, np.ones(len(position), dtype=np.bool_)
+        last, moved = self._last, self._all
         if last is not None:
             # The longer ago, the further it may have come: a wrong reading locks nothing out.
             possible = SLACK + FASTEST * np.maximum(joints.t - self.heard, 0.0)
@@ -94,11 +95,13 @@ class JointHealth:
             t: the present [s].
         """
         if targets is None:
-            self._note(np.ones(len(self._since), dtype=np.bool_), t)
+            self._note(self._all, t)
             return ""
         self._least = np.minimum(self._least, targets)
         self._most = np.maximum(self._most, targets)
         travelled = self._most - self._least > STUCK_TRAVEL
+        if not travelled.any():
+            return ""
         found = travelled & (t - self._since > STUCK_AFTER)
         return f"{self._first(found)} does not move though its target does" if found.any() else ""
 

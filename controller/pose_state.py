@@ -19,7 +19,7 @@ import numpy as np
 from perception import rotations
 from perception.rotations import Array
 
-_IDENTITY = np.eye(12)
+_UNTURNED = np.eye(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def propagate(
     linear, angular = state.linear_velocity, state.angular_velocity
     # Plain floats where there are three of them: this runs every tick, and a call of numpy
     # costs more than the arithmetic.
-    rotation = _IDENTITY[:3, :3]
+    rotation = _UNTURNED
     if carried is not None:
         # What is carried along turns, the error with it.
         along = _Turn(*carried[3:].tolist())
@@ -148,15 +148,16 @@ def propagate(
         linear, angular = rotation @ linear, rotation @ angular
     kept = exp(-dt / motion.decay_time)
     reach = -motion.decay_time * expm1(-dt / motion.decay_time)
-    turn = _Turn(*(reach * rate for rate in angular.tolist()))
+    x, y, z = angular.tolist()
+    turn = _Turn(reach * x, reach * y, reach * z)
+    turned, veered = turn.matrix_and_left_jacobian() @ rotation
     step = np.zeros((12, 12))
     step[:3, :3] = rotation
-    step[3:6, 3:6] = turn.matrix() @ rotation
+    step[3:6, 3:6] = turned
     step[:3, 6:9] = reach * rotation
-    step[3:6, 9:] = reach * turn.left_jacobian() @ rotation
+    step[3:6, 9:] = reach * veered
     step[6:9, 6:9] = step[9:, 9:] = kept * rotation
-    covariance = step @ state.covariance @ step.T
-    _add_noise(covariance, dt, motion)
+    covariance = step @ state.covariance @ step.T + _noise(dt, motion)
     return PoseState(
         t=t,
         position=position + reach * linear,
@@ -191,25 +192,24 @@ class _Turn:
 
     def matrix(self) -> Array:
         """Rotation matrix, (3, 3)."""
-        return self._series(self._sine, self._versine)
+        return np.array(self._series(self._sine, self._versine)).reshape(3, 3)
 
-    def left_jacobian(self) -> Array:
-        """Turn in the world by each component of the vector, (3, 3)."""
-        return self._series(self._versine, self._third)
+    def matrix_and_left_jacobian(self) -> Array:
+        """That, and the turn in the world by each component of the vector, (2, 3, 3)."""
+        both = self._series(self._sine, self._versine) + self._series(self._versine, self._third)
+        return np.array(both).reshape(2, 3, 3)
 
-    def _series(self, once: float, twice: float) -> Array:
+    def _series(self, once: float, twice: float) -> list[float]:
         """The identity, and the vector's cross product taken once and twice, with these shares."""
         x, y, z = self._vector
         rest = 1.0 - twice * self._square
         xy, xz, yz = twice * x * y, twice * x * z, twice * y * z
         x1, y1, z1 = once * x, once * y, once * z
-        return np.array(
-            [
-                [rest + twice * x * x, xy - z1, xz + y1],
-                [xy + z1, rest + twice * y * y, yz - x1],
-                [xz - y1, yz + x1, rest + twice * z * z],
-            ]
-        )
+        return [
+            *(rest + twice * x * x, xy - z1, xz + y1),
+            *(xy + z1, rest + twice * y * y, yz - x1),
+            *(xz - y1, yz + x1, rest + twice * z * z),
+        ]
 
 
 def innovation(state: PoseState, candidate: PoseCandidate) -> tuple[Array, Array]:
@@ -270,23 +270,20 @@ def _turned(turn: tuple[float, float, float, float], quaternion: Array) -> Array
 
 
 @cache
-def _variance(motion: MotionModel) -> Array:
-    """Of the velocities, linear and angular, (6,)."""
-    return np.repeat([motion.linear_speed**2, motion.angular_speed**2], 3)
+def _noise_shapes(motion: MotionModel) -> Array:
+    """What each of three factors puts where: of pose, of pose with speed, of speed, (3, 144)."""
+    variance = np.diag(np.repeat([motion.linear_speed**2, motion.angular_speed**2], 3))
+    places = [[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]
+    return np.array([np.kron(place, variance).ravel() for place in places])
 
 
-def _add_noise(covariance: Array, dt: float, motion: MotionModel) -> None:
-    """Adds what random accelerations over `dt` add, exactly for the velocity model."""
+def _noise(dt: float, motion: MotionModel) -> Array:
+    """What random accelerations over `dt` [s] add, exactly for the velocity model, (12, 12)."""
     x = dt / motion.decay_time
     # Per unit of velocity variance; the closed form of the first cancels for small x.
     pose = 2 * x + 4 * expm1(-x) - expm1(-2 * x) if x > 0.01 else x**3 * (2 / 3 - x / 2)
     pose *= motion.decay_time**2
     mixed = expm1(-x) ** 2 * motion.decay_time
     speed = -expm1(-2 * x)
-    variance = _variance(motion)
-    diagonal = covariance.reshape(-1)
-    # Rows 12 long: a step of 13 goes down the diagonal, 6 to its right or below is the mixed one.
-    diagonal[:78:13] += pose * variance
-    diagonal[78::13] += speed * variance
-    diagonal[6:72:13] += mixed * variance
-    diagonal[72::13] += mixed * variance
+    added: Array = (np.array([pose, mixed, speed]) @ _noise_shapes(motion)).reshape(12, 12)
+    return added

@@ -19,6 +19,7 @@ CHECKPOINT_PERIOD = 5.0
 """Time between two checkpoints, from which a replay can begin [s]."""
 
 _SEND_BUFFER = 1 << 20
+_FLOAT = np.dtype("<f8")
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True):
@@ -132,7 +133,7 @@ Record = TickRecord | CheckpointRecord
 
 def _pack(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return value.shape, np.ascontiguousarray(value, dtype="<f8").tobytes()
+        return value.shape, np.ascontiguousarray(value, dtype=_FLOAT).tobytes()
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"a {type(value).__name__} cannot be recorded")

@@ -215,6 +215,10 @@ def test_the_motion_stays_inside_the_limits() -> None:
         poses = np.array([one.at(share) for share in np.linspace(-1.0, 1.0, 9)])
         assert (poses >= limits.lower - 1e-12).all() and (poses <= limits.upper + 1e-12).all()
         assert clearance(HAND, poses).min() > GAP
+        # One that is hardly damped swings over by its amplitude, and meets no stop.
+        free = min(one.pose[at] - limits.lower[at], limits.upper[at] - one.pose[at])
+        widest = (limits.upper[at] - limits.lower[at]) / 2
+        assert free >= min(2.2 * one.amplitude, widest) - 1e-12
 
 
 def test_values_beside_what_a_policy_was_trained_on(tmp_path: Path) -> None:
