@@ -76,6 +76,11 @@ def test_what_the_servo_says_of_its_temperature_counts_too() -> None:
     np.testing.assert_array_equal(share[4:], 1.0)
 
 
+def test_one_hot_servo_among_cool_ones_is_spared() -> None:
+    share = allowance(COLD, np.where(np.arange(N) == 4, HOT_CASE, 25.0))
+    assert share[4] == LEAST and (np.delete(share, 4) == 1.0).all()
+
+
 def test_a_current_that_is_no_number_heats_as_the_largest() -> None:
     unknown = warm(COLD, np.full(N, np.nan), 0.01)
     np.testing.assert_array_equal(unknown.heat, warm(COLD, FULL, 0.01).heat)

@@ -32,12 +32,12 @@ def reading(t: float, position: Array) -> JointState:
 )
 def test_what_cannot_be_is_named_and_forgotten(wrong: float, why: str) -> None:
     health = JointHealth(HAND)
-    assert health.flaw(reading(0.0, HAND.rest)) == ""
+    assert health.flaw(reading(100.0, HAND.rest)) == ""
     position = HAND.rest.copy()
     position[4] += wrong
-    flaw = health.flaw(reading(0.01, position))
+    flaw = health.flaw(reading(100.01, position))
     assert NAME in flaw and why in flaw
-    assert health.flaw(reading(0.02, HAND.rest + 0.05)) == ""
+    assert health.flaw(reading(100.02, HAND.rest + 0.05)) == ""
 
 
 def test_a_joint_that_is_not_measured_keeps_its_last_value_and_its_age() -> None:

@@ -13,18 +13,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FIRST = "the first reading sets it anew"
 FLOAT = "it differs at a single float, where either is right"
+LONGER = "the longer way around comes to the same there"
 EQUIVALENT: dict[str, dict[str, str]] = {
     "presence": {
         "t - self._changed_since < CONFIRMATION - 1e-06 -> "
         "t - self._changed_since <= CONFIRMATION - 1e-06": FLOAT,
+    },
+    "derating": {
+        "effort.heat.max() <= WARM -> effort.heat.max() < WARM": LONGER,
+        "temperature.max() <= WARM_CASE -> temperature.max() < WARM_CASE": LONGER,
     },
     "joint_health": {
         "np.zeros(hand.n_actuators) -> np.ones(hand.n_actuators)": FIRST,
         "-np.inf -> +np.inf": FIRST,
         "self._most - self._least > STUCK_TRAVEL -> "
         "self._most - self._least >= STUCK_TRAVEL": FLOAT,
-        "position < self._lower -> position <= self._lower": FLOAT,
-        "position > self._upper -> position >= self._upper": FLOAT,
+        "position >= self._lower -> position > self._lower": FLOAT,
+        "position <= self._upper -> position < self._upper": FLOAT,
+        "age > limit -> age >= limit": FLOAT,
         "np.abs(position - last.position) > possible -> "
         "np.abs(position - last.position) >= possible": FLOAT,
         "t - self._since > STUCK_AFTER -> t - self._since >= STUCK_AFTER": FLOAT,

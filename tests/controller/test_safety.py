@@ -160,3 +160,17 @@ def test_the_way_to_a_target_is_as_short_as_the_limits_allow_and_does_not_oversh
         arrived[there] = tick * dt
     assert np.all(arrived >= shortest - 1.5 * dt)
     assert np.all(arrived <= shortest + 4 * dt)
+
+
+@pytest.mark.parametrize("dt", [0.001, 0.003])
+def test_a_target_is_braked_for_at_the_last_moment(dt: float) -> None:
+    motion = Motion(LIMITS.lower, np.zeros(HAND.n_actuators))
+    velocity = [motion.velocity]
+    while len(velocity) < 2.0 / dt:
+        motion = limit(LIMITS, motion, LIMITS.upper, dt)
+        velocity.append(motion.velocity)
+    for joint, changes in enumerate(np.diff(velocity, axis=0).T):
+        braking = changes[changes < -1e-9]
+        # It begins and ends between two ticks; in between it is as hard as is allowed.
+        assert len(braking) > 3
+        np.testing.assert_allclose(braking[1:-1], -LIMITS.acceleration[joint] * dt)
