@@ -18,7 +18,6 @@ from controller.core import Controller
 from controller.errors import RefusedError
 from controller.fusion import PoseFilter
 from controller.goals import Orientation
-from controller.hand_motion import palm
 from controller.policy import load_policy
 from controller.policy_files import SHIPPED
 from controller.pose_feed import PoseFeed, PoseReading
@@ -32,6 +31,7 @@ from training.lockstep import SETTLE, START_TIMEOUT, Lockstep, make_world
 from training.trials import Rules, Setup, plan_trial
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
+PALM = HAND.link_names.index("palm")
 
 TICK, FRAME = 0.01, 7
 """Time of a tick [s], and ticks from frame to frame."""
@@ -106,9 +106,9 @@ def swayed() -> Motion:
     joints[:, 0] += 0.12 * np.sin(4 * t) - 0.15
     joints[:, 1] += 0.25 * np.sin(5 * t + 1)
     turns, places = link_poses(HAND, HAND.joint_angles(joints))
-    turn = turns[:, palm(HAND)] @ turns[0, palm(HAND)].T
-    arm = np.array(HAND.workspace.object_start) - places[0, palm(HAND)]
-    position = turn @ arm + places[:, palm(HAND)]
+    turn = turns[:, PALM] @ turns[0, PALM].T
+    arm = np.array(HAND.workspace.object_start) - places[0, PALM]
+    position = turn @ arm + places[:, PALM]
     quaternion = rotations.multiply(
         rotations.from_matrix(turn), rotations.exp(np.array([0.3, -0.2, 0.5]))
     )

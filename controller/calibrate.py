@@ -76,7 +76,13 @@ class Latency:
 
     def _link(self, hand: Hand) -> int:
         if not self.link:
-            return palm(hand)
+            moved = palm(hand)
+            if moved is None:
+                raise CameraError(
+                    f"the palm of hand {hand.name!r} does not move; fix the object to a link that "
+                    f"does, and name it with --link: {', '.join(hand.link_names)}"
+                )
+            return moved
         if self.link not in hand.link_names:
             raise CameraError(
                 f"hand {hand.name!r} has no link {self.link!r}; it has {', '.join(hand.link_names)}"

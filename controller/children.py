@@ -134,6 +134,9 @@ def start_simulation(config: Config, directory: Path, seed: int) -> Child:
     arguments += ["--object", config.object, "--seed", str(seed)]
     if config.sim.universe:
         arguments += ["--universe", config.sim.universe]
+    if config.realtime.priority:
+        # A real hand waits for no processor; all of the daemon still comes before it.
+        arguments += ["--priority", "1"]
     return Child("simulation", arguments, stdout=subprocess.PIPE)
 
 

@@ -45,6 +45,7 @@ from controller.policy_files import SHIPPED, find_policy, shipped_hashes
 from controller.realtime import configure_realtime
 from controller.recorder_link import RecorderLink, Wanted
 from controller.recording import Header, versions
+from controller.rehearsal import rehearse
 from controller.report import exit_report, statistics
 from controller.server import Server, socket_address
 from controller.supervisor import Supervisor
@@ -269,6 +270,7 @@ class Daemon:
         inbox = CameraInbox(directory, cameras)
         for child in start_cameras(sources, rig, config.object, inbox.address, directory):
             children.watch(child)
+        rehearse(target, cameras, hand)
         return inbox, PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
 
 

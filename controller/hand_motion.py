@@ -62,7 +62,8 @@ class HandMotion:
         self._above = _ancestors(hand)
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
-        self._palm = palm(hand)
+        # The joints that move the palm, (n_joints,): those that all fingertips have in common.
+        self._carrying = self._above[list(hand.fingertips)].all(axis=0)
         self._normals = np.array(list(description.faces.values()))
         self._offsets = (description.vertices @ self._normals.T).max(axis=0)
         self._times: list[float] = []
@@ -116,10 +117,8 @@ class HandMotion:
         near = np.flatnonzero(gap < REACH)
         # Of the object as part of the palm: a turn about each joint between palm and base.
         response = np.zeros((6, self._hand.n_joints))
-        response[:3] = (
-            rotations.cross(axes, position - origins) * self._above[self._palm, :, None]
-        ).T
-        response[3:] = (axes * self._above[self._palm, :, None]).T
+        response[:3] = (rotations.cross(axes, position - origins) * self._carrying[:, None]).T
+        response[3:] = (axes * self._carrying[:, None]).T
         if len(near):
             arms = points[near] - position
             moved = rotations.cross(axes, points[near, None] - origins)
@@ -137,10 +136,13 @@ class HandMotion:
         return Grip(joints, response @ self._driven)
 
 
-def palm(hand: Hand) -> int:
-    """The link that all fingertips have in common, furthest from the base."""
-    shared = _ancestors(hand)[list(hand.fingertips)].all(axis=0)
-    return int(np.flatnonzero(shared)[-1])
+def palm(hand: Hand) -> int | None:
+    """The link that all fingertips have in common, furthest from the base; None if it is the base.
+
+    A link moves with its joint: links and joints are numbered alike.
+    """
+    shared = np.flatnonzero(_ancestors(hand)[list(hand.fingertips)].all(axis=0))
+    return int(shared[-1]) if len(shared) else None
 
 
 def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:

@@ -14,6 +14,7 @@ import sys
 import time
 import tty
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from perception.errors import PerceptionError
 from perception.objects import load_object
 from perception.parent import Parent, environment
 from sim_backend.emulator import ServoBus
-from sim_backend.rig import declared_rig, default_rig, shifted_rig
+from sim_backend.rig import declared_rig, rig_around, shifted_rig
 from sim_backend.states import encode_state
 from sim_backend.universe import Universe, load_universe
 from sim_backend.world import World
@@ -210,12 +211,18 @@ def run(arguments: Namespace) -> None:
     universe = load_universe(arguments.universe, hand) if arguments.universe else Universe()
     rng = np.random.default_rng([arguments.seed, 1])
     believed, real = directory / "rig.toml", directory / "rig-as-it-is.toml"
-    save_rig(believed, declared_rig(default_rig(), universe))
-    save_rig(real, shifted_rig(default_rig(), universe, rng))
-    addresses = {name: f"ipc://{directory}/camera-{name}.sock" for name in default_rig()}
+    rig = rig_around(hand)
+    save_rig(believed, declared_rig(rig, universe))
+    save_rig(real, shifted_rig(rig, universe, rng))
+    addresses = {name: f"ipc://{directory}/camera-{name}.sock" for name in rig}
     renderer = start_renderer(arguments, universe, real, addresses)
     try:
         world = World(hand, target, universe, seed=arguments.seed)
+        if arguments.priority:
+            # Where that is not allowed, a busy machine makes time slip, which is told.
+            with suppress(PermissionError):
+                parameters = os.sched_param(arguments.priority)
+                os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, parameters)
         simulation = Simulation(world, directory, rng)
         ready = {
             "ready": True,
@@ -239,6 +246,7 @@ def main() -> None:
     parser.add_argument("--hand", required=True, help="name or file of the hand")
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--seed", type=int, required=True, help="of everything random")
+    parser.add_argument("--priority", type=int, default=0, help="SCHED_FIFO; 0 is the ordinary one")
     parser.add_argument("--universe", type=Path, help="file with what differs from nominal")
     arguments = parser.parse_args()
     # Ctrl-C is for the parent, which then ends this process in order.

@@ -1,9 +1,11 @@
 """The simulated cameras: three around and above the hand, as calibrated and as they are."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from hardware.hand import Hand
 from perception import rotations
 from perception.cameras import Camera, look_at
 from perception.records import frozen_array
@@ -15,23 +17,39 @@ FOCAL_LENGTH = 440.0
 """[px]: 6 cm of object motion to any side stay in view at 0.4 m."""
 
 TARGET = (0.0, 0.335, 0.05)
-"""What all cameras look at: the object's usual place, world frame [m]."""
+"""What all cameras look at with `dactyl24`: the object's usual place, world frame [m]."""
+ABOVE_CENTER = (0.0, 0.0, 0.005)
+"""Where that is from the middle of a hand's workspace [m]."""
 
 POSITIONS = {
     "left": (-0.26, 0.30, 0.34),
     "right": (0.26, 0.30, 0.34),
     "wrist": (0.0, 0.04, 0.32),
 }
-"""World frame [m]. None looks over the fingertips, which would hide the object."""
+"""Seen from there, world frame [m]. None looks over the fingertips, which would hide the object."""
 
 
-def default_rig(width: int = WIDTH, height: int = HEIGHT) -> dict[str, Camera]:
-    """The cameras by name, with the field of view kept at other image sizes."""
-    up = np.array([0.0, 0.5, 1.0])
+def default_rig(
+    width: int = WIDTH, height: int = HEIGHT, target: Sequence[float] = TARGET
+) -> dict[str, Camera]:
+    """The cameras by name, with the field of view kept at other image sizes.
+
+    Args:
+        width: of the images [px].
+        height: of the images [px].
+        target: what they look at, and stand around, world frame [m].
+    """
+    up, shift = np.array([0.0, 0.5, 1.0]), np.array(target) - TARGET
     return {
-        name: make_camera(name, np.array(at), np.array(TARGET), up, width, height)
+        name: make_camera(name, at + shift, np.array(target), up, width, height)
         for name, at in POSITIONS.items()
     }
+
+
+def rig_around(hand: Hand) -> dict[str, Camera]:
+    """The cameras by name, around where a hand holds objects."""
+    # The rounding gives `TARGET` to the bit.
+    return default_rig(target=np.add(hand.workspace.center, ABOVE_CENTER).round(9).tolist())
 
 
 def make_camera(

@@ -18,7 +18,7 @@ from controller.errors import RefusedError
 from controller.recording import open_recording
 from controller.replay import Replay
 from controller.simulated import WorldClient
-from hardware.hand import load_hand
+from hardware.hand import Hand, load_hand
 from tests.controller import tiny_policy
 
 HAND = load_hand("dactyl24")
@@ -27,15 +27,15 @@ HAND = load_hand("dactyl24")
 class Daemon:
     """`inhandd --sim` with a policy that moves the fingers a little."""
 
-    def __init__(self, directory: Path, joint_ticks: int = 20) -> None:
+    def __init__(self, directory: Path, joint_ticks: int = 20, hand: Hand = HAND) -> None:
         # Tests share the machine with others, and what they test is not how punctual it is.
         self.directory, self.policy = directory / "run", directory / "tiny.onnx"
-        built = tiny_policy.model(HAND, scale=3.0)
-        tiny_policy.write(self.policy, built, tiny_policy.metadata(HAND, built))
+        built = tiny_policy.model(hand, scale=3.0)
+        tiny_policy.write(self.policy, built, tiny_policy.metadata(hand, built))
         command = [sys.executable, "-m", "controller.daemon", "--sim"]
         command += ["--directory", str(self.directory), "--policy", str(self.policy)]
         config = directory / "inhandd.toml"
-        config.write_text(f"[safety]\njoint_ticks = {joint_ticks}\n")
+        config.write_text(f'hand = "{hand.name}"\n[safety]\njoint_ticks = {joint_ticks}\n')
         command += ["--config", str(config)]
         self.log = directory / "log"
         with self.log.open("wb") as log:
@@ -216,6 +216,19 @@ def test_it_ends_in_order_and_reports_its_ticks(daemon: Daemon, hand: Client) ->
     assert memory is not None and int(memory[1]) < 300
     left = subprocess.run(["pgrep", "-f", str(daemon.directory)], capture_output=True, text=True)
     assert left.stdout == ""
+
+
+def test_another_hand_works_on_a_goal(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, hand=load_hand("leap16"))
+    try:
+        with Client(daemon.directory) as hand:
+            give_block(daemon, hand)
+            hand.call("arm")
+            hand.call("goal", face="-x", tolerance=0.01, timeout=60)
+            daemon.wait(lambda: hand.status()["policy_latency"]["p50"] > 0)
+            assert len(hand.status()["joints"]["position"]) == 16
+    finally:
+        daemon.kill()
 
 
 def test_nothing_stays_behind_when_the_daemon_is_killed(other_daemon: Daemon) -> None:

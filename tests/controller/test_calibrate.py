@@ -17,7 +17,6 @@ from benchmarks.renders import sensed, true_rig
 from controller import calibrate
 from controller.channels import Translator
 from controller.core import Controller
-from controller.hand_motion import palm
 from controller.pose_feed import PoseFeed
 from controller.recording_file import RecordingFile
 from controller.tape import Inputs, TickRecord, Times, outputs, pack
@@ -36,7 +35,7 @@ from sim_backend.scene import Scene
 from tests.controller.recorded import header
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
-PALM = palm(HAND)
+PALM = HAND.link_names.index("palm")
 RIG = true_rig(320, 240)
 BEGAN, SECONDS, CAMERA_RATE = 100.0, 9.0, 25.0
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from controller.checkpoint import capture, restore
 from controller.fusion import PoseFilter
-from controller.hand_motion import HandMotion
+from controller.hand_motion import HandMotion, palm
 from controller.pose_state import (
     HELD,
     PoseCandidate,
@@ -73,6 +73,17 @@ def test_what_the_hand_holds_still_moves_with_the_wrist_alone(seed: int) -> None
     shift = turn @ (position - origins[0, PALM]) + origins[1, PALM] - position
     np.testing.assert_allclose(found[:3], shift, atol=1e-9)
     np.testing.assert_allclose(found[3:], rotations.log(rotations.from_matrix(turn)), atol=1e-8)
+
+
+def test_a_palm_that_cannot_move_carries_nothing() -> None:
+    hand = load_hand("leap16")
+    motion, zero = HandMotion(hand, BLOCK), frozen_array(np.zeros(hand.n_actuators))
+    for t in (0.0, 0.01):
+        motion.note(JointState(t, frozen_array(hand.rest), zero, zero))
+    start = np.array(hand.workspace.object_start)
+    far = motion.grip(0.0, start + [0.0, 0.0, 0.3], rotations.IDENTITY)
+    np.testing.assert_array_equal(far.response, 0.0)
+    assert palm(hand) is None and palm(HAND) == PALM
 
 
 def test_fingers_that_touch_nothing_move_nothing() -> None:

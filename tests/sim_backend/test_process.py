@@ -25,7 +25,7 @@ from perception.detection import TagDetector
 from perception.objects import load_object
 from perception.pose import estimate_poses
 from perception.sources import RenderedSource
-from sim_backend.rig import default_rig, shifted_rig
+from sim_backend.rig import default_rig, rig_around, shifted_rig
 from sim_backend.universe import Universe
 
 HAND = load_hand("dactyl24")
@@ -199,3 +199,14 @@ def test_cameras_as_they_are_differ_from_the_calibration_by_what_the_universe_sa
     assert focal.std() == pytest.approx(0.02, rel=0.2)
     turns = [rotations.angle_between(camera.quaternion, left.quaternion) for camera in moved]
     assert np.sqrt(np.mean(np.square(turns)) / 3) == pytest.approx(0.05, rel=0.2)
+
+
+def test_the_cameras_stand_around_any_hand() -> None:
+    rig = rig_around(HAND)
+    for name, camera in default_rig().items():
+        np.testing.assert_array_equal(rig[name].position, camera.position)
+        np.testing.assert_array_equal(rig[name].quaternion, camera.quaternion)
+    leap = load_hand("leap16")
+    for camera in rig_around(leap).values():
+        pixels = camera.project(np.array([leap.workspace.center]))
+        assert np.linalg.norm(pixels - [camera.width / 2, camera.height / 2]) < 10
