@@ -63,7 +63,7 @@ class HandMotion:
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
         # The joints that move the palm, (n_joints,): those that all fingertips have in common.
-        self._carrying = self._above[list(hand.fingertips)].all(axis=0)
+        self._carrying = np.logical_and.reduce(self._above[list(hand.fingertips)])
         self._normals = np.array(list(description.faces.values()))
         self._offsets = (description.vertices @ self._normals.T).max(axis=0)
         self._times: list[float] = []
@@ -141,7 +141,7 @@ def palm(hand: Hand) -> int | None:
 
     A link moves with its joint: links and joints are numbered alike.
     """
-    shared = np.flatnonzero(_ancestors(hand)[list(hand.fingertips)].all(axis=0))
+    shared = np.flatnonzero(np.logical_and.reduce(_ancestors(hand)[list(hand.fingertips)]))
     return int(shared[-1]) if len(shared) else None
 
 

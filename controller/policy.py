@@ -183,8 +183,8 @@ def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -
     layout = [(part.name, part.size, part.unit) for part in metadata.observation]
     if metadata.hand != hand.name:
         return (
-            f"made for hand {metadata.hand}, this is {hand.name}; train one for it, or start without "
-            'any: [policy] file = ""'
+            f"made for hand {metadata.hand}, this is {hand.name}; train one for it, or start "
+            'without any: [policy] file = ""'
         )
     if metadata.joints != hand.joint_names:
         return f"joints {_difference(metadata.joints, hand.joint_names)}"
