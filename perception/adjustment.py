@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from perception import rotations
 from perception.cameras import Camera
 from perception.objects import Tag
 from perception.rotations import Array
@@ -106,24 +105,25 @@ def gather(seen: Sequence[Sighting]) -> Corners:
         result.points[rows] = tag.corners
         result.rays[rows] = camera.normalize(pixels)
         result.camera[rows] = names.index(camera.name)
-        result.camera_from_world[rows] = rotations.to_matrix(camera.quaternion).T
+        result.camera_from_world[rows] = camera.rotation.T
         result.lenses[rows] = camera.position
         result.focal_lengths[rows] = camera.focal_length
         result.noise[rows] = noise
     return result
 
 
-def rough_cost(corners: Corners, pose: Pose) -> float:
-    """Robust cost of a pose with all cameras where they should be, by what they may be off.
+def rough_costs(corners: Corners, poses: Sequence[Pose]) -> Array:
+    """Robust costs of poses with all cameras where they should be, by what they may be off, (n,).
 
     Infinite if a corner would lie behind its camera.
     """
-    residual, _, local = _residuals(corners, pose, np.zeros_like(corners.sigmas))
-    if local[:, 2].min() <= NEAREST:
-        return float("inf")
+    together = np.array([place for place, _ in poses]), np.array([turn for _, turn in poses])
+    residual, _, local = _residuals(corners, together, np.zeros_like(corners.sigmas))
+    depth = np.maximum(local[..., 2], NEAREST)
     turn, place = corners.sigmas[corners.camera, 0], corners.sigmas[corners.camera, 3]
-    away = corners.focal_lengths * np.hypot(turn, place / local[:, 2])
-    return _robust_cost(residual, np.hypot(corners.noise, away))
+    away = corners.focal_lengths * np.hypot(turn, place / depth)
+    costs = _robust_cost(residual, np.hypot(corners.noise, away))
+    return np.where((local[..., 2] > NEAREST).all(axis=-1), costs, np.inf)
 
 
 def refine(corners: Corners, pose: Pose) -> Solution | None:
@@ -166,7 +166,8 @@ def refine(corners: Corners, pose: Pose) -> Solution | None:
         pose=pose,
         covariance=(covariance + covariance.T) / 2,
         residual=float(np.sqrt((weight * square).sum() / weight.sum())),
-        cost=_robust_cost(residual, corners.noise) + float(prior[6:] @ offsets.flat[loose] ** 2),
+        cost=float(_robust_cost(residual, corners.noise))
+        + float(prior[6:] @ offsets.flat[loose] ** 2),
     )
 
 
@@ -180,24 +181,25 @@ def _residuals(corners: Corners, pose: Pose, offsets: Array) -> tuple[Array, Arr
 
     Args:
         corners: what was seen.
-        pose: world from object.
+        pose: world from object; one, or several along leading axes.
         offsets: how far each camera is off: turn, place in its own frame, focal length,
             (cameras, 7).
 
     Returns:
-        residual: seen minus expected [px], (m, 2).
-        arms: corners from the object's centre, world axes [m], (m, 3).
-        local: corners in the frame of the camera as it stands [m], (m, 3).
+        residual: seen minus expected [px], (..., m, 2).
+        arms: corners from the object's centre, world axes [m], (..., m, 3).
+        local: corners in the frame of the camera as it stands [m], (..., m, 3).
     """
     position, rotation = pose
-    arms = corners.points @ rotation.T
-    local = (corners.camera_from_world @ (arms + (position - corners.lenses))[:, :, None])[..., 0]
+    arms = corners.points @ rotation.swapaxes(-1, -2)
+    away = arms + (position[..., None, :] - corners.lenses)
+    local = (corners.camera_from_world @ away[..., None])[..., 0]
     expected_scale: Array | float = 1.0
     if offsets.any():
         back = np.stack([matrix(-turn) for turn in offsets[:, :3]])[corners.camera]
-        local = (back @ (local - offsets[corners.camera, 3:6])[:, :, None])[..., 0]
+        local = (back @ (local - offsets[corners.camera, 3:6])[..., None])[..., 0]
         expected_scale = 1.0 + offsets[corners.camera, 6, None]
-    expected = local[:, :2] / local[:, 2:] * expected_scale
+    expected = local[..., :2] / local[..., 2:] * expected_scale
     residual = (corners.rays - expected) * corners.focal_lengths[:, None]
     return residual, arms, local
 
@@ -248,6 +250,8 @@ def _skew(vectors: Array) -> Array:
     return skew
 
 
-def _robust_cost(residual: Array, sigma: Array) -> float:
-    scaled = np.einsum("mi,mi->m", residual, residual) / (sigma * OUTLIER_SCALE) ** 2
-    return float(OUTLIER_SCALE**2 * np.log1p(scaled).sum())
+def _robust_cost(residual: Array, sigma: Array) -> Array:
+    """Of residuals [px], (..., m, 2), by their deviations [px], (..., m); (...)."""
+    scaled = np.einsum("...mi,...mi->...m", residual, residual) / (sigma * OUTLIER_SCALE) ** 2
+    cost: Array = OUTLIER_SCALE**2 * np.log1p(scaled).sum(axis=-1)
+    return cost

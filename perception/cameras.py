@@ -7,6 +7,7 @@ centre of the top-left pixel.
 import os
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +59,11 @@ class Camera:
     rotation_sigma: float = 0.0
     focal_sigma: float = 0.0
     latency: float = 0.0
+
+    @cached_property
+    def rotation(self) -> Array:
+        """World from camera, (3, 3)."""
+        return rotations.to_matrix(self.quaternion)
 
     @property
     def focal_length(self) -> float:

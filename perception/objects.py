@@ -60,11 +60,20 @@ class Tag:
     quaternion: Array
 
     @cached_property
-    def corners(self) -> Array:
-        """Corners in ArUco order (top-left, clockwise), object frame [m], (4, 3)."""
+    def square(self) -> Array:
+        """Corners in ArUco order (top-left, clockwise), tag frame [m], (4, 3)."""
         half = self.size / 2
-        local = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
-        return self.position + rotations.rotate(self.quaternion, local)
+        return np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
+
+    @cached_property
+    def corners(self) -> Array:
+        """The same in the object's frame [m], (4, 3)."""
+        return self.position + rotations.rotate(self.quaternion, self.square)
+
+    @cached_property
+    def rotation(self) -> Array:
+        """Object from tag, (3, 3)."""
+        return rotations.to_matrix(self.quaternion)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from perception import rotations
-from perception.adjustment import Corners, Pose, gather, refine, rough_cost
+from perception.adjustment import Corners, Pose, gather, refine, rough_costs
 from perception.cameras import Camera
 from perception.errors import PerceptionError
 from perception.objects import ObjectDescription
@@ -88,8 +88,10 @@ def estimate_poses(
         for camera, tag, pixels, _ in largest[:SEEDS]
         for pose in tag_poses(camera, tag, pixels)
     ]
-    costs = [rough_cost(corners, pose) for pose in seeds]
-    order = [int(index) for index in np.argsort(costs) if np.isfinite(costs[index])]
+    if not seeds:
+        return ()
+    costs = rough_costs(corners, seeds)
+    order = [index for index in np.argsort(costs).tolist() if np.isfinite(costs[index])]
     if not order:
         return ()
     count = len({camera.name for camera, *_ in seen})

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 
-from perception import rotations
 from perception.adjustment import Pose, matrix
 from perception.cameras import Camera
 from perception.objects import Tag
@@ -21,17 +20,14 @@ def tag_poses(camera: Camera, tag: Tag, pixels: Array) -> list[Pose]:
         tag: where it sits on the object.
         pixels: its corners [px], (4, 2).
     """
-    half = tag.size / 2
-    square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
     count, turns, shifts, _ = cv2.solvePnPGeneric(
-        square,
+        tag.square,
         camera.normalize(pixels),
         np.eye(3),
         np.zeros(5),
         flags=cv2.SOLVEPNP_IPPE_SQUARE,
     )
-    world_from_camera = rotations.to_matrix(camera.quaternion)
-    tag_from_object = rotations.to_matrix(tag.quaternion).T
+    world_from_camera, tag_from_object = camera.rotation, tag.rotation.T
     poses = []
     for turn, shift in zip(turns[:count], shifts[:count], strict=True):
         rotation = world_from_camera @ matrix(turn) @ tag_from_object
