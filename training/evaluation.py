@@ -1,8 +1,10 @@
 """`inhand eval`: the measure of a policy, in either engine, in lockstep or over the wires."""
 
+import ctypes
 import importlib.util
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +27,8 @@ from training.acceptance import append_to_log, is_held_out
 from training.lockstep import Progress
 from training.report import PolicyReport, Report, make_report, summary, trial_line
 from training.trials import EngineName, EvaluationError, Rules, Setup, Trial, plan_trial
+
+_PR_SET_PDEATHSIG = 1
 
 _EXTRAS = {"pybullet": "sim", "mujoco": "train"}
 
@@ -158,7 +162,7 @@ def run_trials(
         return
     # A forked copy of ONNX Runtime's threads would hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_silence) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_work) as pool:
         yield from pool.map(partial(run_trial, setup), numbers)
 
 
@@ -232,6 +236,13 @@ def own_output() -> Iterator[TextIO]:
             yield output
         finally:
             os.dup2(output.fileno(), 1)
+
+
+def _begin_work() -> None:
+    """Makes a process of trials: it is silent, and ends when the one that wants them does."""
+    _silence()
+    # However that ends: a signal leaves it no time to tell (prctl(2)).
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _silence() -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,29 @@ def test_unseen_object_stops_the_trial_with_the_controllers_words(
 def test_jobs_do_not_change_the_result(setup: Setup) -> None:
     quick = replace(setup, scale=1.0, rules=Rules(tolerance=2.5, timeout=1.0))
     assert list(run_trials(quick, 2, jobs=2)) == list(run_trials(quick, 2, jobs=1))
+
+
+def test_trials_end_with_the_process_that_wants_them() -> None:
+    command = [sys.executable, "-m", "controller.cli", "eval", "--engine", "mujoco"]
+    command += ["--jobs", "2", "--trials", "2", "--cap", "1000", "--timeout", "1000"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wanted = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers: list[str] = []
+    deadline = time.monotonic() + 60
+    try:
+        # Two that work and one that counts semaphores.
+        while len(workers) < 3:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+            workers = wanted.read_text().split()
+        # It takes a moment until they are trials.
+        time.sleep(3.0)
+    finally:
+        process.kill()
+        process.wait()
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_universe_survives_the_way_to_the_daemon(tmp_path: Path) -> None:
