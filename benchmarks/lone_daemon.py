@@ -161,11 +161,16 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
 
 
 def drive(lone: Lone) -> None:
-    """Keeps the hand turning; now and then stops it, so that faults and starts come by too."""
+    """Keeps the hand turning; now and then stops it, so that faults and starts come by too.
+
+    Its fingers reach through the block, which does not follow them as the filter expects: now and
+    then that looks like a drop, after which it begins anew.
+    """
     controller = lone.loop.controller
     snapshot = controller.snapshot()
-    if controller.mode == Mode.OFF and snapshot.in_hand:
-        controller.enable()
+    if controller.mode in (Mode.OFF, Mode.HOLDING) and snapshot.in_hand:
+        if controller.mode == Mode.OFF:
+            controller.enable()
         controller.arm()
         controller.ask([RandomGoal()], endless=True)
     elif controller.mode == Mode.RUNNING and controller.goals.reached % 500 == 499:

@@ -107,7 +107,8 @@ def soak(
             f"{name}: {seconds / 60:.1f} min in {(time.monotonic() - spent) / 60:.1f} min, "
             f"{ticks.ticks} ticks, {ticks.skipped} skipped and counted, {missing} missing, "
             f"{loop.tape.lost} records lost and counted, "
-            f"{loop.controller.goals.reached} goals reached"
+            f"{loop.controller.goals.reached} goals reached, "
+            f"{loop.controller.snapshot().dropped} times begun anew"
         )
         for _, said in results:
             print(f"  {said}")
