@@ -1,6 +1,7 @@
 """The simulated hand as a process, reached through its serial line, its cameras and its socket."""
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -39,12 +40,12 @@ def start(directory: Path, *more: str) -> "subprocess.Popen[bytes]":
 
 
 @contextmanager
-def started(directory: Path) -> Iterator[dict[str, Any]]:
-    """The process, and what it says of itself."""
-    process = start(directory)
+def started(directory: Path, *more: str) -> Iterator[dict[str, Any]]:
+    """The process, and what it says of itself, with its number."""
+    process = start(directory, *more)
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], 60)[0]
-    yield json.loads(process.stdout.readline())
+    yield json.loads(process.stdout.readline()) | {"pid": process.pid}
     process.terminate()
     assert process.wait(10) == 0
 
@@ -199,6 +200,19 @@ def test_cameras_as_they_are_differ_from_the_calibration_by_what_the_universe_sa
     assert focal.std() == pytest.approx(0.02, rel=0.2)
     turns = [rotations.angle_between(camera.quaternion, left.quaternion) for camera in moved]
     assert np.sqrt(np.mean(np.square(turns)) / 3) == pytest.approx(0.05, rel=0.2)
+
+
+def test_the_world_takes_the_priority_that_is_allowed_and_nothing_else_does(
+    tmp_path: Path,
+) -> None:
+    allowed = subprocess.run(["chrt", "--fifo", "1", "true"], capture_output=True).returncode == 0
+    with started(tmp_path, "--priority", "1") as station:
+        world = station["pid"]
+        policy = os.sched_getscheduler(world) & ~os.SCHED_RESET_ON_FORK
+        assert policy == (os.SCHED_FIFO if allowed else os.SCHED_OTHER)
+        assert os.sched_getparam(world).sched_priority == int(allowed)
+        (renderer,) = Path(f"/proc/{world}/task/{world}/children").read_text().split()
+        assert os.sched_getscheduler(int(renderer)) == os.SCHED_OTHER
 
 
 def test_the_cameras_stand_around_any_hand() -> None:
