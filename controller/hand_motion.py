@@ -62,8 +62,7 @@ class HandMotion:
         self._above = _ancestors(hand)
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
-        # The joints that move the palm, (n_joints,): those that all fingertips have in common.
-        self._carrying = np.logical_and.reduce(self._above[list(hand.fingertips)])
+        self._carrying = _palm_joints(hand)
         self._normals = np.array(list(description.faces.values()))
         self._offsets = (description.vertices @ self._normals.T).max(axis=0)
         self._times: list[float] = []
@@ -141,7 +140,7 @@ def palm(hand: Hand) -> int | None:
 
     A link moves with its joint: links and joints are numbered alike.
     """
-    shared = np.flatnonzero(np.logical_and.reduce(_ancestors(hand)[list(hand.fingertips)]))
+    shared = np.flatnonzero(_palm_joints(hand))
     return int(shared[-1]) if len(shared) else None
 
 
@@ -173,6 +172,11 @@ def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
             radii.append(np.full(len(inside), radius))
             links.append(np.full(len(inside), i))
     return np.concatenate(points), np.concatenate(radii), np.concatenate(links)
+
+
+def _palm_joints(hand: Hand) -> NDArray[np.bool_]:
+    """The joints that move the palm, (n_joints,): those that all fingertips have in common."""
+    return np.logical_and.reduce(_ancestors(hand)[list(hand.fingertips)])
 
 
 def _ancestors(hand: Hand) -> NDArray[np.bool_]:

@@ -43,8 +43,7 @@ def _frame(
     """What a camera would see of the tags that face it, with nothing in between."""
     seen = {}
     for tag in target.tags:
-        # From the object's centre, tags on its faces look outward.
-        if tag.position @ (camera.position - center - tag.position) > 0:
+        if tag.rotation[:, 2] @ (camera.position - center - tag.position) > 0:
             seen[tag.id] = camera.project(tag.corners + center)
     corners = np.array(list(seen.values())).reshape(-1, 4, 2)
     return TagCorners(t, name, tuple(seen), frozen_array(corners), 0.2)

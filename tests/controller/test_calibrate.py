@@ -121,6 +121,11 @@ def only(frames: Sequence[TagCorners], start: float, end: float) -> list[TagCorn
     return [frame for frame in frames if start <= frame.t - BEGAN < end]
 
 
+def test_a_palm_that_does_not_move_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match="'leap16' does not move.*--link: if_knuckle"):
+        calibrate.Latency(tmp_path, tmp_path)._link(load_hand("leap16"))
+
+
 def test_what_does_not_suffice_is_refused(seen: dict[str, list[TagCorners]]) -> None:
     camera, frames, moved = RIG["left"], seen["left"], motion()
 
