@@ -176,7 +176,8 @@ def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
 
 def _palm_joints(hand: Hand) -> NDArray[np.bool_]:
     """The joints that move the palm, (n_joints,): those that all fingertips have in common."""
-    return np.logical_and.reduce(_ancestors(hand)[list(hand.fingertips)])
+    shared: NDArray[np.bool_] = np.logical_and.reduce(_ancestors(hand)[list(hand.fingertips)])
+    return shared
 
 
 def _ancestors(hand: Hand) -> NDArray[np.bool_]:
