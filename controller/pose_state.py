@@ -10,6 +10,7 @@ as those of an object in a hand do, so that a prediction through an occlusion co
 bounded uncertainty of velocity instead of flying off.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import cos, exp, expm1, sin
@@ -134,7 +135,7 @@ def propagate(
     dt = t - state.t
     if dt <= 0:
         return state
-    position, quaternion = state.position, state.quaternion
+    position, quaternion = state.position, state.quaternion.tolist()
     linear, angular = state.linear_velocity, state.angular_velocity
     # Plain floats where there are three of them: this runs every tick, and a call of numpy
     # costs more than the arithmetic.
@@ -144,7 +145,7 @@ def propagate(
         along = _Turn(*carried[3:].tolist())
         rotation = along.matrix()
         position = position + carried[:3]
-        quaternion = _turned(along.quaternion, quaternion)
+        quaternion = _product(along.quaternion, quaternion)
         linear, angular = rotation @ linear, rotation @ angular
     kept = exp(-dt / motion.decay_time)
     reach = -motion.decay_time * expm1(-dt / motion.decay_time)
@@ -161,7 +162,7 @@ def propagate(
     return PoseState(
         t=t,
         position=position + reach * linear,
-        quaternion=_turned(turn.quaternion, quaternion),
+        quaternion=_unit(_product(turn.quaternion, quaternion)),
         linear_velocity=kept * linear,
         angular_velocity=kept * angular,
         covariance=0.5 * (covariance + covariance.T),
@@ -253,20 +254,23 @@ def correct(state: PoseState, candidate: PoseCandidate) -> PoseState:
     )
 
 
-def _turned(turn: tuple[float, float, float, float], quaternion: Array) -> Array:
-    """The orientation after a turn, both wxyz, of unit length whatever the rounding."""
+def _product(turn: Sequence[float], quaternion: Sequence[float]) -> Sequence[float]:
+    """The orientation after a turn, all wxyz."""
     a, b, c, d = turn
-    w, x, y, z = quaternion.tolist()
-    product = np.array(
-        [
-            a * w - b * x - c * y - d * z,
-            a * x + b * w + c * z - d * y,
-            a * y - b * z + c * w + d * x,
-            a * z + b * y - c * x + d * w,
-        ]
+    w, x, y, z = quaternion
+    return (
+        a * w - b * x - c * y - d * z,
+        a * x + b * w + c * z - d * y,
+        a * y - b * z + c * w + d * x,
+        a * z + b * y - c * x + d * w,
     )
-    unit: Array = product / float(product @ product) ** 0.5
-    return unit
+
+
+def _unit(quaternion: Sequence[float]) -> Array:
+    """The same orientation, wxyz, of unit length whatever the rounding."""
+    w, x, y, z = quaternion
+    length = (w * w + x * x + y * y + z * z) ** 0.5
+    return np.array([w / length, x / length, y / length, z / length])
 
 
 @cache
