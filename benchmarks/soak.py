@@ -63,7 +63,7 @@ class Watched:
         flat = growth <= max(3 * error, TOLERATED) and last <= first
         said = (
             f"{self.name}: {memory[-1]:.1f} MB, grew {growth:+.2f} MB ± {error:.2f} over the run, "
-            f"{last} descriptors ({last - first:+d})"
+            f"{last} descriptors ({last - first:+d}): {'flat' if flat else 'not flat'}"
         )
         return flat, said
 
@@ -99,6 +99,9 @@ def soak(
                     sample += every
                     for one in watched:
                         one.sample()
+                    if len(watched[0].memory) % (SAMPLES // 10) == 0:
+                        held = ", ".join(f"{one.name} {one.memory[-1]:.1f} MB" for one in watched)
+                        print(f"{name}, {(woken - began) / 60:.1f} min: {held}", flush=True)
         ticks = loop.ticker.statistics
         due = round((woken - (first or began)) / PERIOD)
         missing = due - ticks.ticks - ticks.skipped
