@@ -45,8 +45,8 @@ class RecorderProcess:
         self._tape, self._control = tape, control
         self._wanted = wanted
         # A record is copied out of here: what `recv` makes for the largest record and then cuts
-        # to size keeps whole pages to itself, and costs three times as much.
-        self._largest = memoryview(bytearray(MAX_RECORD))
+        # to size keeps whole pages to itself, and system calls cost more than the copy.
+        self._buffer = memoryview(bytearray(MAX_RECORD))
         self._poller = zmq.Poller()
         self._pictures: zmq.Socket[bytes] | None = None
         self._hand = hand_of(wanted.header.hand)
@@ -73,10 +73,10 @@ class RecorderProcess:
         """Takes the records that wait; False once the daemon has hung up."""
         with suppress(BlockingIOError):
             while True:
-                size = self._tape.recv_into(self._largest)
+                size = self._tape.recv_into(self._buffer)
                 if not size:
                     return False
-                self._recorder.take(bytes(self._largest[:size]))
+                self._recorder.take(bytes(self._buffer[:size]))
         return True
 
     def _listen(self) -> None:
