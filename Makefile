@@ -45,7 +45,7 @@ reliability: .venv/set-up ## Put every fault on a running daemon's wires; writes
 check: .venv/set-up ## Lint, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy controller perception hardware sim_backend training benchmarks
+	$(BIN)/mypy -p inhand -p benchmarks
 	$(BIN)/lint-imports
 
 fmt: .venv/set-up ## Format and mend what can be mended

@@ -16,13 +16,13 @@ import tyro
 
 from benchmarks import peers
 from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig
-from perception import rotations
-from perception.cameras import Camera
-from perception.detection import TagDetector
-from perception.pose import estimate_poses
-from perception.records import TagCorners
-from sim_backend.rig import declared_rig, shifted_rig
-from sim_backend.universe import Universe
+from inhand.hardware.model.universe import Universe
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera
+from inhand.perception.detection.detection import TagDetector
+from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.records import TagCorners
+from inhand.sim_backend.rig import declared_rig, shifted_rig
 
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- accuracy: begin -->\n", "<!-- accuracy: end -->\n"

@@ -19,15 +19,15 @@ from dynamixel_sdk import (
 from dynamixel_sdk.protocol2_packet_handler import Protocol2PacketHandler
 
 from benchmarks.measure import Row, median_time, row, side_by_side
-from hardware import registers, requests
-from hardware.driver import ServoHand
-from hardware.errors import BusError
-from hardware.fast_read import reply_size
-from hardware.hand import load_hand
-from hardware.protocol import checksum, encode_status
-from hardware.records import Targets
-from hardware.roll import EAGER
-from sim_backend.pace import BITS
+from inhand.hardware.dynamixel import registers, requests
+from inhand.hardware.dynamixel.driver import ServoHand
+from inhand.hardware.dynamixel.fast_read import reply_size
+from inhand.hardware.dynamixel.poll_list import EAGER
+from inhand.hardware.dynamixel.protocol import checksum, encode_status
+from inhand.hardware.errors import BusError
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import Targets
+from inhand.sim_backend.pace import BITS
 
 BAUD = 4_000_000
 SILENT = 0.002

@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Row, row
-from controller.client import Client
-from controller.demo import Options, turn
-from controller.errors import RefusedError
-from controller.simulated import simulated_daemon
+from inhand.controller.cli.demo import Options, turn
+from inhand.controller.client.simulated import simulated_daemon
+from inhand.controller.client.sync import Client
+from inhand.controller.errors import RefusedError
 
 MINUTES = 1.0
 

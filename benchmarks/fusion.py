@@ -14,21 +14,21 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from controller.core import Controller
-from controller.errors import RefusedError
-from controller.fusion import PoseFilter
-from controller.goals import Orientation
-from controller.policy import load_policy
-from controller.policy_files import SHIPPED
-from controller.pose_feed import PoseFeed, PoseReading
-from hardware.hand import load_hand
-from hardware.kinematics import link_poses
-from hardware.records import JointState, frozen_array
-from perception import rotations
-from perception.objects import load_object
-from perception.rotations import Array
-from training.lockstep import SETTLE, START_TIMEOUT, Lockstep, make_world
-from training.trials import Rules, Setup, plan_trial
+from inhand.controller.core.controller import Controller
+from inhand.controller.core.goals import Orientation
+from inhand.controller.errors import RefusedError
+from inhand.controller.estimation.fusion import PoseFilter
+from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
+from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.runtime import load_policy
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.kinematics import link_poses
+from inhand.hardware.records import JointState, frozen_array
+from inhand.perception import rotations
+from inhand.perception.objects import load_object
+from inhand.perception.rotations import Array
+from inhand.training.evaluation.lockstep import SETTLE, START_TIMEOUT, Lockstep, make_world
+from inhand.training.evaluation.trials import Rules, Setup, plan_trial
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
 PALM = HAND.link_names.index("palm")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.load import Clients, at_once, busy_processors, percentile
 from benchmarks.lone_daemon import MODES, PERIOD, PRIORITY, WRITTEN
 from benchmarks.measure import Row, row
-from controller.client import Client
+from inhand.controller.client.sync import Client
 
 SECONDS = 15
 """Of each measurement of lateness [s]; all four lie within two minutes."""

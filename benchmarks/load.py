@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from controller.client import Client
+from inhand.controller.client.sync import Client
 
 STATUS_RATE = 100.0
 """Requests for status a second."""

@@ -18,31 +18,31 @@ from time import monotonic, thread_time
 
 import msgspec
 
-from controller.children import Child
-from controller.clock import Clock, MonotonicClock
-from controller.config import RealtimeConfig
-from controller.core import Controller
-from controller.flight_recorder import Limits
-from controller.fusion import PoseFilter
-from controller.goals import RandomGoal
-from controller.loop import TickLoop
-from controller.mailbox import Mailbox
-from controller.modes import Mode
-from controller.policy import Policy, load_policy
-from controller.policy_files import SHIPPED
-from controller.realtime import configure_realtime
-from controller.recorder_link import RecorderLink, Wanted
-from controller.recording import Header, versions
-from controller.report import statistics
-from controller.server import Server
-from controller.settings import ControlSettings
-from controller.ticker import Ticker
-from hardware.hand import hand_file, load_hand
-from hardware.records import JointState, Targets
-from perception.cameras import load_rig, save_rig
-from perception.objects import load_object, object_file
-from perception.records import CameraStatus, TagCorners
-from sim_backend.rig import default_rig
+from inhand.controller.config.config import RealtimeConfig
+from inhand.controller.config.settings import ControlSettings
+from inhand.controller.core.controller import Controller
+from inhand.controller.core.goals import RandomGoal
+from inhand.controller.estimation.fusion import PoseFilter
+from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.ipc.server import Server
+from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.runtime import Policy, load_policy
+from inhand.controller.recording.flight_recorder import Limits
+from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
+from inhand.controller.recording.writer import Header, versions
+from inhand.controller.runtime.loop import TickLoop
+from inhand.controller.runtime.report import statistics
+from inhand.controller.safety.modes import Mode
+from inhand.controller.system.child_process import Child
+from inhand.controller.system.clock import Clock, MonotonicClock
+from inhand.controller.system.realtime import configure_realtime
+from inhand.controller.system.ticker import Ticker
+from inhand.hardware.model.hand import hand_file, load_hand
+from inhand.hardware.records import JointState, Targets
+from inhand.perception.cameras import load_rig, save_rig
+from inhand.perception.objects import load_object, object_file
+from inhand.perception.records import CameraStatus, TagCorners
+from inhand.sim_backend.rig import default_rig
 from tests.controller.kinematic_hand import KinematicHand
 
 PERIOD = 0.01
@@ -110,7 +110,7 @@ class Lone:
 
     loop: TickLoop
     hand: LoneHand
-    mailbox: Mailbox
+    request_queue: RequestQueue
     server: Server
     policy: Policy
     recorder: Child
@@ -127,7 +127,7 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
     controller = Controller[TagCorners](
         hand, block, PoseFilter(block, cameras, hand=hand), policy=policy, seed=1
     )
-    mailbox, recorder = Mailbox(), RecorderLink()
+    request_queue, recorder = RequestQueue(), RecorderLink()
     header = Header(
         hand=hand_file("dactyl24").read_text(),
         object=object_file("block").read_text(),
@@ -138,13 +138,15 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
         versions=versions(),
     )
     limits = Limits(30.0, 100_000_000, 300_000_000)
-    child = recorder.start(Wanted(str(directory / "recordings"), limits, header), directory)
+    child = recorder.start(RecorderConfig(str(directory / "recordings"), limits, header), directory)
     lone_hand = LoneHand(KinematicHand(hand, block, cameras), clock, tell)
     lone_hand.controller = controller
-    loop = TickLoop(controller, lone_hand, lone_hand, mailbox, Ticker(clock, PERIOD), recorder.tape)
+    loop = TickLoop(
+        controller, lone_hand, lone_hand, request_queue, Ticker(clock, PERIOD), recorder.tape
+    )
     server = Server(
         directory,
-        mailbox,
+        request_queue,
         statistics=lambda: statistics(loop, None),
         load_policy=lambda name: policy,
         give_up=loop.stop,
@@ -152,12 +154,12 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
     )
     server.start()
     try:
-        yield Lone(loop, lone_hand, mailbox, server, policy, child)
+        yield Lone(loop, lone_hand, request_queue, server, policy, child)
     finally:
         server.stop()
         recorder.close()
         child.process.wait(60)
-        mailbox.close()
+        request_queue.close()
 
 
 def drive(lone: Lone) -> None:

@@ -13,16 +13,16 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from controller.policy import load_policy
-from controller.policy_files import SHIPPED
-from controller.pose_feed import PoseReading
-from hardware.hand import load_hand
-from perception.objects import load_object
-from perception.rotations import Array
-from sim_backend.universe import Universe
-from training.instruments import PoseSensor
-from training.lockstep import run_trial
-from training.trials import Rules, Setup, Trial
+from inhand.controller.estimation.pose_measurements import PoseReading
+from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.runtime import load_policy
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import Universe
+from inhand.perception.objects import load_object
+from inhand.perception.rotations import Array
+from inhand.training.evaluation.lockstep import run_trial
+from inhand.training.evaluation.trials import Rules, Setup, Trial
+from inhand.training.sensors.lockstep_sensors import PoseSensor
 
 OCCLUSION = 0.5
 """How long nothing is seen [s]."""

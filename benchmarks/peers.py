@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 
 from benchmarks.renders import BLOCK
-from perception import rotations
-from perception.adjustment import Pose
-from perception.cameras import Camera
-from perception.rotations import Array
-from perception.tag_pose import tag_poses
-from perception.tags import Image, family
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera
+from inhand.perception.pose.refine_pose import Pose
+from inhand.perception.pose.tag_pose import tag_poses
+from inhand.perception.rotations import Array
+from inhand.perception.tags import Image, family
 
 Found = list[tuple[int, Array]]
 """Tags of the object: id, and corners in ArUco order [px], (4, 2)."""

@@ -13,14 +13,14 @@ from benchmarks import peers
 from benchmarks.accuracy import Case, cases, study
 from benchmarks.measure import Row, row
 from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig, turning
-from controller.fusion import PoseFilter
-from hardware.hand import load_hand
-from hardware.records import JointState, frozen_array
-from perception.cameras import Camera
-from perception.detection import TagDetector
-from perception.pose import estimate_poses
-from perception.records import TagCorners, decode, encode
-from perception.rotations import Array
+from inhand.controller.estimation.fusion import PoseFilter
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import JointState, frozen_array
+from inhand.perception.cameras import Camera
+from inhand.perception.detection.detection import TagDetector
+from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.records import TagCorners, decode, encode
+from inhand.perception.rotations import Array
 
 Given = TypeVar("Given")
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hardware.hand import load_hand
-from perception import rotations
-from perception.cameras import Camera
-from perception.objects import load_object
-from perception.records import frozen_array
-from perception.rotations import Array
-from perception.tags import Image
-from sim_backend.rig import default_rig
-from sim_backend.scene import Scene
+from inhand.hardware.model.hand import load_hand
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import load_object
+from inhand.perception.records import frozen_array
+from inhand.perception.rotations import Array
+from inhand.perception.tags import Image
+from inhand.sim_backend.rig import default_rig
+from inhand.sim_backend.scene import Scene
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
 

@@ -6,7 +6,7 @@ A baud rate as its argument makes bytes take their time.
 
 import sys
 
-from hardware.hand import load_hand
+from inhand.hardware.model.hand import load_hand
 from tests.sim_backend.wires import wires
 
 if __name__ == "__main__":

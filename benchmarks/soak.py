@@ -19,8 +19,8 @@ import tyro
 
 from benchmarks.load import Clients
 from benchmarks.lone_daemon import PERIOD, PRIORITY, drive, lone_daemon
-from controller.clock import Clock, MonotonicClock, VirtualClock
-from controller.realtime import configure_realtime
+from inhand.controller.system.clock import Clock, MonotonicClock, VirtualClock
+from inhand.controller.system.realtime import configure_realtime
 
 SAMPLES = 200
 """Of memory and descriptors, over a run."""

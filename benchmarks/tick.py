@@ -14,15 +14,15 @@ import onnxruntime as ort
 from benchmarks.lone_daemon import PERIOD as TICK
 from benchmarks.lone_daemon import PRIORITY, lone_daemon
 from benchmarks.measure import Row, median_time, row, side_by_side
-from controller.action import ActionPath
-from controller.clock import VirtualClock
-from controller.goals import RandomGoal
-from controller.observation import observe
-from controller.policy import load_policy
-from hardware.hand import load_hand
-from hardware.kinematics import fingertip_positions
-from perception import rotations
-from perception.objects import load_object
+from inhand.controller.core.goals import RandomGoal
+from inhand.controller.policy.action import ActionPath
+from inhand.controller.policy.observation import observe
+from inhand.controller.policy.runtime import load_policy
+from inhand.controller.system.clock import VirtualClock
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.kinematics import fingertip_positions
+from inhand.perception import rotations
+from inhand.perception.objects import load_object
 from tests.controller import tiny_policy
 
 PERIOD = 10.0

@@ -12,13 +12,13 @@ import torch
 from mujoco import rollout
 
 from benchmarks.measure import Row, row
-from hardware.hand import load_hand
-from hardware.records import Array
-from perception.objects import load_object
-from training.environment import BatchEnvironment
-from training.refine import Refinement, RefineRecipe
-from training.student import Student, StudentRecipe
-from training.teacher import Recipe, Teacher
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import Array
+from inhand.perception.objects import load_object
+from inhand.training.learning.refine import Refinement, RefineRecipe
+from inhand.training.learning.student import Student, StudentRecipe
+from inhand.training.learning.teacher import Recipe, Teacher
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 WORLDS, STEPS, ROUNDS = 1024, 5, 8
 MOVING = "time", "qpos", "qvel", "act", "qacc_warmstart"

@@ -19,13 +19,13 @@ from websockets.typing import Subprotocol
 
 from benchmarks.lone_daemon import drive, lone_daemon
 from benchmarks.measure import Row, row
-from controller.client import Client
-from controller.clock import VirtualClock
-from controller.realtime import give_way
-from controller.simulated import simulated_daemon
-from controller.view.live import LiveFeed
-from controller.view.page import Page
-from controller.view.recorded import RecordedFeed
+from inhand.controller.client.simulated import simulated_daemon
+from inhand.controller.client.sync import Client
+from inhand.controller.system.clock import VirtualClock
+from inhand.controller.system.realtime import give_way
+from inhand.controller.view.live import LiveFeed
+from inhand.controller.view.page import Page
+from inhand.controller.view.recorded import RecordedFeed
 
 ROUNDS = 4
 WINDOW = 6.0

@@ -1,1 +1,1 @@
-"""The controller daemon: tick, fusion, observation, action path, policy, modes and safety."""
+"""The daemon: what happens between a goal and a servo, and the commands around it."""

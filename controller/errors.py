@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from hardware.errors import InhandError
+from inhand.errors import InhandError
 
 ErrorCode = Literal[
     "malformed",

@@ -1,1 +1,1 @@
-"""The hand as a device: descriptions, kinematics, servo bus and driver."""
+"""The hand as a device: its description, its servos, and how they are read and commanded."""

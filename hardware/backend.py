@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 
-from hardware.hand import Hand
-from hardware.records import JointState, Targets
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import JointState, Targets
 
 
 class HandBackend(ABC):

@@ -1,8 +1,6 @@
 """Errors of the hand and its bus."""
 
-
-class InhandError(Exception):
-    """Root of the project's errors: each names what was wrong, where, and what to do."""
+from inhand.errors import InhandError
 
 
 class DescriptionError(InhandError):

@@ -1,1 +1,1 @@
-"""Frames to tag corners to poses."""
+"""From camera frames to poses of the object: sources, tag detection, pose, calibration."""

@@ -15,10 +15,10 @@ import cv2
 import msgspec
 import numpy as np
 
-from perception import rotations
-from perception.errors import PerceptionError
-from perception.records import frozen_array
-from perception.rotations import Array
+from inhand.perception import rotations
+from inhand.perception.errors import PerceptionError
+from inhand.perception.records import frozen_array
+from inhand.perception.rotations import Array
 
 Vector = tuple[float, float, float]
 

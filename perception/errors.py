@@ -1,7 +1,9 @@
 """Errors of cameras, calibration and object descriptions."""
 
+from inhand.errors import InhandError
 
-class PerceptionError(Exception):
+
+class PerceptionError(InhandError):
     """What perception was given is unusable: the message says what, where and what to do."""
 
 

@@ -11,9 +11,9 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from perception import rotations
-from perception.errors import ObjectError
-from perception.rotations import Array
+from inhand.perception import rotations
+from inhand.perception.errors import ObjectError
+from inhand.perception.rotations import Array
 
 OBJECTS = Path(__file__).parent / "object_files"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from perception.errors import PerceptionError
-from perception.rotations import Array
+from inhand.perception.errors import PerceptionError
+from inhand.perception.rotations import Array
 
 
 def frozen_array(values: object) -> Array:

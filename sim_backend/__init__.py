@@ -1,1 +1,1 @@
-"""The hand, object, cameras and servos as PyBullet physics."""
+"""The simulated hand: physics, servos behind a serial line, rendered cameras."""

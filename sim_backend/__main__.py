@@ -1,6 +1,6 @@
-"""`python -m sim_backend`: a simulated hand, behind a serial line and cameras like a real one."""
+"""`python -m inhand.sim_backend`: a simulated hand behind a serial line and cameras."""
 
-from sim_backend.process import main
+from inhand.sim_backend.process import main
 
 if __name__ == "__main__":
     main()

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception import rotations
-from perception.objects import ObjectDescription, Tag
-from perception.rotations import Array
-from perception.tags import MODULES, Image, tag_image
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription, Tag
+from inhand.perception.rotations import Array
+from inhand.perception.tags import MODULES, Image, tag_image
 
 PIXELS_PER_METRE = 4000.0
 MODULE_PIXELS = 16

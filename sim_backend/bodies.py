@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pybullet
 
-from hardware.hand import Hand
-from hardware.records import Array
-from hardware.urdf import hand_urdf
-from perception.objects import ObjectDescription
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.urdf import hand_urdf
+from inhand.hardware.records import Array
+from inhand.perception.objects import ObjectDescription
 
 GEAR_FORCE = 100.0
 """Largest torque that holds two coupled joints together [N·m]: never the limit."""

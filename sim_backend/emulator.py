@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hardware import registers
-from hardware.fast_read import encode_reply, reply_header
-from hardware.hand import Hand
-from hardware.protocol import (
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.fast_read import encode_reply, reply_header
+from inhand.hardware.dynamixel.protocol import (
     BROADCAST,
     Fault,
     Instruction,
@@ -16,11 +15,12 @@ from hardware.protocol import (
     Parser,
     encode_status,
 )
-from hardware.records import Array
-from hardware.registers import Units
-from sim_backend.heat import OVERLOAD_TIME, Heat
-from sim_backend.servo import TABLE_SIZE, Servo
-from sim_backend.servos import Mask
+from inhand.hardware.dynamixel.registers import Units
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array
+from inhand.sim_backend.heat import OVERLOAD_TIME, Heat
+from inhand.sim_backend.servo import TABLE_SIZE, Servo
+from inhand.sim_backend.servo_dynamics import Mask
 
 Measure = Callable[[], tuple[Array, Array, Array]]
 """Gives position [rad], velocity [rad/s] and current [A] of all servos, each (n_actuators,)."""

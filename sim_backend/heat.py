@@ -7,7 +7,7 @@ reach its temperature limit after three and a half minutes.
 
 import numpy as np
 
-from hardware.records import Array
+from inhand.hardware.records import Array
 
 AIR = 25.0
 """[°C]."""

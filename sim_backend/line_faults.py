@@ -18,10 +18,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from hardware import registers
-from hardware.protocol import HEADER
-from sim_backend.emulator import ServoBus
-from sim_backend.servo import Servo
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.protocol import HEADER
+from inhand.sim_backend.emulator import ServoBus
+from inhand.sim_backend.servo import Servo
 
 LineFault = Literal["lost", "late", "cut", "corrupted", "duplicated", "echoed", "noise"]
 ServoFault = Literal["silent", "rebooting", "alert", "brown-out"]

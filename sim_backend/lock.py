@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pybullet
 
-from hardware.hand import Hand
-from perception.objects import ObjectDescription
-from sim_backend.bodies import GEAR_ERP, GEAR_FORCE
-from sim_backend.universe import PybulletSettings, Universe
-from sim_backend.world import World
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import PybulletSettings, Universe
+from inhand.perception.objects import ObjectDescription
+from inhand.sim_backend.bodies import GEAR_ERP, GEAR_FORCE
+from inhand.sim_backend.world import World
 
 LOCK = Path(__file__).parent / "model.lock"
 _DIGITS = 6

@@ -12,7 +12,7 @@ import termios
 from collections import deque
 from collections.abc import Callable
 
-from sim_backend.emulator import ServoBus
+from inhand.sim_backend.emulator import ServoBus
 
 BITS = 10
 """Of a byte on the line, with its start and stop bit."""

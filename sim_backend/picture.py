@@ -1,4 +1,4 @@
-"""A picture of the hand with the object in it, for people: `python -m sim_backend.picture FILE`."""
+"""Draws a picture of the hand with the object: `python -m inhand.sim_backend.picture FILE`."""
 
 import sys
 import tempfile
@@ -7,12 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hardware.hand import Hand, load_hand
-from perception import rotations
-from perception.objects import ObjectDescription, load_object
-from perception.tags import Image
-from sim_backend.rig import make_camera
-from sim_backend.scene import Scene
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.tags import Image
+from inhand.sim_backend.rig import make_camera
+from inhand.sim_backend.scene import Scene
 
 OVERSAMPLING = 2
 """Pixels rendered for one of the picture, along each edge: the renderer does not smooth."""
@@ -50,7 +50,7 @@ def hand_picture(
 def main() -> None:
     """Writes the picture to the file named on the command line."""
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m sim_backend.picture FILE.png")
+        sys.exit("usage: python -m inhand.sim_backend.picture FILE.png")
     path = Path(sys.argv[1])
     path.parent.mkdir(parents=True, exist_ok=True)
     image = hand_picture(load_hand("dactyl24"), load_object("block"))

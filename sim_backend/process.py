@@ -1,6 +1,6 @@
 """The simulated hand as a process: paced to real time, its servos answer on a serial line.
 
-Run as `python -m sim_backend`; prints one line of JSON when the world is up, ends when its
+Run as `python -m inhand.sim_backend`; prints one line of JSON when the world is up, ends when its
 parent does. The cameras are drawn by a process of their own, fed with time-stamped states.
 """
 
@@ -22,18 +22,17 @@ import msgspec
 import numpy as np
 import zmq
 
-from hardware.errors import InhandError
-from hardware.hand import load_hand
-from hardware.records import Array
-from perception.cameras import save_rig
-from perception.errors import PerceptionError
-from perception.objects import load_object
-from perception.parent import Parent, environment
-from sim_backend.emulator import ServoBus
-from sim_backend.rig import declared_rig, rig_around, shifted_rig
-from sim_backend.states import encode_state
-from sim_backend.universe import Universe, load_universe
-from sim_backend.world import World
+from inhand.errors import InhandError
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import Universe, load_universe
+from inhand.hardware.records import Array
+from inhand.perception.cameras import save_rig
+from inhand.perception.objects import load_object
+from inhand.perception.parent import Parent, environment
+from inhand.sim_backend.emulator import ServoBus
+from inhand.sim_backend.rig import declared_rig, rig_around, shifted_rig
+from inhand.sim_backend.states import encode_state
+from inhand.sim_backend.world import World
 
 STATE_RATE = 100.0
 """States published for the renderer, a second."""
@@ -188,7 +187,7 @@ def start_renderer(
     Raises:
         InhandError: it did not come up.
     """
-    command = [sys.executable, "-m", "sim_backend.renderer", "--hand", arguments.hand]
+    command = [sys.executable, "-P", "-m", "inhand.sim_backend.renderer", "--hand", arguments.hand]
     command += ["--object", arguments.object, "--object-scale", str(universe.object_size)]
     command += ["--rig", str(rig), "--states", f"ipc://{arguments.run_dir}/world-states.sock"]
     for name, address in addresses.items():
@@ -240,8 +239,8 @@ def run(arguments: Namespace) -> None:
 
 
 def main() -> None:
-    """Entry point of `python -m sim_backend`."""
-    parser = ArgumentParser(prog="python -m sim_backend", description=__doc__)
+    """Entry point of `python -m inhand.sim_backend`."""
+    parser = ArgumentParser(prog="python -m inhand.sim_backend", description=__doc__)
     parser.add_argument("--run-dir", type=Path, required=True, help="where sockets are made")
     parser.add_argument("--hand", required=True, help="name or file of the hand")
     parser.add_argument("--object", required=True, help="name or file of the object")
@@ -257,5 +256,5 @@ def main() -> None:
     os.dup2(2, 1)
     try:
         run(arguments)
-    except (InhandError, PerceptionError) as error:
+    except InhandError as error:
         sys.exit(f"error: {error}")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from hardware.records import Array
-from sim_backend.universe import Universe
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
 
 PUSH_TIME = 0.05
 """How long one push lasts: one step of the policy [s]."""

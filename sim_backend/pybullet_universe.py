@@ -5,10 +5,10 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from hardware.hand import Hand
-from hardware.records import Array
-from perception.objects import ObjectDescription
-from sim_backend.universe import Numbers, Universe
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import Numbers, Universe
+from inhand.hardware.records import Array
+from inhand.perception.objects import ObjectDescription
 
 
 def varied_hand(hand: Hand, universe: Universe) -> Hand:

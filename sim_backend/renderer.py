@@ -1,7 +1,7 @@
 """The simulated cameras as a process: states in, frames out.
 
 PyBullet holds Python's lock while it renders, so this runs beside the world and not in it. Run
-as `python -m sim_backend.renderer`; prints one line of JSON when ready, ends when its parent
+as `python -m inhand.sim_backend.renderer`; prints one line of JSON when ready, ends when its parent
 does.
 """
 
@@ -20,18 +20,17 @@ import msgspec
 import numpy as np
 import zmq
 
-from hardware.errors import InhandError
-from hardware.hand import load_hand
-from perception.cameras import Camera, load_rig
-from perception.errors import PerceptionError
-from perception.objects import load_object
-from perception.parent import Parent
-from perception.sources import Frame, pack_frame
-from perception.tags import Image
-from sim_backend.states import WorldState, decode_state
+from inhand.errors import InhandError
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.camera.sources import Frame, pack_frame
+from inhand.perception.cameras import Camera, load_rig
+from inhand.perception.objects import load_object
+from inhand.perception.parent import Parent
+from inhand.perception.tags import Image
+from inhand.sim_backend.states import WorldState, decode_state
 
 if TYPE_CHECKING:
-    from sim_backend.scene import Scene
+    from inhand.sim_backend.scene import Scene
 
 RATE = 15.0
 """Triggers a second."""
@@ -104,7 +103,7 @@ def _socket(kind: int, address: str) -> zmq.Socket[bytes]:
 def main() -> None:
     """Entry point of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parser = ArgumentParser(prog="python -m sim_backend.renderer", description=__doc__)
+    parser = ArgumentParser(prog="python -m inhand.sim_backend.renderer", description=__doc__)
     parser.add_argument("--hand", required=True, help="name or file of the hand")
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--object-scale", type=float, default=1.0, help="size of the object drawn")
@@ -125,7 +124,7 @@ def main() -> None:
         hand = load_hand(arguments.hand)
         description = load_object(arguments.object)
         rig = load_rig(arguments.rig)
-    except (InhandError, PerceptionError) as error:
+    except InhandError as error:
         sys.exit(f"error: {error}")
     addresses = dict(item.split("=", 1) for item in arguments.camera if "=" in item)
     unknown = [item for item in arguments.camera if item.split("=", 1)[0] not in rig]
@@ -138,7 +137,7 @@ def main() -> None:
     # greeting to standard error, whenever it is flushed.
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    from sim_backend.scene import Scene, resized
+    from inhand.sim_backend.scene import Scene, resized
 
     description = resized(description, arguments.object_scale)
     with tempfile.TemporaryDirectory(prefix="inhand-renderer-") as directory:

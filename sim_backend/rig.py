@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from hardware.hand import Hand
-from perception import rotations
-from perception.cameras import Camera, look_at
-from perception.records import frozen_array
-from perception.rotations import Array
-from sim_backend.universe import Universe
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import Universe
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera, look_at
+from inhand.perception.records import frozen_array
+from inhand.perception.rotations import Array
 
 WIDTH, HEIGHT = 320, 240
 FOCAL_LENGTH = 440.0

@@ -9,14 +9,14 @@ import numpy as np
 import pybullet
 from numpy.typing import NDArray
 
-from hardware.hand import Hand
-from hardware.urdf import hand_urdf
-from perception import rotations
-from perception.cameras import Camera
-from perception.objects import ObjectDescription
-from perception.rotations import Array
-from perception.tags import Image
-from sim_backend.assets import capsule_mesh, write_object_assets
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.urdf import hand_urdf
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.rotations import Array
+from inhand.perception.tags import Image
+from inhand.sim_backend.assets import capsule_mesh, write_object_assets
 
 NEAR, FAR = 0.05, 2.0
 HAND_COLOR = (0.42, 0.44, 0.47, 1.0)

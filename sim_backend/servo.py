@@ -1,8 +1,8 @@
 """One emulated servo: its control table, and what it lets be done to it."""
 
-from hardware import registers
-from hardware.protocol import ALERT, Fault
-from hardware.registers import Model, Register
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.protocol import ALERT, Fault
+from inhand.hardware.dynamixel.registers import Model, Register
 
 TABLE_SIZE = 147
 """Bytes of the control table."""

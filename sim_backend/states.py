@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from perception.rotations import Array
+from inhand.perception.rotations import Array
 
 
 class WorldState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,15 +3,15 @@
 import numpy as np
 import pybullet
 
-from hardware.hand import Hand
-from hardware.records import Array
-from perception import rotations
-from perception.objects import ObjectDescription
-from sim_backend.bodies import add_hand, add_object
-from sim_backend.pushes import Pushes
-from sim_backend.pybullet_universe import varied_hand, varied_object
-from sim_backend.servos import Mask, Servos
-from sim_backend.universe import Universe
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription
+from inhand.sim_backend.bodies import add_hand, add_object
+from inhand.sim_backend.pushes import Pushes
+from inhand.sim_backend.pybullet_universe import varied_hand, varied_object
+from inhand.sim_backend.servo_dynamics import Mask, Servos
 
 
 class World:

@@ -61,7 +61,7 @@ install_program() {
     build=$(mktemp -d)
     trap 'rm -rf "$build"' EXIT
     # Built from a copy, so that nothing owned by root is left in the source.
-    for part in pyproject.toml constraints.txt README.md LICENSE controller perception hardware sim_backend training policies; do
+    for part in pyproject.toml constraints.txt README.md LICENSE inhand controller perception hardware sim_backend training policies; do
         [[ ! -e $SOURCE/$part ]] || cp -R "$SOURCE/$part" "$build"
     done
     run "$PYTHON" -m venv "$PREFIX/venv"

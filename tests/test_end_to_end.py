@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from controller.client import Client
-from controller.errors import RefusedError
-from controller.recording import open_recording
-from controller.replay import Replay
-from controller.simulated import WorldClient
-from hardware.hand import Hand, load_hand
+from inhand.controller.client.simulated import WorldClient
+from inhand.controller.client.sync import Client
+from inhand.controller.errors import RefusedError
+from inhand.controller.recording.replay import Replay
+from inhand.controller.recording.writer import open_recording
+from inhand.hardware.model.hand import Hand, load_hand
 from tests.controller import tiny_policy
 
 HAND = load_hand("dactyl24")
@@ -32,7 +32,7 @@ class Daemon:
         self.directory, self.policy = directory / "run", directory / "tiny.onnx"
         built = tiny_policy.model(hand, scale=3.0)
         tiny_policy.write(self.policy, built, tiny_policy.metadata(hand, built))
-        command = [sys.executable, "-m", "controller.daemon", "--sim"]
+        command = [sys.executable, "-m", "inhand.controller.runtime.daemon", "--sim"]
         command += ["--directory", str(self.directory), "--policy", str(self.policy)]
         config = directory / "inhandd.toml"
         config.write_text(f'hand = "{hand.name}"\n[safety]\njoint_ticks = {joint_ticks}\n')
@@ -278,7 +278,7 @@ def test_what_cannot_start_says_why_in_one_line(
     file = tmp_path / "inhandd.toml"
     file.write_text(config)
     done = subprocess.run(
-        [sys.executable, "-m", "controller.daemon", "--config", str(file)]
+        [sys.executable, "-m", "inhand.controller.runtime.daemon", "--config", str(file)]
         + ["--directory", str(tmp_path / "run"), *arguments],
         capture_output=True,
         text=True,

@@ -10,15 +10,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LOOK = """
 from pathlib import Path
-import controller
-from controller.policy import load_policy
-from controller.policy_files import SHIPPED, find_policy, shipped_hashes
-from hardware.hand import load_hand
-from perception.objects import load_object
-from sim_backend.lock import read_lock
-from training.train import load_recipe
+import inhand
+from inhand.controller.policy.runtime import load_policy
+from inhand.controller.policy.files import SHIPPED, find_policy, shipped_hashes
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.objects import load_object
+from inhand.sim_backend.lock import read_lock
+from inhand.training.learning.train import load_recipe
 
-assert Path(controller.__file__).is_relative_to({site!r}), controller.__file__
+assert Path(inhand.__file__).is_relative_to({site!r}), inhand.__file__
 hand = load_hand("dactyl24")
 for name in ("block-teacher", "block-student", "block-refined", "prism-refined"):
     load_recipe(name)

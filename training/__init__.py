@@ -1,1 +1,1 @@
-"""Learning in MuJoCo: worlds, batch environment, teacher, student, export and evaluation."""
+"""Learns policies in MuJoCo and measures them in every engine."""

@@ -1,1 +1,1 @@
-"""A web page that shows the hand, what the daemon believes, and what is really so in simulation."""
+"""`inhand view`: the web page of a running hand or of a recording."""

@@ -8,13 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from controller.realtime import give_way
-from controller.view.live import LiveFeed
-from controller.view.moments import Feed
-from controller.view.page import Commander, Page
-from controller.view.recorded import RecordedFeed
-from hardware.errors import InhandError
-from perception.errors import PerceptionError
+from inhand.controller.system.realtime import give_way
+from inhand.controller.view.live import LiveFeed
+from inhand.controller.view.page import Commander, Page
+from inhand.controller.view.recorded import RecordedFeed
+from inhand.controller.view.view_model import Feed
+from inhand.errors import InhandError
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def main() -> None:
             feed = LiveFeed(options.directory, options.key)
             send = Commander(options.directory, options.key)
         page = Page(feed, host=options.host, port=options.port, send=send, command=options.command)
-    except (InhandError, PerceptionError) as error:
+    except InhandError as error:
         sys.exit(f"error: {error}")
     print(f"view: {page.address}", flush=True)
     try:

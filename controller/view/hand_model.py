@@ -6,10 +6,10 @@ import numpy as np
 import trimesh
 from viser import FrameHandle, SceneApi
 
-from hardware.hand import Hand
-from hardware.records import Array
-from hardware.urdf import hand_urdf
-from perception import rotations
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.urdf import hand_urdf
+from inhand.hardware.records import Array
+from inhand.perception import rotations
 
 _SKIN, _PALM = (196, 200, 208), (120, 126, 138)
 _STEP = 2e-3

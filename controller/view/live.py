@@ -13,15 +13,23 @@ import numpy as np
 import zmq
 from viser import GuiApi
 
-from controller.client import Client, Message
-from controller.errors import ClientError, ConfigError
-from controller.protocol import VERSION
-from controller.view.moments import History, Moment, Picture, Pose, Row, Setting, setting_of
-from hardware.errors import InhandError
-from perception.errors import PerceptionError
-from perception.pose import estimate_poses
-from perception.preview import ImageHeader, decode_header
-from perception.records import TagCorners, frozen_array
+from inhand.controller.client.sync import Client, Message
+from inhand.controller.errors import ClientError, ConfigError
+from inhand.controller.ipc.protocol import VERSION
+from inhand.controller.view.view_model import (
+    History,
+    Moment,
+    Picture,
+    Pose,
+    Row,
+    Setting,
+    setting_of,
+)
+from inhand.errors import InhandError
+from inhand.perception.camera.preview import ImageHeader, decode_header
+from inhand.perception.errors import PerceptionError
+from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.records import TagCorners, frozen_array
 
 SILENCE = 1.0
 """How long the daemon may be silent before it counts as gone [s]."""
@@ -38,14 +46,14 @@ _GREEN = (60, 220, 60)
 
 
 class LiveFeed:
-    """See `controller.view.moments.Feed`.
+    """See `inhand.controller.view.view_model.Feed`.
 
     Attributes:
         looking: whether anybody looks; pictures are asked for only then.
     """
 
     def __init__(self, directory: Path | None, key: Path | None) -> None:
-        """Takes what `controller.client.Client` takes; the daemon need not run yet."""
+        """Takes what `inhand.controller.client.sync.Client` takes; the daemon need not run yet."""
         self.setting: Setting | None = None
         self.problem = "looking for the daemon"
         self.history = History()
@@ -158,7 +166,7 @@ class LiveFeed:
         try:
             texts = (told["hand"], told["object"], told["rig"])
             self.setting = setting_of(*texts, simulated=bool(told["world"]))
-        except (InhandError, PerceptionError, KeyError) as error:
+        except (InhandError, KeyError) as error:
             self.setting = None
             self.problem = f"the daemon's hand cannot be shown: {error}"
             return False

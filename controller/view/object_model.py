@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from viser import MeshHandle, SceneApi
 
-from hardware.records import Array
-from perception import rotations
-from perception.objects import ObjectDescription
-from perception.tags import tag_image
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.tags import tag_image
 
 _COLOURS = (
     (214, 79, 79),

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from viser import ClientHandle, ViserServer
 
-from controller.client import Client
-from controller.errors import ClientError, ConfigError, RefusedError
-from controller.simulated import WorldClient
-from controller.view.moments import Feed, Setting
-from controller.view.panel import Panel
-from controller.view.stage import Stage
+from inhand.controller.client.simulated import WorldClient
+from inhand.controller.client.sync import Client
+from inhand.controller.errors import ClientError, ConfigError, RefusedError
+from inhand.controller.view.panel import Panel
+from inhand.controller.view.scene_view import Stage
+from inhand.controller.view.view_model import Feed, Setting
 
 RATE = 30.0
 """Pictures of the scene a second [Hz]."""
@@ -147,7 +147,7 @@ class Commander:
     """Sends requests, each through a connection of its own: none waits behind another.
 
     Args:
-        directory: as `controller.client.Client` takes it.
+        directory: as `inhand.controller.client.sync.Client` takes it.
         key: the same.
     """
 

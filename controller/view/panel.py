@@ -6,9 +6,9 @@ from math import degrees
 import numpy as np
 from viser import ClientHandle, GuiApi, GuiImageHandle, GuiUplotHandle, ViserServer, uplot
 
-from controller.client import Message
-from controller.view.moments import History, Moment, Picture, Setting
-from hardware.records import Array
+from inhand.controller.client.sync import Message
+from inhand.controller.view.view_model import History, Moment, Picture, Setting
+from inhand.hardware.records import Array
 
 Ask = Callable[[ClientHandle | None, str, dict[str, object]], None]
 """Sends a request for whoever pressed a button, and tells him how it went."""

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from viser import GuiApi
 
-from controller.client import Message
-from controller.errors import RecordingError
-from controller.recording import open_recording
-from controller.tape import TickRecord
-from controller.view.moments import History, Moment, Pose, Row, Setting, setting_of
-from perception.errors import PerceptionError
-from perception.pose import estimate_poses
-from perception.records import TagCorners
+from inhand.controller.client.sync import Message
+from inhand.controller.errors import RecordingError
+from inhand.controller.recording.tick_record import TickRecord
+from inhand.controller.recording.writer import open_recording
+from inhand.controller.view.view_model import History, Moment, Pose, Row, Setting, setting_of
+from inhand.perception.errors import PerceptionError
+from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.records import TagCorners
 
 _EVERY = 5
 """One tick in so many is drawn; the page shows no more."""
@@ -26,7 +26,7 @@ _TOGETHER = 0.03
 
 
 class RecordedFeed:
-    """See `controller.view.moments.Feed`."""
+    """See `inhand.controller.view.view_model.Feed`."""
 
     def __init__(self, path: Path) -> None:
         """Opens a recording.

@@ -8,20 +8,20 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from controller.action import ActionPath
-from controller.core import Controller
-from controller.errors import RefusedError
-from controller.goals import Orientation
-from controller.interfaces import PolicyRunner
-from controller.modes import Mode
-from controller.policy import Policy, load_policy
-from controller.pose_feed import PoseFeed, PoseReading
-from controller.records import Event
-from controller.settings import ControlSettings, GoalSettings, SafetySettings
-from hardware.hand import load_hand
-from hardware.records import Array, JointState, Targets, frozen_array
-from perception import rotations
-from perception.objects import load_object
+from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
+from inhand.controller.core.controller import Controller
+from inhand.controller.core.goals import Orientation
+from inhand.controller.core.interfaces import PolicyRunner
+from inhand.controller.core.records import Event
+from inhand.controller.errors import RefusedError
+from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
+from inhand.controller.policy.action import ActionPath
+from inhand.controller.policy.runtime import Policy, load_policy
+from inhand.controller.safety.modes import Mode
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import Array, JointState, Targets, frozen_array
+from inhand.perception import rotations
+from inhand.perception.objects import load_object
 from tests.controller import tiny_policy
 
 HAND = load_hand("dactyl24")

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from controller.fusion import PoseFilter
-from perception import rotations
-from perception.objects import load_object
-from perception.records import ObjectPose, TagCorners, frozen_array
-from perception.rotations import Array
-from sim_backend.rig import default_rig
+from inhand.controller.estimation.fusion import PoseFilter
+from inhand.perception import rotations
+from inhand.perception.objects import load_object
+from inhand.perception.records import ObjectPose, TagCorners, frozen_array
+from inhand.perception.rotations import Array
+from inhand.sim_backend.rig import default_rig
 
 BLOCK = load_object("block")
 CENTER = np.array([0.0, 0.335, 0.055])

@@ -5,13 +5,13 @@ It costs a fraction of a millisecond a tick, so that hours of the controller are
 
 import numpy as np
 
-from controller.records import Snapshot
-from hardware.hand import Hand
-from hardware.records import JointState, Targets, frozen_array
-from perception import rotations
-from perception.cameras import Camera
-from perception.objects import ObjectDescription
-from perception.records import TagCorners
+from inhand.controller.core.records import Snapshot
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import JointState, Targets, frozen_array
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.records import TagCorners
 
 FRAME_PERIOD = 1 / 15
 """Between two frames of a camera [s]."""

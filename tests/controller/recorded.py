@@ -5,23 +5,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from controller.channels import Translator
-from controller.core import Controller
-from controller.flight_recorder import FlightRecorder, Limits
-from controller.fusion import PoseFilter
-from controller.mailbox import Letter
-from controller.protocol import AnyRequest, Arm, Enable, RandomGoals
-from controller.recording import Header, versions
-from controller.recording_file import RecordingFile
-from controller.service import perform
-from controller.settings import ControlSettings
-from controller.tape import Inputs, Tape, Times, heard
-from hardware.hand import hand_file
-from hardware.records import Targets
-from perception.cameras import load_rig, save_rig
-from perception.objects import object_file
-from perception.records import TagCorners
-from sim_backend.rig import default_rig
+from inhand.controller.config.settings import ControlSettings
+from inhand.controller.core.controller import Controller
+from inhand.controller.estimation.fusion import PoseFilter
+from inhand.controller.ipc.dispatch import perform
+from inhand.controller.ipc.protocol import AnyRequest, Arm, Enable, RandomGoals
+from inhand.controller.ipc.request_queue import PendingRequest
+from inhand.controller.recording.flight_recorder import FlightRecorder, Limits
+from inhand.controller.recording.foxglove_channels import Translator
+from inhand.controller.recording.reader import RecordingFile
+from inhand.controller.recording.tick_record import Inputs, Tape, Times, heard
+from inhand.controller.recording.writer import Header, versions
+from inhand.hardware.model.hand import hand_file
+from inhand.hardware.records import Targets
+from inhand.perception.cameras import load_rig, save_rig
+from inhand.perception.objects import object_file
+from inhand.perception.records import TagCorners
+from inhand.sim_backend.rig import default_rig
 from tests.controller.bench_hand import BLOCK, HAND, TICK, learned
 from tests.controller.kinematic_hand import KinematicHand
 
@@ -92,9 +92,9 @@ class Recorded:
         controller = self.controller
         self.t += TICK
         self.world.move(self.t, controller.snapshot(), self._targets)
-        letters = [Letter([], request) for request in requests]
-        for letter in letters:
-            answer = perform(controller, letter, readonly=False)
+        letters = [PendingRequest([], request) for request in requests]
+        for pending in letters:
+            answer = perform(controller, pending, readonly=False)
             assert answer.result is not None, answer.message
         joints = self.world.joints() if self.answered else None
         corners = self.world.corners() if self.seen else []

@@ -9,12 +9,13 @@ from typing import Any
 
 import zmq
 
-from controller.interfaces import PolicyRunner
-from controller.mailbox import Mailbox
-from controller.policy import load_policy
-from controller.policy_files import find_policy
-from controller.server import Server, socket_address
-from controller.service import perform
+from inhand.controller.core.interfaces import PolicyRunner
+from inhand.controller.ipc.dispatch import perform
+from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.ipc.server import Server
+from inhand.controller.policy.files import find_policy
+from inhand.controller.policy.runtime import load_policy
+from inhand.controller.system.paths import socket_address
 from tests.controller.bench_hand import BLOCK, HAND, TICK, Bench, learned
 
 PATIENCE = 10_000
@@ -42,11 +43,11 @@ class Served:
     ) -> None:
         self.directory = directory
         self.bench = bench or Bench(learned(directory))
-        self.mailbox = Mailbox()
+        self.request_queue = RequestQueue()
         self.failures: list[str] = []
         self.server = Server(
             directory,
-            self.mailbox,
+            self.request_queue,
             statistics=statistics,
             load_policy=load or self._load,
             give_up=self.failures.append,
@@ -67,7 +68,7 @@ class Served:
         self.ticking.set()
         self._thread.join()
         self.server.stop()
-        self.mailbox.close()
+        self.request_queue.close()
 
     def _load(self, name: str) -> PolicyRunner:
         return load_policy(find_policy(name, self.directory), HAND, BLOCK, allowed=None)
@@ -76,14 +77,14 @@ class Served:
         while not self._over:
             self.ticking.wait()
             # The daemon's loop, on a hand without wires and cameras.
-            letters = self.mailbox.take(8)
+            letters = self.request_queue.take(8)
             controller = self.bench.controller
-            answers = [perform(controller, letter, readonly=False) for letter in letters]
+            answers = [perform(controller, pending, readonly=False) for pending in letters]
             self.bench.events.clear()
             self.bench.t = time.monotonic() - TICK
             self.bench.tick()
-            self.mailbox.snapshot = controller.snapshot()
-            self.mailbox.leave(answers, list(self.bench.events))
+            self.request_queue.snapshot = controller.snapshot()
+            self.request_queue.leave(answers, list(self.bench.events))
             time.sleep(0.002)
 
 

@@ -10,9 +10,9 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from controller.observation import observation_layout, observation_size
-from controller.policy_metadata import METADATA_KEY
-from hardware.hand import Hand
+from inhand.controller.policy.metadata import METADATA_KEY
+from inhand.controller.policy.observation import observation_layout, observation_size
+from inhand.hardware.model.hand import Hand
 
 HIDDEN = 8
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.simulated import simulated_daemon
+from inhand.controller.client.simulated import simulated_daemon
 from tests.documents.pages import PAGES, ROOT, commands
 from tests.documents.shell import started, typed
 
@@ -43,25 +43,25 @@ CONFIGURE = (
 HERE = {*STARTED, *STEER, *RECORD, *PICTURES, *OPEN, *WATCHED, *EVALUATE, *CONFIGURE}
 
 ELSEWHERE = {
-    "inhand calibrate camera": "perception/test_capture.py",
-    "inhand calibrate extrinsics": "perception/test_capture_places.py",
-    "inhand calibrate object": "perception/test_placement.py",
-    "inhand calibrate latency": "controller/test_calibrate.py",
-    "inhand calibrate joints": "controller/test_calibrate_joints.py",
-    "inhand calibrate servos": "controller/test_calibrate_servos.py",
-    "inhand scan": "controller/test_bus_verbs.py",
-    "inhand set-id": "controller/test_bus_verbs.py",
-    "inhand set-baud": "controller/test_bus_verbs.py",
-    "inhand reboot": "controller/test_bus_verbs.py",
-    "inhand doctor": "controller/test_station.py",
-    "inhand keys": "controller/test_key_verbs.py",
-    "inhand status --key": "controller/test_gateway.py",
-    "inhand view --key": "controller/test_gateway.py",
-    "inhand eval": "training/test_evaluation.py",
-    "inhand compare": "training/test_comparison.py",
-    "inhand transfer": "training/test_transfer.py",
-    "inhand probe": "training/test_probe.py",
-    "inhand measure": "training/test_train.py",
+    "inhand calibrate camera": "perception/calibration/test_capture.py",
+    "inhand calibrate extrinsics": "perception/calibration/test_capture_places.py",
+    "inhand calibrate object": "perception/calibration/test_tag_placement.py",
+    "inhand calibrate latency": "controller/calibration/test_commands.py",
+    "inhand calibrate joints": "controller/calibration/test_joints.py",
+    "inhand calibrate servos": "controller/calibration/test_servos.py",
+    "inhand scan": "controller/cli/test_bus_verbs.py",
+    "inhand set-id": "controller/cli/test_bus_verbs.py",
+    "inhand set-baud": "controller/cli/test_bus_verbs.py",
+    "inhand reboot": "controller/cli/test_bus_verbs.py",
+    "inhand doctor": "controller/calibration/test_doctor_host.py",
+    "inhand keys": "controller/cli/test_key_verbs.py",
+    "inhand status --key": "controller/ipc/test_gateway.py",
+    "inhand view --key": "controller/ipc/test_gateway.py",
+    "inhand eval": "training/evaluation/test_evaluation.py",
+    "inhand compare": "training/evaluation/test_comparison.py",
+    "inhand transfer": "training/evaluation/test_transfer.py",
+    "inhand probe": "training/evaluation/test_probe.py",
+    "inhand measure": "training/learning/test_train.py",
     "inhand train": "documents/test_walk_through.py",
     "inhand policy": "documents/test_walk_through.py",
     "inhandd --sim --config": "documents/test_walk_through.py",

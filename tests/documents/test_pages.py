@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import tyro
 
-from controller import cli, daemon
-from controller.config import load_config
+from inhand.controller.cli import main
+from inhand.controller.config.config import load_config
+from inhand.controller.runtime import daemon
 from tests.documents.pages import (
     DOCS,
     PAGES,
@@ -86,7 +87,7 @@ def test_every_command_is_one_that_the_program_takes(
         if words[1:2] == ["bench"]:
             continue
         try:
-            cli.main() if words[0] == "inhand" else daemon.main()
+            main.main() if words[0] == "inhand" else daemon.main()
         except ParsedError:
             continue
         except SystemExit as ended:
@@ -105,7 +106,7 @@ def test_what_the_text_mentions_exists(monkeypatch: pytest.MonkeyPatch, capsys: 
             if verb not in helped:
                 monkeypatch.setattr(sys, "argv", [program, *([verb] if verb else []), "--help"])
                 with pytest.raises(SystemExit) as ended:
-                    cli.main() if verb else daemon.main()
+                    main.main() if verb else daemon.main()
                 assert ended.value.code == 0, f"{page.name}: {program} {verb}"
                 helped[verb] = capsys.readouterr().out
             for word in words:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.client import Client
-from controller.simulated import simulated_daemon
+from inhand.controller.client.simulated import simulated_daemon
+from inhand.controller.client.sync import Client
 from tests.documents.pages import DOCS, blocks, files
 from tests.documents.shell import typed
 

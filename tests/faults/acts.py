@@ -9,10 +9,10 @@ from contextlib import suppress
 import numpy as np
 import zmq
 
-from perception import rotations
-from perception.objects import load_object
-from perception.records import TagCorners, encode, frozen_array
-from sim_backend.rig import default_rig
+from inhand.perception import rotations
+from inhand.perception.objects import load_object
+from inhand.perception.records import TagCorners, encode, frozen_array
+from inhand.sim_backend.rig import default_rig
 from tests.faults import policies
 from tests.faults.station import RefusedError, Station
 
@@ -174,7 +174,7 @@ def empty_disk(station: Station) -> None:
 
 
 def kill_gateway(station: Station) -> None:
-    os.kill(station.child("controller.gateway"), signal.SIGKILL)
+    os.kill(station.child("inhand.controller.ipc.gateway"), signal.SIGKILL)
 
 
 def kill_camera(station: Station) -> None:

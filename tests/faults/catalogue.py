@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from perception.sources import FROZEN_TIME
+from inhand.perception.camera.sources import FROZEN_TIME
 from tests.faults import acts, clients
 from tests.faults.station import JOINT_TICKS, Station
 
@@ -338,7 +338,9 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "recorder killed",
             "process",
-            lambda s: os.kill(s.child("controller.recorder_process"), signal.SIGKILL),
+            lambda s: os.kill(
+                s.child("inhand.controller.recording.recorder_process"), signal.SIGKILL
+            ),
             "goes on",
             sign=lambda s: "recorder ended" in s.log.read_text(),
         ),

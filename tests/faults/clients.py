@@ -11,9 +11,9 @@ import msgspec
 import pytest
 import zmq
 
-from controller.client import Client
-from controller.keys import load_client_key
-from tests.controller.test_gateway import relay
+from inhand.controller.client.sync import Client
+from inhand.controller.ipc.keys import load_client_key
+from tests.controller.ipc.test_gateway import relay
 from tests.faults.acts import Act
 from tests.faults.station import ClientError, RefusedError, Station
 

@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hardware.hand import load_hand
-from perception.tags import Image
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.tags import Image
 from tests.faults.wires import CameraLines, ServoLine
 
 PRIORITY = 20

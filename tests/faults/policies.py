@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from hardware.hand import Hand
+from inhand.hardware.model.hand import Hand
 from tests.controller import tiny_policy
 
 Trick = Literal["none", "nan", "slow", "raise", "swing"]

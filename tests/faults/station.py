@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from controller.client import Client
-from controller.errors import ClientError, RefusedError
-from controller.keys import KeyRing
-from hardware.hand import load_hand
-from perception.cameras import save_rig
-from perception.objects import load_object
-from perception.tags import Image
-from sim_backend.rig import default_rig
-from sim_backend.scene import Scene
-from tests.controller.test_gateway import free_port
+from inhand.controller.client.sync import Client
+from inhand.controller.errors import ClientError, RefusedError
+from inhand.controller.ipc.keys import KeyRing
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.cameras import save_rig
+from inhand.perception.objects import load_object
+from inhand.perception.tags import Image
+from inhand.sim_backend.rig import default_rig
+from inhand.sim_backend.scene import Scene
+from tests.controller.ipc.test_gateway import free_port
 from tests.faults import policies
 from tests.faults.far_end import FarEnd
 from tests.faults.wires import CAMERA_RATE
@@ -140,7 +140,7 @@ keys = "{directory / "keys"}"
 
     @staticmethod
     def daemon_command(run: Path) -> list[str]:
-        return [sys.executable, "-m", "controller.daemon", "--directory", str(run)]
+        return [sys.executable, "-m", "inhand.controller.runtime.daemon", "--directory", str(run)]
 
     def wait(
         self, what: Callable[[], Any], patience: float = PATIENCE, *, alive: bool = True

@@ -17,16 +17,16 @@ import msgspec
 import numpy as np
 import zmq
 
-from hardware import registers
-from hardware.hand import Hand
-from hardware.protocol import Instruction, Parser
-from hardware.records import Array
-from hardware.registers import Units
-from perception.sources import FrameHeader
-from perception.tags import Image
-from sim_backend.emulator import ServoBus
-from sim_backend.renderer import with_noise
-from sim_backend.servo import Servo
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.protocol import Instruction, Parser
+from inhand.hardware.dynamixel.registers import Units
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array
+from inhand.perception.camera.sources import FrameHeader
+from inhand.perception.tags import Image
+from inhand.sim_backend.emulator import ServoBus
+from inhand.sim_backend.renderer import with_noise
+from inhand.sim_backend.servo import Servo
 
 CAMERA_RATE = 15.0
 """Pictures a second."""

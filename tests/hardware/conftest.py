@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from hardware.driver import ServoHand
-from hardware.hand import load_hand
+from inhand.hardware.dynamixel.driver import ServoHand
+from inhand.hardware.model.hand import load_hand
 from tests.sim_backend.wires import Wires, wires
 
 # The machine may be busy with training: how long an example takes says nothing about the code.

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardware.hand import Hand, load_hand
-from perception import rotations
-from perception.cameras import Camera
-from perception.objects import ObjectDescription, load_object
-from perception.rotations import Array
-from perception.tags import Image
-from sim_backend.rig import default_rig
-from sim_backend.scene import Scene
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.rotations import Array
+from inhand.perception.tags import Image
+from inhand.sim_backend.rig import default_rig
+from inhand.sim_backend.scene import Scene
 
 Render = Callable[[Camera], Image]
 

@@ -3,11 +3,11 @@
 import cv2
 import numpy as np
 
-from perception import rotations
-from perception.cameras import Camera
-from perception.plate import Plate
-from perception.rotations import Array
-from perception.tags import Image
+from inhand.perception import rotations
+from inhand.perception.calibration.plate import Plate
+from inhand.perception.cameras import Camera
+from inhand.perception.rotations import Array
+from inhand.perception.tags import Image
 
 
 def photograph(

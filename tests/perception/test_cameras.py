@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from perception import rotations
-from perception.cameras import Camera, CameraError, load_rig, look_at, save_rig
-from perception.records import frozen_array
-from sim_backend.rig import default_rig
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera, CameraError, load_rig, look_at, save_rig
+from inhand.perception.records import frozen_array
+from inhand.sim_backend.rig import default_rig
 
 
 @st.composite

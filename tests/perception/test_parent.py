@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from perception.parent import VARIABLE, Parent, environment
+from inhand.perception.parent import VARIABLE, Parent, environment
 
 
 def test_a_child_knows_its_parent() -> None:
-    code = "from perception.parent import Parent; print(Parent().alive)"
+    code = "from inhand.perception.parent import Parent; print(Parent().alive)"
     for variables in (environment(), {**os.environ}):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=variables)
         assert done.stdout == b"True\n"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from perception.errors import PerceptionError
-from perception.records import CameraStatus, TagCorners, decode, encode, frozen_array
+from inhand.perception.errors import PerceptionError
+from inhand.perception.records import CameraStatus, TagCorners, decode, encode, frozen_array
 
 finite = st.floats(-1e6, 1e6)
 

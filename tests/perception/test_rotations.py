@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 
-from controller.observation import attitude, observation_layout, observation_size, observe
-from hardware.hand import load_hand
-from hardware.kinematics import fingertip_positions
-from perception import rotations
-from perception.objects import load_object
+from inhand.controller.policy.observation import (
+    attitude,
+    observation_layout,
+    observation_size,
+    observe,
+)
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.kinematics import fingertip_positions
+from inhand.perception import rotations
+from inhand.perception.objects import load_object
 
 RNG = np.random.default_rng(11)
 ONE, OTHER = (rotations.random_quaternion(RNG, (200,)) for _ in range(2))

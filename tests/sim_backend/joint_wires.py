@@ -9,13 +9,13 @@ from typing import Protocol
 
 import pybullet
 
-from hardware.hand import Hand
-from hardware.records import Array
-from perception.objects import load_object
-from sim_backend.emulator import ServoBus
-from sim_backend.lone_joints import LoneJoints
-from sim_backend.universe import Universe
-from sim_backend.world import World
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
+from inhand.perception.objects import load_object
+from inhand.sim_backend.decoupled_joints import LoneJoints
+from inhand.sim_backend.emulator import ServoBus
+from inhand.sim_backend.world import World
 from tests.sim_backend.wires import Wires
 
 

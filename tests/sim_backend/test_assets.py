@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from perception.objects import ObjectDescription, load_object
-from perception.rotations import Array
-from perception.tags import family
-from sim_backend.assets import write_object_assets
-from sim_backend.scene import resized
+from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.rotations import Array
+from inhand.perception.tags import family
+from inhand.sim_backend.assets import write_object_assets
+from inhand.sim_backend.scene import resized
 
 
 def read_mesh(path: Path) -> tuple[Array, Array, list[list[tuple[int, int]]]]:

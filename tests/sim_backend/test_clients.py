@@ -12,11 +12,11 @@ from dynamixel_sdk import (
     PortHandler,
 )
 
-from hardware import registers, requests
-from hardware.bus import Bus
-from hardware.hand import load_hand
-from hardware.protocol import ALERT, Fault
-from hardware.registers import Register
+from inhand.hardware.dynamixel import registers, requests
+from inhand.hardware.dynamixel.bus import Bus
+from inhand.hardware.dynamixel.protocol import ALERT, Fault
+from inhand.hardware.dynamixel.registers import Register
+from inhand.hardware.model.hand import load_hand
 from tests.sim_backend.wires import Wires, wires
 
 HAND = load_hand("dactyl24")

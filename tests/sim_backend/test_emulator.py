@@ -11,8 +11,8 @@ from dynamixel_sdk import (
     PortHandler,
 )
 
-from hardware import registers
-from hardware.hand import load_hand
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.model.hand import load_hand
 from tests.sim_backend.wires import Wires, wires
 
 HAND = load_hand("dactyl24")

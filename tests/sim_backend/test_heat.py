@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from hardware import registers
-from hardware.driver import ServoHand
-from hardware.errors import BusError
-from hardware.hand import load_hand
-from hardware.records import Array
-from sim_backend.emulator import ServoBus
-from sim_backend.heat import AIR, RISE
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.driver import ServoHand
+from inhand.hardware.errors import BusError
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import Array
+from inhand.sim_backend.emulator import ServoBus
+from inhand.sim_backend.heat import AIR, RISE
 from tests.sim_backend.wires import wires
 
 HAND = load_hand("dactyl24")

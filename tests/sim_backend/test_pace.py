@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from dynamixel_sdk import COMM_RX_TIMEOUT, COMM_SUCCESS, PacketHandler, PortHandler
 
-from hardware import maintenance, registers, requests
-from hardware.driver import ServoHand
-from hardware.errors import BusError
-from hardware.hand import load_hand
-from sim_backend.emulator import ServoBus
-from sim_backend.pace import CHUNK, PacedLine
+from inhand.hardware.dynamixel import maintenance, registers, requests
+from inhand.hardware.dynamixel.driver import ServoHand
+from inhand.hardware.errors import BusError
+from inhand.hardware.model.hand import load_hand
+from inhand.sim_backend.emulator import ServoBus
+from inhand.sim_backend.pace import CHUNK, PacedLine
 from tests.sim_backend.wires import wires
 
 HAND = load_hand("dactyl24")

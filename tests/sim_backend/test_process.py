@@ -16,25 +16,25 @@ import numpy as np
 import pytest
 import zmq
 
-from hardware.driver import ServoHand
-from hardware.errors import BusError
-from hardware.hand import load_hand
-from hardware.records import Targets, frozen_array
-from perception import rotations
-from perception.cameras import load_rig
-from perception.detection import TagDetector
-from perception.objects import load_object
-from perception.pose import estimate_poses
-from perception.sources import RenderedSource
-from sim_backend.rig import default_rig, rig_around, shifted_rig
-from sim_backend.universe import Universe
+from inhand.hardware.dynamixel.driver import ServoHand
+from inhand.hardware.errors import BusError
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Targets, frozen_array
+from inhand.perception import rotations
+from inhand.perception.camera.sources import RenderedSource
+from inhand.perception.cameras import load_rig
+from inhand.perception.detection.detection import TagDetector
+from inhand.perception.objects import load_object
+from inhand.perception.pose.pose import estimate_poses
+from inhand.sim_backend.rig import default_rig, rig_around, shifted_rig
 
 HAND = load_hand("dactyl24")
 BLOCK = load_object("block")
 
 
 def start(directory: Path, *more: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "sim_backend", "--run-dir", str(directory)]
+    command = [sys.executable, "-m", "inhand.sim_backend", "--run-dir", str(directory)]
     command += ["--hand", "dactyl24", "--object", "block", "--seed", "3", *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import zmq
 
-from hardware.hand import Hand, load_hand
-from hardware.kinematics import fingertip_positions
-from perception import rotations
-from perception.cameras import save_rig
-from perception.objects import load_object
-from perception.rotations import Array
-from perception.sources import Frame, RenderedSource, pack_frame, unpack_frame
-from sim_backend.rig import default_rig
-from sim_backend.scene import Scene
-from sim_backend.states import decode_state, encode_state
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.kinematics import fingertip_positions
+from inhand.perception import rotations
+from inhand.perception.camera.sources import Frame, RenderedSource, pack_frame, unpack_frame
+from inhand.perception.cameras import save_rig
+from inhand.perception.objects import load_object
+from inhand.perception.rotations import Array
+from inhand.sim_backend.rig import default_rig
+from inhand.sim_backend.scene import Scene
+from inhand.sim_backend.states import decode_state, encode_state
 
 CENTER = np.array([0.0, 0.335, 0.055])
 UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
@@ -117,7 +117,7 @@ def command(tmp_path: Path, *extra: str) -> list[str]:
         *(
             sys.executable,
             "-m",
-            "sim_backend.renderer",
+            "inhand.sim_backend.renderer",
             "--hand",
             "dactyl24",
             "--object",

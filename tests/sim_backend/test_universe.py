@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardware.hand import load_hand
-from sim_backend.universe import SENSING, Universe, UniverseError, load_universe, sample
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import SENSING, Universe, UniverseError, load_universe, sample
 
 HAND = load_hand("dactyl24")
 

@@ -8,14 +8,14 @@ import numpy as np
 import pybullet
 import pytest
 
-from hardware.errors import DescriptionError
-from hardware.hand import load_hand
-from hardware.records import Array
-from perception import rotations
-from perception.objects import load_object
-from sim_backend.pybullet_universe import varied_hand
-from sim_backend.universe import Universe, sample
-from sim_backend.world import World
+from inhand.hardware.errors import DescriptionError
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import Universe, sample
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import load_object
+from inhand.sim_backend.pybullet_universe import varied_hand
+from inhand.sim_backend.world import World
 
 HAND = load_hand("dactyl24")
 BLOCK = load_object("block")

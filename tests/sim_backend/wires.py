@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from hardware import registers
-from hardware.hand import Hand
-from hardware.records import Array
-from sim_backend.emulator import ServoBus
-from sim_backend.line_faults import FaultyLine
-from sim_backend.pace import PacedLine, speed_of
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array
+from inhand.sim_backend.emulator import ServoBus
+from inhand.sim_backend.line_faults import FaultyLine
+from inhand.sim_backend.pace import PacedLine, speed_of
 
 SHORTEST_SLEEP = 0.0003
 """The processor is late by about as much when it is to sleep for less [s]."""

@@ -11,7 +11,7 @@ import pytest
 ASK = """
 import gc, json, logging, os, resource, subprocess, sys
 from pathlib import Path
-from controller.realtime import configure_realtime
+from inhand.controller.system.realtime import configure_realtime
 
 refuse, priority, affinity = json.loads(sys.argv[1])
 logging.basicConfig(format="%(levelname)s %(message)s")

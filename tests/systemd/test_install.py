@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from controller.config import Config, load_config
+from inhand.controller.config.config import Config, load_config
 from tests.systemd.conftest import INSTALL, Script
 
 CONFIG = "etc/inhand/inhandd.toml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.notify import notify, watchdog_period
+from inhand.controller.system.notify import notify, watchdog_period
 
 
 @pytest.fixture(params=["file", "abstract"])

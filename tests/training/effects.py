@@ -8,14 +8,14 @@ import msgspec
 import mujoco
 import numpy as np
 
-from hardware.hand import Hand, load_hand
-from hardware.kinematics import link_poses
-from hardware.records import Array
-from perception import rotations
-from perception.objects import load_object
-from sim_backend.universe import Universe
-from sim_backend.world import World
-from training.mujoco_world import MujocoWorld, universe_model
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.kinematics import link_poses
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import load_object
+from inhand.sim_backend.world import World
+from inhand.training.mujoco_worlds.world import MujocoWorld, universe_model
 
 HAND = load_hand("dactyl24")
 BLOCK = load_object("block")

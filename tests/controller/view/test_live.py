@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.places import image_address
-from controller.view.live import LiveFeed
-from controller.view.moments import HISTORY, History, Moment, Row
-from controller.view.panel import words
-from hardware.hand import load_hand
-from perception.cameras import Camera
-from perception.detection import TagDetector
-from perception.objects import ObjectDescription, load_object
-from perception.preview import Preview
-from perception.records import TagCorners
-from perception.sources import Frame
-from perception.tags import Image
-from sim_backend.rig import default_rig
-from sim_backend.scene import Scene
+from inhand.controller.system.paths import image_address
+from inhand.controller.view.live import LiveFeed
+from inhand.controller.view.panel import words
+from inhand.controller.view.view_model import HISTORY, History, Moment, Row
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.camera.preview import Preview
+from inhand.perception.camera.sources import Frame
+from inhand.perception.cameras import Camera
+from inhand.perception.detection.detection import TagDetector
+from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.records import TagCorners
+from inhand.perception.tags import Image
+from inhand.sim_backend.rig import default_rig
+from inhand.sim_backend.scene import Scene
 from tests.controller.bench_hand import IN_HAND
 from tests.controller.view.watched import described, served, until
 

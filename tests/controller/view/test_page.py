@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.view.live import LiveFeed
-from controller.view.page import Commander, Page
+from inhand.controller.view.live import LiveFeed
+from inhand.controller.view.page import Commander, Page
 from tests.controller.bench_hand import learned
-from tests.controller.test_demo import ObligingBench
+from tests.controller.cli.test_demo import ObligingBench
 from tests.controller.view.browser import browser
 from tests.controller.view.watched import served
 

@@ -11,9 +11,9 @@ import pytest
 import viser
 from websockets.sync.client import ClientConnection, connect
 
-from controller.view.live import LiveFeed
-from controller.view.moments import Picture
-from controller.view.page import Page
+from inhand.controller.view.live import LiveFeed
+from inhand.controller.view.page import Page
+from inhand.controller.view.view_model import Picture
 from tests.controller.view.watched import served, until
 
 PATIENCE = 30.0

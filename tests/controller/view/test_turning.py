@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from controller.client import Client
-from controller.simulated import simulated_daemon, view_of
+from inhand.controller.client.simulated import simulated_daemon, view_of
+from inhand.controller.client.sync import Client
 from tests.controller.view.browser import browser
 
 PATIENCE = 1800.0

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from controller.config import Config
-from controller.telemetry import introduce
-from controller.view.live import LiveFeed
-from perception.cameras import save_rig
-from sim_backend.rig import default_rig
+from inhand.controller.config.config import Config
+from inhand.controller.runtime.description import introduce
+from inhand.controller.view.live import LiveFeed
+from inhand.perception.cameras import save_rig
+from inhand.sim_backend.rig import default_rig
 from tests.controller.bench_hand import Bench
 from tests.controller.served import Served
 

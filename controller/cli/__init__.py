@@ -1,0 +1,1 @@
+"""`inhand`: the commands that a person types."""

@@ -1,0 +1,176 @@
+"""Verbs of `inhand` that talk to the servos themselves, while no daemon does."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import tyro
+
+from inhand.controller.calibration.bus_command import BusCommand
+from inhand.controller.calibration.doctor_host import check_station
+from inhand.controller.calibration.doctor_training import check_measured
+from inhand.controller.calibration.guided_motion import confirm
+from inhand.controller.calibration.move_check import check_motion
+from inhand.controller.config.config import load_config
+from inhand.controller.errors import ConfigError
+from inhand.controller.system.clock import Clock, MonotonicClock
+from inhand.hardware.dynamixel import maintenance
+from inhand.hardware.dynamixel.checkup import check_bus
+from inhand.hardware.dynamixel.parallel import by_port
+from inhand.hardware.findings import Finding, as_text
+from inhand.hardware.model.hand import load_hand
+
+_Id = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
+
+
+@dataclass(frozen=True)
+class Doctor(BusCommand):
+    """Look at the set-up: what is wrong, and what to do about it. Changes nothing.
+
+    With `--move` each joint then moves a little around the rest pose: take the object out.
+
+    Example: inhand doctor --config inhandd.toml
+
+    Attributes:
+        json: Print the findings as JSON.
+        move: Also see whether each joint follows, and it alone. MOVES THE HAND.
+        yes: Do not ask before moving.
+    """
+
+    json: bool = False
+    move: bool = False
+    yes: bool = False
+    clock: tyro.conf.Suppress[Clock] = field(default_factory=MonotonicClock)
+
+    def run(self) -> int:
+        """Prints the findings; 1 if anything keeps the hand from working."""
+        findings = self.findings()
+        if self.json:
+            print(json.dumps([_as_dict(one) for one in findings]))
+        else:
+            print(as_text(findings))
+        return int(any(one.verdict == "bad" for one in findings))
+
+    def findings(self) -> list[Finding]:
+        """Of everything that is looked at."""
+        config = load_config(self.config)
+        port, baud = self.line()
+        parts = by_port(load_hand(config.hand), port, {} if self.port else config.bus.others)
+        findings = [found for at, hand in parts.items() for found in check_bus(hand, at, baud)]
+        if self.move and not any(found.verdict == "bad" for found in findings):
+            if not self.yes:
+                confirm()
+            bus = msgspec.structs.replace(config.bus, baud=baud)
+            findings += check_motion(load_hand(config.hand), bus, self.port, self.clock)
+        return findings + check_measured(config) + check_station(config)
+
+
+@dataclass(frozen=True)
+class Scan(BusCommand):
+    """Find servos at every baud rate (or the one given): baud, id, model, firmware.
+
+    Example: inhand scan --port /dev/ttyUSB0
+
+    Attributes:
+        json: Print them as JSON.
+    """
+
+    json: bool = False
+
+    def run(self) -> int:
+        """Prints the servos; 1 if there is none."""
+        port, _ = self.line()
+        found = list(maintenance.scan(port, (self.baud,) if self.baud else maintenance.BAUDS))
+        if self.json:
+            keys = "baud", "id", "model", "firmware"
+            print(json.dumps([dict(zip(keys, one, strict=True)) for one in found]))
+        for baud, id, model, firmware in () if self.json else found:
+            print(f"{baud:8} baud  id {id:3}  {model}, firmware {firmware}")
+        if not found:
+            raise ConfigError(f"scan: no servo answers on {port}; is its power on?")
+        return 0
+
+
+@dataclass(frozen=True)
+class SetId(BusCommand):
+    """Give a servo another id; best with that servo alone on the bus.
+
+    Example: inhand set-id 1 7 --port /dev/ttyUSB0 --baud 57600
+
+    Attributes:
+        id: Its id now.
+        new: Its id from now on.
+    """
+
+    id: _Id
+    new: _Id
+
+    def run(self) -> int:
+        """Does it."""
+        bus = self.open()
+        try:
+            maintenance.set_id(bus, self.id, self.new)
+        finally:
+            bus.close()
+        print(f"servo {self.id} is servo {self.new} now")
+        return 0
+
+
+@dataclass(frozen=True)
+class SetBaud(BusCommand):
+    """Set the baud rate of servos; `--baud` is the one they have now.
+
+    Example: inhand set-baud 4000000 1 2 3 --port /dev/ttyUSB0 --baud 57600
+
+    Attributes:
+        new: Bits a second from now on.
+        ids: The servos; all of the configured hand if not given.
+    """
+
+    new: Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="BAUD")]
+    ids: tyro.conf.Positional[tuple[int, ...]] = ()
+
+    def run(self) -> int:
+        """Does it."""
+        bus, ids = self.open(), _all_unless(self.ids, self.config)
+        try:
+            maintenance.set_baud(bus, ids, self.new)
+        finally:
+            bus.close()
+        print(f"servo {', '.join(map(str, ids))}: {self.new} baud; set [bus] baud to the same")
+        return 0
+
+
+@dataclass(frozen=True)
+class Reboot(BusCommand):
+    """Start servos anew, after the cause of a hardware error is gone; torque is off then.
+
+    Example: inhand reboot 7
+
+    Attributes:
+        ids: The servos; all of the configured hand if not given.
+    """
+
+    ids: tyro.conf.Positional[tuple[int, ...]] = ()
+
+    def run(self) -> int:
+        """Does it."""
+        bus, ids = self.open(), _all_unless(self.ids, self.config)
+        try:
+            maintenance.reboot(bus, ids)
+        finally:
+            bus.close()
+        print(f"servo {', '.join(map(str, ids))}: up again, torque off")
+        return 0
+
+
+def _all_unless(ids: tuple[int, ...], config: Path | None) -> tuple[int, ...]:
+    actuators = load_hand(load_config(config).hand).actuators
+    return ids or tuple(actuator.servo.id for actuator in actuators)
+
+
+def _as_dict(one: Finding) -> dict[str, str]:
+    names = "name", "verdict", "detail", "remedy"
+    return {name: getattr(one, name) for name in names}

@@ -1,0 +1,1 @@
+"""Clients for other programs: they find the daemon, ask it and read its replies."""

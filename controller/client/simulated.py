@@ -1,0 +1,140 @@
+"""`inhandd --sim` run from another program, and the simulated world's own socket."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+
+from inhand.controller.errors import ClientError, StartError
+
+START_TIMEOUT = 90.0
+"""How long daemon and simulated world may take to come up [s]."""
+
+_STOP_TIMEOUT = 10.0
+_ANSWER_TIMEOUT = 10.0
+
+
+@contextmanager
+def simulated_daemon(directory: Path, *arguments: str) -> Iterator[None]:
+    """Runs the daemon on a simulated hand, from ready to ended.
+
+    Args:
+        directory: where its sockets and `inhandd.log` are made.
+        arguments: more of them for `inhandd`.
+
+    Raises:
+        StartError: it did not come up; the message is its own.
+    """
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "inhand.controller.runtime.daemon",
+        "--sim",
+        "--directory",
+        str(directory),
+    ]
+    log = directory / "inhandd.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, *arguments], stdout=file, stderr=file, stdin=subprocess.DEVNULL
+        )
+    try:
+        _wait_until_ready(process, log)
+        yield
+    finally:
+        _end(process)
+
+
+@contextmanager
+def view_of(directory: Path) -> Iterator[str]:
+    """Runs the page of a daemon; gives the line that says where it is, or why it is not there.
+
+    Args:
+        directory: of the daemon's sockets; `view.log` is made there.
+    """
+    command = [sys.executable, "-P", "-m", "inhand.controller.cli.main", "view", "--command"]
+    log = directory / "view.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--directory", str(directory)],
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C is for the parent, which then ends the page.
+            start_new_session=True,
+        )
+    try:
+        yield _said(process, log)
+    finally:
+        _end(process)
+
+
+def _said(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    """The last line that the page's process said of itself."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        lines = [x for x in log.read_text(errors="replace").splitlines() if x.startswith("view: ")]
+        if lines:
+            return lines[-1]
+        time.sleep(0.05)
+    said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    return f"no view: {said[-1].removeprefix('error: ')}"
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while b"inhandd ready" not in log.read_bytes():
+        if process.poll() is not None:
+            said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
+            raise StartError(
+                f"inhandd ended while starting, and said: {said[-1].removeprefix('error: ')}"
+            )
+        if time.monotonic() > deadline:
+            raise StartError(f"inhandd was not ready after {START_TIMEOUT:.0f} s")
+        time.sleep(0.05)
+
+
+class WorldClient:
+    """Asks the simulated world for what only a simulation can do or tell."""
+
+    def __init__(self, address: str) -> None:
+        """Takes the address that the daemon's status gives as `world`."""
+        self._address = address
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.REQ)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.connect(address)
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._context.destroy(linger=0)
+
+    def ask(self, type: str, **members: object) -> dict[str, Any]:
+        """Sends a request (`place`, `reset` or `state`) and returns the reply.
+
+        Raises:
+            ClientError: the world does not answer, or refuses.
+        """
+        self._socket.send(msgspec.json.encode({"type": type, **members}))
+        if not self._socket.poll(int(1000 * _ANSWER_TIMEOUT)):
+            raise ClientError(f"the simulated world at {self._address} does not answer")
+        reply: dict[str, Any] = msgspec.json.decode(self._socket.recv())
+        if not reply["ok"]:
+            raise ClientError(f"the simulated world refused: {reply['error']}")
+        return reply

@@ -1,0 +1,278 @@
+"""The configuration file: TOML, every key known, every default visible."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
+from inhand.controller.errors import ConfigError
+
+
+class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The serial line to the servos.
+
+    Attributes:
+        port: the device file.
+        others: device files of further buses, and the ids of the servos on each, which are read at
+            the same time; all other servos are on `port`.
+        baud: bits a second.
+        watchdog: the servos stop by themselves when nothing was said to them for so long [s], in
+            steps of 20 ms; 0 for never.
+        gains: register values of the servos' proportional, integral and derivative position gain;
+            empty leaves what they have.
+        torque_share: share of each actuator's torque limit that the servos may use.
+        joints: file from `inhand calibrate joints`, of how the servos sit on their joints; empty
+            for as the hand file says.
+        measured: file from `inhand calibrate servos`, for `inhand doctor` to compare with what the
+            policy was trained on; empty for none.
+    """
+
+    port: str = "/dev/inhand"
+    others: dict[str, tuple[int, ...]] = {}
+    baud: int = 4_000_000
+    watchdog: float = 0.1
+    gains: tuple[int, ...] = ()
+    torque_share: float = 1.0
+    joints: str = ""
+    measured: str = ""
+
+
+class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The cameras.
+
+    Attributes:
+        rig: file that describes them.
+        sources: where each one's frames come from, by its name in the rig.
+        follow_hand: whether the object is taken to move with what touches it between frames, and
+            not by its velocity alone.
+    """
+
+    rig: str = ""
+    sources: dict[str, str] = {}
+    follow_hand: bool = True
+
+
+class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The policies.
+
+    Attributes:
+        directory: where policy files lie; empty for the ones that came with the program.
+        file: name of the one to load at start, `{object}` standing for the object's name; empty for
+            none.
+        allow: SHA-256 of the files that may be loaded, beside the ones that came with the program.
+    """
+
+    directory: str = ""
+    file: str = "{object}.onnx"
+    allow: tuple[str, ...] = ()
+
+    def file_for(self, object_name: str) -> str:
+        """Name of the file to load at start for an object; empty for none."""
+        return self.file.replace("{object}", object_name)
+
+
+class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to ask of the system for punctual ticks.
+
+    Attributes:
+        priority: SCHED_FIFO priority; 0 leaves the ordinary scheduler.
+        affinity: processors to tick on; empty leaves all.
+        lock_memory: whether to keep the process's pages in memory.
+        spin: how long before a deadline to stop sleeping and spin [s]: longer than waking takes.
+    """
+
+    priority: int = 50
+    affinity: tuple[int, ...] = ()
+    lock_memory: bool = True
+    spin: float = 0.0003
+
+
+class EstopLineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A switch that stops the hand, wired to this machine; closed while all is well.
+
+    Attributes:
+        source: `cts` or `dsr`, a pin of a serial port, or the path of a file or FIFO that says `1`
+            while all is well; empty for no such switch.
+        port: the serial port with that pin.
+    """
+
+    source: str = ""
+    port: str = ""
+
+
+class SocketsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the command and state sockets are, and who may open them.
+
+    Attributes:
+        directory: empty for the usual place (docs/protocol.md).
+        observers: who may watch: the daemon's group, which also commands, or `everybody` on this
+            machine.
+    """
+
+    directory: str = ""
+    observers: Literal["group", "everybody"] = "group"
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to be reached over the network: not at all, unless addresses are given.
+
+    Attributes:
+        command: address for commands, like `tcp://*:7411`.
+        state: address for state and events.
+        keys: directory of the keys (`inhand keys`).
+    """
+
+    command: str = ""
+    state: str = ""
+    keys: str = "/var/lib/inhand/keys"
+
+
+class RecordingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the flight recorder keeps.
+
+    Attributes:
+        directory: where recordings go; empty for the usual place (docs/recording.md).
+        seconds: how far back its memory goes [s].
+        file_size: size at which a continuous recording goes on in another file [MB].
+        total_size: size of all recordings at which the oldest are deleted [MB].
+    """
+
+    directory: str = ""
+    seconds: float = 30.0
+    file_size: int = 100
+    total_size: int = 2000
+
+
+class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The simulated hand, with `inhandd --sim`.
+
+    Attributes:
+        universe: file with what differs from the nominal world; empty for nothing.
+        seed: of everything random in it.
+    """
+
+    universe: str = ""
+    seed: int = 0
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that may be configured.
+
+    Attributes:
+        hand: name or file of the hand's description.
+        object: name or file of the object's description.
+        tick_rate: commands to the servos a second [Hz].
+        bus: the serial line to the servos.
+        cameras: the cameras.
+        policy: the policies.
+        goals: when a goal counts as reached.
+        safety: when the hand is made safe.
+        realtime: what to ask of the system for punctual ticks.
+        estop_line: a switch that stops the hand.
+        sockets: where to be reached.
+        network: how to be reached from other machines.
+        recording: what the flight recorder keeps.
+        sim: the simulated hand.
+    """
+
+    hand: str = "dactyl24"
+    object: str = "block"
+    tick_rate: int = 100
+    bus: BusConfig = BusConfig()
+    cameras: CamerasConfig = CamerasConfig()
+    policy: PolicyConfig = PolicyConfig()
+    goals: GoalSettings = GoalSettings()
+    safety: SafetySettings = SafetySettings()
+    realtime: RealtimeConfig = RealtimeConfig()
+    estop_line: EstopLineConfig = EstopLineConfig()
+    sockets: SocketsConfig = SocketsConfig()
+    network: NetworkConfig = NetworkConfig()
+    recording: RecordingConfig = RecordingConfig()
+    sim: SimConfig = SimConfig()
+
+    @property
+    def control(self) -> ControlSettings:
+        """The part that the core takes."""
+        return ControlSettings(self.tick_rate, self.goals, self.safety, self.cameras.follow_hand)
+
+
+def load_config(path: str | Path | None) -> Config:
+    """Reads and checks a configuration; all defaults if there is no file.
+
+    Raises:
+        ConfigError: in one line, with the file and the key.
+    """
+    if path is None:
+        return Config()
+    try:
+        config = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), Config)
+        _check(config)
+    except OSError as error:
+        raise ConfigError(f"config file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(
+            f"config file {path}: {problem}; `inhand config show` lists every key"
+        ) from error
+    except ConfigError as error:
+        raise ConfigError(f"config file {path}: {error}") from error
+    return config
+
+
+def show_config(config: Config) -> str:
+    """The configuration as TOML, defaults included."""
+    data: dict[str, Any] = msgspec.to_builtins(config)
+    tables = {key: value for key, value in data.items() if isinstance(value, dict)}
+    lines = [f"{key} = {_toml(value)}" for key, value in data.items() if key not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    # Strings, numbers, booleans and lists of them are written alike in JSON and TOML.
+    return msgspec.json.encode(value).decode()
+
+
+def _check(config: Config) -> None:
+    config.goals.check()
+    config.safety.check()
+    realtime = config.realtime
+    if not 20 <= config.tick_rate <= 500:
+        raise ConfigError(f"tick_rate = {config.tick_rate} Hz must lie in 20..500")
+    if not 9_600 <= config.bus.baud <= 10_000_000:
+        raise ConfigError(f"[bus] baud = {config.bus.baud} must lie in 9600..10000000")
+    if not 0 <= config.bus.watchdog <= 2.54:
+        raise ConfigError(f"[bus] watchdog = {config.bus.watchdog} s must lie in 0..2.54")
+    gains = config.bus.gains
+    if len(gains) not in (0, 3) or not all(0 <= gain <= 16_383 for gain in gains):
+        raise ConfigError(f"[bus] gains = {list(gains)} must be empty or three of 0..16383")
+    if not 0 < config.bus.torque_share <= 1:
+        raise ConfigError(f"[bus] torque_share = {config.bus.torque_share} must lie in (0, 1]")
+    if not 0 <= realtime.priority <= 99:
+        raise ConfigError(f"[realtime] priority = {realtime.priority} must lie in 0..99")
+    if not 0 <= realtime.spin <= 0.002:
+        raise ConfigError(f"[realtime] spin = {realtime.spin} s must lie in 0..0.002")
+    line = config.estop_line
+    if line.source in ("cts", "dsr") and not line.port:
+        raise ConfigError(f'[estop_line] source = "{line.source}" needs the port with that pin')
+    recording = config.recording
+    if not 1 <= recording.seconds <= 600:
+        raise ConfigError(f"[recording] seconds = {recording.seconds} s must lie in 1..600")
+    if not 1 <= recording.file_size <= recording.total_size:
+        raise ConfigError("[recording] must have 1 <= file_size <= total_size MB")
+    network = config.network
+    if bool(network.command) != bool(network.state):
+        raise ConfigError("[network] needs both command and state, or neither")
+    for address in (network.command, network.state):
+        if address and not address.startswith("tcp://"):
+            raise ConfigError(f'[network] "{address}" must be like "tcp://*:7411"')
+    for digest in config.policy.allow:
+        if len(digest) != 64 or any(c not in "0123456789abcdef" for c in digest):
+            raise ConfigError(
+                f'[policy] allow: "{digest}" is no SHA-256 (64 lower-case hexadecimal digits)'
+            )

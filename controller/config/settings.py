@@ -1,0 +1,102 @@
+"""Settings of the core: what a configuration file may change about goals and safety."""
+
+from typing import Literal
+
+import msgspec
+
+from inhand.controller.errors import ConfigError
+
+
+class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a goal counts as reached, unless the goal says otherwise.
+
+    Attributes:
+        tolerance: largest error [rad].
+        hold: how long the error must stay below it [s].
+        timeout: when to give up and go on to the next goal [s]; 0 never gives up.
+        queue: most goals that may wait.
+        unstick_after: how long a goal may take before its actions are shaken [s].
+        unstick: standard deviation of that noise, in units of the action; 0 for none.
+    """
+
+    tolerance: float = 0.4
+    hold: float = 0.2
+    timeout: float = 0.0
+    queue: int = 1000
+    unstick_after: float = 5.0
+    unstick: float = 0.3
+
+    def check(self) -> None:
+        """Raises ConfigError if a value cannot be."""
+        if not 0 < self.tolerance <= 3.15:
+            raise ConfigError(f"[goals] tolerance = {self.tolerance} rad must lie in (0, 3.15]")
+        if not (0 <= self.hold < float("inf") and 0 <= self.timeout < float("inf")):
+            raise ConfigError("[goals] hold and timeout must be finite and not negative")
+        if not 1 <= self.queue <= 100_000:
+            raise ConfigError(f"[goals] queue = {self.queue} must lie in 1..100000")
+        if not (0 <= self.unstick_after < float("inf") and 0 <= self.unstick <= 1):
+            raise ConfigError(
+                "[goals] unstick_after must be finite and not negative, unstick in 0..1"
+            )
+
+
+class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long what may last before the hand is made safe.
+
+    Attributes:
+        estop: `relax` switches torque off, `hold` keeps it and freezes the targets.
+        exit: the same two, for the end of the daemon.
+        predict: how long a pose is predicted before the hand pauses [s].
+        pose_lost: age of the pose at which a running hand goes to holding [s].
+        idle: how long the hand stays armed without goal or heartbeat [s].
+        joint_ticks: age of the joints that is a fault [ticks].
+        dropped: what the hand does when it has dropped the object: `home` goes slowly to the rest
+            pose, where the object can be put back, `hold` stays as it is.
+        fault_hold: how long a fault keeps full torque [s].
+        fault_share: share of the torque that it keeps afterwards; 0 relaxes.
+        think: processor time that one tick's decision may take before the policy has failed [s].
+        home_speed: of the fastest joint on the way to the rest pose [rad/s].
+    """
+
+    estop: Literal["relax", "hold"] = "relax"
+    exit: Literal["relax", "hold"] = "relax"
+    predict: float = 0.3
+    pose_lost: float = 2.0
+    idle: float = 60.0
+    joint_ticks: int = 3
+    dropped: Literal["home", "hold"] = "home"
+    fault_hold: float = 2.0
+    fault_share: float = 0.3
+    think: float = 0.05
+    home_speed: float = 0.8
+
+    def check(self) -> None:
+        """Raises ConfigError if a value cannot be."""
+        if not 0 < self.predict < self.pose_lost <= 10:
+            raise ConfigError(
+                f"[safety] must have 0 < predict < pose_lost <= 10 s, got predict = "
+                f"{self.predict}, pose_lost = {self.pose_lost}"
+            )
+        if not (1 <= self.idle <= 3600 and 0 <= self.fault_hold <= 60):
+            raise ConfigError("[safety] idle must lie in 1..3600 s and fault_hold in 0..60 s")
+        if not (0 <= self.fault_share <= 1 and 0 < self.think <= 1):
+            raise ConfigError("[safety] fault_share must lie in 0..1, think in (0, 1] s")
+        if not (1 <= self.joint_ticks <= 20 and 0 < self.home_speed <= 3):
+            raise ConfigError("[safety] joint_ticks must lie in 1..20, home_speed in (0, 3] rad/s")
+
+
+class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that the core may be told.
+
+    Attributes:
+        tick_rate: of commands to the servos [Hz].
+        goals: when a goal counts as reached.
+        safety: when the hand is made safe.
+        follow_hand: whether the object is taken to move with what touches it between frames, and
+            not by its velocity alone.
+    """
+
+    tick_rate: int = 100
+    goals: GoalSettings = GoalSettings()
+    safety: SafetySettings = SafetySettings()
+    follow_hand: bool = True

@@ -1,0 +1,1 @@
+"""The control step: one call a tick, from measurements to joint targets."""

@@ -1,0 +1,92 @@
+"""Where the targets are and where they go next, whoever decides it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from inhand.controller.policy.action import ActionPath, ActionState
+from inhand.controller.safety.derating import Effort, within_reach
+from inhand.controller.safety.safety import Motion, limit
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array
+
+
+class Mover:
+    """The targets of the servos between ticks; every one passes the limiter chain.
+
+    Args:
+        hand: the hand.
+        tick_rate: commands a second [Hz].
+        home_speed: of the fastest joint on the way to a destination [rad/s].
+    """
+
+    def __init__(self, hand: Hand, tick_rate: int, home_speed: float) -> None:
+        self._path = ActionPath(hand, policy_rate=tick_rate, tick_rate=tick_rate)
+        self._home_speed = home_speed
+        self._state: ActionState | None = None
+        self._anchor: Array | None = None
+        self._destination: Array | None = None
+
+    @property
+    def state(self) -> ActionState:
+        """The path's state; `pin` comes first."""
+        assert self._state is not None
+        return self._state
+
+    @property
+    def position(self) -> Array:
+        """The targets to send now [rad], (n_actuators,)."""
+        return self.state.motion.position
+
+    def pin(self, position: Array) -> None:
+        """Puts the targets where the hand is [rad], (n_actuators,), without a motion."""
+        self._state = self._path.start(position)
+        self.stop()
+
+    def stop(self) -> None:
+        """From now on `hold` holds whatever the targets are then."""
+        self._anchor = self._destination = None
+
+    def go(self, destination: Array) -> None:
+        """From now on `hold` moves slowly to a destination [rad], (n_actuators,)."""
+        self._destination = destination
+
+    def hold(self, dt: float) -> None:
+        """One tick [s] of holding, or of the way to the destination."""
+        anchor = self.position if self._anchor is None else self._anchor
+        if self._destination is not None:
+            step = self._home_speed * dt
+            anchor = anchor + np.clip(self._destination - anchor, -step, step)
+        self._anchor = anchor
+        self._state = self._path.hold(self.state, anchor, dt)
+
+    def derate(
+        self, before: Motion, effort: Effort, share: Array, position: Array, dt: float
+    ) -> None:
+        """Draws the targets of this tick near to where servos stand that are to pull less.
+
+        Args:
+            before: the targets' motion when the tick began.
+            effort: of the hand.
+            share: of the torque limit that each servo may use, (n_actuators,).
+            position: where the servos stand [rad], (n_actuators,).
+            dt: length of the tick [s].
+        """
+        if (share >= 1.0).all():
+            return
+        near = within_reach(effort, share, position, self.position)
+        # From where the tick began, so that its limits hold for the nearer targets too.
+        motion = limit(self._path.limits, before, near, dt)
+        self._state = replace(self.state, motion=motion)
+
+    def brake(self, path: ActionPath, dt: float) -> None:
+        """One tick [s] of a policy that waits: the targets come to rest."""
+        self._state = path.hold(self.state, self.position, dt)
+
+    def act(self, path: ActionPath, action: Array) -> None:
+        """Takes a policy's action, (n_actuators,) in [-1, 1]."""
+        self._state = path.act(self.state, action)
+
+    def follow(self, path: ActionPath, dt: float) -> None:
+        """One tick [s] of following the last action."""
+        self._state = path.tick(self.state, dt)

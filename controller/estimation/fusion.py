@@ -1,0 +1,225 @@
+"""Where the object is now: tag corners and poses, late and out of order, to one belief.
+
+A pure function of what it is given: the same measurements, in whatever order they arrive within
+the window, give the same belief. It reads no clock. Between measurements the object goes where the
+hand carries it, which the encoders tell without delay.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Mapping
+
+import numpy as np
+
+from inhand.controller.estimation.hand_motion import HandMotion
+from inhand.controller.estimation.outlier_gate import FusionSettings, step
+from inhand.controller.estimation.pose_state import HELD, PoseCandidate, PoseMeasurement, PoseState
+from inhand.controller.estimation.prediction import Carrier
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import JointState
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.records import ObjectPose, TagCorners, frozen_array
+from inhand.perception.rotations import Array
+
+
+class PoseFilter:
+    """Fuses what the cameras see into the object's pose, velocities and their covariance.
+
+    Args:
+        description: the object and its tags.
+        cameras: the rig; empty if only `update_pose` is used.
+        settings: what to assume.
+        hand: what holds the object; if given, `note_joints` tells how it carries it.
+    """
+
+    def __init__(
+        self,
+        description: ObjectDescription,
+        cameras: Mapping[str, Camera],
+        settings: FusionSettings | None = None,
+        hand: Hand | None = None,
+    ) -> None:
+        self._description = description
+        self._cameras = cameras
+        held = FusionSettings() if hand is None else FusionSettings(motion=HELD)
+        self._settings = settings or held
+        self._carrier = Carrier(
+            self._settings.motion, None if hand is None else HandMotion(hand, description)
+        )
+        self._late = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything, as after the object was put somewhere else by hand."""
+        # The measurements of the window in order of time, the belief before the first of them,
+        # and the belief after each.
+        self._times: list[float] = []
+        self._measurements: list[PoseMeasurement] = []
+        self._base: PoseState | None = None
+        self._states: list[PoseState] = []
+        self._frames: dict[float, dict[str, TagCorners]] = {}
+        self._lagging = False
+
+    @property
+    def accepted(self) -> int:
+        """Measurements accepted since the last reset."""
+        return self._newest.accepted if self._newest else 0
+
+    @property
+    def rejected(self) -> int:
+        """Measurements refused by the gate since the last reset."""
+        return self._newest.rejected if self._newest else 0
+
+    @property
+    def recoveries(self) -> int:
+        """How often, since the last reset, the belief gave way to what was measured instead."""
+        return self._newest.recoveries if self._newest else 0
+
+    @property
+    def late(self) -> int:
+        """Measurements that arrived too late to be used, ever."""
+        return self._late
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with what was measured lately; empty if nothing is."""
+        if self._newest is None:
+            return "no camera has seen the object yet"
+        if self._lagging:
+            return (
+                f"a camera's frames come more than {self._settings.window:g} s after the others'; "
+                "is it slow, or its clock another one?"
+            )
+        if self._newest.refused:
+            return (
+                "what the cameras see does not follow from the poses before: the object was moved "
+                "by hand, or a camera sees something else"
+            )
+        return ""
+
+    def update(self, *frames: TagCorners) -> None:
+        """Takes in what cameras saw.
+
+        Frames of one instant are pooled into one pose, whether they come together or one after
+        the other.
+
+        Raises:
+            PerceptionError: a frame is of a camera that the rig does not have.
+        """
+        touched = []
+        for frame in frames:
+            if self._too_late(frame.t):
+                continue
+            self._frames.setdefault(frame.t, {})[frame.camera] = frame
+            if frame.ids and frame.t not in touched:
+                touched.append(frame.t)
+        for t in sorted(touched):
+            poses = estimate_poses(self._description, self._cameras, self._frames[t].values())
+            floor = np.repeat(
+                [self._settings.position_sigma**2, self._settings.rotation_sigma**2], 3
+            )
+            candidates = tuple(
+                PoseCandidate(
+                    pose.position, pose.quaternion, pose.covariance + np.diag(floor), pose.cameras
+                )
+                for pose in poses
+            )
+            if candidates:
+                self._put(PoseMeasurement(t, candidates))
+
+    def update_pose(
+        self,
+        t: float,
+        position: Array,
+        quaternion: Array,
+        sigma_position: float,
+        sigma_rotation: float,
+    ) -> None:
+        """Takes in a pose that somebody else estimated.
+
+        Args:
+            t: when it was true [s].
+            position: world frame [m], (3,).
+            quaternion: world from object, wxyz, (4,).
+            sigma_position: standard deviation of a component [m].
+            sigma_rotation: standard deviation of a component [rad].
+
+        Raises:
+            ValueError: a number is not finite, or a deviation not positive.
+        """
+        place = np.array(position, dtype=np.float64)
+        turn = np.array(quaternion, dtype=np.float64)
+        finite = np.isfinite(np.concatenate([[t], place, turn])).all()
+        if not finite or not sigma_position > 0 or not sigma_rotation > 0:
+            raise ValueError(
+                f"pose measurement at t={t}: position {place}, quaternion {turn} and deviations "
+                f"{sigma_position}, {sigma_rotation} must be finite, the deviations positive"
+            )
+        if self._too_late(t):
+            return
+        covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
+        candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
+        self._put(PoseMeasurement(t, (candidate,)))
+
+    def note_joints(self, joints: JointState) -> None:
+        """Takes in what the servos measured, in order of time."""
+        self._carrier.note(joints)
+
+    def predict(self, t: float) -> ObjectPose | None:
+        """The pose at `t` [s]; None before the first measurement of the window or ever.
+
+        Looks back as well as ahead: within the window, the belief of then.
+        """
+        index = bisect_right(self._times, t)
+        state = self._states[index - 1] if index else self._base
+        if state is None or t < state.t:
+            return None
+        ahead = self._carrier.ahead(state, t)
+        carried = self._carrier.velocity(t)
+        return ObjectPose(
+            t=t,
+            position=frozen_array(ahead.position),
+            quaternion=frozen_array(ahead.quaternion),
+            linear_velocity=frozen_array(ahead.linear_velocity + carried[:3]),
+            angular_velocity=frozen_array(ahead.angular_velocity + carried[3:]),
+            covariance=frozen_array(ahead.covariance),
+            age=t - ahead.measured,
+        )
+
+    @property
+    def _newest(self) -> PoseState | None:
+        return self._states[-1] if self._states else self._base
+
+    def _too_late(self, t: float) -> bool:
+        self._lagging = bool(self._times) and t < self._times[-1] - self._settings.window
+        self._late += self._lagging
+        return self._lagging
+
+    def _put(self, measurement: PoseMeasurement) -> None:
+        """Puts a measurement in its place in time and replays what follows it."""
+        t = measurement.t
+        index = bisect_right(self._times, t)
+        if index and self._times[index - 1] == t:
+            # A trigger of which more frames have come: the pose of all replaces that of some.
+            index -= 1
+            self._measurements[index] = measurement
+        else:
+            insort(self._times, t)
+            self._measurements.insert(index, measurement)
+        del self._states[index:]
+        for later in self._measurements[index:]:
+            before = self._states[-1] if self._states else self._base
+            self._states.append(step(before, later, self._settings, self._carrier))
+        self._prune()
+
+    def _prune(self) -> None:
+        """Lets go of what can no longer change."""
+        horizon = self._times[-1] - self._settings.window
+        keep = bisect_right(self._times, horizon)
+        if keep:
+            self._base = self._states[keep - 1]
+            del self._times[:keep], self._measurements[:keep], self._states[:keep]
+        for t in [t for t in self._frames if t < horizon]:
+            del self._frames[t]

@@ -1,0 +1,65 @@
+"""Feeds the pose filter with poses that somebody else estimated: tests and lockstep evaluation."""
+
+from dataclasses import dataclass
+
+from inhand.controller.estimation.fusion import PoseFilter
+from inhand.controller.estimation.outlier_gate import FusionSettings
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import JointState
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.records import ObjectPose
+from inhand.perception.rotations import Array
+
+
+@dataclass(frozen=True, slots=True)
+class PoseReading:
+    """One estimated pose.
+
+    Attributes:
+        t: when it was true [s].
+        position: world frame [m], (3,).
+        quaternion: world from object, wxyz, (4,).
+        position_sigma: standard deviation of a component [m].
+        rotation_sigma: standard deviation of a component [rad].
+    """
+
+    t: float
+    position: Array
+    quaternion: Array
+    position_sigma: float = 0.001
+    rotation_sigma: float = 0.01
+
+
+class PoseFeed:
+    """The pose source of a `Controller` that takes `PoseReading` instead of tag corners."""
+
+    def __init__(
+        self,
+        description: ObjectDescription,
+        settings: FusionSettings | None = None,
+        hand: Hand | None = None,
+    ) -> None:
+        self._filter = PoseFilter(description, {}, settings, hand)
+
+    def update(self, *readings: PoseReading) -> None:
+        """Takes in poses, in any order."""
+        for reading in readings:
+            self._filter.update_pose(
+                reading.t,
+                reading.position,
+                reading.quaternion,
+                reading.position_sigma,
+                reading.rotation_sigma,
+            )
+
+    def note_joints(self, joints: JointState) -> None:
+        """Takes in what the servos measured."""
+        self._filter.note_joints(joints)
+
+    def predict(self, t: float) -> ObjectPose | None:
+        """The pose at an instant [s]; None if none was ever measured."""
+        return self._filter.predict(t)
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self._filter.reset()

@@ -1,0 +1,76 @@
+"""The filter's way forward in time: what the hand does to the object, then what chance may do."""
+
+import numpy as np
+
+from inhand.controller.estimation.hand_motion import Grip, HandMotion
+from inhand.controller.estimation.pose_state import MotionModel, PoseState, propagate
+from inhand.hardware.records import Array, JointState
+
+STEP = 0.05
+"""After so long the contacts are looked for anew [s]."""
+
+
+class Carrier:
+    """Predicts beliefs.
+
+    Args:
+        motion: how an object moves beside what the hand does to it.
+        hand_motion: what the encoders said; None for a hand that is unknown.
+    """
+
+    def __init__(self, motion: MotionModel, hand_motion: HandMotion | None = None) -> None:
+        self.motion, self.hand_motion = motion, hand_motion
+        # The way from the newest belief is not gone again at every tick.
+        self._start: PoseState | None = None
+        self._reached: PoseState | None = None
+        self._held: PoseState | None = None
+        self._grip: Grip | None = None
+
+    def note(self, joints: JointState) -> None:
+        """Takes what the encoders said."""
+        if self.hand_motion is not None:
+            self.hand_motion.note(joints)
+
+    def ahead(self, state: PoseState, t: float) -> PoseState:
+        """The belief at a later time `t` [s]."""
+        if self.hand_motion is None:
+            return propagate(state, t, self.motion)
+        now = state
+        if self._start is state and self._reached is not None and self._reached.t <= t:
+            now = self._reached
+        while self._may_step(now.t, t):
+            now = self._once(now, now.t + STEP, self.hand_motion)
+        self._start, self._reached = state, now
+        return self._once(now, t, self.hand_motion)
+
+    def velocity(self, t: float) -> Array:
+        """What the hand gives to the object that `ahead` was last asked for, at `t` [s].
+
+        Returns:
+            Linear [m/s] and angular [rad/s], world frame, (6,).
+        """
+        if self.hand_motion is None or self._grip is None:
+            return np.zeros(6)
+        return self._grip.response @ self.hand_motion.speeds(t)
+
+    def _may_step(self, start: float, t: float) -> bool:
+        """Whether a whole step lies ahead, of which no later reading can change anything."""
+        hand = self.hand_motion
+        return (
+            hand is not None
+            and t - start > STEP
+            and hand.covers(start)
+            and hand.covers(start + STEP)
+        )
+
+    def _once(self, state: PoseState, t: float, hand_motion: HandMotion) -> PoseState:
+        if state is not self._held or self._grip is None:
+            known = hand_motion.covers(state.t)
+            self._held = state
+            self._grip = (
+                hand_motion.grip(state.t, state.position, state.quaternion) if known else None
+            )
+        if self._grip is None:
+            return propagate(state, t, self.motion)
+        moved = self._grip.response @ (hand_motion.joints(t) - self._grip.joints)
+        return propagate(state, t, self.motion, moved)

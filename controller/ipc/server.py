@@ -1,0 +1,298 @@
+"""The command and state sockets, served by a thread of their own beside the tick."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import zmq
+
+from inhand.controller.core.interfaces import PolicyRunner
+from inhand.controller.core.records import Event
+from inhand.controller.errors import PolicyError, StartError
+from inhand.controller.ipc.protocol import (
+    VERSION,
+    AnyRequest,
+    Estop,
+    Events,
+    LoadPolicy,
+    ProtocolError,
+    Record,
+    RecordAction,
+    Status,
+    decode_request,
+    reply_error,
+    reply_ok,
+)
+from inhand.controller.ipc.rate_limit import RATE, RateLimit
+from inhand.controller.ipc.request_queue import OVERTAKEN, Answer, PendingRequest, RequestQueue
+from inhand.controller.ipc.telemetry import EventLog, describe
+from inhand.controller.system.paths import socket_address
+
+log = logging.getLogger(__name__)
+
+STATE_RATE = 20
+"""State messages a second [Hz]."""
+
+ROUND = 20
+"""Every so many state messages, the hand's description and statistics are sent too."""
+
+MAX_WIRE_SIZE = 1 << 20
+"""A client that sends a larger message is cut off [bytes]."""
+
+_READ_AT_ONCE = 200
+_WAITING_AT_MOST = 1000
+_BREATH = 0.005
+_BUSY = "too many requests wait for the tick; ask less often"
+_TOO_MANY = f"more than {RATE:.0f} requests a second from one client; ask less often"
+_LOADING = "load_policy: another policy is being loaded; ask again when it is"
+
+
+class RecorderRequests(Protocol):
+    """What the server needs of the flight recorder."""
+
+    def fileno(self) -> int:
+        """The descriptor to poll for what the recorder says."""
+
+    def ask(
+        self, client: list[bytes], id: str | int, action: RecordAction, images: bool | None = None
+    ) -> bool:
+        """Sends a request; False if the recorder does not take it."""
+
+    def collect(self) -> tuple[list[Answer], list[Event]]:
+        """Takes the recorder's replies and events."""
+
+
+class Server(threading.Thread):
+    """Answers requests and publishes state and events until told to stop.
+
+    Status and events are answered here; everything else goes to the tick through the request_queue.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        request_queue: RequestQueue,
+        *,
+        statistics: Callable[[], dict[str, object]],
+        load_policy: Callable[[str], PolicyRunner],
+        give_up: Callable[[str], None],
+        description: Mapping[str, object] | None = None,
+        recorder: RecorderRequests | None = None,
+    ) -> None:
+        """Binds the sockets.
+
+        Args:
+            directory: where the sockets are made.
+            request_queue: the way to the tick.
+            statistics: members of `status` beside the snapshot.
+            load_policy: loads and checks a policy; may take its time.
+            give_up: is told when no request can be answered any more.
+            description: what does not change, for whoever watches.
+            recorder: the recorder, if there is one.
+
+        Raises:
+            StartError: a socket cannot be made there.
+        """
+        super().__init__(name="server", daemon=True)
+        self._mailbox = request_queue
+        self._statistics = statistics
+        self._load_policy = load_policy
+        self._give_up = give_up
+        self._description = description or {}
+        self._recorder = recorder
+        self._stop_asked = threading.Event()
+        self._log = EventLog()
+        self._rate = RateLimit()
+        self._states = 0
+        self._loading = threading.Lock()
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self._commands = context.socket(zmq.ROUTER)
+        # Far above what is read: a message in between gets an error reply, one beyond no reader.
+        self._commands.set(zmq.MAXMSGSIZE, MAX_WIRE_SIZE)
+        self._commands.set(zmq.RCVHWM, _WAITING_AT_MOST)
+        self._states_socket = context.socket(zmq.PUB)
+        for socket in (self._commands, self._states_socket):
+            socket.set(zmq.SNDHWM, 1000)
+            socket.set(zmq.LINGER, 200)
+        for socket, name in ((self._commands, "command"), (self._states_socket, "state")):
+            address = socket_address(directory, name)
+            try:
+                socket.bind(address)
+            except zmq.ZMQError as error:
+                raise StartError(
+                    f"socket {address}: {error}; give a directory that can be written to, "
+                    "with a short path"
+                ) from error
+
+    def stop(self) -> None:
+        """Sends what is left, closes the sockets and waits for the end."""
+        self._stop_asked.set()
+        if self.is_alive():
+            self.join(timeout=2.0)
+        else:
+            self._close()
+
+    def run(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:
+            # A hand that nobody can stop any more must not go on moving.
+            log.exception("the sockets are served no longer")
+            self._give_up(f"the command socket failed: {error!r}")
+        finally:
+            self._close()
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._commands, zmq.POLLIN)
+        poller.register(self._mailbox.wake, zmq.POLLIN)
+        if self._recorder is not None:
+            poller.register(self._recorder.fileno(), zmq.POLLIN)
+        period = 1.0 / STATE_RATE
+        next_state = time.monotonic()
+        while not self._stop_asked.is_set():
+            pause = max(0.0, next_state - time.monotonic())
+            poller.poll(timeout=int(pause * 1000) + 1)
+            self._read()
+            self._forward()
+            now = time.monotonic()
+            if now >= next_state:
+                next_state = max(next_state + period, now)
+                self._publish_state(now)
+        self._forward()
+
+    def _close(self) -> None:
+        self._commands.close()
+        self._states_socket.close()
+
+    def _read(self) -> None:
+        """Reads all that waits, then acts on emergency stops before anything else."""
+        requests: list[tuple[list[bytes], AnyRequest]] = []
+        stopped = False
+        for _ in range(_READ_AT_ONCE):
+            try:
+                identity, *frames = self._commands.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            # A REQ socket sends an empty frame first, a DEALER need not; replies mirror it.
+            client = [identity, b""] if len(frames) > 1 and not frames[0] else [identity]
+            try:
+                if len(frames) != len(client):
+                    raise ProtocolError("malformed", "send one frame a message")
+                request = decode_request(frames[-1])
+            except ProtocolError as error:
+                self._reply(client, reply_error(error.id, error.code, str(error)))
+                continue
+            if isinstance(request, Estop):
+                self._mailbox.post(PendingRequest(client, request))
+                stopped = True
+            elif self._rate.allows(identity, time.monotonic()):
+                requests.append((client, request))
+            else:
+                self._reply(client, reply_error(request.id, "busy", _TOO_MANY))
+        else:
+            # A flood waits in its sender's queue; this thread must not keep the tick from running.
+            time.sleep(_BREATH)
+        for client, request in requests:
+            self._dispatch(client, request, stopped)
+
+    def _dispatch(self, client: list[bytes], request: AnyRequest, stopped: bool) -> None:
+        match request:
+            case Status():
+                self._reply(client, reply_ok(request.id, self._status()))
+            case Events():
+                found = self._log.since(request.since)
+                self._reply(client, reply_ok(request.id, {"events": found, "last": self._log.last}))
+            case LoadPolicy():
+                # Reading and checking a policy takes longer than an emergency stop may wait.
+                if self._loading.acquire(blocking=False):
+                    threading.Thread(target=self._load, args=(client, request), daemon=True).start()
+                else:
+                    self._reply(client, reply_error(request.id, "busy", _LOADING))
+            case Record():
+                self._record(client, request)
+            case _ if stopped:
+                self._reply(client, reply_error(request.id, "refused", OVERTAKEN))
+            case _:
+                self._post(PendingRequest(client, request))
+
+    def _post(self, pending: PendingRequest) -> None:
+        if not self._mailbox.post(pending):
+            self._reply(pending.client, reply_error(pending.request.id, "busy", _BUSY))
+
+    def _record(self, client: list[bytes], request: Record) -> None:
+        if self._recorder is None:
+            text = "record: this daemon has no recorder"
+            self._reply(client, reply_error(request.id, "unsupported", text))
+        elif not self._recorder.ask(client, request.id, request.action, request.images):
+            text = "record: the recorder does not take requests; ask again in a moment"
+            self._reply(client, reply_error(request.id, "busy", text))
+
+    def _load(self, client: list[bytes], request: LoadPolicy) -> None:
+        pending, answer = None, Answer(client, request.id, None, "busy", _BUSY)
+        try:
+            pending = PendingRequest(client, request, self._load_policy(request.policy))
+        except PolicyError as error:
+            answer = Answer(client, request.id, None, "policy", str(error))
+        finally:
+            # Before the answer: whoever has it may ask for the next one.
+            self._loading.release()
+        if pending is None or not self._mailbox.post(pending):
+            self._mailbox.answer(answer)
+
+    def _status(self) -> dict[str, object]:
+        snapshot = self._mailbox.snapshot
+        if snapshot is None:
+            return {"mode": "starting"}
+        return {**describe(snapshot, time.monotonic()), **self._statistics()}
+
+    def _forward(self) -> None:
+        """Sends the answers and events that the tick left."""
+        answers, events = self._mailbox.collect()
+        if self._recorder is not None:
+            replies, news = self._recorder.collect()
+            answers += replies
+            events += news
+        for event in events:
+            message = self._log.add(event)
+            log.info("%s", _one_line(message))
+            self._states_socket.send_multipart([b"event", msgspec.json.encode(message)])
+        for answer in answers:
+            if answer.result is None:
+                reply = reply_error(answer.id, answer.code, answer.message)
+            else:
+                reply = reply_ok(answer.id, answer.result)
+            self._reply(answer.client, reply)
+
+    def _publish_state(self, now: float) -> None:
+        snapshot = self._mailbox.snapshot
+        if snapshot is None:
+            return
+        self._states += 1
+        self._publish(b"state", self._states, describe(snapshot, now))
+        rounds, phase = divmod(self._states, ROUND)
+        if phase == 1:
+            self._publish(b"description", rounds + 1, {"v": VERSION, **self._description})
+            self._publish(b"statistics", rounds + 1, self._statistics())
+
+    def _publish(self, topic: bytes, number: int, members: Mapping[str, object]) -> None:
+        message = msgspec.json.encode({"n": number, **members})
+        self._states_socket.send_multipart([topic, message])
+
+    def _reply(self, client: list[bytes], message: bytes) -> None:
+        try:
+            self._commands.send_multipart([*client, message], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            log.warning("a reply was not sent: %s", error)
+
+
+def _one_line(message: dict[str, object]) -> str:
+    shown = {k: v for k, v in message.items() if k not in ("n", "t", "kind")}
+    details = ", ".join(
+        f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items()
+    )
+    return f"{message['kind']}: {details}" if details else str(message["kind"])

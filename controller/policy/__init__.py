@@ -1,0 +1,1 @@
+"""Policy files, their ONNX runtime, observation and action mapping."""

@@ -1,0 +1,37 @@
+"""A hand that has come to rest short of its goal is shaken loose.
+
+A policy without chance in it can hold a grasp in which nothing moves, and so nothing that it sees
+changes. The noise is the one that its teacher explored with: it persists from step to step,
+since servos hardly follow white noise (docs/training.md).
+"""
+
+import numpy as np
+
+from inhand.hardware.records import Array
+
+PERSISTENCE = 0.6
+"""Share of the noise that stays from one policy step to the next."""
+
+
+class Unstick:
+    """Noise on the actions of goals that take long.
+
+    Args:
+        n_actuators: length of an action.
+        after: how long a goal may take undisturbed [s].
+        deviation: standard deviation of the noise, in units of the action; 0 for none.
+    """
+
+    def __init__(self, n_actuators: int, after: float, deviation: float) -> None:
+        self._after, self._deviation = after, deviation
+        self._rng = np.random.default_rng(0)
+        self._noise = np.zeros(n_actuators)
+
+    def shake(self, action: Array, waited: float) -> Array:
+        """The action to take, (n_actuators,) in [-1, 1], when a goal has taken `waited` seconds."""
+        if waited < self._after:
+            return action
+        fresh = np.sqrt(1.0 - PERSISTENCE**2) * self._rng.standard_normal(len(self._noise))
+        self._noise = PERSISTENCE * self._noise + fresh
+        shaken: Array = np.clip(action + self._deviation * self._noise, -1.0, 1.0)
+        return shaken

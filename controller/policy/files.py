@@ -1,0 +1,55 @@
+"""Where policy files are, and which of them may be loaded."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from inhand.controller.errors import PolicyError
+
+SHIPPED = Path(__file__).resolve().parents[2] / "policies"
+"""Policies that came with the program; `SHA256SUMS` there lists the ones that may be loaded."""
+
+
+def shipped_hashes(directory: Path = SHIPPED) -> frozenset[str]:
+    """SHA-256 of the policies that came with the program."""
+    try:
+        lines = (directory / "SHA256SUMS").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(line.split()[0] for line in lines if line.strip())
+
+
+def find_policy(name: str, directory: Path) -> Path:
+    """The file in a directory with this name, or whose SHA-256 begins so (8 digits or more).
+
+    Raises:
+        PolicyError: there is none, or more than one.
+    """
+    files = sorted(directory.glob("*.onnx"))
+    found = [file for file in files if file.name == name or file.stem == name]
+    if not found and len(name) >= 8:
+        try:
+            digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        except OSError as error:
+            raise PolicyError(f"policy {error.filename}: {error.strerror}") from error
+        found = [f for f, digest in zip(files, digests, strict=True) if digest.startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(file.name for file in files) or "none"
+        what = "no" if not found else "more than one"
+        raise PolicyError(f"policy {name!r}: {what} such file in {directory}; there are: {known}")
+    return found[0]
+
+
+def policy_with_hash(sha256: str, directories: Iterable[Path]) -> Path:
+    """The policy file in one of the directories that has this SHA-256.
+
+    Raises:
+        PolicyError: none has.
+    """
+    searched = list(directories)
+    for directory in searched:
+        for file in sorted(directory.glob("*.onnx")):
+            if hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
+                return file
+    places = ", ".join(str(directory) for directory in searched)
+    raise PolicyError(f"no policy with SHA-256 {sha256} in {places}; say where it is")

@@ -1,0 +1,101 @@
+"""What the policy sees: measured quantities only, one function for robot and simulation.
+
+The object's rotation is given as two things. What contact cares about is the shape's attitude:
+of all orientations that look alike, the one nearest to identity. What the task cares about is
+the rotation still to go, goal · current⁻¹, in the world frame.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription
+
+MAX_POSE_AGE = 0.5
+"""Ages of the pose above this [s] look alike to the policy."""
+
+
+def observation_layout(hand: Hand) -> tuple[tuple[str, int, str], ...]:
+    """Name, size and unit of each part of the observation, in order."""
+    return (
+        ("joint_position", hand.n_actuators, "rad"),
+        ("sent_target", hand.n_actuators, "rad"),
+        ("fingertip_from_object", 3 * len(hand.fingertips), "m"),
+        ("object_from_palm", 3, "m"),
+        ("object_attitude", 9, "1"),
+        ("rotation_to_go_matrix", 9, "1"),
+        ("rotation_to_go_axis", 3, "1"),
+        ("rotation_to_go_vector", 3, "rad"),
+        ("rotation_to_go_angle", 1, "rad"),
+        ("pose_age", 1, "s"),
+    )
+
+
+def observation_size(hand: Hand) -> int:
+    """Length of the observation."""
+    return sum(size for _, size, _ in observation_layout(hand))
+
+
+def attitude(symmetry: Array, quaternion: Array) -> Array:
+    """The representative of an orientation under a symmetry group, nearest to identity.
+
+    Args:
+        symmetry: the group, (k, 4) wxyz.
+        quaternion: orientations, (..., 4) wxyz.
+
+    Returns:
+        q · s for the s in the group that makes its angle smallest, (..., 4) wxyz.
+    """
+    # |w| of q·s decides, and w of a product is a dot product with the conjugate.
+    real = np.abs(quaternion @ rotations.conjugate(symmetry).T)
+    return rotations.multiply(quaternion, symmetry[np.argmax(real, axis=-1)])
+
+
+def observe(
+    hand: Hand,
+    target: ObjectDescription,
+    *,
+    joint_position: Array,
+    sent_target: Array,
+    fingertips: Array,
+    object_position: Array,
+    object_quaternion: Array,
+    goal_quaternion: Array,
+    pose_age: Array,
+) -> NDArray[np.float32]:
+    """Builds the observation, over leading batch axes.
+
+    Args:
+        hand: the hand.
+        target: the object.
+        joint_position: measured servo angles [rad], (..., n_actuators).
+        sent_target: targets last sent [rad], (..., n_actuators).
+        fingertips: from forward kinematics, world frame [m], (..., n_fingertips, 3).
+        object_position: fused, world frame [m], (..., 3).
+        object_quaternion: fused, world from object, (..., 4) wxyz.
+        goal_quaternion: wanted, world from object, (..., 4) wxyz.
+        pose_age: time since the pose was last measured [s], (...).
+
+    Returns:
+        (..., observation_size), laid out as `observation_layout` says.
+    """
+    batch = joint_position.shape[:-1]
+    to_go = rotations.multiply(goal_quaternion, rotations.conjugate(object_quaternion))
+    vector = rotations.log(to_go)
+    angle = np.sqrt(np.einsum("...i,...i->...", vector, vector))[..., None]
+    relative = fingertips - object_position[..., None, :]
+    parts = (
+        joint_position,
+        sent_target,
+        relative.reshape(*batch, -1),
+        object_position - np.array(hand.workspace.center),
+        rotations.to_matrix(attitude(target.symmetry, object_quaternion)).reshape(*batch, 9),
+        rotations.to_matrix(to_go).reshape(*batch, 9),
+        vector / np.maximum(angle, 1e-6),
+        vector,
+        angle,
+        np.minimum(pose_age, MAX_POSE_AGE)[..., None],
+    )
+    return np.concatenate(parts, axis=-1).astype(np.float32)

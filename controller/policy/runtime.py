@@ -1,0 +1,268 @@
+"""Runs a recurrent policy with ONNX Runtime, after checking that it is made for this hand.
+
+A file is read once: the bytes that were hashed and checked are the bytes that run.
+"""
+
+import hashlib
+from collections.abc import Container
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from inhand.controller.errors import PolicyError
+from inhand.controller.policy.action import ActionPath
+from inhand.controller.policy.metadata import METADATA_KEY, PolicyMetadata
+from inhand.controller.policy.observation import observation_layout, observation_size
+from inhand.controller.policy.onnx_file import has_external_data
+from inhand.controller.system.statistics import Histogram
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array
+from inhand.perception.objects import ObjectDescription
+
+MAX_SIZE = 256 * 1024 * 1024
+"""Larger files are refused [bytes]."""
+
+Memory = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+class Policy:
+    """A checked policy and its recurrent state.
+
+    Attributes:
+        name: the file's name.
+        sha256: of the file.
+        metadata: what the file says about itself.
+        path: from its actions to targets.
+        latency: time of each step [s].
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sha256: str,
+        metadata: PolicyMetadata,
+        hand: Hand,
+        session: ort.InferenceSession,
+    ) -> None:
+        """Use `load_policy`, which checks everything."""
+        self.name = name
+        self.sha256 = sha256
+        self.metadata = metadata
+        self.path = ActionPath(
+            hand,
+            policy_rate=metadata.policy_rate,
+            tick_rate=metadata.action.tick_rate,
+            smoothing=metadata.action.smoothing,
+        )
+        self.latency = Histogram()
+        self._session = session
+        self._state_shape = _check_shapes(name, session, hand)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets what was learned about this universe."""
+        self._hidden = np.zeros(self._state_shape, dtype=np.float32)
+        self._cell = np.zeros(self._state_shape, dtype=np.float32)
+
+    @property
+    def memory(self) -> Memory:
+        """The recurrent state: hidden and cell, each as the file shapes it."""
+        return self._hidden, self._cell
+
+    @memory.setter
+    def memory(self, state: Memory) -> None:
+        self._hidden, self._cell = state
+
+    def act(self, observation: NDArray[np.float32]) -> Array:
+        """One step; the state is carried to the next.
+
+        Args:
+            observation: (n,), laid out as `metadata.observation`.
+
+        Returns:
+            Action, (n_actuators,).
+
+        Raises:
+            PolicyError: the runtime failed, or the result is not finite.
+        """
+        began = perf_counter()
+        feed = {"obs": observation[None], "h_in": self._hidden, "c_in": self._cell}
+        try:
+            actions, hidden, cell = self._session.run(["actions", "h_out", "c_out"], feed)
+        except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
+            raise PolicyError(f"policy {self.name}: a step failed: {_one_line(error)}") from error
+        if not (np.isfinite(actions).all() and np.isfinite(hidden).all()):
+            raise PolicyError(f"policy {self.name}: a step gave numbers that are not finite")
+        self._hidden, self._cell = hidden, cell
+        self.latency.add(perf_counter() - began)
+        return np.asarray(actions[0], dtype=np.float64)
+
+
+def load_policy(
+    path: str | Path,
+    hand: Hand,
+    target: ObjectDescription,
+    *,
+    allowed: Container[str] | None,
+) -> Policy:
+    """Loads a policy, and checks it against the hand and the object.
+
+    Args:
+        path: the ONNX file.
+        hand: the hand it is to move.
+        target: the object it is to turn.
+        allowed: SHA-256 of the files that may be loaded; None, for evaluation only, allows all.
+
+    Raises:
+        PolicyError: in one line: what does not fit, in which file, and what to do.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_SIZE:
+            raise PolicyError(f"policy {path}: larger than {MAX_SIZE} bytes; is it a policy?")
+        model = path.read_bytes()
+    except OSError as error:
+        raise PolicyError(f"policy {path}: {error.strerror}; name an ONNX file") from error
+    sha256 = hashlib.sha256(model).hexdigest()
+    if allowed is not None and sha256 not in allowed:
+        raise PolicyError(
+            f"policy {path}: SHA-256 {sha256} is not on the allow-list; if you trust the file, "
+            "add that to [policy] allow in the configuration"
+        )
+    try:
+        external = has_external_data(model)
+    except ValueError as error:
+        raise PolicyError(f"policy {path}: not an ONNX file ({error})") from error
+    if external:
+        raise PolicyError(f"policy {path}: keeps data in other files; export it as one file")
+    session = _session(path.name, model)
+    metadata = _metadata(path, session)
+    problem = _mismatch(metadata, hand, target)
+    if problem:
+        raise PolicyError(f"policy {path}: {problem}")
+    policy = Policy(path.name, sha256, metadata, hand, session)
+    _replay(policy)
+    return policy
+
+
+def _session(name: str, model: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    # A spinning pool would burn the processor that the camera processes need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
+        raise PolicyError(
+            f"policy {name}: ONNX Runtime cannot load it: {_one_line(error)}"
+        ) from error
+
+
+def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise PolicyError(
+            f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; export "
+            "policies with `inhand policy export`"
+        )
+    try:
+        return msgspec.json.decode(text, type=PolicyMetadata)
+    except msgspec.DecodeError as error:
+        raise PolicyError(f"policy {path}: metadata {METADATA_KEY!r}: {error}") from error
+
+
+def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> str:
+    """What makes the policy unfit for this hand and object; empty if nothing does."""
+    layout = [(part.name, part.size, part.unit) for part in metadata.observation]
+    if metadata.hand != hand.name:
+        return (
+            f"made for hand {metadata.hand}, this is {hand.name}; train one for it, or start "
+            'without any: [policy] file = ""'
+        )
+    if metadata.joints != hand.joint_names:
+        return f"joints {_difference(metadata.joints, hand.joint_names)}"
+    if metadata.actuators != hand.actuator_names:
+        return f"actuators {_difference(metadata.actuators, hand.actuator_names)}"
+    if metadata.hand_digest != hand.digest:
+        return (
+            f"made for another version of hand {hand.name} (file {metadata.hand_digest[:12]}, "
+            f"here {hand.digest[:12]}); train or export it anew"
+        )
+    if metadata.object != target.name:
+        return f"made for object {metadata.object}, this is {target.name}"
+    if layout != list(observation_layout(hand)):
+        return "its observation is laid out differently; train it anew"
+    rate, ticks = metadata.policy_rate, metadata.action.tick_rate
+    if rate < 1 or ticks < rate or ticks % rate:
+        return f"policy rate {rate} Hz does not divide tick rate {ticks} Hz"
+    if not 0 < metadata.action.smoothing <= 1:
+        return f"smoothing {metadata.action.smoothing} is not in (0, 1]"
+    golden = metadata.golden
+    if not golden.observations or len(golden.observations) != len(golden.actions):
+        return "its golden vector is empty or uneven"
+    if not 0 < golden.tolerance <= 1e-3:
+        return f"its golden vector's tolerance {golden.tolerance} is not in (0, 0.001]"
+    sizes = {len(row) for row in golden.observations}, {len(row) for row in golden.actions}
+    if sizes != ({observation_size(hand)}, {hand.n_actuators}):
+        return "its golden vector has rows of the wrong length"
+    return ""
+
+
+def _difference(policy: tuple[str, ...], hand: tuple[str, ...]) -> str:
+    for number, (one, other) in enumerate(zip(policy, hand, strict=False)):
+        if one != other:
+            return f"differ: number {number} is {one} in the policy, {other} in the hand"
+    return f"differ: the policy has {len(policy)}, the hand {len(hand)}"
+
+
+def _check_shapes(name: str, session: ort.InferenceSession, hand: Hand) -> tuple[int, int, int]:
+    """Checks inputs and outputs; returns the shape of the recurrent state."""
+    inputs = {node.name: node for node in session.get_inputs()}
+    outputs = {node.name: node for node in session.get_outputs()}
+    state = inputs["h_in"].shape if "h_in" in inputs else []
+    if len(state) != 3 or not all(isinstance(size, int) for size in state) or state[1] != 1:
+        raise PolicyError(f"policy {name}: input h_in must be (layers, 1, hidden), is {state}")
+    expected = (
+        {
+            "obs": [1, observation_size(hand)],
+            "h_in": state,
+            "c_in": state,
+        },
+        {"actions": [1, hand.n_actuators], "h_out": state, "c_out": state},
+    )
+    for nodes, wanted in zip((inputs, outputs), expected, strict=True):
+        found = {key: node.shape for key, node in nodes.items()}
+        if found != wanted:
+            raise PolicyError(f"policy {name}: has {found}, this hand needs {wanted}")
+        if any(node.type != "tensor(float)" for node in nodes.values()):
+            raise PolicyError(f"policy {name}: inputs and outputs must be float32")
+    return state[0], state[1], state[2]
+
+
+def _replay(policy: Policy) -> None:
+    """Replays the golden vector."""
+    golden = policy.metadata.golden
+    policy.reset()
+    for step, (observation, wanted) in enumerate(
+        zip(golden.observations, golden.actions, strict=True)
+    ):
+        action = policy.act(np.array(observation, dtype=np.float32))
+        error = float(np.max(np.abs(action - np.array(wanted))))
+        if not error <= golden.tolerance:
+            raise PolicyError(
+                f"policy {policy.name}: step {step} of its golden vector is off by {error:.2g}, "
+                f"more than {golden.tolerance:.2g}; the file or the runtime is damaged"
+            )
+    policy.reset()
+    policy.latency = Histogram()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,1 @@
+"""Flight recorder, recordings, replay, export and plots."""

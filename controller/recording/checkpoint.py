@@ -1,0 +1,173 @@
+"""The controller's whole state as plain data, and back: what a replay begins from.
+
+What is built from files and configuration (hand, object, settings, the policy's weights) is left
+out: the controller that a checkpoint is restored into has it already. Nothing is executed when a
+checkpoint is read; only records of the classes listed here are made, from their fields.
+"""
+
+from collections import deque
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+
+from inhand.controller.core import goals
+from inhand.controller.estimation import hand_motion, pose_state
+from inhand.controller.estimation.outlier_gate import FusionSettings
+from inhand.controller.policy.action import ActionPath, ActionState
+from inhand.controller.safety import modes, safety
+from inhand.controller.safety.derating import Effort
+from inhand.controller.system.statistics import Histogram
+from inhand.hardware.model.hand import Hand, Workspace
+from inhand.hardware.records import JointState
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.records import ObjectPose, TagCorners
+
+Checkpoint = Any
+"""Nested lists, dicts, strings, numbers and bytes."""
+
+_FIXED = (
+    Hand,
+    Workspace,
+    ObjectDescription,
+    Camera,
+    FusionSettings,
+    pose_state.MotionModel,
+    ActionPath,
+    safety.Limits,
+    Histogram,
+    ort.InferenceSession,
+    msgspec.Struct,
+)
+"""What the fresh controller has already."""
+
+_RECORDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        JointState,
+        ObjectPose,
+        TagCorners,
+        ActionState,
+        safety.Motion,
+        pose_state.PoseCandidate,
+        pose_state.PoseMeasurement,
+        pose_state.PoseState,
+        hand_motion.Grip,
+        goals.ActiveGoal,
+        goals.Order,
+        goals.Orientation,
+        goals.FaceUp,
+        goals.Turn,
+        goals.RandomGoal,
+        modes.Mode,
+        Effort,
+    )
+}
+"""What may be made from a checkpoint."""
+
+_OURS = "inhand.controller."
+_SEQUENCES = {"list": list, "tuple": tuple, "deque": deque}
+
+
+def capture(live: object) -> Checkpoint:
+    """The state of an object and of all that it is made of.
+
+    Raises:
+        TypeError: something in it is of a kind that checkpoints do not know.
+    """
+    return {name: _pack(value) for name, value in _members(live).items()}
+
+
+def restore(live: object, state: Checkpoint) -> None:
+    """Puts a captured state into a fresh object of the same class.
+
+    Raises:
+        ValueError: the state is not one of such an object.
+    """
+    members = _members(live)
+    if members.keys() != state.keys():
+        odd = ", ".join(sorted(members.keys() ^ state.keys()))
+        raise ValueError(f"{type(live).__name__} has other members than its checkpoint: {odd}")
+    for name, value in state.items():
+        setattr(live, name, _unpack(value, members[name]))
+
+
+def _members(live: object) -> dict[str, Any]:
+    """What an object is made of, without what Python adds to it."""
+    return {name: value for name, value in vars(live).items() if not name.startswith("__")}
+
+
+def _pack(value: Any) -> Checkpoint:
+    match value:
+        case Enum():
+            return {"is": type(value).__name__, "value": value.value}
+        case None | bool() | int() | float() | str() | bytes():
+            return value
+        case np.ndarray():
+            kind = {"of": value.dtype.str, "shape": value.shape, "writable": value.flags.writeable}
+            return {"is": "array", **kind, "data": value.tobytes()}
+        case np.generic():
+            return value.item()
+        case np.random.Generator():
+            state = value.bit_generator.state
+            # Its integers have 128 bits.
+            return {"is": "rng", "state": {k: f"{v:x}" for k, v in state["state"].items()}} | {
+                k: state[k] for k in ("bit_generator", "has_uint32", "uinteger")
+            }
+        case list() | tuple() | deque():
+            return {"is": type(value).__name__, "items": [_pack(one) for one in value]}
+        case dict():
+            return {"is": "dict", "items": [(_pack(k), _pack(one)) for k, one in value.items()]}
+        case _ if isinstance(value, _FIXED):
+            return {"is": "fixed"}
+        case _ if is_dataclass(value) and type(value).__name__ in _RECORDS:
+            members = {f.name: _pack(getattr(value, f.name)) for f in fields(value)}
+            return {"is": type(value).__name__, "members": members}
+        case _ if type(value).__module__.startswith(_OURS) and not is_dataclass(value):
+            return {"is": "live", "members": capture(value)}
+    raise TypeError(f"a {type(value).__name__} cannot be part of a checkpoint")
+
+
+def _unpack(packed: Checkpoint, fresh: Any) -> Any:
+    """The value of a packed one; `fresh` stands where it is to go."""
+    if not isinstance(packed, dict):
+        return packed
+    match packed["is"]:
+        case "array":
+            array = np.frombuffer(packed["data"], packed["of"]).reshape(packed["shape"])
+            return array.copy() if packed["writable"] else array
+        case "rng":
+            return _generator(packed)
+        case "list" | "tuple" | "deque" as kind:
+            place = fresh if isinstance(fresh, list | tuple | deque) else ()
+            there = [*place, *[None] * len(packed["items"])]
+            items = (_unpack(one, old) for one, old in zip(packed["items"], there, strict=False))
+            return _SEQUENCES[kind](items)
+        case "dict":
+            into = fresh if isinstance(fresh, dict) else {}
+            keys = [_unpack(key, None) for key, _ in packed["items"]]
+            values = [value for _, value in packed["items"]]
+            return {k: _unpack(v, into.get(k)) for k, v in zip(keys, values, strict=True)}
+        case "fixed":
+            return fresh
+        case "live":
+            restore(fresh, packed["members"])
+            return fresh
+        case name if name in _RECORDS:
+            kind = _RECORDS[name]
+            if issubclass(kind, Enum):
+                return kind(packed["value"])
+            return kind(**{k: _unpack(v, None) for k, v in packed["members"].items()})
+    raise ValueError(f"a checkpoint holds a {packed['is']!r:.40}, which nothing here makes")
+
+
+def _generator(packed: Checkpoint) -> np.random.Generator:
+    bits = np.random.PCG64()
+    state: dict[str, Any] = {k: packed[k] for k in ("bit_generator", "has_uint32", "uinteger")}
+    # numpy declares the state more narrowly than what a generator gives and takes.
+    bits.state = {**state, "state": {k: int(v, 16) for k, v in packed["state"].items()}}  # type: ignore[typeddict-item]
+    return np.random.Generator(bits)

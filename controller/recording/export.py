@@ -1,0 +1,179 @@
+"""`inhand recording`: a recording as tables that any program reads."""
+
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TextIO
+
+import msgspec
+import tyro
+
+from inhand.controller.errors import RecordingError
+from inhand.controller.recording.foxglove_channels import schema_of
+from inhand.controller.recording.reader import repair
+from inhand.controller.recording.writer import Recording, open_recording
+from inhand.controller.system.progress import Progress
+from inhand.errors import InhandError
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Turn a recording into CSV files, one for each channel; or complete one that was cut off.
+
+    Example: inhand recording export FILE --output tables
+
+    Attributes:
+        action: `export` writes tables, `repair` a complete recording.
+        file: The recording.
+        output: Directory of the tables, or the file to write; otherwise beside the recording.
+        json: Print what was written as JSON.
+    """
+
+    action: tyro.conf.Positional[Literal["export", "repair"]]
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    json: bool = False
+
+
+def export(recording: Recording, directory: Path) -> dict[str, int]:
+    """Writes the tables; none of them is ever half there.
+
+    Args:
+        recording: what to write.
+        directory: where to.
+
+    Returns:
+        Rows by the name of the table's file.
+
+    Raises:
+        RecordingError: they cannot be written.
+    """
+    tables: dict[str, _Table] = {}
+    # Messages are looked at one by one: an hour of them does not fit into memory.
+    begin, end = _span(recording)
+    progress = Progress(f"exporting {recording.path.name}", end - begin)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as files:
+            for number, (topic, stamp, message) in enumerate(recording.messages()):
+                if topic.startswith("/image/"):
+                    continue
+                table = tables.get(topic)
+                if table is None:
+                    table = tables[topic] = _Table(directory, topic)
+                    files.callback(table.close)
+                table.add(stamp, message)
+                if number % 100 == 0:
+                    progress.at(stamp / 1e9 - recording.monotonic_to_utc - begin)
+        for table in tables.values():
+            table.finish()
+    except OSError as error:
+        raise RecordingError(f"export to {directory}: {error.strerror}") from error
+    finally:
+        for table in tables.values():
+            table.part.unlink(missing_ok=True)
+        progress.end()
+    return {table.path.name: table.rows for table in tables.values()}
+
+
+def _span(recording: Recording) -> tuple[float, float]:
+    """For the progress only: what is incomplete is exported as far as it goes."""
+    try:
+        return recording.span()
+    except RecordingError:
+        return 0.0, 0.0
+
+
+class _Table:
+    """One channel's file, under another name until it is complete."""
+
+    def __init__(self, directory: Path, topic: str) -> None:
+        self.path = directory / (topic.strip("/").replace("/", "-") + ".csv")
+        self.part = self.path.with_name(self.path.name + ".part")
+        self.rows = 0
+        self._optional = [
+            name
+            for name, schema in schema_of(topic)[1]["properties"].items()
+            if schema["type"] in ("number", "integer", "string", "boolean")
+        ]
+        self._file: TextIO = self.part.open("w", newline="")
+        self._writer: csv.DictWriter[str] | None = None
+
+    def add(self, stamp: int, message: dict[str, Any]) -> None:
+        for row in rows_of(message):
+            if self._writer is None:
+                columns = dict.fromkeys([*row, *self._optional])
+                self._writer = csv.DictWriter(self._file, ["time", *columns], restval="")
+                self._writer.writeheader()
+            self._writer.writerow({"time": f"{stamp / 1e9:.6f}", **row})
+            self.rows += 1
+
+    def close(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def finish(self) -> None:
+        self.part.rename(self.path)
+
+
+def rows_of(message: dict[str, Any]) -> Iterator[Row]:
+    """A message as rows: one, or one for each tag that a camera saw."""
+    if "corners" in message:
+        for tag, corners in zip(message["ids"], message["corners"], strict=True):
+            row: Row = {"age": message["age"], "id": tag}
+            for number, (x, y) in enumerate(corners):
+                row |= {f"x{number}": x, f"y{number}": y}
+            yield row
+        return
+    names = message.get("names")
+    row = {}
+    for key, value in message.items():
+        if key not in ("timestamp", "names"):
+            row |= dict(_cells(key, value, names))
+    yield row
+
+
+def _cells(key: str, value: Any, names: list[str] | None) -> Iterator[tuple[str, object]]:
+    """Columns of a member: lists go by the names of what they are about, else by number."""
+    if isinstance(value, dict):
+        for inner, item in value.items():
+            yield from _cells(f"{key}.{inner}", item, names)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            if isinstance(item, dict) and "name" in item:
+                rest = {k: v for k, v in item.items() if k != "name"}
+                yield from _cells(item["name"], rest, None)
+            else:
+                yield from _cells(f"{names[number] if names else number}.{key}", item, None)
+    else:
+        yield key, value
+
+
+def main() -> None:
+    """Entry point of `inhand recording`."""
+    options = tyro.cli(Options, prog="inhand recording", config=(tyro.conf.FlagCreatePairsOff,))
+    try:
+        if options.action == "repair":
+            directory = options.output or options.file.with_name(f"repaired-{options.file.stem}")
+            written = {"messages": repair(options.file, directory)}
+        else:
+            directory = options.output or options.file.with_suffix("")
+            written = export(open_recording(options.file), directory)
+    except InhandError as error:
+        sys.exit(f"error: {error}")
+    if options.json:
+        print(msgspec.json.encode({"directory": str(directory), "rows": written}).decode())
+        return
+    for name, rows in sorted(written.items()):
+        print(f"{directory / name}: {rows} rows")
+
+
+if __name__ == "__main__":
+    main()

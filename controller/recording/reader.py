@@ -1,0 +1,157 @@
+"""How a recording is written: by the recorder, and anew from one that was never completed."""
+
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from mcap.reader import NonSeekingReader
+from mcap.writer import CompressionType, Writer
+
+from inhand.controller.errors import RecordingError
+from inhand.controller.recording.foxglove_channels import SCHEMAS, Message, Translator, schema_of
+from inhand.controller.recording.tick_record import TickRecord, decode
+from inhand.controller.recording.writer import (
+    CHECKPOINTS,
+    DAMAGED,
+    METADATA,
+    TICKS,
+    Header,
+    open_recording,
+)
+
+_PART = ".part"
+_CHUNK = 256 * 1024
+
+
+class RecordingFile:
+    """A recording that is being written; it gets its name when it is complete.
+
+    Attributes:
+        path: its name in the end.
+        size: bytes written so far.
+    """
+
+    def __init__(self, path: Path, header: Header, translator: Translator, reason: str) -> None:
+        """Begins the file; raises OSError as everything here does."""
+        self.path = path
+        self._part = path.with_name(path.name + _PART)
+        self._translator = translator
+        self._channels: dict[str, int] = {}
+        self._file = self._part.open("wb")
+        self._writer = Writer(self._file, _CHUNK, compression=CompressionType.ZSTD)
+        self._writer.start(profile="", library="inhand")
+        begun = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._writer.add_metadata(METADATA, _described(header, reason, begun, translator.offset))
+        for topic in SCHEMAS:
+            self._channel(topic)
+
+    @property
+    def size(self) -> int:
+        return self._file.tell()
+
+    def write(self, message: bytes) -> None:
+        """Writes a record, as it came from the tick, and the messages made from it."""
+        record = decode(message)
+        stamp = self._translator.stamp(record.t)
+        if isinstance(record, TickRecord):
+            self._add(TICKS, stamp, message, record.n)
+            for topic, t, shown in self._translator.messages(record):
+                self.show(topic, t, shown, record.n)
+        else:
+            self._add(CHECKPOINTS, stamp, message, record.n)
+
+    def show(self, topic: str, t: float, message: Message, number: int = 0) -> None:
+        """Writes a message for people; `t` [s] on CLOCK_MONOTONIC."""
+        data = msgspec.json.encode(self._translator.whole(t, message))
+        self._add(topic, self._translator.stamp(t), data, number)
+
+    def finish(self) -> None:
+        """Completes the file and gives it its name."""
+        # mcap gives this method no types; so below.
+        self._writer.finish()  # type: ignore[no-untyped-call]
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.rename(self.path)
+
+    def abandon(self) -> None:
+        """Closes what cannot be completed; `open_recording` still reads what of it is whole."""
+        with suppress(OSError):
+            self._file.close()
+
+    def _add(self, topic: str, stamp: int, data: bytes, number: int) -> None:
+        self._writer.add_message(self._channel(topic), stamp, data, stamp, number)
+
+    def _channel(self, topic: str) -> int:
+        known = self._channels.get(topic)
+        if known is not None:
+            return known
+        schema, encoding = 0, "msgpack"
+        if topic not in (TICKS, CHECKPOINTS):
+            name, described = schema_of(topic)
+            schema = self._writer.register_schema(
+                name, "jsonschema", msgspec.json.encode(described)
+            )
+            encoding = "json"
+        self._channels[topic] = self._writer.register_channel(topic, encoding, schema)
+        return self._channels[topic]
+
+
+def repair(path: Path, output: Path) -> int:
+    """Makes a complete recording of one that was never completed; returns its messages.
+
+    Raises:
+        RecordingError: nothing of it can be read, or the other cannot be written.
+    """
+    recording = open_recording(path)
+    described = _described(
+        recording.header, recording.reason, recording.begun, recording.monotonic_to_utc
+    )
+    channels: dict[int, int] = {}
+    part, number = output.with_name(output.name + _PART), 0
+    if part == path:
+        raise RecordingError(f"repair of {path}: name another file to write, with --output")
+    try:
+        with path.open("rb") as file, part.open("wb") as to:
+            writer = Writer(to, _CHUNK, compression=CompressionType.ZSTD)
+            writer.start(profile="", library="inhand")
+            writer.add_metadata(METADATA, described)
+            with suppress(*DAMAGED):
+                reader = NonSeekingReader(file).iter_messages(log_time_order=False)
+                for schema, channel, message in reader:
+                    if channel.id not in channels:
+                        known = (
+                            writer.register_schema(schema.name, schema.encoding, schema.data)
+                            if schema
+                            else 0
+                        )
+                        channels[channel.id] = writer.register_channel(
+                            channel.topic, channel.message_encoding, known
+                        )
+                    stamp = message.log_time
+                    writer.add_message(
+                        channels[channel.id], stamp, message.data, stamp, message.sequence
+                    )
+                    number += 1
+            writer.finish()  # type: ignore[no-untyped-call]
+            to.flush()
+            os.fsync(to.fileno())
+        part.rename(output)
+    except OSError as error:
+        raise RecordingError(f"repair of {path} to {output}: {error.strerror}") from error
+    finally:
+        if part != path:
+            part.unlink(missing_ok=True)
+    return number
+
+
+def _described(header: Header, reason: str, begun: str, offset: float) -> dict[str, str]:
+    """What `open_recording` finds under `METADATA`; `offset` from monotonic time to UTC [s]."""
+    return {
+        "header": msgspec.json.encode(header).decode(),
+        "reason": reason,
+        "begun": begun,
+        "monotonic_to_utc": repr(offset),
+    }

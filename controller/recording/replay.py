@@ -1,0 +1,263 @@
+"""`inhand replay`: runs a recording through fusion, policy and action path again.
+
+On the same machine and versions the results are equal to the bit; where they are not, the first
+difference is shown. That finds what a test on made-up inputs does not: code that depends on
+timing, on the order of things, or on what an earlier run left behind.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import tyro
+
+from inhand.controller.core.controller import Controller
+from inhand.controller.errors import RecordingError
+from inhand.controller.estimation.fusion import PoseFilter
+from inhand.controller.ipc.dispatch import perform
+from inhand.controller.ipc.request_queue import PendingRequest
+from inhand.controller.policy.files import SHIPPED, policy_with_hash
+from inhand.controller.policy.runtime import Policy, load_policy
+from inhand.controller.recording import tick_record
+from inhand.controller.recording.checkpoint import capture, restore
+from inhand.controller.recording.tick_record import CheckpointRecord, TickRecord
+from inhand.controller.recording.writer import Header, Recording, open_recording, versions
+from inhand.controller.safety.modes import Happening
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.records import Targets
+from inhand.perception.cameras import Camera, load_rig
+from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.records import TagCorners
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a replay left the recording.
+
+    Attributes:
+        n: number of the tick.
+        t: its time [s].
+        what: which value, like `outputs.pose.position`.
+        recorded: the value in the recording.
+        replayed: the value in the replay.
+    """
+
+    n: int
+    t: float
+    what: str
+    recorded: str
+    replayed: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a replay.
+
+    Attributes:
+        ticks: ticks that were run again.
+        skipped: ticks before the first checkpoint, or behind a gap.
+        gaps: places where records are missing.
+        difference: the first one; None if all is equal.
+        versions: what the recording was made with, where it is not what runs here.
+    """
+
+    ticks: int
+    skipped: int
+    gaps: int
+    difference: Difference | None
+    versions: dict[str, str]
+
+
+class Replay:
+    """A controller that is fed from a recording.
+
+    Args:
+        recording: the recording.
+        policies: where to look for its policies beside where they were.
+    """
+
+    def __init__(self, recording: Recording, policies: Path | None = None) -> None:
+        self.recording = recording
+        self._directories = [SHIPPED, Path(recording.header.policy_directory)]
+        if policies is not None:
+            self._directories.insert(0, policies)
+        self._hand, self._target, self._cameras = descriptions(recording.header)
+        self._policies: dict[str, Policy] = {}
+        filter_ = PoseFilter(
+            self._target,
+            self._cameras,
+            hand=self._hand if recording.header.control.follow_hand else None,
+        )
+        self._controller = Controller[TagCorners](
+            self._hand, self._target, filter_, recording.header.control
+        )
+
+    def run(self) -> Report:
+        """Runs until the first difference, or the end.
+
+        Raises:
+            RecordingError: nothing in the recording can be run again.
+            PolicyError: a policy that it used is not there.
+        """
+        ticks = skipped = gaps = 0
+        last: int | None = None
+        difference = None
+        for record in self.recording.records():
+            if isinstance(record, CheckpointRecord):
+                if last is not None and last == record.n:
+                    state = {"state": capture(self._controller)}
+                    difference = _compare(record, {"state": record.state}, state)
+                    if difference:
+                        break
+                else:
+                    self._begin(record)
+                    last = record.n
+            elif last is None:
+                skipped += 1
+            elif record.n != last + 1:
+                gaps, skipped, last = gaps + 1, skipped + 1, None
+            else:
+                difference = self._again(record)
+                ticks, last = ticks + 1, record.n
+                if difference:
+                    break
+        if not ticks:
+            raise RecordingError(
+                f"recording {self.recording.path}: has no checkpoint with ticks behind it; record "
+                f"for longer than {tick_record.CHECKPOINT_PERIOD:g} s"
+            )
+        here = versions()
+        made = self.recording.header.versions
+        other = {name: found for name, found in made.items() if here.get(name) != found}
+        return Report(ticks, skipped, gaps, difference, other)
+
+    def _begin(self, record: CheckpointRecord) -> None:
+        self._controller.policy = self._policy(record.policy_sha256)
+        try:
+            restore(self._controller, record.state)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RecordingError(
+                f"recording {self.recording.path}: its checkpoint does not fit this version "
+                f"({error}); use the one that made it"
+            ) from error
+
+    def _again(self, record: TickRecord) -> Difference | None:
+        """Runs a tick, and compares."""
+        controller, inputs = self._controller, record.inputs
+        if inputs.line is not None:
+            controller.watch_line(inputs.line)
+        for heard in inputs.heard:
+            pending = PendingRequest([], heard.request, self._policy(heard.policy_sha256))
+            perform(controller, pending, readonly=self.recording.header.readonly)
+        controller.tick(inputs.t, inputs.joints, inputs.corners)
+        if inputs.sent is not None:
+            controller.note_sent(Targets(inputs.t, inputs.sent))
+        for name, reason in inputs.happenings:
+            controller.report(Happening(name), reason)
+        events, controller.events = controller.events, []
+        replayed = {
+            "outputs": tick_record.outputs(controller.snapshot()),
+            "events": tick_record.told(events),
+        }
+        return _compare(record, {"outputs": record.outputs, "events": record.events}, replayed)
+
+    def _policy(self, sha256: str) -> Policy | None:
+        if not sha256:
+            return None
+        if sha256 not in self._policies:
+            path = policy_with_hash(sha256, self._directories)
+            self._policies[sha256] = load_policy(path, self._hand, self._target, allowed={sha256})
+        return self._policies[sha256]
+
+
+def descriptions(header: Header) -> tuple[Hand, ObjectDescription, dict[str, Camera]]:
+    """The hand, the object and the cameras that a recording was made with."""
+    with tempfile.TemporaryDirectory() as directory:
+        paths = {name: Path(directory) / f"{name}.toml" for name in ("hand", "object", "rig")}
+        for name, path in paths.items():
+            path.write_text(getattr(header, name))
+        return load_hand(paths["hand"]), load_object(paths["object"]), load_rig(paths["rig"])
+
+
+def _compare(
+    record: TickRecord | CheckpointRecord, recorded: object, replayed: object
+) -> Difference | None:
+    if tick_record.pack(recorded) == tick_record.pack(replayed):
+        return None
+    what, a, b = next(_walk("", recorded, replayed), ("", recorded, replayed))
+    return Difference(record.n, record.t, what, _shown(a), _shown(b))
+
+
+def _walk(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yields the name and the two values of each leaf that differs, to the bit."""
+    if tick_record.pack(a) == tick_record.pack(b):
+        return
+    children: Iterator[tuple[Any, Any, Any]] | None = None
+    if isinstance(a, msgspec.Struct) and type(a) is type(b):
+        children = ((key, getattr(a, key), getattr(b, key)) for key in a.__struct_fields__)
+    elif is_dataclass(a) and type(a) is type(b):
+        children = ((f.name, getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    elif isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        children = ((key, a[key], b[key]) for key in a)
+    elif isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
+        children = ((i, one, other) for i, (one, other) in enumerate(zip(a, b, strict=True)))
+    if children is None:
+        yield name, a, b
+        return
+    for key, one, other in children:
+        yield from _walk(f"{name}.{key}".lstrip("."), one, other)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return np.array2string(value, floatmode="unique", max_line_width=10_000, separator=", ")
+    return repr(value)[:500]
+
+
+def replay(
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")],
+    /,
+    policies: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
+    json: bool = False,
+) -> int:
+    """Run a recording through fusion, policy and action path again, and compare to the bit.
+
+    Ends with 0 if all is equal, with 1 at the first difference.
+
+    Example: inhand replay recording.mcap
+
+    Args:
+        file: A recording of inhandd.
+        policies: Where its policies are, if not where they were.
+        json: Print the report as JSON.
+    """
+    report = Replay(open_recording(file), policies).run()
+    print(msgspec.json.encode(report).decode() if json else as_text(report))
+    return 1 if report.difference else 0
+
+
+def as_text(report: Report) -> str:
+    """A report for people."""
+    lines = [f"{report.ticks} ticks run again, {report.skipped} skipped, {report.gaps} gaps"]
+    if report.versions:
+        made = ", ".join(f"{name} {found}" for name, found in report.versions.items())
+        lines.append(f"made with {made}: equal bits are not promised here")
+    found = report.difference
+    if found is None:
+        return "\n".join([*lines, "equal to the bit"])
+    lines += [f"first difference: tick {found.n}, t = {found.t!r} s, {found.what}"]
+    return "\n".join([*lines, f"  recorded {found.recorded}", f"  replayed {found.replayed}"])
+
+
+def main() -> int:
+    """Entry point of `inhand replay`."""
+    return tyro.cli(replay, prog="inhand replay", config=(tyro.conf.FlagCreatePairsOff,))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""What a tick consumed and what came of it, as one record: the unit of recording and replay."""
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from inhand.controller.core.goals import ActiveGoal
+from inhand.controller.core.records import Event, Snapshot
+from inhand.controller.ipc.protocol import AnyRequest
+from inhand.controller.ipc.request_queue import PendingRequest
+from inhand.controller.recording.checkpoint import Checkpoint, capture
+from inhand.hardware.records import Array, JointState, frozen_array
+from inhand.perception.records import ObjectPose, TagCorners
+
+CHECKPOINT_PERIOD = 5.0
+"""Time between two checkpoints, from which a replay can begin [s]."""
+
+_SEND_BUFFER = 1 << 20
+_FLOAT = np.dtype("<f8")
+
+
+class Heard(msgspec.Struct, frozen=True, array_like=True):
+    """A request that was carried out before the tick.
+
+    Attributes:
+        request: what was asked.
+        policy_sha256: of the policy that came with it, if any.
+    """
+
+    request: AnyRequest
+    policy_sha256: str = ""
+
+
+class Inputs(msgspec.Struct, frozen=True, array_like=True):
+    """Everything that the controller took in, in the order in which it did.
+
+    Attributes:
+        line: what is wrong with the emergency stop line, empty if nothing is; None without a line.
+        heard: requests.
+        t: time of the tick, after the joints were read [s].
+        joints: what was read; None if the read failed.
+        corners: what the cameras delivered since the last tick.
+        sent: targets that the servos were really told [rad], (n_actuators,); None if none were.
+        happenings: what the shell reported, with its reason.
+    """
+
+    line: str | None
+    heard: list[Heard]
+    t: float
+    joints: JointState | None
+    corners: list[TagCorners]
+    sent: Array | None = None
+    happenings: list[tuple[str, str]] = []
+
+
+class GoalState(msgspec.Struct, frozen=True, array_like=True):
+    """The goal that was being worked on; see `inhand.controller.core.goals.ActiveGoal`."""
+
+    number: int
+    quaternion: Array
+    tolerance: float
+    started: float
+    error: float
+    within_since: float | None
+
+
+class Outputs(msgspec.Struct, frozen=True, array_like=True):
+    """What came of a tick; members as in `inhand.controller.core.records.Snapshot`.
+
+    Attributes:
+        action: of the policy, if it acted in this tick, (n_actuators,) in [-1, 1].
+    """
+
+    mode: str
+    reason: str
+    torque: bool
+    targets: Array | None
+    pose: ObjectPose | None
+    in_hand: bool
+    paused: bool
+    goal: GoalState | None
+    action: Array | None
+    effort: Array
+    waiting: int
+    reached: int
+    missed: int
+    dropped: int
+
+
+class Times(msgspec.Struct, frozen=True, array_like=True):
+    """When the tick was where [s, CLOCK_MONOTONIC]."""
+
+    deadline: float
+    woken: float
+    read: float
+    thought: float
+    written: float
+
+
+class EventRecord(msgspec.Struct, frozen=True, array_like=True):
+    """An event; see `inhand.controller.core.records.Event`."""
+
+    t: float
+    kind: str
+    data: dict[str, Any]
+
+
+class TickRecord(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
+    """One tick. What the recorder looks at comes first."""
+
+    n: int
+    t: float
+    events: list[EventRecord]
+    inputs: Inputs
+    outputs: Outputs
+    times: Times
+
+
+class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True, tag="checkpoint"):
+    """The controller's whole state between tick `n` and the next."""
+
+    n: int
+    t: float
+    policy_sha256: str
+    state: Checkpoint
+
+
+Record = TickRecord | CheckpointRecord
+
+
+def _pack(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.shape, np.ascontiguousarray(value, dtype=_FLOAT).tobytes()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} cannot be recorded")
+
+
+def _unpack(_: Any, value: Any) -> Array:
+    shape, data = value
+    return frozen_array(np.frombuffer(data, dtype="<f8").reshape(shape))
+
+
+pack = msgspec.msgpack.Encoder(enc_hook=_pack).encode
+"""Packs a record or a part of one (MessagePack); arrays as shape and little-endian float64."""
+
+decode = msgspec.msgpack.Decoder(Record, dec_hook=_unpack).decode
+"""Unpacks what `pack` made."""
+
+
+def outputs(snapshot: Snapshot) -> Outputs:
+    """The part of a snapshot that a tick decides."""
+    return Outputs(
+        snapshot.mode.value,
+        snapshot.reason,
+        snapshot.torque,
+        snapshot.targets,
+        snapshot.pose,
+        snapshot.in_hand,
+        snapshot.paused,
+        _goal(snapshot.goal),
+        snapshot.action,
+        snapshot.effort,
+        snapshot.waiting,
+        snapshot.reached,
+        snapshot.missed,
+        snapshot.dropped,
+    )
+
+
+def _goal(goal: ActiveGoal | None) -> GoalState | None:
+    if goal is None:
+        return None
+    order = goal.order
+    return GoalState(
+        order.number, goal.quaternion, order.tolerance, goal.started, goal.error, goal.within_since
+    )
+
+
+def heard(requests: Sequence[PendingRequest]) -> list[Heard]:
+    """The requests as a record holds them."""
+    return [
+        Heard(pending.request, pending.policy.sha256 if pending.policy else "")
+        for pending in requests
+    ]
+
+
+def told(events: Sequence[Event]) -> list[EventRecord]:
+    """Events as they are recorded."""
+    return [EventRecord(event.t, event.kind, event.data) for event in events]
+
+
+class Tape:
+    """The tick's end of the line to the recorder: sends, and never waits.
+
+    Attributes:
+        lost: records that the recorder did not take in time.
+        problem: why there are no checkpoints; empty if there are.
+    """
+
+    def __init__(self, line: socket.socket) -> None:
+        """Takes a SOCK_SEQPACKET socket, whose other end the recorder reads."""
+        line.setblocking(False)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        self.lost = 0
+        self.problem = ""
+        self._line = line
+        self._n = 0
+        self._next_checkpoint = 0.0
+        self._broken = False
+
+    def write(
+        self,
+        inputs: Inputs,
+        snapshot: Snapshot,
+        events: Sequence[Event],
+        times: Times,
+    ) -> None:
+        """Records a tick."""
+        self._n += 1
+        self._send(TickRecord(self._n, snapshot.t, told(events), inputs, outputs(snapshot), times))
+
+    def checkpoint(self, core: object, snapshot: Snapshot) -> None:
+        """Records the controller's whole state, if it is time to."""
+        if snapshot.t < self._next_checkpoint or self.problem:
+            return
+        self._next_checkpoint = snapshot.t + CHECKPOINT_PERIOD
+        try:
+            state = capture(core)
+        except TypeError as error:
+            self.problem = str(error)
+            return
+        self._send(CheckpointRecord(self._n, snapshot.t, snapshot.policy_sha256, state))
+
+    def _send(self, record: Record) -> None:
+        try:
+            self._line.send(pack(record))
+        except OSError:
+            # Full or gone: the tick has no time for either.
+            self.lost += 1
+            self._broken = True
+            return
+        if self._broken:
+            # What follows a gap can be replayed from a checkpoint only.
+            self._broken, self._next_checkpoint = False, 0.0

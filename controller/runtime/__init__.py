@@ -1,0 +1,1 @@
+"""`inhandd`: starts the parts, supervises child processes and runs the tick loop."""

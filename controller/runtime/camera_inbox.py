@@ -1,0 +1,57 @@
+"""Takes what the camera processes send, without ever waiting for it."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import zmq
+
+from inhand.controller.system.paths import socket_address
+from inhand.perception.errors import PerceptionError
+from inhand.perception.records import CameraStatus, TagCorners, decode
+
+_MOST_AT_ONCE = 32
+
+
+class CameraInbox:
+    """The socket that camera processes send to; used by the tick's thread alone.
+
+    Attributes:
+        address: what the camera processes connect to.
+        cameras: of the rig.
+        status: latest sign of life, by camera.
+        malformed: messages that could not be read, or came from no camera of the rig.
+    """
+
+    def __init__(self, directory: Path, cameras: Collection[str]) -> None:
+        self.address = socket_address(directory, "corners")
+        self.status: dict[str, CameraStatus] = {}
+        self.malformed = 0
+        self.cameras = frozenset(cameras)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self._socket = context.socket(zmq.PULL)
+        self._socket.set(zmq.RCVHWM, 64)
+        self._socket.set(zmq.MAXMSGSIZE, 1 << 16)
+        self._socket.bind(self.address)
+
+    def take(self) -> list[TagCorners]:
+        """What came since the last call."""
+        corners: list[TagCorners] = []
+        for _ in range(_MOST_AT_ONCE):
+            try:
+                record = decode(self._socket.recv(zmq.NOBLOCK))
+            except zmq.Again:
+                break
+            except PerceptionError:
+                self.malformed += 1
+                continue
+            if record.camera not in self.cameras:
+                self.malformed += 1
+            elif isinstance(record, TagCorners):
+                corners.append(record)
+            else:
+                self.status[record.camera] = record
+        return corners
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._socket.close(linger=0)

@@ -1,0 +1,321 @@
+"""`inhandd`: the shell that owns clock, processes, sockets and the servo bus, and runs the tick."""
+
+import logging
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import msgspec
+import tyro
+
+from inhand.controller.config.config import Config, load_config
+from inhand.controller.core.controller import Controller
+from inhand.controller.errors import StartError
+from inhand.controller.estimation.fusion import PoseFilter
+from inhand.controller.estimation.warm_up import rehearse
+from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.ipc.server import Server
+from inhand.controller.policy.files import SHIPPED, find_policy, shipped_hashes
+from inhand.controller.policy.runtime import Policy, load_policy
+from inhand.controller.recording.flight_recorder import Limits
+from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
+from inhand.controller.recording.writer import Header, versions
+from inhand.controller.runtime.camera_inbox import CameraInbox
+from inhand.controller.runtime.description import introduce
+from inhand.controller.runtime.hand_link import HandLink
+from inhand.controller.runtime.loop import TickLoop
+from inhand.controller.runtime.processes import (
+    SimulationReady,
+    start_cameras,
+    start_gateway,
+    start_simulation,
+    wait_for_simulation,
+)
+from inhand.controller.runtime.report import exit_report, statistics
+from inhand.controller.runtime.supervisor import Supervisor
+from inhand.controller.system.clock import MonotonicClock
+from inhand.controller.system.estop_line import EstopLine
+from inhand.controller.system.notify import notify
+from inhand.controller.system.paths import (
+    image_address,
+    let_everybody_watch,
+    lock_run_directory,
+    make_run_directory,
+    recordings_directory,
+    run_directory,
+    socket_address,
+)
+from inhand.controller.system.realtime import configure_realtime
+from inhand.controller.system.ticker import Ticker
+from inhand.errors import InhandError
+from inhand.hardware.model.hand import Hand, hand_file, load_hand
+from inhand.perception.cameras import load_rig
+from inhand.perception.objects import ObjectDescription, load_object, object_file
+from inhand.perception.records import TagCorners
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The hand's daemon: holds it, turns the object, answers commands.
+
+    Example: inhandd --sim
+
+    Attributes:
+        sim: Start a simulated hand and control that one.
+        config: Configuration file; without it every value has its default.
+        directory: Where to make the sockets, instead of the usual place.
+        policy: Policy file to load at start; naming it here allows it.
+        seed: Seed of the simulation, instead of the configured one.
+        dry_run: Read and compute, print once a second, send nothing to the servos.
+        readonly: Read only: refuse every request that could move the hand.
+    """
+
+    sim: bool = False
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    seed: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    dry_run: bool = False
+    readonly: bool = False
+
+
+class Daemon:
+    """One run of the daemon, from reading the configuration to the last report."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._loop: TickLoop | None = None
+
+    def stop(self, reason: str) -> None:
+        """Asks the tick loop to end; the first reason stands."""
+        if self._loop is not None:
+            self._loop.stop(reason)
+
+    def run(self) -> None:
+        """Starts, ticks until told to stop, and cleans up on the one way out.
+
+        Raises:
+            InhandError: something needed is missing; nothing has moved then.
+        """
+        options = self.options
+        config = load_config(options.config)
+        directory = run_directory(options.directory or config.sockets.directory).absolute()
+        make_run_directory(directory)
+        with ExitStack() as exits:
+            exits.callback(os.close, lock_run_directory(directory))
+            self._run(config, directory, exits)
+
+    def _run(self, config: Config, directory: Path, exits: ExitStack) -> None:
+        options = self.options
+        hand, target = load_hand(config.hand), load_object(config.object)
+        children = Supervisor(self.stop)
+        exits.callback(children.stop)
+        simulation = None
+        if options.sim:
+            seed = config.sim.seed if options.seed is None else options.seed
+            simulation = start_simulation(config, directory, seed)
+            children.watch(simulation)
+        # The simulated world comes up meanwhile.
+        policy = self._first_policy(config, hand, target)
+        world = wait_for_simulation(simulation) if simulation else None
+        inbox, filter_ = self._cameras(config, directory, hand, target, world, children)
+        exits.callback(inbox.close)
+        controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
+        recorder = self._recorder(config, directory, world, children)
+        exits.callback(recorder.close)
+        link = _open_hand(hand, config, world, silent=options.dry_run or options.readonly)
+
+        def release() -> None:
+            link.close(torque=config.safety.exit == "hold" and controller.torque)
+
+        exits.callback(release)
+        line = None
+        if config.estop_line.source:
+            switch = config.estop_line
+            line = EstopLine(switch.source, switch.port, config.realtime.priority)
+            exits.callback(line.close)
+        request_queue = RequestQueue()
+        exits.callback(request_queue.close)
+        ticker = Ticker(MonotonicClock(config.realtime.spin), 1.0 / config.tick_rate)
+        loop = self._loop = TickLoop(
+            controller,
+            link,
+            inbox,
+            request_queue,
+            ticker,
+            recorder.tape,
+            estop_line=line,
+            readonly=options.readonly,
+        )
+
+        def load(name: str) -> Policy:
+            path = find_policy(name, _policy_directory(config))
+            return load_policy(path, hand, target, allowed=_allowed(config))
+
+        server = Server(
+            directory,
+            request_queue,
+            statistics=lambda: statistics(loop, world),
+            load_policy=load,
+            give_up=children.fail,
+            description=introduce(config, directory, world),
+            recorder=recorder,
+        )
+        exits.callback(server.stop)
+        if config.sockets.observers == "everybody":
+            let_everybody_watch(directory)
+        server.start()
+        if config.network.command:
+            names = world.cameras if world else config.cameras.sources
+            children.watch(start_gateway(config, directory, names))
+        children.watch_cameras(inbox)
+        children.watch_bus(link)
+        children.start(request_queue, dry_run=options.dry_run)
+        realtime = config.realtime
+        configure_realtime(
+            priority=realtime.priority,
+            affinity=realtime.affinity,
+            lock_memory=realtime.lock_memory,
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
+        _announce(directory, world)
+        try:
+            loop.run()
+        finally:
+            # First of all: whatever else may take its time, the hand is no longer commanded.
+            release()
+            notify("STOPPING=1")
+            print(exit_report(loop), flush=True)
+        if children.failure:
+            raise StartError(children.failure)
+
+    def _first_policy(self, config: Config, hand: Hand, target: ObjectDescription) -> Policy | None:
+        """The policy to start with; None, with a warning, if none was ever made or wanted."""
+        if self.options.policy is not None:
+            return load_policy(self.options.policy, hand, target, allowed=None)
+        file = config.policy.file_for(target.name)
+        if not file:
+            return None
+        directory = _policy_directory(config)
+        if directory == SHIPPED and not (SHIPPED / file).exists():
+            log.warning("no policy came with this program: the hand can move but not be armed")
+            return None
+        path = directory / file
+        return load_policy(path, hand, target, allowed=_allowed(config))
+
+    def _recorder(
+        self,
+        config: Config,
+        directory: Path,
+        world: SimulationReady | None,
+        children: Supervisor,
+    ) -> RecorderLink:
+        """Starts the flight recorder."""
+        recording = config.recording
+        header = Header(
+            hand=hand_file(config.hand).read_text(),
+            object=object_file(config.object).read_text(),
+            rig=Path(world.rig if world else config.cameras.rig).read_text(),
+            control=config.control,
+            readonly=self.options.readonly,
+            policy_directory=str(_policy_directory(config)),
+            versions=versions(),
+        )
+        sources = world.cameras if world else config.cameras.sources
+        megabyte = 1_000_000
+        wanted = RecorderConfig(
+            str(recordings_directory(recording.directory, self.options.directory)),
+            Limits(
+                recording.seconds, megabyte * recording.file_size, megabyte * recording.total_size
+            ),
+            header,
+            tuple(image_address(directory, name) for name in sources),
+        )
+        link = RecorderLink()
+        children.watch(link.start(wanted, directory))
+        return link
+
+    def _cameras(
+        self,
+        config: Config,
+        directory: Path,
+        hand: Hand,
+        target: ObjectDescription,
+        world: SimulationReady | None,
+        children: Supervisor,
+    ) -> tuple[CameraInbox, PoseFilter]:
+        """Starts the camera processes."""
+        rig = world.rig if world else config.cameras.rig
+        sources = world.cameras if world else config.cameras.sources
+        if not rig or not sources:
+            raise StartError(
+                "no camera: name a rig file and a source for each camera under [cameras] in the "
+                "configuration, or start with --sim"
+            )
+        cameras = load_rig(rig)
+        unknown = sorted(sources.keys() - cameras.keys())
+        if unknown:
+            raise StartError(
+                f"[cameras] sources: rig {rig} has no camera {', '.join(unknown)}; it has "
+                f"{', '.join(cameras)}"
+            )
+        inbox = CameraInbox(directory, cameras)
+        for child in start_cameras(sources, rig, config.object, inbox.address, directory):
+            children.watch(child)
+        rehearse(target, cameras, hand)
+        return inbox, PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
+
+
+def _open_hand(
+    hand: Hand, config: Config, world: SimulationReady | None, *, silent: bool
+) -> HandLink:
+    from inhand.controller.system.open_hand import open_hand
+
+    # Simulated servos sit as the hand file says.
+    bus = msgspec.structs.replace(config.bus, joints="") if world else config.bus
+    backend = open_hand(hand, bus, world.bus if world else None, readonly=silent)
+    backend.connect()
+    return HandLink(backend, silent=silent)
+
+
+def _policy_directory(config: Config) -> Path:
+    return Path(config.policy.directory) if config.policy.directory else SHIPPED
+
+
+def _allowed(config: Config) -> frozenset[str]:
+    return shipped_hashes() | set(config.policy.allow)
+
+
+def _announce(directory: Path, world: SimulationReady | None) -> None:
+    """Says, on standard output and to the service manager, that commands are welcome."""
+    print(f"inhandd ready: {socket_address(directory, 'command')}", flush=True)
+    if world:
+        late = monotonic() - world.up
+        print(f"simulated world: {world.world}, ready {late:.2f} s after it was up", flush=True)
+    notify("READY=1")
+
+
+def main() -> None:
+    """Entry point of `inhandd`."""
+    options = tyro.cli(Options, prog="inhandd", config=(tyro.conf.FlagCreatePairsOff,))
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    # Sockets are made for their owner and group only.
+    os.umask(0o007)
+    try:
+        Daemon(options).run()
+    except InhandError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

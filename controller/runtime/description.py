@@ -1,0 +1,31 @@
+"""What a page or a client must know of hand, object and cameras: the files' own text."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from inhand.controller.config.config import Config
+from inhand.controller.runtime.processes import SimulationReady
+from inhand.controller.system.paths import image_address, world_states_address
+from inhand.hardware.model.hand import hand_file
+from inhand.perception.objects import object_file
+
+
+def introduce(config: Config, directory: Path, world: SimulationReady | None) -> dict[str, object]:
+    """What whoever watches must know of hand, object and cameras, as the files' own text.
+
+    Args:
+        config: the daemon's.
+        directory: of the daemon's sockets.
+        world: the simulated world, if there is one.
+    """
+    names = world.cameras if world else config.cameras.sources
+    return {
+        "program": version("inhand"),
+        "tick_rate": config.tick_rate,
+        "hand": hand_file(config.hand).read_text(),
+        "object": object_file(config.object).read_text(),
+        "rig": Path(world.rig if world else config.cameras.rig).read_text(),
+        "images": {name: image_address(directory, name) for name in names},
+        "world": world.world if world else None,
+        "world_states": world_states_address(directory) if world else None,
+    }

@@ -1,0 +1,154 @@
+"""The tick as it runs: requests, read, fuse, decide, limit, write, tell."""
+
+from time import thread_time
+from typing import Protocol
+
+from inhand.controller.core.controller import Controller
+from inhand.controller.ipc.dispatch import perform
+from inhand.controller.ipc.protocol import Clear, Shutdown
+from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
+from inhand.controller.recording.tick_record import Inputs, Tape, Times, heard
+from inhand.controller.safety.modes import Happening, Mode
+from inhand.controller.system.estop_line import EstopLine
+from inhand.controller.system.statistics import Histogram
+from inhand.controller.system.ticker import Ticker
+from inhand.hardware.records import JointState, Targets
+from inhand.perception.records import CameraStatus, TagCorners
+
+REQUESTS_PER_TICK = 8
+"""How many requests are carried out before a tick; the rest waits for the next ones."""
+READ_SHARE = 0.8
+"""Share of a tick that reading the joints may take: the rest is for deciding and writing."""
+
+
+class Link(Protocol):
+    """The hand; `inhand.controller.runtime.hand_link.HandLink` is the real one."""
+
+    problem: str
+    servo_error: str
+    errors: int
+
+    @property
+    def lost(self) -> bool: ...
+
+    def read(self, deadline: float | None = None) -> JointState | None: ...
+
+    def write(self, torque: bool, targets: Targets) -> Targets | None: ...
+
+    def seek(self) -> None: ...
+
+    def reboot(self) -> None: ...
+
+
+class Inbox(Protocol):
+    """What the cameras deliver; `runtime.camera_inbox.CameraInbox` is the real one."""
+
+    status: dict[str, CameraStatus]
+    malformed: int
+
+    def take(self) -> list[TagCorners]: ...
+
+
+class TickLoop:
+    """Ticks until told to stop. Nothing in it waits but the ticker, and nothing in it logs.
+
+    Attributes:
+        controller: what decides.
+        link: the hand.
+        inbox: the cameras.
+        ticker: the rhythm, and how well it was kept.
+        tape: the line to the recorder.
+        sections: time that each part of the tick took [s].
+        stop_reason: why the loop is to end; empty while it is not.
+    """
+
+    def __init__(
+        self,
+        controller: Controller[TagCorners],
+        link: Link,
+        inbox: Inbox,
+        request_queue: RequestQueue,
+        ticker: Ticker,
+        tape: Tape,
+        *,
+        estop_line: EstopLine | None = None,
+        readonly: bool = False,
+    ) -> None:
+        """Takes its parts; with `readonly`, requests that could move the hand are refused."""
+        self.controller = controller
+        self.link = link
+        self.inbox = inbox
+        self.ticker = ticker
+        self.tape = tape
+        self.sections = {name: Histogram() for name in ("read", "think", "write", "tell")}
+        self.stop_reason = ""
+        self._mailbox = request_queue
+        self._estop_line = estop_line
+        self._readonly = readonly
+        self._happenings: list[tuple[str, str]] = []
+
+    def stop(self, reason: str) -> None:
+        """Asks the loop to end; the first reason stands."""
+        self.stop_reason = self.stop_reason or reason
+
+    def run(self) -> None:
+        """Ticks until told to stop."""
+        for woken in self.ticker:
+            if self.stop_reason:
+                return
+            self._tick(woken)
+
+    def _tick(self, woken: float) -> None:
+        controller, link, now = self.controller, self.link, self.ticker.clock.now
+        self._happenings.clear()
+        line = None if self._estop_line is None else self._estop_line.problem()
+        if line is not None:
+            controller.watch_line(line)
+        letters = self._mailbox.take(REQUESTS_PER_TICK)
+        answers = [self._perform(pending) for pending in letters]
+        joints = link.read(woken + READ_SHARE * self.ticker.period)
+        read = now()
+        corners = self.inbox.take()
+        began = thread_time()
+        targets = controller.tick(read, joints, corners)
+        # Processor time: a busy machine is no fault of the policy's.
+        spent = thread_time() - began
+        if spent > controller.settings.safety.think:
+            self._report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
+        thought = now()
+        sent = None if targets is None else link.write(controller.torque, targets)
+        if sent is not None:
+            controller.note_sent(sent)
+        if link.servo_error:
+            self._report(Happening.SERVO_ERROR, link.servo_error)
+        if link.lost:
+            self._report(Happening.BUS_LOST, link.problem)
+        if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):
+            link.seek()
+        written = now()
+        snapshot = controller.snapshot()
+        events, controller.events = controller.events, []
+        self._mailbox.snapshot = snapshot
+        self._mailbox.leave(answers, events)
+        told = None if sent is None else sent.position
+        inputs = Inputs(line, heard(letters), read, joints, corners, told, self._happenings)
+        times = Times(self.ticker.deadline, woken, read, thought, written)
+        self.tape.write(inputs, snapshot, events, times)
+        self.tape.checkpoint(controller, snapshot)
+        sections = self.sections
+        sections["read"].add(read - woken)
+        sections["think"].add(thought - read)
+        sections["write"].add(written - thought)
+        sections["tell"].add(now() - written)
+
+    def _perform(self, pending: PendingRequest) -> Answer:
+        if isinstance(pending.request, Shutdown):
+            self.stop("shutdown was asked for")
+            return Answer(pending.client, pending.request.id, {})
+        if isinstance(pending.request, Clear) and not self._readonly:
+            self.link.reboot()
+        return perform(self.controller, pending, readonly=self._readonly)
+
+    def _report(self, happening: Happening, reason: str) -> None:
+        self.controller.report(happening, reason)
+        self._happenings.append((happening.value, reason))

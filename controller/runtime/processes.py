@@ -1,0 +1,150 @@
+"""The processes that the daemon owns: the simulated hand, and one for each camera."""
+
+import importlib.util
+import os
+import select
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from inhand.controller.config.config import Config
+from inhand.controller.errors import StartError
+from inhand.controller.ipc.keys import KeyRing
+from inhand.controller.system.child_process import Child
+from inhand.controller.system.paths import image_address
+
+SIMULATION_TIMEOUT = 60.0
+"""How long the simulated world may take to come up [s]."""
+
+
+class SimulationReady(msgspec.Struct, frozen=True):
+    """What the simulation says when its world is up.
+
+    Attributes:
+        ready: always true.
+        bus: the serial port of the simulated servos.
+        rig: file that describes its cameras.
+        cameras: address of each camera's frames, by name.
+        world: address of the world's own socket, which a real hand does not have.
+        up: when that was [s on CLOCK_MONOTONIC].
+    """
+
+    ready: bool
+    bus: str
+    rig: str
+    cameras: dict[str, str]
+    world: str
+    up: float = 0.0
+
+
+def start_simulation(config: Config, directory: Path, seed: int) -> Child:
+    """Starts the simulated hand; `wait_for_simulation` waits until it is up.
+
+    Raises:
+        StartError: the part of the program that simulates is not installed.
+    """
+    needed = ("inhand.sim_backend", "pybullet")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise StartError(
+            f"--sim: {', '.join(missing)} is not installed; install it with "
+            "`pip install 'inhand[sim]'`"
+        )
+    arguments = ["-m", "inhand.sim_backend", "--run-dir", str(directory), "--hand", config.hand]
+    arguments += ["--object", config.object, "--seed", str(seed)]
+    if config.sim.universe:
+        arguments += ["--universe", config.sim.universe]
+    if config.realtime.priority:
+        # A real hand waits for no processor; all of the daemon still comes before it.
+        arguments += ["--priority", "1"]
+    return Child("simulation", arguments, stdout=subprocess.PIPE)
+
+
+def wait_for_simulation(child: Child) -> SimulationReady:
+    """Waits until the simulated world is up.
+
+    Raises:
+        StartError: it ended, or took too long.
+    """
+    stdout = child.process.stdout
+    assert stdout is not None
+    deadline = time.monotonic() + SIMULATION_TIMEOUT
+    line = b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+        if not readable:
+            raise StartError(f"the simulation was not up after {SIMULATION_TIMEOUT:.0f} s")
+        piece = os.read(stdout.fileno(), 65536)
+        if not piece:
+            code = child.process.wait()
+            raise StartError(
+                f"the simulation ended with code {code} before its world was up; "
+                "its own messages stand above"
+            )
+        line += piece
+    try:
+        return msgspec.json.decode(line, type=SimulationReady)
+    except msgspec.DecodeError as error:
+        raise StartError(f"the simulation said {line!r:.80}, which is not its address") from error
+
+
+def start_gateway(config: Config, directory: Path, cameras: Iterable[str]) -> Child:
+    """Starts the way in from the network, for the pictures of these cameras too.
+
+    Raises:
+        ConfigError: there is no server key yet.
+    """
+    network = config.network
+    KeyRing(network.keys).server()
+    arguments = [
+        "-m",
+        "inhand.controller.ipc.gateway",
+        "--directory",
+        str(directory),
+        "--keys",
+        network.keys,
+    ]
+    arguments += ["--command", network.command, "--state", network.state]
+    for name in cameras:
+        arguments += ["--image", image_address(directory, name)]
+    return Child("gateway", arguments)
+
+
+def start_cameras(
+    sources: Mapping[str, str], rig: str, object_name: str, output: str, directory: Path
+) -> list[Child]:
+    """Starts one process for each camera.
+
+    Args:
+        sources: where each camera's frames come from, by its name in the rig.
+        rig: file that describes the cameras.
+        object_name: name or file of the object.
+        output: address that tag corners are sent to.
+        directory: where the sockets for their pictures are made.
+    """
+    return [
+        Child(
+            f"camera {name}",
+            [
+                *camera_arguments(name, source, rig, object_name, output),
+                *("--preview", image_address(directory, name)),
+            ],
+        )
+        for name, source in sources.items()
+    ]
+
+
+def camera_arguments(name: str, source: str, rig: str, object_name: str, output: str) -> list[str]:
+    """The command line of a camera process, after the interpreter."""
+    arguments = [
+        "-m",
+        "inhand.perception.camera.camera_process",
+        "--camera",
+        name,
+        "--source",
+        source,
+    ]
+    return [*arguments, "--rig", rig, "--object", object_name, "--output", output]

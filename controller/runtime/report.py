@@ -1,0 +1,67 @@
+"""Figures about a run: in `status`, and printed when the daemon ends."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from inhand.controller.policy.runtime import Policy
+from inhand.controller.runtime.loop import TickLoop
+from inhand.controller.runtime.processes import SimulationReady
+from inhand.controller.system.statistics import Histogram
+
+
+def statistics(loop: TickLoop, world: SimulationReady | None) -> dict[str, object]:
+    """Members of `status` beside the snapshot; times in seconds."""
+    policy, ticks, inbox, link = (
+        loop.controller.policy,
+        loop.ticker.statistics,
+        loop.inbox,
+        loop.link,
+    )
+    return {
+        "tick": {
+            **ticks.summary(),
+            "recent_on_time_share": ticks.recent_share(1000),
+            "last_on_time_share": ticks.recent_share(100),
+            "recent_lateness": ticks.recent_lateness(),
+            "sections": {name: histogram.summary() for name, histogram in loop.sections.items()},
+        },
+        "policy_latency": policy.latency.summary() if isinstance(policy, Policy) else None,
+        "cameras": {name: asdict(status) for name, status in inbox.status.copy().items()},
+        "malformed_camera_messages": inbox.malformed,
+        "bus": {"errors": link.errors, "problem": link.problem},
+        "recorder": {"lost": loop.tape.lost, "problem": loop.tape.problem},
+        "world": world.world if world else None,
+    }
+
+
+def exit_report(loop: TickLoop) -> str:
+    """What the daemon prints at its end."""
+    ticks, policy, goals = loop.ticker.statistics, loop.controller.policy, loop.controller.goals
+    lines = [
+        f"inhandd ended: {loop.stop_reason or 'error'}",
+        f"ticks: {ticks.ticks}, skipped {ticks.skipped}, on time {100 * ticks.share:.2f} %",
+        f"period: {_times(ticks.period)}",
+        f"lateness: {_times(ticks.lateness)}",
+        f"work: {_times(ticks.work)}",
+        *(f"  {name}: {_times(histogram)}" for name, histogram in loop.sections.items()),
+        f"memory: {_largest_memory() / 1e6:.0f} MB resident at most",
+    ]
+    if isinstance(policy, Policy):
+        lines.append(f"policy: {policy.latency.count} steps, {_times(policy.latency)}")
+    lines.append(f"goals: {goals.reached} reached, {goals.missed} missed")
+    return "\n".join(lines)
+
+
+def _largest_memory() -> int:
+    """The most that was resident since this program began [bytes].
+
+    Not what `getrusage` says: that counts what was before `exec`, the parent's memory.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (largest,) = (line for line in lines if line.startswith("VmHWM:"))
+    return 1024 * int(largest.split()[1])
+
+
+def _times(histogram: Histogram) -> str:
+    parts = (f"{key} {1000 * value:.3f}" for key, value in histogram.summary().items())
+    return ", ".join(parts) + " ms"

@@ -1,0 +1,130 @@
+"""Watches processes, cameras and the tick, in a thread that wakes a few times a second."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from inhand.controller.core.records import Event
+from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.runtime.camera_inbox import CameraInbox
+from inhand.controller.runtime.camera_watch import CameraWatch
+from inhand.controller.runtime.hand_link import HandLink
+from inhand.controller.system.child_process import Child
+from inhand.controller.system.notify import notify, watchdog_period
+
+log = logging.getLogger(__name__)
+
+_PERIOD = 0.25
+
+
+class Supervisor:
+    """Owns the child processes, feeds the service manager's watchdog, prints the dry run.
+
+    Attributes:
+        failure: why the daemon cannot go on; empty while it can.
+    """
+
+    def __init__(self, give_up: Callable[[str], None]) -> None:
+        """Takes what to call when the daemon cannot go on."""
+        self.failure = ""
+        self._give_up = give_up
+        self._children: list[Child] = []
+        self._link: HandLink | None = None
+        self._bus_problem = self._bus_told = ""
+        self._cameras: tuple[CameraInbox, CameraWatch] | None = None
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, child: Child) -> None:
+        """Takes charge of a process."""
+        self._children.append(child)
+
+    def watch_cameras(self, inbox: CameraInbox) -> None:
+        """Has an event told when something is wrong with a camera, and when it no longer is."""
+        self._cameras = inbox, CameraWatch(inbox.cameras, time.monotonic())
+
+    def watch_bus(self, link: HandLink) -> None:
+        """Has an event told when something is wrong with the servo bus, and when no longer."""
+        self._link = link
+
+    def start(self, request_queue: RequestQueue, *, dry_run: bool) -> None:
+        """Begins to watch."""
+        self._thread = threading.Thread(
+            target=self._run, args=(request_queue, dry_run), name="supervisor", daemon=True
+        )
+        self._thread.start()
+
+    def fail(self, reason: str) -> None:
+        """Takes note of why the daemon cannot go on, and ends it."""
+        self.failure = reason
+        self._give_up(reason)
+
+    def stop(self) -> None:
+        """Ends all processes, the last one started first."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+        for child in reversed(self._children):
+            child.stop()
+
+    def _run(self, request_queue: RequestQueue, dry_run: bool) -> None:
+        watchdog = watchdog_period()
+        last_tick = 0.0
+        rounds = 0
+        while not self._ended.wait(_PERIOD):
+            rounds += 1
+            self._restart()
+            self._look_at_cameras(request_queue)
+            self._look_at_bus(request_queue)
+            snapshot = request_queue.snapshot
+            if snapshot is None:
+                continue
+            if watchdog and snapshot.t > last_tick:
+                # Only a tick that advances keeps the daemon from being restarted.
+                notify("WATCHDOG=1")
+            last_tick = snapshot.t
+            if dry_run and rounds % 4 == 0:
+                pose = snapshot.pose
+                seen = "not seen" if pose is None else f"seen {pose.age:.2f} s ago"
+                joints = "silent" if snapshot.joints is None else "read"
+                log.info(
+                    "dry run: mode %s, joints %s, object %s, in hand %s",
+                    snapshot.mode.value,
+                    joints,
+                    seen,
+                    snapshot.in_hand,
+                )
+
+    def _look_at_bus(self, request_queue: RequestQueue) -> None:
+        if self._link is None:
+            return
+        problem, before = self._link.problem, self._bus_problem
+        self._bus_problem = problem
+        # A single missed reply is no news; what is still so at the next look is.
+        if bool(problem) == bool(before) and problem != self._bus_told:
+            self._bus_told = problem
+            request_queue.leave([], [Event(time.monotonic(), "bus", {"problem": problem})])
+
+    def _look_at_cameras(self, request_queue: RequestQueue) -> None:
+        if self._cameras is None:
+            return
+        inbox, watch = self._cameras
+        now = time.monotonic()
+        for camera, problem in watch.changes(inbox.status.copy(), now):
+            request_queue.leave([], [Event(now, "camera", {"camera": camera, "problem": problem})])
+
+    def _restart(self) -> None:
+        """Starts camera processes again that ended; without the simulation there is no hand."""
+        for number, child in enumerate(self._children):
+            if not child.ended or self._ended.is_set():
+                continue
+            if child.name == "simulation":
+                self.fail(f"the simulation ended with code {child.process.returncode}")
+                return
+            log.error(
+                "%s ended with code %s; starting it again", child.name, child.process.returncode
+            )
+            if self._ended.wait(1.0):
+                return
+            self._children[number] = child.again()

@@ -1,0 +1,1 @@
+"""What may be sent to the servos, and when the hand must stop."""

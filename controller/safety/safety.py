@@ -1,0 +1,91 @@
+"""The limiter chain: whatever is asked for, what is sent stays inside the hand's limits.
+
+Pure functions over leading batch axes; the same code limits the robot, both simulations and
+training.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array
+
+POSITION_MARGIN = 0.01
+"""Distance that targets keep from the ends of the joint ranges [rad]."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of the targets, each (n_actuators,).
+
+    Attributes:
+        lower: [rad].
+        upper: [rad].
+        velocity: [rad/s].
+        acceleration: [rad/s²].
+    """
+
+    lower: Array
+    upper: Array
+    velocity: Array
+    acceleration: Array
+
+    @classmethod
+    def of(cls, hand: Hand) -> "Limits":
+        """The limits that the hand file states, less the position margin."""
+        return cls(
+            hand.lower + POSITION_MARGIN,
+            hand.upper - POSITION_MARGIN,
+            hand.velocity_limit,
+            hand.acceleration_limit,
+        )
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where the sent targets are and how fast they move.
+
+    Attributes:
+        position: last sent targets [rad], (..., n_actuators).
+        velocity: their velocity [rad/s], (..., n_actuators).
+    """
+
+    position: Array
+    velocity: Array
+
+
+def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
+    """Moves the targets towards the wanted ones for one tick, inside all limits.
+
+    Speed is bounded by the fastest from which the target can still brake in time, so that
+    neither the wanted target nor a joint limit is overshot:
+    n ticks of braking by a·dt each, of which the last stands still, cover
+    n·v·dt - n·(n-1)/2·a·dt² = distance, solved for v with the n whose speed lies in
+    ((n-1)·a·dt, n·a·dt].
+
+    Args:
+        limits: bounds.
+        motion: what the last call returned.
+        wanted: targets asked for [rad], (..., n_actuators); values that are not finite ask
+            for no motion.
+        dt: length of the tick [s], positive.
+
+    Returns:
+        The targets to send, and their velocity.
+    """
+    finite = np.where(np.isfinite(wanted), wanted, motion.position)
+    # By minimum and maximum: np.clip takes several times as long for a few joints.
+    distance = np.minimum(np.maximum(finite, limits.lower), limits.upper) - motion.position
+    step = limits.acceleration * dt
+    # Distance as a speed, for one tick: what all of it at once would need.
+    at_once = np.abs(distance) / dt
+    ticks = np.maximum(np.ceil((np.sqrt(1 + 8 * at_once / step) - 1) / 2), 1)
+    speed = np.minimum(at_once / ticks + (ticks - 1) / 2 * step, limits.velocity)
+    velocity = np.maximum(np.copysign(speed, distance), motion.velocity - step)
+    velocity = np.minimum(velocity, motion.velocity + step)
+    # A hand that starts outside the limits comes back at the speed that everything else has.
+    lower = np.minimum(limits.lower, motion.position)
+    upper = np.maximum(limits.upper, motion.position)
+    position = np.minimum(np.maximum(motion.position + velocity * dt, lower), upper)
+    return Motion(position, velocity)

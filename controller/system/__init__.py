@@ -1,0 +1,1 @@
+"""Operating system: clock, scheduling, paths, files, child processes, emergency-stop line."""

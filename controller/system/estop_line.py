@@ -1,0 +1,100 @@
+"""A switch that stops the hand: watched beside the tick, and believed only while it is closed.
+
+The line is a closed circuit while all is well. Whatever else it reads as, and also if it cannot be
+read in time, is an emergency stop: a cable that is pulled out stops the hand too.
+"""
+
+import errno
+import fcntl
+import os
+import struct
+import termios
+import threading
+import time
+from contextlib import suppress
+
+from inhand.controller.errors import StartError
+
+PERIOD = 0.005
+"""Time between two looks at the line [s]."""
+PATIENCE = 0.2
+"""A line that was not read for so long counts as open [s]."""
+
+_PINS = {"cts": termios.TIOCM_CTS, "dsr": termios.TIOCM_DSR}
+
+
+class EstopLine:
+    """Watches a pin of a serial port, or a file that says 1 while all is well.
+
+    Args:
+        source: `cts` or `dsr`, or the path of a file (a GPIO's `value`) or a FIFO.
+        port: serial port with that pin.
+        priority: SCHED_FIFO priority of the watch, 0 for none.
+
+    Raises:
+        StartError: there is no such line.
+    """
+
+    def __init__(self, source: str, port: str, priority: int = 0) -> None:
+        self._pin = _PINS.get(source)
+        self._path = source if self._pin is None else port
+        self._said = b"0"
+        self._closed, self._read = False, 0.0
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            self._file = os.open(self._path, flags)
+            self._look()
+        except OSError as error:
+            raise StartError(
+                f"[estop_line] {source} of {self._path}: {error.strerror}; name a line that can be "
+                "read, or take the entry out"
+            ) from error
+        self._over, self._priority = threading.Event(), priority
+        self._thread = threading.Thread(target=self._watch, name="estop line", daemon=True)
+        self._thread.start()
+
+    def problem(self) -> str:
+        """Why the hand must stop; empty while the line is closed."""
+        if time.monotonic() - self._read > PATIENCE:
+            return f"the emergency stop line at {self._path} cannot be read"
+        return "" if self._closed else f"the emergency stop line at {self._path} is open"
+
+    def close(self) -> None:
+        """Ends the watch."""
+        self._over.set()
+        self._thread.join(timeout=1.0)
+        os.close(self._file)
+
+    def _watch(self) -> None:
+        if self._priority:
+            # The tick's thread warns if the system refuses.
+            with suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
+        while not self._over.wait(PERIOD):
+            try:
+                self._look()
+            except OSError:
+                # Not read, so not believed.
+                continue
+
+    def _look(self) -> None:
+        if self._pin is not None:
+            (bits,) = struct.unpack("I", fcntl.ioctl(self._file, termios.TIOCMGET, b"\0" * 4))
+            closed = bool(bits & self._pin)
+        else:
+            closed = self._level() == b"1"
+        self._closed, self._read = closed, time.monotonic()
+
+    def _level(self) -> bytes:
+        """The last byte that was said, or the first of a file that is read again and again."""
+        try:
+            return os.pread(self._file, 1, 0)
+        except OSError as error:
+            if error.errno != errno.ESPIPE:
+                raise
+        try:
+            # Nothing at all means that nobody holds the other end.
+            self._said = os.read(self._file, 4096).strip()[-1:]
+        except BlockingIOError:
+            return self._said
+        return self._said

@@ -1,0 +1,83 @@
+"""The hand on the configured bus or buses, as the daemon and the calibrations open it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from inhand.controller.config.config import BusConfig
+from inhand.hardware.backend import HandBackend
+from inhand.hardware.dynamixel.bus import TICK_PATIENCE
+from inhand.hardware.dynamixel.driver import ServoHand
+from inhand.hardware.dynamixel.parallel import ParallelHand, by_port
+from inhand.hardware.errors import BusError
+from inhand.hardware.identification.encoder_offsets import load_seating, seated
+from inhand.hardware.model.hand import Hand
+
+
+def open_hand(
+    hand: Hand,
+    bus: BusConfig,
+    port: str | None = None,
+    *,
+    readonly: bool = False,
+    patience: float = TICK_PATIENCE,
+) -> HandBackend:
+    """A hand that is not connected yet.
+
+    Args:
+        hand: its description.
+        bus: where it is, and how its servos are to be set.
+        port: the one port of all servos, instead of the configured ones.
+        readonly: whether to send nothing that changes a servo.
+        patience: how long a servo may take to begin a reply [s].
+
+    Raises:
+        DescriptionError: the file of the joints is malformed, or a port names a servo that the
+            hand does not have.
+    """
+    hand = seated_hand(hand, bus)
+    ports = {port: hand} if port else by_port(hand, bus.port, bus.others)
+    parts = [
+        ServoHand(
+            part,
+            name,
+            bus.baud,
+            patience,
+            watchdog=bus.watchdog,
+            readonly=readonly,
+            gains=(bus.gains[0], bus.gains[1], bus.gains[2]) if bus.gains else None,
+            torque_share=bus.torque_share,
+        )
+        for name, part in ports.items()
+    ]
+    return parts[0] if len(parts) == 1 else ParallelHand(hand, parts)
+
+
+def seated_hand(hand: Hand, bus: BusConfig) -> Hand:
+    """The hand with its servos as `inhand calibrate joints` found them, if it was called.
+
+    Raises:
+        DescriptionError: its file is missing, malformed, or of another hand.
+    """
+    return seated(hand, load_seating(Path(bus.joints), hand)) if bus.joints else hand
+
+
+@contextmanager
+def torque(backend: HandBackend) -> Iterator[None]:
+    """Torque on for a while, without a snap; off afterwards, whatever has happened.
+
+    Raises:
+        BusError: it does not switch.
+    """
+    try:
+        backend.set_torque(True)
+        yield
+    except BaseException:
+        # What went wrong first is what is to be told.
+        try:
+            backend.set_torque(False)
+        except BusError as error:
+            print(f"torque may still be on: {error}", file=sys.stderr)
+        raise
+    backend.set_torque(False)

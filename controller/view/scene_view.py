@@ -1,0 +1,109 @@
+"""The three-dimensional part of the page."""
+
+from math import atan, hypot
+
+import numpy as np
+from viser import SceneNodeHandle, TransformControlsHandle, ViserServer
+
+from inhand.controller.view.hand_model import HandModel
+from inhand.controller.view.object_model import add_edges, add_ellipsoid, add_solid, add_tags
+from inhand.controller.view.view_model import Moment, Pose, Setting
+from inhand.hardware.records import Array
+
+ORANGE, BLUE = (240, 140, 30), (40, 110, 240)
+_ABOVE = np.array([0.0, 0.0, 0.14])
+"""Where the ghost of the goal hovers, from the middle of the workspace [m]."""
+
+_SIGMAS = 3.0
+_SMALLEST = 1e-4
+
+
+class Stage:
+    """Hand, object, goal and cameras."""
+
+    def __init__(self, server: ViserServer, setting: Setting) -> None:
+        scene = server.scene
+        scene.reset()
+        self._server = server
+        centre = np.array(setting.hand.workspace.center)
+        scene.set_up_direction("+z")
+        # Without shadows the page is drawn by a processor alone, too.
+        scene.configure_default_lights(cast_shadow=False)
+        server.initial_camera.position = tuple(centre + [0.22, 0.14, 0.2])
+        server.initial_camera.look_at = tuple(centre + [0.0, -0.06, 0.05])
+        scene.add_grid("/floor", 2.0, 2.0, cell_size=0.1, position=(0.0, 0.0, -0.15))
+        self._hand = HandModel(scene, setting.hand)
+        nodes = {}
+        for name in ("believed", "measured", "truth"):
+            nodes[name] = scene.add_frame(f"/{name}", show_axes=False, visible=False)
+        self._nodes: dict[str, SceneNodeHandle] = dict(nodes)
+        add_solid(scene, "/believed", setting.target)
+        add_tags(scene, "/believed", setting.target)
+        add_edges(scene, "/measured", setting.target, ORANGE)
+        add_edges(scene, "/truth", setting.target, BLUE)
+        self._doubt = add_ellipsoid(scene, "/doubt")
+        for camera in setting.cameras.values():
+            scene.add_camera_frustum(
+                f"/cameras/{camera.name}",
+                2 * atan(camera.height / 2 / camera.focal_length),
+                camera.width / camera.height,
+                scale=0.015,
+                thickness=8e-4,
+                color=(90, 96, 110),
+                position=camera.position,
+                wxyz=camera.quaternion,
+            )
+        self._ghost = self._add_ghost(setting, centre + _ABOVE)
+        self._held = False
+
+    @property
+    def ghost(self) -> TransformControlsHandle:
+        """The goal; its `wxyz` is the orientation wished for."""
+        return self._ghost
+
+    def show(self, moment: Moment) -> None:
+        """Draws a moment."""
+        state = moment.state
+        if state["joints"] is not None:
+            self._hand.show(np.array(state["joints"]["position"]))
+        pose = state["object"]["pose"]
+        believed = pose and (np.array(pose["position"]), np.array(pose["quaternion"]))
+        self._place("believed", believed)
+        self._place("measured", moment.measured)
+        self._place("truth", moment.truth)
+        self._doubt.visible = pose is not None
+        if pose is not None:
+            self._doubt.position = pose["position"]
+            widths = [max(_SIGMAS * x, _SMALLEST) for x in pose["deviation"][:3]]
+            self._doubt.scale = (widths[0], widths[1], widths[2])
+        goal = state["goal"]
+        if goal is not None and not self._held:
+            self._ghost.wxyz = goal["quaternion"]
+
+    def let_go(self) -> None:
+        """Lets the ghost follow the daemon's goal again."""
+        self._held = False
+
+    def _place(self, name: str, pose: Pose | None) -> None:
+        node = self._nodes[name]
+        node.visible = pose is not None
+        if pose is not None:
+            node.position, node.wxyz = pose
+
+    def _add_ghost(self, setting: Setting, position: Array) -> TransformControlsHandle:
+        size = hypot(*setting.target.size)
+        ghost = self._server.scene.add_transform_controls(
+            "/goal",
+            scale=1.1 * size,
+            disable_axes=True,
+            disable_sliders=True,
+            position=position,
+        )
+        add_solid(self._server.scene, "/goal", setting.target, opacity=0.6)
+
+        @ghost.on_update
+        def _(_: object) -> None:
+            # Whoever turns it has something in mind, until it is sent.
+            self._held = True
+
+        return ghost

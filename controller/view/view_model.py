@@ -1,0 +1,166 @@
+"""What the page shows: where it comes from is a daemon that runs, or a recording."""
+
+import tempfile
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import degrees
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from viser import GuiApi
+
+from inhand.controller.client.sync import Message
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.records import Array
+from inhand.perception.cameras import Camera, load_rig
+from inhand.perception.objects import ObjectDescription, load_object
+
+Pose = tuple[Array, Array]
+"""Position [m], (3,), and quaternion wxyz, (4,), world frame."""
+
+Picture = NDArray[np.uint8]
+
+HISTORY = 400
+"""Points of each curve: 20 s of a running daemon."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What does not change while the page is open.
+
+    Attributes:
+        hand: the hand.
+        target: the object.
+        cameras: the rig.
+        simulated: whether there is a world that can put the object back.
+    """
+
+    hand: Hand
+    target: ObjectDescription
+    cameras: Mapping[str, Camera]
+    simulated: bool = False
+
+
+@dataclass
+class Moment:
+    """One instant.
+
+    Attributes:
+        state: as the topic `state` of the protocol says it.
+        statistics: as the topic `statistics` does; empty if unknown.
+        row: goals reached one after another, without a drop or a goal missed.
+        measured: where the object is by the cameras' last pictures alone.
+        truth: where it really is, in simulation.
+        pictures: the last of each camera, with the tags found on it.
+    """
+
+    state: Message
+    statistics: Message = field(default_factory=dict)
+    row: int = 0
+    measured: Pose | None = None
+    truth: Pose | None = None
+    pictures: dict[str, Picture] = field(default_factory=dict)
+
+
+class Feed(Protocol):
+    """Where moments come from.
+
+    Attributes:
+        setting: what is shown; None as long as it is unknown.
+        problem: why nothing (new) is shown, and what to do; empty if all is well.
+        history: curves up to the present moment.
+        looking: whether anybody looks at pictures.
+    """
+
+    setting: Setting | None
+    problem: str
+    history: "History"
+    looking: bool
+
+    def controls(self, gui: GuiApi) -> None:
+        """Adds what steers the feed itself."""
+
+    def moment(self) -> Moment | None:
+        """The present moment; None if there is none yet."""
+
+    def close(self) -> None:
+        """Lets go of everything."""
+
+
+class History:
+    """The last points of what is drawn as curves."""
+
+    def __init__(self) -> None:
+        self._rows: deque[tuple[Array, Array, Array]] = deque(maxlen=HISTORY)
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._rows.clear()
+
+    def add(self, moment: Moment) -> None:
+        """Takes the next point."""
+        state, joints = moment.state, moment.state["joints"]
+        if joints is None:
+            return
+        goal, targets = state["goal"], state["targets"]
+        error = degrees(goal["error"]) if goal else np.nan
+        late = moment.statistics.get("tick", {}).get("recent_lateness")
+        currents = np.abs(joints["current"])
+        hottest = max(joints.get("temperature") or [np.nan])
+        numbers = [state["t"], error, np.nan if late is None else 1e3 * late]
+        numbers += [currents.max(), currents.mean(), hottest, moment.row]
+        position = np.array(joints["position"])
+        told = position if targets is None else np.array(targets)
+        self._rows.append((np.array(numbers), position, told))
+
+    def curves(self) -> dict[str, Array]:
+        """By name, (n,): `t` (before now) [s], `error` [deg], `lateness` [ms], `current`,
+        `mean_current` [A], `temperature` [°C], `row`."""
+        names = ("t", "error", "lateness", "current", "mean_current", "temperature", "row")
+        rows = tuple(self._rows)
+        table = np.array([row[0] for row in rows]) if rows else np.zeros((1, len(names)))
+        table[:, 0] -= table[-1, 0]
+        return dict(zip(names, table.T.copy(), strict=True))
+
+    def joint(self, actuator: int) -> tuple[Array, Array]:
+        """Position and target of one actuator [deg], (n,) each."""
+        rows = tuple(self._rows)
+        if not rows:
+            return np.zeros(1), np.zeros(1)
+        pairs = np.degrees([(row[1][actuator], row[2][actuator]) for row in rows])
+        return pairs[:, 0].copy(), pairs[:, 1].copy()
+
+
+class Row:
+    """Counts the goals reached one after another."""
+
+    def __init__(self) -> None:
+        self._failures = (-1, -1)
+        self._base = 0
+
+    def count(self, state: Message) -> int:
+        """The row's length after this state."""
+        failures = state["missed"], state["dropped"]
+        if failures != self._failures or state["reached"] < self._base:
+            self._base = state["reached"] if self._failures != (-1, -1) else 0
+            self._failures = failures
+        return int(state["reached"] - self._base)
+
+
+def setting_of(hand: str, target: str, rig: str, *, simulated: bool = False) -> Setting:
+    """The setting that three descriptions make, given as the text of their files.
+
+    Raises:
+        InhandError: a description cannot be read by this version of the program.
+        PerceptionError: the same.
+    """
+    with tempfile.TemporaryDirectory(prefix="inhand-view-") as name:
+        files = [Path(name) / kind for kind in ("hand.toml", "object.toml", "rig.toml")]
+        for file, text in zip(files, (hand, target, rig), strict=True):
+            file.write_text(text)
+        return Setting(
+            load_hand(files[0]), load_object(files[1]), load_rig(files[2]), simulated=simulated
+        )

@@ -1,0 +1,99 @@
+"""Bring-up: are these the servos of this hand, and are they set as they must be?"""
+
+import logging
+
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.condition import Condition
+from inhand.hardware.dynamixel.group import ServoGroup
+from inhand.hardware.errors import BusError
+
+log = logging.getLogger(__name__)
+
+
+class BringUp:
+    """Checks servos and sets what differs; their EEPROM only where it does, and torque is off.
+
+    Args:
+        group: the servos.
+        condition: what bounds their torque.
+        gains: register values of proportional, integral and derivative gain; None leaves them.
+        readonly: whether to say what differs instead of setting it.
+    """
+
+    def __init__(
+        self,
+        group: ServoGroup,
+        condition: Condition,
+        gains: tuple[int, int, int] | None,
+        *,
+        readonly: bool,
+    ) -> None:
+        self._group, self._condition = group, condition
+        self._gains, self._readonly = gains, readonly
+
+    def check_models(self) -> None:
+        """Raises BusError if a servo is absent or of another model."""
+        group, hand = self._group, self._group.hand
+        numbers = group.read_all(registers.MODEL_NUMBER)
+        for actuator, model in zip(hand.actuators, group.units.models, strict=True):
+            servo = actuator.servo
+            if numbers[servo.id] != model.number:
+                raise BusError(
+                    f"servo {group.names([servo.id])} is of model number {numbers[servo.id]}, but "
+                    f"hand {hand.name} has a {servo.model} ({model.number}) there; is the "
+                    "right hand plugged in?"
+                )
+
+    def watched(self) -> bool:
+        """Whether a watchdog that must be ended is armed or has tripped."""
+        left = self._group.other_than(registers.BUS_WATCHDOG, 0)
+        if left and self._readonly:
+            log.warning("bus watchdog of servo %s is armed or tripped", self._group.names(left))
+        return bool(left) and not self._readonly
+
+    def set_up(self) -> None:
+        """Sets operating mode, delay of replies and gains where they differ; bounds the torque.
+
+        Raises:
+            BusError: a servo did not take a value.
+        """
+        group = self._group
+        models = dict(zip(group.ids, group.units.models, strict=True))
+        without = [id for id, model in models.items() if not model.current_control]
+        if without:
+            log.warning(
+                "servo %s cannot bound its current; its PWM is bounded instead, and what it "
+                "reports as current is its load",
+                group.names(without),
+            )
+        wanted = [
+            (registers.OPERATING_MODE, {id: m.operating_mode for id, m in models.items()}),
+            (registers.RETURN_DELAY, dict.fromkeys(group.ids, 0)),
+        ]
+        if self._gains:
+            of_gains = registers.POSITION_P, registers.POSITION_I, registers.POSITION_D
+            wanted += [
+                (register, dict.fromkeys(group.ids, gain))
+                for register, gain in zip(of_gains, self._gains, strict=True)
+            ]
+        for register, values in wanted:
+            self._set(register, values)
+        self._condition.look_at_all()
+        if not self._readonly:
+            self._condition.bound_torque()
+
+    def _set(self, register: registers.Register, values: dict[int, int]) -> None:
+        group, other = self._group, self._group.differing(register, values)
+        if not other:
+            return
+        if self._readonly:
+            log.warning("register %d of servo %s differs", register.address, group.names(other))
+            return
+        for id in other:
+            group.bus.write(id, register.address, register.pack(values[id]))
+        if refused := group.differing(register, values):
+            raise BusError(
+                f"register {register.address} of servo {group.names(refused)} could not be "
+                "set; it is locked while torque is on: switch the hand's power off and on"
+            )
+        log.info("set register %d of servo %s", register.address, group.names(other))

@@ -1,0 +1,209 @@
+"""Looks at a servo bus, and says what is wrong in words. Nothing is written to any servo."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from inhand.hardware.dynamixel import registers, requests
+from inhand.hardware.dynamixel.bus import Bus
+from inhand.hardware.dynamixel.condition import WARM
+from inhand.hardware.errors import BusError
+from inhand.hardware.findings import Finding
+from inhand.hardware.model.hand import Actuator, Hand
+
+OLDEST_FIRMWARE = 46
+"""With fast sync reads in every model; the bus watchdog is older."""
+_PING_TIME = 0.8
+"""Within which all servos have answered a ping of all, one after another by their ids [s]."""
+
+
+def check_bus(hand: Hand, port: str, baud: int) -> list[Finding]:
+    """Findings about port, servos and their settings.
+
+    Args:
+        hand: which servos there should be.
+        port: device file.
+        baud: bits a second.
+    """
+    findings = [_port(port)]
+    if findings[0].verdict == "bad":
+        return findings
+    bus = Bus(port, baud, readonly=True)
+    try:
+        bus.open()
+        findings += _servos(hand, bus)
+    except BusError as error:
+        findings.append(Finding("port", "bad", str(error), _users_remedy(port)))
+    finally:
+        bus.close()
+    return findings
+
+
+def users_of(port: str) -> list[str]:
+    """Processes that have the port open, as `name (pid)`; of other users only with privileges."""
+    # By device, not by path: a container's /dev/pts/0 is another one.
+    device, found = os.stat(port), []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        try:
+            if any(_is(device, file) for file in (process / "fd").iterdir()):
+                found.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
+        except OSError:
+            # It has ended, or is somebody else's.
+            continue
+    return found
+
+
+def _is(device: os.stat_result, file: Path) -> bool:
+    try:
+        return os.path.samestat(device, file.stat())
+    except OSError:
+        return False
+
+
+def _port(port: str) -> Finding:
+    if not os.path.exists(port):
+        return Finding(
+            "port",
+            "bad",
+            f"{port} does not exist",
+            "plug the adapter in; `ls /dev/serial/by-id` shows what there is; name it under [bus]",
+        )
+    if not os.access(port, os.R_OK | os.W_OK):
+        return Finding(
+            "port",
+            "bad",
+            f"this user may not open {port}",
+            "install the udev rule (docs/hardware.md), or join the group: "
+            "sudo usermod -aG dialout $USER, then log in again",
+        )
+    if users := users_of(port):
+        return Finding(
+            "port", "bad", f"{port} is in use by {', '.join(users)}", _users_remedy(port)
+        )
+    return Finding("port", "good", f"{port} is there and free")
+
+
+def _users_remedy(port: str) -> str:
+    users = ", ".join(users_of(port)) or "whoever has it"
+    return f"only one program may talk on a bus: end {users}; a daemon: inhand shutdown"
+
+
+def _servos(hand: Hand, bus: Bus) -> Iterator[Finding]:
+    wanted = {a.servo.id: a for a in hand.actuators}
+    heard = _heard(bus)
+    found = bus.ping([id for id in wanted if id in heard] or list(wanted))
+    if not found and not heard:
+        yield Finding(
+            "servos",
+            "bad",
+            f"none answers at {bus.baud} baud",
+            "switch their power on; check the cable; `inhand scan` tries every baud rate",
+        )
+        return
+    missing = [_name(wanted, id) for id in wanted if id not in found]
+    if missing:
+        yield Finding(
+            "servos",
+            "bad",
+            f"{len(found)} of {len(wanted)} answer; missing: {', '.join(missing)}",
+            "check the cable before the first of them; `inhand scan` shows other ids and bauds",
+        )
+    else:
+        yield Finding("servos", "good", f"{len(found)} of {len(wanted)} answer")
+    if twice := [_name(wanted, id) for id, count in sorted(heard.items()) if count > 1]:
+        yield Finding(
+            "duplicate ids",
+            "bad",
+            ", ".join(twice),
+            "take one of each pair off the bus, give it its own id with `inhand set-id`",
+        )
+    if strangers := sorted(heard.keys() - wanted.keys()):
+        yield Finding(
+            "unknown ids",
+            "warning",
+            f"{', '.join(map(str, strangers))} are on the bus but not in hand {hand.name}",
+            "take them off, or give them the ids of missing servos with `inhand set-id`",
+        )
+    known = {id: found[id] for id in found if id in wanted}
+    yield from _models(wanted, known)
+    yield from _settings(wanted, known, bus)
+
+
+def _models(wanted: dict[int, Actuator], found: dict[int, tuple[int, int]]) -> Iterator[Finding]:
+    names = {model.number: name for name, model in registers.MODELS.items()}
+    other = [
+        f"{_name(wanted, id)} is {names.get(number, f'model number {number}')}"
+        for id, (number, _) in found.items()
+        if number != registers.MODELS[wanted[id].servo.model].number
+    ]
+    if other:
+        yield Finding(
+            "models", "bad", "; ".join(other), "plug the right hand in, or mend the hand file"
+        )
+    elif found:
+        yield Finding("models", "good", "as in the hand file")
+    old = [f"{_name(wanted, id)}: {age}" for id, (_, age) in found.items() if age < OLDEST_FIRMWARE]
+    if old:
+        yield Finding(
+            "firmware",
+            "warning",
+            f"older than {OLDEST_FIRMWARE}: {', '.join(old)}",
+            "update it with Robotis' Dynamixel Wizard; until then reads may fall back to slow ones",
+        )
+    elif found:
+        yield Finding("firmware", "good", f"{OLDEST_FIRMWARE} or newer")
+
+
+def _settings(
+    wanted: dict[int, Actuator], found: dict[int, tuple[int, int]], bus: Bus
+) -> Iterator[Finding]:
+    delay, errors, hot, voltage = list[str](), list[str](), list[str](), list[str]()
+    for id in found:
+        name = _name(wanted, id)
+        if (data := bus.read(id, registers.RETURN_DELAY.address, 1)) and data[0]:
+            delay.append(f"{name}: {2 * data[0]} µs")
+        if (data := bus.read(id, registers.HARDWARE_ERROR.address, 1)) and data[0]:
+            errors.append(f"{name}: {registers.hardware_error(data[0])}")
+        if data := bus.read(id, *registers.CONDITION):
+            if (celsius := registers.TEMPERATURE.unpack(data[2:])) >= WARM:
+                hot.append(f"{name}: {celsius} °C")
+            volts = registers.VOLTAGE_UNIT * registers.INPUT_VOLTAGE.unpack(data[:2])
+            low, high = registers.MODELS[wanted[id].servo.model].voltage
+            if not low <= volts <= high:
+                voltage.append(f"{name}: {volts:.1f} V instead of {low:.1f} to {high:.1f} V")
+    if delay:
+        yield Finding(
+            "return delay",
+            "warning",
+            ", ".join(delay),
+            "nothing: the driver sets it to 0 when it brings the hand up with torque off",
+        )
+    elif found:
+        yield Finding("return delay", "good", "0")
+    if errors:
+        yield Finding(
+            "hardware errors", "bad", "; ".join(errors), "remove the cause, then `inhand reboot`"
+        )
+    elif found:
+        yield Finding("hardware errors", "good", "none")
+    if voltage:
+        yield Finding(
+            "voltage", "bad", ", ".join(voltage), "mend the supply: too weak, too long, or too much"
+        )
+    elif found:
+        yield Finding("voltage", "good", "as the models need it")
+    if hot:
+        yield Finding("temperature", "warning", ", ".join(hot), "let the servos cool down")
+
+
+def _heard(bus: Bus) -> Counter[int]:
+    """How often each id answers a ping of all."""
+    return Counter(packet.id for packet in bus.listen(requests.ping(), _PING_TIME) if packet.data)
+
+
+def _name(wanted: dict[int, Actuator], id: int) -> str:
+    actuator = wanted.get(id)
+    return f"{id} ({actuator.name})" if actuator else str(id)

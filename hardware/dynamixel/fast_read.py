@@ -1,0 +1,168 @@
+"""The one reply that all servos of a fast sync read write together, block by block.
+
+A header, then error byte, id, data and checksum of each servo in the order that was asked for; no
+byte stuffing. Each checksum covers everything before it, earlier checksums included. What the next
+one begins with follows from the checksum before it alone: damaged data spoil no other block.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from inhand.hardware.dynamixel.protocol import BROADCAST, HEADER, Instruction, checksum
+from inhand.hardware.dynamixel.replies import Mask, Replies
+
+_BESIDE_DATA = 4
+"""Error byte, id and checksum of a block [bytes]."""
+
+_FAILURES_TO_FALL_BACK = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 50, 1600
+"""Reads without fast ones after they failed, at first and at most."""
+
+
+class FastChoice:
+    """Whether to ask for fast replies: not while they fail, and again once the bus is better."""
+
+    def __init__(self) -> None:
+        self._failures, self._left, self._pause = 0, 0, _FIRST_PAUSE
+
+    def wanted(self) -> bool:
+        """Whether the next read is to be a fast one."""
+        if self._left:
+            self._left -= 1
+            return False
+        return True
+
+    def note(self, worked: bool) -> None:
+        """Takes what came of a fast read."""
+        if worked:
+            self._failures, self._pause = 0, _FIRST_PAUSE
+            return
+        self._failures += 1
+        if self._failures >= _FAILURES_TO_FALL_BACK:
+            self._left = self._pause
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+
+def reply_header(count: int, length: int) -> bytes:
+    """How a reply of `count` servos with `length` bytes of data each begins."""
+    size = 1 + count * (length + _BESIDE_DATA)
+    return HEADER + struct.pack("<BHB", BROADCAST, size, Instruction.STATUS)
+
+
+def reply_size(count: int, length: int) -> int:
+    """Length of a reply [bytes]."""
+    return len(HEADER) + 4 + count * (length + _BESIDE_DATA)
+
+
+def encode_reply(header: bytes, blocks: Sequence[tuple[int, int, bytes]]) -> list[bytes]:
+    """Pieces of a reply, one a servo, from (id, error, data) of each; the first has the header."""
+    pieces, crc, start = [], 0, header
+    for id, error, data in blocks:
+        body = start + bytes((error, id)) + data
+        crc = checksum(body, crc)
+        said = struct.pack("<H", crc)
+        pieces.append(body + said)
+        crc, start = checksum(said, crc), b""
+    return pieces
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What is known of a reply before it comes.
+
+    Attributes:
+        header: how it begins.
+        begin: checksum of the header.
+        ids: of the servos, in order.
+        block: length of what one servo writes [bytes].
+        all: a mask that has all servos.
+    """
+
+    header: bytes
+    begin: int
+    ids: bytes
+    block: int
+    all: Mask
+
+    def intact(self, blocks: bytes) -> list[bool]:
+        """Whose block is as its checksum says."""
+        crc, good, size = self.begin, list[bool](), self.block
+        for id, start in zip(self.ids, range(0, len(blocks), size), strict=False):
+            body, said = blocks[start : start + size - 2], blocks[start + size - 2 : start + size]
+            right = checksum(body, crc)
+            good.append(right == int.from_bytes(said, "little") and body[1] == id)
+            # The next block begins with what was said, not with what it should have been.
+            crc = checksum(said, int.from_bytes(said, "little"))
+        return good
+
+
+@cache
+def _form(ids: tuple[int, ...], length: int) -> _Form:
+    header = reply_header(len(ids), length)
+    return _Form(
+        header, checksum(header), bytes(ids), length + _BESIDE_DATA, np.ones(len(ids), np.bool_)
+    )
+
+
+class FastReply:
+    """Gathers one reply as its bytes arrive.
+
+    Args:
+        ids: servos asked, in order.
+        length: bytes of data of each.
+
+    Attributes:
+        complete: whether every byte of the reply came.
+        broke_off_at: servo that the reply has nothing more of, nor of those behind it, as they wait
+            for it; None if it is complete, or did not even begin.
+    """
+
+    def __init__(self, ids: tuple[int, ...], length: int) -> None:
+        self.complete = False
+        self.broke_off_at: int | None = None
+        self._ids, self._length = ids, length
+        self._form = _form(ids, length)
+        self._size = reply_size(len(ids), length)
+        self._buffer = b""
+        self._start = -1
+
+    def feed(self, data: bytes) -> bool:
+        """Takes bytes as they come; whether that is all."""
+        self._buffer += data
+        if self._start < 0:
+            self._start = self._buffer.find(self._form.header)
+        self.complete = self._start >= 0 and len(self._buffer) - self._start >= self._size
+        return self.complete
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came at all."""
+        return not self._buffer
+
+    def replies(self) -> tuple[Replies, int]:
+        """Blocks that came intact, and how many bytes were of no use."""
+        if self._start < 0:
+            return Replies.none(self._ids, self._length), len(self._buffer)
+        form, size, asked = self._form, self._form.block, len(self._ids)
+        first = self._start + len(form.header)
+        count = min((len(self._buffer) - first) // size, asked)
+        self.broke_off_at = self._ids[count] if count < asked else None
+        useful = self._buffer[first : first + count * size]
+        # The last checksum covers all: each one is looked at only where that does not fit.
+        whole = self._buffer[self._start : first + asked * size]
+        right = self.complete and checksum(whole[:-2]) == int.from_bytes(whole[-2:], "little")
+        right = right and useful[1::size] == form.ids
+        good = [True] * asked if right else form.intact(useful)
+        wasted = len(self._buffer) - len(form.header) - size * sum(good)
+        blocks = np.frombuffer(useful, np.uint8).reshape(count, size)
+        if count == asked and all(good):
+            return Replies(self._ids, form.all, blocks[:, 0], blocks[:, 2:-2], True), wasted
+        replies = Replies.none(self._ids, self._length)
+        rows = np.flatnonzero(good)
+        replies.came[rows] = True
+        replies.error[rows], replies.data[rows] = blocks[rows, 0], blocks[rows, 2:-2]
+        return replies, wasted

@@ -1,0 +1,119 @@
+"""A serial port that belongs to one process: bytes out, bytes in, no longer than told."""
+
+import logging
+import os
+import select
+import termios
+
+import serial
+
+from inhand.hardware.errors import BusError
+
+log = logging.getLogger(__name__)
+
+_PORT_ERRORS = serial.SerialException, OSError, termios.error
+_LARGEST = 4096
+"""Bytes taken at once."""
+
+
+class Port:
+    """pyserial opens it and sets it up; what a tick does goes to the file itself, which is faster.
+
+    Args:
+        path: device file.
+        baud: bits a second.
+    """
+
+    def __init__(self, path: str, baud: int) -> None:
+        self.path, self.baud = path, baud
+        self._serial: serial.Serial | None = None
+        self._file = -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has the port."""
+        return self._serial is not None
+
+    def open(self) -> None:
+        """Opens the port for this process alone.
+
+        Raises:
+            BusError: there is no such port, or somebody else has it.
+        """
+        self.close()
+        if not os.path.exists(self.path):
+            raise BusError(
+                f"serial port {self.path}: no such device; plug the hand in, or name its port "
+                "under [bus] in the configuration"
+            )
+        try:
+            port = serial.Serial(self.path, self.baud, timeout=0, exclusive=True)
+        except (*_PORT_ERRORS, ValueError) as error:
+            raise BusError(
+                f"serial port {self.path}: {error}; is it in use, and may this user open it?"
+            ) from error
+        try:
+            port.set_low_latency_mode(True)
+        except (OSError, ValueError, NotImplementedError) as error:
+            # Only adapters that gather bytes have such a mode, and only they need it.
+            log.info("serial port %s has no low-latency mode: %s", self.path, error)
+        self._serial, self._file = port, port.fileno()
+
+    def close(self) -> None:
+        """Releases the port. Safe to call twice."""
+        if self._serial is not None:
+            self._serial.close()
+            self._serial, self._file = None, -1
+
+    def purge(self) -> int:
+        """Forgets what has arrived; returns how many bytes that was.
+
+        Raises:
+            BusError: the port is gone.
+        """
+        self._require_open()
+        stale = 0
+        try:
+            while piece := os.read(self._file, _LARGEST):
+                stale += len(piece)
+        except _PORT_ERRORS as error:
+            raise self._gone(error) from error
+        return stale
+
+    def send(self, packet: bytes) -> None:
+        """Sends a packet.
+
+        Raises:
+            BusError: the port is gone, or takes no more bytes.
+        """
+        self._require_open()
+        try:
+            sent = os.write(self._file, packet)
+        except _PORT_ERRORS as error:
+            raise self._gone(error) from error
+        if sent != len(packet):
+            raise BusError(f"serial port {self.path} takes no more bytes; does anybody read them?")
+
+    def receive(self, patience: float) -> bytes:
+        """What arrives first within a time [s]; empty if nothing does.
+
+        Raises:
+            BusError: the port is gone.
+        """
+        self._require_open()
+        try:
+            if not select.select((self._file,), (), (), max(0.0, patience))[0]:
+                return b""
+            data = os.read(self._file, _LARGEST)
+        except _PORT_ERRORS as error:
+            raise self._gone(error) from error
+        if not data:
+            raise self._gone(OSError("it is ready, but has nothing to read"))
+        return data
+
+    def _require_open(self) -> None:
+        if self._serial is None:
+            raise BusError(f"serial port {self.path} is not open")
+
+    def _gone(self, error: Exception) -> BusError:
+        return BusError(f"serial port {self.path} was lost: {error}; is the cable plugged in?")

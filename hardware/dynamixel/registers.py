@@ -1,0 +1,243 @@
+"""The registers of Dynamixel X-series servos, and how they count.
+
+Robotis e-manual, control tables of the models below: the same addresses in all, but where a model
+has no current control its goal current is absent, and its present load stands at present current.
+"""
+
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.hardware.errors import DescriptionError
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A little-endian number in the control table.
+
+    Attributes:
+        address: of its first byte.
+        size: in bytes.
+        signed: whether it is in two's complement.
+    """
+
+    address: int
+    size: int
+    signed: bool = False
+
+    def pack(self, value: int) -> bytes:
+        """The number as bytes; an OverflowError if it does not fit."""
+        return int(value).to_bytes(self.size, "little", signed=self.signed)
+
+    def unpack(self, data: bytes | bytearray | memoryview) -> int:
+        """The number from its bytes."""
+        return int.from_bytes(data, "little", signed=self.signed)
+
+
+MODEL_NUMBER = Register(0, 2)
+FIRMWARE = Register(6, 1)
+ID = Register(7, 1)
+RETURN_DELAY = Register(9, 1)
+OPERATING_MODE = Register(11, 1)
+BAUD_RATE = Register(8, 1)
+TEMPERATURE_LIMIT = Register(31, 1)
+CURRENT_LIMIT = Register(38, 2)
+SHUTDOWN = Register(63, 1)
+TORQUE_ENABLE = Register(64, 1)
+STATUS_RETURN_LEVEL = Register(68, 1)
+HARDWARE_ERROR = Register(70, 1)
+POSITION_D = Register(80, 2)
+POSITION_I = Register(82, 2)
+POSITION_P = Register(84, 2)
+BUS_WATCHDOG = Register(98, 1, signed=True)
+GOAL_PWM = Register(100, 2, signed=True)
+GOAL_CURRENT = Register(102, 2, signed=True)
+GOAL_POSITION = Register(116, 4, signed=True)
+PRESENT_CURRENT = Register(126, 2, signed=True)
+PRESENT_VELOCITY = Register(128, 4, signed=True)
+PRESENT_POSITION = Register(132, 4, signed=True)
+INPUT_VOLTAGE = Register(144, 2)
+TEMPERATURE = Register(146, 1)
+
+FIRST_RAM = TORQUE_ENABLE.address
+"""Registers below live in EEPROM, which is locked while torque is on."""
+
+MEASURED = PRESENT_CURRENT.address, PRESENT_POSITION.address + 4 - PRESENT_CURRENT.address
+"""Address and length of current, velocity and position, which lie side by side."""
+MEASURED_COUNTS = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
+"""How they do."""
+
+CONDITION = INPUT_VOLTAGE.address, INPUT_VOLTAGE.size + TEMPERATURE.size
+"""Address and length of input voltage and temperature, which lie side by side."""
+VOLTAGE_UNIT = 0.1
+"""Of the input voltage [V]."""
+
+WATCHDOG_UNIT = 0.02
+"""Of the bus watchdog [s]; it takes 1 to 127 of them, 0 for none."""
+WATCHDOG_TRIPPED = -1
+"""In the bus watchdog: the servo was not spoken to in time, and has stopped."""
+
+CURRENT_BASED_POSITION = 5
+"""Operating mode: position control with a limit on the current."""
+POSITION = 3
+"""Operating mode: position control; what bounds it is the share of the supply, the PWM."""
+FULL_PWM = 885
+"""Of the goal PWM, in counts."""
+
+BAUD_RATES = {9600: 0, 57600: 1, 115200: 2, 1000000: 3, 2000000: 4, 3000000: 5, 4000000: 6}
+"""Value of the baud rate register by bits a second."""
+
+COUNTS = 4096
+"""Of a turn; a servo's centre is half of it."""
+VELOCITY_UNIT = 0.229 * 2 * pi / 60
+"""[rad/s] a count."""
+
+HARDWARE_ERRORS = {
+    0: "input voltage out of range",
+    2: "overheated",
+    3: "encoder failed",
+    4: "electrical shock or not enough power",
+    5: "overloaded",
+}
+OVERHEATED, OVERLOADED = 1 << 2, 1 << 5
+"""What each bit of the hardware error register means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What differs between servo models.
+
+    Attributes:
+        number: in the model number register.
+        current_unit: [A] a count; of a model that reports load, the current that this load takes.
+        current_limit: default of the register of that name, in counts.
+        torque_per_ampere: stall torque over stall current [N·m/A].
+        stall_torque: [N·m].
+        voltage: lowest and highest at its input [V].
+        hottest: at which it protects itself [°C].
+        current_control: whether it can bound its current; otherwise its PWM is bounded.
+    """
+
+    number: int
+    current_unit: float
+    current_limit: int
+    torque_per_ampere: float
+    stall_torque: float
+    voltage: tuple[float, float]
+    hottest: int
+    current_control: bool = True
+
+    @property
+    def operating_mode(self) -> int:
+        """In which it follows positions with a bounded torque."""
+        return CURRENT_BASED_POSITION if self.current_control else POSITION
+
+    @property
+    def torque_register(self) -> Register:
+        """What bounds its torque."""
+        return GOAL_CURRENT if self.current_control else GOAL_PWM
+
+    def torque_goal(self, torque: float) -> int:
+        """Value of that register for a torque [N·m]."""
+        if not self.current_control:
+            return min(round(FULL_PWM * torque / self.stall_torque), FULL_PWM)
+        return min(round(torque / self.torque_per_ampere / self.current_unit), self.current_limit)
+
+
+MODELS = {
+    # Stall torque and current at 12 V, or at 5 V for the M models of the 330 series; voltages as
+    # limits are set when they leave the factory, and so the temperatures.
+    "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3, 4.1, (9.5, 16.0), 80),
+    "XM430-W210": Model(1030, 0.00269, 1193, 3.0 / 2.3, 3.0, (9.5, 16.0), 80),
+    "XC330-M288": Model(1240, 0.001, 2352, 0.93 / 1.8, 0.93, (3.5, 7.0), 70),
+    "XL330-M288": Model(1200, 0.001, 1750, 0.52 / 1.47, 0.52, (3.5, 7.0), 70),
+    "XL330-M077": Model(1190, 0.001, 1750, 0.215 / 1.47, 0.215, (3.5, 7.0), 70),
+    # Its load is a thousandth of the largest.
+    "XL430-W250": Model(1060, 0.0014, 1000, 1.5 / 1.4, 1.5, (6.0, 14.0), 72, current_control=False),
+}
+
+
+def hardware_error(value: int) -> str:
+    """The hardware error register in words."""
+    names = [name for bit, name in HARDWARE_ERRORS.items() if value >> bit & 1]
+    return ", ".join(names) or f"unknown hardware error {value:#04x}"
+
+
+class Units:
+    """Turns a hand's angles, velocities and currents into register counts, and back.
+
+    Attributes:
+        models: of the servos, in actuator order.
+        torque_per_ampere: [N·m/A], (n_actuators,).
+
+    Raises:
+        DescriptionError: the hand has a servo of unknown model.
+    """
+
+    def __init__(self, hand: Hand) -> None:
+        servos = [actuator.servo for actuator in hand.actuators]
+        for servo in servos:
+            if servo.model not in MODELS:
+                raise DescriptionError(
+                    f"hand {hand.name}: servo {servo.id} is of unknown model {servo.model!r}; "
+                    f"known: {', '.join(MODELS)}"
+                )
+        self.models = tuple(MODELS[servo.model] for servo in servos)
+        self.torque_per_ampere = np.array([model.torque_per_ampere for model in self.models])
+        self._torque_limit = np.array([actuator.torque_limit for actuator in hand.actuators])
+        self._sign = np.array([float(servo.sign) for servo in servos])
+        self._velocity = self._sign * VELOCITY_UNIT
+        self._zero = np.array([servo.zero for servo in servos])
+        self._current = self._sign * np.array([model.current_unit for model in self.models])
+        self._angle = self._sign * (2 * pi / COUNTS)
+        self._measured = np.array([self._angle, self._velocity, self._current])
+
+    def position_counts(self, angles: Array) -> NDArray[np.int64]:
+        """Register values of these servo angles [rad], (n_actuators,)."""
+        return _whole(COUNTS / 2 + (angles - self._zero) / self._angle)
+
+    def velocity_counts(self, velocities: Array) -> NDArray[np.int64]:
+        """Register values of these velocities [rad/s], (n_actuators,)."""
+        return _whole(velocities / self._velocity)
+
+    def current_counts(self, currents: Array) -> NDArray[np.int64]:
+        """Register values of these currents [A], (n_actuators,)."""
+        return _whole(currents / self._current)
+
+    def torque_goals(self, share: float = 1.0) -> list[int]:
+        """Values that bound each servo's torque at a share of its limit, (n_actuators,)."""
+        limits = (share * self._torque_limit).tolist()
+        return [model.torque_goal(x) for model, x in zip(self.models, limits, strict=True)]
+
+    def angles(self, counts: Array | NDArray[np.int64]) -> Array:
+        """Servo angles [rad], (n_actuators,)."""
+        angles: Array = (counts - COUNTS / 2) * self._angle + self._zero
+        return angles
+
+    def measured(self, counts: NDArray[np.void]) -> Array:
+        """Angles [rad], velocities [rad/s] and motor currents [A], (3, n_actuators).
+
+        Args:
+            counts: of type `MEASURED_COUNTS`, (n_actuators,).
+        """
+        rows = np.empty_like(self._measured)
+        rows[0] = counts["position"]
+        rows[0] -= COUNTS / 2
+        rows[1], rows[2] = counts["velocity"], counts["current"]
+        rows *= self._measured
+        rows[0] += self._zero
+        return rows
+
+    def currents(self, counts: Array) -> Array:
+        """Motor currents [A], (n_actuators,), positive where they turn the joint positively."""
+        currents: Array = counts * self._current
+        return currents
+
+
+def _whole(counts: Array) -> NDArray[np.int64]:
+    whole: NDArray[np.int64] = np.rint(counts).astype(np.int64)
+    return whole

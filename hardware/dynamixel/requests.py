@@ -1,0 +1,102 @@
+"""What is asked of servos, as packets.
+
+Robotis e-manual, "DYNAMIXEL Protocol 2.0", Instruction Details.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.hardware.dynamixel.protocol import BROADCAST, Instruction, encode
+from inhand.hardware.dynamixel.registers import Register
+from inhand.hardware.errors import BusError
+
+_CLEAR_TURNS = b"\x01\x44\x58\x4c\x22"
+"""The manual's key: so that noise never moves the zero."""
+
+
+def ping(id: int = BROADCAST) -> bytes:
+    """Asks one servo, or all that hear it, for model and firmware."""
+    return encode(id, Instruction.PING)
+
+
+def read(id: int, address: int, length: int) -> bytes:
+    """Asks a servo for registers."""
+    return encode(id, Instruction.READ, struct.pack("<HH", address, length))
+
+
+def write(id: int, address: int, data: bytes) -> bytes:
+    """Writes registers of one servo."""
+    return encode(id, Instruction.WRITE, struct.pack("<H", address) + data)
+
+
+def reboot(id: int) -> bytes:
+    """Starts a servo anew, without torque and without its hardware error."""
+    return encode(id, Instruction.REBOOT)
+
+
+def clear_turns(id: int) -> bytes:
+    """Has a servo forget whole turns, so that its position is within one turn again."""
+    return encode(id, Instruction.CLEAR, _CLEAR_TURNS)
+
+
+def sync_read(address: int, length: int, ids: Sequence[int], *, fast: bool = False) -> bytes:
+    """Asks several servos for the same registers; `fast`: for one reply of all, see `fast_read`."""
+    instruction = Instruction.FAST_SYNC_READ if fast else Instruction.SYNC_READ
+    return encode(BROADCAST, instruction, struct.pack("<HH", address, length) + bytes(ids))
+
+
+def sync_write(address: int, length: int, rows: Mapping[int, bytes]) -> bytes:
+    """Writes the same registers of several servos, which do not reply.
+
+    Args:
+        address: first register.
+        length: bytes a servo.
+        rows: what each servo gets, by its id.
+
+    Raises:
+        BusError: a row is not of that length.
+    """
+    parts = [struct.pack("<HH", address, length)]
+    for id, row in rows.items():
+        if len(row) != length:
+            raise BusError(f"sync write: servo {id} is given {len(row)} bytes instead of {length}")
+        parts += bytes((id,)), row
+    return encode(BROADCAST, Instruction.SYNC_WRITE, b"".join(parts))
+
+
+class SyncWrite:
+    """Writes of the same four-byte register of the same servos, made ready once.
+
+    Args:
+        register: what is written.
+        ids: servos that get a value each.
+    """
+
+    def __init__(self, register: Register, ids: Sequence[int]) -> None:
+        assert register.size == _ROW.itemsize - 1
+        self._rows = np.zeros(len(ids), _ROW)
+        self._rows["id"] = ids
+        self._head = struct.pack("<HH", register.address, register.size)
+
+    def packet(self, values: NDArray[np.int64]) -> bytes:
+        """The request that writes these values, (n,)."""
+        self._rows["value"] = values
+        return encode(BROADCAST, Instruction.SYNC_WRITE, self._head + self._rows.tobytes())
+
+
+_ROW = np.dtype([("id", "u1"), ("value", "<i4")])
+
+
+def bulk_read(spans: Mapping[int, tuple[int, int]]) -> bytes:
+    """Asks each servo for registers of its own: address and length, by its id."""
+    rows = (struct.pack("<BHH", id, *span) for id, span in spans.items())
+    return encode(BROADCAST, Instruction.BULK_READ, b"".join(rows))
+
+
+def bulk_write(rows: Mapping[int, tuple[int, bytes]]) -> bytes:
+    """Writes registers of each servo's own, without replies: address and data, by its id."""
+    parts = (struct.pack("<BHH", id, at, len(data)) + data for id, (at, data) in rows.items())
+    return encode(BROADCAST, Instruction.BULK_WRITE, b"".join(parts))

@@ -1,0 +1,1 @@
+"""What gain, damping, delay and encoder offset a servo has."""

@@ -1,0 +1,137 @@
+"""How each servo sits on its joint, from where its encoder stands at the joint's two ends.
+
+The hand file says how a hand is built, and policies are bound to it; this file says how one copy
+of it was screwed together, and is laid over the hand before it is connected.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import pi
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from inhand.hardware.errors import DescriptionError
+from inhand.hardware.model.hand import Hand
+
+SHORTEST = 0.5
+"""Share of the hand file's range that a joint must have been moved through."""
+TURN = pi
+"""Encoders count from -TURN to TURN around their centre; what crosses it jumps [rad]."""
+
+
+class SeatedServo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A servo on its joint: `zero` [rad] and `sign` as in a hand file, `range` as it was moved
+    through [rad]."""
+
+    sign: Literal[-1, 1]
+    zero: float
+    range: tuple[float, float]
+
+
+class _SeatingFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hand: str
+    schema: Literal[1]
+    servos: dict[str, SeatedServo]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Encoder of a joint at its ends, from the servo's own centre [rad]."""
+
+    lower: float
+    upper: float
+
+
+def seat(hand: Hand, at: int, ends: Ends) -> SeatedServo:
+    """How a servo sits, so that the middle of what was moved through is the range's middle.
+
+    Args:
+        hand: with the range of the joint.
+        at: index of the actuator.
+        ends: where the encoder stood.
+
+    Raises:
+        DescriptionError: the joint was hardly moved, or its encoder runs through its turn.
+    """
+    name, span = hand.actuator_names[at], abs(ends.upper - ends.lower)
+    low, high = float(hand.lower[at]), float(hand.upper[at])
+    if max(abs(ends.lower), abs(ends.upper)) >= TURN:
+        raise DescriptionError(
+            f"joint {name}: its encoder runs through the end of its turn, where it jumps after a "
+            "restart; screw the horn on so that the joint's middle is the servo's"
+        )
+    if not SHORTEST * (high - low) < span < (high - low) / SHORTEST:
+        raise DescriptionError(
+            f"joint {name} was moved through {span:.2f} rad, and its range in the hand file is "
+            f"{high - low:.2f}: was it moved to both its ends?"
+        )
+    sign: Literal[-1, 1] = 1 if ends.upper > ends.lower else -1
+    zero = (low + high) / 2 - sign * (ends.lower + ends.upper) / 2
+    return SeatedServo(sign, zero, (zero + sign * ends.lower, zero + sign * ends.upper))
+
+
+def seating_text(hand: Hand, servos: Mapping[str, SeatedServo]) -> str:
+    """The file of a hand's servos, by the names of their actuators."""
+    lines = [
+        "# How the servos of one hand sit on its joints, by `inhand calibrate joints`.",
+        "# joint angle = zero + sign * angle of the encoder from its centre [rad].",
+        f"hand = {msgspec.json.encode(hand.name).decode()}",
+        "schema = 1",
+    ]
+    for name, servo in servos.items():
+        low, high = servo.range
+        lines += ["", f"[servos.{name}]", f"sign = {servo.sign}", f"zero = {servo.zero:.5f}"]
+        lines.append(f"range = [{low:.5f}, {high:.5f}]")
+    return "\n".join(lines) + "\n"
+
+
+def load_seating(path: Path, hand: Hand) -> dict[str, SeatedServo]:
+    """Reads such a file.
+
+    Raises:
+        DescriptionError: it is missing, malformed, or of another hand.
+    """
+    try:
+        file = msgspec.convert(tomllib.loads(path.read_bytes().decode()), _SeatingFile)
+    except OSError as error:
+        raise DescriptionError(f"joint file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise DescriptionError(f"joint file {path}: {error}") from error
+    if file.hand != hand.name:
+        raise DescriptionError(f"joint file {path} is of hand {file.hand}, not of {hand.name}")
+    unknown = sorted(file.servos.keys() - set(hand.actuator_names))
+    if unknown:
+        raise DescriptionError(f"joint file {path}: hand {hand.name} has no {', '.join(unknown)}")
+    return file.servos
+
+
+def seated(hand: Hand, servos: Mapping[str, SeatedServo]) -> Hand:
+    """The hand with its servos as they sit; ranges only become narrower.
+
+    Raises:
+        DescriptionError: a joint does not reach its rest pose.
+    """
+    actuators, ranges = [], dict[str, tuple[float, float]]()
+    for actuator in hand.actuators:
+        found = servos.get(actuator.name)
+        if found is None:
+            actuators.append(actuator)
+            continue
+        low, high = hand.links[hand.joint_names.index(actuator.joints[0])].range
+        low, high = max(low, found.range[0]), min(high, found.range[1])
+        if not low <= actuator.rest <= high:
+            raise DescriptionError(
+                f"joint {actuator.name} reaches {low:.2f} to {high:.2f} rad and not its rest pose, "
+                f"{actuator.rest:.2f}: calibrate it anew, or mend the hand file"
+            )
+        ranges |= dict.fromkeys(actuator.joints, (low, high))
+        servo = msgspec.structs.replace(actuator.servo, sign=found.sign, zero=found.zero)
+        actuators.append(msgspec.structs.replace(actuator, servo=servo))
+    links = tuple(
+        msgspec.structs.replace(link, range=ranges.get(link.joint, link.range))
+        for link in hand.links
+    )
+    return replace(hand, actuators=tuple(actuators), links=links)

@@ -1,0 +1,1 @@
+"""`inhand calibrate camera|extrinsics|object|latency`."""

@@ -1,0 +1,84 @@
+"""Takes pictures of an object with all cameras at once, each time it rests in a new orientation."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from inhand.perception.calibration.capture import STILL, keep, next_picture, require_empty
+from inhand.perception.calibration.tag_placement import missing_views
+from inhand.perception.camera.sources import Source
+from inhand.perception.cameras import Camera
+from inhand.perception.detection.detection import TagDetector
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.readout import Readout
+from inhand.perception.records import TagCorners
+
+ELSEWHERE = 0.03
+"""A tag that moved further than this, or is seen anew, tells something new [image widths]: what a
+turn of about 0.3 rad does to it. Poses would tell it better, but tags that are not where the
+drawing says need not give one yet."""
+
+
+def capture_object(
+    sources: Mapping[str, Source],
+    description: ObjectDescription,
+    rig: Mapping[str, Camera],
+    folder: Path,
+    readout: Readout,
+) -> None:
+    """Shows what is missing, and takes pictures until nothing is.
+
+    Cameras need no common trigger: an instant is taken when no camera has seen the object move.
+
+    Args:
+        sources: the cameras, by their names in the rig.
+        description: the object, tags where they are thought to be.
+        rig: the calibrated cameras.
+        folder: where `NAME/000.png` and on are kept; it must hold none yet.
+        readout: tells the person with the object what to do.
+
+    Raises:
+        CameraError: a folder holds pictures, a source gives no more frames, or a picture cannot be
+            written.
+    """
+    for name in sources:
+        require_empty(folder / name)
+    ids = tuple(tag.id for tag in description.tags)
+    before: list[TagCorners] | None = None
+    width = max(rig[name].width for name in sources)
+    instants: list[list[TagCorners]] = []
+    while lacking := missing_views(ids, instants):
+        status = f"{len(instants)} instants; missing: {', '.join(lacking)}"
+        images = {
+            name: next_picture(source, f"{name}: {status}") for name, source in sources.items()
+        }
+        # A detector looks where it last found something; a person may turn the object faster.
+        seen = [
+            TagDetector(rig[name], description).detect(image, 0.0) for name, image in images.items()
+        ]
+        if not any(frame.ids for frame in seen):
+            what = "show the object"
+        elif before is None or _moved(before, seen, width) > STILL:
+            what = "hold the object still"
+        elif any(_moved(one, seen, width) <= ELSEWHERE for one in instants):
+            what = "turn the object"
+        else:
+            for name, image in images.items():
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                keep(folder / name, len(instants), image)
+            instants.append(seen)
+            what = f"took {len(instants) - 1:03d}.png"
+        before = seen
+        readout.show(f"{what}: {status}")
+
+
+def _moved(before: list[TagCorners], now: list[TagCorners], width: int) -> float:
+    """How far tags moved in the median, where a camera saw them twice [image widths]; else inf."""
+    moved = [
+        float(np.abs(corners - one.corners[one.ids.index(tag)]).max())
+        for one, other in zip(before, now, strict=True)
+        for tag, corners in zip(other.ids, other.corners, strict=True)
+        if tag in one.ids
+    ]
+    return float(np.median(moved)) / width if moved else float("inf")

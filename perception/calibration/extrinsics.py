@@ -1,0 +1,143 @@
+"""Where a camera stands, from pictures of a plate at a known place on the hand's base."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from inhand.perception import rotations
+from inhand.perception.calibration.camera_info import Intrinsics
+from inhand.perception.calibration.plate import Plate
+from inhand.perception.cameras import Camera, CameraError
+from inhand.perception.records import frozen_array
+from inhand.perception.rotations import Array
+from inhand.perception.tags import Image
+
+MINIMUM_CORNERS = 15
+MAXIMUM_RESIDUAL = 0.5
+"""Root mean square of the corners' distances [px]."""
+
+MINIMUM_RATIO = 1.5
+"""Of the two ways a plane may be seen, the better must fit better by this factor."""
+
+
+@dataclass(frozen=True)
+class ExtrinsicsReport:
+    """A camera in its place, and how well the pictures agree.
+
+    Attributes:
+        camera: the result, uncertain as in the worst direction and about the worst axis.
+        residual: root mean square of the corners' distances [px].
+        pixels: corners as seen, (n, 2).
+    """
+
+    camera: Camera
+    residual: float
+    pixels: Array
+
+
+def calibrate_extrinsics(
+    name: str,
+    intrinsics: Intrinsics,
+    plate: Plate,
+    position: Array,
+    quaternion: Array,
+    images: Sequence[Image],
+    tell: Callable[[str], None] = lambda text: None,
+) -> ExtrinsicsReport:
+    """Finds a camera's place.
+
+    Args:
+        name: of the camera.
+        intrinsics: its lens.
+        plate: what the pictures show.
+        position: the plate's origin, world frame [m], (3,).
+        quaternion: world from plate, wxyz, (4,).
+        images: grey, (height, width), all with plate and camera where they are.
+        tell: is told how far it is, after each picture.
+
+    Raises:
+        CameraError: the pictures do not suffice; says what is wrong.
+    """
+    views = []
+    for image in images:
+        if image.shape != (intrinsics.height, intrinsics.width):
+            raise CameraError(
+                f"camera {name!r}: a picture is {image.shape[1]}x{image.shape[0]}, the lens was "
+                f"calibrated at {intrinsics.width}x{intrinsics.height}; use one setting for both"
+            )
+        views.append(plate.find(image))
+        tell(
+            f"{name}: picture {len(views)} of {len(images)} shows {len(views[-1][0])} of "
+            f"{(plate.columns - 1) * (plate.rows - 1)} corners, {MINIMUM_CORNERS} are needed"
+        )
+    points, pixels = (np.concatenate(parts) for parts in zip(*views, strict=True))
+    if len(points) < MINIMUM_CORNERS * len(images):
+        raise CameraError(
+            f"camera {name!r}: {len(points) / len(images):.0f} corners of the plate were found, "
+            f"{MINIMUM_CORNERS} are needed; bring all of it into view, lit evenly"
+        )
+    matrix, lens = intrinsics.matrix, intrinsics.distortion
+    count, turns, shifts, errors = cv2.solvePnPGeneric(
+        points, pixels, matrix, lens, flags=cv2.SOLVEPNP_IPPE
+    )
+    if not count:
+        raise CameraError(f"camera {name!r}: no place explains what is seen of the plate")
+    seen_twice = np.asarray(errors, dtype=np.float64).ravel()
+    turn, shift = cv2.solvePnPRefineLM(points, pixels, matrix, lens, turns[0], shifts[0])
+    rotation: Array = np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
+    origin = np.asarray(shift, dtype=np.float64).reshape(3)
+    # Turned beforehand, so that the derivative is by a small rotation in the camera's frame.
+    turned = points @ rotation.T
+    expected, jacobian = cv2.projectPoints(turned, np.zeros(3), origin, matrix, lens)
+    residual = pixels - np.asarray(expected, dtype=np.float64).reshape(-1, 2)
+    rms = float(np.sqrt(np.square(residual).sum(axis=1).mean()))
+    tell(f"{name}: {len(points)} corners in {len(images)} pictures, residual {rms:.3f} px")
+    if rms > MAXIMUM_RESIDUAL:
+        raise CameraError(
+            f"camera {name!r}: corners lie {rms:.2f} px from where the best place has them, "
+            f"{MAXIMUM_RESIDUAL} px are allowed; was camera or plate moved, or is the lens "
+            "another one?"
+        )
+    if count > 1 and seen_twice[1] < MINIMUM_RATIO * max(seen_twice[0], 0.02):
+        raise CameraError(
+            f"camera {name!r}: the plate is seen so frontally that it could be tilted either "
+            "way; tilt it, or bring it nearer"
+        )
+    lens_in_plate = -rotation.T @ origin
+    covariance = _covariance(np.asarray(jacobian, dtype=np.float64)[:, :6], residual)
+    # The camera's place is -Rᵀ t: an error of the turn moves it about the plate.
+    toward = np.hstack([-rotation.T @ _skew(origin), -rotation.T])
+    camera = Camera(
+        name=name,
+        width=intrinsics.width,
+        height=intrinsics.height,
+        matrix=intrinsics.matrix,
+        distortion=intrinsics.distortion,
+        position=frozen_array(position + rotations.rotate(quaternion, lens_in_plate)),
+        quaternion=frozen_array(rotations.multiply(quaternion, rotations.from_matrix(rotation.T))),
+        position_sigma=_worst(toward @ covariance @ toward.T),
+        rotation_sigma=_worst(covariance[:3, :3]),
+    )
+    return ExtrinsicsReport(
+        camera=camera,
+        residual=rms,
+        pixels=pixels,
+    )
+
+
+def _covariance(jacobian: Array, residual: Array) -> Array:
+    """Of rotation and shift, (6, 6), with the noise that the residuals show."""
+    noise = float(np.square(residual).sum()) / max(residual.size - 6, 1)
+    return np.asarray(noise * np.linalg.inv(jacobian.T @ jacobian), dtype=np.float64)
+
+
+def _worst(covariance: Array) -> float:
+    """Standard deviation along the worst direction."""
+    return float(np.sqrt(np.linalg.eigvalsh(covariance)[-1]))
+
+
+def _skew(vector: Array) -> Array:
+    x, y, z = (float(value) for value in vector)
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

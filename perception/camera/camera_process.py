@@ -1,0 +1,124 @@
+"""One camera as a process: frames in, tag corners out, and a sign of life twice a second.
+
+Run by the daemon as `python -m inhand.perception.camera.camera_process`; ends when its parent does.
+"""
+
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+
+import cv2
+import zmq
+
+from inhand.perception.camera.health import CameraHealth, flaw
+from inhand.perception.camera.open_source import open_source
+from inhand.perception.camera.preview import Preview
+from inhand.perception.camera.sources import Source
+from inhand.perception.cameras import Camera, CameraError, load_rig
+from inhand.perception.detection.detection import TagDetector
+from inhand.perception.errors import PerceptionError
+from inhand.perception.objects import load_object
+from inhand.perception.parent import Parent
+from inhand.perception.records import CameraStatus, TagCorners, encode
+
+CLOCK_TOLERANCE = 0.01
+"""A frame stamped further ahead of the clock than this is not believed [s]."""
+
+STATUS_PERIOD = 0.5
+"""Time between two signs of life [s]."""
+
+
+def serve(
+    camera: Camera,
+    source: Source,
+    detector: TagDetector,
+    output: zmq.Socket[bytes],
+    preview: Preview | None = None,
+) -> None:
+    """Reads frames and sends what is on them, until the parent process is gone."""
+    parent = Parent()
+    health = CameraHealth(camera.name, time.monotonic())
+    next_status = 0.0
+    while parent.alive:
+        known = health.problem
+        try:
+            frame = source.read(STATUS_PERIOD / 2)
+            if frame is None:
+                health.silence(time.monotonic())
+            else:
+                begin = time.monotonic()
+                if frame.t > begin + CLOCK_TOLERANCE:
+                    raise CameraError(
+                        f"camera {camera.name!r}: a frame is stamped {frame.t - begin:.3f} s in "
+                        "the future; source and daemon must share CLOCK_MONOTONIC"
+                    )
+                corners = detector.detect(frame.image, frame.t - camera.latency)
+                problem = flaw(frame.image) or detector.problem
+                health.frame(frame.t, time.monotonic() - begin, problem)
+                _send(output, corners)
+                if preview is not None:
+                    preview.offer(frame, corners)
+        except CameraError as error:
+            health.problem = str(error)
+        now = time.monotonic()
+        if now >= next_status or health.problem != known:
+            next_status = now + STATUS_PERIOD
+            _send(output, health.status(now))
+
+
+def _send(output: zmq.Socket[bytes], record: TagCorners | CameraStatus) -> None:
+    """Sends, or drops if the daemon does not keep up: old corners are of no use to anybody."""
+    try:
+        output.send(encode(record), zmq.NOBLOCK)
+    except zmq.Again:
+        return
+
+
+def main() -> None:
+    """Entry point of the process."""
+    # Ctrl-C reaches the whole terminal group; the daemon ends first and takes this along.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parser = ArgumentParser(
+        prog="python -m inhand.perception.camera.camera_process", description=__doc__
+    )
+    parser.add_argument("--camera", required=True, help="name of the camera in the rig")
+    parser.add_argument(
+        "--source", required=True, help="ipc:// address, /dev/videoN, folder or video"
+    )
+    parser.add_argument("--rig", required=True, help="rig file (TOML)")
+    parser.add_argument("--object", required=True, help="name or file of the object")
+    parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
+    parser.add_argument("--preview", help="address to publish pictures on, for people")
+    arguments = parser.parse_args()
+    # Frames are small: more threads would cost more in waking them than they save.
+    cv2.setNumThreads(1)
+    try:
+        rig = load_rig(arguments.rig)
+        if arguments.camera not in rig:
+            raise CameraError(
+                f"rig file {arguments.rig} has no camera {arguments.camera!r}; it has "
+                f"{', '.join(rig)}"
+            )
+        camera = rig[arguments.camera]
+        description = load_object(arguments.object)
+        source = open_source(arguments.source, (camera.width, camera.height))
+        preview = Preview(arguments.preview) if arguments.preview else None
+    except PerceptionError as error:
+        sys.exit(f"error: {error}")
+    detector = TagDetector(camera, description)
+    output: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
+    output.set(zmq.SNDHWM, 16)
+    output.set(zmq.LINGER, 0)
+    output.connect(arguments.output)
+    try:
+        serve(camera, source, detector, output, preview)
+    finally:
+        if preview is not None:
+            preview.close()
+        source.close()
+        output.close()
+
+
+if __name__ == "__main__":
+    main()

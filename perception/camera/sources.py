@@ -1,0 +1,146 @@
+"""Where frames come from: a device, a simulated camera or a recording, behind one interface.
+
+A source hands out the newest frame it has; frames that nobody fetched in time are dropped, so
+that a slow reader sees the present and not a growing past.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import zmq
+
+from inhand.perception.cameras import CameraError
+from inhand.perception.tags import Image
+
+FROZEN_TIME = 1.0
+"""A sensor whose noise has not changed a pixel for so long repeats an old picture [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture.
+
+    Attributes:
+        t: when it was captured [s].
+        image: grey (height, width) or RGB (height, width, 3).
+    """
+
+    t: float
+    image: Image
+
+
+class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """First part of a frame on the wire; the second is the raw pixels, row by row.
+
+    Attributes:
+        t: when the frame was captured [s].
+        seq: frames counted from the start of the sender.
+        width: [px].
+        height: [px].
+    """
+
+    t: float
+    seq: int
+    width: int
+    height: int
+
+
+class Source(Protocol):
+    """What a camera process reads from."""
+
+    def read(self, timeout: float) -> Frame | None:
+        """The newest frame not yet handed out; None if none comes within `timeout` [s].
+
+        Raises:
+            CameraError: what came is not a frame, or nothing will ever come.
+        """
+
+    def close(self) -> None:
+        """Releases the device or socket."""
+
+
+def pack_frame(frame: Frame, seq: int) -> list[bytes]:
+    """The two parts of a frame on the wire."""
+    height, width = frame.image.shape[:2]
+    header = FrameHeader(t=frame.t, seq=seq, width=width, height=height)
+    return [msgspec.json.encode(header), np.ascontiguousarray(frame.image).tobytes()]
+
+
+def unpack_frame(parts: list[bytes]) -> Frame:
+    """Reads what `pack_frame` made, grey or RGB by the number of bytes.
+
+    Raises:
+        CameraError: the parts contradict each other.
+    """
+    try:
+        head, pixels = parts
+        header = msgspec.json.decode(head, type=FrameHeader)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise CameraError(f"malformed frame message: {error}") from error
+    area = header.width * header.height
+    shapes = {area: (header.height, header.width), 3 * area: (header.height, header.width, 3)}
+    if min(header.width, header.height) <= 0 or len(pixels) not in shapes:
+        raise CameraError(
+            f"malformed frame message: {header.width}x{header.height} pixels, grey or RGB, do not "
+            f"fill {len(pixels)} bytes"
+        )
+    image = np.frombuffer(pixels, dtype=np.uint8).reshape(shapes[len(pixels)])
+    return Frame(header.t, image)
+
+
+class FrozenPicture:
+    """Notices a camera that sends one picture again and again under new time stamps."""
+
+    def __init__(self) -> None:
+        self._picture: Image | None = None
+        self._since = 0.0
+
+    def check(self, frame: Frame) -> None:
+        """Looks at the next frame.
+
+        Raises:
+            CameraError: the picture has been the same for `FROZEN_TIME`.
+        """
+        if self._picture is None or not np.array_equal(self._picture, frame.image):
+            self._picture, self._since = frame.image, frame.t
+        elif frame.t - self._since >= FROZEN_TIME and np.ptp(frame.image) > 0:
+            # Of a picture that is all black or white, that says more.
+            raise CameraError(
+                f"the picture has been frozen for {frame.t - self._since:.1f} s: not a pixel "
+                "changes; plug the camera in again"
+            )
+
+
+class RenderedSource:
+    """Frames of a simulated camera, published by the renderer.
+
+    Args:
+        address: ZMQ endpoint of the publisher.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._frozen = FrozenPicture()
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
+        self._socket.set(zmq.RCVHWM, 2)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.subscribe(b"")
+        try:
+            self._socket.connect(address)
+        except zmq.ZMQError as error:
+            self._socket.close()
+            raise CameraError(f"camera source {address!r}: {error}") from error
+
+    def read(self, timeout: float) -> Frame | None:
+        if not self._socket.poll(int(1000 * timeout)):
+            return None
+        parts = self._socket.recv_multipart()
+        while self._socket.poll(0):
+            parts = self._socket.recv_multipart()
+        frame = unpack_frame(parts)
+        self._frozen.check(frame)
+        return frame
+
+    def close(self) -> None:
+        self._socket.close()

@@ -1,0 +1,86 @@
+"""Frames of a camera that Linux knows as /dev/videoN (V4L2).
+
+No such device exists where the tests run: docs/perception.md says what is untested.
+"""
+
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from inhand.perception.camera.sources import Frame, FrozenPicture
+from inhand.perception.cameras import CameraError
+
+STAMP_TOLERANCE = 1.0
+"""A driver's time stamp further than this from the clock is of another clock [s]."""
+
+
+class V4l2Source:
+    """A camera device, read by a thread of its own so that no frame waits in the driver's queue.
+
+    The time stamp is the driver's, of CLOCK_MONOTONIC: when the frame arrived in the computer, or
+    its exposure began, as the driver does it. What is left of the delay is for calibration.
+
+    Args:
+        path: of the device.
+        size: width and height to ask for [px].
+    """
+
+    def __init__(self, path: str, size: tuple[int, int]) -> None:
+        self._path = path
+        if not Path(path).exists():
+            raise CameraError(f"camera {path}: no such device; is it plugged in?")
+        self._device = cv2.VideoCapture(path, cv2.CAP_V4L2)
+        if not self._device.isOpened():
+            raise CameraError(
+                f"camera {path} cannot be opened; is it a camera, free, and may this user read it "
+                "(group video)?"
+            )
+        self._device.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        self._device.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        self._device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        self._frozen = FrozenPicture()
+        self._news = threading.Condition()
+        self._newest: Frame | None = None
+        self._problem = ""
+        self._open = True
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def read(self, timeout: float) -> Frame | None:
+        with self._news:
+            self._news.wait_for(lambda: self._newest is not None or self._problem, timeout)
+            frame, self._newest = self._newest, None
+            problem = self._problem
+        if problem:
+            raise CameraError(f"camera {self._path}: {problem}")
+        if frame is not None:
+            self._frozen.check(frame)
+        return frame
+
+    def close(self) -> None:
+        self._open = False
+        self._thread.join()
+        self._device.release()
+
+    def _drain(self) -> None:
+        """Takes every frame as it comes and keeps the newest."""
+        while self._open and not self._problem:
+            found, image = self._device.read()
+            t = self._device.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            problem = ""
+            if not found:
+                problem = "the device gives no more frames; plug it in again"
+            elif abs(time.monotonic() - t) > STAMP_TOLERANCE:
+                problem = (
+                    f"the driver stamps frames {t:.3f} s at {time.monotonic():.3f} s of "
+                    "CLOCK_MONOTONIC; poses would be of no known instant, use another driver"
+                )
+            with self._news:
+                self._problem = problem
+                if not problem:
+                    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+                    self._newest = Frame(t, np.asarray(grey, dtype=np.uint8))
+                self._news.notify()

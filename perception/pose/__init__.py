@@ -1,0 +1,1 @@
+"""From tag corners to a pose with its covariance."""

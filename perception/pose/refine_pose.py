@@ -1,0 +1,257 @@
+"""Least squares behind a pose: corners of several cameras, one object, cameras a little off.
+
+Where a camera is declared to be uncertain, its true place, direction and focal length are
+unknowns too, known beforehand by that much (Triggs et al., "Bundle adjustment: a modern
+synthesis", on priors). The pose's covariance then holds what the calibration leaves open, also
+where that is one error shared by every corner.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import Tag
+from inhand.perception.rotations import Array
+
+ITERATIONS = 12
+CONVERGED = 3e-6
+"""Step at which the search ends [m, rad]: a tenth of the best accuracy seen."""
+
+OUTLIER_SCALE = 2.5
+"""Residual, in standard deviations, from which a corner loses weight (Cauchy)."""
+
+NEAREST = 0.01
+"""No corner is nearer to a lens than this [m]."""
+
+Pose = tuple[Array, Array]
+"""Position (3,) [m] and rotation (3, 3), world from object."""
+
+Sighting = tuple[Camera, Tag, Array, float]
+"""A tag in a camera: its corners [px], (4, 2), and their noise [px]."""
+
+
+@dataclass(frozen=True)
+class Corners:
+    """Corners of all cameras, row by row: m of them.
+
+    Attributes:
+        points: object frame [m], (m, 3).
+        rays: x/z and y/z in the camera's frame, undistorted, (m, 2).
+        camera: index into the cameras, (m,).
+        camera_from_world: (m, 3, 3).
+        lenses: world frame [m], (m, 3).
+        focal_lengths: [px], (m,).
+        noise: standard deviation [px], (m,).
+        sigmas: of each camera's turn [rad], place [m] and relative focal length, (cameras, 7).
+    """
+
+    points: Array
+    rays: Array
+    camera: NDArray[np.intp]
+    camera_from_world: Array
+    lenses: Array
+    focal_lengths: Array
+    noise: Array
+    sigmas: Array
+
+    @cached_property
+    def loose(self) -> NDArray[np.intp]:
+        """The cameras' parameters that are unknowns, as indices into `sigmas.ravel()`."""
+        return np.flatnonzero(self.sigmas.ravel())
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The pose that explains the corners best.
+
+    Attributes:
+        pose: world from object.
+        covariance: of position and world rotation, (6, 6) [m, rad].
+        residual: weighted root mean square of the corners' distances [px].
+        cost: robust sum of squares in standard deviations; lower is better.
+    """
+
+    pose: Pose
+    covariance: Array
+    residual: float
+    cost: float
+
+
+def gather(seen: Sequence[Sighting]) -> Corners:
+    """Puts what was seen into rows."""
+    size = 4 * len(seen)
+    cameras = list({camera.name: camera for camera, *_ in seen}.values())
+    names = [camera.name for camera in cameras]
+    result = Corners(
+        points=np.empty((size, 3)),
+        rays=np.empty((size, 2)),
+        camera=np.empty(size, dtype=np.intp),
+        camera_from_world=np.empty((size, 3, 3)),
+        lenses=np.empty((size, 3)),
+        focal_lengths=np.empty(size),
+        noise=np.empty(size),
+        sigmas=np.array(
+            [3 * [c.rotation_sigma] + 3 * [c.position_sigma] + [c.focal_sigma] for c in cameras]
+        ),
+    )
+    for i, (camera, tag, pixels, noise) in enumerate(seen):
+        rows = slice(4 * i, 4 * i + 4)
+        result.points[rows] = tag.corners
+        result.rays[rows] = camera.normalize(pixels)
+        result.camera[rows] = names.index(camera.name)
+        result.camera_from_world[rows] = camera.rotation.T
+        result.lenses[rows] = camera.position
+        result.focal_lengths[rows] = camera.focal_length
+        result.noise[rows] = noise
+    return result
+
+
+def rough_costs(corners: Corners, poses: Sequence[Pose]) -> Array:
+    """Robust costs of poses with all cameras where they should be, by what they may be off, (n,).
+
+    Infinite if a corner would lie behind its camera.
+    """
+    together = np.array([place for place, _ in poses]), np.array([turn for _, turn in poses])
+    residual, _, local = _residuals(corners, together, np.zeros_like(corners.sigmas))
+    depth = np.maximum(local[..., 2], NEAREST)
+    turn, place = corners.sigmas[corners.camera, 0], corners.sigmas[corners.camera, 3]
+    away = corners.focal_lengths * np.hypot(turn, place / depth)
+    costs = _robust_cost(residual, np.hypot(corners.noise, away))
+    return np.where((local[..., 2] > NEAREST).all(axis=-1), costs, np.inf)
+
+
+def refine(corners: Corners, pose: Pose) -> Solution | None:
+    """Iteratively reweighted Gauss-Newton from a first guess; None where no pose explains them."""
+    offsets = np.zeros_like(corners.sigmas)
+    loose = corners.loose
+    prior = np.zeros(6 + len(loose))
+    prior[6:] = corners.sigmas.ravel()[loose] ** -2.0
+    for _ in range(ITERATIONS):
+        residual, arms, local = _residuals(corners, pose, offsets)
+        if local[:, 2].min() <= NEAREST:
+            return None
+        square = np.einsum("mi,mi->m", residual, residual)
+        # Far from the solution the noise says nothing yet: the residuals' own scale does.
+        typical = (float(np.median(square)) / 1.386) ** 0.5
+        sigma = np.maximum(corners.noise, typical)
+        weight = 1.0 / (1.0 + square / (sigma * OUTLIER_SCALE) ** 2)
+        jacobian = _jacobian(corners, arms, local, offsets)
+        weighted = (jacobian * np.repeat(weight / sigma**2, 2)[:, None]).T
+        information = weighted @ jacobian
+        pull = weighted @ residual.ravel()
+        if len(loose):
+            information.flat[:: len(prior) + 1] += prior
+            pull[6:] -= prior[6:] * offsets.flat[loose]
+        try:
+            step = np.linalg.solve(information, pull)
+        except np.linalg.LinAlgError:
+            return None
+        pose = (pose[0] + step[:3], matrix(step[3:6]) @ pose[1])
+        offsets.flat[loose] += step[6:]
+        if np.abs(step[:6]).max() < CONVERGED:
+            break
+    try:
+        covariance = np.linalg.inv(information)[:6, :6]
+    except np.linalg.LinAlgError:
+        return None
+    if not np.isfinite(covariance).all():
+        return None
+    return Solution(
+        pose=pose,
+        covariance=(covariance + covariance.T) / 2,
+        residual=float(np.sqrt((weight * square).sum() / weight.sum())),
+        cost=float(_robust_cost(residual, corners.noise))
+        + float(prior[6:] @ offsets.flat[loose] ** 2),
+    )
+
+
+def matrix(rotation_vector: NDArray[Any]) -> Array:
+    """Rotation matrix, (3, 3), of a rotation vector [rad], (3,) or (3, 1)."""
+    return np.asarray(cv2.Rodrigues(rotation_vector)[0], dtype=np.float64)
+
+
+def _residuals(corners: Corners, pose: Pose, offsets: Array) -> tuple[Array, Array, Array]:
+    """Reprojection errors.
+
+    Args:
+        corners: what was seen.
+        pose: world from object; one, or several along leading axes.
+        offsets: how far each camera is off: turn, place in its own frame, focal length,
+            (cameras, 7).
+
+    Returns:
+        residual: seen minus expected [px], (..., m, 2).
+        arms: corners from the object's centre, world axes [m], (..., m, 3).
+        local: corners in the frame of the camera as it stands [m], (..., m, 3).
+    """
+    position, rotation = pose
+    arms = corners.points @ rotation.swapaxes(-1, -2)
+    away = arms + (position[..., None, :] - corners.lenses)
+    local = (corners.camera_from_world @ away[..., None])[..., 0]
+    expected_scale: Array | float = 1.0
+    if offsets.any():
+        back = np.stack([matrix(-turn) for turn in offsets[:, :3]])[corners.camera]
+        local = (back @ (local - offsets[corners.camera, 3:6])[..., None])[..., 0]
+        expected_scale = 1.0 + offsets[corners.camera, 6, None]
+    expected = local[..., :2] / local[..., 2:] * expected_scale
+    residual = (corners.rays - expected) * corners.focal_lengths[:, None]
+    return residual, arms, local
+
+
+def _jacobian(corners: Corners, arms: Array, local: Array, offsets: Array) -> Array:
+    """Derivative of the expected pixel by position, world rotation and `loose`, (2 m, n).
+
+    Exact where cameras are turned: a derivative that is off by their degree or two sees in the
+    corners what they do not tell, namely where pose and cameras are off together.
+    """
+    projection = np.zeros((len(arms), 2, 3))
+    scale = corners.focal_lengths / local[:, 2]
+    if offsets.any():
+        scale = scale * (1.0 + offsets[corners.camera, 6])
+    projection[:, 0, 0] = projection[:, 1, 1] = scale
+    projection[:, :, 2] = -local[:, :2] / local[:, 2:] * scale[:, None]
+    if not len(corners.loose):
+        shift = projection @ corners.camera_from_world
+        return np.concatenate([shift, -shift @ _skew(arms)], axis=-1).reshape(-1, 6)
+    back = np.stack([matrix(-turn) for turn in offsets[:, :3]])[corners.camera]
+    place = projection @ back
+    shift = place @ corners.camera_from_world
+    by_pose = np.concatenate([shift, -shift @ _skew(arms)], axis=-1).reshape(-1, 6)
+    right = np.stack([_right_jacobian(turn) for turn in offsets[:, :3]])[corners.camera]
+    by_focal = local[:, :2] / local[:, 2:] * corners.focal_lengths[:, None]
+    own = np.concatenate([projection @ _skew(local) @ right, -place, by_focal[:, :, None]], axis=-1)
+    cameras = len(corners.sigmas)
+    by_camera = np.zeros((len(arms), 2, cameras, 7))
+    by_camera[np.arange(len(arms)), :, corners.camera] = own
+    return np.hstack([by_pose, by_camera.reshape(-1, 7 * cameras)[:, corners.loose]])
+
+
+def _right_jacobian(turn: Array) -> Array:
+    """What a change of a rotation vector [rad], (3,), turns after it, (3, 3).
+
+    To the second order (Solà et al., "A micro Lie theory for state estimation in robotics",
+    equation 143).
+    """
+    skew = _skew(turn[None])[0]
+    return np.asarray(np.eye(3) - skew / 2 + skew @ skew / 6, dtype=np.float64)
+
+
+def _skew(vectors: Array) -> Array:
+    """Matrices of the cross product with vectors, (m, 3) to (m, 3, 3)."""
+    skew = np.zeros((len(vectors), 3, 3))
+    skew[:, 0, 1], skew[:, 0, 2], skew[:, 1, 2] = -vectors[:, 2], vectors[:, 1], -vectors[:, 0]
+    skew -= skew.transpose(0, 2, 1)
+    return skew
+
+
+def _robust_cost(residual: Array, sigma: Array) -> Array:
+    """Of residuals [px], (..., m, 2), by their deviations [px], (..., m); (...)."""
+    scaled = np.einsum("...mi,...mi->...m", residual, residual) / (sigma * OUTLIER_SCALE) ** 2
+    cost: Array = OUTLIER_SCALE**2 * np.log1p(scaled).sum(axis=-1)
+    return cost

@@ -1,0 +1,82 @@
+"""What sits between a commanded angle and a joint: delay, backlash, spring, torque limit.
+
+Knows no engine. A servo is a spring from its encoder's angle to its target, limited in torque;
+what damps it is the joint's own damping. Its motor moves freely within the backlash, so that the
+encoder stands at the target where the slack lets it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.hardware.dynamixel.registers import Units
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
+
+Mask = NDArray[np.bool_]
+
+TICK = 0.01
+"""How often commands come [s]; each time, jitter is drawn anew."""
+
+
+class Servos:
+    """The servos of one hand in one world.
+
+    Args:
+        hand: the nominal hand.
+        universe: its `action_delay`, `control_jitter` and `backlash` count here.
+        timestep: of the physics [s]; delays are rounded to it, jitter so that its mean stays.
+        rng: source of jitter; not used without.
+
+    Raises:
+        DescriptionError: the hand has a servo of unknown model.
+    """
+
+    def __init__(
+        self, hand: Hand, universe: Universe, timestep: float, rng: np.random.Generator
+    ) -> None:
+        n = hand.n_actuators
+        self.torque_per_ampere = Units(hand).torque_per_ampere
+        self.backlash = np.array(universe.backlash) if universe.backlash else np.zeros(n)
+        delay = np.array(universe.action_delay) if universe.action_delay else np.zeros(n)
+        self._delay = np.round(delay / timestep).astype(np.int64)
+        self._columns = np.arange(n)
+        self._jitter, self._rng = universe.control_jitter / timestep, rng
+        self._late = 0
+        self._steps_per_tick = max(1, round(TICK / timestep))
+        self._sent = np.zeros((int(self._delay.max()) + int(np.ceil(self._jitter)) + 1, n))
+        self._now = self._steps = 0
+        self._pull = np.zeros(n)
+
+    def reset(self, angles: Array) -> None:
+        """Forgets what was sent; every servo stands at these angles [rad], (n_actuators,)."""
+        self._sent[:] = angles
+        self._pull = np.array(angles, dtype=np.float64)
+
+    def advance(self, targets: Array, torque_on: Mask, angles: Array) -> Array:
+        """Takes the targets of one physics step.
+
+        Args:
+            targets: commanded angles [rad], (n_actuators,).
+            torque_on: servos that pull, (n_actuators,); the others turn freely.
+            angles: of the joints that the servos drive [rad], (n_actuators,).
+
+        Returns:
+            How far the springs are stretched [rad], (n_actuators,).
+        """
+        depth = len(self._sent)
+        self._now = (self._now + 1) % depth
+        self._sent[self._now] = targets
+        if self._jitter and self._steps % self._steps_per_tick == 0:
+            self._late = int(self._jitter * self._rng.random() + self._rng.random())
+        self._steps += 1
+        arrived = self._sent[(self._now - self._delay - self._late) % depth, self._columns]
+        # A motor without torque is dragged along by the walls of its slack, if at all.
+        self._pull = np.where(torque_on, arrived, self.encoders(angles))
+        stretch: Array = np.where(torque_on, arrived - self.encoders(angles), 0.0)
+        return stretch
+
+    def encoders(self, angles: Array) -> Array:
+        """What the encoders read at these joint angles [rad], (n_actuators,)."""
+        bounded: Array = np.clip(self._pull, angles - self.backlash, angles + self.backlash)
+        return bounded

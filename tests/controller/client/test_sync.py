@@ -1,0 +1,109 @@
+"""The client that comes with the daemon."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+import zmq
+
+from inhand.controller.client.sync import AsyncClient, Client
+from inhand.controller.errors import ClientError, RefusedError
+from tests.controller.served import Served
+
+
+def test_a_goal_in_a_few_lines(tmp_path: Path) -> None:
+    with Served(tmp_path), Client(tmp_path) as hand:
+        events = hand.events(timeout=3)
+        hand.subscribe()
+        for topic, message in hand.messages(timeout=3):
+            if topic == "state" and message["object"]["in_hand"]:
+                break
+        hand.call("enable")
+        hand.call("arm")
+        assert hand.call("goal", face="+x", tolerance=None)["goals"] == [1]
+        kinds = [next(events)["kind"] for _ in range(4)]
+        assert kinds[-1] == "goal_started"
+        assert hand.status()["mode"] == "running"
+        with pytest.raises(RefusedError, match="not in mode running") as refused:
+            hand.call("arm")
+        assert refused.value.code == "refused"
+
+
+def test_listening_ends_in_time(tmp_path: Path) -> None:
+    with Served(tmp_path), Client(tmp_path) as hand:
+        began = time.monotonic()
+        assert all("kind" in event for event in hand.events(timeout=0.2))
+        assert 0.2 <= time.monotonic() - began < 1.0
+
+
+def test_no_daemon(tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="no daemon in"):
+        Client(tmp_path)
+
+
+def test_a_daemon_that_does_not_answer(tmp_path: Path) -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as mute:
+        mute.bind(f"ipc://{tmp_path}/command.sock")
+        with (
+            Client(tmp_path, timeout=0.1) as hand,
+            pytest.raises(ClientError, match="still running"),
+        ):
+            hand.status()
+
+
+def test_a_late_reply_is_no_answer_to_the_next_request(tmp_path: Path) -> None:
+    with Served(tmp_path) as served, Client(tmp_path, timeout=0.2) as hand:
+        served.ticking.clear()
+        # The tick under way comes to its end first.
+        time.sleep(0.05)
+        with pytest.raises(ClientError, match="hold"):
+            hand.call("hold")
+        served.ticking.set()
+        assert "last" in hand.call("events")
+
+
+def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 90) / ("y" * 90)
+    deep.mkdir(parents=True)
+    (deep / "command.sock").touch()
+    with pytest.raises(ClientError, match="the daemon's socket ipc"):
+        Client(deep)
+
+
+def test_calls_from_one_event_loop_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with AsyncClient(tmp_path) as hand:
+            hand.subscribe()
+            async for topic, message in hand.messages(timeout=10):
+                if topic == "state" and message["object"]["in_hand"]:
+                    break
+            await hand.call("enable")
+            first, second = await asyncio.gather(hand.status(), hand.call("events"))
+            assert first["mode"] == "holding" and "last" in second
+            await hand.call("arm")
+            await hand.call("goal", face="+x", tolerance=None)
+            async for event in hand.events(timeout=10):
+                if event["kind"] == "goal_started":
+                    break
+            else:
+                raise AssertionError("no goal was started")
+            with pytest.raises(RefusedError, match="not in mode running"):
+                await hand.call("arm")
+
+    with Served(tmp_path):
+        asyncio.run(run())
+
+
+def test_an_event_loop_is_told_of_a_daemon_that_is_silent_or_absent(tmp_path: Path) -> None:
+    async def run() -> None:
+        with pytest.raises(ClientError, match="no daemon in"):
+            AsyncClient(tmp_path)
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as mute:
+            mute.bind(f"ipc://{tmp_path}/command.sock")
+            async with AsyncClient(tmp_path, timeout=0.1) as hand:
+                with pytest.raises(ClientError, match="still running"):
+                    await hand.status()
+                assert [x async for x in hand.events(timeout=0.1)] == []
+
+    asyncio.run(run())

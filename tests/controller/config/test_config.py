@@ -1,0 +1,104 @@
+"""The configuration: every key known, every mistake one line that names file and key."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from inhand.controller.config.config import Config, PolicyConfig, load_config, show_config
+from inhand.controller.config.settings import ControlSettings
+from inhand.controller.core.controller import Controller
+from inhand.controller.errors import ConfigError
+from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
+from tests.controller.bench_hand import BLOCK, HAND
+
+
+def write(directory: Path, text: str) -> Path:
+    path = directory / "inhandd.toml"
+    path.write_text(text)
+    return path
+
+
+def test_no_file_is_all_defaults() -> None:
+    assert load_config(None) == Config()
+
+
+def test_what_is_shown_is_read_back_alike(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, show_config(Config()))) == Config()
+    allowed = "0a" * 32
+    text = f"""
+    tick_rate = 50
+    [cameras]
+    rig = "rig.toml"
+    sources = {{"a b" = "/dev/video0", 'q"' = "tcp://x"}}
+    [policy]
+    allow = ["{allowed}"]
+    [realtime]
+    affinity = [2, 3]
+    """
+    config = load_config(write(tmp_path, text))
+    assert config.cameras.sources == {"a b": "/dev/video0", 'q"': "tcp://x"}
+    assert config.control.tick_rate == 50
+    assert load_config(write(tmp_path, show_config(config))) == config
+
+
+def test_every_key_is_shown() -> None:
+    shown = show_config(Config())
+    for key in msgspec.to_builtins(Config()):
+        assert key in shown
+    assert "[safety]\n" in shown and 'estop = "relax"' in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tik_rate = 100", "unknown field `tik_rate`"),
+        ("[bus]\nprot = '/dev/x'", "unknown field `prot` - at `$.bus`"),
+        ('"a\\nb" = 100', "unknown field `a b`"),
+        ("tick_rate = 'fast'", "Expected `int`, got `str` - at `$.tick_rate`"),
+        ("[safety]\nestop = 'coast'", "at `$.safety.estop`"),
+        ("[policy]\nallow = 'all'", "at `$.policy.allow`"),
+        ("[cameras]\nsources = {a = 1}", "at `$.cameras.sources"),
+        ("tick_rate = ", "Invalid value (at"),
+        ("\xff", "Invalid statement"),
+        ("tick_rate = 1000", "tick_rate = 1000 Hz must lie in 20..500"),
+        ("[bus]\nbaud = -1", "[bus] baud = -1"),
+        ("[realtime]\npriority = 100", "[realtime] priority = 100"),
+        ("[realtime]\nspin = 1.0", "[realtime] spin = 1.0"),
+        ("[policy]\nallow = ['abc']", '[policy] allow: "abc" is no SHA-256'),
+        ("[goals]\ntolerance = nan", "[goals] tolerance = nan"),
+        ("[goals]\nhold = -1", "[goals] hold"),
+        ("[goals]\ntimeout = inf", "[goals] hold and timeout"),
+        ("[goals]\nqueue = 0", "[goals] queue = 0"),
+        ("[safety]\npredict = 3.0", "predict = 3.0, pose_lost = 2.0"),
+        ("[safety]\nidle = nan", "[safety] idle"),
+        ("[safety]\nhome_speed = 0", "home_speed in (0, 3]"),
+    ],
+)
+def test_mistakes(tmp_path: Path, text: str, words: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value) and words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    for path, words in ((tmp_path / "none.toml", "No such file"), (tmp_path, "directory")):
+        with pytest.raises(ConfigError, match=words) as caught:
+            load_config(path)
+        assert str(path) in str(caught.value)
+    (tmp_path / "latin.toml").write_bytes(b"hand = '\xe4'")
+    with pytest.raises(ConfigError, match="utf-8"):
+        load_config(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize("tick_rate", [20, 33, 50, 110, 200, 500])
+def test_every_tick_rate_can_hold_a_hand(tick_rate: int) -> None:
+    Controller[PoseReading](HAND, BLOCK, PoseFeed(BLOCK), ControlSettings(tick_rate=tick_rate))
+
+
+def test_the_policy_to_start_with_goes_by_the_object() -> None:
+    assert PolicyConfig().file_for("prism") == "prism.onnx"
+    assert PolicyConfig(file="mine.onnx").file_for("prism") == "mine.onnx"
+    assert PolicyConfig(file="").file_for("prism") == ""

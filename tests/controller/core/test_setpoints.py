@@ -1,0 +1,121 @@
+"""What moves the targets, whoever decides it: no step is larger than the limits allow."""
+
+import numpy as np
+import pytest
+
+from inhand.controller.core.setpoints import Mover
+from inhand.controller.policy.action import ActionPath
+from inhand.controller.safety.derating import LEAST, Effort
+from inhand.controller.safety.safety import Limits
+from inhand.hardware.dynamixel.registers import Units
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import Array
+
+HAND = load_hand("dactyl24")
+N = HAND.n_actuators
+LIMITS = Limits.of(HAND)
+PATH = ActionPath(HAND)
+EFFORT = Effort.of(HAND, Units(HAND).torque_per_ampere)
+TICKS = 60
+
+Step = tuple[float, Array, Array, Array]
+"""Length of the tick [s], action, share of torque, and where the servos are read [rad]."""
+
+
+def mover() -> Mover:
+    made = Mover(HAND, 100, home_speed=0.8)
+    made.pin(np.clip(HAND.rest, LIMITS.lower, LIMITS.upper))
+    return made
+
+
+def test_holding_stays_and_going_goes_slowly_and_arrives() -> None:
+    hand = mover()
+    start = hand.position
+    for _ in range(20):
+        hand.hold(0.01)
+    np.testing.assert_array_equal(hand.position, start)
+    aim = np.clip(start + 0.3, LIMITS.lower, LIMITS.upper)
+    hand.go(aim)
+    for _ in range(80):
+        before = hand.position
+        hand.hold(0.01)
+        assert (np.abs(hand.position - before) <= 0.8 * 0.01 + 1e-9).all()
+    np.testing.assert_allclose(hand.position, aim, atol=1e-3)
+    hand.brake(PATH, 0.01)
+    np.testing.assert_allclose(hand.position, aim, atol=1e-3)
+
+
+def test_a_spared_servo_is_asked_for_its_share_and_the_others_for_all() -> None:
+    share = np.ones(N)
+    share[6] = 0.5
+    untouched = mover()
+    untouched.derate(untouched.state.motion, EFFORT, np.ones(N), HAND.upper, 0.01)
+    np.testing.assert_array_equal(untouched.position, mover().position)
+    # The servos stand still, as if something held them, while the policy wants them elsewhere.
+    hand, stands = mover(), mover().position
+    for _ in range(100):
+        before = hand.state.motion
+        hand.act(PATH, np.ones(N))
+        hand.follow(PATH, 0.01)
+        hand.derate(before, EFFORT, share, stands, 0.01)
+    away = hand.position - stands
+    assert away[6] == pytest.approx(min(0.5 * EFFORT.reach[6], away[6] + 1e-9), abs=1e-6)
+    free = np.delete(np.arange(N), 6)
+    np.testing.assert_allclose(hand.position[free], LIMITS.upper[free], atol=1e-3)
+
+
+def worst(story: list[Step]) -> float:
+    """The largest step of a story, as a share of what the limits allow; above 1 is a violation."""
+    hand, found = mover(), 0.0
+    for number, (dt, action, share, stands) in enumerate(story):
+        before = hand.state.motion
+        if number % PATH.ticks_per_action == 0:
+            hand.act(PATH, action)
+        hand.follow(PATH, dt)
+        hand.derate(before, EFFORT, share, stands, dt)
+        after = hand.state.motion
+        if not np.isfinite(after.position).all():
+            return np.inf
+        step = np.abs(after.position - before.position) / (LIMITS.velocity * dt)
+        change = np.abs(after.velocity - before.velocity) / (LIMITS.acceleration * dt)
+        middle, half = (LIMITS.upper + LIMITS.lower) / 2, (LIMITS.upper - LIMITS.lower) / 2
+        place = np.abs(after.position - middle) / half
+        found = max(found, float(step.max()), float(change.max()), float(place.max()))
+    return found
+
+
+def draw(rng: np.random.Generator) -> Step:
+    """One tick of whatever may happen, the worst more often than in life."""
+    extremes = [-1.0, 1.0, -1e300, 1e300, np.nan, np.inf, -np.inf]
+    action = np.where(rng.random(N) < 0.5, rng.choice(extremes, N), rng.uniform(-1, 1, N))
+    share = np.where(rng.random(N) < 0.5, 1.0, rng.uniform(LEAST, 1.0, N))
+    stands = HAND.rest + rng.uniform(-1.0, 1.0, N) * rng.integers(0, 2)
+    return float(rng.choice([0.001, 0.01, 0.03, rng.uniform(0.001, 0.03)])), action, share, stands
+
+
+def search(seed: int, rounds: int) -> float:
+    """Climbs from a random story to worse ones, a few ticks at a time."""
+    rng = np.random.default_rng(seed)
+    best = [draw(rng) for _ in range(TICKS)]
+    score = worst(best)
+    for _ in range(rounds):
+        changed = list(best)
+        begin = int(rng.integers(TICKS))
+        for tick in range(begin, min(TICKS, begin + int(rng.integers(1, 15)))):
+            changed[tick] = draw(rng)
+        if (now := worst(changed)) >= score:
+            best, score = changed, now
+    return score
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_story_that_a_search_finds_breaks_a_limit(seed: int) -> None:
+    print(f"seed {seed}")
+    assert search(seed, 60) <= 1 + 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10, 14))
+def test_no_story_that_a_long_search_finds_breaks_a_limit(seed: int) -> None:
+    print(f"seed {seed}")
+    assert search(seed, 3000) <= 1 + 1e-6

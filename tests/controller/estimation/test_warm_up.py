@@ -1,0 +1,22 @@
+"""The rehearsal goes the whole way from corners to a pose, with every hand that comes along."""
+
+import numpy as np
+import pytest
+
+from inhand.controller.estimation.warm_up import rehearse
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.objects import load_object
+from inhand.sim_backend.rig import rig_around
+
+
+@pytest.mark.parametrize("target", ["block", "prism"])
+@pytest.mark.parametrize("hand", ["dactyl24", "leap16"])
+def test_it_finds_what_it_made_up(hand: str, target: str) -> None:
+    loaded = load_hand(hand)
+    pose = rehearse(load_object(target), rig_around(loaded), loaded)
+    assert pose is not None and pose.age < 0.02
+    np.testing.assert_allclose(pose.position, loaded.workspace.center, atol=1e-4)
+
+
+def test_cameras_that_see_no_tag_are_no_trouble() -> None:
+    assert rehearse(load_object("block"), {}, load_hand("dactyl24")) is None

@@ -1,0 +1,38 @@
+"""Actions of goals that take long are shaken, by noise that persists and stays in range."""
+
+import numpy as np
+
+from inhand.controller.policy.exploration_noise import PERSISTENCE, Unstick
+
+STILL = np.zeros(20)
+
+
+def shaken(
+    deviation: float, steps: int = 4000
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    unstick = Unstick(20, 5.0, deviation)
+    return np.array([unstick.shake(STILL, 6.0) for _ in range(steps)])
+
+
+def test_young_goals_are_left_alone() -> None:
+    action = np.linspace(-1, 1, 20)
+    np.testing.assert_array_equal(Unstick(20, 5.0, 0.3).shake(action, 4.99), action)
+
+
+def test_the_noise_has_its_deviation_and_persists() -> None:
+    noise = shaken(0.2)[50:]
+    assert abs(noise.std() / 0.2 - 1) < 0.02
+    apart = np.mean(noise[1:] * noise[:-1]) / noise.var()
+    assert abs(apart - PERSISTENCE) < 0.02
+
+
+def test_shaken_actions_stay_in_range() -> None:
+    assert np.abs(shaken(1.0)).max() == 1.0
+
+
+def test_no_deviation_is_no_noise() -> None:
+    assert not shaken(0.0, 10).any()
+
+
+def test_it_repeats() -> None:
+    np.testing.assert_array_equal(shaken(0.3, 20), shaken(0.3, 20))

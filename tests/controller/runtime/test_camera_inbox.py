@@ -1,0 +1,38 @@
+"""The inbox of the tick: what cameras send, and nothing from anybody else."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import zmq
+
+from inhand.controller.runtime.camera_inbox import CameraInbox
+from inhand.perception.records import CameraStatus, TagCorners, encode
+
+
+def corners(camera: str, t: float) -> TagCorners:
+    return TagCorners(t, camera, (3,), np.zeros((1, 4, 2)), 0.3)
+
+
+def test_corners_are_taken_in_order_and_strangers_are_counted(tmp_path: Path) -> None:
+    inbox = CameraInbox(tmp_path, ["left", "right"])
+    status = CameraStatus(1.0, "left", 5, 0.01, 15.0, 0.002, "")
+    with zmq.Context() as context, context.socket(zmq.PUSH) as camera:
+        camera.connect(inbox.address)
+        for record in (corners("left", 1.0), status, corners("right", 2.0), corners("top", 3.0)):
+            camera.send(encode(record))
+        camera.send(b"garbage")
+        taken: list[TagCorners] = []
+        deadline = time.monotonic() + 3
+        while inbox.malformed < 2:
+            taken += inbox.take()
+            assert time.monotonic() < deadline
+        assert [(record.camera, record.t) for record in taken] == [("left", 1.0), ("right", 2.0)]
+        assert inbox.status == {"left": status}
+        for number in range(50):
+            camera.send(encode(corners("left", float(number))))
+        time.sleep(0.2)
+        # A flood takes no more of one tick than a bounded number.
+        assert len(inbox.take()) == 32
+        assert len(inbox.take()) == 18
+    inbox.close()

@@ -1,0 +1,92 @@
+"""What keeps the daemon from starting is said in one line; what readonly refuses."""
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from inhand.controller.errors import PolicyError, StartError
+from inhand.controller.ipc.dispatch import perform
+from inhand.controller.ipc.protocol import decode_request
+from inhand.controller.ipc.request_queue import PendingRequest
+from inhand.controller.runtime.daemon import Daemon, Options
+from inhand.controller.system.paths import lock_run_directory
+from inhand.hardware.errors import BusError, DescriptionError
+from inhand.perception.cameras import save_rig
+from inhand.perception.errors import PerceptionError
+from inhand.sim_backend.rig import default_rig
+from tests.controller import tiny_policy
+from tests.controller.bench_hand import HAND, Bench
+
+RIG = '[cameras]\nrig = "{rig}"\nsources = {{left = "/dev/no-camera"}}\n'
+EXAMPLES = ["estop", "enable", "disable", "home", "arm", "disarm", "cancel", "hold", "clear"]
+
+
+def refused(directory: Path, config: str, error: type[Exception], words: str, **more: Path) -> None:
+    rig, file = directory / "rig.toml", directory / "inhandd.toml"
+    save_rig(rig, default_rig())
+    file.write_text(config.format(rig=rig))
+    with pytest.raises(error, match=words) as caught:
+        Daemon(Options(config=file, directory=directory / "run", **more)).run()
+    assert "\n" not in str(caught.value)
+
+
+def test_no_servo_bus(tmp_path: Path) -> None:
+    refused(tmp_path, RIG + '[bus]\nport = "/dev/nothing"', BusError, "/dev/nothing: no such")
+
+
+def test_a_camera_that_the_rig_lacks(tmp_path: Path) -> None:
+    refused(tmp_path, RIG.replace("left", "top"), StartError, "has no camera top; it has")
+
+
+def test_no_rig(tmp_path: Path) -> None:
+    refused(tmp_path, RIG.replace("{rig}", "/no/rig"), PerceptionError, "/no/rig")
+
+
+def test_no_such_hand_or_object(tmp_path: Path) -> None:
+    refused(tmp_path, 'hand = "hook"', DescriptionError, "hook")
+    refused(tmp_path, 'object = "ball"', PerceptionError, "ball")
+
+
+def test_a_policy_for_another_tick_rate(tmp_path: Path) -> None:
+    tiny_policy.write_policy(tmp_path / "p.onnx", HAND)
+    config = "tick_rate = 200\n" + RIG
+    refused(tmp_path, config, PolicyError, "made for 100 ticks/s", policy=tmp_path / "p.onnx")
+
+
+def test_a_policy_that_is_none_or_of_another_hand_or_object(tmp_path: Path) -> None:
+    path, built = tmp_path / "p.onnx", tiny_policy.model(HAND)
+    path.write_bytes(b"a picture of a cat")
+    refused(tmp_path, RIG, PolicyError, "not an ONNX file", policy=path)
+    fitting = tiny_policy.metadata(HAND, built)
+    for members, words in (
+        ({"object": "prism"}, "made for object prism, this is block"),
+        ({"joints": list(reversed(HAND.joint_names))}, "joints differ"),
+    ):
+        tiny_policy.write(path, built, {**fitting, **members})
+        refused(tmp_path, RIG, PolicyError, words, policy=path)
+
+
+def test_a_policy_that_nobody_allowed(tmp_path: Path) -> None:
+    tiny_policy.write_policy(tmp_path / "block.onnx", HAND)
+    config = f'[policy]\ndirectory = "{tmp_path}"\n' + RIG
+    refused(tmp_path, config, PolicyError, "not on the allow-list")
+
+
+def test_another_daemon_has_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    held = lock_run_directory(tmp_path / "run")
+    refused(tmp_path, "", StartError, "another inhandd runs")
+    os.close(held)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_readonly_refuses_what_could_move_the_hand(kind: str) -> None:
+    bench = Bench()
+    bench.run(0.3)
+    before = bench.controller.snapshot()
+    request = decode_request(msgspec.json.encode({"v": 1, "id": 1, "type": kind}))
+    answer = perform(bench.controller, PendingRequest([b""], request), readonly=True)
+    assert (answer.result, answer.code) == (None, "readonly")
+    assert bench.controller.snapshot() == before

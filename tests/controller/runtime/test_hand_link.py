@@ -1,0 +1,187 @@
+"""The link to the hand: it never raises in the tick, and finds a lost bus again."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from inhand.controller.runtime import hand_link as link_module
+from inhand.controller.runtime.hand_link import HandLink
+from inhand.hardware.backend import HandBackend
+from inhand.hardware.errors import BusError, ServoError
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import JointState, Targets, frozen_array
+
+HAND = load_hand("dactyl24")
+REST = Targets(0.0, frozen_array(HAND.rest))
+
+
+class FragileHand(HandBackend):
+    """A hand whose cable the test pulls; it keeps what it was told last."""
+
+    def __init__(self) -> None:
+        self.hand = HAND
+        self.plugged, self.open, self.deaf = True, True, False
+        self.part, self.ill, self.deadline = "", "", 0.0
+        self.torque: bool | None = None
+        self.written = 0
+        self.closings = 0
+
+    @property
+    def problem(self) -> str:
+        return self.part
+
+    def connect(self) -> None:
+        self._reach()
+        self.open = True
+
+    def read(self, deadline: float | None = None) -> JointState:
+        self._reach()
+        if self.ill:
+            raise ServoError(self.ill)
+        self.deadline = deadline or 0.0
+        zeros = frozen_array(np.zeros(HAND.n_actuators))
+        return JointState(0.0, REST.position, zeros, zeros)
+
+    def write(self, targets: Targets) -> Targets:
+        self._reach(writing=True)
+        self.written += 1
+        return targets
+
+    def set_torque(self, on: bool) -> None:
+        self._reach(writing=True)
+        self.torque = on
+
+    def close(self) -> None:
+        self.open = False
+        self.closings += 1
+
+    def _reach(self, writing: bool = False) -> None:
+        if not self.plugged or (writing and self.deaf):
+            raise BusError("the cable is out")
+
+
+@pytest.fixture
+def hand() -> FragileHand:
+    return FragileHand()
+
+
+@pytest.fixture
+def link(hand: FragileHand, monkeypatch: pytest.MonkeyPatch) -> HandLink:
+    monkeypatch.setattr(link_module, "RECONNECT_PAUSE", 0.01)
+    return HandLink(hand)
+
+
+def wait_for_the_search() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "reconnect":
+            thread.join()
+
+
+def lose(link: HandLink, hand: FragileHand, torque: bool = True) -> None:
+    hand.plugged = False
+    for _ in range(3):
+        assert link.read() is None
+        assert link.write(torque, REST) is None
+
+
+def test_torque_is_switched_once_and_targets_follow_it(link: HandLink, hand: FragileHand) -> None:
+    assert link.write(False, REST) is None
+    assert (hand.torque, hand.written) == (False, 0)
+    assert link.write(True, REST) == REST
+    assert (hand.torque, hand.written) == (True, 1)
+    assert link.read() is not None and not link.problem
+
+
+def test_the_deadline_reaches_the_hand_and_what_ails_a_part_of_it_comes_back(
+    link: HandLink, hand: FragileHand
+) -> None:
+    hand.part = "no answer from servo 7"
+    assert link.read(5.0) is not None and hand.deadline == 5.0
+    assert link.problem == "no answer from servo 7"
+    # The rest of the hand goes on: it is neither lost nor sought.
+    link.seek()
+    assert link.write(True, REST) == REST and hand.closings == 0 and not link.lost
+    hand.part = ""
+    assert link.read(6.0) is not None and link.problem == ""
+
+
+def test_a_silent_link_only_reads(hand: FragileHand) -> None:
+    link = HandLink(hand, silent=True)
+    assert link.read() is not None
+    assert link.write(True, REST) is None
+    link.close(torque=False)
+    assert hand.torque is None and hand.written == 0 and not hand.open
+
+
+def test_errors_are_counted_and_named_not_raised(link: HandLink, hand: FragileHand) -> None:
+    lose(link, hand)
+    assert (link.errors, link.problem, link.lost) == (6, "the cable is out", True)
+    hand.plugged = True
+    assert link.read() is not None and link.problem == ""
+    assert link.write(True, REST) == REST and not link.lost
+
+
+def test_a_servo_that_shut_itself_down_is_told_from_a_bad_bus(
+    link: HandLink, hand: FragileHand
+) -> None:
+    hand.ill = "servo 5 (FFJ2): overloaded"
+    assert link.read() is None and link.servo_error == link.problem == hand.ill
+    hand.ill, hand.plugged = "", False
+    assert link.read() is None and link.servo_error == "" and link.problem == "the cable is out"
+    hand.plugged, hand.ill = True, "servo 9 (RFJ4): overheated"
+    assert link.read() is None and link.servo_error
+    hand.ill = ""
+    assert link.read() is not None and link.servo_error == link.problem == ""
+
+
+def test_commands_that_fail_alone_are_a_lost_bus_too(link: HandLink, hand: FragileHand) -> None:
+    hand.deaf = True
+    for _ in range(3):
+        assert not link.lost
+        assert link.read() is not None
+        link.write(True, REST)
+    assert link.lost
+
+
+def test_one_missed_read_does_not_close_the_bus(link: HandLink, hand: FragileHand) -> None:
+    hand.plugged = False
+    link.read()
+    link.seek()
+    hand.plugged = True
+    assert link.read() is not None and hand.closings == 0
+
+
+def test_a_lost_bus_is_found_again_without_torque(link: HandLink, hand: FragileHand) -> None:
+    link.write(True, REST)
+    lose(link, hand)
+    link.seek()
+    link.seek()
+    assert link.read() is None and link.write(True, REST) is None
+    wait_for_the_search()
+    assert link.read() is None and link.problem == "the cable is out"
+    hand.plugged = True
+    hand.torque = None
+    link.seek()
+    wait_for_the_search()
+    assert link.read() is not None and not link.lost
+    # A fault still wants to hold: but nobody knows where the servos stand now.
+    assert link.write(True, REST) is None and hand.torque is False
+    assert link.write(False, REST) is None
+    assert link.write(True, REST) == REST and hand.torque is True
+
+
+@pytest.mark.parametrize("torque", [True, False])
+def test_closing_leaves_torque_as_told(link: HandLink, hand: FragileHand, torque: bool) -> None:
+    link.write(True, REST)
+    link.close(torque=torque)
+    assert hand.torque is torque and not hand.open
+    link.close(torque=torque)
+    assert hand.torque is torque
+
+
+def test_closing_a_lost_hand_does_not_raise(link: HandLink, hand: FragileHand) -> None:
+    lose(link, hand)
+    link.seek()
+    link.close(torque=False)
+    assert not hand.open

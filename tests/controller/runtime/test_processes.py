@@ -1,0 +1,171 @@
+"""The processes that the daemon owns: real ones, that end, hang, and come back."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inhand.controller.config.config import Config
+from inhand.controller.errors import StartError
+from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.runtime.processes import (
+    Child,
+    camera_arguments,
+    start_simulation,
+    wait_for_simulation,
+)
+from inhand.controller.runtime.supervisor import Supervisor
+from inhand.controller.system.notify import notify, watchdog_period
+from tests.controller.bench_hand import Bench
+
+READY = (
+    'print(\'{"ready": true, "bus": "/dev/pts/9", "rig": "r.toml", '
+    '"cameras": {"left": "ipc://l"}, "world": "ipc://w"}\', flush=True); '
+    "import time; time.sleep(60)"
+)
+
+
+def child(program: str, name: str = "child", *, piped: bool = False) -> Child:
+    return Child(name, ["-c", program], stdout=subprocess.PIPE if piped else None)
+
+
+def wait(what: Callable[[], object], patience: float = 5.0) -> None:
+    deadline = time.monotonic() + patience
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_child_is_told_to_end_and_made_to() -> None:
+    willing = child("import time; time.sleep(60)")
+    assert not willing.ended
+    willing.stop()
+    assert willing.process.returncode == -signal.SIGTERM
+    stubborn = child(
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print('deaf', flush=True); time.sleep(60)",
+        piped=True,
+    )
+    assert stubborn.process.stdout is not None
+    stubborn.process.stdout.readline()
+    stubborn.stop()
+    assert stubborn.process.returncode == -signal.SIGKILL
+
+
+def test_the_world_says_where_it_is() -> None:
+    world = child(READY, piped=True)
+    ready = wait_for_simulation(world)
+    assert (ready.bus, ready.cameras) == ("/dev/pts/9", {"left": "ipc://l"})
+    world.stop()
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("raise SystemExit(3)", "ended with code 3"),
+        ("print('hello')", "said b'hello"),
+        ("print('{\"ready\": true}')", "which is not its address"),
+    ],
+)
+def test_a_world_that_does_not_come_up(program: str, words: str) -> None:
+    world = child(program, piped=True)
+    with pytest.raises(StartError, match=words):
+        wait_for_simulation(world)
+    world.stop()
+
+
+def test_a_world_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inhand.controller.runtime.processes.SIMULATION_TIMEOUT", 0.1)
+    world = child("import time; time.sleep(60)", piped=True)
+    with pytest.raises(StartError, match="not up after"):
+        wait_for_simulation(world)
+    world.stop()
+
+
+def test_a_simulation_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pybullet", None)
+    with pytest.raises(StartError, match=r"pybullet is not installed.*inhand\[sim\]"):
+        start_simulation(Config(), tmp_path, 0)
+
+
+def test_a_camera_process_is_told_what_it_needs() -> None:
+    arguments = camera_arguments("left", "/dev/video0", "rig.toml", "block", "ipc://x")
+    assert arguments[:2] == ["-m", "inhand.perception.camera.camera_process"]
+    assert arguments[arguments.index("--source") + 1] == "/dev/video0"
+
+
+def test_a_camera_is_started_again_and_a_world_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    reasons: list[str] = []
+    supervisor = Supervisor(reasons.append)
+    request_queue = RequestQueue()
+    camera, world = (child("import time; time.sleep(60)", n) for n in ("camera", "simulation"))
+    supervisor.watch(camera)
+    supervisor.watch(world)
+    supervisor.start(request_queue, dry_run=False)
+    camera.process.kill()
+    wait(lambda: "camera ended with code -9; starting it again" in caplog.text)
+    world.process.kill()
+    wait(lambda: reasons)
+    assert reasons[0] == supervisor.failure == "the simulation ended with code -9"
+    supervisor.stop()
+    request_queue.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
+    """What the service manager listens on."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listening.bind(str(tmp_path / "notify"))
+    listening.settimeout(3.0)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+    return listening
+
+
+def test_only_a_tick_that_advances_feeds_the_watchdog(
+    manager: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench, request_queue = Bench(), RequestQueue()
+    supervisor = Supervisor(print)
+    supervisor.start(request_queue, dry_run=True)
+    time.sleep(0.3)
+    bench.run(0.1)
+    request_queue.snapshot = bench.controller.snapshot()
+    assert manager.recv(100) == b"WATCHDOG=1"
+    manager.settimeout(0.6)
+    with pytest.raises(TimeoutError):
+        manager.recv(100)
+    bench.tick()
+    request_queue.snapshot = bench.controller.snapshot()
+    assert manager.recv(100) == b"WATCHDOG=1"
+    wait(lambda: "dry run: mode off, joints read, object seen 0.00 s ago" in caplog.text)
+    supervisor.stop()
+    request_queue.close()
+
+
+def test_the_service_manager_is_told(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert notify("READY=1") and manager.recv(100) == b"READY=1"
+    assert watchdog_period() == 2.0
+    name = f"@inhand-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abstract:
+        abstract.bind("\0" + name[1:])
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        assert notify("STOPPING=1") and abstract.recv(100) == b"STOPPING=1"
+    monkeypatch.setenv("NOTIFY_SOCKET", "nonsense")
+    with pytest.raises(OSError, match="neither a path"):
+        notify("READY=1")
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    monkeypatch.delenv("WATCHDOG_USEC")
+    assert not notify("READY=1") and watchdog_period() is None

@@ -1,0 +1,176 @@
+"""Whatever is asked for, what is sent stays inside the limits."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from inhand.controller.policy.action import ActionPath
+from inhand.controller.safety.safety import Limits, Motion, limit
+from inhand.hardware.model.hand import load_hand
+
+HAND = load_hand("dactyl24")
+LIMITS = Limits.of(HAND)
+TICK = 0.01
+ANYTHING = arrays(np.float64, (12, HAND.n_actuators), elements=st.floats(width=64))
+
+
+def check(before: Motion, after: Motion) -> None:
+    slack = 1e-9
+    assert np.all(np.isfinite(after.position))
+    assert np.all(after.position >= LIMITS.lower - slack)
+    assert np.all(after.position <= LIMITS.upper + slack)
+    assert np.all(np.abs(after.position - before.position) <= LIMITS.velocity * TICK + slack)
+    change = np.abs(after.velocity - before.velocity)
+    assert np.all(change <= LIMITS.acceleration * TICK + slack)
+
+
+@settings(deadline=None, max_examples=200)
+@given(ANYTHING)
+def test_any_sequence_of_targets_stays_inside(wanted: np.ndarray) -> None:
+    motion = Motion(HAND.rest, np.zeros(HAND.n_actuators))
+    motion = limit(LIMITS, motion, HAND.rest, TICK)
+    for row in wanted:
+        after = limit(LIMITS, motion, row, TICK)
+        check(motion, after)
+        motion = after
+
+
+@settings(deadline=None, max_examples=100)
+@given(ANYTHING)
+def test_any_sequence_of_actions_stays_inside(actions: np.ndarray) -> None:
+    path = ActionPath(HAND)
+    state = path.tick(path.start(HAND.rest))
+    for action in actions:
+        state = path.act(state, action)
+        for _ in range(path.ticks_per_action):
+            after = path.tick(state)
+            check(state.motion, after.motion)
+            state = after
+
+
+def test_a_constant_target_is_reached_without_overshoot() -> None:
+    motion = Motion(LIMITS.lower, np.zeros(HAND.n_actuators))
+    for _ in range(200):
+        after = limit(LIMITS, motion, LIMITS.upper, TICK)
+        assert np.all(after.position >= motion.position - 1e-12)
+        motion = after
+    np.testing.assert_allclose(motion.position, LIMITS.upper, atol=1e-6)
+
+
+def test_action_zero_is_the_rest_pose_and_the_ends_are_the_limits() -> None:
+    path = ActionPath(HAND)
+    np.testing.assert_allclose(path.target(np.zeros(20)), HAND.rest)
+    np.testing.assert_allclose(path.target(np.ones(20)), HAND.upper)
+    np.testing.assert_allclose(path.target(-np.ones(20)), HAND.lower)
+
+
+def test_batched_and_single_paths_agree() -> None:
+    path = ActionPath(HAND)
+    rng = np.random.default_rng(3)
+    actions = rng.uniform(-1, 1, (4, HAND.n_actuators))
+    together = path.tick(path.act(path.start(np.tile(HAND.rest, (4, 1))), actions))
+    for i, action in enumerate(actions):
+        alone = path.tick(path.act(path.start(HAND.rest), action))
+        np.testing.assert_array_equal(together.motion.position[i], alone.motion.position)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    arrays(np.float64, HAND.n_actuators, elements=st.floats(-1, 1)),
+    ANYTHING,
+    st.lists(st.floats(0.001, 0.03), min_size=12, max_size=12),
+)
+def test_a_hand_outside_its_range_comes_back_without_a_snap(
+    away: np.ndarray, wanted: np.ndarray, lengths: list[float]
+) -> None:
+    motion = Motion(HAND.rest + away, np.zeros(HAND.n_actuators))
+    for row, dt in zip(wanted, lengths, strict=True):
+        after = limit(LIMITS, motion, row, dt)
+        # Never further out than it was, and no faster than any other motion.
+        assert np.all(after.position >= np.minimum(LIMITS.lower, motion.position))
+        assert np.all(after.position <= np.maximum(LIMITS.upper, motion.position))
+        assert np.all(np.abs(after.position - motion.position) <= LIMITS.velocity * dt + 1e-9)
+        change = np.abs(after.velocity - motion.velocity)
+        assert np.all(change <= LIMITS.acceleration * dt + 1e-9)
+        motion = after
+    for _ in range(200):
+        motion = limit(LIMITS, motion, HAND.rest, TICK)
+    target = np.clip(HAND.rest, LIMITS.lower, LIMITS.upper)
+    np.testing.assert_allclose(motion.position, target, atol=1e-6)
+
+
+def test_the_position_margin_is_kept() -> None:
+    motion = Motion(HAND.rest, np.zeros(HAND.n_actuators))
+    for wanted in (HAND.upper + 1, HAND.lower - 1):
+        for _ in range(300):
+            motion = limit(LIMITS, motion, wanted, TICK)
+        inside = np.minimum(HAND.upper - motion.position, motion.position - HAND.lower)
+        np.testing.assert_allclose(inside, 0.01, atol=1e-6)
+
+
+def test_smoothing_and_interpolation_reach_the_target_in_small_steps() -> None:
+    path = ActionPath(HAND, smoothing=0.5)
+    state = path.act(path.start(HAND.rest), np.full(HAND.n_actuators, 0.2))
+    half = HAND.rest + 0.5 * (path.target(np.full(HAND.n_actuators, 0.2)) - HAND.rest)
+    np.testing.assert_allclose(state.goal, half)
+    for _ in range(2 * path.ticks_per_action):
+        state = path.tick(state)
+    np.testing.assert_allclose(
+        state.motion.position, np.clip(half, LIMITS.lower, LIMITS.upper), atol=1e-3
+    )
+    held = path.hold(state, state.motion.position)
+    np.testing.assert_allclose(held.motion.position, state.motion.position, atol=1e-3)
+
+
+def test_an_action_that_is_not_finite_keeps_the_last_target() -> None:
+    path = ActionPath(HAND)
+    before = path.act(path.start(HAND.rest), np.full(HAND.n_actuators, 0.3))
+    after = path.act(before, np.full(HAND.n_actuators, np.nan))
+    np.testing.assert_array_equal(after.goal, before.goal)
+
+
+@pytest.mark.parametrize("values", [{"tick_rate": 110}, {"smoothing": 0.0}, {"smoothing": 1.1}])
+def test_a_path_that_cannot_be(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be a multiple"):
+        ActionPath(HAND, **values)
+
+
+@pytest.mark.parametrize("dt", [0.005, TICK, 0.02])
+def test_the_way_to_a_target_is_as_short_as_the_limits_allow_and_does_not_overshoot(
+    dt: float,
+) -> None:
+    begin = LIMITS.lower + 0.1 * (LIMITS.upper - LIMITS.lower)
+    target = LIMITS.lower + 0.8 * (LIMITS.upper - LIMITS.lower)
+    distance, speed, acceleration = target - begin, LIMITS.velocity, LIMITS.acceleration
+    full = speed**2 / acceleration
+    # Accelerate, go at full speed if there is room for it, brake.
+    shortest = np.where(
+        distance > full,
+        distance / speed + speed / acceleration,
+        2 * np.sqrt(distance / acceleration),
+    )
+    motion = Motion(begin, np.zeros(HAND.n_actuators))
+    arrived = np.full(HAND.n_actuators, np.inf)
+    for tick in range(1, round(2.0 / dt)):
+        motion = limit(LIMITS, motion, target, dt)
+        assert np.all(motion.position <= target + 1e-9)
+        there = np.isinf(arrived) & (target - motion.position < 1e-3)
+        arrived[there] = tick * dt
+    assert np.all(arrived >= shortest - 1.5 * dt)
+    assert np.all(arrived <= shortest + 4 * dt)
+
+
+@pytest.mark.parametrize("dt", [0.001, 0.003])
+def test_a_target_is_braked_for_at_the_last_moment(dt: float) -> None:
+    motion = Motion(LIMITS.lower, np.zeros(HAND.n_actuators))
+    velocity = [motion.velocity]
+    while len(velocity) < 2.0 / dt:
+        motion = limit(LIMITS, motion, LIMITS.upper, dt)
+        velocity.append(motion.velocity)
+    for joint, changes in enumerate(np.diff(velocity, axis=0).T):
+        braking = changes[changes < -1e-9]
+        # It begins and ends between two ticks; in between it is as hard as is allowed.
+        assert len(braking) > 3
+        np.testing.assert_allclose(braking[1:-1], -LIMITS.acceleration[joint] * dt)

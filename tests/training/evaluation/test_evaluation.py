@@ -1,0 +1,316 @@
+"""`inhand eval`: trials end for the right reason, are judged by the truth, and repeat exactly."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from inhand.controller.cli import main
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import load_universe, sample
+from inhand.perception import rotations
+from inhand.training.evaluation import acceptance, wires
+from inhand.training.evaluation.evaluation import run_trials
+from inhand.training.evaluation.lockstep import run_trial
+from inhand.training.evaluation.report import PolicyReport, Report, bootstrap, make_report
+from inhand.training.evaluation.trials import Rules, Setup, Trial, plan_trial
+from tests.controller import tiny_policy
+
+HAND = load_hand("dactyl24")
+ENGINES = ("mujoco", "pybullet")
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    """Three seconds a goal, in nominal MuJoCo, with a policy that has learned nothing."""
+    path = tmp_path_factory.mktemp("policy") / "tiny.onnx"
+    sha256 = tiny_policy.write_policy(path, HAND)
+    rules = Rules(timeout=3.0)
+    return Setup(
+        path, sha256, "mujoco", "dactyl24", "block", None, None, False, rules, seed=1, wires=False
+    )
+
+
+@pytest.fixture
+def universe(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "universe.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def inhand_eval(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Run:
+    """Runs the verb as it is typed; gives exit code or error, standard output and error."""
+
+    def run(*arguments: str) -> tuple[object, str, str]:
+        words = ["inhand", "eval", "--policy", str(setup.policy), *arguments]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        return ended.value.code, *capfd.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_trial_ends_by_timeout_and_repeats_exactly(setup: Setup, engine: Any) -> None:
+    here = replace(setup, engine=engine, scale=0.5)
+    trial = run_trial(here, 1)
+    assert trial.end == "timeout"
+    assert trial.seconds >= 3.0
+    assert len(trial.goals) == trial.score + trial.false_successes
+    assert run_trial(here, 1) == trial
+
+
+def test_other_seed_and_other_trial_draw_other_worlds_and_goals(setup: Setup) -> None:
+    drawn = replace(setup, scale=1.0)
+    plans = [plan_trial(drawn, 1), plan_trial(drawn, 2), plan_trial(replace(drawn, seed=2), 1)]
+    assert len({plan.universe for plan in plans}) == 3
+    assert len({plan.start.tobytes() for plan in plans}) == 3
+    assert len({plan.goals[0].tobytes() for plan in plans}) == 3
+    again = plan_trial(replace(drawn, engine="pybullet", wires=True), 1)
+    np.testing.assert_array_equal(again.goals, plans[0].goals)
+    assert again.universe == plans[0].universe
+
+
+def test_face_up_goals_turn_one_face_up(setup: Setup) -> None:
+    plan = plan_trial(replace(setup, rules=Rules(goals="face-up")), 1)
+    faces = np.array(list(plan.target.faces.values()))
+    for goal in plan.goals:
+        heights = rotations.rotate(goal, faces)[:, 2]
+        assert heights.max() == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_goal_counts_when_any_error_is_tolerated(setup: Setup, engine: Any) -> None:
+    trial = run_trial(
+        replace(setup, engine=engine, rules=Rules(tolerance=3.1415, timeout=3.0, cap=12)), 1
+    )
+    assert (trial.end, trial.score, len(trial.goals)) == ("cap", 12, 12)
+    assert (trial.false_successes, trial.missed_successes) == (0, 0)
+    assert trial.seconds < 1.0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_drop_ends_the_trial(setup: Setup, universe: Run, engine: Any) -> None:
+    tilted = universe("gravity = [-6.0, 0.0, -6.0]")
+    assert run_trial(replace(setup, engine=engine, universe=tilted), 1).end == "drop"
+    pushed = universe("push_rate = 5.0\npush_acceleration = 40.0")
+    trial = run_trial(replace(setup, engine=engine, universe=pushed, rules=Rules()), 1)
+    assert trial.end == "drop"
+    assert 0.0 < trial.seconds < 80.0
+
+
+def test_false_successes_are_counted_and_do_not_score(setup: Setup, universe: Run) -> None:
+    misled = universe("rotation_noise = [0.0, 1.0]")
+    rules = Rules(tolerance=2.9, timeout=3.0)
+    trials = [run_trial(replace(setup, universe=misled, rules=rules), n) for n in range(1, 5)]
+    goals = [goal for trial in trials for goal in trial.goals]
+    false = sum(goal.true_error > 2.9 for goal in goals)
+    assert false > 0
+    assert sum(trial.false_successes for trial in trials) == false
+    assert sum(trial.score for trial in trials) == len(goals) - false
+
+
+def test_success_that_is_not_believed_is_missed(setup: Setup, universe: Run) -> None:
+    late = universe("pose_latency = 0.2")
+    rules = Rules(tolerance=3.1415, timeout=1.0)
+    trial = run_trial(replace(setup, universe=late, rules=rules), 1)
+    assert (trial.end, trial.score, trial.missed_successes) == ("timeout", 0, 1)
+
+
+def test_unseen_object_stops_the_trial_with_the_controllers_words(
+    setup: Setup, universe: Run
+) -> None:
+    trial = run_trial(replace(setup, universe=universe("pose_dropout = 1.0")), 1)
+    assert (trial.end, trial.score) == ("stopped", 0)
+    assert "last seen never" in trial.reason
+
+
+def test_jobs_do_not_change_the_result(setup: Setup) -> None:
+    quick = replace(setup, scale=1.0, rules=Rules(tolerance=2.5, timeout=1.0))
+    assert list(run_trials(quick, 2, jobs=2)) == list(run_trials(quick, 2, jobs=1))
+
+
+def test_trials_end_with_the_process_that_wants_them() -> None:
+    command = [sys.executable, "-m", "inhand.controller.cli.main", "eval", "--engine", "mujoco"]
+    command += ["--jobs", "2", "--trials", "2", "--cap", "1000", "--timeout", "1000"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wanted = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers: list[str] = []
+    deadline = time.monotonic() + 60
+    try:
+        # Two that work and one that counts semaphores.
+        while len(workers) < 3:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+            workers = wanted.read_text().split()
+        # It takes a moment until they are trials.
+        time.sleep(3.0)
+    finally:
+        process.kill()
+        process.wait()
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_universe_survives_the_way_to_the_daemon(tmp_path: Path) -> None:
+    drawn = sample(HAND, np.random.default_rng(3), 1.0)
+    path = tmp_path / "universe.toml"
+    path.write_text(wires.universe_toml(drawn))
+    assert load_universe(path, HAND) == drawn
+
+
+def test_wires_judge_the_daemon_by_the_worlds_truth(inhand_eval: Run) -> None:
+    """Real processes: daemon, world, renderer, cameras."""
+    code, out, err = inhand_eval(
+        *("--engine", "pybullet", "--wires", "--trials", "1", "--cap", "3"),
+        *("--tolerance", "3.1415", "--timeout", "20", "--json"),
+    )
+    assert code == 0, err
+    report = msgspec.json.decode(out, type=Report)
+    (trial,) = report.trials
+    assert (report.route, trial.end, trial.score) == ("wires", "cap", 3)
+    for goal in trial.goals:
+        assert goal.true_error == pytest.approx(goal.believed_error, abs=0.3)
+
+
+def test_bootstrap_covers_the_statistics_and_repeats() -> None:
+    scores = np.array([0, 1, 2, 3, 5, 8, 13, 21, 34, 50], dtype=np.float64)
+    median, mean = bootstrap(scores, seed=1)
+    assert median[0] <= 6.5 <= median[1]
+    # Within a few per cent of the normal interval, 1.96 sd/√n.
+    half = 1.96 * scores.std() / np.sqrt(10)
+    assert (mean[1] - mean[0]) / 2 == pytest.approx(half, rel=0.1)
+    assert bootstrap(scores, seed=1) == (median, mean)
+
+
+def test_json_is_one_object_on_standard_output(inhand_eval: Run) -> None:
+    code, out, err = inhand_eval(
+        *("--engine", "pybullet", "--trials", "2", "--timeout", "1", "--seed", "5", "--json")
+    )
+    report = msgspec.json.decode(out, type=Report)
+    assert code == 0
+    assert (report.engine, report.route, report.n, report.seed) == ("pybullet", "lockstep", 2, 5)
+    assert [trial.trial for trial in report.trials] == [1, 2]
+    assert report.median == np.median([trial.score for trial in report.trials])
+    ends = report.drops + report.timeouts + report.capped + report.stopped
+    assert ends == report.n
+    assert "trial   2/2" in err
+
+
+def test_text_names_policy_score_and_ends(inhand_eval: Run, setup: Setup) -> None:
+    code, out, _ = inhand_eval("--engine", "mujoco", "--trials", "1", "--timeout", "1")
+    assert code == 0
+    assert setup.sha256[:12] in out
+    assert "median 0 [0, 0], mean 0.0" in out
+    assert "1 time-outs" in out
+
+
+def test_validation_runs_another_mujoco(setup: Setup) -> None:
+    plan = plan_trial(replace(setup, validation=True), 1)
+    assert plan.universe.mujoco != plan_trial(setup, 1).universe.mujoco
+    rules = Rules(timeout=1.0)
+    assert run_trial(replace(setup, validation=True, rules=rules), 1).end == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--policy", "nowhere.onnx"), "policy nowhere.onnx: No such file"),
+        (("--object", "prism"), "made for object block, this is prism"),
+        (("--object", "ball"), "no object file"),
+        (("--trials", "0"), "--trials and --jobs must be at least 1"),
+        (("--tolerance", "0"), "--tolerance 0.0 must lie in"),
+        (("--cap", "0"), "--cap 0 must lie in 1..1000"),
+        (("--timeout", "nan"), "--timeout in (0, 3600] s"),
+        (("--scale", "-1"), "--scale -1.0 must lie in"),
+        (("--scale", "1", "--universe", "u.toml"), "exclude each other"),
+        (("--universe", "nowhere.toml"), "universe file nowhere.toml: No such file"),
+        (("--wires",), "--wires runs in real time: with --engine pybullet"),
+        (("--engine", "pybullet", "--validation"), "--validation goes with --engine mujoco"),
+    ],
+)
+def test_bad_input_is_one_line(
+    inhand_eval: Run, arguments: tuple[str, ...], complaint: str
+) -> None:
+    code, out, _ = inhand_eval("--engine", "mujoco", *arguments)
+    assert isinstance(code, str) and code.startswith("error: ") and "\n" not in code
+    assert complaint in code
+    assert out == ""
+
+
+def test_unknown_universe_key_is_one_line(inhand_eval: Run, universe: Run) -> None:
+    code, _, _ = inhand_eval("--engine", "mujoco", "--universe", str(universe("fricton = 0.5")))
+    assert "fricton" in code and "\n" not in code
+
+
+def test_time_step_must_fit_the_tick(inhand_eval: Run, universe: Run) -> None:
+    odd = universe("[mujoco]\ntimestep = 0.003")
+    code, _, _ = inhand_eval("--engine", "mujoco", "--universe", str(odd))
+    assert "time step 0.003 s and tick 0.01 s must divide one another" in code
+
+
+@pytest.mark.parametrize(("engine", "other"), [ENGINES, ENGINES[::-1]])
+def test_only_the_engine_in_use_is_imported(setup: Setup, engine: str, other: str) -> None:
+    words = ["inhand eval", "--engine", engine, "--policy", str(setup.policy)]
+    words += ["--trials", "1", "--timeout", "0.2", "--json"]
+    program = (
+        "import sys; from inhand.training.evaluation.evaluation import main; "
+        f"sys.argv = {words!r}; main(); "
+        f"print(sorted({{'torch', {other!r}}} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    report, loaded = done.stdout.splitlines()
+    assert json.loads(report)["engine"] == engine
+    assert loaded == "[]"
+
+
+def _report(setup: Setup, **changes: Any) -> Report:
+    trials = (Trial(1, 3, 0, 0, "drop", "", 9.0, ()), Trial(2, 6, 1, 0, "timeout", "", 99.0, ()))
+    policy = PolicyReport("block.onnx", "ab" * 32, "mujoco", 1.0, "c" * 40)
+    return make_report(replace(setup, engine="pybullet", **changes), policy, trials, 5.0)
+
+
+def test_held_out_evaluations_are_logged_whatever_the_result(setup: Setup, tmp_path: Path) -> None:
+    report = _report(setup, scale=1.0)
+    assert acceptance.is_held_out(report)
+    log = tmp_path / "log.md"
+    log.write_text((acceptance.LOG).read_text().split("\n|")[0] + "\n")
+    before = log.read_text()
+    acceptance.append_to_log(report, 2, log)
+    acceptance.append_to_log(report, 5, log)
+    lines = log.read_text().removeprefix(before).splitlines()
+    assert len(lines) == 2
+    assert "block.onnx abababababab | block | so3 | scale 1 | 1, trials 1–2 | lockstep" in lines[0]
+    assert "| 2 | 4.5 [3, 6] | 4.5 | 1 | 1 | 0 |" in lines[0]
+    assert "| 2 of 5, broken off |" in lines[1]
+    header = next(line for line in acceptance.LOG.read_text().splitlines() if line[:1] == "|")
+    assert header.count("|") == lines[0].count("|")
+
+
+def test_nothing_else_is_logged(setup: Setup, tmp_path: Path) -> None:
+    report = _report(setup)
+    assert not acceptance.is_held_out(msgspec.structs.replace(report, engine="mujoco"))
+    untrained = msgspec.structs.replace(report.policy, engine="none")
+    assert not acceptance.is_held_out(msgspec.structs.replace(report, policy=untrained))
+    said = acceptance.append_to_log(report, 2, tmp_path / "docs" / "acceptance-log.md")
+    assert said.startswith("nothing was logged")

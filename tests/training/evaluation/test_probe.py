@@ -1,0 +1,128 @@
+"""`inhand probe`: it finds what is in a memory, and nothing where there is nothing."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from inhand.controller.cli import main
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
+from inhand.training.evaluation.logistic import fit, held_out_hits, predict, wilson
+from inhand.training.evaluation.probe import QUESTIONS, Report, Sample, answer
+from tests.controller import tiny_policy
+
+HAND = load_hand("dactyl24")
+Run = Callable[..., tuple[object, str]]
+
+
+def test_the_fit_is_at_the_minimum_of_the_penalised_loss() -> None:
+    rng = np.random.default_rng(1)
+    features = rng.standard_normal((200, 5))
+    labels = features @ [1.0, -2.0, 0.0, 0.5, 0.0] + rng.logistic(size=200) > 0.3
+    weights = fit(features, labels, 0.01)
+
+    def loss(w: Array) -> float:
+        scores = features @ w[:-1] + w[-1]
+        log_loss = np.logaddexp(0.0, np.where(labels, -scores, scores)).mean()
+        return float(log_loss + 0.005 * np.square(w[:-1]).sum())
+
+    for change in 0.01 * np.vstack([np.eye(6), -np.eye(6)]):
+        assert loss(weights) < loss(weights + change)
+    assert (predict(weights, features) == labels).mean() > 0.75
+
+
+def test_separable_labels_do_not_upset_the_fit() -> None:
+    features = np.linspace(-1, 1, 40)[:, None]
+    weights = fit(features, features[:, 0] > 0, 1e-3)
+    assert np.isfinite(weights).all()
+    assert (predict(weights, features) == (features[:, 0] > 0)).all()
+
+
+def sample(leak: float) -> Sample:
+    """Memories of 64 numbers, one of which leaks a little of the object's size."""
+    rng = np.random.default_rng(2)
+    n = 600
+    sizes = rng.uniform(0.95, 1.05, n)
+    memory = rng.standard_normal((n, 64))
+    memory[:, 7] += leak * (sizes - 1.0) / 0.05
+    universes = tuple(Universe(object_size=float(size)) for size in sizes)
+    return Sample(memory, rng.standard_normal((n, 8)), universes, 700)
+
+
+def test_what_a_memory_holds_is_found_and_what_it_does_not_hold_is_not() -> None:
+    size, mass, _ = QUESTIONS
+    knowing, ignorant = (answer(size, sample(leak)) for leak in (3.0, 0.0))
+    assert knowing.memory_interval[0] > 0.75
+    assert ignorant.memory_interval[0] < 0.5 < ignorant.memory_interval[1] + 0.02
+    assert abs(knowing.observation - 0.5) < 0.07
+    # All universes here have the same mass: the commoner answer is the only one.
+    assert answer(mass, sample(0.0)).memory == answer(mass, sample(0.0)).majority == 1.0
+
+
+def test_as_many_numbers_as_trials_do_not_pass_for_knowledge() -> None:
+    rng = np.random.default_rng(3)
+    hits = held_out_hits(rng.standard_normal((200, 250)), rng.random(200) < 0.5)
+    assert 0.38 < hits.mean() < 0.62
+
+
+def test_wilson_is_the_textbooks_interval() -> None:
+    low, high = wilson(80, 100)
+    assert (low, high) == pytest.approx((0.7112, 0.8666), abs=1e-4)
+
+
+@pytest.fixture
+def probe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    policy = tmp_path / "tiny.onnx"
+    tiny_policy.write_policy(policy, HAND)
+
+    def run(*arguments: str) -> tuple[object, str]:
+        words = ["inhand", "probe", "--policy", str(policy)]
+        words += ["--output", str(tmp_path / "probe.md"), *arguments]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        return ended.value.code, capsys.readouterr().out
+
+    return run
+
+
+def test_a_policy_that_learned_nothing_is_probed(probe: Run, tmp_path: Path) -> None:
+    code, out = probe("--trials", "80", "--seconds", "0.5", "--json")
+    assert code == 0
+    report = msgspec.json.decode(out, type=Report)
+    assert 50 <= report.n <= report.begun and report.begun in (80, 81)
+    assert [one.question for one in report.answers] == list(QUESTIONS)
+    for one in report.answers:
+        assert one.memory_interval[0] < one.memory < one.memory_interval[1]
+    page = (tmp_path / "probe.md").read_text()
+    assert report.sha256 in page and page.count("% [") == 6
+
+
+def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "probe.md"
+    code, out = probe("--trials", "60", "--seconds", "0.1", "--output", str(nowhere))
+    assert "cannot be written" in str(code) and "the result stands above" in str(code)
+    assert out.startswith("# What the policy's memory knows")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--trials", "3"), "--trials must be at least 50"),
+        (("--scale", "0"), "--scale in (0, 10]"),
+        (("--policy", "nowhere.onnx"), "policy nowhere.onnx: No such file"),
+    ],
+)
+def test_what_cannot_be_probed_is_one_line(
+    probe: Run, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    code, _ = probe(*arguments)
+    assert str(code).startswith("error: ") and words in str(code) and "\n" not in str(code)
+    assert not (tmp_path / "probe.md").exists()

@@ -1,0 +1,133 @@
+"""The student learns from the teacher, and its exported file computes what it does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from inhand.controller.policy.observation import observation_size
+from inhand.controller.policy.runtime import load_policy
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.objects import load_object
+from inhand.training.learning.checkpoint import CheckpointError
+from inhand.training.learning.export import export
+from inhand.training.learning.student import Student, StudentNetwork, StudentRecipe
+from inhand.training.learning.teacher import Recipe, Teacher
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.sensors.sensors import Sensors
+
+HAND = load_hand("dactyl24")
+BLOCK = load_object("block")
+TINY = StudentRecipe(worlds=16, horizon=4, hidden=32, teacher_iterations=5)
+
+
+def make_student(recipe: StudentRecipe = TINY) -> Student:
+    worlds = BatchEnvironment(HAND, BLOCK, recipe.worlds, seed=3)
+    worlds.universe_scale = 1.0
+    worlds.reset(np.arange(recipe.worlds))
+    teacher = Teacher(worlds, Recipe(worlds=recipe.worlds, horizon=4))
+    teacher.iterate()
+    return Student(worlds, teacher.network, recipe)
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_exported_policy_equals_torch_over_steps_with_state(tmp_path: Path, memory: bool) -> None:
+    torch.manual_seed(0)
+    n = observation_size(HAND)
+    network = StudentNetwork(torch.randn(n), torch.rand(n) + 0.5, HAND.n_actuators, 64, memory)
+    observations = np.random.default_rng(0).standard_normal((200, n)).astype(np.float32)
+    path = tmp_path / "policy.onnx"
+    export(path, network, HAND, "block", 1.0, observations)
+    policy = load_policy(path, HAND, BLOCK, allowed=None)
+    state = network.start(1)
+    for number, row in enumerate(observations):
+        if number == 100:  # a reset in the middle
+            policy.reset()
+            state = network.start(1)
+        with torch.no_grad():
+            wanted, state = network(torch.as_tensor(row)[None], state)
+        np.testing.assert_allclose(policy.act(row), wanted[0].numpy(), atol=1e-4)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_student_comes_nearer_to_its_teacher() -> None:
+    student = make_student()
+    losses = [student.iterate()["loss"] for _ in range(40)]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
+
+
+def test_student_resumes_where_it_was(tmp_path: Path) -> None:
+    student = make_student()
+    student.iterate()
+    student.save(tmp_path / "student.pt")
+    other = make_student()
+    other.resume(tmp_path / "student.pt")
+    assert (other.iteration, other.steps) == (1, 64)
+    for one, two in zip(student.network.parameters(), other.network.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
+    student = make_student()
+    path = tmp_path / "student.pt"
+    student.save(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged or half written"):
+        student.resume(path)
+    with pytest.raises(CheckpointError, match="no such file"):
+        student.resume(tmp_path / "none.pt")
+    student.save(path)
+    with pytest.raises(CheckpointError, match="not one of a teacher"):
+        Teacher(student.worlds, Recipe(worlds=16)).resume(path)
+
+
+def test_sensors_of_nominal_worlds_err_only_as_far_as_the_object_moved_since_the_picture() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 8, seed=1)
+    sensors = Sensors(worlds, seed=0)
+    for _ in range(60):  # long enough for the blocks to lie still
+        worlds.step(np.zeros((8, HAND.n_actuators)))
+        seen, true = sensors.observe(), worlds.observe()
+    np.testing.assert_allclose(seen[:, :-1], true[:, :-1], atol=2e-3)
+    assert np.all(seen[:, -1] >= 0.02) and np.all(seen[:, -1] <= 0.05 + 1 / 12)
+    worlds.step(np.random.default_rng(0).uniform(-1, 1, (8, HAND.n_actuators)))
+    seen, true = sensors.observe(), worlds.observe()
+    joints = slice(0, 2 * HAND.n_actuators)
+    np.testing.assert_allclose(seen[:, joints], true[:, joints], atol=1e-6)
+
+
+def test_sensors_spoil_what_their_universe_says() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 256, seed=1)
+    worlds.universe_scale = 1.0
+    worlds.reset(np.arange(256))
+    sensors = Sensors(worlds, seed=0)
+    errors = []
+    for _ in range(20):
+        worlds.step(np.zeros((256, HAND.n_actuators)))
+        errors.append(sensors.observe() - worlds.observe())
+    error = np.array(errors)  # (steps, worlds, n)
+    noisy = np.arange(256) % 8 != 0
+    joints = error[:, noisy, : HAND.n_actuators]
+    bias = joints.mean(0)
+    assert bias.std() == pytest.approx(0.02, rel=0.15)
+    assert (joints - bias).std() == pytest.approx(0.01, rel=0.1)
+    ages = error[:, noisy, -1]
+    assert ages.max() > 0.4, "no pose stayed away in 20 steps of 224 worlds"
+    assert np.allclose(error[:, ~noisy, : HAND.n_actuators], 0.0, atol=1e-6)
+
+
+def test_few_wild_poses_are_believed_and_only_until_the_filter_has_seen_better() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 400, seed=2)
+    sensors = Sensors(worlds, seed=0)
+    sensors._levels[:, 6] = 0.01
+    steps = []
+    for _ in range(40):
+        sensors.observe()
+        position, _, _ = sensors._poses.predict()
+        steps.append(np.linalg.norm(position - worlds.object_position, axis=-1) > 1e-3)
+    wild = np.array(steps)
+    # Worlds stand still. A wild pose is believed for a picture, and the velocity it implied for
+    # another: 2 to 4 policy steps of 0.75 pictures each.
+    assert 0.01 < wild.mean() < 0.04
+    longest = np.lib.stride_tricks.sliding_window_view(wild, 8, axis=0).all(-1)
+    assert longest.mean() < 0.001

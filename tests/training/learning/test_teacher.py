@@ -1,0 +1,83 @@
+"""The teacher: it learns, and a run can be stopped and resumed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.objects import load_object
+from inhand.training.learning.checkpoint import CheckpointError
+from inhand.training.learning.teacher import Recipe, Teacher
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+
+TINY = Recipe(worlds=32, horizon=8, epochs=2, seed=3)
+
+
+def teacher(recipe: Recipe = TINY, target: str = "block") -> Teacher:
+    worlds = BatchEnvironment(
+        load_hand("dactyl24"), load_object(target), recipe.worlds, seed=recipe.seed
+    )
+    return Teacher(worlds, recipe)
+
+
+def test_the_critic_learns_what_returns_to_expect() -> None:
+    run = teacher(msgspec.structs.replace(TINY, worlds=64, horizon=16, epochs=5))
+    with torch.no_grad():
+        inputs, _, _, _, returns = run._rollout()
+
+    def error() -> float:
+        return float((run.network.critic(inputs)[:, 0] - returns).square().mean().detach())
+
+    before = error()
+    for _ in range(6):
+        run._update(inputs, *_unmoved(run, inputs), returns)
+    assert error() < 0.7 * before
+
+
+def _unmoved(run: Teacher, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    means = run.network.actor(inputs).detach()
+    return means, means, torch.randn(len(inputs))
+
+
+def test_a_resumed_run_has_the_same_network_and_counters(tmp_path: Path) -> None:
+    run = teacher()
+    for _ in range(2):
+        run.iterate()
+    run.save(tmp_path / "run.pt")
+    again = teacher()
+    again.resume(tmp_path / "run.pt")
+    assert (again.iteration, again.steps) == (2, 2 * 32 * 8)
+    for name, value in run.network.state_dict().items():
+        torch.testing.assert_close(again.network.state_dict()[name], value)
+    again.iterate()
+    assert again.iteration == 3
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("what", ["hand file", "object file", "model"])
+def test_a_checkpoint_of_anything_else_is_refused_by_name(tmp_path: Path, what: str) -> None:
+    run = teacher()
+    run.worlds.digests[what] = "0" * 64
+    run.save(tmp_path / "checkpoint.pt")
+    with pytest.raises(CheckpointError, match=f"was trained with another {what}; go back"):
+        teacher().resume(tmp_path / "checkpoint.pt")
+
+
+def test_learning_stops_before_it_learns_nonsense(tmp_path: Path) -> None:
+    run = teacher()
+    run.worlds.step = _broken_step(run)
+    with pytest.raises(FloatingPointError, match="value"):
+        run.iterate()
+
+
+def _broken_step(run: Teacher):
+    original = run.worlds.step
+
+    def step(actions: np.ndarray):
+        return replace(original(actions), reward=np.full(len(actions), np.nan))
+
+    return step

@@ -1,0 +1,74 @@
+"""The held-out log: one line for every PyBullet evaluation of a trained policy, good or bad."""
+
+import datetime
+import subprocess
+from pathlib import Path
+
+from inhand.training.evaluation.report import Report
+
+ROOT = Path(__file__).resolve().parents[2]
+LOG = ROOT / "docs" / "acceptance-log.md"
+
+
+def is_held_out(report: Report) -> bool:
+    """Whether the evaluation tells something that nobody may train on.
+
+    A policy that was trained in no engine, as tests make, tells nothing.
+    """
+    return report.engine == "pybullet" and report.policy.engine != "none"
+
+
+def log_line(report: Report, commit: str, date: str, planned: int) -> str:
+    """The line as the log's table has it."""
+    worlds = report.universe or "nominal"
+    if report.scale is not None:
+        worlds = f"scale {report.scale:g}"
+    rules = report.rules
+    terms = f"{rules.tolerance:g} rad, hold {rules.hold:g} s, {rules.timeout:g} s, cap {rules.cap}"
+    low, high = report.median_interval
+    cells = (
+        date,
+        commit,
+        f"{report.policy.file} {report.policy.sha256[:12]}",
+        report.object,
+        report.rules.goals,
+        worlds,
+        f"{report.seed}, trials 1–{report.n}",
+        report.route,
+        terms,
+        f"{report.n}" if report.n == planned else f"{report.n} of {planned}, broken off",
+        f"{report.median:g} [{low:g}, {high:g}]",
+        f"{report.mean:.1f}",
+        str(report.drops),
+        str(report.timeouts),
+        str(report.stopped),
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def append_to_log(report: Report, planned: int, log: Path = LOG) -> str:
+    """Appends the evaluation to the log.
+
+    Args:
+        report: the result.
+        planned: how many trials were asked for.
+        log: the file.
+
+    Returns:
+        Where it was logged, or why nothing was.
+    """
+    if not log.exists():
+        return f"nothing was logged: there is no {log} (an installed program has none)"
+    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
+    with log.open("a") as file:
+        file.write(log_line(report, _commit(), date, planned))
+    return f"logged in {log}: commit it, whatever the result"
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,183 @@
+"""`inhand measure`: goals in a row of a run's policy, teacher or student, in many worlds at once.
+
+The published measure (any orientation, 0.4 rad, 80 s a goal, cap 50; Dactyl, arXiv:1808.00177,
+section 6.1) in the worlds that training uses, judged by the true pose: so a teacher, which no robot
+can run, stands beside its students. `inhand eval` measures policy files, one world at a time.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import Array
+from inhand.perception.objects import load_object
+from inhand.training.evaluation.report import bootstrap
+from inhand.training.learning.student import load_student
+from inhand.training.learning.teacher import teacher_inputs
+from inhand.training.learning.train import (
+    RunRecipe,
+    TrainingError,
+    load_recipe,
+    load_teacher,
+    run_paths,
+)
+from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.sensors.sensors import Sensors
+
+CAP = 50
+SECONDS_PER_GOAL = 80.0
+
+Act = Callable[[], Array]
+"""Actions of all worlds, (worlds, actuators)."""
+Forget = Callable[[NDArray[np.int64]], None]
+"""What is remembered of these worlds is over."""
+
+
+class Score(msgspec.Struct, frozen=True):
+    """Goals in a row, one trial in each world; intervals are 95 % by bootstrap.
+
+    Attributes:
+        drops, timeouts, capped: how many trials ended in which way.
+    """
+
+    run: str
+    scale: float
+    seed: int
+    n: int
+    median: float
+    median_interval: tuple[float, float]
+    mean: float
+    mean_interval: tuple[float, float]
+    drops: int
+    timeouts: int
+    capped: int
+
+
+def measure(recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int) -> Score:
+    """Lets the policy of a run act, without exploring, until every world has had its trial.
+
+    Args:
+        recipe: of the run.
+        runs: folder of the runs.
+        trials: number of worlds.
+        scale: of their universes; 0 for nominal ones.
+        seed: of everything random.
+
+    Raises:
+        CheckpointError: the run has no checkpoint, or one for something else.
+    """
+    hand, target = load_hand(recipe.hand), load_object(recipe.object)
+    rewards = Rewards(seconds_per_goal=SECONDS_PER_GOAL)
+    worlds = BatchEnvironment(hand, target, trials, seed=seed, rewards=rewards)
+    act, forget = _policy(recipe, worlds, runs, seed)
+    worlds.harden(float(np.pi), scale)
+    scores = np.zeros(trials)
+    going = np.ones(trials, dtype=np.bool_)
+    drops = timeouts = 0
+    while going.any():
+        step = worlds.step(np.clip(act(), -1.0, 1.0))
+        scores += step.reached & going
+        drops += int((step.dropped & going).sum())
+        timeouts += int((step.timed_out & ~step.dropped & going).sum())
+        over = step.dropped | step.timed_out
+        going &= ~over & (scores < CAP)
+        ids = np.flatnonzero(over)
+        worlds.reset(ids)
+        forget(ids)
+    median_interval, mean_interval = bootstrap(scores, seed)
+    return Score(
+        run=recipe.run,
+        scale=scale,
+        seed=seed,
+        n=trials,
+        median=float(np.median(scores)),
+        median_interval=median_interval,
+        mean=float(scores.mean()),
+        mean_interval=mean_interval,
+        drops=drops,
+        timeouts=timeouts,
+        capped=int((scores >= CAP).sum()),
+    )
+
+
+def _policy(
+    recipe: RunRecipe, worlds: BatchEnvironment, runs: Path, seed: int
+) -> tuple[Act, Forget]:
+    checkpoint = run_paths(runs, recipe).checkpoint
+    if recipe.stage == "teacher":
+        teacher = load_teacher(worlds, checkpoint)
+
+        @torch.no_grad()
+        def know() -> Array:
+            return np.asarray(teacher.act(teacher_inputs(worlds, "cpu")), dtype=np.float64)
+
+        return know, lambda ids: None
+
+    student = load_student(worlds, checkpoint)
+    sensors = Sensors(worlds, seed)
+    hidden, cell = student.start(worlds.size)
+
+    @torch.no_grad()
+    def sense() -> Array:
+        nonlocal hidden, cell
+        seen = torch.as_tensor(sensors.observe())
+        action, (hidden, cell) = student(seen, (hidden, cell))
+        return np.asarray(action, dtype=np.float64)
+
+    def forget(ids: NDArray[np.int64]) -> None:
+        sensors.reset(ids)
+        hidden[ids], cell[ids] = 0.0, 0.0
+
+    return sense, forget
+
+
+@dataclass
+class Arguments:
+    """Measure a run's policy, teacher or student, in many MuJoCo worlds at once.
+
+    Example: inhand measure block-teacher --trials 200
+
+    Attributes:
+        recipe: name of the run's recipe, or its TOML file.
+        runs: folder of the runs.
+        trials: how many worlds, with a trial each.
+        scale: of their universes; 0 for nominal ones, 1 for the published ranges.
+        seed: makes everything random repeatable.
+        json: print the result as one JSON object.
+    """
+
+    recipe: tyro.conf.Positional[str]
+    runs: Path = Path("runs")
+    trials: int = 200
+    scale: float = 0.0
+    seed: int = 1
+    json: bool = False
+
+
+def main() -> int:
+    """`inhand measure`."""
+    given = tyro.cli(Arguments, prog="inhand measure", config=(tyro.conf.FlagCreatePairsOff,))
+    if given.trials < 1 or given.scale < 0:
+        raise TrainingError("measure: --trials must be at least 1, --scale at least 0")
+    recipe = load_recipe(given.recipe)
+    score = measure(recipe, given.runs, given.trials, given.scale, given.seed)
+    if given.json:
+        sys.stdout.write(msgspec.json.encode(score).decode() + "\n")
+        return 0
+    (low, high), (mean_low, mean_high) = score.median_interval, score.mean_interval
+    print(
+        f"{score.run} in {score.n} MuJoCo worlds, universes at scale {score.scale:g}, "
+        f"seed {score.seed}\n"
+        f"goals a trial: median {score.median:g} [{low:g}, {high:g}], "
+        f"mean {score.mean:.1f} [{mean_low:.1f}, {mean_high:.1f}]\n"
+        f"ends: {score.drops} drops, {score.timeouts} time-outs, {score.capped} at the cap"
+    )
+    return 0

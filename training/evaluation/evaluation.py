@@ -1,0 +1,283 @@
+"""`inhand eval`: the measure of a policy, in either engine, in lockstep or over the wires."""
+
+import ctypes
+import importlib.util
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal, TextIO
+
+import msgspec
+import tyro
+
+from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.runtime import load_policy
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.objects import load_object
+from inhand.training.evaluation import lockstep, wires
+from inhand.training.evaluation.acceptance import append_to_log, is_held_out
+from inhand.training.evaluation.lockstep import Progress
+from inhand.training.evaluation.report import PolicyReport, Report, make_report, summary, trial_line
+from inhand.training.evaluation.trials import (
+    EngineName,
+    EvaluationError,
+    Rules,
+    Setup,
+    Trial,
+    plan_trial,
+)
+
+_PR_SET_PDEATHSIG = 1
+
+_EXTRAS = {"pybullet": "sim", "mujoco": "train"}
+
+
+@dataclass(frozen=True)
+class EvaluationArguments:
+    """Measure a policy: goals at random, one after another, until a drop or a time-out.
+
+    Example: inhand eval --engine mujoco --trials 20 --seed 1
+
+    Attributes:
+        engine: Which physics.
+        policy: ONNX file; without it, the one for the object that came with the program.
+        wires: Run the daemon and the simulated hand as processes, in real time.
+        hand: Name or file of the hand.
+        object: Name or file of the object.
+        goals: All orientations, or one face up with any heading.
+        trials: How many.
+        seed: Makes everything random repeatable.
+        universe: File with what differs from the nominal world.
+        scale: Draw a universe for each trial; 1 is the published ranges.
+        validation: MuJoCo with another time step, solver and friction cone than in training.
+        tolerance: Largest error that counts as reached [rad].
+        hold: Seconds the error must stay below it.
+        timeout: Seconds without success after which a trial ends.
+        cap: Goals after which a trial ends.
+        jobs: Trials at a time, each in a process of its own; results do not depend on it.
+        json: Print the result as one JSON object.
+    """
+
+    engine: EngineName
+    policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    wires: bool = False
+    hand: str = "dactyl24"
+    object: str = "block"
+    goals: Literal["so3", "face-up"] = "so3"
+    trials: int = 20
+    seed: int = 1
+    universe: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    scale: Annotated[float | None, tyro.conf.arg(metavar="X")] = None
+    validation: bool = False
+    tolerance: float = 0.4
+    hold: float = 0.0
+    timeout: float = 80.0
+    cap: int = 50
+    jobs: int = 1
+    json: bool = False
+
+
+def check(arguments: EvaluationArguments) -> None:
+    """Raises EvaluationError if what is asked for cannot be."""
+    given = arguments
+    problem = ""
+    if given.trials < 1 or given.jobs < 1 or given.seed < 0:
+        problem = "--trials and --jobs must be at least 1, --seed not negative"
+    elif not 0 < given.tolerance <= 3.15:
+        problem = f"--tolerance {given.tolerance} must lie in (0, 3.15] rad"
+    elif not (0 <= given.hold <= 3600 and 0 < given.timeout <= 3600):
+        problem = "--hold must lie in 0..3600 s and --timeout in (0, 3600] s"
+    elif not 1 <= given.cap <= 1000:
+        problem = f"--cap {given.cap} must lie in 1..1000"
+    elif given.universe is not None and given.scale is not None:
+        problem = "--universe and --scale exclude each other"
+    elif given.scale is not None and not 0 <= given.scale <= 10:
+        problem = f"--scale {given.scale} must lie in 0..10"
+    elif given.validation and given.engine != "mujoco":
+        problem = "--validation goes with --engine mujoco only"
+    elif given.wires and (given.engine != "pybullet" or given.jobs > 1):
+        problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
+    elif importlib.util.find_spec(given.engine) is None:
+        extra = _EXTRAS[given.engine]
+        problem = (
+            f"{given.engine} is not installed; install it with `pip install 'inhand[{extra}]'`"
+        )
+    if problem:
+        raise EvaluationError(f"eval: {problem}")
+
+
+def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
+    """Reads and checks everything that the trials will need, and describes the policy.
+
+    Raises:
+        InhandError: something is missing or does not fit.
+    """
+    check(arguments)
+    hand, target = load_hand(arguments.hand), load_object(arguments.object)
+    path = arguments.policy or SHIPPED / f"{target.name}.onnx"
+    policy = load_policy(path, hand, target, allowed=None)
+    setup = Setup(
+        policy=path,
+        sha256=policy.sha256,
+        engine=arguments.engine,
+        hand=arguments.hand,
+        object=arguments.object,
+        universe=arguments.universe,
+        scale=arguments.scale,
+        validation=arguments.validation,
+        rules=Rules(
+            arguments.goals,
+            arguments.tolerance,
+            arguments.hold,
+            arguments.timeout,
+            arguments.cap,
+        ),
+        seed=arguments.seed,
+        wires=arguments.wires,
+    )
+    plan_trial(setup, 1)
+    about = policy.metadata
+    return setup, PolicyReport(
+        path.name, policy.sha256, about.engine, about.randomization_scale, about.commit
+    )
+
+
+def run_trials(
+    setup: Setup, trials: int, jobs: int = 1, progress: Progress | None = None
+) -> Iterator[Trial]:
+    """Runs the trials, and gives them in order, each as soon as it is there.
+
+    Args:
+        setup: what they share.
+        trials: how many.
+        jobs: how many at a time.
+        progress: told about the trial that runs, if there is one at a time.
+    """
+    numbers = range(1, trials + 1)
+    run_trial = wires.run_trial if setup.wires else lockstep.run_trial
+    if jobs == 1:
+        for trial in numbers:
+            yield run_trial(setup, trial, progress)
+        return
+    # A forked copy of ONNX Runtime's threads would hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_work) as pool:
+        yield from pool.map(partial(run_trial, setup), numbers)
+
+
+def evaluate(arguments: EvaluationArguments) -> Report:
+    """Runs an evaluation; each trial is told on standard error.
+
+    Args:
+        arguments: what to measure, and how.
+
+    Returns:
+        The report; `n` is less than what was asked for after an interrupt.
+
+    Raises:
+        InhandError: something is missing or does not fit, or no trial was completed.
+    """
+    report = _measured(arguments, sys.stderr)
+    if report is None:
+        raise EvaluationError("eval: interrupted before the first trial was complete")
+    return report
+
+
+def _measured(arguments: EvaluationArguments, lines: TextIO) -> Report | None:
+    setup, policy = prepare(arguments)
+    return measure(setup, policy, arguments.trials, arguments.jobs, lines)
+
+
+def _print_evaluation(arguments: EvaluationArguments, output: TextIO) -> int:
+    """Runs an evaluation and prints its result; returns the exit code, 130 after an interrupt."""
+    report = _measured(arguments, sys.stderr if arguments.json else output)
+    if report is not None:
+        text = msgspec.json.encode(report).decode() if arguments.json else summary(report)
+        print(text, file=output, flush=True)
+    return 0 if report is not None and report.n == arguments.trials else 130
+
+
+def measure(
+    setup: Setup, policy: PolicyReport, trials: int, jobs: int, lines: TextIO
+) -> Report | None:
+    """Runs trials and sums them up; what is held out is logged, whatever becomes of it.
+
+    Args:
+        setup: what the trials share.
+        policy: which policy it is.
+        trials: how many.
+        jobs: how many at a time.
+        lines: where each trial is told.
+
+    Returns:
+        The report on the trials that ran before an interrupt, if one came; None if none did.
+    """
+    done: list[Trial] = []
+    report = None
+    began = time.monotonic()
+    try:
+        for trial in run_trials(setup, trials, jobs, _show):
+            done.append(trial)
+            _clear()
+            print(trial_line(trial, trials), file=lines, flush=True)
+    except KeyboardInterrupt:
+        print("eval: interrupted", file=sys.stderr)
+    finally:
+        if done:
+            report = make_report(setup, policy, done, time.monotonic() - began)
+            # What was seen in the held-out engine is logged, also what was before a failure.
+            if is_held_out(report):
+                print(f"eval: {append_to_log(report, trials)}", file=sys.stderr)
+    return report
+
+
+def main() -> int:
+    """Entry point of `inhand eval`."""
+    config = (tyro.conf.FlagCreatePairsOff,)
+    arguments = tyro.cli(EvaluationArguments, prog="inhand eval", config=config)
+    with own_output() as output:
+        return _print_evaluation(arguments, output)
+
+
+@contextmanager
+def own_output() -> Iterator[TextIO]:
+    """Standard output for us alone: PyBullet, from C, greets and warns on it."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w") as output:
+        _silence()
+        try:
+            yield output
+        finally:
+            os.dup2(output.fileno(), 1)
+
+
+def _begin_work() -> None:
+    """Makes a process of trials: it is silent, and ends when the one that wants them does."""
+    _silence()
+    # However that ends: a signal leaves it no time to tell (prctl(2)).
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _silence() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def _show(trial: int, passed: int, t: float) -> None:
+    if sys.stderr.isatty():
+        text = f"\rtrial {trial:3d}  {passed:2d} goals in {t:6.1f} s "
+        print(text, end="", file=sys.stderr, flush=True)
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        print(f"\r{'':40}\r", end="", file=sys.stderr, flush=True)

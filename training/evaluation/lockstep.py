@@ -1,0 +1,194 @@
+"""One trial without wires: world and controller under a virtual clock, as fast as may be.
+
+The controller is the very object that the daemon runs, spoken to by its public requests.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.controller.core.controller import Controller
+from inhand.controller.core.goals import Orientation
+from inhand.controller.errors import RefusedError
+from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
+from inhand.controller.policy.runtime import load_policy
+from inhand.hardware.records import Array
+from inhand.training.evaluation.trials import (
+    EngineName,
+    EvaluationError,
+    Judge,
+    Plan,
+    Setup,
+    Trial,
+    plan_trial,
+)
+from inhand.training.sensors.lockstep_sensors import JointSensor, PoseSensor
+
+SETTLE = 0.5
+"""How long the object comes to rest in the resting hand before the controller takes over [s]."""
+
+START_TIMEOUT = 5.0
+"""How long the controller may refuse to begin, as while poses are frozen [s]."""
+
+Progress = Callable[[int, int, float], None]
+"""Is told the trial's number, goals passed, and simulated time [s]."""
+
+
+class AnyWorld(Protocol):
+    """The face that the worlds of both engines share."""
+
+    timestep: float
+
+    @property
+    def time(self) -> float: ...
+
+    def reset(self, object_quaternion: Array | None = None) -> None: ...
+
+    def step(self, targets: Array, torque_on: NDArray[np.bool_]) -> None: ...
+
+    def encoders(self) -> tuple[Array, Array, Array]: ...
+
+    def object_pose(self) -> tuple[Array, Array]: ...
+
+    def dropped(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+def make_world(engine: EngineName, plan: Plan) -> AnyWorld:
+    """A world of the plan's universe; only the engine that is used is imported."""
+    arguments = (plan.hand, plan.target, plan.universe, plan.world_seed)
+    if engine == "mujoco":
+        from inhand.training.mujoco_worlds.world import MujocoWorld
+
+        return MujocoWorld(*arguments)
+    from inhand.sim_backend.world import World
+
+    return World(*arguments)
+
+
+class Lockstep:
+    """A world, its sensors and a controller that take turns.
+
+    Args:
+        world: the physics, at time 0.
+        plan: of the trial.
+        controller: runs the policy.
+        sensor: what looks at the object.
+
+    Attributes:
+        t: virtual time [s].
+    """
+
+    def __init__(
+        self,
+        world: AnyWorld,
+        plan: Plan,
+        controller: Controller[PoseReading],
+        sensor: type[PoseSensor] = PoseSensor,
+    ) -> None:
+        self.t = 0.0
+        self._world, self._controller = world, controller
+        self._tick = 1.0 / controller.settings.tick_rate
+        share = max(self._tick, world.timestep) / min(self._tick, world.timestep)
+        if abs(share - round(share)) > 1e-6:
+            raise EvaluationError(
+                f"universe: time step {world.timestep} s and tick {self._tick} s must divide one "
+                "another; choose another timestep"
+            )
+        rng = np.random.default_rng(plan.sensor_seed)
+        self._joints = JointSensor(plan.universe, plan.hand.n_actuators, rng)
+        self._poses = sensor(plan.universe, rng)
+        self._ticks = 0
+        # Until the controller takes over, the servos hold the rest pose.
+        self._targets = plan.hand.rest
+        self._torque = np.ones(plan.hand.n_actuators, dtype=np.bool_)
+
+    def advance(self) -> None:
+        """One tick: the world follows the last targets, then the controller reads and decides."""
+        self._ticks += 1
+        self.t = self._ticks * self._tick
+        while self._world.time < self.t - 1e-9:
+            self._world.step(self._targets, self._torque)
+        joints = self._joints.read(self.t, self._world.encoders())
+        poses = self._poses.read(self.t, *self._world.object_pose())
+        targets = self._controller.tick(self.t, joints, poses)
+        if targets is not None and self._controller.torque:
+            self._targets = targets.position
+
+
+def run_trial(
+    setup: Setup,
+    trial: int,
+    progress: Progress | None = None,
+    sensor: type[PoseSensor] = PoseSensor,
+) -> Trial:
+    """Runs one trial in lockstep.
+
+    Args:
+        setup: what all trials share.
+        trial: number of this one.
+        progress: told about once a simulated second.
+        sensor: what looks at the object.
+
+    Raises:
+        InhandError: something in the setup does not fit.
+    """
+    plan = plan_trial(setup, trial)
+    policy = load_policy(setup.policy, plan.hand, plan.target, allowed={setup.sha256})
+    # With the hand, as `[cameras] follow_hand` has it unless told otherwise.
+    feed = PoseFeed(plan.target, hand=plan.hand)
+    controller = Controller[PoseReading](plan.hand, plan.target, feed)
+    controller.set_policy(policy)
+    world = make_world(setup.engine, plan)
+    try:
+        world.reset(plan.start)
+        lockstep = Lockstep(world, plan, controller, sensor)
+        judge = Judge(setup.rules)
+        _begin(lockstep, controller, world, plan, judge)
+        ticks_to_news = controller.settings.tick_rate
+        while judge.end is None:
+            lockstep.advance()
+            _judge(judge, lockstep.t, world, controller)
+            ticks_to_news -= 1
+            if progress and not ticks_to_news:
+                progress(trial, len(judge.passed), lockstep.t)
+                ticks_to_news = controller.settings.tick_rate
+    finally:
+        world.close()
+    return judge.result(trial)
+
+
+def _begin(
+    lockstep: Lockstep,
+    controller: Controller[PoseReading],
+    world: AnyWorld,
+    plan: Plan,
+    judge: Judge,
+) -> None:
+    """Lets the object settle, then enables, arms and asks for all goals."""
+    while lockstep.t < SETTLE:
+        lockstep.advance()
+    controller.enable()
+    rules, aims = judge.rules, [Orientation(goal) for goal in plan.goals]
+    while judge.end is None:
+        try:
+            controller.arm()
+            controller.ask(aims, tolerance=rules.tolerance, hold=rules.hold, timeout=rules.timeout)
+            return
+        except RefusedError as error:
+            if lockstep.t > START_TIMEOUT:
+                judge.stop(lockstep.t, str(error))
+        lockstep.advance()
+        _judge(judge, lockstep.t, world, controller)
+
+
+def _judge(judge: Judge, t: float, world: AnyWorld, controller: Controller[PoseReading]) -> None:
+    """Shows the judge what is true and what the controller says."""
+    _, quaternion = world.object_pose()
+    judge.see(t, quaternion, world.dropped())
+    for event in controller.events:
+        judge.hear(event.t, event.kind, event.data, quaternion)
+    controller.events.clear()

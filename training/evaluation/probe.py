@@ -1,0 +1,259 @@
+"""`inhand probe`: what a policy's memory knows of its world after a few seconds.
+
+Dactyl's memory told after 5 s, at 80 %, whether the block was bigger or smaller than nominal
+(arXiv:1808.00177, section 6.6). A linear probe of what the policy sees at that instant, without
+its memory, stands beside: what only the memory knows is the difference.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import tyro
+
+from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.runtime import Policy, load_policy
+from inhand.errors import InhandError
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
+from inhand.perception.objects import ObjectDescription, load_object
+from inhand.training.evaluation.logistic import Labels, held_out_hits, wilson
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.variation import NOMINAL_EVERY
+from inhand.training.sensors.sensors import Sensors
+
+QUESTIONS = {
+    "object bigger than nominal": "object_size",
+    "object heavier than nominal": "object_mass",
+    "object less slippery than nominal": "friction",
+}
+"""What is asked, and the field whose factor answers it by being above 1."""
+
+MINIMUM = 50
+"""Fewer trials show nothing."""
+
+
+class ProbeError(InhandError):
+    """A probe was asked for that cannot be."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Trials that were still going when time was up.
+
+    Attributes:
+        memory: hidden and cell state, (n, 2 · hidden).
+        observation: what the policy saw last, (n, inputs).
+        universes: of each, in order.
+        begun: how many trials there were at first.
+    """
+
+    memory: Array
+    observation: Array
+    universes: tuple[Universe, ...]
+    begun: int
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """How often a question was answered rightly, on held-out trials; intervals are 95 %.
+
+    Attributes:
+        question: what was asked.
+        memory: share of right answers from the memory.
+        memory_interval: its confidence interval.
+        observation: share of right answers from the last observation alone.
+        observation_interval: its confidence interval.
+        majority: share of the commoner answer, which needs no probe.
+    """
+
+    question: str
+    memory: float
+    memory_interval: tuple[float, float]
+    observation: float
+    observation_interval: tuple[float, float]
+    majority: float
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The result: of which policy, under what, from how many trials, and the answers."""
+
+    policy: str
+    sha256: str
+    object: str
+    seconds: float
+    scale: float
+    seed: int
+    begun: int
+    n: int
+    answers: tuple[Answer, ...]
+
+
+def collect(
+    policy: Policy,
+    hand: Hand,
+    target: ObjectDescription,
+    trials: int,
+    seconds: float,
+    scale: float,
+    seed: int,
+) -> Sample:
+    """Lets the policy act in drawn worlds, goal after goal, and keeps its memory at the end.
+
+    Args:
+        policy: what is probed.
+        hand: the hand.
+        target: the object.
+        trials: how many worlds are drawn.
+        seconds: how long each lasts [s].
+        scale: of the universes.
+        seed: of everything random.
+    """
+    # A batch keeps some worlds nominal; those answer no question.
+    size = -(-trials * NOMINAL_EVERY // (NOMINAL_EVERY - 1)) + 1
+    worlds = BatchEnvironment(hand, target, size, seed=seed)
+    worlds.harden(float(np.pi), scale)
+    sensors = Sensors(worlds, seed)
+    alive = np.arange(size) % NOMINAL_EVERY != 0
+    policy.reset()
+    memories = [policy.memory] * size
+    actions = np.zeros((size, hand.n_actuators))
+    seen = sensors.observe()
+    for _ in range(max(1, round(seconds * worlds.path.policy_rate))):
+        for i in np.flatnonzero(alive):
+            policy.memory = memories[i]
+            actions[i] = policy.act(seen[i])
+            memories[i] = policy.memory
+        step = worlds.step(actions)
+        alive &= ~(step.dropped | step.timed_out)
+        last, seen = seen, sensors.observe()
+    going = np.flatnonzero(alive)
+    return Sample(
+        memory=np.array([np.ravel(memories[i]) for i in going], dtype=np.float64),
+        observation=last[going].astype(np.float64),
+        universes=tuple(worlds.variation.universes[i] for i in going),
+        begun=int(np.sum(np.arange(size) % NOMINAL_EVERY != 0)),
+    )
+
+
+def answer(question: str, sample: Sample, seed: int = 0) -> Answer:
+    """Asks memory and observation the same question."""
+    values = np.array([getattr(universe, QUESTIONS[question]) for universe in sample.universes])
+    labels: Labels = values > 1.0
+    n, shares = len(labels), []
+    for features in (sample.memory, sample.observation):
+        hits = int(held_out_hits(features, labels, seed).sum())
+        shares.append((hits / n, wilson(hits, n)))
+    (memory, memory_interval), (observation, observation_interval) = shares
+    majority = float(max(labels.mean(), 1 - labels.mean()))
+    return Answer(question, memory, memory_interval, observation, observation_interval, majority)
+
+
+def page(report: Report) -> str:
+    """The report as a page of the documentation."""
+    lines = [
+        "# What the policy's memory knows of its world",
+        "",
+        f"Written by `inhand probe`. {report.policy} (SHA-256 {report.sha256}) turned the",
+        f"{report.object} for {report.seconds:g} s, goal after goal, in {report.begun} worlds of",
+        f"MuJoCo drawn at scale {report.scale:g}, under noise and latency (seed {report.seed});",
+        f"{report.n} trials were still going. Share of right answers of a linear probe (logistic",
+        "regression) on trials that it never saw [95 % confidence]:",
+        "",
+        "| question | from the memory | from the last observation alone | commoner answer |",
+        "|---|---|---|---|",
+    ]
+    for one in report.answers:
+        memory, observation = (
+            f"{100 * share:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+            for share, (low, high) in (
+                (one.memory, one.memory_interval),
+                (one.observation, one.observation_interval),
+            )
+        )
+        cells = (one.question, memory, observation, f"{100 * one.majority:.0f} %")
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Dactyl's memory told size at 80 % (arXiv:1808.00177, section 6.6). A share like that of",
+        "the commoner answer means that the memory knows nothing of it that a plane could part.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Probe a policy's memory: does it know whether the object is bigger, heavier, slippery?
+
+    Example: inhand probe --policy policies/block.onnx
+
+    Attributes:
+        policy: ONNX file; without it, the one for the object that came with the program.
+        object: Name or file of the object.
+        trials: Worlds to draw.
+        seconds: How long the policy acts in each.
+        scale: Of the universes; 1 is the published ranges.
+        seed: Makes everything random repeatable.
+        output: The page that is written.
+        json: Print the result as JSON.
+    """
+
+    policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    object: str = "block"
+    trials: int = 2000
+    seconds: float = 5.0
+    scale: float = 1.0
+    seed: int = 1
+    output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("docs/probe.md")
+    json: bool = False
+
+
+def probe(given: Arguments) -> Report:
+    """Runs the trials and asks every question.
+
+    Raises:
+        ProbeError: what is asked for cannot be, or too few trials were still going.
+        PolicyError: the policy does not fit.
+    """
+    if not (given.trials >= MINIMUM and 0 < given.seconds <= 60 and 0 < given.scale <= 10):
+        raise ProbeError(
+            f"probe: --trials must be at least {MINIMUM}, --seconds in (0, 60], --scale in (0, 10]"
+        )
+    hand, target = load_hand("dactyl24"), load_object(given.object)
+    path = given.policy or SHIPPED / f"{target.name}.onnx"
+    policy = load_policy(path, hand, target, allowed=None)
+    sample = collect(policy, hand, target, given.trials, given.seconds, given.scale, given.seed)
+    if len(sample.universes) < MINIMUM:
+        raise ProbeError(
+            f"probe: only {len(sample.universes)} of {sample.begun} trials lasted "
+            f"{given.seconds:g} s; take more trials or less time"
+        )
+    return Report(
+        policy=path.name,
+        sha256=policy.sha256,
+        object=target.name,
+        seconds=given.seconds,
+        scale=given.scale,
+        seed=given.seed,
+        begun=sample.begun,
+        n=len(sample.universes),
+        answers=tuple(answer(question, sample, given.seed) for question in QUESTIONS),
+    )
+
+
+def main() -> int:
+    """Entry point of `inhand probe`."""
+    given = tyro.cli(Arguments, prog="inhand probe", config=(tyro.conf.FlagCreatePairsOff,))
+    report = probe(given)
+    print(msgspec.json.encode(report).decode() if given.json else page(report), end="", flush=True)
+    part = given.output.with_suffix(".part")
+    try:
+        part.write_text(page(report))
+        part.replace(given.output)
+    except OSError as error:
+        raise ProbeError(
+            f"probe: {given.output} cannot be written ({error.strerror}); the result stands above"
+        ) from error
+    return 0

@@ -1,0 +1,276 @@
+"""What a trial of a policy is: its rules, what is drawn for it, and who judges it.
+
+The same for every engine, in lockstep and over the wires.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from inhand.controller.core.goals import RandomGoal, resolve
+from inhand.errors import InhandError
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.universe import MujocoSettings, Universe, load_universe, sample
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription, load_object
+
+EngineName = Literal["pybullet", "mujoco"]
+End = Literal["cap", "drop", "timeout", "stopped"]
+
+VALIDATION = MujocoSettings(timestep=0.005, iterations=20, contact_time=0.012, elliptic_cone=True)
+"""MuJoCo with another time step, solver budget, contact and friction cone than in training."""
+
+
+class EvaluationError(InhandError):
+    """An evaluation was asked for that cannot be."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a goal is reached, and when a trial ends.
+
+    Attributes:
+        goals: all orientations, or one face up with any heading.
+        tolerance: largest error that counts as reached [rad].
+        hold: how long the error must stay below it [s].
+        timeout: a goal not reached for so long ends the trial [s].
+        cap: so many goals passed end the trial.
+    """
+
+    goals: Literal["so3", "face-up"] = "so3"
+    tolerance: float = 0.4
+    hold: float = 0.0
+    timeout: float = 80.0
+    cap: int = 50
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all trials of one evaluation share; travels to worker processes.
+
+    Attributes:
+        policy: the ONNX file.
+        sha256: what the file must still hash to.
+        engine: the physics.
+        hand: name or file of the hand.
+        object: name or file of the object.
+        universe: file of the universe of all trials; None for the nominal one, or `scale`.
+        scale: if given, every trial draws its own universe at this scale.
+        validation: whether MuJoCo's solver is `VALIDATION`.
+        rules: when a trial ends.
+        seed: of everything random.
+        wires: whether the daemon runs each trial as a process, in real time.
+    """
+
+    policy: Path
+    sha256: str
+    engine: EngineName
+    hand: str
+    object: str
+    universe: Path | None
+    scale: float | None
+    validation: bool
+    rules: Rules
+    seed: int
+    wires: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is drawn for one trial before it begins, whatever the engine and route.
+
+    Attributes:
+        universe: the world's.
+        start: the object's first orientation, world from object, wxyz, (4,).
+        goals: as many as the cap, world from object, wxyz, (4,) each.
+        world_seed: of pushes.
+        sensor_seed: of noise and drop-outs.
+    """
+
+    hand: Hand
+    target: ObjectDescription
+    universe: Universe
+    start: Array
+    goals: tuple[Array, ...]
+    world_seed: int
+    sensor_seed: int
+
+
+def plan_trial(setup: Setup, trial: int) -> Plan:
+    """Draws one trial; it depends on the seed and the trial's number alone.
+
+    Raises:
+        InhandError: hand, object or universe cannot be read.
+    """
+    hand, target = load_hand(setup.hand), load_object(setup.object)
+    streams = np.random.SeedSequence(setup.seed, spawn_key=(trial,)).spawn(5)
+    worlds, starts, goals = (np.random.default_rng(stream) for stream in streams[:3])
+    universe = load_universe(setup.universe, hand) if setup.universe else Universe()
+    if setup.scale is not None:
+        universe = sample(hand, worlds, setup.scale)
+    if setup.validation:
+        universe = msgspec.structs.replace(universe, mujoco=VALIDATION)
+    aim = RandomGoal(setup.rules.goals)
+    return Plan(
+        hand=hand,
+        target=target,
+        universe=universe,
+        start=rotations.random_quaternion(starts),
+        goals=tuple(
+            resolve(aim, rotations.IDENTITY, target, goals) for _ in range(setup.rules.cap)
+        ),
+        world_seed=int(streams[3].generate_state(1)[0]),
+        sensor_seed=int(streams[4].generate_state(1)[0]),
+    )
+
+
+class PassedGoal(msgspec.Struct, frozen=True):
+    """A goal that the controller believed reached.
+
+    Attributes:
+        seconds: from its start.
+        believed_error: what the controller saw [rad].
+        true_error: what was true at that instant [rad].
+        least_true_error: the smallest that was true while it was the goal [rad].
+    """
+
+    seconds: float
+    believed_error: float
+    true_error: float
+    least_true_error: float
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """The result of one trial.
+
+    Attributes:
+        trial: its number, from 1.
+        score: goals reached in truth.
+        false_successes: goals believed reached whose true error exceeded the tolerance.
+        missed_successes: 1 if the last goal was reached in truth and never believed to be.
+        end: why it ended; `stopped` if the controller gave up for another reason than a drop.
+        reason: in words.
+        seconds: simulated time from the first goal to the end.
+        goals: the goals believed reached, in order.
+    """
+
+    trial: int
+    score: int
+    false_successes: int
+    missed_successes: int
+    end: End
+    reason: str
+    seconds: float
+    goals: tuple[PassedGoal, ...]
+
+
+@dataclass
+class _Active:
+    """The goal that is being worked on: its orientation, and how near the truth has come."""
+
+    quaternion: Array
+    least_error: float = np.inf
+    within_since: float | None = None
+    was_reached: bool = False
+
+
+@dataclass
+class Judge:
+    """Follows a trial: the controller says when a goal is passed, the truth whether it was.
+
+    Attributes:
+        rules: when a goal is reached.
+        passed: goals believed reached so far.
+        end: why the trial ended; None while it goes on.
+        reason: the same in words.
+    """
+
+    rules: Rules
+    passed: list[PassedGoal] = field(default_factory=list)
+    end: End | None = None
+    reason: str = ""
+    _began: float | None = None
+    _ended: float = 0.0
+    _active: _Active | None = None
+
+    def see(self, t: float, quaternion: Array, dropped: bool) -> None:
+        """Takes note of the truth at one instant, before the events of that instant.
+
+        Args:
+            t: [s].
+            quaternion: world from object, wxyz, (4,).
+            dropped: whether the object has left the hand.
+        """
+        if dropped:
+            self._finish(t, "drop", "the object left the hand")
+        elif self._active is not None:
+            self._follow(t, self._active, quaternion)
+
+    def hear(self, t: float, kind: str, data: Mapping[str, object], quaternion: Array) -> None:
+        """Takes note of an event of the controller.
+
+        Args:
+            t: when it happened [s].
+            kind: of the event.
+            data: its members.
+            quaternion: the truth at that instant, world from object, wxyz, (4,).
+        """
+        match kind:
+            case "goal_started":
+                self._began = t if self._began is None else self._began
+                self._active = _Active(np.array(data["quaternion"]))
+                self._follow(t, self._active, quaternion)
+            case "goal_reached" if self._active is not None and self.end is None:
+                seconds, believed = (msgspec.convert(data[k], float) for k in ("seconds", "error"))
+                true_error = self._follow(t, self._active, quaternion)
+                least = self._active.least_error
+                self.passed.append(PassedGoal(seconds, believed, true_error, least))
+                self._active = None
+                if len(self.passed) == self.rules.cap:
+                    self._finish(t, "cap", "every goal was passed")
+            case "goal_missed":
+                self._finish(t, "timeout", f"no success for {self.rules.timeout:g} s")
+            case "mode" if data["before"] == "running":
+                end: End = "drop" if data["cause"] == "object_dropped" else "stopped"
+                self._finish(t, end, str(data["reason"]))
+
+    def stop(self, t: float, reason: str) -> None:
+        """Ends a trial that cannot go on."""
+        self._finish(t, "stopped", reason)
+
+    def result(self, trial: int) -> Trial:
+        """The result, once the trial has ended."""
+        assert self.end is not None
+        score = sum(goal.true_error <= self.rules.tolerance for goal in self.passed)
+        return Trial(
+            trial=trial,
+            score=score,
+            false_successes=len(self.passed) - score,
+            missed_successes=int(self._active is not None and self._active.was_reached),
+            end=self.end,
+            reason=self.reason,
+            seconds=0.0 if self._began is None else self._ended - self._began,
+            goals=tuple(self.passed),
+        )
+
+    def _follow(self, t: float, active: _Active, quaternion: Array) -> float:
+        """Measures the goal against the truth; returns the error [rad]."""
+        error = float(rotations.angle_between(active.quaternion, quaternion))
+        active.least_error = min(active.least_error, error)
+        if error > self.rules.tolerance:
+            active.within_since = None
+            return error
+        if active.within_since is None:
+            active.within_since = t
+        active.was_reached |= t - active.within_since >= self.rules.hold - 1e-6
+        return error
+
+    def _finish(self, t: float, end: End, reason: str) -> None:
+        """Ends the trial; the first reason stands."""
+        if self.end is None:
+            self.end, self.reason, self._ended = end, reason, t

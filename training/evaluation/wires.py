@@ -1,0 +1,189 @@
+"""One trial over the wires: `inhandd --sim` as processes, in real time, commanded over ZMQ.
+
+Bytes, images and sockets are those of a robot; the truth comes from the world's own socket.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from inhand.controller.client.simulated import WorldClient, simulated_daemon
+from inhand.controller.client.sync import Client
+from inhand.controller.errors import RefusedError
+from inhand.hardware.model.universe import Universe
+from inhand.training.evaluation.lockstep import SETTLE, START_TIMEOUT, Progress
+from inhand.training.evaluation.trials import EvaluationError, Judge, Plan, Setup, Trial, plan_trial
+
+STARTS = 3
+"""How often a trial may begin that a fault ended before it had begun."""
+
+HOMING = 2.0
+"""How long the hand takes to its rest pose, however it hung before [s]."""
+
+SILENCE = 30.0
+"""A daemon that says nothing so long after a goal's time is over is given up [s]."""
+
+_GOALS_A_MESSAGE = 200
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """What the world says of itself at one instant; quaternion wxyz, world from object."""
+
+    t: float
+    quaternion: tuple[float, float, float, float]
+    dropped: bool
+    slipped: float
+
+
+def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Trial:
+    """Runs one trial in real time.
+
+    Args:
+        setup: what all trials share.
+        trial: number of this one.
+        progress: told about once a second.
+
+    Raises:
+        InhandError: something in the setup does not fit, or a process ended.
+    """
+    plan = plan_trial(setup, trial)
+    judge = Judge(setup.rules)
+    with tempfile.TemporaryDirectory(prefix="inhand-") as name:
+        directory = Path(name)
+        with _daemon(setup, plan, directory), Client(directory) as client:
+            # Before its first tick the daemon answers that it is starting, and no more.
+            _wait(lambda: "world" in client.status(), START_TIMEOUT, "no tick came")
+            world = WorldClient(client.status()["world"])
+            try:
+                _begin(client, world, plan, judge)
+                slipped = _follow(client, world, judge, trial, progress)
+            finally:
+                world.close()
+    if slipped > 0:
+        print(
+            f"trial {trial}: the machine was too slow by {slipped:.2f} s; it counts all the same",
+            file=sys.stderr,
+        )
+    return judge.result(trial)
+
+
+@contextmanager
+def _daemon(setup: Setup, plan: Plan, directory: Path) -> Iterator[None]:
+    """The daemon with its simulated hand, from ready to ended."""
+    universe, config = directory / "universe.toml", directory / "inhandd.toml"
+    universe.write_text(universe_toml(plan.universe))
+    config.write_text(
+        f"hand = {json.dumps(setup.hand)}\nobject = {json.dumps(setup.object)}\n"
+        f"[sim]\nuniverse = {json.dumps(str(universe))}\nseed = {plan.world_seed}\n"
+    )
+    arguments = ["--config", str(config), "--policy", str(setup.policy)]
+    with simulated_daemon(directory, *arguments):
+        yield
+
+
+def _truth(world: WorldClient) -> Truth:
+    """The object, now."""
+    return msgspec.convert(world.ask("state"), Truth)
+
+
+def universe_toml(universe: Universe) -> str:
+    """A universe as the file that `load_universe` reads."""
+    fields = msgspec.to_builtins(universe)
+    tables = {name: value for name, value in fields.items() if isinstance(value, dict)}
+    # Numbers, truth values and lists of numbers look the same in JSON and in TOML.
+    lines = [f"{k} = {json.dumps(v)}" for k, v in fields.items() if k not in tables]
+    for name, table in tables.items():
+        lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None:
+    """Puts the hand at rest and the object into it, arms, and asks for all goals."""
+    client.subscribe()
+    _place(client, world, plan)
+    deadline, starts = time.monotonic() + START_TIMEOUT, 1
+    while refusal := _accepted(client, "arm"):
+        status = client.status()
+        if status["mode"] == "fault" and starts < STARTS:
+            # The machine stalled while processes came up, before there was anything to judge.
+            print(f"begins anew, for a fault: {status['reason']}", file=sys.stderr)
+            _wait(lambda: _accepted(client, "clear") == "", START_TIMEOUT, "the fault stayed")
+            _place(client, world, plan)
+            deadline, starts = time.monotonic() + START_TIMEOUT, starts + 1
+            continue
+        truth = _truth(world)
+        judge.see(truth.t, np.array(truth.quaternion), truth.dropped)
+        if time.monotonic() > deadline:
+            judge.stop(truth.t, f"{refusal} ({status['reason']})")
+        if judge.end is not None:
+            return
+        time.sleep(0.05)
+    rules = judge.rules
+    terms = {"tolerance": rules.tolerance, "hold": rules.hold, "timeout": rules.timeout}
+    goals = [{"quaternion": goal.tolist()} for goal in plan.goals]
+    for first in range(0, len(goals), _GOALS_A_MESSAGE):
+        client.call("goals", goals=goals[first : first + _GOALS_A_MESSAGE], **terms)
+
+
+def _place(client: Client, world: WorldClient, plan: Plan) -> None:
+    """The hand at rest, the object in it, and time to settle."""
+    _wait(lambda: _accepted(client, "enable") == "", START_TIMEOUT, "the hand was not enabled")
+    client.call("home")
+    time.sleep(HOMING)
+    world.ask("reset", quaternion=plan.start.tolist())
+    # By then the pose from before is too old to arm on; the filter needs a little longer to
+    # believe that the object is somewhere else now.
+    time.sleep(SETTLE)
+
+
+def _follow(
+    client: Client, world: WorldClient, judge: Judge, trial: int, progress: Progress | None
+) -> float:
+    """Judges until the trial ends; returns the time the world has lost meanwhile [s]."""
+    first = truth = _truth(world)
+    past = deque([truth], maxlen=100)
+    events: deque[dict[str, Any]] = deque()
+    heard = shown = first.t
+    while judge.end is None:
+        for topic, message in client.messages(0.01):
+            if topic == "event":
+                events.append(message)
+        truth = _truth(world)
+        past.append(truth)
+        while events and events[0]["t"] <= truth.t:
+            event, heard = events.popleft(), truth.t
+            then = min(past, key=lambda sample: abs(sample.t - event["t"]))
+            judge.hear(event["t"], event["kind"], event, np.array(then.quaternion))
+        judge.see(truth.t, np.array(truth.quaternion), truth.dropped)
+        if truth.t - heard > judge.rules.timeout + SILENCE:
+            raise EvaluationError("eval: the daemon reported no end of a goal; see `inhand status`")
+        if progress and truth.t - shown >= 1.0:
+            shown = truth.t
+            progress(trial, len(judge.passed), truth.t - first.t)
+    return truth.slipped - first.slipped
+
+
+def _accepted(client: Client, request: str) -> str:
+    """Sends a request; returns why it was refused, empty if it was not."""
+    try:
+        client.call(request)
+    except RefusedError as error:
+        return str(error)
+    return ""
+
+
+def _wait(condition: Callable[[], bool], patience: float, failure: str) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise EvaluationError(f"eval: {failure} within {patience:g} s")
+        time.sleep(0.05)

@@ -1,0 +1,1 @@
+"""Teacher, student, refinement and the export of a policy."""

@@ -1,0 +1,80 @@
+"""Checkpoints on disk: written whole or not at all, refused if they belong to something else."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inhand.errors import InhandError
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+
+
+class CheckpointError(InhandError):
+    """A checkpoint is missing, damaged, or made for something else."""
+
+
+def write_checkpoint(path: Path, worlds: BatchEnvironment, state: dict[str, Any]) -> None:
+    """Writes a checkpoint; a reader sees the old one or the new one, never half of it.
+
+    Raises:
+        CheckpointError: it cannot be written, the old one is intact.
+    """
+    part = path.with_suffix(".part")
+    whole = {"digests": worlds.digests, **state}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            torch.save(whole, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        part.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"checkpoint {path} could not be written ({error}); free some space and resume, "
+            "the checkpoint before it is intact"
+        ) from error
+
+
+def read_checkpoint(
+    path: Path,
+    kind: str,
+    worlds: BatchEnvironment,
+    device: str = "cpu",
+    another_object: bool = False,
+) -> dict[str, Any]:
+    """Reads a checkpoint of a `teacher` or a `student`.
+
+    Args:
+        path: the file.
+        kind: of the learner.
+        worlds: what it is to go on in.
+        device: where its tensors are wanted.
+        another_object: it may have been trained with another object, in the same hand.
+
+    Raises:
+        CheckpointError: missing, damaged, of another kind, or of another hand, object or model.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"checkpoint {path}: no such file") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} is damaged or half written ({type(error).__name__}); "
+            "resume from another one"
+        ) from error
+    if not isinstance(state, dict) or state.get("kind") != kind:
+        raise CheckpointError(f"checkpoint {path} is not one of a {kind}")
+    checked = {"hand file"} if another_object else set(worlds.digests)
+    for what, mine in worlds.digests.items():
+        if what not in checked:
+            continue
+        if state["digests"][what] != mine:
+            raise CheckpointError(
+                f"checkpoint {path} was trained with another {what}; go back to that one or "
+                "train anew"
+            )
+    return state

@@ -1,0 +1,217 @@
+"""The policy that a robot runs: learned from the teacher, on what a robot can measure.
+
+DAgger (Ross et al., arXiv:1011.0686): the student acts, the teacher says at every state what it
+would have done. The gradient runs back through the steps of one rollout.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from msgspec.structs import asdict
+from torch import Tensor, nn
+
+from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
+from inhand.training.learning.teacher import Network, teacher_inputs
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.sensors.sensors import Sensors
+
+State = tuple[Tensor, Tensor]
+
+
+class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a run needs; written into its checkpoints."""
+
+    worlds: int = 512
+    horizon: int = 16
+    passes: int = 2
+    hidden: int = 256
+    memory: bool = True
+    step_size: float = 1e-3
+    final_step_size: float = 3e-4
+    decay_iterations: int = 400
+    teacher_iterations: int = 30
+    seed: int = 2
+
+
+class StudentNetwork(nn.Module):
+    """Observation → 256 → LSTM → 256 → action, with a way around the LSTM.
+
+    Without memory a layer of the same width stands where the LSTM is, and the state stays 0.
+
+    Args:
+        mean: of the observation, (n,); `deviation`: its standard deviation, (n,).
+        actions: number of actuators.
+        hidden: width of every layer.
+        memory: whether there is an LSTM.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, mean: Tensor, deviation: Tensor, actions: int, hidden: int, memory: bool
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.clone())
+        self.register_buffer("deviation", deviation.clone())
+        self.hidden, self.memory = hidden, memory
+        self.first = nn.Linear(len(mean), hidden)
+        self.cell: nn.Module = nn.LSTMCell(hidden, hidden) if memory else nn.Linear(hidden, hidden)
+        self.second = nn.Linear(2 * hidden, hidden)
+        self.last = nn.Linear(hidden, actions)
+
+    def start(self, n: int) -> State:
+        """The state of n policies that know nothing yet."""
+        zero = torch.zeros(n, self.hidden, device=self.mean.device)
+        return zero, zero
+
+    def forward(self, observation: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step of n policies: observations (n, inputs) to actions (n, actions)."""
+        x = ((observation - self.mean) / self.deviation).clamp(-5.0, 5.0)
+        x = nn.functional.elu(self.first(x))
+        if self.memory:
+            state = self.cell(x, state)
+            remembered = state[0]
+        else:
+            remembered = nn.functional.elu(self.cell(x))
+        x = nn.functional.elu(self.second(torch.cat([x, remembered], -1)))
+        return self.last(x), state
+
+
+class Student:
+    """A training run: worlds, sensors, teacher, student and their counters."""
+
+    def __init__(
+        self,
+        worlds: BatchEnvironment,
+        teacher: Network,
+        recipe: StudentRecipe,
+        device: str = "cpu",
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self.worlds, self.teacher, self.recipe, self.device = worlds, teacher, recipe, device
+        self.sensors = Sensors(worlds, recipe.seed)
+        size = self.sensors.observe().shape[1]
+        scale = torch.where(teacher.variance < 1e-8, 1.0, teacher.variance).sqrt()
+        self.network = StudentNetwork(
+            teacher.mean[:size],
+            scale[:size],
+            worlds.hand.n_actuators,
+            recipe.hidden,
+            recipe.memory,
+        ).to(device)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.step_size)
+        self.state = self.network.start(worlds.size)
+        self.iteration = self.steps = 0
+        self.seconds = 0.0
+        self.ended: list[int] = []
+        self._rng = np.random.default_rng(recipe.seed)
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and the updates from it; returns what to log."""
+        began = time.monotonic()
+        recipe = self.recipe
+        share = min(1.0, self.iteration / recipe.decay_iterations)
+        step_size = recipe.step_size * (recipe.final_step_size / recipe.step_size) ** share
+        self.optimizer.param_groups[0]["lr"] = step_size
+        start = self.state
+        observations, wanted, keep = self._rollout()
+        loss = 0.0
+        for _ in range(recipe.passes):
+            loss = self._learn(start, observations, wanted, keep)
+        self.iteration += 1
+        self.steps += recipe.horizon * self.worlds.size
+        self.seconds += time.monotonic() - began
+        del self.ended[:-1000]
+        return {
+            "iteration": self.iteration,
+            "steps": self.steps,
+            "minutes": self.seconds / 60,
+            "goals": float(np.mean(self.ended)) if self.ended else 0.0,
+            "loss": loss,
+        }
+
+    @torch.no_grad()
+    def _rollout(self) -> tuple[Tensor, Tensor, Tensor]:
+        recipe, worlds = self.recipe, self.worlds
+        teachers = max(0.0, 1.0 - self.iteration / recipe.teacher_iterations)
+        led = torch.as_tensor(self._rng.random((worlds.size, 1)) < teachers, device=self.device)
+        observations, wanted, keep = [], [], []
+        for _ in range(recipe.horizon):
+            seen = torch.as_tensor(self.sensors.observe(), device=self.device)
+            target = self.teacher.act(teacher_inputs(worlds, self.device))
+            action, self.state = self.network(seen, self.state)
+            mixed = torch.where(led, target, action).cpu().numpy().astype(np.float64)
+            step = worlds.step(mixed)
+            over = step.dropped | step.timed_out
+            ids = np.flatnonzero(over)
+            self.ended.extend(worlds.goals_reached[ids].tolist())
+            worlds.reset(ids)
+            self.sensors.reset(ids)
+            alive = torch.as_tensor(~over[:, None], dtype=torch.float32, device=self.device)
+            self.state = (self.state[0] * alive, self.state[1] * alive)
+            observations.append(seen)
+            wanted.append(target.clamp(-1.0, 1.0))
+            keep.append(alive)
+        return torch.stack(observations), torch.stack(wanted), torch.stack(keep)
+
+    def _learn(self, state: State, observations: Tensor, wanted: Tensor, keep: Tensor) -> float:
+        loss = torch.zeros((), device=self.device)
+        for observation, target, alive in zip(observations, wanted, keep, strict=True):
+            action, (hidden, cell) = self.network(observation, state)
+            state = (hidden * alive, cell * alive)
+            loss = loss + (action - target).square().mean()
+        loss = loss / len(observations)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"student iteration {self.iteration}: the imitation loss is not finite; "
+                "the last checkpoint is intact, resume from it with a smaller step size"
+            )
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""
+        write_checkpoint(
+            path,
+            self.worlds,
+            {
+                "kind": "student",
+                "recipe": asdict(self.recipe),
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "counters": [self.iteration, self.steps, self.seconds],
+                "universe_scale": self.worlds.universe_scale,
+            },
+        )
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint; see `read_checkpoint` for what it refuses."""
+        state: dict[str, Any] = read_checkpoint(path, "student", self.worlds, self.device)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.iteration, self.steps, self.seconds = state["counters"]
+
+
+def load_student(
+    worlds: BatchEnvironment, path: Path, another_object: bool = False
+) -> StudentNetwork:
+    """The network of a student's checkpoint; see `read_checkpoint` for what it refuses."""
+    state = read_checkpoint(path, "student", worlds, another_object=another_object)
+    weights, recipe = state["network"], state["recipe"]
+    network = StudentNetwork(
+        weights["mean"],
+        weights["deviation"],
+        worlds.hand.n_actuators,
+        recipe["hidden"],
+        recipe["memory"],
+    )
+    network.load_state_dict(weights)
+    return network

@@ -1,0 +1,294 @@
+"""A training run: recipe in, checkpoints, a log and a curve out; the same command resumes it."""
+
+import csv
+import signal
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import matplotlib
+import msgspec
+import torch
+import tyro
+
+from inhand.errors import InhandError
+from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import Vary
+from inhand.perception.objects import load_object
+from inhand.training.learning.checkpoint import read_checkpoint
+from inhand.training.learning.refine import Refinement, RefineRecipe
+from inhand.training.learning.student import Student, StudentRecipe, load_student
+from inhand.training.learning.teacher import Network, Recipe, Teacher
+from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+LOG_EVERY = 10
+SAVE_SECONDS = 120.0
+
+
+Learner = Teacher | Student | Refinement
+
+
+class TrainingError(InhandError):
+    """A recipe is wrong, or a run cannot go on."""
+
+
+class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A stage of training, as its TOML file says.
+
+    Attributes:
+        stage: what is trained.
+        run: name of the folder under `runs/`.
+        iterations: budget.
+        hand: name of the hand.
+        object: name of the object.
+        universe_scale: of the student's worlds; the teacher's widens by its own rule.
+        vary: the kind of fields that universes differ in.
+        from_run: the run whose teacher the student learns from, or whose network a teacher
+            starts with, or whose student is refined; empty for none.
+        teacher_run: the run whose teacher's critic a refinement starts with.
+        from_object: the object of those runs, if a refinement goes on with another one.
+        teacher: settings of the teacher.
+        student: settings of the student.
+        refine: settings of the refinement.
+    """
+
+    stage: Literal["teacher", "student", "refine"]
+    run: str
+    iterations: int
+    hand: str = "dactyl24"
+    object: str = "block"
+    universe_scale: float = 1.0
+    vary: Vary = "everything"
+    from_run: str = ""
+    teacher_run: str = ""
+    from_object: str = ""
+    teacher: Recipe = Recipe()
+    student: StudentRecipe = StudentRecipe()
+    refine: RefineRecipe = RefineRecipe()
+
+
+@dataclass
+class Paths:
+    """Where a run keeps its checkpoint, its log and its curve."""
+
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.csv"
+
+    @property
+    def curve(self) -> Path:
+        return self.folder / "curve.png"
+
+
+def run_paths(runs: Path, recipe: RunRecipe) -> Paths:
+    """Where the run of a recipe keeps its files."""
+    return Paths(runs / recipe.run)
+
+
+def load_recipe(name: str) -> RunRecipe:
+    """Reads a recipe: a file, or the name of one in `training/recipes`.
+
+    Raises:
+        TrainingError: no such recipe, or one with unknown keys or wrong types.
+    """
+    path = Path(name)
+    if not path.suffix:
+        path = RECIPES / f"{name}.toml"
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text()), RunRecipe)
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
+        raise TrainingError(f"recipe {path}: no such file; there are: {known}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise TrainingError(f"recipe {path}: {error}") from error
+    except msgspec.ValidationError as error:
+        raise TrainingError(f"recipe {path}: {error}") from error
+
+
+def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
+    """Worlds and learner of a recipe, at the state its `from_run` left.
+
+    Raises:
+        CheckpointError: the run to start from is missing or made for something else.
+    """
+    hand, target = load_hand(recipe.hand), load_object(recipe.object)
+    if recipe.stage == "teacher":
+        settings = recipe.teacher
+        worlds = BatchEnvironment(hand, target, settings.worlds, threads, settings.seed)
+        worlds.variation.vary = recipe.vary
+        teacher = Teacher(worlds, settings, device)
+        if recipe.from_run:
+            teacher.resume(Paths(runs / recipe.from_run).checkpoint)
+        return teacher
+    if recipe.stage == "refine":
+        refine = recipe.refine
+        rewards = Rewards(seconds_per_goal=refine.seconds_per_goal)
+        worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed, rewards)
+        another = recipe.from_object not in ("", recipe.object)
+        critic = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device, another)
+        student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint, another)
+        worlds.variation.vary = recipe.vary
+        worlds.harden(float(torch.pi), recipe.universe_scale)
+        return Refinement(worlds, student, critic, refine, device)
+    worlds = BatchEnvironment(hand, target, recipe.student.worlds, threads, recipe.student.seed)
+    network = load_teacher(worlds, Paths(runs / recipe.from_run).checkpoint, device)
+    worlds.variation.vary = recipe.vary
+    worlds.harden(float(torch.pi), recipe.universe_scale)
+    return Student(worlds, network, recipe.student, device)
+
+
+def load_teacher(
+    worlds: BatchEnvironment, path: Path, device: str = "cpu", another_object: bool = False
+) -> Network:
+    """The network of a teacher's checkpoint; see `read_checkpoint` for what it refuses."""
+    state = read_checkpoint(path, "teacher", worlds, device, another_object)["network"]
+    network = Network(len(state["mean"]), worlds.hand.n_actuators, 1.0).to(device)
+    network.load_state_dict(state)
+    return network
+
+
+@contextmanager
+def _until_told_to_stop() -> Iterator[Callable[[], bool]]:
+    """A function that says whether Ctrl-C or SIGTERM came; both only end the loop."""
+    told = False
+
+    def note(*_: object) -> None:
+        nonlocal told
+        told = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(
+    recipe: RunRecipe, runs: Path, device: str, threads: int, minutes: float | None
+) -> dict[str, float]:
+    """Trains until the budget, the time or the user's patience is over; returns the last log.
+
+    Raises:
+        TrainingError: learning gave numbers that are not finite.
+        CheckpointError: a checkpoint cannot be read or written.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    learner = build(recipe, runs, device, threads)
+    paths = run_paths(runs, recipe)
+    paths.folder.mkdir(parents=True, exist_ok=True)
+    if paths.checkpoint.exists():
+        learner.resume(paths.checkpoint)
+        print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
+    began = saved = time.monotonic()
+    row: dict[str, float] = {}
+    start = learner.iteration
+    with _until_told_to_stop() as told:
+        while learner.iteration < recipe.iterations and not told():
+            if minutes is not None and time.monotonic() - began > 60 * minutes:
+                break
+            try:
+                row = learner.iterate()
+            except FloatingPointError as error:
+                raise TrainingError(f"run {recipe.run}: {error}") from error
+            if learner.iteration % LOG_EVERY == 0:
+                _log(paths, row)
+                done, spent = learner.iteration - start, time.monotonic() - began
+                _show(row, done, spent, recipe.iterations - learner.iteration)
+            if time.monotonic() - saved > SAVE_SECONDS:
+                learner.save(paths.checkpoint)
+                draw_curve(paths)
+                saved = time.monotonic()
+    learner.save(paths.checkpoint)
+    draw_curve(paths)
+    return row
+
+
+def _log(paths: Paths, row: dict[str, float]) -> None:
+    fresh = not paths.log.exists()
+    with paths.log.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row.keys())
+        if fresh:
+            writer.writeheader()
+        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+
+
+def _show(row: dict[str, float], done: int, seconds: float, left: int) -> None:
+    eta = left * seconds / done / 60
+    steps = row["steps"] / row["iteration"] * done / seconds
+    keys = [key for key in row if key not in ("iteration", "steps", "minutes")]
+    values = "  ".join(f"{key} {row[key]:.4g}" for key in keys)
+    line = f"{row['iteration']:.0f}  {row['steps'] / 1e6:.2f} M  {steps:.0f} steps/s  {values}"
+    print(f"{line}  {eta:.0f} min left", file=sys.stderr, flush=True)
+
+
+def draw_curve(paths: Paths) -> None:
+    """Draws the log: what was learned over millions of steps."""
+    if not paths.log.exists():
+        return
+    with paths.log.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [
+        n for n in ("goals", "goals_per_drop", "distance", "universe_scale", "loss") if n in rows[0]
+    ]
+    figure, axes = plt.subplots(len(names), 1, sharex=True, figsize=(7, 2 * len(names)))
+    steps = [float(row["steps"]) / 1e6 for row in rows]
+    for axis, name in zip(axes, names, strict=True):
+        axis.plot(steps, [float(row[name]) for row in rows])
+        axis.set_ylabel(name.replace("_", " "))
+        axis.grid(alpha=0.3)
+    axes[-1].set_xlabel("million policy steps")
+    figure.tight_layout()
+    part = paths.curve.with_suffix(".part.png")
+    figure.savefig(part, dpi=100)
+    plt.close(figure)
+    part.replace(paths.curve)
+
+
+@dataclass
+class Arguments:
+    """Train a policy, or go on with a run that was stopped.
+
+    Example: inhand train block-teacher --minutes 60
+
+    Attributes:
+        recipe: name of a recipe, or a TOML file.
+        runs: folder of the runs' checkpoints, logs and curves.
+        minutes: stop after this time; the same command goes on later.
+        device: of the learner, as torch names it: cpu, cuda.
+        threads: of the learner and of the physics each; 0 for all cores.
+        json: print the last log line as JSON.
+    """
+
+    recipe: tyro.conf.Positional[str]
+    runs: Path = Path("runs")
+    minutes: float | None = None
+    device: str = "cpu"
+    threads: int = 0
+    json: bool = False
+
+
+def main() -> int:
+    """`inhand train`."""
+    given = tyro.cli(Arguments, prog="inhand train")
+    recipe = load_recipe(given.recipe)
+    row = train(recipe, given.runs, given.device, given.threads, given.minutes)
+    if given.json:
+        print(msgspec.json.encode(row).decode())
+    return 0

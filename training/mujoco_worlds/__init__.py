@@ -1,0 +1,1 @@
+"""Worlds in MuJoCo: models, batches, variation between worlds, Gymnasium environment."""

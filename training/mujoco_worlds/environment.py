@@ -1,0 +1,270 @@
+"""Many hands with an object each, stepped together: the world that policies learn in."""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+from numpy.typing import NDArray
+
+from inhand.controller.policy.action import ActionPath, ActionState
+from inhand.controller.policy.observation import observe
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.kinematics import fingertip_positions
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription
+from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
+from inhand.training.mujoco_worlds.variation import MAX_DELAY, MESH_SIZES, Variation
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """Weights of the reward's terms; distances in rad and m."""
+
+    progress: float = 2.0
+    reached: float = 5.0
+    dropped: float = -15.0
+    timed_out: float = -4.0
+    distance: float = -0.03
+    action: float = -0.0003
+    off_centre: float = -1.0
+    off_centre_free: float = 0.03
+    tolerance: float = 0.4
+    seconds_per_goal: float = 8.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one policy step brought, each (n,).
+
+    Attributes:
+        reward: sum of the weighted terms.
+        reached: a goal was reached, and a new one drawn.
+        dropped: the object left the hand, which ends the episode.
+        timed_out: no goal for too long, which ends the episode.
+    """
+
+    reward: Array
+    reached: NDArray[np.bool_]
+    dropped: NDArray[np.bool_]
+    timed_out: NDArray[np.bool_]
+
+
+class BatchEnvironment:
+    """A batch of hands in MuJoCo, advanced by the robot's own action path.
+
+    Args:
+        hand: the hand.
+        target: the object.
+        size: number of worlds.
+        threads: of the physics; 0 for all cores.
+        seed: of everything random.
+        rewards: weights.
+
+    Attributes:
+        digests: SHA-256 of what learning depends on, by what it is.
+    """
+
+    def __init__(
+        self,
+        hand: Hand,
+        target: ObjectDescription,
+        size: int,
+        threads: int = 0,
+        seed: int = 0,
+        rewards: Rewards | None = None,
+    ) -> None:
+        self.hand, self.target, self.size = hand, target, size
+        self.rewards = rewards or Rewards()
+        self.rng = np.random.default_rng(seed)
+        self.path = ActionPath(hand)
+        self.goal_distance = 0.8
+        self.universe_scale = 0.0
+        tick = 1.0 / self.path.tick_rate
+        model = build_spec(hand, target).compile()
+        self.digests = {
+            "hand file": hand.digest,
+            "object file": target.digest,
+            "model": model_digest(model),
+        }
+        # A universe may ask for another size of an object that has a mesh.
+        varied = build_spec(hand, target, MESH_SIZES).compile()
+        self._batch = Batch(varied, size, threads)
+        self._qpos = self._batch.bind("qpos")
+        self._qvel = self._batch.bind("qvel")
+        self._ctrl = self._batch.bind("ctrl")
+        self._object = model.body(OBJECT).id
+        self._force = self._batch.bind("xfrc_applied")[:, self._object, :3]
+        self._steps_per_tick = round(tick / model.opt.timestep)
+        self.variation = Variation(self._batch, model, hand, tick)
+        # A ring of what was sent, and where in it the newest stands.
+        self._history = np.tile(hand.rest, (MAX_DELAY + 1, size, 1))
+        self._newest = 0
+        self._worlds = np.arange(size)[:, None], np.arange(hand.n_actuators)[None]
+        self._driven = list(hand.driven_joint)
+        self.goal = np.tile(rotations.IDENTITY, (size, 1))
+        self._distance = np.zeros(size)
+        self._goal_limit = round(self.rewards.seconds_per_goal * self.path.policy_rate)
+        self._goal_steps = np.zeros(size, dtype=np.int64)
+        self.goals_reached = np.zeros(size, dtype=np.int64)
+        self.state: ActionState = self.path.start(np.tile(hand.rest, (size, 1)))
+        self.reset(np.arange(size))
+
+    @property
+    def joint_position(self) -> Array:
+        """Servo angles as the encoders see them [rad], (size, n_actuators).
+
+        A servo moves freely within its backlash: it stands at its target if the slack lets it.
+        """
+        return self._encoders(self._delayed_targets(), self._qpos[:, self._driven])
+
+    def _encoders(self, targets: Array, angles: Array) -> Array:
+        slack = self.variation.backlash
+        bounded: Array = np.clip(targets, angles - slack, angles + slack)
+        return bounded
+
+    def _delayed_targets(self) -> Array:
+        """What has reached the servos of what was sent [rad], (size, n_actuators)."""
+        worlds, actuators = self._worlds
+        age = self.variation.delay + self.variation.late[:, None]
+        arrived: Array = self._history[(self._newest - age) % len(self._history), worlds, actuators]
+        return arrived
+
+    @property
+    def object_position(self) -> Array:
+        """Centres of the objects, world frame [m], (size, 3)."""
+        at = self.hand.n_joints
+        position: Array = self._qpos[:, at : at + 3]
+        return position
+
+    @property
+    def object_quaternion(self) -> Array:
+        """World from object, (size, 4) wxyz."""
+        at = self.hand.n_joints + 3
+        quaternion: Array = self._qpos[:, at : at + 4]
+        return quaternion
+
+    @property
+    def object_velocity(self) -> Array:
+        """Linear [m/s], world frame, and angular [rad/s], object frame, (size, 6)."""
+        at = self.hand.n_joints
+        velocity: Array = self._qvel[:, at : at + 6]
+        return velocity
+
+    @property
+    def joint_velocity(self) -> Array:
+        """Of the joints that servos drive [rad/s], (size, n_actuators)."""
+        velocity: Array = self._qvel[:, self._driven]
+        return velocity
+
+    def harden(self, goal_distance: float, universe_scale: float) -> None:
+        """Sets how far goals lie [rad] and how wide universes vary, and starts every world anew."""
+        self.goal_distance, self.universe_scale = goal_distance, universe_scale
+        self.reset(np.arange(self.size))
+
+    def reset(self, ids: NDArray[np.int64]) -> None:
+        """Puts the objects of these worlds into resting hands, in any orientation."""
+        self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        hand, n = self.hand, len(ids)
+        self.variation.draw(ids, self.rng, self.universe_scale)
+        self._history[:, ids] = hand.rest
+        self._qpos[ids, : hand.n_joints] = hand.joint_angles(hand.rest)
+        at = hand.n_joints
+        self._qpos[ids, at : at + 3] = hand.workspace.object_start
+        self._qpos[ids, at + 3 : at + 7] = rotations.random_quaternion(self.rng, (n,))
+        self._qvel[ids] = 0.0
+        for array in (
+            self.state.previous,
+            self.state.goal,
+            self.state.motion.position,
+        ):
+            array[ids] = hand.rest
+        self.state.motion.velocity[ids] = 0.0
+        self.goals_reached[ids] = 0
+        self._new_goals(ids)
+
+    def _new_goals(self, ids: NDArray[np.int64]) -> None:
+        """Draws goals up to `goal_distance` [rad] away, but no goal already reached."""
+        axis = self.rng.standard_normal((len(ids), 3))
+        axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
+        low = min(0.5, self.goal_distance)
+        angle = self.rng.uniform(low, self.goal_distance, (len(ids), 1))
+        now = self.object_quaternion[ids]
+        self.goal[ids] = rotations.multiply(rotations.exp(angle * axis), now)
+        self._distance[ids] = rotations.angle_between(self.goal[ids], now)
+        self._goal_steps[ids] = 0
+
+    def step(self, actions: Array) -> Step:
+        """Advances every world by one policy step; ended episodes wait for `reset`.
+
+        Args:
+            actions: in [-1, 1], (size, n_actuators).
+        """
+        self.state = self.path.act(self.state, actions)
+        self._push()
+        for _ in range(self.path.ticks_per_action):
+            self.state = self.path.tick(self.state)
+            self._newest = (self._newest + 1) % len(self._history)
+            self._history[self._newest] = self.state.motion.position
+            self.variation.tick(self.rng)
+            # The spring pulls from the encoder's angle, which leads the joint's by the slack.
+            targets, angles = self._delayed_targets(), self._qpos[:, self._driven]
+            self._ctrl[:] = targets + angles - self._encoders(targets, angles)
+            self._batch.step(nstep=self._steps_per_tick)
+        return self._judge(actions)
+
+    def _push(self) -> None:
+        """Pushes some objects for the length of one policy step."""
+        universes = self.variation.universes
+        rate = np.array([one.push_rate for one in universes])
+        strength = np.array([one.push_acceleration for one in universes])
+        pushed = self.rng.random(self.size) < rate / self.path.policy_rate
+        self._force[:] = 0.0
+        if pushed.any():
+            force = self.target.mass * strength[pushed, None]
+            self._force[pushed] = force * self.rng.standard_normal((pushed.sum(), 3))
+
+    def _judge(self, actions: Array) -> Step:
+        weights, space = self.rewards, self.hand.workspace
+        distance = rotations.angle_between(self.goal, rotations.normalize(self.object_quaternion))
+        reached = distance < weights.tolerance
+        offset = np.linalg.norm(self.object_position - np.array(space.center), axis=-1)
+        dropped = (offset > space.radius) | (self.object_position[:, 2] < space.drop_height)
+        self._goal_steps += 1
+        timed_out = (self._goal_steps >= self._goal_limit) & ~reached & ~dropped
+        reward = (
+            weights.progress * (self._distance - distance)
+            + weights.distance * distance
+            + weights.reached * (reached & ~dropped)
+            + weights.dropped * dropped
+            + weights.timed_out * timed_out
+            + weights.action * np.einsum("ni,ni->n", actions, actions)
+            + weights.off_centre * np.maximum(0.0, offset - weights.off_centre_free)
+        )
+        self._distance = distance
+        reached &= ~dropped
+        self.goals_reached += reached
+        self._new_goals(np.flatnonzero(reached))
+        return Step(reward, reached, dropped, timed_out)
+
+    def observe(self) -> NDArray[np.float32]:
+        """What a perfect robot would measure, (size, observation_size)."""
+        joints = self.joint_position
+        return observe(
+            self.hand,
+            self.target,
+            joint_position=joints,
+            sent_target=self.state.motion.position,
+            fingertips=fingertip_positions(self.hand, joints),
+            object_position=self.object_position,
+            object_quaternion=rotations.normalize(self.object_quaternion),
+            goal_quaternion=self.goal,
+            pose_age=np.zeros(self.size),
+        )
+
+    def privileged(self) -> NDArray[np.float32]:
+        """Velocities, the universe, and the share of the goal's time that is gone, (size, n)."""
+        clock = self._goal_steps[:, None] / self._goal_limit
+        parts = [self._qvel, self.variation.privileged, clock]
+        return np.concatenate(parts, -1, dtype=np.float32)

@@ -1,0 +1,114 @@
+"""A universe as fields of a MuJoCo model."""
+
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import MujocoSettings, Universe
+from inhand.hardware.records import Array
+from inhand.training.mujoco_worlds.model import OBJECT
+
+Fields = dict[str, NDArray[Any]]
+
+FIELDS = (
+    "body_mass",
+    "body_inertia",
+    "body_ipos",
+    "geom_friction",
+    "geom_size",
+    "geom_rbound",
+    "geom_aabb",
+    "jnt_range",
+    "dof_damping",
+    "dof_frictionloss",
+    "actuator_gainprm",
+    "actuator_biasprm",
+    "actuator_forcerange",
+    "opt.gravity",
+    "opt.timestep",
+    "opt.iterations",
+    "opt.cone",
+    "geom_solref",
+)
+"""Every field that a universe may change."""
+
+
+def model_fields(nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> Fields:
+    """The fields of the nominal model, changed as a universe says.
+
+    A box is resized in place; of an object with a mesh everything but the mesh is, which whoever
+    writes the fields sees to. After writing them, `mj_setConst` must run: without it the contact
+    solver goes unstable.
+
+    Args:
+        nominal: what `build_spec` compiles to.
+        hand: the hand in it.
+        universe: what differs.
+
+    Returns:
+        A copy of each of `FIELDS`.
+    """
+    fields: Fields = {
+        name: np.array(
+            getattr(nominal.opt, name[4:]) if name[:4] == "opt." else getattr(nominal, name)
+        )
+        for name in FIELDS
+    }
+    _change_links(fields, hand, universe)
+    _change_servos(fields, universe)
+    _change_object(fields, nominal, universe)
+    fields["opt.gravity"][:] = universe.gravity
+    _change_solver(fields, nominal, universe.mujoco)
+    return fields
+
+
+def _factors(values: tuple[float, ...], size: int) -> Array:
+    return np.array(values) if values else np.ones(size)
+
+
+def _change_links(fields: Fields, hand: Hand, universe: Universe) -> None:
+    """Masses, damping, friction and limits. The rotor's inertia is no part of a link's mass."""
+    mass = _factors(universe.link_mass, hand.n_joints)
+    # Links are the first bodies after the world, in the hand's order.
+    links = slice(1, 1 + hand.n_joints)
+    fields["body_mass"][links] *= mass
+    rotor = np.array([link.rotor_inertia for link in hand.links])[:, None]
+    solid = fields["body_inertia"][links] - rotor
+    fields["body_inertia"][links] = rotor + mass[:, None] * solid
+    joints = slice(0, hand.n_joints)
+    fields["dof_damping"][joints] *= _factors(universe.joint_damping, hand.n_joints)
+    if universe.joint_friction:
+        fields["dof_frictionloss"][joints] += universe.joint_friction
+    if universe.limit_offset:
+        fields["jnt_range"][joints] += np.reshape(universe.limit_offset, (hand.n_joints, 2))
+
+
+def _change_servos(fields: Fields, universe: Universe) -> None:
+    actuators = len(fields["actuator_gainprm"])
+    gain = _factors(universe.actuator_gain, actuators)
+    fields["actuator_gainprm"][:, 0] *= gain
+    fields["actuator_biasprm"][:, 1] *= gain
+    fields["actuator_forcerange"] *= _factors(universe.torque_limit, actuators)[:, None]
+
+
+def _change_solver(fields: Fields, nominal: mujoco.MjModel, settings: MujocoSettings) -> None:
+    fields["opt.timestep"][...] = settings.timestep
+    fields["opt.iterations"][...] = settings.iterations
+    if settings.elliptic_cone:
+        fields["opt.cone"][...] = mujoco.mjtCone.mjCONE_ELLIPTIC
+    # The object's contacts have priority, so that its time constant is theirs.
+    fields["geom_solref"][nominal.geom(OBJECT).id, 0] = settings.contact_time
+
+
+def _change_object(fields: Fields, nominal: mujoco.MjModel, universe: Universe) -> None:
+    """Mass and size scale the inertia as for a homogeneous body of the same shape."""
+    body, geom = nominal.body(OBJECT).id, nominal.geom(OBJECT).id
+    fields["body_mass"][body] *= universe.object_mass
+    fields["body_inertia"][body] *= universe.object_mass * universe.object_size**2
+    fields["body_ipos"][body] += universe.center_of_mass
+    fields["geom_friction"][geom, 0] *= universe.friction
+    for name in ("geom_size", "geom_rbound", "geom_aabb"):
+        fields[name][geom] *= universe.object_size

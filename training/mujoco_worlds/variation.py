@@ -1,0 +1,136 @@
+"""Universes of a batch: what differs from world to world, drawn anew with each episode."""
+
+import mujoco
+import numpy as np
+from msgspec.structs import replace
+from mujoco.batch import Batch
+from numpy.typing import NDArray
+
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import GRAVITY, MujocoSettings, Universe, Vary, sample
+from inhand.hardware.records import Array
+from inhand.training.mujoco_worlds.model import OBJECT
+from inhand.training.mujoco_worlds.universe import FIELDS, model_fields
+
+MAX_DELAY = 11
+"""Longest way of a command to its servo that is modelled, jitter included [ticks]."""
+
+NOMINAL_EVERY = 8
+"""Every so many worlds one stays nominal, so that what was learned first is not forgotten."""
+
+
+MESH_SIZES = (*(0.9 + 0.01 * i for i in range(10)), *(1.01 + 0.01 * i for i in range(10)))
+"""Factors at which a batch has meshes of its object beside the nominal one."""
+
+
+def draw_solver(rng: np.random.Generator, scale: float) -> MujocoSettings:
+    """MuJoCo's own settings, drawn around the nominal ones: what no engine agrees on.
+
+    A batch takes equally many steps a tick in all its worlds: in one with longer steps, time runs
+    faster than the policy believes, as Dactyl's did (arXiv:1808.00177, appendix C.2). Contacts
+    only get softer, as twice the time step is the stiffest that MuJoCo takes.
+
+    Args:
+        rng: source of randomness.
+        scale: 0 is nominal.
+    """
+    nominal = MujocoSettings()
+    pace, softness, budget = rng.uniform([-1.0, 0.0, -1.0], 1.0)
+    return MujocoSettings(
+        timestep=nominal.timestep * 1.04 ** (scale * pace),
+        iterations=max(4, round(nominal.iterations * 1.5 ** (scale * budget))),
+        contact_time=nominal.contact_time * 1.5 ** (scale * softness),
+        elliptic_cone=bool(rng.random() < min(0.25 * scale, 0.5)),
+    )
+
+
+class Variation:
+    """The universes of a batch, as arrays with one row a world.
+
+    Args:
+        batch: of `build_spec` with `MESH_SIZES`.
+        nominal: the model of the nominal world.
+        hand: the hand.
+        tick: length of a tick [s].
+
+    Attributes:
+        universes: one for each world.
+        vary: the kind of fields that draws change.
+        delay: from command to servo [ticks], (size, n_actuators).
+        late: what jitter adds to that in the present tick [ticks], (size,).
+        backlash: half-width of the slack between servo and joint [rad], (size, n_actuators).
+        privileged: what only a simulation knows of its universe, scaled to about 1,
+            (size, n).
+    """
+
+    def __init__(self, batch: Batch, nominal: mujoco.MjModel, hand: Hand, tick: float) -> None:
+        self._batch, self._nominal, self._hand, self._tick = batch, nominal, hand, tick
+        size = batch.nsim
+        self._fields = {name: batch.expand(name) for name in FIELDS}
+        self._object = nominal.geom(OBJECT).id
+        self._mesh = batch.expand("geom_dataid")
+        self._sizes = np.array([1.0, *MESH_SIZES])
+        self.universes = [Universe()] * size
+        self.vary: Vary = "everything"
+        self.delay = np.zeros((size, hand.n_actuators), dtype=np.int64)
+        self.late = np.zeros(size, dtype=np.int64)
+        self._jitter = np.zeros(size)
+        self.backlash = np.zeros((size, hand.n_actuators))
+        self.privileged = np.tile(self._describe(Universe()), (size, 1))
+
+    def draw(self, ids: NDArray[np.int64], rng: np.random.Generator, scale: float) -> None:
+        """Draws new universes for these worlds."""
+        for i in ids:
+            wide = 0.0 if i % NOMINAL_EVERY == 0 else scale
+            universe = sample(self._hand, rng, wide, self.vary)
+            if wide and self.vary != "sensing":
+                universe = replace(universe, mujoco=draw_solver(rng, wide))
+            self._set(int(i), universe)
+        self._batch.set_const(ids)
+        # That takes the bounding sphere of a mesh from the model, whatever the universe says.
+        sizes = [self.universes[i].object_size for i in ids]
+        radius = self._nominal.geom_rbound[self._object]
+        self._fields["geom_rbound"][ids, self._object] = radius * np.array(sizes)
+
+    def tick(self, rng: np.random.Generator) -> None:
+        """Draws how late the commands of one tick come."""
+        if self._jitter.any():
+            chance = rng.random((2, len(self.late)))
+            self.late = (self._jitter * chance[0] + chance[1]).astype(np.int64)
+
+    def _set(self, i: int, universe: Universe) -> None:
+        if self._nominal.geom_type[self._object] == mujoco.mjtGeom.mjGEOM_MESH:
+            mesh = int(np.argmin(np.abs(self._sizes - universe.object_size)))
+            self._mesh[i, self._object] = mesh
+            universe = replace(universe, object_size=float(self._sizes[mesh]))
+        self.universes[i] = universe
+        for name, value in model_fields(self._nominal, self._hand, universe).items():
+            self._fields[name][i] = value
+        delay = np.round(np.array(universe.action_delay or 0.0) / self._tick)
+        self.delay[i] = np.minimum(delay, MAX_DELAY - 1)
+        self._jitter[i] = min(universe.control_jitter / self._tick, 1.0)
+        self.late[i] = 0
+        self.backlash[i] = universe.backlash or 0.0
+        self.privileged[i] = self._describe(universe)
+
+    def _describe(self, universe: Universe) -> Array:
+        hand = self._hand
+
+        def logs(factors: tuple[float, ...], size: int) -> Array:
+            return np.log(np.array(factors)) if factors else np.zeros(size)
+
+        def values(numbers: tuple[float, ...], size: int, unit: float) -> Array:
+            return np.array(numbers) / unit if numbers else np.zeros(size)
+
+        shape = np.log([universe.object_size, universe.object_mass, universe.friction])
+        return np.concatenate(
+            [
+                shape * [10.0, 2.0, 3.0],
+                np.array(universe.center_of_mass) / 0.002,
+                (np.array(universe.gravity) + [0.0, 0.0, GRAVITY]) / 0.4,
+                logs(universe.actuator_gain, hand.n_actuators) / 0.3,
+                logs(universe.joint_damping, hand.n_joints) / 0.6,
+                values(universe.backlash, hand.n_actuators, 0.02),
+                values(universe.action_delay, hand.n_actuators, 0.05),
+            ]
+        )

@@ -1,0 +1,143 @@
+"""One world in MuJoCo, called as `sim_backend.world.World` is, for evaluation and tests."""
+
+from dataclasses import replace
+
+import msgspec
+import mujoco
+import numpy as np
+
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription
+from inhand.sim_backend.pushes import Pushes
+from inhand.sim_backend.servo_dynamics import Mask, Servos
+from inhand.training.mujoco_worlds.model import OBJECT, build_spec
+from inhand.training.mujoco_worlds.universe import model_fields
+
+
+def universe_model(hand: Hand, target: ObjectDescription, universe: Universe) -> mujoco.MjModel:
+    """The model of one universe, by the route that training takes (`model_fields`)."""
+    if target.shape != "box":
+        # A mesh cannot be resized in a compiled model.
+        length, width, height = (universe.object_size * extent for extent in target.size)
+        target = replace(target, size=(length, width, height))
+        universe = msgspec.structs.replace(universe, object_size=1.0)
+    model = build_spec(hand, target).compile()
+    for name, value in model_fields(model, hand, universe).items():
+        owner, _, field = name.rpartition(".")
+        if np.ndim(value):
+            getattr(model.opt if owner else model, field)[:] = value
+        else:
+            setattr(model.opt, field, value.item())
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
+
+
+class MujocoWorld:
+    """One hand and one object in MuJoCo, in one universe.
+
+    Arrays follow the hand's orders; quaternions are wxyz. Two worlds of one seed that are told
+    the same do the same.
+
+    Args:
+        hand: the nominal hand.
+        target: the nominal object.
+        universe: what differs from nominal.
+        seed: of orientations and pushes.
+
+    Attributes:
+        timestep: length of one physics step [s].
+    """
+
+    def __init__(
+        self, hand: Hand, target: ObjectDescription, universe: Universe, seed: int
+    ) -> None:
+        self.hand, self.target, self.universe = hand, target, universe
+        self.timestep = universe.mujoco.timestep
+        self._rng = np.random.default_rng(seed)
+        self.model = universe_model(hand, target, universe)
+        self.data = mujoco.MjData(self.model)
+        self._servos = Servos(hand, universe, self.timestep, self._rng.spawn(1)[0])
+        self._pushes = Pushes(universe, target.mass, self._rng)
+        self._driven = list(hand.driven_joint)
+        self._push = self.data.xfrc_applied[self.model.body(OBJECT).id, :3]
+        self._limits = self.model.jnt_range[: hand.n_joints].T
+        self._steps = 0
+        self.reset()
+
+    @property
+    def time(self) -> float:
+        """Simulated time since the world was made [s]; a reset does not turn it back."""
+        return self._steps * self.timestep
+
+    def reset(self, object_quaternion: Array | None = None) -> None:
+        """Puts the hand at rest and the object into it.
+
+        Args:
+            object_quaternion: world from object, (4,); drawn from all orientations if None.
+        """
+        mujoco.mj_resetData(self.model, self.data)
+        rest = self.hand.joint_angles(self.hand.rest)
+        # The universe may have moved a limit past the rest pose.
+        self.data.qpos[: self.hand.n_joints] = np.clip(rest, *self._limits)
+        self._servos.reset(self.hand.rest)
+        self.place_object(object_quaternion)
+
+    def place_object(self, quaternion: Array | None = None) -> None:
+        """Puts the object back where it starts, at rest, the hand as it is.
+
+        Args:
+            quaternion: world from object, (4,); drawn from all orientations if None.
+        """
+        if quaternion is None:
+            quaternion = rotations.random_quaternion(self._rng)
+        at = self.hand.n_joints
+        self.data.qpos[at : at + 3] = self.hand.workspace.object_start
+        self.data.qpos[at + 3 : at + 7] = rotations.normalize(np.asarray(quaternion, np.float64))
+        self.data.qvel[at : at + 6] = 0.0
+
+    def step(self, targets: Array, torque_on: Mask) -> None:
+        """Advances one physics step.
+
+        Args:
+            targets: commanded servo angles [rad], (n_actuators,).
+            torque_on: servos that pull, (n_actuators,).
+        """
+        angles = self.data.qpos[self._driven]
+        # The model's actuators pull from the joint's angle, which trails the encoder's.
+        self.data.ctrl[:] = angles + self._servos.advance(targets, torque_on, angles)
+        self._push[:] = self._pushes.force(self.time)
+        mujoco.mj_step(self.model, self.data)
+        self._steps += 1
+
+    def encoders(self) -> tuple[Array, Array, Array]:
+        """What the servos measure: position [rad], velocity [rad/s], current [A].
+
+        Each is (n_actuators,). The current is the spring's torque over the torque constant.
+        """
+        position = self._servos.encoders(self.data.qpos[self._driven])
+        current = self.data.actuator_force / self._servos.torque_per_ampere
+        return position, self.data.qvel[self._driven], current
+
+    def joint_angles(self) -> Array:
+        """True joint angles [rad], (n_joints,)."""
+        angles: Array = self.data.qpos[: self.hand.n_joints].copy()
+        return angles
+
+    def object_pose(self) -> tuple[Array, Array]:
+        """Centre of the object's shape, world frame [m], (3,), and world from object, (4,)."""
+        at = self.hand.n_joints
+        pose = self.data.qpos[at : at + 7].copy()
+        return pose[:3], rotations.normalize(pose[3:])
+
+    def dropped(self) -> bool:
+        """Whether the object has left the hand."""
+        position, _ = self.object_pose()
+        space = self.hand.workspace
+        away = float(np.linalg.norm(position - np.array(space.center)))
+        return away > space.radius or bool(position[2] < space.drop_height)
+
+    def close(self) -> None:
+        """Does nothing; a PyBullet world needs it."""

@@ -1,0 +1,1 @@
+"""What a robot would measure of a simulated world."""

@@ -1,0 +1,128 @@
+"""What one world's robot measures, tick by tick: joints and poses as the universe spoils them.
+
+Poses instead of images: what the cameras and the detector would have made of them. The
+universe's `camera_shift` and `camera_focal` act on images only, and so not here.
+"""
+
+from collections import deque
+
+import numpy as np
+
+from inhand.controller.estimation.pose_measurements import PoseReading
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array, JointState, frozen_array
+from inhand.perception import rotations
+
+CAMERA_RATE = 15.0
+"""Poses a second."""
+
+PIPELINE_LATENCY = 0.03
+"""From the trigger to the pose in a world without `pose_latency` [s]: drawing, detection and
+transport, as measured over the wires (docs/evaluation.md)."""
+
+FREEZE_SECONDS = 1.0
+"""How long poses stay away once they freeze."""
+
+OUTLIER_DISTANCE = 0.1
+"""How far off a wild pose may be along each axis [m]; its orientation is any."""
+
+POSITION_SIGMA = 0.001
+ROTATION_SIGMA = 0.01
+"""What a pose is said to be uncertain by in a world without noise [m], [rad]."""
+
+Encoders = tuple[Array, Array, Array]
+
+
+class JointSensor:
+    """Joint readings: late, biased and noisy.
+
+    Args:
+        universe: its `joint_noise` and `joint_latency` count here.
+        n_actuators: how many servos there are.
+        rng: source of randomness.
+    """
+
+    def __init__(self, universe: Universe, n_actuators: int, rng: np.random.Generator) -> None:
+        self._noise, bias = universe.joint_noise
+        self._bias = bias * rng.standard_normal(n_actuators)
+        self._latency = universe.joint_latency
+        self._past: deque[tuple[float, Encoders]] = deque()
+        self._rng = rng
+
+    def read(self, t: float, encoders: Encoders) -> JointState:
+        """A reading at `t` [s] of servos whose encoders now show this; stamped `t`.
+
+        That the reading is old is what nobody on a robot can see.
+        """
+        self._past.append((t, encoders))
+        wanted = t - self._latency
+        while len(self._past) > 1 and self._past[1][0] <= wanted:
+            self._past.popleft()
+        (before, old), (after, new) = self._past[0], self._past[min(1, len(self._past) - 1)]
+        share = min(max((wanted - before) / (after - before), 0.0), 1.0) if after > before else 0.0
+        position, velocity, current = (
+            one + share * (other - one) for one, other in zip(old, new, strict=True)
+        )
+        noise = self._bias + self._noise * self._rng.standard_normal(len(position))
+        return JointState(
+            t, frozen_array(position + noise), frozen_array(velocity), frozen_array(current)
+        )
+
+
+class PoseSensor:
+    """Object poses: at the cameras' rate, late, noisy, and sometimes wild or missing.
+
+    Args:
+        universe: its noises, latency, drop-outs, freezes and outliers of poses count here.
+        rng: source of randomness.
+    """
+
+    def __init__(self, universe: Universe, rng: np.random.Generator) -> None:
+        self._universe, self._rng = universe, rng
+        self._position_bias = universe.position_noise[1] * rng.standard_normal(3)
+        self._rotation_bias = universe.rotation_noise[1] * rng.standard_normal(3)
+        self._trigger = rng.uniform(0.0, 1.0 / CAMERA_RATE)
+        self._frozen_until = 0.0
+        self._under_way: deque[PoseReading] = deque()
+
+    def read(self, t: float, position: Array, quaternion: Array) -> list[PoseReading]:
+        """Looks at the object if it is time to, and returns what has arrived by now.
+
+        Args:
+            t: the present [s].
+            position: true, world frame [m], (3,).
+            quaternion: true, world from object, wxyz, (4,).
+        """
+        if t >= self._trigger:
+            self._trigger += 1.0 / CAMERA_RATE
+            if self._seen(t):
+                self._under_way.append(self._measure(t, position, quaternion))
+        latency = PIPELINE_LATENCY + self._universe.pose_latency
+        arrived = []
+        while self._under_way and self._under_way[0].t + latency <= t + 1e-9:
+            arrived.append(self._under_way.popleft())
+        return arrived
+
+    def _seen(self, t: float) -> bool:
+        """Whether this trigger gives a pose at all."""
+        universe, rng = self._universe, self._rng
+        if t < self._frozen_until:
+            return False
+        if rng.random() < universe.pose_freeze / CAMERA_RATE:
+            self._frozen_until = t + FREEZE_SECONDS
+            return False
+        return bool(rng.random() >= universe.pose_dropout)
+
+    def _measure(self, t: float, position: Array, quaternion: Array) -> PoseReading:
+        universe, rng = self._universe, self._rng
+        position_noise, rotation_noise = universe.position_noise[0], universe.rotation_noise[0]
+        # A detector knows how noisy it is, but neither its bias nor its blunders.
+        sigma_position = float(np.hypot(POSITION_SIGMA, position_noise))
+        sigma_rotation = float(np.hypot(ROTATION_SIGMA, rotation_noise))
+        if rng.random() < universe.pose_outlier:
+            position = position + rng.uniform(-OUTLIER_DISTANCE, OUTLIER_DISTANCE, 3)
+            quaternion = rotations.random_quaternion(rng)
+        position = position + self._position_bias + position_noise * rng.standard_normal(3)
+        error = rotations.exp(self._rotation_bias + rotation_noise * rng.standard_normal(3))
+        turned = rotations.multiply(error, quaternion)
+        return PoseReading(t, position, turned, sigma_position, sigma_rotation)
