@@ -1,6 +1,7 @@
 """The hand and an object as PyBullet bodies, with every default that would differ switched off."""
 
 import tempfile
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -18,10 +19,31 @@ GEAR_ERP = 0.8
 """Share of a coupling's error that one step removes; 0.2 leaves 0.4 degrees."""
 
 
-def add_hand(client: int, hand: Hand) -> int:
+@dataclass(frozen=True)
+class Surface:
+    """How the object's surface meets the hand's; of the nominal world by default.
+
+    Attributes:
+        torsion: coefficient of friction against turning about a contact's normal [m].
+        softness: how deep a contact sinks under 1 N [m].
+        damping: of a contact that sinks [N·s/m].
+    """
+
+    torsion: float = 0.0
+    softness: float = 0.0
+    damping: float = 0.0
+
+
+def add_hand(client: int, hand: Hand, position: Array, quaternion: Array) -> int:
     """Loads the hand with free joints: no motors, no damping but the hand's own.
 
     Joint and link numbers are the hand's own order.
+
+    Args:
+        client: PyBullet's client.
+        hand: the hand.
+        position: of its base, world frame [m], (3,).
+        quaternion: world from base, wxyz, (4,).
 
     Returns:
         PyBullet's number of the body.
@@ -29,8 +51,11 @@ def add_hand(client: int, hand: Hand) -> int:
     with tempfile.TemporaryDirectory(prefix="inhand-world-") as directory:
         path = Path(directory) / f"{hand.name}.urdf"
         path.write_text(hand_urdf(hand))
+        w, x, y, z = quaternion.tolist()
         body: int = pybullet.loadURDF(
             str(path),
+            position.tolist(),
+            [x, y, z, w],
             useFixedBase=True,
             flags=pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_USE_SELF_COLLISION,
             physicsClientId=client,
@@ -72,15 +97,20 @@ def _set_joints(client: int, body: int, hand: Hand) -> None:
             restitution=0.0,
             physicsClientId=client,
         )
-        # A motor that wants no speed, of limited torque, is Coulomb friction.
-        pybullet.setJointMotorControl2(
-            body,
-            joint,
-            pybullet.VELOCITY_CONTROL,
-            targetVelocity=0.0,
-            force=link.friction,
-            physicsClientId=client,
-        )
+    set_friction(client, body, np.array([link.friction for link in hand.links]))
+
+
+def set_friction(client: int, body: int, friction: Array) -> None:
+    """Sets the Coulomb friction of the hand's joints [N·m], (n_joints,)."""
+    # A motor that wants no speed, of limited torque, is Coulomb friction.
+    pybullet.setJointMotorControlArray(
+        body,
+        list(range(len(friction))),
+        pybullet.VELOCITY_CONTROL,
+        targetVelocities=[0.0] * len(friction),
+        forces=friction.tolist(),
+        physicsClientId=client,
+    )
 
 
 def _set_collisions(client: int, body: int, hand: Hand) -> None:
@@ -90,13 +120,16 @@ def _set_collisions(client: int, body: int, hand: Hand) -> None:
         pybullet.setCollisionFilterPair(body, body, one, two, int(collide), physicsClientId=client)
 
 
-def add_object(client: int, target: ObjectDescription, center_of_mass: Array) -> int:
+def add_object(
+    client: int, target: ObjectDescription, center_of_mass: Array, surface: Surface
+) -> int:
     """Adds the object; its pose in PyBullet is that of its centre of mass.
 
     Args:
         client: PyBullet's client.
         target: the object.
         center_of_mass: object frame [m], (3,).
+        surface: what counts of it against the hand.
 
     Returns:
         PyBullet's number of the body.
@@ -130,6 +163,17 @@ def add_object(client: int, target: ObjectDescription, center_of_mass: Array) ->
         activationState=pybullet.ACTIVATION_STATE_DISABLE_SLEEPING,
         physicsClientId=client,
     )
+    if surface.torsion:
+        # PyBullet takes it times the sliding friction of the hand, 1.0.
+        pybullet.changeDynamics(body, -1, spinningFriction=surface.torsion, physicsClientId=client)
+    if surface.softness:
+        pybullet.changeDynamics(
+            body,
+            -1,
+            contactStiffness=1.0 / surface.softness,
+            contactDamping=surface.damping,
+            physicsClientId=client,
+        )
     return body
 
 

@@ -5,22 +5,27 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.hand import Hand, Shape, Vector
 from inhand.hardware.model.universe import Numbers, Universe
 from inhand.hardware.records import Array
+from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
+from inhand.sim_backend.servo_dynamics import series_gain
 
 
 def varied_hand(hand: Hand, universe: Universe) -> Hand:
-    """The hand of a universe: masses, damping, friction, limits, gains and torque limits.
+    """The hand of a universe: masses, damping, friction, limits, gains, torque limits and sizes.
 
-    The rotor's inertia is no part of a link's mass, and stays.
+    Gains are those of servo and tendon in series. The rotor's inertia is no part of a link's mass,
+    and stays.
     """
     mass = _values(universe.link_mass, hand.n_joints, 1.0)
     damping = _values(universe.joint_damping, hand.n_joints, 1.0)
     friction = _values(universe.joint_friction, hand.n_joints, 0.0)
     offset = _values(universe.limit_offset, 2 * hand.n_joints, 0.0).reshape(-1, 2)
-    gain = _values(universe.actuator_gain, hand.n_actuators, 1.0)
+    gain = series_gain(hand, universe)
+    length = _values(universe.link_length, hand.n_joints, 0.0)
+    radius = _values(universe.shape_radius, hand.n_joints, 1.0)
     torque = _values(universe.torque_limit, hand.n_actuators, 1.0)
     return replace(
         hand,
@@ -31,18 +36,53 @@ def varied_hand(hand: Hand, universe: Universe) -> Hand:
                 damping=float(link.damping * damping[i]),
                 friction=float(link.friction + friction[i]),
                 range=(float(link.range[0] + offset[i, 0]), float(link.range[1] + offset[i, 1])),
+                origin=lengthened(link.origin, float(length[i])),
+                shapes=tuple(_widened(shape, float(radius[i])) for shape in link.shapes),
             )
             for i, link in enumerate(hand.links)
         ),
         actuators=tuple(
             msgspec.structs.replace(
                 actuator,
-                gain=float(actuator.gain * gain[i]),
+                gain=float(gain[i]),
                 torque_limit=float(actuator.torque_limit * torque[i]),
             )
             for i, actuator in enumerate(hand.actuators)
         ),
     )
+
+
+def mounting(hand: Hand, universe: Universe) -> tuple[Array, Array]:
+    """Where the hand's base is: world frame [m], (3,), and world from base, wxyz, (4,).
+
+    It is turned about the middle of the workspace, so that the object stays over the palm.
+    """
+    quaternion = rotations.exp(np.array([*universe.mounting_tilt, 0.0]))
+    center = np.array(hand.workspace.center)
+    if not any(universe.mounting_tilt):
+        return np.zeros(3), rotations.IDENTITY
+    return center - rotations.rotate(quaternion, center), quaternion
+
+
+def lengthened(origin: Vector, by: float) -> Vector:
+    """A joint's place in its parent's frame [m], moved away from the parent's joint.
+
+    A joint that shares its place with its parent's has no distance to change.
+    """
+    distance = float(np.linalg.norm(origin))
+    if not by or not distance:
+        return origin
+    x, y, z = origin
+    factor = 1.0 + by / distance
+    return (x * factor, y * factor, z * factor)
+
+
+def _widened(shape: Shape, factor: float) -> Shape:
+    """A capsule of another radius about the same axis; a box as it is."""
+    if shape.kind == "box" or factor == 1.0:
+        return shape
+    radius, half = shape.size
+    return msgspec.structs.replace(shape, size=(radius * factor, half))
 
 
 def varied_object(target: ObjectDescription, universe: Universe) -> ObjectDescription:

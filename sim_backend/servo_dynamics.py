@@ -1,8 +1,9 @@
-"""What sits between a commanded angle and a joint: delay, backlash, spring, torque limit.
+"""What sits between a commanded angle and a joint: delay, backlash, springs, torque limit.
 
 Knows no engine. A servo is a spring from its encoder's angle to its target, limited in torque;
-what damps it is the joint's own damping. Its motor moves freely within the backlash, so that the
-encoder stands at the target where the slack lets it.
+what damps it is the joint's own damping. A tendon between encoder and joint is a second spring in
+series. The motor moves freely within the backlash, so that the encoder stands at the target where
+the slack lets it.
 """
 
 import numpy as np
@@ -24,7 +25,8 @@ class Servos:
 
     Args:
         hand: the nominal hand.
-        universe: its `action_delay`, `control_jitter` and `backlash` count here.
+        universe: its `action_delay`, `action_latency`, `control_jitter`, `backlash`, `compliance`,
+            gains and torque limits count here.
         timestep: of the physics [s]; delays are rounded to it, jitter so that its mean stays.
         rng: source of jitter; not used without.
 
@@ -38,7 +40,12 @@ class Servos:
         n = hand.n_actuators
         self.torque_per_ampere = Units(hand).torque_per_ampere
         self.backlash = np.array(universe.backlash) if universe.backlash else np.zeros(n)
+        self._compliance = np.array(universe.compliance) if universe.compliance else np.zeros(n)
+        self._gain = series_gain(hand, universe)
+        limits = np.array(universe.torque_limit) if universe.torque_limit else 1.0
+        self._torque_limit = hand.torque_limit * limits
         delay = np.array(universe.action_delay) if universe.action_delay else np.zeros(n)
+        delay = delay + universe.action_latency
         self._delay = np.round(delay / timestep).astype(np.int64)
         self._columns = np.arange(n)
         self._jitter, self._rng = universe.control_jitter / timestep, rng
@@ -46,7 +53,7 @@ class Servos:
         self._steps_per_tick = max(1, round(TICK / timestep))
         self._sent = np.zeros((int(self._delay.max()) + int(np.ceil(self._jitter)) + 1, n))
         self._now = self._steps = 0
-        self._pull = np.zeros(n)
+        self._pull, self._on = np.zeros(n), np.zeros(n, dtype=np.bool_)
 
     def reset(self, angles: Array) -> None:
         """Forgets what was sent; every servo stands at these angles [rad], (n_actuators,)."""
@@ -62,7 +69,8 @@ class Servos:
             angles: of the joints that the servos drive [rad], (n_actuators,).
 
         Returns:
-            How far the springs are stretched [rad], (n_actuators,).
+            How far spring and tendon are stretched together [rad], (n_actuators,); their torque is
+            `series_gain` times that, up to the limit.
         """
         depth = len(self._sent)
         self._now = (self._now + 1) % depth
@@ -72,11 +80,28 @@ class Servos:
         self._steps += 1
         arrived = self._sent[(self._now - self._delay - self._late) % depth, self._columns]
         # A motor without torque is dragged along by the walls of its slack, if at all.
-        self._pull = np.where(torque_on, arrived, self.encoders(angles))
-        stretch: Array = np.where(torque_on, arrived - self.encoders(angles), 0.0)
+        self._pull, self._on = np.where(torque_on, arrived, self._tight(angles)), torque_on
+        stretch: Array = np.where(torque_on, arrived - self._tight(angles), 0.0)
         return stretch
 
     def encoders(self, angles: Array) -> Array:
         """What the encoders read at these joint angles [rad], (n_actuators,)."""
+        tight = self._tight(angles)
+        if not self._compliance.any():
+            return tight
+        torque = np.clip(self._gain * (self._pull - tight), -self._torque_limit, self._torque_limit)
+        read: Array = tight + np.where(self._on, self._compliance * torque, 0.0)
+        return read
+
+    def _tight(self, angles: Array) -> Array:
+        """What the encoders would read if tendons did not stretch [rad], (n_actuators,)."""
         bounded: Array = np.clip(self._pull, angles - self.backlash, angles + self.backlash)
         return bounded
+
+
+def series_gain(hand: Hand, universe: Universe) -> Array:
+    """Of a servo's spring and the tendon to its joint in series [N·m/rad], (n_actuators,)."""
+    gain = hand.gain * (np.array(universe.actuator_gain) if universe.actuator_gain else 1.0)
+    soft = np.array(universe.compliance) if universe.compliance else 0.0
+    series: Array = gain / (1.0 + gain * soft)
+    return series

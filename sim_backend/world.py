@@ -8,10 +8,12 @@ from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
-from inhand.sim_backend.bodies import add_hand, add_object
+from inhand.sim_backend.bodies import Surface, add_hand, add_object, set_friction
+from inhand.sim_backend.contact import corner_damping
 from inhand.sim_backend.pushes import Pushes
-from inhand.sim_backend.pybullet_universe import varied_hand, varied_object
+from inhand.sim_backend.pybullet_universe import mounting, varied_hand, varied_object
 from inhand.sim_backend.servo_dynamics import Mask, Servos
+from inhand.sim_backend.stiction import Stiction
 
 
 class World:
@@ -58,8 +60,10 @@ class World:
         pybullet.setGravity(*universe.gravity, physicsClientId=self.client)
         self._varied = varied_hand(hand, universe)
         self._center = np.array(universe.center_of_mass)
-        self.hand_body = add_hand(self.client, self._varied)
-        self.object_body = add_object(self.client, varied_object(target, universe), self._center)
+        self.hand_body = add_hand(self.client, self._varied, *mounting(hand, universe))
+        varied = varied_object(target, universe)
+        self.object_body = add_object(self.client, varied, self._center, self._surface(varied.mass))
+        self._stiction = Stiction(self._varied, universe)
         self._servos = Servos(hand, universe, self.timestep, self._rng.spawn(1)[0])
         self._pushes = Pushes(universe, target.mass, self._rng)
         self._joints = list(range(hand.n_joints))
@@ -67,6 +71,13 @@ class World:
         self._steps = 0
         self._torque = np.zeros(hand.n_actuators)
         self.reset()
+
+    def _surface(self, mass: float) -> Surface:
+        """How an object of this mass [kg] meets the hand."""
+        universe = self.universe
+        softness, rebound = universe.contact_softness, universe.contact_rebound
+        damping = corner_damping(softness, rebound, mass, self.timestep) if softness else 0.0
+        return Surface(universe.torsional_friction, softness, damping)
 
     @property
     def time(self) -> float:
@@ -124,6 +135,8 @@ class World:
             forces=self._torque.tolist(),
             physicsClientId=self.client,
         )
+        if self._stiction.acts:
+            set_friction(self.client, self.hand_body, self._stiction.friction(self._speeds))
         force = self._pushes.force(self.time)
         if force.any():
             position, _ = pybullet.getBasePositionAndOrientation(

@@ -1,8 +1,8 @@
 """Universe: everything that may differ between worlds, drawn at random or read from TOML.
 
-Every field means the same in both engines. Nominal values are the defaults. The ranges of
-`scale = 1` are those of Dactyl (arXiv:1808.00177, tables 1, 7 and 8); `docs/universe.md`
-lists them.
+Every field means the same in every engine that has it. Nominal values are the defaults. The
+ranges of `scale = 1` are those of Dactyl (arXiv:1808.00177, tables 1, 7 and 8), and of
+`reality_draws` for what rubber and tendons do; `docs/universe.md` lists them.
 """
 
 import math
@@ -15,6 +15,8 @@ import numpy as np
 
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.reality_draws import draw_reality
+from inhand.hardware.model.universe_rules import problem, sizes
 
 Numbers = tuple[float, ...]
 GRAVITY = 9.81
@@ -28,6 +30,7 @@ SENSING = (
     "rotation_noise",
     "joint_latency",
     "pose_latency",
+    "pose_interval",
     "pose_dropout",
     "pose_freeze",
     "pose_outlier",
@@ -35,21 +38,6 @@ SENSING = (
     "camera_focal",
 )
 """Fields about what a robot measures; all others are physics."""
-
-_NOT_NEGATIVE = (
-    *SENSING,
-    "link_mass",
-    "joint_damping",
-    "joint_friction",
-    "actuator_gain",
-    "torque_limit",
-    "backlash",
-    "action_delay",
-    "control_jitter",
-    "push_rate",
-    "push_acceleration",
-)
-
 
 RANGES = {
     "object_size": (0.95, 1.05),
@@ -65,6 +53,8 @@ JOINT_FRICTION = 0.003
 """Standard deviation of a joint's added friction at scale 1 [N·m]."""
 ACTION_DELAY = 0.05
 """Of half of the servos at scale 1 [s]."""
+POSE_LATENCY = 0.12
+"""The longest at scale 1 [s]."""
 
 
 class UniverseError(InhandError):
@@ -102,14 +92,29 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         torque_limit: factors, (n_actuators,).
         limit_offset: added to the lower and upper joint limits [rad], (2 n_joints,).
         backlash: half-width of the slack between servo and joint [rad], (n_actuators,).
+        compliance: how far a joint turns under torque while its servo's encoder stands still
+            [rad/(N·m)], (n_actuators,).
+        stiction: by how much friction at rest is above the one in motion [N·m], (n_joints,).
+        link_length: added to the distance of each joint from its parent's [m], (n_joints,).
+        shape_radius: factors on the radius of each link's capsules, (n_joints,).
+        mounting_tilt: turn of the hand about the world's x and y axes, as a rotation vector
+            through the middle of its workspace [rad]. Gravity and cameras do not turn with it.
+        torsional_friction: coefficient of the pair object-hand [m]: a contact resists turning
+            about its normal with up to so much times its normal force.
+        contact_softness: by how much deeper a fingertip sinks under 1 N than in the engine's own
+            contact [m].
+        contact_rebound: height to which the block bounces off the palm, over the height of 1 cm
+            that it fell from; needs `contact_softness`.
         gravity: world frame [m/s²].
         action_delay: from command to servo [s], (n_actuators,).
+        action_latency: the same for all servos, on top [s].
         control_jitter: each tick's commands come up to so much later than that, evenly [s].
         joint_noise: standard deviation a step, and of the episode's bias [rad].
         position_noise: the same for the object's position [m].
         rotation_noise: the same for the object's orientation [rad].
         joint_latency: age of joint readings [s].
         pose_latency: age of object poses [s].
+        pose_interval: shortest time from one pose to the next [s]; 0 leaves the cameras' own.
         pose_dropout: probability that a pose measurement is missing.
         pose_freeze: probability a second that poses freeze for one second.
         pose_outlier: probability that a pose measurement is a wild one.
@@ -117,6 +122,8 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         camera_focal: relative standard deviation of focal lengths.
         push_rate: pushes a second on the object.
         push_acceleration: standard deviation of a push [m/s²], held for one policy step.
+        pause_rate: pauses of the controller a second; the servos hold what they were told last.
+        pause_time: length of a pause [s].
     """
 
     object_size: float = 1.0
@@ -130,14 +137,24 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     torque_limit: Numbers = ()
     limit_offset: Numbers = ()
     backlash: Numbers = ()
+    compliance: Numbers = ()
+    stiction: Numbers = ()
+    link_length: Numbers = ()
+    shape_radius: Numbers = ()
+    mounting_tilt: tuple[float, float] = (0.0, 0.0)
+    torsional_friction: float = 0.0
+    contact_softness: float = 0.0
+    contact_rebound: float = 0.0
     gravity: tuple[float, float, float] = (0.0, 0.0, -GRAVITY)
     action_delay: Numbers = ()
+    action_latency: float = 0.0
     control_jitter: float = 0.0
     joint_noise: tuple[float, float] = (0.0, 0.0)
     position_noise: tuple[float, float] = (0.0, 0.0)
     rotation_noise: tuple[float, float] = (0.0, 0.0)
     joint_latency: float = 0.0
     pose_latency: float = 0.0
+    pose_interval: float = 0.0
     pose_dropout: float = 0.0
     pose_freeze: float = 0.0
     pose_outlier: float = 0.0
@@ -145,6 +162,8 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     camera_focal: float = 0.0
     push_rate: float = 0.0
     push_acceleration: float = 0.0
+    pause_rate: float = 0.0
+    pause_time: float = 0.0
     mujoco: MujocoSettings = MujocoSettings()
     pybullet: PybulletSettings = PybulletSettings()
 
@@ -161,44 +180,13 @@ def load_universe(path: Path, hand: Hand) -> Universe:
         raise UniverseError(f"universe file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise UniverseError(f"universe file {path}: {error}") from error
-    for name, size in _sizes(hand).items():
+    for name, size in sizes(hand).items():
         given = len(getattr(universe, name))
         if given not in (0, size):
             raise UniverseError(f"universe file {path}: {name} has {given} values, not {size}")
-    if problem := _problem(universe):
-        raise UniverseError(f"universe file {path}: {problem}")
+    if wrong := problem(msgspec.structs.asdict(universe)):
+        raise UniverseError(f"universe file {path}: {wrong}")
     return universe
-
-
-def _problem(universe: Universe) -> str:
-    """What no world can have; empty if there is no such thing."""
-    for name in ("object_size", "object_mass", "friction"):
-        if not getattr(universe, name) > 0:
-            return f"{name} must be positive"
-    for name in _NOT_NEGATIVE:
-        if not min(np.atleast_1d(getattr(universe, name)), default=0.0) >= 0:
-            return f"{name} must not be negative"
-    for name in ("pose_dropout", "pose_outlier"):
-        if not getattr(universe, name) <= 1:
-            return f"{name} is a probability, at most 1"
-    for name, settings in (("mujoco", universe.mujoco), ("pybullet", universe.pybullet)):
-        if not (settings.timestep > 0 and settings.iterations >= 1):
-            return f"[{name}] timestep must be positive, iterations at least 1"
-    return ""
-
-
-def _sizes(hand: Hand) -> dict[str, int]:
-    joints, actuators = hand.n_joints, hand.n_actuators
-    return {
-        "link_mass": joints,
-        "joint_damping": joints,
-        "joint_friction": joints,
-        "limit_offset": 2 * joints,
-        "actuator_gain": actuators,
-        "torque_limit": actuators,
-        "backlash": actuators,
-        "action_delay": actuators,
-    }
 
 
 def trained_range(field: str, scale: float) -> tuple[float, float]:
@@ -233,7 +221,7 @@ def sample(
         logs = rng.uniform(scale * math.log(low), scale * math.log(high), size)
         return tuple(np.exp(logs).tolist())
 
-    def sizes(sigma: float, size: int) -> Numbers:
+    def slacks(sigma: float, size: int) -> Numbers:
         return tuple(np.abs(rng.normal(0.0, scale * sigma, size)).tolist())
 
     def normal(sigma: float, size: int) -> Numbers:
@@ -250,11 +238,11 @@ def sample(
         center_of_mass=(offset[0], offset[1], offset[2]),
         link_mass=factors("link_mass", joints),
         joint_damping=factors("joint_damping", joints),
-        joint_friction=sizes(JOINT_FRICTION, joints),
+        joint_friction=slacks(JOINT_FRICTION, joints),
         actuator_gain=factors("actuator_gain", actuators),
         torque_limit=factors("torque_limit", actuators),
         limit_offset=normal(0.05, 2 * joints),
-        backlash=sizes(0.02, actuators),
+        backlash=slacks(0.02, actuators),
         gravity=(gravity[0], gravity[1], gravity[2] - GRAVITY),
         action_delay=tuple((ACTION_DELAY * scale * delayed).tolist()),
         control_jitter=0.005 * scale,
@@ -262,7 +250,7 @@ def sample(
         position_noise=(0.001 * scale, 0.005 * scale),
         rotation_noise=(0.05 * scale, 0.05 * scale),
         joint_latency=0.01 * scale * float(rng.random()),
-        pose_latency=0.06 * scale * float(rng.random()),
+        pose_latency=POSE_LATENCY * scale * float(rng.random()),
         pose_dropout=min(0.05 * scale, 0.5),
         pose_freeze=min(0.2 * scale, 1.0),
         pose_outlier=min(0.01 * scale, 0.2),
@@ -271,6 +259,8 @@ def sample(
         push_rate=0.2 * scale,
         push_acceleration=1.0 * scale,
     )
+    # What was drawn so far does not depend on what is drawn from here on.
+    universe = msgspec.structs.replace(universe, **draw_reality(hand, rng, scale))
     if vary == "everything":
         return universe
     nominal = Universe()

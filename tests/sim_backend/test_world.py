@@ -21,6 +21,8 @@ HAND = load_hand("dactyl24")
 BLOCK = load_object("block")
 ON = np.ones(HAND.n_actuators, dtype=np.bool_)
 OFF = ~ON
+SQUEEZE = 15.0
+"""What a fingertip presses with at its torque limit [N]."""
 TURNED = rotations.exp(np.array([0.3, -0.2, 0.5]))
 
 
@@ -153,7 +155,8 @@ class Extremes:
         apart: how far coupled joints parted [rad].
         speed: of a joint [rad/s].
         depth: of the object in a link [m].
-        deep_for: longest time that the object was deeper than 1 mm [s].
+        deep_for: longest time that the object was deeper than 1 mm, and than what a soft contact
+            gives under `SQUEEZE` [s].
         finite: whether every number was one.
     """
 
@@ -180,7 +183,7 @@ class Extremes:
         )
         depth = -min((contact[8] for contact in contacts), default=0.0)
         self.depth = max(self.depth, depth)
-        if depth <= 0.001:
+        if depth <= 0.001 + SQUEEZE * world.universe.contact_softness:
             self._deep_since = None
             return
         self._deep_since = world.time if self._deep_since is None else self._deep_since

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import mujoco
 import numpy as np
+import pybullet
 
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.kinematics import link_poses
@@ -78,6 +79,17 @@ def per_actuator(name: str, value: float, otherwise: float) -> tuple[float, ...]
 def per_joint(name: str, value: float, otherwise: float) -> tuple[float, ...]:
     """Values of a per-joint field, one of them special."""
     return tuple(value if other == name else otherwise for other in HAND.joint_names)
+
+
+def spin(world: AnyWorld, speed: float) -> None:
+    """Gives the block an angular velocity about the vertical [rad/s]."""
+    if isinstance(world, World):
+        pybullet.resetBaseVelocity(
+            world.object_body, [0, 0, 0], [0, 0, speed], physicsClientId=world.client
+        )
+    else:
+        at = HAND.n_joints
+        world.data.qvel[at : at + 6] = 0.0, 0.0, 0.0, 0.0, 0.0, speed
 
 
 def fall(world: AnyWorld) -> Array:

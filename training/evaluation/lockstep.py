@@ -24,7 +24,7 @@ from inhand.training.evaluation.trials import (
     Trial,
     plan_trial,
 )
-from inhand.training.sensors.lockstep_sensors import JointSensor, PoseSensor
+from inhand.training.sensors.lockstep_sensors import JointSensor, Pauses, PoseSensor
 
 SETTLE = 0.5
 """How long the object comes to rest in the resting hand before the controller takes over [s]."""
@@ -70,7 +70,7 @@ def make_world(engine: EngineName, plan: Plan) -> AnyWorld:
 
 
 class Lockstep:
-    """A world, its sensors and a controller that take turns.
+    """A world, its sensors and a controller that take turns; the controller may pause.
 
     Args:
         world: the physics, at time 0.
@@ -101,6 +101,8 @@ class Lockstep:
         rng = np.random.default_rng(plan.sensor_seed)
         self._joints = JointSensor(plan.universe, plan.hand.n_actuators, rng)
         self._poses = sensor(plan.universe, rng)
+        self._pauses = Pauses(plan.universe, rng.spawn(1)[0])
+        self._waiting: list[PoseReading] = []
         self._ticks = 0
         # Until the controller takes over, the servos hold the rest pose.
         self._targets = plan.hand.rest
@@ -112,8 +114,11 @@ class Lockstep:
         self.t = self._ticks * self._tick
         while self._world.time < self.t - 1e-9:
             self._world.step(self._targets, self._torque)
+        self._waiting += self._poses.read(self.t, *self._world.object_pose())
+        if self._pauses.pausing(self.t, self._tick):
+            return
         joints = self._joints.read(self.t, self._world.encoders())
-        poses = self._poses.read(self.t, *self._world.object_pose())
+        poses, self._waiting = self._waiting, []
         targets = self._controller.tick(self.t, joints, poses)
         if targets is not None and self._controller.torque:
             self._targets = targets.position

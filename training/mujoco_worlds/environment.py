@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.policy.observation import observe
+from inhand.controller.safety.safety import Motion
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import fingertip_positions
 from inhand.hardware.records import Array
@@ -117,9 +118,13 @@ class BatchEnvironment:
 
         A servo moves freely within its backlash: it stands at its target if the slack lets it.
         """
-        return self._encoders(self._delayed_targets(), self._qpos[:, self._driven])
+        targets = self._delayed_targets()
+        tight = self._tight(targets, self._qpos[:, self._driven])
+        read: Array = tight + self.variation.stretch(targets, tight)
+        return read
 
-    def _encoders(self, targets: Array, angles: Array) -> Array:
+    def _tight(self, targets: Array, angles: Array) -> Array:
+        """What the encoders would read if tendons did not stretch [rad], (size, n_actuators)."""
         slack = self.variation.backlash
         bounded: Array = np.clip(targets, angles - slack, angles + slack)
         return bounded
@@ -201,18 +206,35 @@ class BatchEnvironment:
         Args:
             actions: in [-1, 1], (size, n_actuators).
         """
-        self.state = self.path.act(self.state, actions)
+        self.state = self._where_it_runs(self.path.act(self.state, actions))
         self._push()
         for _ in range(self.path.ticks_per_action):
-            self.state = self.path.tick(self.state)
+            self.variation.tick(self.rng)
+            self.state = self._where_it_runs(self.path.tick(self.state))
             self._newest = (self._newest + 1) % len(self._history)
             self._history[self._newest] = self.state.motion.position
-            self.variation.tick(self.rng)
+            self.variation.stick(self._qvel[:, : self.hand.n_joints])
             # The spring pulls from the encoder's angle, which leads the joint's by the slack.
             targets, angles = self._delayed_targets(), self._qpos[:, self._driven]
-            self._ctrl[:] = targets + angles - self._encoders(targets, angles)
+            self._ctrl[:] = targets + angles - self._tight(targets, angles)
             self._batch.step(nstep=self._steps_per_tick)
         return self._judge(actions)
+
+    def _where_it_runs(self, state: ActionState) -> ActionState:
+        """The new state of the path, but where the controller pauses the old one."""
+        paused = self.variation.paused[:, None]
+        if not paused.any():
+            return state
+        old = self.state
+        return ActionState(
+            np.where(paused, old.previous, state.previous),
+            np.where(paused, old.goal, state.goal),
+            state.tick,
+            Motion(
+                np.where(paused, old.motion.position, state.motion.position),
+                np.where(paused, old.motion.velocity, state.motion.velocity),
+            ),
+        )
 
     def _push(self) -> None:
         """Pushes some objects for the length of one policy step."""

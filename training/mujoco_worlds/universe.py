@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.universe import MujocoSettings, Universe
 from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.sim_backend.pybullet_universe import lengthened, mounting
+from inhand.sim_backend.servo_dynamics import series_gain
+from inhand.training.mujoco_worlds.contact import change_contact
 from inhand.training.mujoco_worlds.model import OBJECT
 
 Fields = dict[str, NDArray[Any]]
@@ -32,6 +36,10 @@ FIELDS = (
     "opt.iterations",
     "opt.cone",
     "geom_solref",
+    "geom_solimp",
+    "geom_condim",
+    "body_pos",
+    "body_quat",
 )
 """Every field that a universe may change."""
 
@@ -58,10 +66,12 @@ def model_fields(nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> Fie
         for name in FIELDS
     }
     _change_links(fields, hand, universe)
-    _change_servos(fields, universe)
+    _change_servos(fields, hand, universe)
     _change_object(fields, nominal, universe)
+    _change_sizes(fields, nominal, hand, universe)
     fields["opt.gravity"][:] = universe.gravity
     _change_solver(fields, nominal, universe.mujoco)
+    change_contact(fields, nominal, hand, universe)
     return fields
 
 
@@ -86,12 +96,38 @@ def _change_links(fields: Fields, hand: Hand, universe: Universe) -> None:
         fields["jnt_range"][joints] += np.reshape(universe.limit_offset, (hand.n_joints, 2))
 
 
-def _change_servos(fields: Fields, universe: Universe) -> None:
-    actuators = len(fields["actuator_gainprm"])
-    gain = _factors(universe.actuator_gain, actuators)
-    fields["actuator_gainprm"][:, 0] *= gain
-    fields["actuator_biasprm"][:, 1] *= gain
-    fields["actuator_forcerange"] *= _factors(universe.torque_limit, actuators)[:, None]
+def _change_servos(fields: Fields, hand: Hand, universe: Universe) -> None:
+    gain = series_gain(hand, universe)
+    fields["actuator_gainprm"][:, 0] = gain
+    fields["actuator_biasprm"][:, 1] = -gain
+    limits = _factors(universe.torque_limit, hand.n_actuators)
+    fields["actuator_forcerange"] *= limits[:, None]
+
+
+def _change_sizes(fields: Fields, nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> None:
+    """Where joints sit, how thick capsules are, and how the hand is mounted."""
+    links = slice(1, 1 + hand.n_joints)
+    if universe.link_length:
+        origins = [
+            lengthened(link.origin, by)
+            for link, by in zip(hand.links, universe.link_length, strict=True)
+        ]
+        fields["body_pos"][links] = origins
+    if universe.shape_radius:
+        geoms = np.flatnonzero(nominal.geom_type == mujoco.mjtGeom.mjGEOM_CAPSULE)
+        radius = nominal.geom_size[geoms, 0]
+        thicker = radius * (np.array(universe.shape_radius)[nominal.geom_bodyid[geoms] - 1] - 1.0)
+        fields["geom_size"][geoms, 0] += thicker
+        fields["geom_rbound"][geoms] += thicker
+        fields["geom_aabb"][geoms, 3:] += thicker[:, None]
+    if any(universe.mounting_tilt):
+        position, quaternion = mounting(hand, universe)
+        for body in range(1, 1 + hand.n_joints):
+            if nominal.body_parentid[body] == 0:
+                place = rotations.rotate(quaternion, fields["body_pos"][body])
+                fields["body_pos"][body] = position + place
+                turned = rotations.multiply(quaternion, nominal.body_quat[body])
+                fields["body_quat"][body] = turned
 
 
 def _change_solver(fields: Fields, nominal: mujoco.MjModel, settings: MujocoSettings) -> None:
@@ -110,5 +146,8 @@ def _change_object(fields: Fields, nominal: mujoco.MjModel, universe: Universe) 
     fields["body_inertia"][body] *= universe.object_mass * universe.object_size**2
     fields["body_ipos"][body] += universe.center_of_mass
     fields["geom_friction"][geom, 0] *= universe.friction
+    if universe.torsional_friction:
+        fields["geom_friction"][geom, 1] = universe.torsional_friction
+        fields["geom_condim"][geom] = 4
     for name in ("geom_size", "geom_rbound", "geom_aabb"):
         fields[name][geom] *= universe.object_size

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.universe import GRAVITY, MujocoSettings, Universe, Vary, sample
 from inhand.hardware.records import Array
+from inhand.sim_backend.servo_dynamics import series_gain
+from inhand.sim_backend.stiction import breakaway
 from inhand.training.mujoco_worlds.model import OBJECT
 from inhand.training.mujoco_worlds.universe import FIELDS, model_fields
 
-MAX_DELAY = 11
+MAX_DELAY = 20
 """Longest way of a command to its servo that is modelled, jitter included [ticks]."""
 
 NOMINAL_EVERY = 8
@@ -59,6 +61,8 @@ class Variation:
         delay: from command to servo [ticks], (size, n_actuators).
         late: what jitter adds to that in the present tick [ticks], (size,).
         backlash: half-width of the slack between servo and joint [rad], (size, n_actuators).
+        compliance: of what is between servo and joint [rad/(N·m)], (size, n_actuators).
+        paused: in which worlds the controller pauses in the present tick, (size,).
         privileged: what only a simulation knows of its universe, scaled to about 1,
             (size, n).
     """
@@ -76,6 +80,14 @@ class Variation:
         self.late = np.zeros(size, dtype=np.int64)
         self._jitter = np.zeros(size)
         self.backlash = np.zeros((size, hand.n_actuators))
+        self.compliance = np.zeros((size, hand.n_actuators))
+        self._gain = np.tile(hand.gain, (size, 1))
+        self._torque_limit = np.tile(hand.torque_limit, (size, 1))
+        joints = slice(0, hand.n_joints)
+        self._friction = self._fields["dof_frictionloss"][:, joints]
+        self._moving, self._stiction = np.zeros((2, size, hand.n_joints))
+        self._pause_rate, self._pause_time, self._pause_left = np.zeros((3, size))
+        self.paused = np.zeros(size, dtype=np.bool_)
         self.privileged = np.tile(self._describe(Universe()), (size, 1))
 
     def draw(self, ids: NDArray[np.int64], rng: np.random.Generator, scale: float) -> None:
@@ -93,10 +105,32 @@ class Variation:
         self._fields["geom_rbound"][ids, self._object] = radius * np.array(sizes)
 
     def tick(self, rng: np.random.Generator) -> None:
-        """Draws how late the commands of one tick come."""
+        """Draws how late the commands of one tick come, and where the controller pauses."""
         if self._jitter.any():
             chance = rng.random((2, len(self.late)))
             self.late = (self._jitter * chance[0] + chance[1]).astype(np.int64)
+        if self._pause_rate.any():
+            begins = rng.random(len(self.late)) < self._pause_rate * self._tick
+            begins &= self._pause_left <= 0.5 * self._tick
+            self._pause_left = np.where(begins, self._pause_time, self._pause_left - self._tick)
+            self.paused = self._pause_left > 0.5 * self._tick
+
+    def stick(self, speeds: Array) -> None:
+        """Sets the joints' friction for their speeds [rad/s], (size, n_joints)."""
+        if self._stiction.any():
+            self._friction[:] = breakaway(self._moving, self._stiction, speeds)
+
+    def stretch(self, targets: Array, tight: Array) -> Array:
+        """By how much tendons stretch [rad], (size, n_actuators).
+
+        Args:
+            targets: that have reached the servos [rad], (size, n_actuators).
+            tight: what the encoders would read if tendons did not stretch [rad], the same shape.
+        """
+        pull = self._gain * (targets - tight)
+        torque = np.clip(pull, -self._torque_limit, self._torque_limit)
+        stretched: Array = self.compliance * torque
+        return stretched
 
     def _set(self, i: int, universe: Universe) -> None:
         if self._nominal.geom_type[self._object] == mujoco.mjtGeom.mjGEOM_MESH:
@@ -106,11 +140,19 @@ class Variation:
         self.universes[i] = universe
         for name, value in model_fields(self._nominal, self._hand, universe).items():
             self._fields[name][i] = value
-        delay = np.round(np.array(universe.action_delay or 0.0) / self._tick)
+        late = np.array(universe.action_delay or 0.0) + universe.action_latency
+        delay = np.round(late / self._tick)
         self.delay[i] = np.minimum(delay, MAX_DELAY - 1)
         self._jitter[i] = min(universe.control_jitter / self._tick, 1.0)
         self.late[i] = 0
         self.backlash[i] = universe.backlash or 0.0
+        self.compliance[i] = universe.compliance or 0.0
+        self._gain[i] = series_gain(self._hand, universe)
+        self._torque_limit[i] = self._hand.torque_limit * np.array(universe.torque_limit or 1.0)
+        self._moving[i] = self._friction[i]
+        self._stiction[i] = universe.stiction or 0.0
+        self._pause_rate[i], self._pause_time[i] = universe.pause_rate, universe.pause_time
+        self._pause_left[i], self.paused[i] = 0.0, False
         self.privileged[i] = self._describe(universe)
 
     def _describe(self, universe: Universe) -> Array:

@@ -12,7 +12,9 @@ from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.pushes import Pushes
+from inhand.sim_backend.pybullet_universe import varied_hand
 from inhand.sim_backend.servo_dynamics import Mask, Servos
+from inhand.sim_backend.stiction import Stiction
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec
 from inhand.training.mujoco_worlds.universe import model_fields
 
@@ -64,6 +66,8 @@ class MujocoWorld:
         self._driven = list(hand.driven_joint)
         self._push = self.data.xfrc_applied[self.model.body(OBJECT).id, :3]
         self._limits = self.model.jnt_range[: hand.n_joints].T
+        self._stiction = Stiction(varied_hand(hand, universe), universe)
+        self._friction = self.model.dof_frictionloss[: hand.n_joints]
         self._steps = 0
         self.reset()
 
@@ -108,6 +112,8 @@ class MujocoWorld:
         angles = self.data.qpos[self._driven]
         # The model's actuators pull from the joint's angle, which trails the encoder's.
         self.data.ctrl[:] = angles + self._servos.advance(targets, torque_on, angles)
+        if self._stiction.acts:
+            self._friction[:] = self._stiction.friction(self.data.qvel[: self.hand.n_joints])
         self._push[:] = self._pushes.force(self.time)
         mujoco.mj_step(self.model, self.data)
         self._steps += 1

@@ -69,11 +69,34 @@ class JointSensor:
         )
 
 
+class Pauses:
+    """When the controller does nothing, as on a computer that is busy elsewhere.
+
+    Args:
+        universe: its `pause_rate` and `pause_time` count here.
+        rng: source of randomness; not used without a rate.
+    """
+
+    def __init__(self, universe: Universe, rng: np.random.Generator) -> None:
+        self._rate, self._length, self._rng = universe.pause_rate, universe.pause_time, rng
+        self._until = 0.0
+
+    def pausing(self, t: float, tick: float) -> bool:
+        """Whether the controller leaves out the tick at `t`, ticks being so long [s]."""
+        if t < self._until - 0.5 * tick:
+            return True
+        if not self._rate or self._rng.random() >= self._rate * tick:
+            return False
+        self._until = t + self._length
+        return self._length > 0.5 * tick
+
+
 class PoseSensor:
     """Object poses: at the cameras' rate, late, noisy, and sometimes wild or missing.
 
     Args:
-        universe: its noises, latency, drop-outs, freezes and outliers of poses count here.
+        universe: its noises, latency, interval, drop-outs, freezes and outliers of poses count
+            here.
         rng: source of randomness.
     """
 
@@ -81,7 +104,8 @@ class PoseSensor:
         self._universe, self._rng = universe, rng
         self._position_bias = universe.position_noise[1] * rng.standard_normal(3)
         self._rotation_bias = universe.rotation_noise[1] * rng.standard_normal(3)
-        self._trigger = rng.uniform(0.0, 1.0 / CAMERA_RATE)
+        self._interval = max(1.0 / CAMERA_RATE, universe.pose_interval)
+        self._trigger = rng.uniform(0.0, self._interval)
         self._frozen_until = 0.0
         self._under_way: deque[PoseReading] = deque()
 
@@ -94,7 +118,7 @@ class PoseSensor:
             quaternion: true, world from object, wxyz, (4,).
         """
         if t >= self._trigger:
-            self._trigger += 1.0 / CAMERA_RATE
+            self._trigger += self._interval
             if self._seen(t):
                 self._under_way.append(self._measure(t, position, quaternion))
         latency = PIPELINE_LATENCY + self._universe.pose_latency
@@ -108,7 +132,7 @@ class PoseSensor:
         universe, rng = self._universe, self._rng
         if t < self._frozen_until:
             return False
-        if rng.random() < universe.pose_freeze / CAMERA_RATE:
+        if rng.random() < universe.pose_freeze * self._interval:
             self._frozen_until = t + FREEZE_SECONDS
             return False
         return bool(rng.random() >= universe.pose_dropout)

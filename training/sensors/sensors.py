@@ -76,7 +76,9 @@ class Sensors:
         for bias in (self._joint_bias, self._position_bias, self._rotation_bias):
             bias[ids] *= rng.standard_normal((len(ids), bias.shape[1]))
         self._frozen[ids] = 0.0
-        self._poses.rate[ids] = rng.uniform(*CAMERA_RATE, len(ids))
+        interval = np.array([worlds.variation.universes[i].pose_interval for i in ids])
+        shortest = np.maximum(1.0 / rng.uniform(*CAMERA_RATE, len(ids)), interval)
+        self._poses.rate[ids] = 1.0 / shortest
         self._poses.latency[ids] += rng.uniform(*PIPELINE_LATENCY, len(ids))
         where = worlds.object_position[ids], rotations.normalize(worlds.object_quaternion[ids])
         self._poses.reset(ids, rng, where, self._spoiled(ids, *where))

@@ -12,7 +12,7 @@ from inhand.controller.estimation.pose_state import MotionModel
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 
-STEPS_KEPT = 10
+STEPS_KEPT = 16
 """Policy steps of truth that are kept, for pictures that arrive late."""
 
 

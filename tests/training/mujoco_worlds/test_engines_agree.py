@@ -13,6 +13,7 @@ from inhand.hardware.model.universe import Universe, sample
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import load_object
+from inhand.sim_backend.pybullet_universe import mounting, varied_hand
 from inhand.sim_backend.world import World
 from inhand.training.mujoco_worlds.world import MujocoWorld
 
@@ -76,7 +77,11 @@ def test_limits_and_pair_friction_are_equal(pair: Pair) -> None:
     # PyBullet multiplies; in MuJoCo the object's coefficient has priority.
     assert frictions[0] * frictions[1] == pytest.approx(other.model.geom("object").friction[0])
     assert other.model.geom("object").priority[0] == 1
-    np.testing.assert_array_equal(other.model.geom_condim, 3)
+    torsion = world.universe.torsional_friction
+    spinning = pybullet.getDynamicsInfo(world.object_body, -1, physicsClientId=world.client)[7]
+    assert spinning == pytest.approx(torsion)
+    assert other.model.geom("object").friction[1] == pytest.approx(torsion)
+    assert other.model.geom("object").condim[0] == (4 if torsion else 3)
 
 
 def test_joints_damp_in_proportion_to_their_speed() -> None:
@@ -89,10 +94,13 @@ def test_forward_kinematics_agree_to_a_tenth_of_a_millimetre(pair: Pair) -> None
     """Over 50 random poses: PyBullet, MuJoCo and our own."""
     world, other = pair
     rng = np.random.default_rng(7)
+    varied, (base, turn) = varied_hand(HAND, world.universe), mounting(HAND, world.universe)
     for actuators in rng.uniform(HAND.lower, HAND.upper, (50, HAND.n_actuators)):
         angles = HAND.joint_angles(actuators)
         pose(pair, angles, np.array([0.0, 0.335, 1.0]), rotations.IDENTITY)
-        matrices, positions = link_poses(HAND, angles)
+        matrices, positions = link_poses(varied, angles)
+        matrices = rotations.to_matrix(turn) @ matrices
+        positions = base + rotations.rotate(turn, positions)
         states = pybullet.getLinkStates(
             world.hand_body,
             list(range(HAND.n_joints)),

@@ -64,13 +64,15 @@ def test_batched_worlds_are_worlds_one_by_one_to_the_bit(shape: str) -> None:
     n, steps = 5, 6
     worlds = BatchEnvironment(HAND, load_object(shape), n, threads=2, seed=9)
     worlds.harden(np.pi, 1.0)
+    worlds.variation._pause_rate[:] = 0.0
     singles = [(worlds._batch.get_model(i), worlds._batch.get_data(i)) for i in range(n)]
     states = [worlds.path.start(HAND.rest) for _ in range(n)]
-    commands, forces, advance = [], [], worlds._batch.step
+    commands, forces, frictions, advance = [], [], [], worlds._batch.step
 
     def watched(nstep: int) -> None:
         commands.append(worlds._ctrl.copy())
         forces.append(worlds._force.copy())
+        frictions.append(worlds.variation._friction.copy())
         advance(nstep=nstep)
 
     worlds._batch.step = watched
@@ -88,8 +90,9 @@ def test_batched_worlds_are_worlds_one_by_one_to_the_bit(shape: str) -> None:
     assert len(commands) == steps * worlds.path.ticks_per_action
     assert len({model.opt.timestep for model, _ in singles}) == n
     for i, (model, data) in enumerate(singles):
-        for command, force in zip(commands, forces, strict=True):
+        for command, force, friction in zip(commands, forces, frictions, strict=True):
             data.ctrl[:] = command[i]
+            model.dof_frictionloss[: HAND.n_joints] = friction[i]
             data.xfrc_applied[worlds._object, :3] = force[i]
             mujoco.mj_step(model, data)
         np.testing.assert_array_equal(worlds._qpos[i], data.qpos)
@@ -115,9 +118,12 @@ def test_every_field_of_a_universe_reaches_its_world(shape: str) -> None:
             np.testing.assert_allclose(*values, rtol=1e-6, atol=1e-9, err_msg=f"{i} {name}")
         np.testing.assert_allclose(ours.dof_invweight0, alone.dof_invweight0, rtol=1e-6)
         np.testing.assert_allclose(mesh(ours), mesh(alone), atol=1e-7)
-        delay = np.round(np.array(universe.action_delay) / 0.01)
+        late = np.array(universe.action_delay) + universe.action_latency
+        delay = np.round(late / 0.01)
         np.testing.assert_array_equal(worlds.variation.delay[i], delay)
         np.testing.assert_array_equal(worlds.variation.backlash[i], universe.backlash)
+        np.testing.assert_array_equal(worlds.variation.compliance[i], universe.compliance)
+        np.testing.assert_array_equal(worlds.variation._stiction[i], universe.stiction)
     sizes = {universe.object_size for universe in worlds.variation.universes}
     assert len(sizes) > 3
 
