@@ -13,7 +13,7 @@ TORSIONAL_FRICTION = 0.005
 CONTACT_SOFTNESS = 0.002
 """Largest at scale 1 [m]: a fingertip of 7 mm sinks 0.8 mm under 1 N at a modulus of 5e5 Pa, and
 2.5 mm at a tenth of that."""
-CONTACT_REBOUND = 0.2
+CONTACT_REBOUND = 0.1
 """Largest at scale 1."""
 COMPLIANCE = 0.05
 """Standard deviation at scale 1 [rad/(N·m)]: a tendon of 1 mm polyethylene fibre, 0.3 m long, on a

@@ -44,8 +44,15 @@ def apex(world: AnyWorld) -> Array:
     return np.asarray(top + [0.0, 0.0, radius])
 
 
-def on_fingertip(engine: Engine, weight: float, **fields: Any) -> AnyWorld:
-    """A block of this weight [N] whose lower face just touches the tip of a finger."""
+def on_fingertip(engine: Engine, weight: float, lift: float = 0.0, **fields: Any) -> AnyWorld:
+    """A block of this weight [N] whose lower face just touches the tip of a finger.
+
+    Args:
+        engine: how the world is made.
+        weight: of the block [N].
+        lift: how much higher the tip is than that of the nominal hand [m].
+        fields: of the universe.
+    """
     world = engine.world(
         gravity=(0.0, 0.0, -weight / BLOCK.mass),
         actuator_gain=RIGID,
@@ -53,7 +60,7 @@ def on_fingertip(engine: Engine, weight: float, **fields: Any) -> AnyWorld:
         **fields,
     )
     run(world, 1.0, POINTING)
-    place(world, apex(world) + [0.0, 0.0, BLOCK.size[2] / 2])
+    place(world, apex(world) + [0.0, 0.0, BLOCK.size[2] / 2 + lift])
     return world
 
 
@@ -98,7 +105,7 @@ def spin_down(engine: Engine, **fields: Any) -> float:
     """How fast a spinning block on a fingertip loses speed [rad/s²]."""
     world = on_fingertip(engine, 1.0, **fields)
     run(world, 0.1, POINTING)
-    spin(world, 20.0)
+    spin(world, 40.0)
     _, before = world.object_pose()
     turns = []
     for _ in range(2):

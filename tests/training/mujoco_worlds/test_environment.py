@@ -3,16 +3,17 @@
 import mujoco
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from inhand.controller.policy.observation import observation_size
 from inhand.hardware.model.hand import load_hand
-from inhand.hardware.model.universe import SENSING, MujocoSettings, Universe, Vary
+from inhand.hardware.model.universe import SENSING, MujocoSettings, Universe, Vary, sample
 from inhand.perception import rotations
 from inhand.perception.objects import load_object
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.universe import FIELDS
 from inhand.training.mujoco_worlds.variation import draw_solver
-from inhand.training.mujoco_worlds.world import universe_model
+from inhand.training.mujoco_worlds.world import MujocoWorld, universe_model
 
 HAND = load_hand("dactyl24")
 BLOCK = load_object("block")
@@ -198,3 +199,64 @@ def test_an_encoder_stands_within_the_slack_of_the_joint() -> None:
         np.testing.assert_array_equal(worlds.joint_position[0], joints[0])
         assert np.abs(worlds.joint_position[1] - joints[1]).max() <= 0.05 + 1e-12
     assert np.abs(worlds.joint_position[1] - joints[1]).max() > 0.001
+
+
+@pytest.mark.parametrize("seed", [16, 17])
+def test_a_world_of_a_batch_does_what_the_same_universe_does_alone(seed: int) -> None:
+    """Servos, tendons, sticking joints and contacts, step by step; encoders too."""
+    universe = replace(
+        sample(HAND, np.random.default_rng(seed), 1.0),
+        control_jitter=0.0,
+        push_rate=0.0,
+        pause_rate=0.0,
+    )
+    worlds = BatchEnvironment(HAND, BLOCK, 2, threads=1, seed=seed)
+    worlds.variation._set(1, universe)
+    worlds._batch.set_const(np.array([1]))
+    alone = MujocoWorld(HAND, BLOCK, universe, seed=1)
+    alone.reset(worlds.object_quaternion[1].copy())
+    at_rest = HAND.joint_angles(HAND.rest)
+    alone.data.qpos[: HAND.n_joints] = at_rest
+    rng, on = np.random.default_rng(seed), np.ones(HAND.n_actuators, dtype=np.bool_)
+    sent, advance = [], worlds._batch.step
+
+    def watched(nstep: int) -> None:
+        sent.append(worlds.state.motion.position[1].copy())
+        advance(nstep=nstep)
+
+    worlds._batch.step = watched
+    for _ in range(10):
+        worlds.step(rng.uniform(-1, 1, (2, HAND.n_actuators)))
+    for targets in sent:
+        alone.step(targets, on)
+    np.testing.assert_allclose(worlds._qpos[1], alone.data.qpos, atol=1e-6)
+    np.testing.assert_allclose(worlds.joint_position[1], alone.encoders()[0], atol=1e-6)
+    ahead = worlds.joint_position[1] - worlds._qpos[1, list(HAND.driven_joint)]
+    assert np.abs(ahead).max() > 0.001
+
+
+def test_a_controller_that_pauses_sends_what_it_sent_last() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 2, threads=1, seed=18)
+    actions = np.full((2, HAND.n_actuators), 0.5)
+    worlds.step(actions)
+    before = worlds.state.motion.position.copy()
+    worlds.variation._pause_rate[1] = worlds.variation._pause_time[1] = 1e9
+    worlds.step(actions)
+    after = worlds.state.motion.position
+    np.testing.assert_array_equal(after[1], before[1])
+    assert np.abs(after[0] - before[0]).max() > 0.01
+
+
+def test_pauses_are_as_many_and_as_long_as_they_should_be() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 100, threads=1, seed=19)
+    worlds.variation._pause_rate[:50], worlds.variation._pause_time[:50] = 1.0, 0.15
+    paused = []
+    for _ in range(3000):
+        worlds.variation.tick(worlds.rng)
+        paused.append(worlds.variation.paused.copy())
+    seen = np.array(paused)
+    assert not seen[:, 50:].any()
+    began = np.sum(np.diff(seen[:, :50].astype(int), axis=0) == 1)
+    # One begins a second of what is no pause; one that follows another at once is not seen.
+    assert began / (50 * 30.0) == pytest.approx(1.0 / 1.15, rel=0.08)
+    assert seen[:, :50].sum() * 0.01 / began == pytest.approx(0.15, rel=0.05)

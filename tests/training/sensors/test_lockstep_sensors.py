@@ -17,6 +17,7 @@ from inhand.training.sensors.lockstep_sensors import (
     CAMERA_RATE,
     PIPELINE_LATENCY,
     JointSensor,
+    Pauses,
     PoseSensor,
 )
 
@@ -126,3 +127,25 @@ def test_wild_poses_are_as_many_as_they_should_be() -> None:
     _, turned = errors(poses(seconds=300.0, pose_outlier=0.1))
     # One random orientation of about 20 is within half a radian by chance.
     assert (np.linalg.norm(turned, axis=-1) > 0.1).mean() == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("interval", [0.1, 0.3])
+def test_poses_come_no_more_often_than_their_interval(interval: float) -> None:
+    readings = poses(pose_interval=interval)
+    gaps = np.diff([reading.t for _, reading in readings])
+    assert gaps.mean() == pytest.approx(interval, abs=1e-3)
+    assert gaps.min() >= interval - TICK - 1e-9
+    # An interval shorter than the cameras' own changes nothing.
+    assert len(poses(pose_interval=0.05)) == len(poses())
+
+
+def test_pauses_of_the_controller_have_their_rate_and_length() -> None:
+    universe = Universe(pause_rate=0.5, pause_time=0.12)
+    pauses = Pauses(universe, np.random.default_rng(3))
+    seen = np.array([pauses.pausing(t, TICK) for t in TICK * np.arange(100_000)])
+    began = int(np.sum(np.diff(seen.astype(int)) == 1))
+    # 472 are expected, give or take 20.
+    assert began / 1000.0 == pytest.approx(1.0 / 2.12, rel=0.15)
+    assert seen.sum() * TICK / began == pytest.approx(0.12, rel=0.02)
+    nobody = Pauses(Universe(), np.random.default_rng(3))
+    assert not any(nobody.pausing(t, TICK) for t in TICK * np.arange(100))
