@@ -27,6 +27,7 @@ from inhand.training.learning.ppo import (
 )
 from inhand.training.learning.student import State, StudentNetwork
 from inhand.training.learning.teacher import Network, teacher_inputs
+from inhand.training.learning.widening import widen_network, widen_optimizer
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 
@@ -258,7 +259,8 @@ class Refinement:
         """Goes on from a checkpoint; see `read_checkpoint` for what it refuses."""
         state: dict[str, Any] = read_checkpoint(path, "student", self.worlds, self.device)
         self.network.load_state_dict(state["network"])
-        self.teacher.load_state_dict(state["critic"])
+        known, inputs = len(state["critic"]["mean"]), len(self.teacher.mean)
+        self.teacher.load_state_dict(widen_network(state["critic"], inputs))
         self.log_deviation.data.copy_(state["log_deviation"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
         self.iteration, self.steps, self.seconds = state["counters"]

@@ -19,6 +19,7 @@ from inhand.training.learning.ppo import (
     policy_loss,
     steer,
 )
+from inhand.training.learning.widening import widen_network, widen_optimizer
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 
@@ -249,8 +250,9 @@ class Teacher:
 
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint; see `read_checkpoint` for what it refuses."""
-        state: dict[str, Any] = read_checkpoint(path, "teacher", self.worlds, self.device)
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        state: dict[str, Any] = read_checkpoint(path, "teacher", self.worlds, "cpu")
+        known, inputs = len(state["network"]["mean"]), self.inputs.shape[1]
+        self.network.load_state_dict(widen_network(state["network"], inputs))
+        self.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
         self.iteration, self.steps, self.seconds = state["counters"]
         self.worlds.goal_distance, self.worlds.universe_scale = state["difficulty"]

@@ -23,7 +23,8 @@ from inhand.perception.objects import load_object
 from inhand.training.learning.checkpoint import read_checkpoint
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe, load_student
-from inhand.training.learning.teacher import Network, Recipe, Teacher
+from inhand.training.learning.teacher import Network, Recipe, Teacher, teacher_inputs
+from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
 
 matplotlib.use("Agg")
@@ -155,8 +156,12 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
 def load_teacher(
     worlds: BatchEnvironment, path: Path, device: str = "cpu", another_object: bool = False
 ) -> Network:
-    """The network of a teacher's checkpoint; see `read_checkpoint` for what it refuses."""
-    state = read_checkpoint(path, "teacher", worlds, device, another_object)["network"]
+    """The network of a teacher's checkpoint, widened if it saw less of its universe.
+
+    See `read_checkpoint` for what is refused.
+    """
+    state = read_checkpoint(path, "teacher", worlds, "cpu", another_object)["network"]
+    state = widen_network(state, teacher_inputs(worlds, "cpu").shape[1])
     network = Network(len(state["mean"]), worlds.hand.n_actuators, 1.0).to(device)
     network.load_state_dict(state)
     return network

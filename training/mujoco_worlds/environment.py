@@ -286,7 +286,10 @@ class BatchEnvironment:
         )
 
     def privileged(self) -> NDArray[np.float32]:
-        """Velocities, the universe, and the share of the goal's time that is gone, (size, n)."""
+        """Velocities, the universe, and the share of the goal's time that is gone, (size, n).
+
+        What came to universes later stands last, so that an older teacher can be widened.
+        """
         clock = self._goal_steps[:, None] / self._goal_limit
-        parts = [self._qvel, self.variation.privileged, clock]
+        parts = [self._qvel, self.variation.privileged, clock, self.variation.reality]
         return np.concatenate(parts, -1, dtype=np.float32)

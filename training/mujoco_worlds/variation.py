@@ -7,6 +7,7 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.reality_draws import describe_reality
 from inhand.hardware.model.universe import GRAVITY, MujocoSettings, Universe, Vary, sample
 from inhand.hardware.records import Array
 from inhand.sim_backend.servo_dynamics import series_gain
@@ -65,6 +66,7 @@ class Variation:
         paused: in which worlds the controller pauses in the present tick, (size,).
         privileged: what only a simulation knows of its universe, scaled to about 1,
             (size, n).
+        reality: the same of what rubber, tendons and assembly do, (size, m).
     """
 
     def __init__(self, batch: Batch, nominal: mujoco.MjModel, hand: Hand, tick: float) -> None:
@@ -89,6 +91,7 @@ class Variation:
         self._pause_rate, self._pause_time, self._pause_left = np.zeros((3, size))
         self.paused = np.zeros(size, dtype=np.bool_)
         self.privileged = np.tile(self._describe(Universe()), (size, 1))
+        self.reality = np.tile(describe_reality(hand, Universe()), (size, 1))
 
     def draw(self, ids: NDArray[np.int64], rng: np.random.Generator, scale: float) -> None:
         """Draws new universes for these worlds."""
@@ -154,6 +157,7 @@ class Variation:
         self._pause_rate[i], self._pause_time[i] = universe.pause_rate, universe.pause_time
         self._pause_left[i], self.paused[i] = 0.0, False
         self.privileged[i] = self._describe(universe)
+        self.reality[i] = describe_reality(self._hand, universe)
 
     def _describe(self, universe: Universe) -> Array:
         hand = self._hand

@@ -1,0 +1,54 @@
+"""An older teacher learns to read more: inputs that came later begin with no weight.
+
+What it does in worlds as it knew them stays the same.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def widen_network(state: dict[str, Tensor], inputs: int) -> dict[str, Tensor]:
+    """A teacher's weights for more inputs, the new ones last.
+
+    Args:
+        state: of a `inhand.training.learning.teacher.Network`.
+        inputs: how many there are now.
+    """
+    more = inputs - len(state["mean"])
+    if more <= 0:
+        return state
+    wide = dict(state)
+    for name in ("mean", "variance"):
+        fill = 1.0 if name == "variance" else 0.0
+        wide[name] = torch.cat([state[name], torch.full((more,), fill)])
+    for name in ("actor.0.weight", "critic.0.weight"):
+        wide[name] = _padded(state[name], more)
+    return wide
+
+
+def widen_optimizer(state: dict[str, Any], known: int, inputs: int) -> dict[str, Any]:
+    """What Adam remembers of those weights, for as many more inputs.
+
+    Args:
+        state: of the optimizer.
+        known: how many inputs its network had.
+        inputs: how many there are now.
+    """
+    if inputs <= known:
+        return state
+    wide = {
+        number: {
+            name: _padded(value, inputs - known)
+            if isinstance(value, Tensor) and value.ndim == 2 and value.shape[1] == known
+            else value
+            for name, value in slot.items()
+        }
+        for number, slot in state["state"].items()
+    }
+    return {**state, "state": wide}
+
+
+def _padded(weights: Tensor, more: int) -> Tensor:
+    return torch.cat([weights, torch.zeros(len(weights), more)], dim=1)
