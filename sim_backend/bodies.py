@@ -12,6 +12,7 @@ from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.urdf import hand_urdf
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
+from inhand.sim_backend.pybullet_universe import solid_inertia
 
 GEAR_FORCE = 100.0
 """Largest torque that holds two coupled joints together [N·m]: never the limit."""
@@ -175,15 +176,3 @@ def add_object(
             physicsClientId=client,
         )
     return body
-
-
-def solid_inertia(target: ObjectDescription) -> Array:
-    """Inertia of the homogeneous object about its centre [kg·m²], (3,), its own axes."""
-    x, y, z = target.size
-    if target.shape == "box":
-        return target.mass / 12 * np.array([y * y + z * z, x * x + z * z, x * x + y * y])
-    # A regular polygon's second moment about any axis in its plane, per area, from its apothem.
-    apothem = x / 2
-    half_side = apothem * np.tan(np.pi / target.sides)
-    plane = apothem**2 / 4 + half_side**2 / 12
-    return target.mass * np.array([plane + z * z / 12, plane + z * z / 12, 2 * plane])

@@ -1,4 +1,4 @@
-"""A universe as a changed hand and a changed object, which is what PyBullet is built from."""
+"""A universe as a changed hand and a changed object, which PyBullet and Drake are built from."""
 
 from dataclasses import replace
 
@@ -95,6 +95,18 @@ def varied_object(target: ObjectDescription, universe: Universe) -> ObjectDescri
         mass=target.mass * universe.object_mass,
         friction=target.friction * universe.friction,
     )
+
+
+def solid_inertia(target: ObjectDescription) -> Array:
+    """Inertia of the homogeneous object about its centre [kg·m²], (3,), its own axes."""
+    x, y, z = target.size
+    if target.shape == "box":
+        return target.mass / 12 * np.array([y * y + z * z, x * x + z * z, x * x + y * y])
+    # A regular polygon's second moment about any axis in its plane, per area, from its apothem.
+    apothem = x / 2
+    half_side = apothem * np.tan(np.pi / target.sides)
+    plane = apothem**2 / 4 + half_side**2 / 12
+    return target.mass * np.array([plane + z * z / 12, plane + z * z / 12, 2 * plane])
 
 
 def _values(given: Numbers, size: int, nominal: float) -> Array:

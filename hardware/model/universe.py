@@ -77,6 +77,26 @@ class PybulletSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iterations: int = 50
 
 
+class DrakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What only Drake reads.
+
+    Attributes:
+        timestep: [s].
+        contact: pressure fields, or points.
+        solver: how contact is approximated.
+        modulus: of the hand's pressure field [Pa]; `contact_softness` comes on top.
+        edge_radius: of the object's edges and corners [m].
+        fingertips: shape of the links that carry a fingertip.
+    """
+
+    timestep: float = 0.0025
+    contact: Literal["hydroelastic", "point"] = "hydroelastic"
+    solver: Literal["lagged", "similar", "sap"] = "lagged"
+    modulus: float = 5e5
+    edge_radius: float = 0.002
+    fingertips: Literal["capsule", "ellipsoid"] = "capsule"
+
+
 class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One world. An empty tuple stands for nominal values in every element.
 
@@ -166,6 +186,7 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pause_time: float = 0.0
     mujoco: MujocoSettings = MujocoSettings()
     pybullet: PybulletSettings = PybulletSettings()
+    drake: DrakeSettings = DrakeSettings()
 
 
 def load_universe(path: Path, hand: Hand) -> Universe:

@@ -67,6 +67,9 @@ def problem(values: Mapping[str, Any]) -> str:
     for name in ("mujoco", "pybullet"):
         if not (values[name].timestep > 0 and values[name].iterations >= 1):
             return f"[{name}] timestep must be positive, iterations at least 1"
+    drake = values["drake"]
+    if not (drake.timestep > 0 and drake.modulus > 0 and drake.edge_radius >= 0):
+        return "[drake] timestep and modulus must be positive, edge_radius not negative"
     return ""
 
 

@@ -1,0 +1,46 @@
+"""Coulomb friction of joints, which Drake has not: springs that let go when they are stretched."""
+
+import numpy as np
+
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import Universe
+from inhand.hardware.records import Array
+from inhand.sim_backend.stiction import Stiction
+
+SHARE = 0.1
+"""Of the stiffest spring on a joint's inertia that an explicit step takes."""
+
+
+class JointFriction:
+    """A spring at each joint, from where it was held last: it pulls up to friction's torque.
+
+    It does not creep as viscous friction would. A joint of friction F at rest gives by F over the
+    stiffness: some microradians.
+
+    Args:
+        hand: of the universe.
+        universe: its `stiction` counts here.
+        timestep: of the physics [s].
+    """
+
+    def __init__(self, hand: Hand, universe: Universe, timestep: float) -> None:
+        inertia = np.array([link.rotor_inertia for link in hand.links])
+        self._stiffness = np.maximum(SHARE * inertia / timestep**2, 1e-9)
+        # Half of critical: a held joint comes to rest.
+        self._damping = np.sqrt(self._stiffness * inertia)
+        self._limit = Stiction(hand, universe)
+        self._held = np.zeros(hand.n_joints)
+
+    def reset(self, angles: Array) -> None:
+        """Holds the joints where they are [rad], (n_joints,)."""
+        self._held = angles.copy()
+
+    def torque(self, angles: Array, speeds: Array) -> Array:
+        """Friction's torque [N·m], (n_joints,), at these angles [rad] and speeds [rad/s]."""
+        limit = self._limit.friction(speeds)
+        wanted = self._stiffness * (self._held - angles) - self._damping * speeds
+        torque: Array = np.clip(wanted, -limit, limit)
+        # A spring that slips is dragged along at the stretch of its limit.
+        most = limit / self._stiffness
+        self._held = np.clip(self._held, angles - most, angles + most)
+        return torque

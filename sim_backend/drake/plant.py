@@ -1,0 +1,156 @@
+"""The hand and an object as Drake's multibody plant."""
+
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import numpy as np
+from pydrake.geometry import CollisionFilterDeclaration, GeometrySet, SceneGraph
+from pydrake.math import RigidTransform, RotationMatrix
+from pydrake.multibody.parsing import Parser
+from pydrake.multibody.plant import (
+    AddMultibodyPlant,
+    MultibodyPlant,
+    MultibodyPlantConfig,
+)
+from pydrake.multibody.tree import RigidBody, RotationalInertia, SpatialInertia
+from pydrake.systems.framework import Diagram, DiagramBuilder
+
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import DrakeSettings
+from inhand.hardware.model.urdf import hand_urdf
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription
+from inhand.sim_backend.drake.surfaces import (
+    Rubber,
+    frictions,
+    hand_properties,
+    link_shape,
+    object_properties,
+    object_shape,
+)
+from inhand.sim_backend.pybullet_universe import solid_inertia
+
+OBJECT = "object"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A plant in its diagram, and where things are in it.
+
+    Attributes:
+        diagram: plant and geometry.
+        plant: the physics.
+        object: the object's body.
+        joints: position of each of the hand's joints in the plant's vector, (n_joints,).
+        speeds: the same of their velocities.
+    """
+
+    diagram: Diagram
+    plant: MultibodyPlant
+    object: RigidBody
+    joints: list[int]
+    speeds: list[int]
+
+
+def build(
+    hand: Hand,
+    base: tuple[Array, Array],
+    target: ObjectDescription,
+    center_of_mass: Array,
+    skin: Rubber,
+    settings: DrakeSettings,
+) -> Model:
+    """Builds a world's model.
+
+    Args:
+        hand: of the universe.
+        base: place of its base, world frame [m], (3,), and world from base, wxyz, (4,).
+        target: of the universe.
+        center_of_mass: object frame [m], (3,).
+        skin: how the hand gives.
+        settings: of the engine.
+    """
+    builder = DiagramBuilder()
+    plant, scene = AddMultibodyPlant(
+        MultibodyPlantConfig(
+            time_step=settings.timestep,
+            contact_model=(
+                "point" if settings.contact == "point" else "hydroelastic_with_fallback"
+            ),
+            discrete_contact_approximation=settings.solver,
+            use_sampled_output_ports=False,
+        ),
+        builder,
+    )
+    _add_hand(plant, hand, base)
+    hand_friction, object_friction = frictions(target.friction)
+    properties = hand_properties(skin, hand_friction)
+    for link in hand.links:
+        body = plant.GetBodyByName(link.name)
+        for number, shape in enumerate(link.shapes):
+            plant.RegisterCollisionGeometry(
+                body,
+                RigidTransform(list(shape.position)),
+                link_shape(link, shape, settings),
+                f"{link.name}{number}",
+                properties,
+            )
+    inertia = _inertia(target, center_of_mass)
+    body = plant.AddRigidBody(OBJECT, plant.AddModelInstance(OBJECT), inertia)
+    plant.RegisterCollisionGeometry(
+        body,
+        RigidTransform(),
+        object_shape(target, settings.edge_radius),
+        OBJECT,
+        object_properties(skin, object_friction),
+    )
+    plant.Finalize()
+    _filter_collisions(plant, scene, hand)
+    found = [plant.GetJointByName(name) for name in hand.joint_names]
+    return Model(
+        builder.Build(),
+        plant,
+        body,
+        [joint.position_start() for joint in found],
+        [joint.velocity_start() for joint in found],
+    )
+
+
+def _add_hand(plant: MultibodyPlant, hand: Hand, base: tuple[Array, Array]) -> None:
+    robot = ElementTree.fromstring(hand_urdf(hand))
+    for link in robot.iter("link"):
+        for kind in ("visual", "collision"):
+            for shape in link.findall(kind):
+                link.remove(shape)
+    Parser(plant).AddModelsFromString(ElementTree.tostring(robot, encoding="unicode"), "urdf")
+    position, quaternion = base
+    turn = RotationMatrix(rotations.to_matrix(quaternion))
+    plant.WeldFrames(
+        plant.world_frame(), plant.GetFrameByName(hand.root), RigidTransform(turn, position)
+    )
+    for link in hand.links:
+        plant.GetJointByName(link.joint).set_default_damping(link.damping)
+
+
+def _inertia(target: ObjectDescription, center_of_mass: Array) -> SpatialInertia:
+    """Of the homogeneous object, its centre of mass moved; about the shape's centre."""
+    x, y, z = solid_inertia(target)
+    central = RotationalInertia(x, y, z)
+    return SpatialInertia.MakeFromCentralInertia(target.mass, center_of_mass, central)
+
+
+def _filter_collisions(plant: MultibodyPlant, scene: SceneGraph, hand: Hand) -> None:
+    """Of the hand's links, those that are listed collide with each other, and no others."""
+    listed = {frozenset(pair) for pair in hand.collision_pairs}
+    manager = scene.collision_filter_manager()
+    geometries = {
+        name: GeometrySet(plant.GetCollisionGeometriesForBody(plant.GetBodyByName(name)))
+        for name in hand.link_names
+    }
+    for number, one in enumerate(hand.link_names):
+        for two in hand.link_names[number + 1 :]:
+            if frozenset((one, two)) not in listed:
+                manager.Apply(
+                    CollisionFilterDeclaration().ExcludeBetween(geometries[one], geometries[two])
+                )

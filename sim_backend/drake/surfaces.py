@@ -1,0 +1,175 @@
+"""Shapes of the hand and the object for Drake, and how their surfaces give."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pydrake.geometry import (
+    AddCompliantHydroelasticProperties,
+    AddContactMaterial,
+    AddRigidHydroelasticProperties,
+    Box,
+    Capsule,
+    Convex,
+    Ellipsoid,
+    ProximityProperties,
+)
+from pydrake.geometry import Shape as DrakeShape
+from pydrake.multibody.plant import CoulombFriction
+
+from inhand.hardware.model.hand import Link, Shape
+from inhand.hardware.model.universe import DrakeSettings, Universe, UniverseError
+from inhand.hardware.records import Array
+from inhand.perception.objects import ObjectDescription
+from inhand.sim_backend.contact import DROP
+
+RESOLUTION = 0.004
+"""Edges of the meshes that round shapes are cut into [m]."""
+HARD = 1e9
+"""Stiffness of a point contact on the object's side [N/m]: the hand's alone counts."""
+DISSIPATION = 50.0
+"""Of a contact that does not bounce, after Hunt and Crossley [s/m]: Drake's own default."""
+RELAXATION = 0.02
+"""Of a contact in the solver `sap`, which knows no other damping [s]."""
+
+
+@dataclass(frozen=True)
+class Rubber:
+    """How the hand's skin gives in one universe.
+
+    Attributes:
+        modulus: of the pressure field [Pa].
+        stiffness: of a point contact [N/m].
+        dissipation: after Hunt and Crossley [s/m].
+    """
+
+    modulus: float
+    stiffness: float
+    dissipation: float
+
+
+def rubber(universe: Universe, radius: float) -> Rubber:
+    """The skin of a universe.
+
+    A sphere of radius R in a pressure field of modulus E presses with π E d² at depth d.
+
+    Args:
+        universe: its modulus, `contact_softness` and `contact_rebound` count here.
+        radius: of a fingertip, which sinks in by the softness under 1 N [m].
+    """
+    own = math.sqrt(1.0 / (math.pi * universe.drake.modulus))
+    depth = min(own + universe.contact_softness, radius)
+    return Rubber(
+        modulus=1.0 / (math.pi * depth**2),
+        stiffness=1.0 / depth,
+        dissipation=_dissipation(universe.contact_rebound),
+    )
+
+
+def _dissipation(rebound: float) -> float:
+    """With which a mass bounces to this share of the height that it fell from.
+
+    A contact force that grows by a factor 1 + c v with the speed of approach v makes of the speed
+    v a speed e v, with c v (1 + e) = ln((1 + c v) / (1 - c e v)) (Hunt and Crossley 1975).
+    """
+    if rebound <= 0.0:
+        return DISSIPATION
+    speed, e = math.sqrt(2 * 9.81 * DROP), math.sqrt(rebound)
+    low, high = 1e-6, (1.0 - 1e-9) / (e * speed)
+    for _ in range(60):
+        c = 0.5 * (low + high)
+        before = c * speed
+        more = math.log((1.0 + before) / (1.0 - e * before)) > before * (1.0 + e)
+        low, high = (low, c) if more else (c, high)
+    return min(low, DISSIPATION)
+
+
+def hand_properties(skin: Rubber, friction: float) -> ProximityProperties:
+    """Of the hand's shapes: they give."""
+    properties = ProximityProperties()
+    AddCompliantHydroelasticProperties(RESOLUTION, skin.modulus, properties)
+    _add_material(properties, skin, skin.stiffness, friction)
+    return properties
+
+
+def object_properties(skin: Rubber, friction: float) -> ProximityProperties:
+    """Of the object's shape: it does not give, and bounces as the hand's skin does."""
+    properties = ProximityProperties()
+    AddRigidHydroelasticProperties(RESOLUTION, properties)
+    _add_material(properties, skin, HARD, friction)
+    return properties
+
+
+def _add_material(
+    properties: ProximityProperties, skin: Rubber, stiffness: float, friction: float
+) -> None:
+    AddContactMaterial(
+        properties=properties,
+        dissipation=skin.dissipation,
+        point_stiffness=stiffness,
+        friction=CoulombFriction(friction, friction),
+    )
+    properties.AddProperty("material", "relaxation_time", RELAXATION)
+
+
+def frictions(pair: float) -> tuple[float, float]:
+    """Coefficients of hand and object that make this one of the pair.
+
+    Drake takes 2 a b / (a + b). The hand's with itself is 1, as long as the pair's is not above.
+    """
+    hand = max(1.0, pair)
+    return hand, pair * hand / (2.0 * hand - pair)
+
+
+def link_shape(link: Link, shape: Shape, settings: DrakeSettings) -> DrakeShape:
+    """A collision primitive; fingertips may be ellipsoids around their capsules' axes."""
+    if shape.kind == "box":
+        x, y, z = (2.0 * half for half in shape.size)
+        return Box(x, y, z)
+    radius, half = shape.size
+    if link.tip is not None and settings.fingertips == "ellipsoid":
+        return Ellipsoid(radius, radius, radius + half)
+    return Capsule(radius, 2.0 * half)
+
+
+def object_shape(target: ObjectDescription, edge: float) -> DrakeShape:
+    """The object as a convex hull, its edges and corners rounded.
+
+    Args:
+        target: the object.
+        edge: radius of its edges [m]; 0 leaves them sharp.
+
+    Raises:
+        UniverseError: the edges are rounder than the object is large.
+        UniverseError: the object is not convex.
+    """
+    if 2.0 * edge >= min(target.size):
+        raise UniverseError(
+            f"[drake] edge_radius {edge} m is more than half of the {target.name} "
+            f"({min(target.size)} m); choose a smaller one"
+        )
+    hull = Convex(target.vertices.T, target.name).GetConvexHull()
+    if hull.num_vertices() != len(target.vertices):
+        raise UniverseError(
+            f"object {target.name}: {len(target.vertices) - hull.num_vertices()} of its "
+            f"{len(target.vertices)} corners lie inside the others' hull, and Drake takes convex "
+            "objects only; use engine pybullet or mujoco, or give its convex hull"
+        )
+    if edge == 0.0:
+        if target.shape == "box":
+            return Box(*target.size)
+        return Convex(target.vertices.T, target.name)
+    length, width, height = (extent - 2.0 * edge for extent in target.size)
+    inner = replace(target, size=(length, width, height)).vertices
+    points = (inner[:, None] + edge * _directions(target)[None]).reshape(-1, 3)
+    return Convex(points.T, target.name)
+
+
+def _directions(target: ObjectDescription) -> Array:
+    """Unit vectors that a rounded edge shows: the faces' normals and halfway between, (n, 3)."""
+    sides = 4 if target.shape == "box" else target.sides
+    around = np.arange(2 * sides) * np.pi / sides
+    ring = np.stack([np.cos(around), np.sin(around), np.zeros_like(around)], axis=-1)
+    up = np.array([0.0, 0.0, 1.0])
+    slant = (ring[:, None] + [[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]).reshape(-1, 3) / math.sqrt(2.0)
+    return np.concatenate([ring, slant, [up, -up]])

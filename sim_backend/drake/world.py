@@ -1,0 +1,179 @@
+"""One world in Drake with the face of `inhand.sim_backend.world.World`."""
+
+import numpy as np
+from pydrake.multibody.math import SpatialVelocity
+
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.universe import Universe, UniverseError
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription
+from inhand.sim_backend.drake.friction import JointFriction
+from inhand.sim_backend.drake.plant import build
+from inhand.sim_backend.drake.surfaces import rubber
+from inhand.sim_backend.pushes import Pushes
+from inhand.sim_backend.pybullet_universe import mounting, varied_hand, varied_object
+from inhand.sim_backend.servo_dynamics import Mask, Servos
+
+
+class DrakeWorld:
+    """One hand and one object in Drake, in one universe.
+
+    Arrays follow the hand's orders; quaternions are wxyz. Two worlds of one seed that are told
+    the same do the same.
+
+    Args:
+        hand: the nominal hand.
+        target: the nominal object.
+        universe: what differs from nominal.
+        seed: of orientations and pushes.
+
+    Attributes:
+        timestep: length of one physics step [s].
+
+    Raises:
+        UniverseError: Drake has no such universe.
+    """
+
+    def __init__(
+        self, hand: Hand, target: ObjectDescription, universe: Universe, seed: int
+    ) -> None:
+        if universe.torsional_friction:
+            raise UniverseError(
+                "universe: Drake has no torsional_friction, it comes of the contact's patch; "
+                "leave it out, or use engine pybullet or mujoco"
+            )
+        self.hand, self.target, self.universe = hand, target, universe
+        self.timestep = universe.drake.timestep
+        self._rng = np.random.default_rng(seed)
+        self._varied = varied_hand(hand, universe)
+        radius = min(hand.links[tip].shapes[0].size[0] for tip in hand.fingertips)
+        self._model = build(
+            self._varied,
+            mounting(hand, universe),
+            varied_object(target, universe),
+            np.array(universe.center_of_mass),
+            rubber(universe, radius),
+            universe.drake,
+        )
+        self.plant = plant = self._model.plant
+        plant.mutable_gravity_field().set_gravity_vector(universe.gravity)
+        self._root = self._model.diagram.CreateDefaultContext()
+        self._context = plant.GetMyMutableContextFromRoot(self._root)
+        force = np.zeros(plant.num_velocities())
+        self._force = plant.get_applied_generalized_force_input_port().FixValue(
+            self._context, force
+        )
+        self._servos = Servos(hand, universe, self.timestep, self._rng.spawn(1)[0])
+        self._pushes = Pushes(universe, target.mass, self._rng)
+        self._friction = JointFriction(self._varied, universe, self.timestep)
+        self._center = np.array(universe.center_of_mass)
+        self._driven = list(hand.driven_joint)
+        self._object_at = self._model.object.floating_positions_start()
+        self._object_speeds = self._model.object.floating_velocities_start_in_v()
+        self._limits = np.array([link.range for link in self._varied.links]).T
+        self._steps = 0
+        self._torque = np.zeros(hand.n_actuators)
+        self.reset()
+
+    @property
+    def time(self) -> float:
+        """Simulated time since the world was made [s]; a reset does not turn it back."""
+        return self._steps * self.timestep
+
+    def reset(self, object_quaternion: Array | None = None) -> None:
+        """Puts the hand at rest and the object into it.
+
+        Args:
+            object_quaternion: world from object, (4,); drawn from all orientations if None.
+        """
+        rest = self.hand.joint_angles(self.hand.rest)
+        positions = self.plant.GetPositions(self._context).copy()
+        # The universe may have moved a limit past the rest pose.
+        positions[self._model.joints] = np.clip(rest, *self._limits)
+        self.plant.SetPositions(self._context, positions)
+        self.plant.SetVelocities(self._context, np.zeros(self.plant.num_velocities()))
+        self._servos.reset(self.hand.rest)
+        self._friction.reset(positions[self._model.joints])
+        self._torque = np.zeros(self.hand.n_actuators)
+        self.place_object(object_quaternion)
+
+    def place_object(self, quaternion: Array | None = None) -> None:
+        """Puts the object back where it starts, at rest, the hand as it is.
+
+        Args:
+            quaternion: world from object, (4,); drawn from all orientations if None.
+        """
+        if quaternion is None:
+            quaternion = rotations.random_quaternion(self._rng)
+        at = self._object_at
+        positions = self.plant.GetPositions(self._context).copy()
+        positions[at : at + 4] = rotations.normalize(np.asarray(quaternion, np.float64))
+        positions[at + 4 : at + 7] = self.hand.workspace.object_start
+        self.plant.SetPositions(self._context, positions)
+        self.set_object_velocity(np.zeros(3), np.zeros(3))
+        self._read()
+
+    def set_object_velocity(self, linear: Array, angular: Array) -> None:
+        """Gives the object's centre a velocity [m/s] and the object a turn [rad/s], world frame."""
+        velocity = SpatialVelocity(angular, linear)
+        self.plant.SetFreeBodySpatialVelocity(self._context, self._model.object, velocity)
+
+    def step(self, targets: Array, torque_on: Mask) -> None:
+        """Advances one physics step.
+
+        Args:
+            targets: commanded servo angles [rad], (n_actuators,).
+            torque_on: servos that pull, (n_actuators,).
+        """
+        stretch = self._servos.advance(targets, torque_on, self._angles[self._driven])
+        limit = self._varied.torque_limit
+        self._torque = np.clip(self._varied.gain * stretch, -limit, limit)
+        force = np.zeros(self.plant.num_velocities())
+        speeds = np.array(self._model.speeds)
+        force[speeds] = self._friction.torque(self._angles, self._speeds)
+        force[speeds[self._driven]] += self._torque
+        push = self._pushes.force(self.time)
+        if push.any():
+            at = self._object_speeds
+            _, quaternion = self.object_pose()
+            arm = rotations.rotate(quaternion, self._center)
+            force[at : at + 3], force[at + 3 : at + 6] = np.cross(arm, push), push
+        self._force.GetMutableData().set_value(force)
+        following = self._model.diagram.EvalUniquePeriodicDiscreteUpdate(self._root)
+        self._root.SetDiscreteState(following)
+        self._steps += 1
+        self._read()
+
+    def _read(self) -> None:
+        self._angles = self.plant.GetPositions(self._context)[self._model.joints]
+        self._speeds = self.plant.GetVelocities(self._context)[self._model.speeds]
+
+    def encoders(self) -> tuple[Array, Array, Array]:
+        """What the servos measure: position [rad], velocity [rad/s], current [A].
+
+        Each is (n_actuators,). The current is the spring's torque over the torque constant.
+        """
+        position = self._servos.encoders(self._angles[self._driven])
+        velocity = self._speeds[self._driven]
+        return position, velocity, self._torque / self._servos.torque_per_ampere
+
+    def joint_angles(self) -> Array:
+        """True joint angles [rad], (n_joints,)."""
+        return self._angles.copy()
+
+    def object_pose(self) -> tuple[Array, Array]:
+        """Centre of the object's shape, world frame [m], (3,), and world from object, (4,)."""
+        at = self._object_at
+        pose = self.plant.GetPositions(self._context)[at : at + 7]
+        return pose[4:7].copy(), rotations.normalize(pose[:4])
+
+    def dropped(self) -> bool:
+        """Whether the object has left the hand."""
+        position, _ = self.object_pose()
+        space = self.hand.workspace
+        away = float(np.linalg.norm(position - np.array(space.center)))
+        return away > space.radius or bool(position[2] < space.drop_height)
+
+    def close(self) -> None:
+        """Does nothing; a PyBullet world needs it."""
