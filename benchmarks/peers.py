@@ -14,7 +14,7 @@ from inhand.perception.rotations import Array
 from inhand.perception.tags import Image, family
 
 Found = list[tuple[int, Array]]
-"""Tags of the object: id, and corners in ArUco order [px], (4, 2)."""
+"""Tags of the object: id, and corners clockwise from its top left [px], (4, 2)."""
 
 Finder = Callable[[Image], Found]
 
@@ -48,7 +48,7 @@ def april_robotics() -> Finder | None:
     def find(image: Image) -> Found:
         # Its corners run the other way round, and its pixels have their centres at one half.
         return [
-            (one.tag_id, np.roll(one.corners[::-1], 2, axis=0) - 0.5)
+            (one.tag_id, one.corners[::-1] - 0.5)
             for one in detector.detect(image)
             if one.tag_id in IDS
         ]

@@ -1,6 +1,7 @@
 """Objects the hand can turn, as data: shape, mass, tags and symmetry, one TOML file each."""
 
 import hashlib
+import json
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +18,16 @@ from inhand.perception.rotations import Array
 
 OBJECTS = Path(__file__).parent / "object_files"
 
+SCHEMA = 2
+"""Version of object files. In those of version 1 a tag's up is its official picture's down."""
+
 
 class TagPlacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tag as the file gives it: on the middle of `face`, unless an offset is given.
 
-    `offset` [m] and `turn` [rad] move the tag within its face (right, up; about the normal).
+    Its picture is upright as `inhand.perception.tags` says: its up is +z on the sides, +y on the ends.
+    `offset` [m] and `turn` [rad] move the tag within its face (right, up; about the normal,
+    counter-clockwise).
     """
 
     id: int
@@ -33,7 +39,7 @@ class TagPlacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _ObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
-    schema: Literal[1]
+    schema: Literal[1, 2]
     shape: Literal["box", "prism"]
     size: tuple[float, float, float]
     mass: float
@@ -51,7 +57,8 @@ class Tag:
         id: AprilTag 36h11 id.
         size: outer edge of the black border [m].
         position: centre, object frame [m], (3,).
-        quaternion: object_from_tag, wxyz, (4,); tag x right, y up, z out of the face.
+        quaternion: object_from_tag, wxyz, (4,); tag x right, y up, z out of the face, as
+            `inhand.perception.tags` says.
     """
 
     id: int
@@ -61,7 +68,7 @@ class Tag:
 
     @cached_property
     def square(self) -> Array:
-        """Corners in ArUco order (top-left, clockwise), tag frame [m], (4, 3)."""
+        """Corners clockwise from the picture's top left, tag frame [m], (4, 3)."""
         half = self.size / 2
         return np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
 
@@ -81,11 +88,14 @@ class ObjectDescription:
     """A convex object.
 
     Attributes:
+        digest: SHA-256 of all but the tags, which no physics depends on.
         size: extents along x, y, z [m]; of a prism, the distance between opposite sides
             (twice) and the length along z.
         mass: [kg].
         friction: nominal coefficient of the pair object-hand.
         symmetry: rotations that map the shape onto itself, (k, 4) wxyz, identity first.
+        upside_down: whether tags' frames, and with them the order of corners, begin at the bottom
+            right of the official pictures, as in recordings of schema 1.
     """
 
     name: str
@@ -98,6 +108,7 @@ class ObjectDescription:
     symmetry: Array
     tags: tuple[Tag, ...]
     faces: dict[str, Array]
+    upside_down: bool = False
 
     @property
     def half_extents(self) -> Array:
@@ -130,7 +141,7 @@ class ObjectDescription:
         raise KeyError(tag_id)
 
     def tag_corners(self, tag_id: int) -> Array:
-        """Corners of one tag in ArUco order, object frame [m], (4, 3)."""
+        """Corners of one tag, clockwise from the top left, object frame [m], (4, 3)."""
         return self.tag(tag_id).corners
 
 
@@ -139,8 +150,12 @@ def object_file(name: str | Path) -> Path:
     return Path(name) if str(name).endswith(".toml") else OBJECTS / f"{name}.toml"
 
 
-def load_object(name: str | Path) -> ObjectDescription:
+def load_object(name: str | Path, *, recorded: bool = False) -> ObjectDescription:
     """Loads an object by its name (a file in `perception/object_files/`) or by a path.
+
+    Args:
+        name: of the object, or path of its file.
+        recorded: the file is a recording's own, whose corners follow it: schema 1 is read too.
 
     Raises:
         ObjectError: the file is missing, malformed or contradicts itself.
@@ -154,11 +169,17 @@ def load_object(name: str | Path) -> ObjectDescription:
         raise ObjectError(f"no object file {path}; give a path or one of: {known}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ObjectError(f"object file {path}: {error}") from error
+    if data.schema != SCHEMA and not recorded:
+        raise ObjectError(
+            f"object file {path}: schema 1 has the tags' up where the official pictures have down. "
+            f"If the tags were printed by inhand before: `inhand object migrate {path}`. If they "
+            "are official prints: write schema = 2"
+        )
     faces = _faces(data)
     _check(data, faces, path)
     return ObjectDescription(
         name=data.name,
-        digest=hashlib.sha256(raw).hexdigest(),
+        digest=_digest(data),
         shape=data.shape,
         size=data.size,
         sides=data.sides,
@@ -167,7 +188,14 @@ def load_object(name: str | Path) -> ObjectDescription:
         symmetry=_symmetry_group(data),
         tags=tuple(_place(tag, faces[tag.face], data) for tag in data.tags),
         faces=faces,
+        upside_down=data.schema == 1,
     )
+
+
+def _digest(data: _ObjectFile) -> str:
+    facts = msgspec.to_builtins(data)
+    del facts["schema"], facts["tags"]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _faces(data: _ObjectFile) -> dict[str, Array]:

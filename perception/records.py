@@ -27,7 +27,8 @@ class TagCorners:
         t: when the frame was captured [s].
         camera: name of the camera in the rig.
         ids: tag ids, k of them, each at most once.
-        corners: [px], (k, 4, 2), ArUco order, the centre of the top-left pixel at (0, 0).
+        corners: [px], (k, 4, 2), clockwise from the top left of the tag's official picture; the
+            centre of the image's top-left pixel is at (0, 0).
         noise: standard deviation of a corner coordinate [px].
     """
 

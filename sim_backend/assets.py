@@ -15,7 +15,9 @@ from inhand.perception.rotations import Array
 from inhand.perception.tags import MODULES, Image, tag_image
 
 PIXELS_PER_METRE = 4000.0
-MODULE_PIXELS = 16
+SAMPLES = 4
+"""Places along an edge of a texel where a tag is looked up: the share of them that is white is its
+grey. OpenCV's warps put edges a texel apart, by version."""
 # The renderer takes the nearest texel. Edges blurred over about one camera pixel keep tag
 # borders from stepping, as a lens would; sigma of that blur on the face [m].
 PRINT_BLUR = 0.0004
@@ -179,20 +181,24 @@ def _face_image(
     inward = flat * (1 - RIM / np.linalg.norm(flat, axis=1).min())
     field = np.round(_to_cell(inward, cell)).astype(np.int32)
     cv2.fillConvexPoly(image, field.reshape(-1, 1, 2), (255, 255, 255))
-    size = MODULES * MODULE_PIXELS
-    printed = np.array([[0, 0], [size, 0], [size, size]], dtype=np.float32) - 0.5
     for tag in tags:
-        corners = _to_cell(tag.corners @ frame[:, :2], cell)
-        transform = cv2.getAffineTransform(printed, corners[:3].astype(np.float32))
-        grey = tag_image(tag.id, MODULE_PIXELS)
-        colored = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-        cv2.warpAffine(
-            colored,
-            transform,
-            (cell, cell),
-            dst=image,
-            flags=cv2.INTER_AREA,
-            borderMode=cv2.BORDER_TRANSPARENT,
-        )
+        _draw_tag(image, tag.id, _to_cell(tag.corners @ frame[:, :2], cell))
     blurred = cv2.GaussianBlur(image, (0, 0), PRINT_BLUR * PIXELS_PER_METRE)
     return np.asarray(blurred, dtype=np.uint8)
+
+
+def _draw_tag(image: Image, tag_id: int, corners: Array) -> None:
+    """Draws a tag into a picture, (height, width, 3), its corners at these pixels, (4, 2)."""
+    height, width = image.shape[:2]
+    x, y = (np.arange(-0.5 + 0.5 / SAMPLES, edge - 0.5, 1 / SAMPLES) for edge in (width, height))
+    places = np.stack(np.meshgrid(x, y), axis=-1) - corners[0]
+    edges = np.stack([corners[1] - corners[0], corners[3] - corners[0]], axis=-1)
+    module = np.floor(places @ np.linalg.inv(edges).T * MODULES).astype(np.intp)
+    inside = ((module >= 0) & (module < MODULES)).all(axis=-1)
+    column, row = np.clip(module, 0, MODULES - 1).transpose(2, 0, 1)
+    printed = np.where(inside, tag_image(tag_id, 1)[row, column], 0)
+    covered, white = (
+        part.reshape(height, SAMPLES, width, SAMPLES).mean(axis=(1, 3))[..., None]
+        for part in (inside, printed)
+    )
+    image[:] = np.round(image * (1 - covered) + white)

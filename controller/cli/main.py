@@ -14,6 +14,7 @@ from inhand.controller.cli.bus_verbs import Doctor, Reboot, Scan, SetBaud, SetId
 from inhand.controller.cli.display import as_json
 from inhand.controller.cli.goal_verbs import Goal, Goals, RandomGoals
 from inhand.controller.cli.key_verbs import Keys
+from inhand.controller.cli.object_verbs import Object
 from inhand.controller.cli.verbs import (
     Arm,
     Cancel,
@@ -85,6 +86,7 @@ _VERBS: dict[str, Any] = {
     "shutdown": Shutdown,
     "config": ConfigVerb,
     "keys": Keys,
+    "object": Object,
     "doctor": Doctor,
     "scan": Scan,
     "set-id": SetId,

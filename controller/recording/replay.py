@@ -181,7 +181,8 @@ def descriptions(header: Header) -> tuple[Hand, ObjectDescription, dict[str, Cam
         paths = {name: Path(directory) / f"{name}.toml" for name in ("hand", "object", "rig")}
         for name, path in paths.items():
             path.write_text(getattr(header, name))
-        return load_hand(paths["hand"]), load_object(paths["object"]), load_rig(paths["rig"])
+        target = load_object(paths["object"], recorded=True)
+        return load_hand(paths["hand"]), target, load_rig(paths["rig"])
 
 
 def _compare(

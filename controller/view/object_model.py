@@ -49,7 +49,8 @@ def add_tags(scene: SceneApi, path: str, target: ObjectDescription) -> None:
     flip = rotations.exp(np.array([np.pi, 0.0, 0.0]))
     for tag in target.tags:
         out = rotations.rotate(tag.quaternion, np.array([0.0, 0.0, _LIFT]))
-        image = np.repeat(tag_image(tag.id, 8)[..., None], 3, axis=-1)
+        upright = np.rot90(tag_image(tag.id, 8), 2 if target.upside_down else 0)
+        image = np.repeat(upright[..., None], 3, axis=-1)
         scene.add_image(
             f"{path}/tag{tag.id}",
             image,

@@ -162,5 +162,8 @@ def setting_of(hand: str, target: str, rig: str, *, simulated: bool = False) -> 
         for file, text in zip(files, (hand, target, rig), strict=True):
             file.write_text(text)
         return Setting(
-            load_hand(files[0]), load_object(files[1]), load_rig(files[2]), simulated=simulated
+            load_hand(files[0]),
+            load_object(files[1], recorded=True),
+            load_rig(files[2]),
+            simulated=simulated,
         )

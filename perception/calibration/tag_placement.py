@@ -14,7 +14,7 @@ import numpy as np
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.errors import ObjectError
-from inhand.perception.objects import ObjectDescription, Tag
+from inhand.perception.objects import SCHEMA, ObjectDescription, Tag
 from inhand.perception.pose.pose import estimate_poses
 from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.rotations import Array
@@ -121,7 +121,7 @@ def save_object(path: Path, description: ObjectDescription) -> None:
     lines = [
         "# Written by inhand calibrate object. Units: metres, kilograms, radians.",
         f'name = "{description.name}"',
-        "schema = 1",
+        f"schema = {SCHEMA}",
         f'shape = "{description.shape}"',
         f"sides = {description.sides}",
         f"size = {[float(extent) for extent in description.size]}",

@@ -26,7 +26,7 @@ class ImageHeader(msgspec.Struct, frozen=True):
         camera: name of the camera in the rig.
         t: when the picture was taken [s].
         ids: tags that were found on it.
-        corners: theirs [px], four each, ArUco order.
+        corners: theirs [px], four each, clockwise from the top left of the tag.
     """
 
     camera: str

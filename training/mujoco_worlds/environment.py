@@ -86,7 +86,7 @@ class BatchEnvironment:
         model = build_spec(hand, target).compile()
         self.digests = {
             "hand file": hand.digest,
-            "object file": target.digest,
+            "object": target.digest,
             "model": model_digest(model),
         }
         # A universe may ask for another size of an object that has a mesh.

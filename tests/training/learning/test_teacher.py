@@ -58,7 +58,7 @@ def test_a_resumed_run_has_the_same_network_and_counters(tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.part"))
 
 
-@pytest.mark.parametrize("what", ["hand file", "object file", "model"])
+@pytest.mark.parametrize("what", ["hand file", "object", "model"])
 def test_a_checkpoint_of_anything_else_is_refused_by_name(tmp_path: Path, what: str) -> None:
     run = teacher()
     run.worlds.digests[what] = "0" * 64

@@ -74,7 +74,7 @@ def test_from_recipe_to_policy_file_and_resume(
     prism = REFINED.replace("tiny-refined", "prism").replace(
         "[refine]", 'object = "prism"\n[refine]'
     )
-    with pytest.raises(CheckpointError, match="another object file"):
+    with pytest.raises(CheckpointError, match="another object;"):
         build(load_recipe(write(tmp_path / "prism.toml", prism)), tmp_path, "cpu", 1)
     allowed = write(tmp_path / "allowed.toml", 'from_object = "block"\n' + prism)
     assert build(load_recipe(allowed), tmp_path, "cpu", 1).worlds.target.name == "prism"
