@@ -34,6 +34,8 @@ def as_status(reply: Message) -> str:
     ]
     if goal is not None:
         lines.append(f"goal {goal['number']}: {goal['error']:.2f} rad to go")
+    if problem := reply.get("tags", {}).get("problem"):
+        lines.append(f"tags: {problem}")
     if reply["bus"]["problem"]:
         lines.append(f"bus: {reply['bus']['problem']}")
     return "\n".join(lines)

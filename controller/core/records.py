@@ -20,6 +20,7 @@ EventKind = Literal[
     "policy_loaded",
     "derated",
     "camera",
+    "tags",
     "bus",
     "recording_saved",
     "recording_failed",

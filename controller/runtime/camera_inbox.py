@@ -19,12 +19,14 @@ class CameraInbox:
         address: what the camera processes connect to.
         cameras: of the rig.
         status: latest sign of life, by camera.
+        seen: what each camera saw last.
         malformed: messages that could not be read, or came from no camera of the rig.
     """
 
     def __init__(self, directory: Path, cameras: Collection[str]) -> None:
         self.address = socket_address(directory, "corners")
         self.status: dict[str, CameraStatus] = {}
+        self.seen: dict[str, TagCorners] = {}
         self.malformed = 0
         self.cameras = frozenset(cameras)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
@@ -48,6 +50,7 @@ class CameraInbox:
                 self.malformed += 1
             elif isinstance(record, TagCorners):
                 corners.append(record)
+                self.seen[record.camera] = record
             else:
                 self.status[record.camera] = record
         return corners

@@ -27,6 +27,7 @@ from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLi
 from inhand.controller.recording.writer import Header, versions
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.description import introduce
+from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.loop import TickLoop
 from inhand.controller.runtime.processes import (
@@ -57,6 +58,7 @@ from inhand.hardware.model.hand import Hand, hand_file, load_hand
 from inhand.perception.cameras import load_rig
 from inhand.perception.objects import ObjectDescription, load_object, object_file
 from inhand.perception.records import TagCorners
+from inhand.perception.tags import family
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +127,7 @@ class Daemon:
         # The simulated world comes up meanwhile.
         policy = self._first_policy(config, hand, target)
         world = wait_for_simulation(simulation) if simulation else None
-        inbox, filter_ = self._cameras(config, directory, hand, target, world, children)
+        inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children)
         exits.callback(inbox.close)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
         recorder = self._recorder(config, directory, world, children)
@@ -162,7 +164,7 @@ class Daemon:
         server = Server(
             directory,
             request_queue,
-            statistics=lambda: statistics(loop, world),
+            statistics=lambda: statistics(loop, world, fit),
             load_policy=load,
             give_up=children.fail,
             description=introduce(config, directory, world),
@@ -175,7 +177,7 @@ class Daemon:
         if config.network.command:
             names = world.cameras if world else config.cameras.sources
             children.watch(start_gateway(config, directory, names))
-        children.watch_cameras(inbox)
+        children.watch_cameras(inbox, fit)
         children.watch_bus(link)
         children.start(request_queue, dry_run=options.dry_run)
         realtime = config.realtime
@@ -251,7 +253,7 @@ class Daemon:
         target: ObjectDescription,
         world: SimulationReady | None,
         children: Supervisor,
-    ) -> tuple[CameraInbox, PoseFilter]:
+    ) -> tuple[CameraInbox, PoseFilter, FitWatch]:
         """Starts the camera processes."""
         rig = world.rig if world else config.cameras.rig
         sources = world.cameras if world else config.cameras.sources
@@ -267,11 +269,14 @@ class Daemon:
                 f"[cameras] sources: rig {rig} has no camera {', '.join(unknown)}; it has "
                 f"{', '.join(cameras)}"
             )
+        # Refuses an OpenCV with other tags here, not in each camera's process again and again.
+        family()
         inbox = CameraInbox(directory, cameras)
         for child in start_cameras(sources, rig, config.object, inbox.address, directory):
             children.watch(child)
         rehearse(target, cameras, hand)
-        return inbox, PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
+        filter_ = PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
+        return inbox, filter_, FitWatch(target, cameras)
 
 
 def _open_hand(

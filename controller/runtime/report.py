@@ -4,12 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from inhand.controller.policy.runtime import Policy
+from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.loop import TickLoop
 from inhand.controller.runtime.processes import SimulationReady
 from inhand.controller.system.statistics import Histogram
 
 
-def statistics(loop: TickLoop, world: SimulationReady | None) -> dict[str, object]:
+def statistics(loop: TickLoop, world: SimulationReady | None, fit: FitWatch) -> dict[str, object]:
     """Members of `status` beside the snapshot; times in seconds."""
     policy, ticks, inbox, link = (
         loop.controller.policy,
@@ -28,6 +29,7 @@ def statistics(loop: TickLoop, world: SimulationReady | None) -> dict[str, objec
         "policy_latency": policy.latency.summary() if isinstance(policy, Policy) else None,
         "cameras": {name: asdict(status) for name, status in inbox.status.copy().items()},
         "malformed_camera_messages": inbox.malformed,
+        "tags": {"problem": fit.problem},
         "bus": {"errors": link.errors, "problem": link.problem},
         "recorder": {"lost": loop.tape.lost, "problem": loop.tape.problem},
         "world": world.world if world else None,

@@ -9,6 +9,7 @@ from inhand.controller.core.records import Event
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.camera_watch import CameraWatch
+from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.system.child_process import Child
 from inhand.controller.system.notify import notify, watchdog_period
@@ -32,7 +33,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._link: HandLink | None = None
         self._bus_problem = self._bus_told = ""
-        self._cameras: tuple[CameraInbox, CameraWatch] | None = None
+        self._cameras: tuple[CameraInbox, CameraWatch, FitWatch] | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -40,9 +41,9 @@ class Supervisor:
         """Takes charge of a process."""
         self._children.append(child)
 
-    def watch_cameras(self, inbox: CameraInbox) -> None:
-        """Has an event told when something is wrong with a camera, and when it no longer is."""
-        self._cameras = inbox, CameraWatch(inbox.cameras, time.monotonic())
+    def watch_cameras(self, inbox: CameraInbox, fit: FitWatch) -> None:
+        """Has an event told when a camera, or what all see, is wrong, and when it no longer is."""
+        self._cameras = inbox, CameraWatch(inbox.cameras, time.monotonic()), fit
 
     def watch_bus(self, link: HandLink) -> None:
         """Has an event told when something is wrong with the servo bus, and when no longer."""
@@ -109,10 +110,13 @@ class Supervisor:
     def _look_at_cameras(self, request_queue: RequestQueue) -> None:
         if self._cameras is None:
             return
-        inbox, watch = self._cameras
+        inbox, watch, fit = self._cameras
         now = time.monotonic()
         for camera, problem in watch.changes(inbox.status.copy(), now):
             request_queue.leave([], [Event(now, "camera", {"camera": camera, "problem": problem})])
+        snapshot = request_queue.snapshot
+        if snapshot is not None and fit.look(inbox.seen.copy(), snapshot.pose, now):
+            request_queue.leave([], [Event(now, "tags", {"problem": fit.problem})])
 
     def _restart(self) -> None:
         """Starts camera processes again that ended; without the simulation there is no hand."""

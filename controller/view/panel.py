@@ -190,6 +190,7 @@ def _troubles(statistics: Message) -> list[str]:
     cameras = statistics.get("cameras", {})
     said = [f"camera {name}: {seen['problem']}" for name, seen in cameras.items()]
     said = [text for text, seen in zip(said, cameras.values(), strict=True) if seen["problem"]]
-    if problem := statistics.get("bus", {}).get("problem"):
-        said.append(f"bus: {problem}")
+    for part in ("tags", "bus"):
+        if problem := statistics.get(part, {}).get("problem"):
+            said.append(f"{part}: {problem}")
     return [f"**{text}**" for text in said]

@@ -104,9 +104,9 @@ def main() -> None:
         description = load_object(arguments.object)
         source = open_source(arguments.source, (camera.width, camera.height))
         preview = Preview(arguments.preview) if arguments.preview else None
+        detector = TagDetector(camera, description)
     except PerceptionError as error:
         sys.exit(f"error: {error}")
-    detector = TagDetector(camera, description)
     output: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
     output.set(zmq.SNDHWM, 16)
     output.set(zmq.LINGER, 0)

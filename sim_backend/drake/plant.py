@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-import numpy as np
 from pydrake.geometry import CollisionFilterDeclaration, GeometrySet, SceneGraph
 from pydrake.math import RigidTransform, RotationMatrix
 from pydrake.multibody.parsing import Parser

@@ -9,6 +9,7 @@ import msgspec
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.recording.tick_record import Tape
 from inhand.controller.runtime.camera_inbox import CameraInbox
+from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.loop import TickLoop
 from inhand.controller.runtime.processes import SimulationReady
@@ -16,7 +17,7 @@ from inhand.controller.runtime.report import exit_report, statistics
 from inhand.controller.system.clock import VirtualClock
 from inhand.controller.system.ticker import Ticker
 from inhand.perception.records import CameraStatus
-from tests.controller.bench_hand import Bench, learned
+from tests.controller.bench_hand import BLOCK, Bench, learned
 from tests.controller.runtime.test_hand_link import FragileHand
 
 
@@ -32,13 +33,16 @@ def test_a_run_in_figures(tmp_path: Path) -> None:
     loop.tape.lost = 3
     loop.sections["read"].add(0.002)
     ticker.statistics.add(0.0, 0.002, 0.01, 1, 0.0101)
-    said = statistics(loop, world)
+    fit = FitWatch(BLOCK, {})
+    fit.problem = "tags [0] are seen"
+    said = statistics(loop, world, fit)
     said = json.loads(msgspec.json.encode(said))
     assert said["tick"]["ticks"] == 1 and said["tick"]["recent_on_time_share"] == 0.5
     assert said["tick"]["last_on_time_share"] == 0.5
     assert said["tick"]["period"]["max"] == 0.0101
     assert said["tick"]["sections"]["read"]["max"] == 0.002
     assert said["cameras"]["left"]["problem"] == "too dark"
+    assert said["tags"] == {"problem": "tags [0] are seen"}
     assert said["bus"] == {"errors": 0, "problem": ""} and said["world"] == "ipc://world"
     assert said["policy_latency"]["max"] == 0.0
     assert said["recorder"] == {"lost": 3, "problem": ""}
@@ -51,6 +55,6 @@ def test_a_run_in_figures(tmp_path: Path) -> None:
     assert 10 < float(memory) < 10_000
     assert lines[-2].startswith("policy: 0 steps") and lines[-1] == "goals: 0 reached, 0 missed"
     controller.policy = None
-    without = statistics(loop, None)
+    without = statistics(loop, None, fit)
     assert without["policy_latency"] is None and without["world"] is None
     inbox.close(), line.close(), request_queue.close()

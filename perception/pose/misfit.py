@@ -1,0 +1,79 @@
+"""Why tags that are seen give no pose: what is wrong with the object, its file or the cameras."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.records import TagCorners, frozen_array
+
+SIZES = {
+    0.8: "the size in the object file is that of the picture with its white edge",
+    1.25: "the tags were printed too large",
+}
+"""What a tag's black square may measure by the object file's `size`, and why: an official picture
+is ten modules wide with its white edge, the square is eight."""
+
+TURNS = {
+    2: ("by 180°", "3.1416"),
+    1: ("by 90° clockwise", "-1.5708"),
+    3: ("by 90° counter-clockwise", "1.5708"),
+}
+"""How tags may be turned: steps of the corners, in words, and as `turn` in the object file."""
+
+
+def misfit(
+    description: ObjectDescription,
+    cameras: Mapping[str, Camera],
+    frames: Sequence[TagCorners],
+) -> str:
+    """Says why what was seen at one instant fits no pose; empty if it does, or nothing was seen.
+
+    Args:
+        description: the object.
+        cameras: the rig.
+        frames: what was seen, at most one record a camera.
+    """
+    known = {tag.id for tag in description.tags}
+    seen = [frame for frame in frames if known.intersection(frame.ids)]
+    if not seen or estimate_poses(description, cameras, seen):
+        return ""
+    ids = sorted({id for frame in seen for id in frame.ids} & known)
+    names = ", ".join(frame.camera for frame in seen)
+    what = f"tags {ids} of {description.name} are seen ({names}), and fit no pose"
+    return f"{what}: {_cause(description, cameras, seen)}"
+
+
+def _cause(
+    description: ObjectDescription, cameras: Mapping[str, Camera], seen: list[TagCorners]
+) -> str:
+    """The likely cause, and what to do."""
+    for steps, (words, turn) in TURNS.items():
+        turned = [
+            replace(frame, corners=frozen_array(np.roll(frame.corners, steps, axis=1)))
+            for frame in seen
+        ]
+        if estimate_poses(description, cameras, turned):
+            return (
+                f"each is turned {words} from where the object file has it; glue them on the way "
+                f"up that docs/perception.md shows, or add {turn} to each `turn` in the file"
+            )
+    for factor, why in SIZES.items():
+        tags = tuple(replace(tag, size=factor * tag.size) for tag in description.tags)
+        if estimate_poses(replace(description, tags=tags), cameras, seen):
+            return (
+                f"they are {factor:g} times as large as the object file says, perhaps {why}; "
+                "`size` is the outer edge of the black square [m]"
+            )
+    if len(seen) > 1 and all(estimate_poses(description, cameras, [frame]) for frame in seen):
+        return (
+            "each camera alone has one, so the cameras contradict each other; was one moved? "
+            "inhand calibrate extrinsics"
+        )
+    return (
+        "is a tag turned, of another size or in another place than the object file says? inhand "
+        "calibrate object"
+    )
