@@ -133,4 +133,4 @@ def test_a_block_with_official_pictures_is_seen_from_everywhere(
     found = estimate_poses(BLOCK, {"left": camera}, [seen])
     assert found
     assert np.linalg.norm(found[0].position - position) < 0.001
-    assert rotations.angle_between(found[0].quaternion, quaternion) < 0.01
+    assert rotations.angle_between(found[0].quaternion, quaternion) < 0.03

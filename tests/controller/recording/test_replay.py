@@ -16,7 +16,7 @@ from inhand.controller.recording.flight_recorder import AFTER
 from inhand.controller.recording.foxglove_channels import Translator
 from inhand.controller.recording.reader import RecordingFile
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
-from inhand.controller.recording.replay import Replay, replay
+from inhand.controller.recording.replay import Replay, descriptions, replay
 from inhand.controller.recording.tick_record import (
     CheckpointRecord,
     Inputs,
@@ -29,6 +29,8 @@ from inhand.controller.recording.tick_record import (
 )
 from inhand.controller.recording.writer import open_recording
 from inhand.controller.safety.modes import Mode
+from inhand.perception.objects import load_object, object_file
+from tests.controller import recorded as recorder
 from tests.controller.bench_hand import HAND
 from tests.controller.recorded import OFFSET, Recorded, header
 
@@ -89,6 +91,22 @@ def test_a_recording_run_again_is_equal_to_the_bit(tmp_path: Path, eventful: boo
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recorded(tmp_path_factory.mktemp("recorded"))
+
+
+def test_a_recording_with_an_object_of_schema_1_is_equal_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = object_file("block").read_text().replace("schema = 2", "schema = 1")
+    (tmp_path / "old.toml").write_text(text)
+    old = load_object(tmp_path / "old.toml", recorded=True)
+    monkeypatch.setattr(recorder, "BLOCK", old)
+    said = msgspec.structs.replace(header(tmp_path), object=text)
+    monkeypatch.setattr(recorder, "header", lambda _: said)
+    recording = open_recording(recorded(tmp_path))
+    assert "schema = 1" in recording.header.object
+    assert descriptions(recording.header)[1].upside_down
+    report = Replay(recording).run()
+    assert report.ticks > 500 and report.difference is None
 
 
 def test_the_first_difference_is_shown_to_the_last_bit(

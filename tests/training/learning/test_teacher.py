@@ -67,6 +67,17 @@ def test_a_checkpoint_of_anything_else_is_refused_by_name(tmp_path: Path, what: 
         teacher().resume(tmp_path / "checkpoint.pt")
 
 
+def test_a_checkpoint_that_names_the_objects_file_goes_on(tmp_path: Path) -> None:
+    run = teacher()
+    run.worlds.digests["object file"] = run.worlds.digests.pop("object")[::-1]
+    run.save(tmp_path / "checkpoint.pt")
+    teacher().resume(tmp_path / "checkpoint.pt")
+    run.worlds.digests["model"] = "0" * 64
+    run.save(tmp_path / "checkpoint.pt")
+    with pytest.raises(CheckpointError, match="another model"):
+        teacher().resume(tmp_path / "checkpoint.pt")
+
+
 def test_learning_stops_before_it_learns_nonsense(tmp_path: Path) -> None:
     run = teacher()
     run.worlds.step = _broken_step(run)

@@ -1,12 +1,13 @@
 """The nominal worlds are the ones that were locked before the first score."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from inhand.hardware.model.hand import load_hand
-from inhand.perception.objects import load_object
+from inhand.perception.objects import load_object, object_file
 from inhand.sim_backend.lock import pybullet_digest, read_lock
 from inhand.training.mujoco_worlds.model import build_spec, model_digest
 
@@ -32,3 +33,12 @@ def test_a_changed_constant_changes_the_numbers() -> None:
     assert pybullet_digest(other, block) != pybullet_digest(HAND, block)
     digests = {model_digest(build_spec(hand, block).compile()) for hand in (HAND, other)}
     assert len(digests) == 2
+
+
+def test_tags_and_comments_change_no_number(tmp_path: Path) -> None:
+    text = object_file("block").read_text()
+    (tmp_path / "block.toml").write_text(text.replace("id = 0", "id = 40\nturn = 0.1  # glued"))
+    mine, block = load_object(tmp_path / "block.toml"), load_object("block")
+    assert mine.tags != block.tags and mine.digest == block.digest
+    (tmp_path / "block.toml").write_text(text.replace("mass = 0.08", "mass = 0.081"))
+    assert load_object(tmp_path / "block.toml").digest != block.digest
