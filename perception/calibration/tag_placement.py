@@ -15,6 +15,7 @@ from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.errors import ObjectError
 from inhand.perception.objects import SCHEMA, ObjectDescription, Tag
+from inhand.perception.pose.misfit import misfit
 from inhand.perception.pose.pose import estimate_poses
 from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.rotations import Array
@@ -189,9 +190,12 @@ def _start(
             poses.append((found[0].position, found[0].quaternion))
             used.append(frames)
     if len(used) < MINIMUM_INSTANTS:
+        causes = (misfit(description, cameras, frames) for frames in instants)
+        cause = next((f"; {text}" for text in causes if text), "")
         raise ObjectError(
             f"{len(used)} of {len(instants)} instants fit the object {description.name!r}, "
             f"{MINIMUM_INSTANTS} are needed; is it the right object, its tags on the faces named?"
+            f"{cause}"
         )
     return poses, used
 

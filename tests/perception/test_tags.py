@@ -66,9 +66,12 @@ def test_a_library_with_other_tags_is_refused() -> None:
         official(other)
 
 
+PEER = Detector(families="tag36h11", nthreads=1, quad_decimate=1.0)
+
+
 def by_april_robotics(image: Image) -> dict[int, Array]:
     """Corners by tag, clockwise from the official picture's top left [px], (4, 2)."""
-    found = Detector(families="tag36h11", nthreads=1, quad_decimate=1.0).detect(image)
+    found = PEER.detect(image)
     # Theirs run from the bottom left to the right; their pixels have their centres at one half.
     return {one.tag_id: one.corners[::-1] - 0.5 for one in found}
 

@@ -58,6 +58,23 @@ def good() -> list[Image]:
     return pictures(14, 0.6, 0.06)
 
 
+def test_printed_plates_stay_good() -> None:
+    # The tags in the white squares at column 1, column 3 and the second row's first.
+    page = PLATE.image(28)
+    for column, row, code in ((1, 0, 0x145B2BC), (3, 0, 0x1C06E6), (0, 1, 0x1D4082D)):
+        square = page[28 * row : 28 * row + 28, 28 * column : 28 * column + 28]
+        data = (square[8:23:3, 8:23:3] > 127).ravel()
+        assert int("".join(str(int(bit)) for bit in data), 2) == code
+    assert not page[:28, :28].any()
+
+
+def test_corners_of_the_plate_are_where_they_are() -> None:
+    page = np.pad(PLATE.image(40), 40, constant_values=255)
+    points, pixels = PLATE.find(page)
+    assert len(points) == 54
+    np.testing.assert_allclose(pixels, points[:, :2] / PLATE.square * 40 + 39.5, atol=0.05)
+
+
 def test_a_lens_is_found_again(good: list[Image], tmp_path: Path) -> None:
     camera = true_camera()
     report = calibrate_intrinsics(PLATE, good)
