@@ -55,6 +55,7 @@ ELSEWHERE = {
     "inhand reboot": "controller/cli/test_bus_verbs.py",
     "inhand doctor": "controller/calibration/test_doctor_host.py",
     "inhand keys": "controller/cli/test_key_verbs.py",
+    "inhand object": "controller/cli/test_object_verbs.py",
     "inhand status --key": "controller/ipc/test_gateway.py",
     "inhand view --key": "controller/ipc/test_gateway.py",
     "inhand eval": "training/evaluation/test_evaluation.py",
