@@ -63,7 +63,7 @@ def official(dictionary: cv2.aruco.Dictionary) -> cv2.aruco.Dictionary:
     side = MODULES - 2
     rows = np.asarray(dictionary.bytesList)
     tags = [
-        np.asarray(cv2.aruco.Dictionary.getBitsFromByteList(rows[i : i + 1], side))
+        np.asarray(cv2.aruco.Dictionary.getBitsFromByteList(rows[i : i + 1], side), dtype=np.uint8)
         for i in range(len(rows))
     ]
     for quarter_turns in range(4):

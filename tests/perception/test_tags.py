@@ -1,4 +1,4 @@
-"""One orientation of tags, the official one: in pictures, detection, objects, and with any OpenCV."""
+"""One orientation of tags, the official one: drawn, detected, on objects, with any OpenCV."""
 
 from dataclasses import replace
 from itertools import product
