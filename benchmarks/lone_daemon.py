@@ -30,6 +30,7 @@ from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.flight_recorder import Limits
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
 from inhand.controller.recording.writer import Header, versions
+from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.loop import TickLoop
 from inhand.controller.runtime.report import statistics
 from inhand.controller.safety.modes import Mode
@@ -147,7 +148,7 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
     server = Server(
         directory,
         request_queue,
-        statistics=lambda: statistics(loop, None),
+        statistics=lambda: statistics(loop, None, FitWatch(block, {})),
         load_policy=lambda name: policy,
         give_up=loop.stop,
         recorder=recorder,
