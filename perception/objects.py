@@ -25,7 +25,7 @@ SCHEMA = 2
 class TagPlacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tag as the file gives it: on the middle of `face`, unless an offset is given.
 
-    Its picture is upright as `inhand.perception.tags` says: its up is +z on the sides, +y on the ends.
+    Its picture is upright as `perception.tags` says: its up is +z on the sides, +y on the ends.
     `offset` [m] and `turn` [rad] move the tag within its face (right, up; about the normal,
     counter-clockwise).
     """
