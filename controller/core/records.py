@@ -24,6 +24,7 @@ EventKind = Literal[
     "bus",
     "recording_saved",
     "recording_failed",
+    "observer_failed",
 ]
 
 EVENT_KINDS: tuple[str, ...] = get_args(EventKind)

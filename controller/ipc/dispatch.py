@@ -33,8 +33,8 @@ def perform(
             )
         result = _perform(controller, pending)
     except RefusedError as error:
-        return Answer(pending.client, request.id, None, error.code, str(error))
-    return Answer(pending.client, request.id, {"mode": controller.mode.value, **result})
+        return pending.refused(error.code, str(error))
+    return pending.done({"mode": controller.mode.value, **result})
 
 
 def _perform(controller: Controller[Measurement], pending: PendingRequest) -> dict[str, object]:

@@ -15,14 +15,20 @@ class RateLimit:
         self._rate, self._burst = rate, burst
         self._buckets: dict[bytes, tuple[float, float]] = {}
 
-    def allows(self, client: bytes, now: float) -> bool:
-        """Whether the client may make one more request at this time [s]; if so, counts it."""
+    def allows(self, client: bytes, now: float, cost: float = 1.0) -> bool:
+        """Whether the client may make one more request at this time [s]; if so, counts it.
+
+        Args:
+            client: who asks.
+            now: the present [s].
+            cost: how many small requests this one is as much work as.
+        """
         if client not in self._buckets and len(self._buckets) >= _REMEMBERED:
             self._forget(now)
         tokens, since = self._buckets.get(client, (self._burst, now))
         tokens = min(self._burst, tokens + self._rate * (now - since))
-        allowed = tokens >= 1.0
-        self._buckets[client] = tokens - allowed, now
+        allowed = tokens >= cost
+        self._buckets[client] = tokens - (cost if allowed else 0.0), now
         return allowed
 
     def _forget(self, now: float) -> None:

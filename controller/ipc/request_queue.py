@@ -6,18 +6,20 @@ CPython's deque operations are atomic, so the tick takes no lock that a slow rea
 import os
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.records import Event, Snapshot
 from inhand.controller.errors import ErrorCode
-from inhand.controller.ipc.protocol import AnyRequest, Estop
+from inhand.controller.ipc.protocol import AnyRequest, Estop, Stop, work
 
 Item = TypeVar("Item")
+Asker = tuple[list[bytes], str | int]
+"""Routing frames of whoever asked, and the request's id."""
 
 QUEUE = 256
-"""Requests that may wait for the tick; more are refused as `busy`."""
+"""Work that may wait for the tick, in requests without goals; more is refused as `busy`."""
 
 OVERTAKEN = "an emergency stop came first; ask again if it is still wanted"
 
@@ -30,11 +32,21 @@ class PendingRequest:
         client: routing frames of whoever asked.
         request: what was asked.
         policy: the loaded policy, with a request to load one.
+        also: others whose requests this one carries out too; the server's alone.
     """
 
     client: list[bytes]
     request: AnyRequest
     policy: PolicyRunner | None = None
+    also: list[Asker] = field(default_factory=list)
+
+    def done(self, result: dict[str, object]) -> "Answer":
+        """The answer to a request that was carried out."""
+        return Answer(self.client, self.request.id, result, also=self.also)
+
+    def refused(self, code: ErrorCode, message: str) -> "Answer":
+        """The answer to one that was not."""
+        return Answer(self.client, self.request.id, None, code, message, self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,7 @@ class Answer:
         result: members of the positive reply; None if refused.
         code: error code, of use if refused.
         message: what was wrong if refused.
+        also: others who get the same answer, each with their own id.
     """
 
     client: list[bytes]
@@ -54,6 +67,7 @@ class Answer:
     result: dict[str, object] | None
     code: ErrorCode = "refused"
     message: str = ""
+    also: list[Asker] = field(default_factory=list)
 
 
 class RequestQueue:
@@ -75,12 +89,14 @@ class RequestQueue:
     # The server's side.
 
     def post(self, pending: PendingRequest) -> bool:
-        """Leaves a request for the tick; False if too many wait."""
+        """Leaves a request for the tick; False if too much waits. Stops are always taken."""
         if isinstance(pending.request, Estop):
             self._urgent.append(pending)
             return True
-        if len(self._letters) >= QUEUE:
-            return False
+        if not isinstance(pending.request, Stop):
+            waiting = sum(work(other.request) for other in tuple(self._letters))
+            if waiting + work(pending.request) > QUEUE:
+                return False
         self._letters.append(pending)
         return True
 
@@ -98,17 +114,21 @@ class RequestQueue:
     # The tick's side.
 
     def take(self, most: int) -> list[PendingRequest]:
-        """Takes the emergency stops or, if there are none, at most this many other requests."""
+        """Takes the emergency stops or, if there are none, others with at most this much work.
+
+        At least one, if any waits.
+        """
         letters = _drain(self._urgent)
         if letters:
             # What was asked for before an emergency stop must not undo it.
-            overtaken = [
-                Answer(pending.client, pending.request.id, None, "refused", OVERTAKEN)
-                for pending in _drain(self._letters)
-            ]
+            overtaken = [pending.refused("refused", OVERTAKEN) for pending in _drain(self._letters)]
             self.leave(overtaken, [])
             return letters
-        while self._letters and len(letters) < most:
+        done = 0
+        while self._letters:
+            done += work(self._letters[0].request)
+            if letters and done > most:
+                break
             letters.append(self._letters.popleft())
         return letters
 

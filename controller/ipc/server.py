@@ -7,29 +7,35 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import zmq
 
 from inhand.controller.core.interfaces import PolicyRunner
+from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event
+from inhand.controller.core.requests import RecordAction
 from inhand.controller.errors import PolicyError, StartError
 from inhand.controller.ipc.protocol import (
-    VERSION,
+    MAX_SIZE,
+    STOPS,
     AnyRequest,
+    Cancel,
+    Disarm,
     Estop,
     Events,
+    Hold,
     LoadPolicy,
     ProtocolError,
     Record,
-    RecordAction,
     Status,
+    Stop,
     decode_request,
+    peek,
     reply_error,
     reply_ok,
 )
+from inhand.controller.ipc.publisher import Publisher
 from inhand.controller.ipc.rate_limit import RATE, RateLimit
 from inhand.controller.ipc.request_queue import OVERTAKEN, Answer, PendingRequest, RequestQueue
-from inhand.controller.ipc.telemetry import EventLog, describe
 from inhand.controller.system.paths import socket_address
 
 log = logging.getLogger(__name__)
@@ -37,11 +43,11 @@ log = logging.getLogger(__name__)
 STATE_RATE = 20
 """State messages a second [Hz]."""
 
-ROUND = 20
-"""Every so many state messages, the hand's description and statistics are sent too."""
-
 MAX_WIRE_SIZE = 1 << 20
 """A client that sends a larger message is cut off [bytes]."""
+
+COST_SIZE = 1000
+"""A message counts for one request more, to its client's rate, with every so many bytes."""
 
 _READ_AT_ONCE = 200
 _WAITING_AT_MOST = 1000
@@ -82,6 +88,7 @@ class Server(threading.Thread):
         give_up: Callable[[str], None],
         description: Mapping[str, object] | None = None,
         recorder: RecorderRequests | None = None,
+        observers: Observers | None = None,
     ) -> None:
         """Binds the sockets.
 
@@ -93,22 +100,21 @@ class Server(threading.Thread):
             give_up: is told when no request can be answered any more.
             description: what does not change, for whoever watches.
             recorder: the recorder, if there is one.
+            observers: those of the tick, whose failures `status` tells too.
 
         Raises:
             StartError: a socket cannot be made there.
         """
         super().__init__(name="server", daemon=True)
         self._mailbox = request_queue
-        self._statistics = statistics
         self._load_policy = load_policy
         self._give_up = give_up
-        self._description = description or {}
         self._recorder = recorder
         self._stop_asked = threading.Event()
-        self._log = EventLog()
         self._rate = RateLimit()
-        self._states = 0
         self._loading = threading.Lock()
+        # Stops that wait for the tick, since the last request that could undo them.
+        self._stops: dict[type[AnyRequest], PendingRequest] = {}
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._commands = context.socket(zmq.ROUTER)
         # Far above what is read: a message in between gets an error reply, one beyond no reader.
@@ -127,6 +133,13 @@ class Server(threading.Thread):
                     f"socket {address}: {error}; give a directory that can be written to, "
                     "with a short path"
                 ) from error
+        self._publisher = Publisher(
+            self._states_socket,
+            request_queue,
+            statistics=statistics,
+            description=description or {},
+            observers=observers or Observers(lambda event: request_queue.leave([], [event])),
+        )
 
     def stop(self) -> None:
         """Sends what is left, closes the sockets and waits for the end."""
@@ -162,7 +175,7 @@ class Server(threading.Thread):
             now = time.monotonic()
             if now >= next_state:
                 next_state = max(next_state + period, now)
-                self._publish_state(now)
+                self._publisher.state(now)
         self._forward()
 
     def _close(self) -> None:
@@ -183,30 +196,38 @@ class Server(threading.Thread):
             try:
                 if len(frames) != len(client):
                     raise ProtocolError("malformed", "send one frame a message")
-                request = decode_request(frames[-1])
+                request = self._decode(identity, frames[-1])
             except ProtocolError as error:
                 self._reply(client, reply_error(error.id, error.code, str(error)))
                 continue
             if isinstance(request, Estop):
-                self._mailbox.post(PendingRequest(client, request))
+                self._post_stop(client, request)
                 stopped = True
-            elif self._rate.allows(identity, time.monotonic()):
-                requests.append((client, request))
             else:
-                self._reply(client, reply_error(request.id, "busy", _TOO_MANY))
+                requests.append((client, request))
         else:
             # A flood waits in its sender's queue; this thread must not keep the tick from running.
             time.sleep(_BREATH)
         for client, request in requests:
             self._dispatch(client, request, stopped)
 
+    def _decode(self, client: bytes, message: bytes) -> AnyRequest:
+        """Reads a request, of what a client may still ask for."""
+        cost = 1.0 + len(message) // COST_SIZE
+        if len(message) <= MAX_SIZE and not self._rate.allows(client, time.monotonic(), cost):
+            id, kind = peek(message)
+            if kind not in STOPS:
+                raise ProtocolError("busy", _TOO_MANY, id)
+        return decode_request(message)
+
     def _dispatch(self, client: list[bytes], request: AnyRequest, stopped: bool) -> None:
         match request:
             case Status():
-                self._reply(client, reply_ok(request.id, self._status()))
+                self._reply(client, reply_ok(request.id, self._publisher.status()))
             case Events():
-                found = self._log.since(request.since)
-                self._reply(client, reply_ok(request.id, {"events": found, "last": self._log.last}))
+                events = self._publisher.events
+                found = {"events": events.since(request.since), "last": events.last}
+                self._reply(client, reply_ok(request.id, found))
             case LoadPolicy():
                 # Reading and checking a policy takes longer than an emergency stop may wait.
                 if self._loading.acquire(blocking=False):
@@ -217,12 +238,25 @@ class Server(threading.Thread):
                 self._record(client, request)
             case _ if stopped:
                 self._reply(client, reply_error(request.id, "refused", OVERTAKEN))
+            case Hold() | Disarm() | Cancel():
+                self._post_stop(client, request)
+            case _ if self._mailbox.post(PendingRequest(client, request)):
+                self._stops.clear()
             case _:
-                self._post(PendingRequest(client, request))
+                self._reply(client, reply_error(request.id, "busy", _BUSY))
 
-    def _post(self, pending: PendingRequest) -> None:
-        if not self._mailbox.post(pending):
-            self._reply(pending.client, reply_error(pending.request.id, "busy", _BUSY))
+    def _post_stop(self, client: list[bytes], request: Stop) -> None:
+        """Leaves a stop for the tick, or has one that waits there answer this request too.
+
+        Nothing was asked for since that would be different after it. So stops need not be
+        refused, however many there are: few of them wait for the tick.
+        """
+        waiting = self._stops.get(type(request))
+        if waiting is not None:
+            waiting.also.append((client, request.id))
+            return
+        pending = self._stops[type(request)] = PendingRequest(client, request)
+        self._mailbox.post(pending)
 
     def _record(self, client: list[bytes], request: Record) -> None:
         if self._recorder is None:
@@ -238,17 +272,15 @@ class Server(threading.Thread):
             pending = PendingRequest(client, request, self._load_policy(request.policy))
         except PolicyError as error:
             answer = Answer(client, request.id, None, "policy", str(error))
+        except Exception as error:
+            log.exception("loading a policy failed")
+            text = f"policy {request.policy!r}: cannot be loaded: {error!r}"
+            answer = Answer(client, request.id, None, "policy", text)
         finally:
             # Before the answer: whoever has it may ask for the next one.
             self._loading.release()
         if pending is None or not self._mailbox.post(pending):
             self._mailbox.answer(answer)
-
-    def _status(self) -> dict[str, object]:
-        snapshot = self._mailbox.snapshot
-        if snapshot is None:
-            return {"mode": "starting"}
-        return {**describe(snapshot, time.monotonic()), **self._statistics()}
 
     def _forward(self) -> None:
         """Sends the answers and events that the tick left."""
@@ -258,30 +290,15 @@ class Server(threading.Thread):
             answers += replies
             events += news
         for event in events:
-            message = self._log.add(event)
-            log.info("%s", _one_line(message))
-            self._states_socket.send_multipart([b"event", msgspec.json.encode(message)])
+            self._publisher.event(event)
         for answer in answers:
-            if answer.result is None:
-                reply = reply_error(answer.id, answer.code, answer.message)
-            else:
-                reply = reply_ok(answer.id, answer.result)
-            self._reply(answer.client, reply)
-
-    def _publish_state(self, now: float) -> None:
-        snapshot = self._mailbox.snapshot
-        if snapshot is None:
-            return
-        self._states += 1
-        self._publish(b"state", self._states, describe(snapshot, now))
-        rounds, phase = divmod(self._states, ROUND)
-        if phase == 1:
-            self._publish(b"description", rounds + 1, {"v": VERSION, **self._description})
-            self._publish(b"statistics", rounds + 1, self._statistics())
-
-    def _publish(self, topic: bytes, number: int, members: Mapping[str, object]) -> None:
-        message = msgspec.json.encode({"n": number, **members})
-        self._states_socket.send_multipart([topic, message])
+            self._stops = {k: v for k, v in self._stops.items() if v.also is not answer.also}
+            for client, id in ((answer.client, answer.id), *answer.also):
+                if answer.result is None:
+                    reply = reply_error(id, answer.code, answer.message)
+                else:
+                    reply = reply_ok(id, answer.result)
+                self._reply(client, reply)
 
     def _reply(self, client: list[bytes], message: bytes) -> None:
         try:
@@ -290,9 +307,3 @@ class Server(threading.Thread):
             log.warning("a reply was not sent: %s", error)
 
 
-def _one_line(message: dict[str, object]) -> str:
-    shown = {k: v for k, v in message.items() if k not in ("n", "t", "kind")}
-    details = ", ".join(
-        f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items()
-    )
-    return f"{message['kind']}: {details}" if details else str(message["kind"])

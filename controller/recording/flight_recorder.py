@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from inhand.controller.ipc.protocol import RecordAction
+from inhand.controller.core.requests import RecordAction
 from inhand.controller.recording.foxglove_channels import Picture, picture_message
 from inhand.controller.recording.reader import RecordingFile
 from inhand.controller.recording.retention import make_room

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from inhand.controller.core.records import Event, EventKind
-from inhand.controller.ipc.protocol import RecordAction
+from inhand.controller.core.requests import RecordAction
 from inhand.controller.ipc.request_queue import Answer
 from inhand.controller.recording.flight_recorder import Limits
 from inhand.controller.recording.tick_record import Tape

@@ -219,9 +219,15 @@ class Tape:
         events: Sequence[Event],
         times: Times,
     ) -> None:
-        """Records a tick."""
+        """Records a tick; one that cannot be packed raises, and counts as lost."""
         self._n += 1
-        self._send(TickRecord(self._n, snapshot.t, told(events), inputs, outputs(snapshot), times))
+        try:
+            record = TickRecord(self._n, snapshot.t, told(events), inputs, outputs(snapshot), times)
+            packed = pack(record)
+        except Exception:
+            self._lose()
+            raise
+        self._send(packed)
 
     def checkpoint(self, core: object, snapshot: Snapshot) -> None:
         """Records the controller's whole state, if it is time to."""
@@ -230,18 +236,22 @@ class Tape:
         self._next_checkpoint = snapshot.t + CHECKPOINT_PERIOD
         try:
             state = capture(core)
+            packed = pack(CheckpointRecord(self._n, snapshot.t, snapshot.policy_sha256, state))
         except TypeError as error:
             self.problem = str(error)
             return
-        self._send(CheckpointRecord(self._n, snapshot.t, snapshot.policy_sha256, state))
+        self._send(packed)
 
-    def _send(self, record: Record) -> None:
+    def _lose(self) -> None:
+        self.lost += 1
+        self._broken = True
+
+    def _send(self, record: bytes) -> None:
         try:
-            self._line.send(pack(record))
+            self._line.send(record)
         except OSError:
             # Full or gone: the tick has no time for either.
-            self.lost += 1
-            self._broken = True
+            self._lose()
             return
         if self._broken:
             # What follows a gap can be replayed from a checkpoint only.

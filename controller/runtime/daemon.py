@@ -169,6 +169,7 @@ class Daemon:
             give_up=children.fail,
             description=introduce(config, directory, world),
             recorder=recorder,
+            observers=loop.observers,
         )
         exits.callback(server.stop)
         if config.sockets.observers == "everybody":

@@ -4,6 +4,8 @@ from time import thread_time
 from typing import Protocol
 
 from inhand.controller.core.controller import Controller
+from inhand.controller.core.observers import Observers
+from inhand.controller.core.records import Event, Snapshot
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.protocol import Clear, Shutdown
 from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
@@ -16,7 +18,7 @@ from inhand.hardware.records import JointState, Targets
 from inhand.perception.records import CameraStatus, TagCorners
 
 REQUESTS_PER_TICK = 8
-"""How many requests are carried out before a tick; the rest waits for the next ones."""
+"""Work that is done before a tick, in requests without goals; the rest waits for the next ones."""
 READ_SHARE = 0.8
 """Share of a tick that reading the joints may take: the rest is for deciding and writing."""
 
@@ -58,6 +60,7 @@ class TickLoop:
         inbox: the cameras.
         ticker: the rhythm, and how well it was kept.
         tape: the line to the recorder.
+        observers: what only observes the tick is called through it.
         sections: time that each part of the tick took [s].
         stop_reason: why the loop is to end; empty while it is not.
     """
@@ -80,6 +83,7 @@ class TickLoop:
         self.inbox = inbox
         self.ticker = ticker
         self.tape = tape
+        self.observers = Observers(lambda event: request_queue.leave([], [event]))
         self.sections = {name: Histogram() for name in ("read", "think", "write", "tell")}
         self.stop_reason = ""
         self._mailbox = request_queue
@@ -92,11 +96,19 @@ class TickLoop:
         self.stop_reason = self.stop_reason or reason
 
     def run(self) -> None:
-        """Ticks until told to stop."""
-        for woken in self.ticker:
-            if self.stop_reason:
-                return
-            self._tick(woken)
+        """Ticks until told to stop.
+
+        Raises:
+            Exception: a defect in the tick; whoever runs the loop releases the hand, as at its end.
+        """
+        try:
+            for woken in self.ticker:
+                if self.stop_reason:
+                    return
+                self._tick(woken)
+        except Exception as error:
+            self.stop(f"the tick failed: {error!r}")
+            raise
 
     def _tick(self, woken: float) -> None:
         controller, link, now = self.controller, self.link, self.ticker.clock.now
@@ -126,25 +138,38 @@ class TickLoop:
         if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):
             link.seek()
         written = now()
-        snapshot = controller.snapshot()
         events, controller.events = controller.events, []
-        self._mailbox.snapshot = snapshot
+        # Whoever has the answer sees what came of the request in `status`.
+        snapshot = self.observers.call("snapshot", self._show)
         self._mailbox.leave(answers, events)
         told = None if sent is None else sent.position
         inputs = Inputs(line, heard(letters), read, joints, corners, told, self._happenings)
         times = Times(self.ticker.deadline, woken, read, thought, written)
+        if snapshot is not None:
+            self.observers.call("recorder", self._record, inputs, snapshot, events, times)
+        self.observers.call("statistics", self._count, times, now())
+
+    def _show(self) -> Snapshot:
+        snapshot = self._mailbox.snapshot = self.controller.snapshot()
+        return snapshot
+
+    def _record(
+        self, inputs: Inputs, snapshot: Snapshot, events: list[Event], times: Times
+    ) -> None:
         self.tape.write(inputs, snapshot, events, times)
-        self.tape.checkpoint(controller, snapshot)
+        self.tape.checkpoint(self.controller, snapshot)
+
+    def _count(self, times: Times, told: float) -> None:
         sections = self.sections
-        sections["read"].add(read - woken)
-        sections["think"].add(thought - read)
-        sections["write"].add(written - thought)
-        sections["tell"].add(now() - written)
+        sections["read"].add(times.read - times.woken)
+        sections["think"].add(times.thought - times.read)
+        sections["write"].add(times.written - times.thought)
+        sections["tell"].add(told - times.written)
 
     def _perform(self, pending: PendingRequest) -> Answer:
         if isinstance(pending.request, Shutdown):
             self.stop("shutdown was asked for")
-            return Answer(pending.client, pending.request.id, {})
+            return pending.done({})
         if isinstance(pending.request, Clear) and not self._readonly:
             self.link.reboot()
         return perform(self.controller, pending, readonly=self._readonly)

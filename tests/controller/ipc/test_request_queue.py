@@ -3,7 +3,7 @@
 import select
 
 from inhand.controller.core.records import Event
-from inhand.controller.ipc.protocol import Enable, Estop, Hold
+from inhand.controller.ipc.protocol import Enable, Estop, Home
 from inhand.controller.ipc.request_queue import (
     OVERTAKEN,
     QUEUE,
@@ -14,7 +14,7 @@ from inhand.controller.ipc.request_queue import (
 
 
 def pending_requests(count: int) -> list[PendingRequest]:
-    return [PendingRequest([b"me"], Hold(1, number)) for number in range(count)]
+    return [PendingRequest([b"me"], Home(1, number)) for number in range(count)]
 
 
 def test_requests_are_taken_in_order_and_a_few_at_a_time() -> None:

@@ -160,7 +160,7 @@ def test_too_many_requests_are_refused_not_queued(served: Served, client: Asker)
     served.ticking.clear()
     time.sleep(0.05)
     for number in range(QUEUE + 40):
-        client.send("hold", id=number)
+        client.send("home", id=number)
     time.sleep(0.3)
     client.send("estop", id="estop")
     time.sleep(0.1)
@@ -277,10 +277,11 @@ def test_one_policy_is_loaded_at_a_time(
 def test_a_server_that_fails_ends_the_daemon(
     tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
-    def broken() -> dict[str, object]:
+    def broken() -> object:
         raise RuntimeError("a defect")
 
-    with Served(tmp_path, statistics=broken) as served:
+    with Served(tmp_path) as served:
+        served.request_queue.collect = broken  # type: ignore[method-assign,assignment]
         client = Asker(context, served.directory)
         deadline = time.monotonic() + 3
         while not served.failures:

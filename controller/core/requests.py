@@ -1,0 +1,253 @@
+"""Everything that may be asked of the daemon, and the bounds of each number in it.
+
+A request that exists is valid: what is wrong raises ValueError when it is made, and the goals that
+it stands for are built then too. The tick takes them as they are.
+"""
+
+from collections.abc import Sequence
+from math import hypot, pi
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from inhand.controller.core.goals import Aim, FaceUp, Orientation, RandomGoal, Turn
+from inhand.hardware.records import Array, frozen_array
+
+UNIT_TOLERANCE = 1e-3
+"""How far a quaternion's length may be from 1."""
+
+FULL_TURN = 6.2832
+"""Largest heading and length of a rotation vector: one turn, rounded up [rad]."""
+
+LONGEST_ID = 64
+"""Of an id that is a string [characters]."""
+
+_INTEGERS = range(-(2**63), 2**64)
+"""Those of 64 bits, with or without a sign: what every client and the recorder can write."""
+
+Numbers3 = tuple[float, float, float]
+Numbers4 = tuple[float, float, float, float]
+Face = Annotated[str, Meta(max_length=64)]
+Heading = Annotated[float, Meta(ge=-FULL_TURN, le=FULL_TURN)]
+RecordAction = Literal["save", "start", "stop"]
+"""What a client may ask of the flight recorder."""
+
+Seconds = Annotated[float, Meta(ge=0, le=3600)]
+
+
+class _Request(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, tag_field="type"
+):
+    v: Literal[1]
+    id: str | int
+
+    def __post_init__(self) -> None:
+        if not valid_id(self.id):
+            raise ValueError(f"id must fit in 64 bits, or in {LONGEST_ID} characters")
+
+
+class Status(_Request, frozen=True, tag="status"):
+    """Asks for everything the daemon knows now."""
+
+
+class Enable(_Request, frozen=True, tag="enable"):
+    """Asks for torque, holding the present position."""
+
+
+class Disable(_Request, frozen=True, tag="disable"):
+    """Asks for torque off."""
+
+
+class Home(_Request, frozen=True, tag="home"):
+    """Asks for a slow move to the rest pose."""
+
+
+class Arm(_Request, frozen=True, tag="arm"):
+    """Asks to get ready for goals; repeated, it is the heartbeat of an armed hand."""
+
+
+class Disarm(_Request, frozen=True, tag="disarm"):
+    """Asks to leave the armed modes."""
+
+
+class GoalAim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An orientation, given in exactly one of three ways.
+
+    Attributes:
+        quaternion: world from object, wxyz, unit.
+        face: name of the face to turn up.
+        heading: with `face`, rotation about the vertical [rad].
+        rotation: rotation vector in the world frame, from where the object is when the goal
+            begins [rad].
+    """
+
+    quaternion: Numbers4 | None = None
+    face: Face | None = None
+    heading: Heading | None = None
+    rotation: Numbers3 | None = None
+
+    def aim(self) -> Aim:
+        """What it asks for; raises ValueError with what is wrong."""
+        given = (self.quaternion, self.face, self.rotation)
+        if given.count(None) != 2:
+            raise ValueError("a goal needs exactly one of quaternion, face and rotation")
+        if self.heading is not None and self.face is None:
+            raise ValueError("heading goes with face only")
+        if self.quaternion is not None:
+            return Orientation(unit_quaternion(self.quaternion))
+        if self.rotation is not None:
+            # Also false for what is not a number.
+            if not hypot(*self.rotation) <= FULL_TURN:
+                raise ValueError("rotation must be finite and at most one full turn")
+            return Turn(frozen_array(self.rotation))
+        return FaceUp(str(self.face), self.heading)
+
+
+class _Terms(_Request, frozen=True):
+    tolerance: Annotated[float, Meta(gt=0, le=3.15)] | None = None
+    hold: Seconds | None = None
+    timeout: Seconds | None = None
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        vars(self)["_aims"] = self._build()
+
+    def aims(self) -> tuple[Aim, ...]:
+        """What is asked for, in its order; built when the request was made."""
+        aims: tuple[Aim, ...] = vars(self)["_aims"]
+        return aims
+
+    def _build(self) -> tuple[Aim, ...]:
+        raise NotImplementedError
+
+
+class Goal(_Terms, frozen=True, tag="goal"):
+    """Asks for one orientation: the members of `GoalAim` beside the terms."""
+
+    quaternion: Numbers4 | None = None
+    face: Face | None = None
+    heading: Heading | None = None
+    rotation: Numbers3 | None = None
+
+    def _build(self) -> tuple[Aim, ...]:
+        return (GoalAim(self.quaternion, self.face, self.heading, self.rotation).aim(),)
+
+
+class Goals(_Terms, frozen=True, kw_only=True, tag="goals"):
+    """Asks for several orientations, one after another."""
+
+    goals: Annotated[list[GoalAim], Meta(min_length=1, max_length=1000)]
+
+    def _build(self) -> tuple[Aim, ...]:
+        return tuple([goal.aim() for goal in self.goals])
+
+
+class RandomGoals(_Terms, frozen=True, tag="random_goals"):
+    """Asks for goals drawn at random; `count` 0 draws without end."""
+
+    count: Annotated[int, Meta(ge=0, le=1000)] = 0
+    kind: Literal["so3", "face-up"] = "so3"
+    max_angle: Annotated[float, Meta(gt=0, le=pi + 1e-9)] = pi
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None = None
+
+    def _build(self) -> tuple[Aim, ...]:
+        # One that is drawn again and again if without end.
+        return (RandomGoal(self.kind, self.max_angle),) * max(1, self.count)
+
+
+class Cancel(_Request, frozen=True, tag="cancel"):
+    """Asks to forget all goals."""
+
+
+class Hold(_Request, frozen=True, tag="hold"):
+    """Asks to stop where the hand is."""
+
+
+class Estop(_Request, frozen=True, tag="estop"):
+    """Asks for the emergency stop."""
+
+
+class Clear(_Request, frozen=True, tag="clear"):
+    """Asks to end a fault or an emergency stop."""
+
+
+class LoadPolicy(_Request, frozen=True, kw_only=True, tag="load_policy"):
+    """Asks for another policy: by its file's name, or the start of its SHA-256."""
+
+    policy: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class Record(_Request, frozen=True, tag="record"):
+    """Asks for a recording: of the last half minute, or from now on until it is stopped."""
+
+    action: RecordAction = "save"
+    images: bool | None = None
+
+
+class Events(_Request, frozen=True, tag="events"):
+    """Asks for the events after number `since`."""
+
+    since: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+
+
+class Shutdown(_Request, frozen=True, tag="shutdown"):
+    """Asks the daemon to end."""
+
+
+AnyRequest = (
+    Status
+    | Enable
+    | Disable
+    | Home
+    | Arm
+    | Disarm
+    | Goal
+    | Goals
+    | RandomGoals
+    | Cancel
+    | Hold
+    | Estop
+    | Clear
+    | LoadPolicy
+    | Record
+    | Events
+    | Shutdown
+)
+
+Stop = Estop | Hold | Disarm | Cancel
+"""Requests that end motion. They are never refused as too many."""
+
+STOPS = tuple(str(kind.__struct_config__.tag) for kind in Stop.__args__)
+"""The types of those."""
+
+TYPES = tuple(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__)
+"""The types of requests."""
+
+
+def valid_id(id: object) -> bool:
+    """Whether an id can be repeated everywhere: short, or of at most 64 bits."""
+    if isinstance(id, str):
+        return len(id) <= LONGEST_ID
+    return isinstance(id, int) and not isinstance(id, bool) and id in _INTEGERS
+
+
+def work(request: AnyRequest) -> int:
+    """How much of a tick a request takes, in requests without goals."""
+    return 1 + len(request.aims()) // 128 if isinstance(request, _Terms) else 1
+
+
+def unit_quaternion(values: Sequence[float]) -> Array:
+    """A checked quaternion, scaled to unit length exactly.
+
+    Raises:
+        ValueError: it is not finite or not of unit length.
+    """
+    length = hypot(*values)
+    if not abs(length - 1) <= UNIT_TOLERANCE:
+        raise ValueError(
+            f"quaternion {list(values)} (wxyz) must be finite and of unit length, has {length:.6g}"
+        )
+    return frozen_array(np.array(values) / length)

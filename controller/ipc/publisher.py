@@ -1,0 +1,99 @@
+"""What the state socket says, and what `status` and `events` answer."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+import zmq
+
+from inhand.controller.core.observers import Observers
+from inhand.controller.core.records import Event
+from inhand.controller.ipc.protocol import VERSION, to_json
+from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.ipc.telemetry import EventLog, describe
+
+log = logging.getLogger(__name__)
+
+ROUND = 20
+"""Every so many state messages, the hand's description and statistics are sent too."""
+
+
+class Publisher:
+    """Publishes state and events; a failure of it is counted, and costs that message only.
+
+    Attributes:
+        events: the latest events.
+    """
+
+    def __init__(
+        self,
+        socket: "zmq.Socket[bytes]",
+        request_queue: RequestQueue,
+        *,
+        statistics: Callable[[], dict[str, object]],
+        description: Mapping[str, object],
+        observers: Observers,
+    ) -> None:
+        """Takes its parts.
+
+        Args:
+            socket: a PUB socket.
+            request_queue: has the latest snapshot.
+            statistics: members of `status` beside the snapshot.
+            description: what does not change, for whoever watches.
+            observers: who failed so far, and who counts it.
+        """
+        self.events = EventLog()
+        self._socket = socket
+        self._mailbox = request_queue
+        self._statistics = statistics
+        self._description = description
+        self._observers = observers
+        self._states = 0
+
+    def status(self) -> dict[str, object]:
+        """Everything that is known now; whatever of it fails, the mode and what failed."""
+        snapshot = self._mailbox.snapshot
+        if snapshot is None:
+            return {"mode": "starting"}
+        state = self._observers.call("telemetry", describe, snapshot, time.monotonic())
+        return {"mode": snapshot.mode.value, **(state or {}), **self._figures()}
+
+    def state(self, now: float) -> None:
+        """Publishes the state at this time [s], and now and then description and statistics."""
+        self._observers.call("telemetry", self._state, now)
+
+    def event(self, event: Event) -> None:
+        """Numbers, logs and publishes an event."""
+        self._observers.call("events", self._event, event)
+
+    def _state(self, now: float) -> None:
+        snapshot = self._mailbox.snapshot
+        if snapshot is None:
+            return
+        self._states += 1
+        self._publish(b"state", self._states, describe(snapshot, now))
+        rounds, phase = divmod(self._states, ROUND)
+        if phase == 1:
+            self._publish(b"description", rounds + 1, {"v": VERSION, **self._description})
+            self._publish(b"statistics", rounds + 1, self._figures())
+
+    def _event(self, event: Event) -> None:
+        message = self.events.add(event)
+        log.info("%s", _one_line(message))
+        self._socket.send_multipart([b"event", to_json(message)])
+
+    def _publish(self, topic: bytes, number: int, members: Mapping[str, object]) -> None:
+        self._socket.send_multipart([topic, to_json({"n": number, **members})])
+
+    def _figures(self) -> dict[str, object]:
+        figures = self._observers.call("statistics", self._statistics)
+        return {**(figures or {}), "observer_errors": self._observers.said()}
+
+
+def _one_line(message: dict[str, object]) -> str:
+    shown = {k: v for k, v in message.items() if k not in ("n", "t", "kind")}
+    details = ", ".join(
+        f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items()
+    )
+    return f"{message['kind']}: {details}" if details else str(message["kind"])
