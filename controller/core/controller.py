@@ -18,8 +18,6 @@ from inhand.hardware.records import JointState
 class Controller(TickingCore[Measurement]):
     """The controller; each request raises RefusedError if it is not allowed now."""
 
-    _line = ""
-
     def enable(self) -> None:
         """Pins the targets to where the hand is, then asks for torque."""
         self._permit(Request.ENABLE)

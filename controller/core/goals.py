@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from inhand.perception import rotations
@@ -18,15 +19,13 @@ CONFIRMATION_AGE = 0.2
 _UP = np.array([0.0, 0.0, 1.0])
 
 
-@dataclass(frozen=True)
-class Orientation:
+class Orientation(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """World from object, wxyz, (4,)."""
 
     quaternion: Array
 
 
-@dataclass(frozen=True)
-class FaceUp:
+class FaceUp(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """A face of the object upward.
 
     Attributes:
@@ -40,15 +39,13 @@ class FaceUp:
     heading: float | None = None
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """A rotation from where the object is when the goal begins: world frame vector [rad], (3,)."""
 
     rotation: Array
 
 
-@dataclass(frozen=True)
-class RandomGoal:
+class RandomGoal(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Drawn when the goal begins.
 
     Attributes:

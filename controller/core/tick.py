@@ -93,6 +93,7 @@ class TickingCore(Generic[Measurement]):
         self._entered = self._t
         self._armed_until = self._t
         self._reason = "started"
+        self._line = ""
         self._dropped = 0
 
     def report(self, happening: Happening, reason: str) -> None:

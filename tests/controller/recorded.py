@@ -59,6 +59,7 @@ class Recorded:
         told: what the recorder told.
         answered: whether the servos answer.
         seen: whether the cameras see the object.
+        line: what the emergency stop line says; None without one.
         t: the present [s].
     """
 
@@ -81,6 +82,7 @@ class Recorded:
         )
         self.world = KinematicHand(HAND, BLOCK, RIG)
         self.answered = self.seen = True
+        self.line: str | None = None
         self.t = 50.0
         self._targets: Targets | None = None
         line, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -92,6 +94,8 @@ class Recorded:
         controller = self.controller
         self.t += TICK
         self.world.move(self.t, controller.snapshot(), self._targets)
+        if self.line is not None:
+            controller.watch_line(self.line)
         letters = [PendingRequest([], request) for request in requests]
         for pending in letters:
             answer = perform(controller, pending, readonly=False)
@@ -106,7 +110,7 @@ class Recorded:
         events, controller.events = controller.events, []
         times = Times(self.t, self.t, self.t, self.t, self.t)
         told = None if sent is None else sent.position
-        inputs = Inputs(None, heard(letters), self.t, joints, corners, told)
+        inputs = Inputs(self.line, heard(letters), self.t, joints, corners, told)
         self.tape.write(inputs, snapshot, events, times)
         self.tape.checkpoint(controller, snapshot)
         while self.pending():

@@ -2,7 +2,8 @@
 
 import socket
 import time
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import msgspec
 import pytest
 
 from inhand.controller.errors import PolicyError, RecordingError
-from inhand.controller.ipc.protocol import Arm, Clear, Enable, Estop, Home, RandomGoals
+from inhand.controller.ipc.protocol import (
+    Arm,
+    Clear,
+    Enable,
+    Estop,
+    Home,
+    RandomGoals,
+    decode_request,
+)
 from inhand.controller.recording.checkpoint import capture, restore
 from inhand.controller.recording.flight_recorder import AFTER
 from inhand.controller.recording.foxglove_channels import Translator
@@ -86,6 +95,70 @@ def test_a_recording_run_again_is_equal_to_the_bit(tmp_path: Path, eventful: boo
     assert report.difference is None and report.versions == {}
     assert report.ticks > 1000 and report.gaps == 0
     assert report.skipped <= 1, "only the first tick of all has no checkpoint before it"
+
+
+def test_a_recording_with_an_emergency_stop_line_is_equal_to_the_bit(tmp_path: Path) -> None:
+    hand = Recorded(tmp_path)
+    hand.line = ""
+    hand.start()
+    hand.run(6.0)
+    hand.line = "the line is open"
+    hand.run(6.0)
+    assert hand.controller.mode is Mode.ESTOP
+    hand.line = ""
+    hand.run(0.1)
+    hand.tick(Clear(1, 1))
+    hand.tick(Enable(1, 2), Arm(1, 3))
+    hand.run(6.0)
+    hand.recorder.ask("save")
+    hand.run(AFTER + 0.1)
+    hand.close()
+    assert len(hand.files()) == 2
+    for path in hand.files():
+        report = Replay(open_recording(path)).run()
+        assert report.difference is None and report.ticks > 800
+
+
+def test_a_recording_with_a_thousand_goals_waiting_is_equal_to_the_bit(tmp_path: Path) -> None:
+    hand = Recorded(tmp_path)
+    hand.start()
+    hand.run(0.5)
+    kinds = [{"face": "+x"}, {"face": "-y", "heading": 1.0}, {"rotation": [0.1, 0, 0]}]
+    kinds.append({"quaternion": [0.6, 0.8, 0, 0]})
+    asked = {"v": 1, "id": 1, "type": "goals", "goals": kinds * 249, "replace": True}
+    hand.tick(decode_request(msgspec.json.encode(asked)))
+    hand.tick(RandomGoals(1, 4, count=3, kind="face-up"))
+    hand.run(11.0)
+    hand.recorder.ask("save")
+    hand.run(AFTER + 0.1)
+    hand.close()
+    report = Replay(open_recording(hand.files()[-1])).run()
+    assert report.difference is None and report.ticks > 1000
+
+
+def members(live: object, path: str = "") -> dict[str, set[str]]:
+    """The names of what an object is made of, and of all its own parts that change."""
+    found = {path: set(vars(live))}
+    for name, value in vars(live).items():
+        ours = type(value).__module__.startswith("controller.") and hasattr(value, "__dict__")
+        if ours and not isinstance(value, Enum) and not is_dataclass(value):
+            found |= members(value, f"{path}.{name}")
+    return found
+
+
+def test_no_member_comes_or_goes_while_a_controller_works(tmp_path: Path) -> None:
+    """What is there only sometimes cannot be put into a fresh controller."""
+    hand = Recorded(tmp_path)
+    before = members(hand.controller)
+    hand.line = ""
+    hand.start()
+    hand.run(1.0)
+    hand.answered = False
+    hand.run(0.2)
+    hand.line = "the line is open"
+    hand.run(0.1)
+    assert members(hand.controller) == before and len(before) > 5
+    hand.close()
 
 
 @pytest.fixture(scope="module")
