@@ -90,6 +90,8 @@ class TickLoop:
         self._estop_line = estop_line
         self._readonly = readonly
         self._happenings: list[tuple[str, str]] = []
+        self._letters: list[PendingRequest] = []
+        self._answers: list[Answer] = []
 
     def stop(self, reason: str) -> None:
         """Asks the loop to end; the first reason stands."""
@@ -107,7 +109,12 @@ class TickLoop:
                     return
                 self._tick(woken)
         except Exception as error:
-            self.stop(f"the tick failed: {error!r}")
+            reason = f"the tick failed: {error!r}"
+            self.stop(reason)
+            # Whoever waits for an answer has one before the daemon ends.
+            undone = self._letters[len(self._answers) :]
+            self._answers += [pending.refused("refused", reason) for pending in undone]
+            self._answer([])
             raise
 
     def _tick(self, woken: float) -> None:
@@ -116,8 +123,9 @@ class TickLoop:
         line = None if self._estop_line is None else self._estop_line.problem()
         if line is not None:
             controller.watch_line(line)
-        letters = self._mailbox.take(REQUESTS_PER_TICK)
-        answers = [self._perform(pending) for pending in letters]
+        letters = self._letters = self._mailbox.take(REQUESTS_PER_TICK)
+        for pending in letters:
+            self._answers.append(self._perform(pending))
         joints = link.read(woken + READ_SHARE * self.ticker.period)
         read = now()
         corners = self.inbox.take()
@@ -141,13 +149,17 @@ class TickLoop:
         events, controller.events = controller.events, []
         # Whoever has the answer sees what came of the request in `status`.
         snapshot = self.observers.call("snapshot", self._show)
-        self._mailbox.leave(answers, events)
+        self._answer(events)
         told = None if sent is None else sent.position
         inputs = Inputs(line, heard(letters), read, joints, corners, told, self._happenings)
         times = Times(self.ticker.deadline, woken, read, thought, written)
         if snapshot is not None:
             self.observers.call("recorder", self._record, inputs, snapshot, events, times)
         self.observers.call("statistics", self._count, times, now())
+
+    def _answer(self, events: list[Event]) -> None:
+        answers, self._answers, self._letters = self._answers, [], []
+        self._mailbox.leave(answers, events)
 
     def _show(self) -> Snapshot:
         snapshot = self._mailbox.snapshot = self.controller.snapshot()

@@ -1,23 +1,32 @@
 """What keeps the daemon from starting is said in one line; what readonly refuses."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 import msgspec
 import pytest
 
+from inhand.controller.core.controller import Controller
 from inhand.controller.errors import PolicyError, StartError
+from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.request_queue import PendingRequest
+from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.daemon import Daemon, Options
+from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.system.paths import lock_run_directory
 from inhand.hardware.errors import BusError, DescriptionError
-from inhand.perception.cameras import save_rig
+from inhand.hardware.records import JointState, Targets
+from inhand.perception.cameras import load_rig, save_rig
 from inhand.perception.errors import PerceptionError
 from inhand.sim_backend.rig import default_rig
 from tests.controller import tiny_policy
-from tests.controller.bench_hand import HAND, Bench
+from tests.controller.bench_hand import BLOCK, HAND, Bench
+from tests.controller.runtime.test_hand_link import FragileHand
 
 RIG = '[cameras]\nrig = "{rig}"\nsources = {{left = "/dev/no-camera"}}\n'
 EXAMPLES = ["estop", "enable", "disable", "home", "arm", "disarm", "cancel", "hold", "clear"]
@@ -90,3 +99,52 @@ def test_readonly_refuses_what_could_move_the_hand(kind: str) -> None:
     answer = perform(bench.controller, PendingRequest([b""], request), readonly=True)
     assert (answer.result, answer.code) == (None, "readonly")
     assert bench.controller.snapshot() == before
+
+
+class _PunctualHand(FragileHand):
+    """A hand whose readings are of now."""
+
+    def read(self, deadline: float | None = None) -> JointState:
+        return replace(super().read(deadline), t=monotonic())
+
+
+@pytest.mark.parametrize("exit", ["relax", "hold"])
+def test_a_defect_in_the_tick_stops_the_hand_in_order(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    exit: str,
+) -> None:
+    hand = _PunctualHand()
+    tick, ticks = Controller.tick, []
+
+    def broken(self: Controller[Any], *arguments: Any) -> Targets | None:
+        ticks.append(hand.torque)
+        if len(ticks) == 10:
+            self.enable()
+        if len(ticks) == 20:
+            raise ZeroDivisionError("a defect")
+        return tick(self, *arguments)
+
+    monkeypatch.setattr(Controller, "tick", broken)
+    monkeypatch.setattr(
+        "inhand.controller.runtime.daemon._open_hand", lambda *_, **__: HandLink(hand)
+    )
+    save_rig(tmp_path / "rig.toml", default_rig())
+    cameras = load_rig(tmp_path / "rig.toml")
+    found = CameraInbox(tmp_path, cameras), PoseFilter(BLOCK, cameras)
+    monkeypatch.setattr(Daemon, "_cameras", lambda *_: found)
+    monkeypatch.setattr("inhand.controller.runtime.daemon.signal.signal", lambda *_: None)
+    file = tmp_path / "inhandd.toml"
+    file.write_text(
+        f'[cameras]\nrig = "{tmp_path}/rig.toml"\n[policy]\ndirectory = "{tmp_path}"\n'
+        f'file = ""\n[safety]\nexit = "{exit}"\n[realtime]\npriority = 0\nlock_memory = false\n'
+        f'[recording]\ndirectory = "{tmp_path}"\n'
+    )
+    with pytest.raises(ZeroDivisionError):
+        Daemon(Options(config=file, directory=tmp_path / "run")).run()
+    assert ticks[-1] is True and len(ticks) == 20
+    assert hand.torque is (exit == "hold") and not hand.open
+    assert (
+        "inhandd ended: the tick failed: ZeroDivisionError('a defect')" in capsys.readouterr().out
+    )
