@@ -51,6 +51,7 @@ COST_SIZE = 1000
 
 _READ_AT_ONCE = 200
 _WAITING_AT_MOST = 1000
+_REPLIES_AT_MOST = 10_000
 _BREATH = 0.005
 _BUSY = "too many requests wait for the tick; ask less often"
 _TOO_MANY = f"more than {RATE:.0f} requests a second from one client; ask less often"
@@ -124,6 +125,8 @@ class Server(threading.Thread):
         for socket in (self._commands, self._states_socket):
             socket.set(zmq.SNDHWM, 1000)
             socket.set(zmq.LINGER, 200)
+        # A burst of stops is answered at once, and no reply of it may be dropped.
+        self._commands.set(zmq.SNDHWM, _REPLIES_AT_MOST)
         for socket, name in ((self._commands, "command"), (self._states_socket, "state")):
             address = socket_address(directory, name)
             try:

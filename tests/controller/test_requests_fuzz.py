@@ -101,7 +101,7 @@ def large(kind: str, id: int = 2**64) -> bytes:
 
 
 # The hand goes through all its modes meanwhile, which no single example decides.
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(messages())
 @example(large("estop"))
 @example(large("estop", -(2**63) - 1))
@@ -129,7 +129,7 @@ def test_one_reply_and_nothing_raised(looped: Looped, message: bytes) -> None:
         looped.ask(ways[mode])
 
 
-@settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(messages(), min_size=150, max_size=150))
 def test_each_message_over_the_socket_has_one_reply(
     tmp_path_factory: pytest.TempPathFactory, said: list[bytes]

@@ -3,7 +3,7 @@
 import select
 
 from inhand.controller.core.records import Event
-from inhand.controller.ipc.protocol import Enable, Estop, Home
+from inhand.controller.ipc.protocol import Enable, Estop, GoalAim, Goals, Hold, Home
 from inhand.controller.ipc.request_queue import (
     OVERTAKEN,
     QUEUE,
@@ -74,4 +74,20 @@ def test_the_server_is_woken_by_answers_and_events_only() -> None:
     assert awake()
     assert request_queue.collect() == ([answer, answer], [event])
     assert not awake() and request_queue.collect() == ([], [])
+    request_queue.close()
+
+
+def goals(id: int, count: int) -> PendingRequest:
+    return PendingRequest([b"me"], Goals(1, id, goals=[GoalAim(face="+x")] * count))
+
+
+def test_a_tick_takes_work_not_messages() -> None:
+    request_queue = RequestQueue()
+    for pending in (goals(0, 1000), goals(1, 1000), *letters(2), goals(4, 300), *letters(9)):
+        assert request_queue.post(pending)
+    taken = [len(request_queue.take(8)) for _ in range(5)]
+    assert taken == [1, 1, 6, 6, 0]
+    posted = [request_queue.post(goals(n, 1000)) for n in range(QUEUE)]
+    assert posted == [True] * (QUEUE // 8) + [False] * (QUEUE - QUEUE // 8)
+    assert request_queue.post(PendingRequest([b"me"], Hold(1, 1))), "a stop is always taken"
     request_queue.close()

@@ -1,6 +1,7 @@
 """The command and state sockets, over real ipc: one reply each, estop first, numbered news."""
 
 import json
+import os
 import threading
 import time
 from collections import defaultdict
@@ -14,6 +15,8 @@ import zmq
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.records import Event
 from inhand.controller.errors import PolicyError, StartError
+from inhand.controller.ipc.protocol import Cancel, Disarm, Hold
+from inhand.controller.ipc.rate_limit import BURST
 from inhand.controller.ipc.request_queue import QUEUE, RequestQueue
 from inhand.controller.ipc.server import Server
 from inhand.controller.ipc.telemetry import EVENTS_KEPT, EventLog
@@ -297,3 +300,77 @@ def test_a_socket_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="short path"):
         Server(deep, request_queue, statistics=dict, load_policy=Served._load, give_up=print)
     request_queue.close()
+
+
+@pytest.mark.parametrize("kind", ["hold", "disarm", "cancel"])
+def test_a_stop_is_never_refused_as_too_much(served: Served, client: Asker, kind: str) -> None:
+    served.ticking.clear()
+    time.sleep(0.05)
+    # More than may wait, even if a last tick takes some.
+    for number in range(QUEUE + 20):
+        client.send("home", id=number)
+    # More than one client may ask in a second, and than may wait.
+    flood = [f"stop {number}" for number in range(int(BURST) + QUEUE)]
+    for name in flood:
+        client.send(kind, id=name)
+    early = 0
+    while client.receive()["error"]["code"] != "busy":
+        early += 1
+    deadline = time.monotonic() + PATIENCE / 1000
+    while len(getattr(served.server._stops.get(_class(kind)), "also", ())) < len(flood) - 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    served.ticking.set()
+    replies = [client.receive() for _ in range(QUEUE + 19 + len(flood) - early)]
+    stops = [reply for reply in replies if str(reply["id"]).startswith("stop")]
+    assert sorted(reply["id"] for reply in stops) == sorted(flood)
+    assert all(reply["ok"] or reply["error"]["code"] == "refused" for reply in stops)
+    assert client.silent()
+
+
+def _class(kind: str) -> Any:
+    return {"hold": Hold, "disarm": Disarm, "cancel": Cancel}[kind]
+
+
+def test_a_stop_keeps_its_place_among_other_requests(served: Served, client: Asker) -> None:
+    until_in_hand(client)
+    client.ask("enable")
+    served.ticking.clear()
+    time.sleep(0.05)
+    for number, kind in enumerate(["arm", "hold", "arm", "hold", "hold", "arm"]):
+        client.send(kind, id=number)
+    time.sleep(0.1)
+    served.ticking.set()
+    replies = {reply["id"]: reply["mode"] for reply in (client.receive() for _ in range(6))}
+    modes = ["ready", "holding", "ready", "holding", "holding", "ready"]
+    assert [replies[number] for number in range(6)] == modes
+
+
+def test_long_messages_count_for_more(served: Served, client: Asker) -> None:
+    """Of 1000 goals each, a client may ask for a few, not for a thousand."""
+    goals = [{"rotation": [0.1234567, 0.1234567, 0.1234567]}] * 1000
+    for number in range(60):
+        client.send("goals", id=number, goals=goals)
+    codes = [client.receive()["error"]["code"] for _ in range(60)]
+    assert 10 < codes.count("refused") < 40 and codes.count("busy") >= 20
+    assert client.ask("hold")["error"]["code"] == "refused"
+
+
+def test_a_policy_that_cannot_be_read_is_answered(
+    tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    def broken(name: str) -> PolicyRunner:
+        raise ValueError("embedded null byte")
+
+    with Served(tmp_path, load=broken) as served:
+        client = Asker(context, served.directory)
+        for _ in range(2):
+            error = client.ask("load_policy", policy="a\0b")["error"]
+            assert error["code"] == "policy" and "null byte" in error["message"]
+
+
+def test_names_that_are_no_unicode_do_not_end_the_server(served: Served, client: Asker) -> None:
+    (served.directory / os.fsdecode(b"\xff.onnx")).write_bytes(b"")
+    error = client.ask("load_policy", policy="no")["error"]
+    assert "there are: tiny.onnx, ?.onnx" in error["message"]
+    assert client.ask("status")["ok"] and not served.failures
