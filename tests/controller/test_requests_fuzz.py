@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import zmq
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from inhand.controller.ipc.protocol import TYPES
+from inhand.controller.core import requests
+from inhand.controller.ipc.protocol import TYPES, decode_request
+from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.safety.modes import Mode
 from tests.controller.ipc.test_protocol import EXAMPLES
 from tests.controller.looped import Looped
@@ -150,6 +153,36 @@ def test_each_message_over_the_socket_has_one_reply(
         assert served.bench.controller.mode in Mode
     context.destroy(linger=0)
     assert sum(replies.values()) == len(said)
+
+
+@pytest.mark.parametrize("mode", [Mode.OFF, Mode.RUNNING])
+def test_the_tick_gets_its_goals_ready_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    looped = Looped(tmp_path)
+    looped.start(mode)
+    message = {"v": 1, "id": 1, "type": "goals", "goals": [{"quaternion": [1, 0, 0, 0]}] * 1000}
+    message["replace"] = True
+    letters = [
+        PendingRequest([b"me"], decode_request(json.dumps(message).encode())) for _ in range(8)
+    ]
+
+    def built(*_: object) -> None:
+        raise AssertionError("goals are decoded or built in the tick")
+
+    monkeypatch.setattr(requests.GoalAim, "aim", built)
+    monkeypatch.setattr(requests, "unit_quaternion", built)
+    # The recorder decodes them again, in a process of its own.
+    monkeypatch.setattr(looped, "_record", lambda: None)
+    for pending in letters:
+        assert looped.request_queue.post(pending)
+    # Each is as much as a tick may do, so that eight of them take eight ticks.
+    replies = [reply["ok"] for _ in letters for reply in looped.run()]
+    assert replies == [mode is Mode.RUNNING] * 8
+    monkeypatch.undo()
+    looped.run()
+    assert [len(record.inputs.heard) for record in looped.records[-9:-1]] == [1] * 8
+    looped.close()
 
 
 def test_every_type_is_in_the_skeletons() -> None:

@@ -64,7 +64,7 @@ def test_every_type_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["type"])
-@pytest.mark.parametrize("id", [0, -5, 2**63, "", "ä" * 64])
+@pytest.mark.parametrize("id", [0, -5, 2**64 - 1, -(2**63), "", "ä" * 64])
 def test_round_trip(example: dict[str, Any], id: str | int) -> None:
     request = decode_request(json.dumps({"v": 1, "id": id, **example}).encode())
     again = decode_request(msgspec.json.encode(request))
@@ -107,6 +107,20 @@ def test_an_unknown_field_is_refused(example: dict[str, Any]) -> None:
         (encoded(type="record", action="yes"), "invalid", "action"),
         (b'{"v":1,"id":1,"type":"record","a\\nb":1}', "invalid", "a b"),
         (encoded(type="events", since=-1), "invalid", "since"),
+        (encoded(type="estop", id=2**64), "invalid", "64 bits"),
+        (encoded(type="estop", id=-(2**63) - 1), "invalid", "64 bits"),
+        (encoded(v=10**300, type="estop"), "version", "1000"),
+        (encoded(type="events", since=2**63), "invalid", "since"),
+        (encoded(type="random_goals", seed=2**32), "invalid", "seed"),
+        (encoded(type="random_goals", count=True), "invalid", "count"),
+        (encoded(type="random_goals", max_angle=1e308), "invalid", "max_angle"),
+        (encoded(type="goal", face="+x", heading=1e308), "invalid", "heading"),
+        (encoded(type="goal", face="+x", heading=-6.3), "invalid", "heading"),
+        (encoded(type="goal", face="+x", tolerance=True), "invalid", "tolerance"),
+        (encoded(type="goal", face="x" * 65), "invalid", "face"),
+        (encoded(type="goal", rotation=[1e200, 1e200, 0]), "invalid", "full turn"),
+        (b'{"v":1,"id":"\\ud800","type":"hold"}', "malformed", "JSON"),
+        (b'{"v":1,"id":1,"type":"status","type":"estop"}', "invalid", "type"),
         (encoded(type="load_policy"), "invalid", "policy"),
         (encoded(type="load_policy", policy=""), "invalid", "policy"),
         (encoded(type="goals", goals=[]), "invalid", "goals"),
