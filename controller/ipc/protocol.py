@@ -1,6 +1,6 @@
 """How messages of the command socket are read and written; `docs/protocol.md` is for clients.
 
-Requests are JSON objects tagged by `type`; `inhand.controller.core.requests` says what may be in them.
+Requests are JSON objects tagged by `type`; `core.requests` says what may be in them.
 """
 
 from typing import Any
