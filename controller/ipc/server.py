@@ -308,5 +308,3 @@ class Server(threading.Thread):
             self._commands.send_multipart([*client, message], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             log.warning("a reply was not sent: %s", error)
-
-

@@ -83,7 +83,13 @@ def goals(id: int, count: int) -> PendingRequest:
 
 def test_a_tick_takes_work_not_messages() -> None:
     request_queue = RequestQueue()
-    for pending in (goals(0, 1000), goals(1, 1000), *pending_requests(2), goals(4, 300), *pending_requests(9)):
+    for pending in (
+        goals(0, 1000),
+        goals(1, 1000),
+        *pending_requests(2),
+        goals(4, 300),
+        *pending_requests(9),
+    ):
         assert request_queue.post(pending)
     taken = [len(request_queue.take(8)) for _ in range(5)]
     assert taken == [1, 1, 6, 6, 0]
