@@ -1,9 +1,15 @@
 """What the controller needs of a hand, real or simulated."""
 
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
+from inhand.hardware.errors import BusError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState, Targets
+
+RETRY = 0.02
+"""Time between two attempts at what must come about [s]."""
 
 
 class HandBackend(ABC):
@@ -19,6 +25,11 @@ class HandBackend(ABC):
     def problem(self) -> str:
         """What is wrong with a part of the hand although it can be read; empty if nothing is."""
         return ""
+
+    @property
+    def parts(self) -> "Sequence[HandBackend]":
+        """Hands that are lost and found each by itself; this one alone, if it is one."""
+        return (self,)
 
     @abstractmethod
     def connect(self) -> None:
@@ -36,6 +47,7 @@ class HandBackend(ABC):
             deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
 
         Raises:
+            ServoError: a servo reports a hardware error; it carries what was measured.
             BusError: nothing could be measured.
         """
 
@@ -51,6 +63,23 @@ class HandBackend(ABC):
     def set_torque(self, on: bool) -> None:
         """Switches torque. Goals are pinned to the present position before it goes on."""
 
+    def relax(self, deadline: float | None = None) -> str:
+        """Switches torque off and reads it back, once; needs no bring-up and no healthy servo.
+
+        Opens the device if it is closed.
+
+        Args:
+            deadline: when to give up reading back at the latest [s, CLOCK_MONOTONIC].
+
+        Returns:
+            Where torque was not read back as off; empty if it is off everywhere.
+
+        Raises:
+            BusError: nothing could be sent.
+        """
+        self.set_torque(False)
+        return ""
+
     def reboot(self) -> list[str]:
         """Starts devices that have shut themselves down anew; returns their names. Torque is off.
 
@@ -62,3 +91,24 @@ class HandBackend(ABC):
     @abstractmethod
     def close(self) -> None:
         """Releases the device. Safe to call twice."""
+
+
+def let_go(backend: HandBackend, patience: float) -> str:
+    """Switches torque off again and again, until it is read back as off everywhere.
+
+    Args:
+        backend: the hand, connected or not.
+        patience: for that [s].
+
+    Returns:
+        Where torque may still be on; empty if it is off everywhere.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            left = backend.relax(end)
+        except BusError as error:
+            left = str(error)
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(RETRY)

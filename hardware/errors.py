@@ -1,6 +1,7 @@
 """Errors of the hand and its bus."""
 
 from inhand.errors import InhandError
+from inhand.hardware.records import JointState
 
 
 class DescriptionError(InhandError):
@@ -12,4 +13,13 @@ class BusError(InhandError):
 
 
 class ServoError(BusError):
-    """Servos have shut themselves down; the message names them and says why."""
+    """Servos report a hardware error; the message names them and says which.
+
+    Args:
+        message: which servos, why, and what to do.
+        joints: what was measured nevertheless; None if nothing was.
+    """
+
+    def __init__(self, message: str, joints: JointState | None = None) -> None:
+        super().__init__(message)
+        self.joints = joints

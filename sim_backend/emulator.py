@@ -4,6 +4,7 @@ import struct
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.fast_read import encode_reply, reply_header
@@ -15,7 +16,7 @@ from inhand.hardware.dynamixel.protocol import (
     Parser,
     encode_status,
 )
-from inhand.hardware.dynamixel.registers import Units
+from inhand.hardware.dynamixel.registers import COUNTS, Units
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 from inhand.sim_backend.heat import OVERLOAD_TIME, Heat
@@ -40,7 +41,8 @@ class ServoBus:
     Attributes:
         servos: by id.
         packets: intact instructions that came so far.
-        outside: goals beyond the hand's limits that came so far, as (servo id, goal in counts).
+        outside: goals beyond the hand's limits, and further out than the servo stood when it was
+            read last, that came so far, as (servo id, goal in counts).
         stopped_after: silence after which a bus watchdog tripped last [s].
         delay: for which the servos waited before their last answer, all together [s].
         heat: how warm they are.
@@ -137,7 +139,7 @@ class ServoBus:
         stopped = self._table[:, registers.BUS_WATCHDOG.address] == _TRIPPED
         if stopped.any():
             goals = np.array([servo.goal for servo in self._ordered])
-        return self._units.angles(goals.astype(np.float64))
+        return self._units.angles(goals.astype(np.float64) - self._turned())
 
     @property
     def in_order(self) -> list[Servo]:
@@ -194,9 +196,12 @@ class ServoBus:
                 self.servos[servo.get(registers.ID)] = self.servos.pop(packet.id)
                 return self._status(servo, packet.id, servo.alert | (fault or 0))
             case Instruction.REBOOT:
+                self._refresh()
                 servo.reboot()
                 return self._status(servo, packet.id, 0)
             case Instruction.CLEAR:
+                self._refresh()
+                servo.forget_turns()
                 return self._status(servo, packet.id, servo.alert)
             case Instruction.READ | Instruction.WRITE:
                 return self._status(servo, packet.id, servo.alert | Fault.LENGTH)
@@ -222,8 +227,11 @@ class ServoBus:
     def _write(self, servo: Servo, address: int, data: bytes) -> Fault | None:
         goal = registers.GOAL_POSITION
         if address == goal.address and len(data) == goal.size:
-            id, count = servo.get(registers.ID), goal.unpack(data)
+            id, turned = servo.get(registers.ID), COUNTS * servo.turns
+            count, present = goal.unpack(data) - turned, servo.get(registers.PRESENT_POSITION)
+            # A joint that stands outside may be told to stay, and to come back.
             low, high = self._limits[id]
+            low, high = min(low, present - turned), max(high, present - turned)
             # The limits themselves need not be whole counts.
             if not low - 1 <= count <= high + 1:
                 self.outside.append((id, count))
@@ -259,11 +267,15 @@ class ServoBus:
         self.delay += servo.return_delay
         return encode_status(id, error, data)
 
+    def _turned(self) -> NDArray[np.int64]:
+        """Counts that each servo is whole turns away, (n_actuators,)."""
+        return np.array([COUNTS * servo.turns for servo in self._ordered], np.int64)
+
     def _refresh(self) -> None:
         """Puts what the world measures now into the registers."""
         position, velocity, current = self._measure()
         units, counts = self._units, np.empty(len(self._ordered), registers.MEASURED_COUNTS)
-        counts["position"] = units.position_counts(position)
+        counts["position"] = units.position_counts(position) + self._turned()
         counts["velocity"] = units.velocity_counts(velocity)
         counts["current"] = units.current_counts(current)
         self._table[:, _MEASURED] = counts.view(np.uint8).reshape(len(counts), -1)

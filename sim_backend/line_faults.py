@@ -30,7 +30,6 @@ SERVO: tuple[ServoFault, ...] = get_args(ServoFault)
 
 START_TIME = 0.3
 """How long a servo that starts anew says nothing [s]."""
-_OVERLOADED = 1 << 5
 
 
 class FaultyLine:
@@ -53,13 +52,22 @@ class FaultyLine:
         self._absent: dict[int, tuple[Servo, float]] = {}
         self._late: list[tuple[float, bytes]] = []
 
-    def inject(self, fault: LineFault | ServoFault, id: int = 0, now: float = 0.0) -> None:
+    def inject(
+        self,
+        fault: LineFault | ServoFault,
+        id: int = 0,
+        now: float = 0.0,
+        *,
+        error: int = registers.OVERLOADED,
+    ) -> None:
         """Lets something go wrong: with the next answer, or with a servo from now on.
 
         Args:
             fault: what.
             id: of the servo, for faults of one; a brown-out hits all.
             now: the time, from which a servo takes `START_TIME` to start anew [s].
+            error: bit of the hardware error that a servo is alert of; it lets go if it is one that
+                it shuts down for.
         """
         match fault:
             case "silent":
@@ -70,9 +78,7 @@ class FaultyLine:
                 for each in list(self.bus.servos):
                     self._restart(each, now)
             case "alert":
-                servo = self.bus.servos[id]
-                servo.set(registers.HARDWARE_ERROR, _OVERLOADED)
-                servo.set(registers.TORQUE_ENABLE, 0)
+                self.bus.servos[id].protect(error)
             case _:
                 self._next.append(fault)
                 return

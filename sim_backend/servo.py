@@ -39,10 +39,12 @@ class Servo:
 
     Attributes:
         held: goal position that counts while the bus watchdog is tripped, in place of the register.
+        turns: whole turns that its position is read away from where the joint stands, as it counts
+            them on until it starts anew.
     """
 
     def __init__(self, id: int, model: Model, table: memoryview | None = None) -> None:
-        self.held = 0
+        self.held = self.turns = 0
         self._table = memoryview(bytearray(TABLE_SIZE)) if table is None else table
         self._writable = {
             address for r in _WRITABLE for address in range(r.address, r.address + r.size)
@@ -106,6 +108,13 @@ class Servo:
         for register in (registers.HARDWARE_ERROR, registers.TORQUE_ENABLE, registers.BUS_WATCHDOG):
             self.set(register, 0)
         self.set(registers.GOAL_CURRENT, self.get(registers.CURRENT_LIMIT))
+        self.forget_turns()
+
+    def forget_turns(self) -> None:
+        """Counts from within one turn again, as an encoder does that sees no more than one."""
+        position = self.get(registers.PRESENT_POSITION)
+        self.turns -= position // registers.COUNTS
+        self.set(registers.PRESENT_POSITION, position % registers.COUNTS)
 
     def protect(self, error: int) -> None:
         """Notes a hardware error, and lets go if it is one that it shuts down for."""

@@ -1,6 +1,7 @@
 """A hand of Dynamixel servos on a serial bus."""
 
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -8,14 +9,15 @@ from inhand.hardware.backend import HandBackend
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.bring_up import BringUp
 from inhand.hardware.dynamixel.bus import BRING_UP_PATIENCE, TICK_PATIENCE, Bus
+from inhand.hardware.dynamixel.commanding import Commanding
 from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
-from inhand.hardware.dynamixel.requests import SyncWrite
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
 from inhand.hardware.dynamixel.state_reader import Measuring
-from inhand.hardware.errors import BusError
+from inhand.hardware.dynamixel.turns import Counts, Turns
+from inhand.hardware.errors import BusError, ServoError
 from inhand.hardware.model.hand import Hand
-from inhand.hardware.records import Array, JointState, Targets
+from inhand.hardware.records import JointState, Targets
 
 WATCHDOG = 0.1
 """[s], as long as ten ticks."""
@@ -38,6 +40,7 @@ class ServoHand(HandBackend):
         readonly: whether to send nothing that changes a servo.
         gains: register values of proportional, integral and derivative gain; None leaves them.
         torque_share: share of each actuator's torque limit that the servos may use.
+        anywhere: whether joints may stand anywhere, as their zeros are being looked for.
 
     Attributes:
         bus: that they are on.
@@ -58,6 +61,7 @@ class ServoHand(HandBackend):
         readonly: bool = False,
         gains: tuple[int, int, int] | None = None,
         torque_share: float = 1.0,
+        anywhere: bool = False,
     ) -> None:
         self.hand = hand
         self.bus = Bus(port, baud, readonly=readonly)
@@ -68,7 +72,10 @@ class ServoHand(HandBackend):
         self._bring_up = BringUp(self._group, self.condition, gains, readonly=readonly)
         self._measuring = Measuring(self._group)
         self._roll = self._measuring.roll
-        self._goals = SyncWrite(registers.GOAL_POSITION, self._group.ids)
+        self._turns = Turns(hand, self._group.units, anywhere=anywhere)
+        self._commanding = Commanding(self._group, self._turns)
+        self._readonly = readonly
+        self._pulling = False
 
     @property
     def problem(self) -> str:
@@ -79,7 +86,8 @@ class ServoHand(HandBackend):
         """Opens the bus, finds every servo and sets what it needs; torque stays as it is.
 
         Raises:
-            BusError: a servo is absent, of another model, or cannot be set up.
+            BusError: a servo is absent, of another model, or cannot be set up; or its joint stands
+                far outside its range, in whatever turn.
         """
         self.bus.open()
         self.bus.patience = BRING_UP_PATIENCE
@@ -89,10 +97,14 @@ class ServoHand(HandBackend):
             self._bring_up.check_models()
             if self._bring_up.watched():
                 # An earlier owner's silence has stopped them; they stay where they stand.
-                position = self._everywhere()
+                positions = self._everywhere()
                 self._watchdog.end()
-                self._send_targets(Targets(time.monotonic(), position))
+                self._commanding.pin(positions)
             self._bring_up.set_up()
+            positions = self._everywhere()
+            self._turns.settle(positions)
+            if not self._readonly:
+                self._require_plausible(positions)
         except BusError:
             self.bus.close()
             raise
@@ -108,30 +120,45 @@ class ServoHand(HandBackend):
             deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
 
         Raises:
-            BusError: no servo answered, one reports a hardware error, or some have stopped by
-                themselves.
+            ServoError: a servo reports a hardware error; it carries what was measured, of that
+                servo too.
+            BusError: no servo answered, or some have stopped by themselves.
         """
         self._watchdog.check(self._roll.asked, deadline)
         self._watchdog.check_doubted(self._roll.asked, deadline)
         t = time.monotonic()
         try:
-            measured, came = self._measuring.read(deadline)
+            measured, came, ill = self._measuring.read(deadline)
         except BusError:
             self._watchdog.doubt(self._group.ids)
             raise
         condition = self.condition
+        if not self._pulling:
+            # A servo that started anew since counts from another turn; goals are none yet.
+            self._turns.settle(measured["position"].astype(np.int64), came)
         state = self._group.units.measured(measured)
+        state[0] -= self._turns.angle
         if came.all():
             condition.poll(self._patience / 2, deadline)
         else:
             self._watchdog.doubt(self._roll.silent)
             state[:, ~came] = np.nan
+        if ill:
+            # What is wrong may be the encoder.
+            state[:, self._turns.far(state[0]) & np.isin(self._group.ids, ill)] = np.nan
         state.setflags(write=False)
         position, velocity, current = state
-        return JointState(t, position, velocity, current, condition.temperature, condition.voltage)
+        joints = JointState(
+            t, position, velocity, current, condition.temperature, condition.voltage
+        )
+        if ill:
+            raise ServoError(self._group.diagnose(ill, deadline), joints)
+        return joints
 
     def write(self, targets: Targets) -> Targets:
         """Commands all servos; what is returned is inside the limits, rounded as servos count.
+
+        A joint that got torque outside its range is never sent further out than it was before.
 
         Raises:
             BusError: a target is not finite, the servos have stopped by themselves, or the port is
@@ -144,7 +171,7 @@ class ServoHand(HandBackend):
             rows = zip(self._group.ids, targets.position, strict=True)
             wrong = self._group.names(id for id, x in rows if not np.isfinite(x))
             raise BusError(f"target of servo {wrong} is no number; nothing was sent")
-        return self._send_targets(targets)
+        return self._commanding.send(targets)
 
     def set_torque(self, on: bool) -> None:
         """Switches torque; before it goes on, every goal is set to where the servo stands.
@@ -152,24 +179,58 @@ class ServoHand(HandBackend):
         The servos' watchdog, tripped or not, ends here; with torque it is armed anew.
 
         Raises:
-            BusError: a servo did not answer, or did not switch. Torque goes off at all others.
+            BusError: a servo did not answer, or did not switch, or its joint stands where it
+                cannot. Torque goes off at all others.
         """
+        if not on:
+            if left := self.relax():
+                raise BusError(left)
+            return
         group, torque = self._group, registers.TORQUE_ENABLE
         self._watchdog.end()
-        if on:
-            self._send_targets(Targets(time.monotonic(), self._everywhere()))
-        group.write_all(torque, [int(on)] * len(group.ids))
-        # A servo that is known to be silent is told, but not waited for.
-        replies = group.ask(self._roll.asked, torque, 3)
-        group.require(replies, torque.address)
-        wrong = [id for id, state in replies.numbers(torque).items() if state != int(on)]
-        state = "on" if on else "off"
-        if wrong:
-            raise BusError(f"torque did not go {state} at servo {group.names(wrong)}")
-        if self._roll.silent:
-            raise BusError(f"{group.no_answer(self._roll.silent)} when torque was to go {state}")
-        if on:
+        positions = self._everywhere()
+        self._turns.settle(positions)
+        self._require_plausible(positions)
+        self._commanding.pin(positions)
+        self._pulling = True
+        try:
+            group.write_all(torque, [1] * len(group.ids))
+            if wrong := group.other_than(torque, 1):
+                raise BusError(f"torque did not go on at servo {group.names(wrong)}")
             self._watchdog.arm()
+        except BusError:
+            with suppress(BusError):
+                self.relax()
+            raise
+
+    def relax(self, deadline: float | None = None) -> str:
+        """Switches torque off and reads it back, once; needs no bring-up and no healthy servo.
+
+        Opens the bus if it is closed, or anew if it was lost.
+
+        Args:
+            deadline: when to give up reading back at the latest [s, CLOCK_MONOTONIC].
+
+        Returns:
+            At which servos torque was not read back as off; empty if it is off at all.
+
+        Raises:
+            BusError: the port is gone, or only to be read.
+        """
+        group, bus = self._group, self.bus
+        self._pulling = False
+        off = [0] * len(group.ids)
+        if not bus.is_open:
+            bus.open()
+        bus.patience = self._patience
+        try:
+            group.write_all(registers.TORQUE_ENABLE, off)
+        except BusError:
+            # What is open may be the remains of a device that was plugged in anew since.
+            bus.open()
+            group.write_all(registers.TORQUE_ENABLE, off)
+        self._watchdog.end()
+        return group.may_pull(deadline)
 
     def reboot(self) -> list[str]:
         """Starts servos with a hardware error anew, and sets them up again; torque is off then.
@@ -185,6 +246,7 @@ class ServoHand(HandBackend):
         if not self.bus.is_open:
             self.bus.open()
         group, error = self._group, registers.HARDWARE_ERROR
+        self._pulling = False
         self._watchdog.end()
         group.write_all(registers.TORQUE_ENABLE, [0] * len(group.ids))
         found = group.ask(group.ids, error, 3).numbers(error)
@@ -201,19 +263,17 @@ class ServoHand(HandBackend):
     def close(self) -> None:
         self.bus.close()
 
-    def _everywhere(self) -> Array:
-        """Where all servos stand [rad], (n_actuators,)."""
-        for _ in range(_ATTEMPTS):
-            measured, came = self._measuring.read()
-            if came.all():
-                return self._group.units.angles(measured["position"])
+    def _everywhere(self) -> Counts:
+        """Where all servos stand, as their registers have it, (n_actuators,)."""
         group = self._group
+        for _ in range(_ATTEMPTS):
+            measured, came, ill = self._measuring.read()
+            if ill:
+                raise ServoError(group.diagnose(ill))
+            if came.all():
+                return measured["position"].astype(np.int64)
         raise BusError(f"{group.no_answer(self._roll.silent)}; check power, cable, id and baud")
 
-    def _send_targets(self, targets: Targets) -> Targets:
-        inside = np.minimum(np.maximum(targets.position, self.hand.lower), self.hand.upper)
-        counts = self._group.units.position_counts(inside)
-        self.bus.tell(self._goals.packet(counts))
-        sent = self._group.units.angles(counts)
-        sent.setflags(write=False)
-        return Targets(targets.t, sent)
+    def _require_plausible(self, positions: Counts) -> None:
+        if problem := self._turns.problem(self._turns.angles(positions)):
+            raise BusError(problem)

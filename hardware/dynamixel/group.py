@@ -1,6 +1,6 @@
 """All servos of a hand on a bus, asked and told together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.bus import Bus
@@ -12,6 +12,8 @@ from inhand.hardware.model.hand import Hand
 
 _ATTEMPTS = 3
 """Where time does not press."""
+_REFUSED = ~ALERT & 0xFF
+"""Bits of an error byte that say why a servo did not do what it was asked."""
 
 
 class ServoGroup:
@@ -34,6 +36,7 @@ class ServoGroup:
         self.units = Units(hand)
         self.ids = tuple(actuator.servo.id for actuator in hand.actuators)
         self._name = {a.servo.id: f"{a.servo.id} ({a.name})" for a in hand.actuators}
+        self._errors: dict[int, int] = {}
 
     def names(self, ids: Iterable[int]) -> str:
         """Servos as people know them: id and joint."""
@@ -91,18 +94,41 @@ class ServoGroup:
             return
         alarmed = replies.having(ALERT)
         if alarmed and address != registers.HARDWARE_ERROR.address:
-            raise ServoError(self._diagnose(alarmed))
-        if refused := replies.having(~ALERT & 0xFF):
+            raise ServoError(self.diagnose(alarmed))
+        self.refuse_refused(replies, address)
+
+    def refuse_refused(self, replies: Replies, address: int) -> None:
+        """Raises BusError if a servo refused to be read."""
+        if refused := replies.having(_REFUSED):
             raise BusError(
                 f"servo {self.names(refused)} refused to read {replies.data.shape[1]} bytes at "
                 f"{address}"
             )
 
-    def _diagnose(self, alarmed: list[int]) -> str:
-        found = self.ask(tuple(alarmed), registers.HARDWARE_ERROR, 1)
+    def diagnose(self, alarmed: Sequence[int], deadline: float | None = None) -> str:
+        """Which hardware errors servos have, in words, and what to do."""
+        found = self.ask(tuple(alarmed), registers.HARDWARE_ERROR, 1, deadline)
+        self._errors |= found.numbers(registers.HARDWARE_ERROR)
         causes = [
-            f"servo {self.names([id])}: {registers.hardware_error(error)}"
-            for id, error in found.numbers(registers.HARDWARE_ERROR).items()
+            f"servo {self.names([id])}: {registers.hardware_error(self._errors[id])}"
+            for id in alarmed
+            if id in self._errors
         ]
         listed = "; ".join(causes) or f"servo {self.names(alarmed)}: hardware error"
         return f"{listed}; remove the cause, then reboot the servo"
+
+    def may_pull(self, deadline: float | None = None) -> str:
+        """Which servos do not say that their torque is off; empty if all do, ill ones too."""
+        register = registers.TORQUE_ENABLE
+        replies = self.ask(self.ids, register, 2, deadline)
+        refused = set(replies.having(_REFUSED))
+        told = {id: on for id, on in replies.numbers(register).items() if id not in refused}
+        problems = []
+        if silent := [id for id in self.ids if id not in told]:
+            problems.append(
+                f"torque could not be confirmed on servo {self.names(silent)}, which may still "
+                f"pull: {self.no_answer(silent)}"
+            )
+        if pulling := [id for id, on in told.items() if on]:
+            problems.append(f"torque did not go off at servo {self.names(pulling)}")
+        return "; ".join(problems)

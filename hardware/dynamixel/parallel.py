@@ -66,6 +66,10 @@ class ParallelHand(HandBackend):
     def problem(self) -> str:
         return "; ".join(part.problem for part in self._parts if part.problem)
 
+    @property
+    def parts(self) -> Sequence[HandBackend]:
+        return self._parts
+
     def connect(self) -> None:
         """Opens all buses; none stays open if one cannot be."""
         try:
@@ -107,6 +111,12 @@ class ParallelHand(HandBackend):
     def set_torque(self, on: bool) -> None:
         """Switches torque on every bus that can be spoken to."""
         _all([partial(part.set_torque, on) for part in self._parts])
+
+    def relax(self, deadline: float | None = None) -> str:
+        """Switches torque off on every bus that can be spoken to, on all at once."""
+        futures = [self._helpers.submit(part.relax, deadline) for part in self._parts]
+        left = _all([future.result for future in futures])
+        return "; ".join(one for one in left if one)
 
     def reboot(self) -> list[str]:
         """Starts servos anew that have shut themselves down, on all buses."""

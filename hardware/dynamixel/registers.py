@@ -218,6 +218,11 @@ class Units:
         angles: Array = (counts - COUNTS / 2) * self._angle + self._zero
         return angles
 
+    def angle_of(self, counts: NDArray[np.int64]) -> Array:
+        """The turn that so many counts are [rad], (n_actuators,)."""
+        turn: Array = counts * self._angle
+        return turn
+
     def measured(self, counts: NDArray[np.void]) -> Array:
         """Angles [rad], velocities [rad/s] and motor currents [A], (3, n_actuators).
 

@@ -89,7 +89,8 @@ class ServoWatchdog:
         """Finds out why servos have stopped, if they have."""
         group, register = self._group, registers.BUS_WATCHDOG
         replies = group.ask(ids, register, 2, deadline)
-        group.refuse_troubled(replies, register.address)
+        # A servo with a hardware error answers all the same; what it measures tells of the error.
+        group.refuse_refused(replies, register.address)
         found = replies.numbers(register)
         self._doubted -= found.keys()
         # A servo that starts anew forgets its watchdog, and its torque.

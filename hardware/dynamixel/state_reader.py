@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.dynamixel.poll_list import Roll
+from inhand.hardware.dynamixel.protocol import ALERT
 from inhand.hardware.dynamixel.replies import Bytes, Mask, Replies
 from inhand.hardware.errors import BusError
 
@@ -54,18 +55,18 @@ class Measuring:
         self.roll = Roll(group.ids)
         self._group, self._lengths = group, ReplyLengths()
 
-    def read(self, deadline: float | None = None) -> tuple[Measured, Mask]:
-        """What the servos measure now, and whose measurement came, each (n_actuators,).
+    def read(self, deadline: float | None = None) -> tuple[Measured, Mask, list[int]]:
+        """What the servos measure now, whose measurement came, each (n_actuators,), and the ids of
+        those that report a hardware error.
 
         Raises:
-            BusError: no servo answered, or one reports a hardware error.
+            BusError: no servo answered, or one refused.
         """
         group, roll, bus = self._group, self.roll, self._group.bus
         length = _LENGTH + self._lengths.next()
         together = bus.sync_read(_ADDRESS, length, roll.asked, attempts=2, deadline=deadline)
         if together.complete and together.ids is group.ids:
-            group.refuse_troubled(together, _ADDRESS)
-            return _counts(together.data), together.came
+            return self._told(together)
         self._lengths.failed()
         replies = Replies.none(group.ids, length)
         replies.place(together, roll.places)
@@ -81,8 +82,14 @@ class Measuring:
             roll.reset()
             raise BusError(f"{group.no_answer(group.ids)}; check power, cable, id and baud")
         roll.note(asked, replies.came)
-        group.refuse_troubled(replies, _ADDRESS)
-        return _counts(replies.data), replies.came
+        return self._told(replies)
+
+    def _told(self, replies: Replies) -> tuple[Measured, Mask, list[int]]:
+        ill = []
+        if replies.error.any():
+            self._group.refuse_refused(replies, _ADDRESS)
+            ill = replies.having(ALERT)
+        return _counts(replies.data), replies.came, ill
 
 
 def _counts(rows: Bytes) -> Measured:

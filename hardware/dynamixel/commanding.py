@@ -1,0 +1,62 @@
+"""Goals of all servos: pinned to where they stand, then inside the joints' ranges."""
+
+import numpy as np
+
+from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.group import ServoGroup
+from inhand.hardware.dynamixel.requests import SyncWrite
+from inhand.hardware.dynamixel.turns import Counts, Turns
+from inhand.hardware.errors import BusError
+from inhand.hardware.records import Array, Targets
+
+
+class Commanding:
+    """Writes goals. A joint that got torque outside its range may be told to come back, and never
+    further out than it is by then.
+
+    Args:
+        group: the servos.
+        turns: that they count.
+    """
+
+    def __init__(self, group: ServoGroup, turns: Turns) -> None:
+        self._group, self._turns, self._hand = group, turns, group.hand
+        self._write = SyncWrite(registers.GOAL_POSITION, group.ids)
+        self._lower, self._upper = group.hand.lower, group.hand.upper
+        self._outside = False
+
+    def pin(self, positions: Counts) -> None:
+        """Sets every goal to where the servo stands, as its register has it, (n_actuators,).
+
+        Raises:
+            BusError: a servo did not take its goal.
+        """
+        group, register = self._group, registers.GOAL_POSITION
+        group.bus.tell(self._write.packet(positions))
+        wanted = dict(zip(group.ids, positions.tolist(), strict=True))
+        if other := group.differing(register, wanted):
+            raise BusError(
+                f"servo {group.names(other)} did not take its present position as its goal; torque "
+                "was not switched on"
+            )
+        angles, hand = self._turns.angles(positions), self._hand
+        self._lower, self._upper = np.minimum(hand.lower, angles), np.maximum(hand.upper, angles)
+        self._outside = bool((self._lower < hand.lower).any() or (self._upper > hand.upper).any())
+
+    def send(self, targets: Targets) -> Targets:
+        """Commands all servos; what is returned is inside the limits, rounded as servos count."""
+        inside = np.minimum(np.maximum(targets.position, self._lower), self._upper)
+        if self._outside:
+            self._shrink(inside)
+        units = self._group.units
+        counts = units.position_counts(inside)
+        self._group.bus.tell(self._write.packet(counts + self._turns.counts))
+        sent = units.angles(counts)
+        sent.setflags(write=False)
+        return Targets(targets.t, sent)
+
+    def _shrink(self, inside: Array) -> None:
+        hand = self._hand
+        self._lower = np.minimum(hand.lower, np.maximum(self._lower, inside))
+        self._upper = np.maximum(hand.upper, np.minimum(self._upper, inside))
+        self._outside = bool((self._lower < hand.lower).any() or (self._upper > hand.upper).any())
