@@ -87,7 +87,9 @@ class LoneHand:
         self.spent += thread_time() - began
         return corners
 
-    def write(self, torque: bool, targets: Targets) -> Targets | None:
+    def write(self, torque: bool, targets: Targets | None) -> Targets | None:
+        if targets is None:
+            return None
         if self._tell is not None:
             assert self.controller is not None
             last = self._targets

@@ -69,7 +69,7 @@ class Joints(BusCommand):
         wait_for_enter("Press Enter to begin.")
         baud, joints = self.baud or config.bus.baud, config.bus.joints if self.check else ""
         bus = msgspec.structs.replace(config.bus, baud=baud, joints=joints)
-        backend = open_hand(hand, bus, self.port or None, patience=PATIENCE)
+        backend = open_hand(hand, bus, self.port or None, patience=PATIENCE, anywhere=True)
         backend.connect()
         try:
             backend.set_torque(False)

@@ -33,7 +33,9 @@ from inhand.controller.cli.verbs import (
 )
 from inhand.controller.config.config import load_config, show_config
 from inhand.controller.errors import ConfigError
+from inhand.controller.system.open_hand import seated_hand
 from inhand.errors import InhandError
+from inhand.hardware.model.hand import load_hand
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class ConfigVerb:
         if self.action == "check" and self.file is None:
             raise ConfigError("config check: name the file to check")
         config = load_config(self.file)
+        if self.action == "check":
+            # What it names must be right too.
+            seated_hand(load_hand(config.hand), config.bus)
         show = self.action == "show"
         if self.json:
             told = msgspec.to_builtins(config) if show else {"file": str(self.file), "ok": True}

@@ -164,7 +164,10 @@ class Controller(TickingCore[Measurement]):
         self._event("policy_loaded", name=policy.name, sha256=policy.sha256)
 
     def _fresh_joints(self, what: str) -> JointState:
-        if self._joints is None or self._t - self._joints.t > self._joints_limit:
+        stale = self._joints is None or self._t - self._joints.t > self._joints_limit
+        if stale and self._flaw:
+            raise RefusedError("not_ready", f"{what}: {self._flaw}")
+        if self._joints is None or stale:
             raise RefusedError(
                 "not_ready", f"{what}: the joints cannot be read; check power and the servo bus"
             )

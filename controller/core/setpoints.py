@@ -6,7 +6,8 @@ import numpy as np
 
 from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.safety.derating import Effort, within_reach
-from inhand.controller.safety.safety import Motion, limit
+from inhand.controller.safety.return_to_range import WayBack
+from inhand.controller.safety.safety import Limits, Motion, limit
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 
@@ -17,12 +18,14 @@ class Mover:
     Args:
         hand: the hand.
         tick_rate: commands a second [Hz].
-        home_speed: of the fastest joint on the way to a destination [rad/s].
+        home_speed: of the fastest joint on the way to a destination, or back into its range
+            [rad/s].
     """
 
     def __init__(self, hand: Hand, tick_rate: int, home_speed: float) -> None:
         self._path = ActionPath(hand, policy_rate=tick_rate, tick_rate=tick_rate)
         self._home_speed = home_speed
+        self._way_back = WayBack(self._path.limits, home_speed)
         self._state: ActionState | None = None
         self._anchor: Array | None = None
         self._destination: Array | None = None
@@ -41,6 +44,7 @@ class Mover:
     def pin(self, position: Array) -> None:
         """Puts the targets where the hand is [rad], (n_actuators,), without a motion."""
         self._state = self._path.start(position)
+        self._way_back.pin(position)
         self.stop()
 
     def stop(self) -> None:
@@ -51,6 +55,20 @@ class Mover:
         """From now on `hold` moves slowly to a destination [rad], (n_actuators,)."""
         self._destination = destination
 
+    @property
+    def outside(self) -> bool:
+        """Whether a target is outside its joint's range, as the joint was pinned there."""
+        return self._way_back.outside
+
+    def come_back(self, dt: float) -> None:
+        """One tick [s] of the way back into the range; joints that are in theirs stay."""
+        self._state = self._path.hold(self.state, self.position, dt, self._limits(dt))
+
+    def stay(self) -> None:
+        """Stops for good, joints outside their range too, until `pin`."""
+        self.stop()
+        self._way_back.halt(self.position)
+
     def hold(self, dt: float) -> None:
         """One tick [s] of holding, or of the way to the destination."""
         anchor = self.position if self._anchor is None else self._anchor
@@ -58,7 +76,7 @@ class Mover:
             step = self._home_speed * dt
             anchor = anchor + np.clip(self._destination - anchor, -step, step)
         self._anchor = anchor
-        self._state = self._path.hold(self.state, anchor, dt)
+        self._state = self._path.hold(self.state, anchor, dt, self._limits(dt))
 
     def derate(
         self, before: Motion, effort: Effort, share: Array, position: Array, dt: float
@@ -76,12 +94,12 @@ class Mover:
             return
         near = within_reach(effort, share, position, self.position)
         # From where the tick began, so that its limits hold for the nearer targets too.
-        motion = limit(self._path.limits, before, near, dt)
+        motion = limit(self._way_back.limits, before, near, dt)
         self._state = replace(self.state, motion=motion)
 
     def brake(self, path: ActionPath, dt: float) -> None:
         """One tick [s] of a policy that waits: the targets come to rest."""
-        self._state = path.hold(self.state, self.position, dt)
+        self._state = path.hold(self.state, self.position, dt, self._limits(dt))
 
     def act(self, path: ActionPath, action: Array) -> None:
         """Takes a policy's action, (n_actuators,) in [-1, 1]."""
@@ -89,4 +107,9 @@ class Mover:
 
     def follow(self, path: ActionPath, dt: float) -> None:
         """One tick [s] of following the last action."""
-        self._state = path.tick(self.state, dt)
+        self._state = path.tick(self.state, dt, self._limits(dt))
+
+    def _limits(self, dt: float) -> Limits:
+        """What the targets of this tick keep to."""
+        self._way_back.advance(self.position, dt)
+        return self._way_back.limits

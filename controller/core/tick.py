@@ -16,7 +16,7 @@ from inhand.controller.policy.observation import observe
 from inhand.controller.safety.derating import Effort, allowance, warm
 from inhand.controller.safety.drop_detector import Presence
 from inhand.controller.safety.joint_health import JointHealth
-from inhand.controller.safety.modes import Happening, Mode, Trigger, next_mode
+from inhand.controller.safety.modes import STOPPED, Happening, Mode, Trigger, next_mode
 from inhand.hardware.dynamixel.registers import Units
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import fingertip_positions
@@ -228,6 +228,10 @@ class TickingCore(Generic[Measurement]):
 
     def _decide(self, t: float, dt: float, joints: JointState) -> None:
         """Moves the targets on by one tick, by mode."""
+        if self._mover.outside and self.mode not in STOPPED:
+            # Whatever is asked for waits until every joint is in its range.
+            self._mover.come_back(dt)
+            return
         policy, pose = self.policy, self._pose
         if self.mode == Mode.RUNNING and policy is not None and pose is not None:
             self._set_paused(pose.age > self.settings.safety.predict)
@@ -299,6 +303,8 @@ class TickingCore(Generic[Measurement]):
             return
         before, self.mode, self._reason, self._entered = self.mode, after, reason, self._t
         self._mover.stop()
+        if after in STOPPED and self.torque:
+            self._mover.stay()
         self._paused = False
         if before == Mode.RUNNING:
             self.goals.clear()

@@ -82,20 +82,29 @@ class ActionPath:
         smoothed = state.goal + self.smoothing * (target - state.goal)
         return ActionState(state.goal, smoothed, 0, state.motion)
 
-    def tick(self, state: ActionState, dt: float | None = None) -> ActionState:
+    def tick(
+        self, state: ActionState, dt: float | None = None, limits: Limits | None = None
+    ) -> ActionState:
         """Advances one tick: interpolates between smoothed targets, then limits.
 
         Args:
             state: the path's state; the targets to send are the result's `motion.position`.
             dt: measured length of the tick [s]; the nominal one if None.
+            limits: what targets must keep to; the hand's if None.
         """
         tick = min(state.tick + 1, self.ticks_per_action)
         share = tick / self.ticks_per_action
         wanted = state.previous + share * (state.goal - state.previous)
-        motion = limit(self.limits, state.motion, wanted, dt or 1.0 / self.tick_rate)
+        motion = limit(limits or self.limits, state.motion, wanted, dt or 1.0 / self.tick_rate)
         return ActionState(state.previous, state.goal, tick, motion)
 
-    def hold(self, state: ActionState, wanted: Array, dt: float | None = None) -> ActionState:
-        """Advances one tick towards fixed targets [rad], without an action."""
-        motion = limit(self.limits, state.motion, wanted, dt or 1.0 / self.tick_rate)
+    def hold(
+        self,
+        state: ActionState,
+        wanted: Array,
+        dt: float | None = None,
+        limits: Limits | None = None,
+    ) -> ActionState:
+        """Advances one tick towards fixed targets [rad], without an action; see `tick`."""
+        motion = limit(limits or self.limits, state.motion, wanted, dt or 1.0 / self.tick_rate)
         return ActionState(motion.position, motion.position, 0, motion)

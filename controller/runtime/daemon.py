@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -288,7 +288,15 @@ def _open_hand(
     # Simulated servos sit as the hand file says.
     bus = msgspec.structs.replace(config.bus, joints="") if world else config.bus
     backend = open_hand(hand, bus, world.bus if world else None, readonly=silent)
-    backend.connect()
+    try:
+        backend.connect()
+    except InhandError:
+        # Whoever had the hand before may have left it with torque, and nobody takes it over now.
+        if not silent:
+            with suppress(InhandError):
+                backend.relax()
+            backend.close()
+        raise
     return HandLink(backend, silent=silent)
 
 

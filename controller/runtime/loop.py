@@ -10,7 +10,7 @@ from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.protocol import Clear, Shutdown
 from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
 from inhand.controller.recording.tick_record import Inputs, Tape, Times, heard
-from inhand.controller.safety.modes import Happening, Mode
+from inhand.controller.safety.modes import STOPPED, Happening
 from inhand.controller.system.estop_line import EstopLine
 from inhand.controller.system.statistics import Histogram
 from inhand.controller.system.ticker import Ticker
@@ -26,16 +26,21 @@ READ_SHARE = 0.8
 class Link(Protocol):
     """The hand; `inhand.controller.runtime.hand_link.HandLink` is the real one."""
 
-    problem: str
-    servo_error: str
-    errors: int
+    @property
+    def problem(self) -> str: ...
+
+    @property
+    def servo_error(self) -> str: ...
+
+    @property
+    def errors(self) -> int: ...
 
     @property
     def lost(self) -> bool: ...
 
     def read(self, deadline: float | None = None) -> JointState | None: ...
 
-    def write(self, torque: bool, targets: Targets) -> Targets | None: ...
+    def write(self, torque: bool, targets: Targets | None) -> Targets | None: ...
 
     def seek(self) -> None: ...
 
@@ -123,9 +128,13 @@ class TickLoop:
         line = None if self._estop_line is None else self._estop_line.problem()
         if line is not None:
             controller.watch_line(line)
-        letters = self._letters = self._mailbox.take(REQUESTS_PER_TICK)
-        for pending in letters:
-            self._answers.append(self._perform(pending))
+        taken = self._letters = self._mailbox.take(REQUESTS_PER_TICK)
+        letters = []
+        for pending in taken:
+            refusal = self._refusal(pending)
+            if refusal is None:
+                letters.append(pending)
+            self._answers.append(refusal or self._perform(pending))
         joints = link.read(woken + READ_SHARE * self.ticker.period)
         read = now()
         corners = self.inbox.take()
@@ -136,14 +145,15 @@ class TickLoop:
         if spent > controller.settings.safety.think:
             self._report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
         thought = now()
-        sent = None if targets is None else link.write(controller.torque, targets)
+        # Torque goes off also where the joints were never read.
+        sent = link.write(controller.torque, targets)
         if sent is not None:
             controller.note_sent(sent)
         if link.servo_error:
             self._report(Happening.SERVO_ERROR, link.servo_error)
         if link.lost:
             self._report(Happening.BUS_LOST, link.problem)
-        if joints is None and controller.mode in (Mode.FAULT, Mode.ESTOP):
+        if controller.mode in STOPPED:
             link.seek()
         written = now()
         events, controller.events = controller.events, []
@@ -177,6 +187,20 @@ class TickLoop:
         sections["think"].add(times.thought - times.read)
         sections["write"].add(times.written - times.thought)
         sections["tell"].add(told - times.written)
+
+    def _refusal(self, pending: PendingRequest) -> Answer | None:
+        """Why the hand cannot do what is asked; None where that is for the controller to say."""
+        if not isinstance(pending.request, Clear) or self._readonly or not self.link.servo_error:
+            return None
+        said = self.link.servo_error
+        self.link.reboot()
+        return Answer(
+            pending.client,
+            pending.request.id,
+            None,
+            "not_ready",
+            f"clear: {said}; it is being started anew, without torque: clear once more",
+        )
 
     def _perform(self, pending: PendingRequest) -> Answer:
         if isinstance(pending.request, Shutdown):

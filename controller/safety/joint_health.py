@@ -61,7 +61,7 @@ class JointHealth:
             if silent.all() or np.isinf(position).any():
                 return f"{self._first(~np.isfinite(position))} reads as no number"
             if (beyond := ~(likely | silent)).any():
-                return f"{self._first(beyond)} reads as far outside its range"
+                return self._misplaced(beyond, position)
         last, moved = self._last, self._all
         if last is not None:
             # The longer ago, the further it may have come: a wrong reading locks nothing out.
@@ -108,6 +108,15 @@ class JointHealth:
     def _note(self, moved: Mask, t: float) -> None:
         self._since[moved] = t
         self._least[moved], self._most[moved] = np.inf, -np.inf
+
+    def _misplaced(self, beyond: Mask, position: Array) -> str:
+        at = int(np.argmax(beyond))
+        low, high = self._lower[at] + OUTSIDE, self._upper[at] - OUTSIDE
+        return (
+            f"{self._first(beyond)} reads as {position[at]:+.2f} rad, far outside its range, "
+            f"{low:.2f} to {high:.2f}: move it there by hand, without torque; if it is there, "
+            "inhand calibrate joints finds its zero"
+        )
 
     def _first(self, which: Mask) -> str:
         return self._names[int(np.argmax(which))]

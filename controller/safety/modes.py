@@ -44,6 +44,9 @@ class Happening(StrEnum):
 
 Trigger = Request | Happening
 
+STOPPED = (Mode.FAULT, Mode.ESTOP)
+"""Modes in which nothing moves, not even back into its range."""
+
 _FAULTS = (Happening.SERVO_ERROR, Happening.BUS_LOST, Happening.JOINTS_STALE)
 
 _TABLE: dict[tuple[Mode, Trigger], Mode] = {

@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inhand.controller.config.config import BusConfig
-from inhand.hardware.backend import HandBackend
+from inhand.hardware.backend import HandBackend, let_go
 from inhand.hardware.dynamixel.bus import TICK_PATIENCE
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.parallel import ParallelHand, by_port
 from inhand.hardware.errors import BusError
 from inhand.hardware.identification.encoder_offsets import load_seating, seated
 from inhand.hardware.model.hand import Hand
+
+LET_GO = 2.0
+"""For torque to be read back as off [s]."""
 
 
 def open_hand(
@@ -22,6 +25,7 @@ def open_hand(
     *,
     readonly: bool = False,
     patience: float = TICK_PATIENCE,
+    anywhere: bool = False,
 ) -> HandBackend:
     """A hand that is not connected yet.
 
@@ -31,6 +35,7 @@ def open_hand(
         port: the one port of all servos, instead of the configured ones.
         readonly: whether to send nothing that changes a servo.
         patience: how long a servo may take to begin a reply [s].
+        anywhere: whether joints may stand anywhere, as their zeros are being looked for.
 
     Raises:
         DescriptionError: the file of the joints is malformed, or a port names a servo that the
@@ -48,6 +53,7 @@ def open_hand(
             readonly=readonly,
             gains=(bus.gains[0], bus.gains[1], bus.gains[2]) if bus.gains else None,
             torque_share=bus.torque_share,
+            anywhere=anywhere,
         )
         for name, part in ports.items()
     ]
@@ -75,9 +81,8 @@ def torque(backend: HandBackend) -> Iterator[None]:
         yield
     except BaseException:
         # What went wrong first is what is to be told.
-        try:
-            backend.set_torque(False)
-        except BusError as error:
-            print(f"torque may still be on: {error}", file=sys.stderr)
+        if left := let_go(backend, LET_GO):
+            print(f"torque may still be on: {left}", file=sys.stderr)
         raise
-    backend.set_torque(False)
+    if left := let_go(backend, LET_GO):
+        raise BusError(f"torque may still be on: {left}; switch the hand's power off")

@@ -15,6 +15,7 @@ import msgspec
 
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.turn_limits import turn_problem
 
 SHORTEST = 0.5
 """Share of the hand file's range that a joint must have been moved through."""
@@ -127,8 +128,10 @@ def seated(hand: Hand, servos: Mapping[str, SeatedServo]) -> Hand:
                 f"joint {actuator.name} reaches {low:.2f} to {high:.2f} rad and not its rest pose, "
                 f"{actuator.rest:.2f}: calibrate it anew, or mend the hand file"
             )
-        ranges |= dict.fromkeys(actuator.joints, (low, high))
         servo = msgspec.structs.replace(actuator.servo, sign=found.sign, zero=found.zero)
+        if problem := turn_problem(actuator.name, servo.zero, low, high):
+            raise DescriptionError(problem)
+        ranges |= dict.fromkeys(actuator.joints, (low, high))
         actuators.append(msgspec.structs.replace(actuator, servo=servo))
     links = tuple(
         msgspec.structs.replace(link, range=ranges.get(link.joint, link.range))

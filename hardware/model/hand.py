@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from inhand.hardware.errors import DescriptionError
+from inhand.hardware.model.turn_limits import turn_problem
 from inhand.hardware.records import Array, frozen_array
 
 HANDS = Path(__file__).parents[1] / "hands"
@@ -283,6 +284,8 @@ def _check(data: _HandFile, path: Path) -> None:
         low, high = ranges[actuator.joints[0]]
         if any(ranges[joint] != (low, high) for joint in actuator.joints):
             refuse(f"actuator {actuator.name}: coupled joints must share one range")
+        if problem := turn_problem(actuator.name, actuator.servo.zero, low, high):
+            refuse(problem)
         if not low <= actuator.rest <= high:
             refuse(f"actuator {actuator.name}: rest {actuator.rest} outside [{low}, {high}]")
         positive = (

@@ -92,6 +92,12 @@ class Wires:
         self._paced.receive(data, now)
         return b""
 
+    def deafen(self) -> None:
+        """Lets all servos fall silent."""
+        with self.lock:
+            for id in list(self.bus.servos):
+                self.faults.inject("silent", id)
+
     def unplug(self) -> None:
         """Ends the line; the device file is gone afterwards."""
         self._running = False
