@@ -95,7 +95,6 @@ class Exciter:
             BusError: the hand cannot be read or commanded.
         """
         while self._way_back.outside:
-            self._way_back.advance(self._motion.position, 1 / RATE)
             self._free(self._send(self._motion.position)[1])
         anchor = self._motion.position
         while True:
@@ -158,6 +157,7 @@ class Exciter:
         """One period: targets out, then what the joints do; when it was."""
         self._next = max(self._next + 1 / RATE, self._clock.now())
         self._clock.sleep_until(self._next)
+        self._way_back.advance(self._motion.position, 1 / RATE)
         self._motion = limit(self._way_back.limits, self._motion, wanted, 1 / RATE)
         now = self._clock.now()
         self._sent = self._backend.write(Targets(now, self._motion.position))

@@ -100,11 +100,13 @@ def test_zero_sign_and_range_are_found(
     )
     out = tmp_path / "joints.toml"
     with wires(real) as line:
-        # Somebody has left it with torque on.
-        backend = open_hand(HAND, BusConfig(watchdog=0), line.port, patience=0.1)
+        # Somebody has left it with torque on, and set up.
+        backend = open_hand(HAND, BusConfig(watchdog=0), line.port, patience=0.1, anywhere=True)
         backend.connect()
         backend.set_torque(True)
         backend.close()
+        # A hand whose zeros are that wrong is not taken into service.
+        line.bus.in_order[FFJ2].turns = 1
         acts = [move(line, at, share) for at in (FFJ3, THJ1) for share in (0.0, 1.0)]
         assert run(monkeypatch, line, Joints(out=out, joints=("FFJ3", "THJ1")), *acts) == 0
         assert not line.bus.torque_on().any()

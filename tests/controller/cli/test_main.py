@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.cli import main
+from inhand.hardware.model.hand import HANDS
 from tests.controller import tiny_policy
 from tests.controller.bench_hand import HAND
 from tests.controller.served import Served
@@ -161,6 +162,13 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
     assert "unknown field `tik_rate`" in str(run("config", "check", str(bad))[0])
     assert "No such file" in str(run("config", "check", str(tmp_path / "none"))[0])
     assert run("config", "check")[0] == "error: config check: name the file to check"
+    # What it names is looked at too.
+    hand = tmp_path / "hand.toml"
+    text = (HANDS / "leap16.toml").read_text()
+    hand.write_text(text.replace("id = 2, sign = 1, zero = 0.0", "id = 2, sign = 1, zero = 4.0"))
+    bad.write_text(f'hand = "{hand}"')
+    code = str(run("config", "check", str(bad))[0])
+    assert "crosses the end of its servo's turn" in code and str(hand) in code
 
 
 @pytest.mark.parametrize(
