@@ -204,7 +204,7 @@ class BusLink:
             elif self._off.wait(wait):
                 self._take_torque()
                 # Nothing may be there yet to hear it.
-                time.sleep(0.0 if self._torque is False else wait)
+                time.sleep(RETRY)
         if not self._silent:
             # Whoever was out of reach gets no torque back, so that it is taken first of all.
             self._take_torque()
