@@ -41,8 +41,8 @@ class ServoBus:
     Attributes:
         servos: by id.
         packets: intact instructions that came so far.
-        outside: goals beyond the hand's limits, and further out than the servo stood when it was
-            read last, that came so far, as (servo id, goal in counts).
+        outside: goals beyond the hand's limits, and further out than both the servo stood when it
+            was read last and its goal before, that came so far, as (servo id, goal in counts).
         stopped_after: silence after which a bus watchdog tripped last [s].
         delay: for which the servos waited before their last answer, all together [s].
         heat: how warm they are.
@@ -62,6 +62,7 @@ class ServoBus:
         self.servos = {servo.get(registers.ID): servo for servo in self._ordered}
         self.packets = 0
         self.outside: list[tuple[int, int]] = []
+        self._told: dict[int, int] = {}
         self.stopped_after = 0.0
         self._silence = 0.0
         self.delay = 0.0
@@ -231,7 +232,9 @@ class ServoBus:
             count, present = goal.unpack(data) - turned, servo.get(registers.PRESENT_POSITION)
             # A joint that stands outside may be told to stay, and to come back.
             low, high = self._limits[id]
-            low, high = min(low, present - turned), max(high, present - turned)
+            here = present - turned, self._told.get(id, present - turned)
+            low, high = min(low, *here), max(high, *here)
+            self._told[id] = count
             # The limits themselves need not be whole counts.
             if not low - 1 <= count <= high + 1:
                 self.outside.append((id, count))
