@@ -1,0 +1,35 @@
+"""A real daemon with an ill servo: the others hold, let go when told to, and at every end of it."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from inhand.controller.errors import RefusedError
+from tests.faults.catalogue import shows
+from tests.faults.station import Station
+
+
+def test_an_emergency_stop_reaches_the_servos_beside_an_ill_one(tmp_path: Path) -> None:
+    station = Station(tmp_path)
+    try:
+        station.work()
+        since = station.number()
+        station.servos.shut_down(5, 5)
+        station.until(since, shows("fault"))
+        assert station.servos.torque, "the others hold in a fault"
+        before = station.servos.goals
+        station.wait(lambda: station.servos.goals > before + 5)
+        station.hand.call("estop")
+        station.wait(lambda: not station.servos.torque)
+        with pytest.raises(RefusedError, match=r"servo 5 \(FFJ2\): overloaded.*clear once more"):
+            station.hand.call("clear")
+        station.work()
+        # Torque is off at the end of the daemon too, with another one ill.
+        station.servos.shut_down(9, 2)
+        station.process.send_signal(signal.SIGTERM)
+        station.wait(lambda: station.process.poll() is not None, alive=False)
+        assert not station.servos.torque
+        assert station.servos.violations == []
+    finally:
+        station.close()
