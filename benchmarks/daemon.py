@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Row, row
-from inhand.controller.cli.demo import Options, turn
+from inhand.controller.cli.demo import turn
+from inhand.controller.cli.demo_summary import Options
 from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import RefusedError
@@ -26,7 +27,7 @@ def measure() -> list[Row]:
         config = directory / "inhandd.toml"
         config.write_text("[safety]\njoint_ticks = 20\n")
         with (
-            simulated_daemon(directory, "--config", str(config)),
+            simulated_daemon(directory, "--real-time", "--config", str(config)),
             Client(directory) as client,
             contextlib.redirect_stdout(io.StringIO()),
             # On a machine too slow for its ticks the run ends early, and the figure shows it.

@@ -82,7 +82,7 @@ def measure() -> list[Row]:
         config = directory / "inhandd.toml"
         config.write_text("[safety]\njoint_ticks = 20\n")
         with (
-            simulated_daemon(directory, "--config", str(config)),
+            simulated_daemon(directory, "--real-time", "--config", str(config)),
             _page(directory) as page,
             Client(directory, timeout=30.0) as client,
         ):

@@ -44,7 +44,7 @@ class HandBackend(ABC):
         """Measures all servos; NaN stands for one that did not answer, never an older value.
 
         Args:
-            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
+            deadline: when to give up at the latest [s].
 
         Raises:
             ServoError: a servo reports a hardware error; it carries what was measured.
@@ -106,7 +106,7 @@ def let_go(backend: HandBackend, patience: float) -> str:
     end = time.monotonic() + patience
     while True:
         try:
-            left = backend.relax(end)
+            left = backend.relax()
         except BusError as error:
             left = str(error)
         if not left or time.monotonic() > end:

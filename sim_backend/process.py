@@ -1,4 +1,4 @@
-"""The simulated hand as a process: paced to real time, its servos answer on a serial line.
+"""The simulated hand as a process; its servos answer on a serial line.
 
 Run as `python -m inhand.sim_backend`; prints one line of JSON when the world is up, ends when its
 parent does. The cameras are drawn by a process of their own, fed with time-stamped states.
@@ -38,7 +38,7 @@ STATE_RATE = 100.0
 """States published for the renderer, a second."""
 LARGEST_LAG = 0.1
 """Further behind than this, the world gives up catching up and time slips [s]."""
-RENDERER_TIMEOUT = 30.0
+RENDERER_TIMEOUT = 60.0
 
 
 class Simulation:
@@ -52,10 +52,11 @@ class Simulation:
     Attributes:
         port: device file of the serial line.
         slipped: time that was given up so far [s].
+        taken: bytes that came on the line so far.
     """
 
     def __init__(self, world: World, directory: Path, rng: np.random.Generator) -> None:
-        self.world, self.slipped = world, 0.0
+        self.world, self.slipped, self.taken = world, 0.0, 0
         self._rng = rng
         hand, universe = world.hand, world.universe
         self._bias = rng.normal(0.0, universe.joint_noise[1], hand.n_actuators)
@@ -66,7 +67,8 @@ class Simulation:
         os.set_blocking(self._line, False)
         self.port = os.ttyname(self._other_end)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
-        self._states = context.socket(zmq.PUB)
+        # Which tells who listens, too.
+        self._states = context.socket(zmq.XPUB)
         self._requests = context.socket(zmq.REP)
         for socket, name in ((self._states, "world-states"), (self._requests, "world")):
             socket.set(zmq.LINGER, 0)
@@ -106,11 +108,21 @@ class Simulation:
             readable, _, _ = select.select([self._line], [], [], max(0.0, patience))
             if readable:
                 came = True
-                answer = self._bus.receive(os.read(self._line, 65536))
-                if answer:
-                    self._reply(answer)
+                self._hear()
             elif patience <= 0:
                 return came
+
+    def now(self) -> float:
+        """The present [s], as frames and states are stamped."""
+        return time.monotonic()
+
+    def _hear(self) -> None:
+        """Takes what waits on the line, and answers."""
+        data = os.read(self._line, 65536)
+        self.taken += len(data)
+        answer = self._bus.receive(data)
+        if answer:
+            self._reply(answer)
 
     def _reply(self, answer: bytes) -> None:
         try:
@@ -128,7 +140,9 @@ class Simulation:
 
     def _publish(self, t: float) -> None:
         position, quaternion = self.world.object_pose()
-        state = encode_state(t, self.world.joint_angles(), position, quaternion)
+        self._send(encode_state(t, self.world.joint_angles(), position, quaternion))
+
+    def _send(self, state: bytes) -> None:
         self._states.send(state, zmq.NOBLOCK)
 
     def _answer(self) -> None:
@@ -154,7 +168,7 @@ class Simulation:
                 position, quaternion = world.object_pose()
                 return {
                     "ok": True,
-                    "t": time.monotonic(),
+                    "t": self.now(),
                     "position": position.tolist(),
                     "quaternion": quaternion.tolist(),
                     "joints": world.joint_angles().tolist(),
@@ -190,6 +204,8 @@ def start_renderer(
     command = [sys.executable, "-P", "-m", "inhand.sim_backend.renderer", "--hand", arguments.hand]
     command += ["--object", arguments.object, "--object-scale", str(universe.object_size)]
     command += ["--rig", str(rig), "--states", f"ipc://{arguments.run_dir}/world-states.sock"]
+    if arguments.seats:
+        command += ["--timed"]
     for name, address in addresses.items():
         command += ["--camera", f"{name}={address}"]
     process = subprocess.Popen(
@@ -201,6 +217,14 @@ def start_renderer(
         process.kill()
         raise InhandError("simulation: the renderer did not come up; its messages stand above")
     return process
+
+
+def _simulation(world: World, directory: Path, rng: np.random.Generator, seats: int) -> Simulation:
+    if not seats:
+        return Simulation(world, directory, rng)
+    from inhand.sim_backend.in_time import TimedSimulation
+
+    return TimedSimulation(world, directory, rng, seats)
 
 
 def run(arguments: Namespace) -> None:
@@ -222,7 +246,7 @@ def run(arguments: Namespace) -> None:
             with suppress(PermissionError):
                 parameters = os.sched_param(arguments.priority)
                 os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, parameters)
-        simulation = Simulation(world, directory, rng)
+        simulation = _simulation(world, directory, rng, arguments.seats)
         ready = {
             "ready": True,
             "bus": simulation.port,
@@ -246,6 +270,12 @@ def main() -> None:
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--seed", type=int, required=True, help="of everything random")
     parser.add_argument("--priority", type=int, default=0, help="SCHED_FIFO; 0 is the ordinary one")
+    parser.add_argument(
+        "--seats",
+        type=int,
+        default=0,
+        help="programs that take part in simulated time, which begins with them; 0 is real time",
+    )
     parser.add_argument("--universe", type=Path, help="file with what differs from nominal")
     arguments = parser.parse_args()
     # Ctrl-C is for the parent, which then ends this process in order.

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,13 +26,14 @@ from inhand.perception.camera.sources import Frame, pack_frame
 from inhand.perception.cameras import Camera, load_rig
 from inhand.perception.objects import load_object
 from inhand.perception.parent import Parent
+from inhand.perception.simulated_time import CAMERA_RATE, picture_number
 from inhand.perception.tags import Image
 from inhand.sim_backend.states import WorldState, decode_state
 
 if TYPE_CHECKING:
     from inhand.sim_backend.scene import Scene
 
-RATE = 15.0
+RATE = CAMERA_RATE
 """Triggers a second."""
 
 
@@ -62,11 +63,46 @@ def serve(
         state = _decode(states.recv())
         if state is None:
             continue
-        scene.place(np.array(state.joints), np.array(state.position), np.array(state.quaternion))
-        for name, camera in cameras.items():
-            frame = Frame(state.t, with_noise(scene.render(camera), seq))
-            outputs[name].send_multipart(pack_frame(frame, seq), copy=False)
+        for name, message in _draw(scene, cameras, state, seq):
+            outputs[name].send_multipart(message, copy=False)
         seq += 1
+
+
+def serve_timed(
+    scene: "Scene",
+    cameras: Mapping[str, Camera],
+    states: zmq.Socket[bytes],
+    outputs: Mapping[str, zmq.Socket[bytes]],
+) -> None:
+    """Renders all cameras at each trigger of simulated time, until the parent process is gone.
+
+    A state that is told again has its frames sent again, for who was not there the first time.
+    """
+    parent = Parent()
+    drawn, t, seq, messages = -1, -1.0, 0, dict[str, list[bytes]]()
+    while parent.alive:
+        if not states.poll(200):
+            continue
+        state = _decode(states.recv())
+        if state is None:
+            continue
+        if picture_number(state.t) > drawn:
+            drawn, t = picture_number(state.t), state.t
+            messages = dict(_draw(scene, cameras, state, seq))
+            seq += 1
+        elif state.t != t:
+            continue
+        for name, message in messages.items():
+            outputs[name].send_multipart(message)
+
+
+def _draw(
+    scene: "Scene", cameras: Mapping[str, Camera], state: WorldState, seq: int
+) -> Iterator[tuple[str, list[bytes]]]:
+    """The messages with the frames of one instant, by camera."""
+    scene.place(np.array(state.joints), np.array(state.position), np.array(state.quaternion))
+    for name, camera in cameras.items():
+        yield name, pack_frame(Frame(state.t, with_noise(scene.render(camera), seq)), seq)
 
 
 def with_noise(image: Image, seq: int) -> Image:
@@ -87,15 +123,16 @@ def _decode(message: bytes) -> WorldState | None:
         return None
 
 
-def _socket(kind: int, address: str) -> zmq.Socket[bytes]:
+def _socket(kind: int, address: str, *, timed: bool) -> zmq.Socket[bytes]:
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
     socket.set(zmq.LINGER, 0)
     if kind == zmq.SUB:
-        socket.set(zmq.CONFLATE, 1)
+        # In real time the newest state counts; in simulated time each one that is to be drawn.
+        socket.set(zmq.CONFLATE, int(not timed))
         socket.subscribe(b"")
         socket.connect(address)
     else:
-        socket.set(zmq.SNDHWM, 1)
+        socket.set(zmq.SNDHWM, 10 if timed else 1)
         socket.bind(address)
     return socket
 
@@ -117,9 +154,14 @@ def main() -> None:
         help="camera of the rig and the address to publish its frames at; once for each",
     )
     parser.add_argument("--rate", type=float, default=RATE, help="triggers a second")
+    parser.add_argument(
+        "--timed", action="store_true", help="draw at the states' times, whatever time it is"
+    )
     arguments = parser.parse_args()
-    # The ticks of world and daemon have deadlines; a frame that is a little late only ages.
-    os.nice(5)
+    timed = arguments.timed
+    if not timed:
+        # The ticks of world and daemon have deadlines; a frame that is a little late only ages.
+        os.nice(5)
     try:
         hand = load_hand(arguments.hand)
         description = load_object(arguments.object)
@@ -142,12 +184,15 @@ def main() -> None:
     description = resized(description, arguments.object_scale)
     with tempfile.TemporaryDirectory(prefix="inhand-renderer-") as directory:
         scene = Scene(hand, description, Path(directory))
-    states = _socket(zmq.SUB, arguments.states)
-    outputs = {name: _socket(zmq.PUB, address) for name, address in addresses.items()}
+    states = _socket(zmq.SUB, arguments.states, timed=timed)
+    outputs = {name: _socket(zmq.PUB, at, timed=timed) for name, at in addresses.items()}
     cameras = {name: rig[name] for name in addresses}
     print(json.dumps({"ready": True, "cameras": addresses}), file=report, flush=True)
     try:
-        serve(scene, cameras, states, outputs, arguments.rate)
+        if timed:
+            serve_timed(scene, cameras, states, outputs)
+        else:
+            serve(scene, cameras, states, outputs, arguments.rate)
     except ValueError as error:
         sys.exit(f"error: {error}")
 

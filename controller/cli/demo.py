@@ -4,84 +4,70 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from math import degrees, inf, pi
+from dataclasses import replace
+from math import degrees
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
+import numpy as np
 import tyro
 
-from inhand.controller.client.simulated import WorldClient, simulated_daemon, view_of
+from inhand.controller.cli.demo_summary import Options, Result, say, summarize
+from inhand.controller.client.simulated import hand_clock, simulated_daemon, view_of
 from inhand.controller.client.sync import Client, Message
 from inhand.controller.errors import ClientError, RefusedError, StartError
+from inhand.controller.runtime.timed_hand import TimedHand
+from inhand.controller.system.clock import Clock, MonotonicClock
+from inhand.errors import InhandError
 
 _HOMING = 1.5
 """How long the hand takes to where it can be given something [s]."""
 
-_SETTLING = 0.5
+_SETTLING = 1.0
 """How long the block takes to come to rest, and to be seen, where it was put [s]."""
 
 _SETTLE_TIMEOUT = 3.0
-_PLACINGS = 4
+
+_BEGINNING = 0.1
+"""How long after its first tick the hand is told something [s]."""
+
+_RESTING = 0.02
+"""Speed below which the block rests [m/s]."""
+
+_LOOK = 0.05
+"""Time between two looks at the hand [s]."""
+
+_BEGINNINGS = 6
+"""How often it begins anew without getting anywhere."""
+
+_ANSWER_TIMEOUT = 60.0
+"""How long a busy machine may take to answer [s]."""
+
+_TRIES = 3
+"""How often a goal that is not reached has its turn."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """Start a simulated hand and send it goals, one after another.
-
-    Example: inhand demo --goals 3 --max-angle 1.5
-
-    Attributes:
-        goals: How many goals.
-        minutes: Stop after so many minutes, whatever is left.
-        max_angle: Largest angle of a goal from where the block is [rad]; pi is any orientation.
-        seed: Seed of the goals and of the simulated world.
-        tolerance: Largest error that counts as reached [rad].
-        timeout: Seconds after which a goal counts as missed.
-        object: Name or file of the object to turn.
-        policy: Policy file, instead of the one that came with the program.
-        view: Show the hand as a web page meanwhile, on which it can be commanded too.
-        stay: Keep the hand running afterwards, until Ctrl-C.
-        json: Print the summary as JSON.
-    """
-
-    goals: int = 10
-    minutes: float = inf
-    max_angle: float = pi
-    seed: int = 1
-    tolerance: float = 0.4
-    timeout: float = 30.0
-    object: str = "block"
-    policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    view: bool = False
-    stay: bool = False
-    json: bool = False
+class SetbackError(InhandError):
+    """Something went wrong that a new beginning may mend."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a goal ended: `reached`, `missed` or `dropped`, after so many seconds, at this error."""
-
-    outcome: str
-    seconds: float
-    error: float
+class StoppedError(InhandError):
+    """Somebody has stopped the hand, which is not for the demonstration to undo."""
 
 
 def run(options: Options) -> int:
-    """Runs the demonstration.
+    """Runs the demonstration; whatever happens on the way, it ends with its summary.
 
     Returns:
-        The exit code: 0 if it ran through, however many goals were reached.
+        The exit code: 0 if all goals had their turn, however many were reached, or the time was
+        over; 1 if it ended before.
 
     Raises:
         StartError: the daemon did not come up.
-        ClientError: the daemon was lost on the way.
-        RefusedError: the daemon refused what the demonstration cannot do without.
+        ClientError: the daemon cannot be reached after its start.
     """
-    arguments = ["--seed", str(options.seed)]
+    arguments = ["--seed", str(options.seed), "--real-time" if options.real_time else "--hold"]
     if options.policy is not None:
         arguments += ["--policy", str(options.policy)]
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
@@ -89,135 +75,234 @@ def run(options: Options) -> int:
         config = directory / "inhand.toml"
         config.write_text(f"object = {json.dumps(options.object)}\n")
         arguments += ["--config", str(config)]
-        _say(f"starting inhandd --sim in {directory}")
+        say(f"starting inhandd --sim in {directory}")
         with ExitStack() as exits:
             exits.enter_context(simulated_daemon(directory, *arguments))
             if options.view:
-                _say(exits.enter_context(view_of(directory)))
-            client = exits.enter_context(Client(directory))
-            results = turn(client, options)
-            _summarize(results, client.status(), options)
+                say(exits.enter_context(view_of(directory)))
+            client = exits.enter_context(Client(directory, timeout=_ANSWER_TIMEOUT))
+            with hand_clock(directory, real_time=options.real_time) as clock:
+                trouble = _demonstrate(client, options, clock)
             if options.stay:
                 _stay(client, directory)
-    return 0
+    return 1 if trouble else 0
+
+
+def _demonstrate(client: Client, options: Options, clock: Clock) -> str:
+    """Turns and sums up; returns why it ended early, empty if it did not."""
+    results: list[Result] = []
+    status: Message = {}
+    trouble, began, real = "", clock.now(), time.monotonic()
+    try:
+        turn(client, options, clock, results)
+        deadline = began + 60 * options.minutes
+        for _ in range(_TRIES - 1):
+            try_again(client, options, clock, results, deadline)
+    except (ClientError, SetbackError, StoppedError) as error:
+        trouble = str(error)
+    factor = (clock.now() - began) / (time.monotonic() - real)
+    with suppress(ClientError):
+        status = client.status()
+    summarize(results, status, options, None if options.real_time else factor, trouble)
+    return trouble
 
 
 def main() -> None:
     """Entry point of `python -m inhand.controller.cli.demo`."""
     try:
         sys.exit(run(tyro.cli(Options, prog="inhand demo", config=(tyro.conf.FlagCreatePairsOff,))))
-    except (StartError, ClientError, RefusedError) as error:
+    except (StartError, ClientError) as error:
         sys.exit(f"error: {error}")
 
 
 def _stay(client: Client, directory: Path) -> None:
     """Leaves the hand to others."""
-    _say(f"the hand is yours, with --directory {directory} too; Ctrl-C ends it")
-    with suppress(KeyboardInterrupt):
+    say(f"the hand is yours, with --directory {directory} too; Ctrl-C ends it")
+    with suppress(KeyboardInterrupt, ClientError):
         while True:
             client.status()
             time.sleep(1.0)
 
 
-def turn(client: Client, options: Options) -> list[Result]:
-    """Sends the goals, putting the block back after each drop."""
-    deadline = time.monotonic() + 60 * options.minutes
-    client.subscribe()
-    results: list[Result] = []
-    while len(results) < options.goals and time.monotonic() < deadline:
-        _begin(client, options, len(results))
-        _follow(client, options, results, deadline)
+def turn(
+    client: Client,
+    options: Options,
+    clock: Clock | None = None,
+    results: list[Result] | None = None,
+) -> list[Result]:
+    """Gives each goal its turn; whatever ends one of them, the hand begins anew with the rest.
+
+    Args:
+        client: of the daemon.
+        options: of the demonstration.
+        clock: the daemon's; CLOCK_MONOTONIC if not given.
+        results: where results are added as they come.
+
+    Returns:
+        The results.
+
+    Raises:
+        ClientError: the daemon is lost.
+        SetbackError: the hand did not get ready again, several times in a row.
+        StoppedError: somebody has pressed the emergency stop.
+    """
+    hand = TimedHand(client, clock or MonotonicClock())
+    results = [] if results is None else results
+    # Whatever came before: from here on all happens between two ticks.
+    hand.sleep(_BEGINNING)
+    hand.events()
+    terms = {"tolerance": options.tolerance, "timeout": options.timeout}
+
+    def ask(todo: list[int]) -> None:
+        count, seed = len(todo), options.seed + todo[0]
+        angle = options.max_angle
+        hand.call("random_goals", count=count, max_angle=angle, seed=seed, **terms)
+
+    deadline = hand.now() + 60 * options.minutes
+    for number, result in _work(hand, options, list(range(options.goals)), ask, deadline):
+        assert number == len(results)
+        results.append(result)
     return results
 
 
-def _begin(client: Client, options: Options, done: int) -> None:
-    """Sends the goals that are left, with the block in the hand."""
-    for attempt in range(_PLACINGS):
+def try_again(
+    client: Client, options: Options, clock: Clock | None, results: list[Result], seconds: float
+) -> None:
+    """Gives each goal that was not reached another turn, and puts how it ended in its place.
+
+    Args:
+        client: of the daemon.
+        options: of the demonstration.
+        clock: the daemon's; CLOCK_MONOTONIC if not given.
+        results: of all goals; changed in place.
+        seconds: until when [s of the clock].
+
+    Raises:
+        ClientError: see `turn`.
+        SetbackError: see `turn`.
+        StoppedError: see `turn`.
+    """
+    hand = TimedHand(client, clock or MonotonicClock())
+    hand.events()
+    terms = {"tolerance": options.tolerance, "timeout": options.timeout}
+
+    def ask(todo: list[int]) -> None:
+        goals = [{"quaternion": results[number].quaternion} for number in todo]
+        hand.call("goals", goals=goals, **terms)
+
+    todo = [i for i, r in enumerate(results) if r.outcome != "reached" and r.quaternion]
+    for number, result in _work(hand, options, todo, ask, seconds):
+        results[number] = replace(result, tries=results[number].tries + 1)
+
+
+def _work(
+    hand: TimedHand,
+    options: Options,
+    todo: list[int],
+    ask: Callable[[list[int]], None],
+    deadline: float,
+) -> Iterator[tuple[int, Result]]:
+    """Has goals worked on, and yields which one has ended, and how."""
+    setbacks = 0
+    while todo and hand.now() < deadline:
+        left = len(todo)
         try:
-            _make_holding(client)
-            if attempt or not _wait(client, _block_in_hand):
-                _place(client)
-            client.call("arm")
-            client.call(
-                "random_goals",
-                count=options.goals - done,
-                max_angle=options.max_angle,
-                seed=options.seed + done,
-                tolerance=options.tolerance,
-                timeout=options.timeout,
-            )
-            return
-        except RefusedError:
-            # The block may have slipped away again, or a fault may have come in between.
-            if attempt == _PLACINGS - 1:
-                raise
+            _make_holding(hand)
+            if setbacks or not _wait(hand, _block_in_hand):
+                _place(hand)
+            hand.call("arm")
+            ask(todo)
+            for result in _follow(hand, options, todo, deadline):
+                yield todo.pop(0), result
+        except (RefusedError, SetbackError) as error:
+            setbacks = 1 if len(todo) < left else setbacks + 1
+            if setbacks >= _BEGINNINGS:
+                raise SetbackError(f"the hand did not get ready: {error}") from error
+            say(f"{error}; beginning anew")
+        else:
+            setbacks = 0
 
 
-def _follow(client: Client, options: Options, results: list[Result], deadline: float) -> None:
+def _follow(
+    hand: TimedHand, options: Options, todo: list[int], deadline: float
+) -> Iterator[Result]:
     """Shows progress until all goals are over, the hand stops or the time is over."""
-    started, error, shown = time.monotonic(), 0.0, 0.0
-    patience = min(options.timeout * options.goals + 60.0, deadline - started)
-    for topic, message in client.messages(patience):
-        number = f"goal {len(results) + 1:2d}/{options.goals}"
-        if topic == "state" and (goal := message["goal"]) is not None:
+    started, error, shown = hand.now(), 0.0, 0.0
+    quaternion: tuple[float, ...] = ()
+    patience = started + options.timeout * len(todo) + 60.0
+    while hand.now() < min(patience, deadline):
+        hand.sleep(_LOOK)
+        status = hand.status()
+        if (goal := status["goal"]) is not None:
             error = goal["error"]
             if sys.stdout.isatty() and time.monotonic() - shown > 0.2:
                 shown = time.monotonic()
-                print(
-                    f"\r{number}  {degrees(error):6.1f}° to go  {goal['seconds']:5.1f} s ",
-                    end="",
-                    flush=True,
-                )
-        elif topic == "event":
-            kind = message["kind"]
+                to_go = f"{degrees(error):6.1f}° to go  {goal['seconds']:5.1f} s "
+                print(f"\r{_number(options, todo)}  {to_go}", end="", flush=True)
+        for event in hand.events():
+            number, kind = _number(options, todo), event["kind"]
             if kind == "goal_started":
-                started = time.monotonic()
-                quaternion = ", ".join(f"{x:+.3f}" for x in message["quaternion"])
-                _say(f"{number}  [{quaternion}]  {degrees(message['error']):6.1f}° away")
+                started, quaternion = event["t"], tuple(event["quaternion"])
+                numbers = ", ".join(f"{x:+.3f}" for x in quaternion)
+                say(f"{number}  [{numbers}]  {degrees(event['error']):6.1f}° away")
             elif kind in ("goal_reached", "goal_missed"):
                 outcome = kind.removeprefix("goal_")
-                _record(results, Result(outcome, message["seconds"], message["error"]), number)
-            elif kind == "mode" and message["before"] == "running":
-                if message["after"] == "ready" or len(results) >= options.goals:
+                yield _told(number, Result(outcome, event["seconds"], event["error"], quaternion))
+            elif kind == "mode" and event["before"] == "running":
+                if event["after"] == "ready" or not todo:
                     return
-                outcome = "dropped" if message["cause"] == "object_dropped" else message["cause"]
-                _record(results, Result(outcome, time.monotonic() - started, error), number)
+                outcome = "dropped" if event["cause"] == "object_dropped" else event["cause"]
+                yield _told(number, Result(outcome, event["t"] - started, error, quaternion))
+                if outcome != "dropped":
+                    say(f"the hand stopped: {event['reason']}; going on")
                 return
-    if time.monotonic() < deadline:
-        raise ClientError("the daemon reported no end of the goals")
-    client.call("cancel")
+    with suppress(RefusedError):
+        hand.call("cancel")
+    if hand.now() < deadline:
+        raise SetbackError("the daemon reported no end of the goals")
 
 
-def _record(results: list[Result], result: Result, number: str) -> None:
-    results.append(result)
-    _say(f"{number}  {result.outcome} after {result.seconds:.1f} s at {degrees(result.error):.1f}°")
+def _number(options: Options, todo: list[int]) -> str:
+    return f"goal {todo[0] + 1:2d}/{options.goals}" if todo else ""
 
 
-def _make_holding(client: Client) -> None:
-    """Brings the hand into the mode `holding` from any other, also out of a fault that is over."""
-    _wait(client, _joints_are_read)
-    mode = client.status()["mode"]
+def _told(number: str, result: Result) -> Result:
+    say(f"{number}  {result.outcome} after {result.seconds:.1f} s at {degrees(result.error):.1f}°")
+    return result
+
+
+def _make_holding(hand: TimedHand) -> None:
+    """Brings the hand into the mode `holding` from any other, also out of a fault that is over.
+
+    Raises:
+        StoppedError: it is in an emergency stop.
+    """
+    _wait(hand, _joints_are_read)
+    mode = hand.status()["mode"]
+    if mode == "estop":
+        raise StoppedError("the emergency stop was pressed; clear it when all is well")
     if mode in ("ready", "running"):
-        client.call("disarm")
+        hand.call("disarm")
     elif mode != "holding":
         if mode != "off":
-            client.call("clear")
-        client.call("enable")
-        client.call("home")
-        time.sleep(_HOMING)
+            hand.call("clear")
+        hand.call("enable")
+        hand.call("home")
+        hand.sleep(_HOMING)
 
 
-def _place(client: Client) -> None:
-    """Puts the block into the hand, and waits until it is seen there."""
-    client.call("home")
-    time.sleep(_HOMING)
-    world = WorldClient(client.status()["world"])
-    try:
-        world.ask("place")
-    finally:
-        world.close()
-    time.sleep(_SETTLING)
-    _wait(client, _block_in_hand)
+def _place(hand: TimedHand) -> None:
+    """Puts the block into the hand, and waits until it is seen to rest there.
+
+    Raises:
+        SetbackError: it is not.
+    """
+    hand.call("home")
+    hand.sleep(_HOMING)
+    hand.place()
+    hand.sleep(_SETTLING)
+    if not _wait(hand, _block_at_rest):
+        raise SetbackError("the block does not stay in the hand")
 
 
 def _joints_are_read(status: Message) -> bool:
@@ -230,42 +315,20 @@ def _block_in_hand(status: Message) -> bool:
     return bool(status["object"]["in_hand"] and pose is not None and pose["age"] < 0.2)
 
 
-def _wait(client: Client, what: Callable[[Message], bool]) -> bool:
+def _block_at_rest(status: Message) -> bool:
+    if not _block_in_hand(status):
+        return False
+    return float(np.linalg.norm(status["object"]["pose"]["linear_velocity"])) < _RESTING
+
+
+def _wait(hand: TimedHand, what: Callable[[Message], bool]) -> bool:
     """Whether the daemon's status came to be so in time."""
-    deadline = time.monotonic() + _SETTLE_TIMEOUT
-    while time.monotonic() < deadline:
-        if what(client.status()):
+    deadline = hand.now() + _SETTLE_TIMEOUT
+    while hand.now() < deadline:
+        if what(hand.status()):
             return True
-        time.sleep(0.1)
+        hand.sleep(0.1)
     return False
-
-
-def _summarize(results: list[Result], status: Message, options: Options) -> None:
-    reached = [result for result in results if result.outcome == "reached"]
-    tick, latency = status["tick"], status["policy_latency"] or {}
-    if options.json:
-        summary = {
-            "reached": len(reached),
-            "goals": [msgspec.to_builtins(result) for result in results],
-            "on_time_share": tick["on_time_share"],
-            "policy_latency": latency,
-        }
-        print(msgspec.json.encode(summary).decode())
-        return
-    with suppress(ZeroDivisionError):
-        mean = sum(result.seconds for result in reached) / len(reached)
-        _say(f"mean time of a reached goal: {mean:.1f} s")
-    _say(
-        f"ticks on time: {100 * tick['on_time_share']:.2f} % of {tick['ticks']}, "
-        f"policy step {1000 * latency.get('p50', 0):.2f} ms"
-    )
-    _say(f"reached {len(reached)}/{len(results)} goals")
-
-
-def _say(text: str) -> None:
-    # Blanks cover what is left of a progress line.
-    end = "\r" if sys.stdout.isatty() else ""
-    print(f"{end}{text:<72}", file=sys.stdout, flush=True)
 
 
 if __name__ == "__main__":

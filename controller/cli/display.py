@@ -3,6 +3,7 @@
 import msgspec
 
 from inhand.controller.client.sync import Message
+from inhand.controller.ipc.telemetry import as_pace
 
 
 def as_json(reply: Message) -> str:
@@ -30,7 +31,7 @@ def as_status(reply: Message) -> str:
         f"object: {'in the hand' if reply['object']['in_hand'] else 'not in the hand'}, {where}",
         f"policy: {policy['name'] if policy else 'none'}",
         f"goals: {reply['reached']} reached, {reply['missed']} missed, {reply['waiting']} waiting",
-        f"ticks: {tick['ticks']}, {100 * tick['recent_on_time_share']:.1f} % on time lately",
+        f"ticks: {tick['ticks']}, {as_pace(reply)}",
     ]
     if goal is not None:
         lines.append(f"goal {goal['number']}: {goal['error']:.2f} rad to go")

@@ -12,12 +12,14 @@ import msgspec
 import zmq
 
 from inhand.controller.errors import ClientError, StartError
+from inhand.controller.system.clock import Clock, MonotonicClock
+from inhand.perception.simulated_time import SimulatedClock
 
-START_TIMEOUT = 90.0
+START_TIMEOUT = 180.0
 """How long daemon and simulated world may take to come up [s]."""
 
 _STOP_TIMEOUT = 10.0
-_ANSWER_TIMEOUT = 10.0
+_ANSWER_TIMEOUT = 30.0
 
 
 @contextmanager
@@ -50,6 +52,30 @@ def simulated_daemon(directory: Path, *arguments: str) -> Iterator[None]:
         yield
     finally:
         _end(process)
+
+
+@contextmanager
+def hand_clock(directory: Path, *, real_time: bool = False) -> Iterator[Clock]:
+    """The clock of a simulated hand; simulated time waits for this program from then on.
+
+    Args:
+        directory: of the daemon's sockets.
+        real_time: whether the daemon was started with `--real-time`.
+
+    Raises:
+        ClientError: there is no simulated time.
+    """
+    if real_time:
+        yield MonotonicClock()
+        return
+    try:
+        clock = SimulatedClock(directory)
+    except OSError as error:
+        raise ClientError(f"no simulated time in {directory}: {error}") from error
+    try:
+        yield clock
+    finally:
+        clock.close()
 
 
 @contextmanager

@@ -56,6 +56,8 @@ class Client:
         self._route = Route(directory, key)
         self._timeout = timeout
         self._numbers = itertools.count(1)
+        self._open: set[int] = set()
+        self._early: dict[int, Message] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._commands = self._connect(zmq.DEALER, self._route.command)
         self._states: zmq.Socket[bytes] | None = None
@@ -86,18 +88,44 @@ class Client:
             RefusedError: the daemon refused, with the protocol's error code.
             ClientError: no reply came in time.
         """
+        return self.receive(type, self.send(type, **members))
+
+    def send(self, type: str, **members: object) -> int:
+        """Sends a request without waiting for its reply; see `call`.
+
+        Returns:
+            The request's number, for `receive`.
+        """
         number = next(self._numbers)
         self._commands.send(encode_request(number, type, members))
+        self._open.add(number)
+        return number
+
+    def receive(self, type: str, number: int) -> Message:
+        """Waits for the reply to a request that was sent; see `call`.
+
+        Args:
+            type: of the request.
+            number: the request's.
+
+        Raises:
+            RefusedError: the daemon refused, with the protocol's error code.
+            ClientError: no reply came in time.
+        """
+        self._open.discard(number)
+        if number in self._early:
+            return accepted(self._early.pop(number))
         deadline = time.monotonic() + self._timeout
         while True:
             left = deadline - time.monotonic()
             if left <= 0 or not self._commands.poll(int(left * 1000) + 1):
                 raise self._route.silence(type, self._timeout)
             reply: Message = msgspec.json.decode(self._commands.recv())
-            # A reply to an earlier request that was given up is no answer to this one.
-            if reply.get("id") not in (number, None):
-                continue
-            return accepted(reply)
+            if reply.get("id") in (number, None):
+                return accepted(reply)
+            # A reply to an earlier request that was given up is of no use to anybody.
+            if reply["id"] in self._open:
+                self._early[reply["id"]] = reply
 
     def status(self) -> Message:
         """Everything the daemon knows now."""

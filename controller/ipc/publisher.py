@@ -1,7 +1,6 @@
 """What the state socket says, and what `status` and `events` answer."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 
 import zmq
@@ -33,6 +32,7 @@ class Publisher:
         statistics: Callable[[], dict[str, object]],
         description: Mapping[str, object],
         observers: Observers,
+        now: Callable[[], float],
     ) -> None:
         """Takes its parts.
 
@@ -42,6 +42,7 @@ class Publisher:
             statistics: members of `status` beside the snapshot.
             description: what does not change, for whoever watches.
             observers: who failed so far, and who counts it.
+            now: gives the daemon's time [s].
         """
         self.events = EventLog()
         self._socket = socket
@@ -49,6 +50,7 @@ class Publisher:
         self._statistics = statistics
         self._description = description
         self._observers = observers
+        self._now = now
         self._states = 0
 
     def status(self) -> dict[str, object]:
@@ -56,12 +58,12 @@ class Publisher:
         snapshot = self._mailbox.snapshot
         if snapshot is None:
             return {"mode": "starting"}
-        state = self._observers.call("telemetry", describe, snapshot, time.monotonic())
+        state = self._observers.call("telemetry", describe, snapshot, self._now())
         return {"mode": snapshot.mode.value, **(state or {}), **self._figures()}
 
-    def state(self, now: float) -> None:
-        """Publishes the state at this time [s], and now and then description and statistics."""
-        self._observers.call("telemetry", self._state, now)
+    def state(self) -> None:
+        """Publishes the state, and now and then description and statistics."""
+        self._observers.call("telemetry", self._state, self._now())
 
     def event(self, event: Event) -> None:
         """Numbers, logs and publishes an event."""

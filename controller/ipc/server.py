@@ -90,6 +90,7 @@ class Server(threading.Thread):
         description: Mapping[str, object] | None = None,
         recorder: RecorderRequests | None = None,
         observers: Observers | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Binds the sockets.
 
@@ -102,6 +103,7 @@ class Server(threading.Thread):
             description: what does not change, for whoever watches.
             recorder: the recorder, if there is one.
             observers: those of the tick, whose failures `status` tells too.
+            now: gives the daemon's time [s].
 
         Raises:
             StartError: a socket cannot be made there.
@@ -142,6 +144,7 @@ class Server(threading.Thread):
             statistics=statistics,
             description=description or {},
             observers=observers or Observers(lambda event: request_queue.leave([], [event])),
+            now=now,
         )
 
     def stop(self) -> None:
@@ -178,7 +181,7 @@ class Server(threading.Thread):
             now = time.monotonic()
             if now >= next_state:
                 next_state = max(next_state + period, now)
-                self._publisher.state(now)
+                self._publisher.state()
         self._forward()
 
     def _close(self) -> None:
@@ -211,6 +214,8 @@ class Server(threading.Thread):
         else:
             # A flood waits in its sender's queue; this thread must not keep the tick from running.
             time.sleep(_BREATH)
+        # Whoever asks what has happened gets all that had happened when he asked.
+        self._forward()
         for client, request in requests:
             self._dispatch(client, request, stopped)
 

@@ -1,6 +1,8 @@
 """What the state socket and `status` say, made from a snapshot outside the tick."""
 
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 from inhand.controller.core.goals import ActiveGoal
 from inhand.controller.core.records import Event, Snapshot
@@ -97,3 +99,15 @@ def _goal(goal: ActiveGoal | None, t: float) -> dict[str, object] | None:
         "timeout": goal.order.timeout,
         "seconds": t - goal.started,
     }
+
+
+def as_pace(statistics: Mapping[str, Any]) -> str:
+    """How well a daemon keeps to time: in simulated time nothing is late, but all may be slow.
+
+    Args:
+        statistics: as the topic of that name, or `status`, has them.
+    """
+    factor = statistics.get("real_time_factor")
+    if factor is not None:
+        return f"{factor:.1f} × real time"
+    return f"{100 * statistics['tick']['recent_on_time_share']:.1f} % on time lately"

@@ -1,6 +1,7 @@
 """The daemon's side of the recorder: starts it, asks it, hears from it."""
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -28,12 +29,14 @@ class RecorderConfig(msgspec.Struct, frozen=True):
         limits: how much is kept.
         header: what every recording says of the daemon.
         images: addresses of the cameras' pictures.
+        time: directory of the simulated time, if time is simulated.
     """
 
     directory: str
     limits: Limits
     header: Header
     images: tuple[str, ...] = ()
+    time: str = ""
 
 
 class RecorderRequest(msgspec.Struct, frozen=True):
@@ -77,7 +80,9 @@ class RecorderLink:
         tape: the tick's line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        """Takes what gives the daemon's time [s]."""
+        self._now = now
         kind = socket.AF_UNIX, socket.SOCK_SEQPACKET
         tick, self._tape_end = socket.socketpair(*kind)
         self._control, self._control_end = socket.socketpair(*kind)
@@ -121,7 +126,7 @@ class RecorderLink:
                     kind: EventKind = (
                         "recording_saved" if told.kind == "recording_saved" else "recording_failed"
                     )
-                    events.append(Event(monotonic(), kind, told.members))
+                    events.append(Event(self._now(), kind, told.members))
         return answers, events
 
     def close(self) -> None:

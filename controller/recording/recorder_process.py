@@ -24,6 +24,7 @@ from inhand.controller.system.realtime import give_way
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.camera.preview import TOPIC, decode_header
 from inhand.perception.parent import Parent
+from inhand.perception.simulated_time import TimePage
 
 MAX_RECORD = 1 << 20
 """No record is larger [bytes]."""
@@ -45,6 +46,7 @@ class RecorderProcess:
     def __init__(self, wanted: RecorderConfig, tape: socket.socket, control: socket.socket) -> None:
         self._tape, self._control = tape, control
         self._wanted = wanted
+        self._now = TimePage(Path(wanted.time)).now if wanted.time else time.monotonic
         # A record is copied out of here: what `recv` makes for the largest record and then cuts
         # to size keeps whole pages to itself, and system calls cost more than the copy.
         self._buffer = memoryview(bytearray(MAX_RECORD))
@@ -114,7 +116,7 @@ class RecorderProcess:
                 self._recorder.take_picture(Picture(about.camera, about.t, jpeg))
 
     def _open(self, path: Path, reason: str) -> RecordingFile:
-        offset = time.time() - time.monotonic()
+        offset = time.time() - self._now()
         return RecordingFile(path, self._wanted.header, Translator(self._hand, offset), reason)
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:

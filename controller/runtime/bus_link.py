@@ -2,8 +2,9 @@
 
 import logging
 import threading
-import time
+from contextlib import AbstractContextManager
 
+from inhand.controller.system.clock import ProcessClock
 from inhand.errors import InhandError
 from inhand.hardware.backend import RETRY, HandBackend, let_go
 from inhand.hardware.errors import ServoError
@@ -35,14 +36,18 @@ class BusLink:
         errors: failed reads and writes so far.
     """
 
-    def __init__(self, backend: HandBackend, *, silent: bool, pause: float) -> None:
+    def __init__(
+        self, backend: HandBackend, *, silent: bool, pause: float, clock: ProcessClock
+    ) -> None:
         """Takes a connected backend.
 
         Args:
             backend: the servos.
             silent: whether to read only.
             pause: time between two attempts to find a lost bus [s].
+            clock: the hand's.
         """
+        self._clock = clock
         self._pause = pause
         self.problem = ""
         self.servo_error = ""
@@ -59,6 +64,7 @@ class BusLink:
         self._failed_reads = 0
         self._failed_writes = 0
         self._seeking: threading.Thread | None = None
+        self._found = threading.Event()
         self._ending = False
         self._reboot = False
 
@@ -71,9 +77,9 @@ class BusLink:
         """What the servos measured, those with a hardware error too; None if none answered.
 
         Args:
-            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
+            deadline: when to give up at the latest [s].
         """
-        self._deadline = time.monotonic() + SILENT_TICK if deadline is None else deadline
+        self._deadline = self._clock.now() + SILENT_TICK if deadline is None else deadline
         if self._sought() or self._unready:
             return None
         joints: JointState | None
@@ -168,7 +174,7 @@ class BusLink:
         if self._attempts > EAGER and self._attempts % PAUSE:
             return
         try:
-            deadline = max(self._deadline, time.monotonic() + READ_BACK)
+            deadline = max(self._deadline, self._clock.now() + READ_BACK)
             self._pulling = self._backend.relax(deadline)
         except InhandError as error:
             self._failed(error)
@@ -182,29 +188,41 @@ class BusLink:
 
     def _sought(self) -> bool:
         """Whether the thread that seeks the bus has it."""
-        if self._seeking is not None and not self._seeking.is_alive():
+        if self._seeking is not None and self._found.is_set():
             self._seeking = None
         return self._seeking is not None
 
     def _begin_to_seek(self, pause: float) -> None:
         # What the servos do after a loss is unknown.
         self._torque, self._pulling, self._unready = None, "", True
+        try:
+            aside = self._clock.aside()
+        except OSError as error:
+            # A simulated world that has ended; the daemon ends with it.
+            self.problem = f"there is no simulated time any more: {error}"
+            return
+        self._found.clear()
         self._seeking = threading.Thread(
-            target=self._reconnect, args=(pause,), name="reconnect", daemon=True
+            target=self._reconnect, args=(pause, aside), name="reconnect", daemon=True
         )
         self._seeking.start()
 
-    def _reconnect(self, pause: float) -> None:
-        backend, over = self._backend, time.monotonic() + pause
-        backend.close()
-        while (left := over - time.monotonic()) > 0 and not self._ending:
-            wait = min(RETRY, left)
-            if self._silent or self._torque is False:
-                time.sleep(wait)
-            elif self._off.wait(wait):
+    def _reconnect(self, pause: float, aside: AbstractContextManager[None]) -> None:
+        with aside:
+            try:
+                self._find(pause)
+            finally:
+                self._found.set()
+
+    def _find(self, pause: float) -> None:
+        clock = self._clock
+        over = clock.now() + pause
+        self._backend.close()
+        while (left := over - clock.now()) > 0 and not self._ending:
+            if self._off.is_set() and not self._silent and self._torque is not False:
+                # Nothing may be there yet to hear it: it is said again and again.
                 self._take_torque()
-                # Nothing may be there yet to hear it.
-                time.sleep(RETRY)
+            clock.sleep_until(clock.now() + min(RETRY, left))
         if not self._silent:
             # Whoever was out of reach gets no torque back, so that it is taken first of all.
             self._take_torque()
@@ -218,7 +236,7 @@ class BusLink:
 
     def _take_torque(self) -> None:
         try:
-            left = self._backend.relax(time.monotonic() + SILENT_TICK)
+            left = self._backend.relax(self._clock.now() + SILENT_TICK)
         except InhandError as error:
             self.problem = str(error)
             return

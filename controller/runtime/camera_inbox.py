@@ -55,6 +55,9 @@ class CameraInbox:
                 self.status[record.camera] = record
         return corners
 
+    def forget(self, camera: str) -> None:
+        """Is told that a camera's process has ended: its silence shows without that."""
+
     def close(self) -> None:
         """Closes the socket."""
         self._socket.close(linger=0)

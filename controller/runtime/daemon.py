@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Annotated
 
 import msgspec
@@ -39,7 +39,8 @@ from inhand.controller.runtime.processes import (
 )
 from inhand.controller.runtime.report import exit_report, statistics
 from inhand.controller.runtime.supervisor import Supervisor
-from inhand.controller.system.clock import MonotonicClock
+from inhand.controller.runtime.timed_cameras import TimedCameras
+from inhand.controller.system.clock import MonotonicClock, ProcessClock
 from inhand.controller.system.estop_line import EstopLine
 from inhand.controller.system.notify import notify
 from inhand.controller.system.paths import (
@@ -58,6 +59,7 @@ from inhand.hardware.model.hand import Hand, hand_file, load_hand
 from inhand.perception.cameras import load_rig
 from inhand.perception.objects import ObjectDescription, load_object, object_file
 from inhand.perception.records import TagCorners
+from inhand.perception.simulated_time import SimulatedClock
 from inhand.perception.tags import family
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,10 @@ class Options:
     Example: inhandd --sim
 
     Attributes:
-        sim: Start a simulated hand and control that one.
+        sim: Start a simulated hand and control that one. Where the machine is too slow for it, time
+            goes slower, and nothing else changes.
+        real_time: With --sim, keep to real time: a machine that is too slow shows, as on a hand.
+        hold: With --sim, let time begin when a program takes part in it, as `inhand demo` does.
         config: Configuration file; without it every value has its default.
         directory: Where to make the sockets, instead of the usual place.
         policy: Policy file to load at start; naming it here allows it.
@@ -80,6 +85,8 @@ class Options:
     """
 
     sim: bool = False
+    real_time: bool = False
+    hold: bool = False
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -94,6 +101,7 @@ class Daemon:
     def __init__(self, options: Options) -> None:
         self.options = options
         self._loop: TickLoop | None = None
+        self._clock: ProcessClock = MonotonicClock()
 
     def stop(self, reason: str) -> None:
         """Asks the tick loop to end; the first reason stands."""
@@ -107,6 +115,10 @@ class Daemon:
             InhandError: something needed is missing; nothing has moved then.
         """
         options = self.options
+        if (options.real_time or options.hold) and not options.sim:
+            raise StartError("--real-time and --hold are for a simulated hand: add --sim")
+        if options.real_time and options.hold:
+            raise StartError("--hold: real time cannot be held; leave --real-time out")
         config = load_config(options.config)
         directory = run_directory(options.directory or config.sockets.directory).absolute()
         make_run_directory(directory)
@@ -117,22 +129,29 @@ class Daemon:
     def _run(self, config: Config, directory: Path, exits: ExitStack) -> None:
         options = self.options
         hand, target = load_hand(config.hand), load_object(config.object)
-        children = Supervisor(self.stop)
+        children = Supervisor(self.stop, lambda: self._clock.now(), simulated=self._timed)
         exits.callback(children.stop)
         simulation = None
         if options.sim:
             seed = config.sim.seed if options.seed is None else options.seed
-            simulation = start_simulation(config, directory, seed)
+            seats = 0 if options.real_time else 2 if options.hold else 1
+            simulation = start_simulation(config, directory, seed, seats)
             children.watch(simulation)
         # The simulated world comes up meanwhile.
         policy = self._first_policy(config, hand, target)
         world = wait_for_simulation(simulation) if simulation else None
+        clock = self._clock = (
+            SimulatedClock(directory, self._stopping)
+            if self._timed
+            else MonotonicClock(config.realtime.spin)
+        )
         inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children)
         exits.callback(inbox.close)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
         recorder = self._recorder(config, directory, world, children)
         exits.callback(recorder.close)
-        link = _open_hand(hand, config, world, silent=options.dry_run or options.readonly)
+        silent = options.dry_run or options.readonly
+        link = _open_hand(hand, config, world, clock, silent=silent)
 
         def release() -> None:
             link.close(torque=config.safety.exit == "hold" and controller.torque)
@@ -145,7 +164,7 @@ class Daemon:
             exits.callback(line.close)
         request_queue = RequestQueue()
         exits.callback(request_queue.close)
-        ticker = Ticker(MonotonicClock(config.realtime.spin), 1.0 / config.tick_rate)
+        ticker = Ticker(clock, 1.0 / config.tick_rate)
         loop = self._loop = TickLoop(
             controller,
             link,
@@ -155,6 +174,7 @@ class Daemon:
             recorder.tape,
             estop_line=line,
             readonly=options.readonly,
+            effort=clock.now if self._timed else thread_time,
         )
 
         def load(name: str) -> Policy:
@@ -164,12 +184,13 @@ class Daemon:
         server = Server(
             directory,
             request_queue,
-            statistics=lambda: statistics(loop, world, fit),
+            statistics=lambda: statistics(loop, world, fit, self._factor()),
             load_policy=load,
             give_up=children.fail,
             description=introduce(config, directory, world),
             recorder=recorder,
             observers=loop.observers,
+            now=clock.now,
         )
         exits.callback(server.stop)
         if config.sockets.observers == "everybody":
@@ -189,6 +210,9 @@ class Daemon:
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
+        if isinstance(inbox, TimedCameras):
+            # Whoever asks for something from now on is to be answered soon.
+            inbox.wait_for_all()
         _announce(directory, world)
         try:
             loop.run()
@@ -199,6 +223,18 @@ class Daemon:
             print(exit_report(loop), flush=True)
         if children.failure:
             raise StartError(children.failure)
+
+    @property
+    def _timed(self) -> bool:
+        """Whether time is simulated."""
+        return self.options.sim and not self.options.real_time
+
+    def _factor(self) -> float | None:
+        """How fast simulated time goes; None if time is real."""
+        return self._clock.factor() if isinstance(self._clock, SimulatedClock) else None
+
+    def _stopping(self) -> bool:
+        return self._loop is not None and bool(self._loop.stop_reason)
 
     def _first_policy(self, config: Config, hand: Hand, target: ObjectDescription) -> Policy | None:
         """The policy to start with; None, with a warning, if none was ever made or wanted."""
@@ -241,8 +277,9 @@ class Daemon:
             ),
             header,
             tuple(image_address(directory, name) for name in sources),
+            str(directory) if self._timed else "",
         )
-        link = RecorderLink()
+        link = RecorderLink(self._clock.now)
         children.watch(link.start(wanted, directory))
         return link
 
@@ -272,8 +309,14 @@ class Daemon:
             )
         # Refuses an OpenCV with other tags here, not in each camera's process again and again.
         family()
-        inbox = CameraInbox(directory, cameras)
-        for child in start_cameras(sources, rig, config.object, inbox.address, directory):
+        inbox = (
+            TimedCameras(directory, cameras, self._clock.now, self._stopping)
+            if self._timed
+            else CameraInbox(directory, cameras)
+        )
+        for child in start_cameras(
+            sources, rig, config.object, inbox.address, directory, timed=self._timed
+        ):
             children.watch(child)
         rehearse(target, cameras, hand)
         filter_ = PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
@@ -281,13 +324,18 @@ class Daemon:
 
 
 def _open_hand(
-    hand: Hand, config: Config, world: SimulationReady | None, *, silent: bool
+    hand: Hand,
+    config: Config,
+    world: SimulationReady | None,
+    clock: ProcessClock,
+    *,
+    silent: bool,
 ) -> HandLink:
     from inhand.controller.system.open_hand import open_hand
 
     # Simulated servos sit as the hand file says.
     bus = msgspec.structs.replace(config.bus, joints="") if world else config.bus
-    backend = open_hand(hand, bus, world.bus if world else None, readonly=silent)
+    backend = open_hand(hand, bus, world.bus if world else None, readonly=silent, clock=clock)
     try:
         backend.connect()
     except InhandError:
@@ -297,7 +345,7 @@ def _open_hand(
                 backend.relax()
             backend.close()
         raise
-    return HandLink(backend, silent=silent)
+    return HandLink(backend, silent=silent, clock=clock)
 
 
 def _policy_directory(config: Config) -> Path:

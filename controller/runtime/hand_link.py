@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.controller.runtime.bus_link import BusLink
+from inhand.controller.system.clock import MonotonicClock, ProcessClock
 from inhand.hardware.backend import HandBackend
 from inhand.hardware.records import Array, JointState, Targets, frozen_array
 
@@ -21,11 +22,15 @@ RECONNECT_PAUSE = 1.0
 class HandLink:
     """The hand, on one bus or on several that are lost and found each by itself."""
 
-    def __init__(self, backend: HandBackend, *, silent: bool = False) -> None:
-        """Takes a connected backend; a silent link reads only."""
+    def __init__(
+        self, backend: HandBackend, *, silent: bool = False, clock: ProcessClock | None = None
+    ) -> None:
+        """Takes a connected backend and its clock; a silent link reads only."""
+        clock = clock or MonotonicClock()
         self._hand = backend.hand
         self._buses = [
-            BusLink(part, silent=silent, pause=RECONNECT_PAUSE) for part in backend.parts
+            BusLink(part, silent=silent, pause=RECONNECT_PAUSE, clock=clock)
+            for part in backend.parts
         ]
         names = list(backend.hand.actuator_names)
         self._places = [
@@ -59,7 +64,7 @@ class HandLink:
         """What the servos measured, NaN where they did not; None if none answered.
 
         Args:
-            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
+            deadline: when to give up at the latest [s].
         """
         states = self._on_all([partial(bus.read, deadline) for bus in self._buses])
         if self._helpers is None:

@@ -1,6 +1,7 @@
 """The tick as it runs: requests, read, fuse, decide, limit, write, tell."""
 
-from time import thread_time
+from collections.abc import Callable
+from time import perf_counter, thread_time
 from typing import Protocol
 
 from inhand.controller.core.controller import Controller
@@ -66,7 +67,7 @@ class TickLoop:
         ticker: the rhythm, and how well it was kept.
         tape: the line to the recorder.
         observers: what only observes the tick is called through it.
-        sections: time that each part of the tick took [s].
+        sections: real time that each part of the tick took [s].
         stop_reason: why the loop is to end; empty while it is not.
     """
 
@@ -81,8 +82,22 @@ class TickLoop:
         *,
         estop_line: EstopLine | None = None,
         readonly: bool = False,
+        effort: Callable[[], float] = thread_time,
     ) -> None:
-        """Takes its parts; with `readonly`, requests that could move the hand are refused."""
+        """Takes its parts.
+
+        Args:
+            controller: what decides.
+            link: the hand.
+            inbox: the cameras.
+            request_queue: the way to the server.
+            ticker: the rhythm.
+            tape: the line to the recorder.
+            estop_line: the emergency stop line, if there is one.
+            readonly: whether requests that could move the hand are refused.
+            effort: what the time to decide is measured with [s]. Processor time: a busy machine is
+                no fault of the policy's.
+        """
         self.controller = controller
         self.link = link
         self.inbox = inbox
@@ -94,6 +109,7 @@ class TickLoop:
         self._mailbox = request_queue
         self._estop_line = estop_line
         self._readonly = readonly
+        self._effort = effort
         self._happenings: list[tuple[str, str]] = []
         self._letters: list[PendingRequest] = []
         self._answers: list[Answer] = []
@@ -128,6 +144,7 @@ class TickLoop:
         line = None if self._estop_line is None else self._estop_line.problem()
         if line is not None:
             controller.watch_line(line)
+        marks = [perf_counter()]
         taken = self._letters = self._mailbox.take(REQUESTS_PER_TICK)
         letters = []
         for pending in taken:
@@ -137,14 +154,15 @@ class TickLoop:
             self._answers.append(refusal or self._perform(pending))
         joints = link.read(woken + READ_SHARE * self.ticker.period)
         read = now()
+        marks.append(perf_counter())
         corners = self.inbox.take()
-        began = thread_time()
+        began = self._effort()
         targets = controller.tick(read, joints, corners)
-        # Processor time: a busy machine is no fault of the policy's.
-        spent = thread_time() - began
+        spent = self._effort() - began
         if spent > controller.settings.safety.think:
             self._report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
         thought = now()
+        marks.append(perf_counter())
         # Torque goes off also where the joints were never read.
         sent = link.write(controller.torque, targets)
         if sent is not None:
@@ -156,6 +174,7 @@ class TickLoop:
         if controller.mode in STOPPED:
             link.seek()
         written = now()
+        marks.append(perf_counter())
         events, controller.events = controller.events, []
         # Whoever has the answer sees what came of the request in `status`.
         snapshot = self.observers.call("snapshot", self._show)
@@ -165,7 +184,8 @@ class TickLoop:
         times = Times(self.ticker.deadline, woken, read, thought, written)
         if snapshot is not None:
             self.observers.call("recorder", self._record, inputs, snapshot, events, times)
-        self.observers.call("statistics", self._count, times, now())
+        marks.append(perf_counter())
+        self.observers.call("statistics", self._count, marks)
 
     def _answer(self, events: list[Event]) -> None:
         answers, self._answers, self._letters = self._answers, [], []
@@ -181,12 +201,9 @@ class TickLoop:
         self.tape.write(inputs, snapshot, events, times)
         self.tape.checkpoint(self.controller, snapshot)
 
-    def _count(self, times: Times, told: float) -> None:
-        sections = self.sections
-        sections["read"].add(times.read - times.woken)
-        sections["think"].add(times.thought - times.read)
-        sections["write"].add(times.written - times.thought)
-        sections["tell"].add(told - times.written)
+    def _count(self, marks: list[float]) -> None:
+        for section, began, ended in zip(self.sections.values(), marks, marks[1:], strict=False):
+            section.add(ended - began)
 
     def _refusal(self, pending: PendingRequest) -> Answer | None:
         """Why the hand cannot do what is asked; None where that is for the controller to say."""

@@ -16,7 +16,7 @@ from inhand.controller.ipc.keys import KeyRing
 from inhand.controller.system.child_process import Child
 from inhand.controller.system.paths import image_address
 
-SIMULATION_TIMEOUT = 60.0
+SIMULATION_TIMEOUT = 120.0
 """How long the simulated world may take to come up [s]."""
 
 
@@ -40,8 +40,14 @@ class SimulationReady(msgspec.Struct, frozen=True):
     up: float = 0.0
 
 
-def start_simulation(config: Config, directory: Path, seed: int) -> Child:
+def start_simulation(config: Config, directory: Path, seed: int, seats: int = 0) -> Child:
     """Starts the simulated hand; `wait_for_simulation` waits until it is up.
+
+    Args:
+        config: the daemon's.
+        directory: of the daemon's sockets.
+        seed: of everything random.
+        seats: how many programs take part in simulated time before it begins; 0 for real time.
 
     Raises:
         StartError: the part of the program that simulates is not installed.
@@ -55,6 +61,8 @@ def start_simulation(config: Config, directory: Path, seed: int) -> Child:
         )
     arguments = ["-m", "inhand.sim_backend", "--run-dir", str(directory), "--hand", config.hand]
     arguments += ["--object", config.object, "--seed", str(seed)]
+    if seats:
+        arguments += ["--seats", str(seats)]
     if config.sim.universe:
         arguments += ["--universe", config.sim.universe]
     if config.realtime.priority:
@@ -114,7 +122,13 @@ def start_gateway(config: Config, directory: Path, cameras: Iterable[str]) -> Ch
 
 
 def start_cameras(
-    sources: Mapping[str, str], rig: str, object_name: str, output: str, directory: Path
+    sources: Mapping[str, str],
+    rig: str,
+    object_name: str,
+    output: str,
+    directory: Path,
+    *,
+    timed: bool = False,
 ) -> list[Child]:
     """Starts one process for each camera.
 
@@ -124,13 +138,16 @@ def start_cameras(
         object_name: name or file of the object.
         output: address that tag corners are sent to.
         directory: where the sockets for their pictures are made.
+        timed: whether they live in the simulated time of that directory.
     """
+    time = ["--time", str(directory)] if timed else []
     return [
         Child(
             f"camera {name}",
             [
                 *camera_arguments(name, source, rig, object_name, output),
                 *("--preview", image_address(directory, name)),
+                *time,
             ],
         )
         for name, source in sources.items()

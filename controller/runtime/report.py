@@ -10,8 +10,17 @@ from inhand.controller.runtime.processes import SimulationReady
 from inhand.controller.system.statistics import Histogram
 
 
-def statistics(loop: TickLoop, world: SimulationReady | None, fit: FitWatch) -> dict[str, object]:
-    """Members of `status` beside the snapshot; times in seconds."""
+def statistics(
+    loop: TickLoop, world: SimulationReady | None, fit: FitWatch, factor: float | None = None
+) -> dict[str, object]:
+    """Members of `status` beside the snapshot; times in seconds.
+
+    Args:
+        loop: the daemon's.
+        world: the simulated world, if there is one.
+        fit: what watches whether the tags fit a pose.
+        factor: how fast simulated time goes, 1 for as fast as real time; None if time is real.
+    """
     policy, ticks, inbox, link = (
         loop.controller.policy,
         loop.ticker.statistics,
@@ -33,6 +42,7 @@ def statistics(loop: TickLoop, world: SimulationReady | None, fit: FitWatch) -> 
         "bus": {"errors": link.errors, "problem": link.problem},
         "recorder": {"lost": loop.tape.lost, "problem": loop.tape.problem},
         "world": world.world if world else None,
+        "real_time_factor": factor,
     }
 
 

@@ -26,10 +26,24 @@ class Supervisor:
         failure: why the daemon cannot go on; empty while it can.
     """
 
-    def __init__(self, give_up: Callable[[str], None]) -> None:
-        """Takes what to call when the daemon cannot go on."""
+    def __init__(
+        self,
+        give_up: Callable[[str], None],
+        now: Callable[[], float] = time.monotonic,
+        *,
+        simulated: bool = False,
+    ) -> None:
+        """Takes its parts.
+
+        Args:
+            give_up: what to call when the daemon cannot go on.
+            now: gives the daemon's time [s].
+            simulated: whether that time may stand still, which is no fault of the tick's then.
+        """
         self.failure = ""
         self._give_up = give_up
+        self._now = now
+        self._simulated = simulated
         self._children: list[Child] = []
         self._link: HandLink | None = None
         self._bus_problem = self._bus_told = ""
@@ -43,7 +57,7 @@ class Supervisor:
 
     def watch_cameras(self, inbox: CameraInbox, fit: FitWatch) -> None:
         """Has an event told when a camera, or what all see, is wrong, and when it no longer is."""
-        self._cameras = inbox, CameraWatch(inbox.cameras, time.monotonic()), fit
+        self._cameras = inbox, CameraWatch(inbox.cameras, self._now()), fit
 
     def watch_bus(self, link: HandLink) -> None:
         """Has an event told when something is wrong with the servo bus, and when no longer."""
@@ -81,7 +95,7 @@ class Supervisor:
             snapshot = request_queue.snapshot
             if snapshot is None:
                 continue
-            if watchdog and snapshot.t > last_tick:
+            if watchdog and (self._simulated or snapshot.t > last_tick):
                 # Only a tick that advances keeps the daemon from being restarted.
                 notify("WATCHDOG=1")
             last_tick = snapshot.t
@@ -105,13 +119,13 @@ class Supervisor:
         # A single missed reply is no news; what is still so at the next look is.
         if bool(problem) == bool(before) and problem != self._bus_told:
             self._bus_told = problem
-            request_queue.leave([], [Event(time.monotonic(), "bus", {"problem": problem})])
+            request_queue.leave([], [Event(self._now(), "bus", {"problem": problem})])
 
     def _look_at_cameras(self, request_queue: RequestQueue) -> None:
         if self._cameras is None:
             return
         inbox, watch, fit = self._cameras
-        now = time.monotonic()
+        now = self._now()
         for camera, problem in watch.changes(inbox.status.copy(), now):
             request_queue.leave([], [Event(now, "camera", {"camera": camera, "problem": problem})])
         snapshot = request_queue.snapshot
@@ -129,6 +143,8 @@ class Supervisor:
             log.error(
                 "%s ended with code %s; starting it again", child.name, child.process.returncode
             )
+            if self._cameras is not None:
+                self._cameras[0].forget(child.name.removeprefix("camera "))
             if self._ended.wait(1.0):
                 return
             self._children[number] = child.again()

@@ -1,7 +1,10 @@
 """Clocks: the same code runs in real, simulated and test time."""
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
+
+from inhand.hardware.dynamixel.line_clock import LineClock, RealLineClock
 
 
 class Clock(Protocol):
@@ -16,7 +19,15 @@ class Clock(Protocol):
         ...
 
 
-class MonotonicClock:
+class ProcessClock(Clock, LineClock, Protocol):
+    """The clock of a process with a serial line; `perception.simulated_time` has another one."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """To be called for another thread, which sleeps within what is returned."""
+        ...
+
+
+class MonotonicClock(RealLineClock):
     """CLOCK_MONOTONIC; sleeps, then spins for the last stretch.
 
     Attributes:
@@ -26,8 +37,8 @@ class MonotonicClock:
     def __init__(self, spin: float = 0.0) -> None:
         self.spin = spin
 
-    def now(self) -> float:
-        return time.monotonic()
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def sleep_until(self, deadline: float) -> None:
         pause = deadline - self.spin - time.monotonic()

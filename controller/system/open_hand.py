@@ -9,6 +9,7 @@ from inhand.controller.config.config import BusConfig
 from inhand.hardware.backend import HandBackend, let_go
 from inhand.hardware.dynamixel.bus import TICK_PATIENCE
 from inhand.hardware.dynamixel.driver import ServoHand
+from inhand.hardware.dynamixel.line_clock import LineClock
 from inhand.hardware.dynamixel.parallel import ParallelHand, by_port
 from inhand.hardware.errors import BusError
 from inhand.hardware.identification.encoder_offsets import load_seating, seated
@@ -26,6 +27,7 @@ def open_hand(
     readonly: bool = False,
     patience: float = TICK_PATIENCE,
     anywhere: bool = False,
+    clock: LineClock | None = None,
 ) -> HandBackend:
     """A hand that is not connected yet.
 
@@ -36,6 +38,7 @@ def open_hand(
         readonly: whether to send nothing that changes a servo.
         patience: how long a servo may take to begin a reply [s].
         anywhere: whether joints may stand anywhere, as their zeros are being looked for.
+        clock: of all times; CLOCK_MONOTONIC if not given.
 
     Raises:
         DescriptionError: the file of the joints is malformed, or a port names a servo that the
@@ -54,6 +57,7 @@ def open_hand(
             gains=(bus.gains[0], bus.gains[1], bus.gains[2]) if bus.gains else None,
             torque_share=bus.torque_share,
             anywhere=anywhere,
+            clock=clock,
         )
         for name, part in ports.items()
     ]

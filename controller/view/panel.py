@@ -7,6 +7,7 @@ import numpy as np
 from viser import ClientHandle, GuiApi, GuiImageHandle, GuiUplotHandle, ViserServer, uplot
 
 from inhand.controller.client.sync import Message
+from inhand.controller.ipc.telemetry import as_pace
 from inhand.controller.view.view_model import History, Moment, Picture, Setting
 from inhand.hardware.records import Array
 
@@ -176,7 +177,7 @@ def words(moment: Moment | None, problem: str) -> str:
     )
     tick = moment.statistics.get("tick")
     if tick and "recent_on_time_share" in tick:
-        lines.append(f"ticks on time lately: {100 * tick['recent_on_time_share']:.1f} %")
+        lines.append(f"ticks: {as_pace(moment.statistics)}")
     lines += _troubles(moment.statistics)
     return "\n\n".join(lines)
 

@@ -1,11 +1,11 @@
 """A half-duplex servo bus on a serial port: requests out, replies in, never longer than told."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from inhand.hardware.dynamixel import requests
 from inhand.hardware.dynamixel.fast_read import FastChoice, FastReply, reply_size
+from inhand.hardware.dynamixel.line_clock import LineClock
 from inhand.hardware.dynamixel.port import Port
 from inhand.hardware.dynamixel.protocol import Instruction, Packet, Parser
 from inhand.hardware.dynamixel.replies import Replies
@@ -35,17 +35,21 @@ class Bus:
         port: device file.
         baud: bits a second.
         readonly: whether to send nothing that changes a servo.
+        clock: of all times here; CLOCK_MONOTONIC if not given.
 
     Attributes:
+        clock: of all times here.
         missing: replies that never came, by servo id.
         retried: how often a servo was asked once more, by its id.
         refused: replies that were an error, by servo id.
-        last_sent: when the last request went out [s, CLOCK_MONOTONIC].
+        last_sent: when the last request went out [s].
         patience: how long servos may take to begin a reply, beside the time of its bytes on the
             wire [s].
     """
 
-    def __init__(self, port: str, baud: int, *, readonly: bool = False) -> None:
+    def __init__(
+        self, port: str, baud: int, *, readonly: bool = False, clock: LineClock | None = None
+    ) -> None:
         self.port, self.baud = port, baud
         self.patience = BRING_UP_PATIENCE
         self.missing: Counter[int] = Counter()
@@ -57,7 +61,8 @@ class Bus:
         self._parser = Parser()
         self._noise = 0
         self._begins = Beginnings()
-        self._line = Port(port, baud)
+        self._line = Port(port, baud, clock)
+        self.clock = self._line.clock
         self._ready: dict[tuple[int, int, tuple[int, ...], bool], bytes] = {}
 
     @property
@@ -92,7 +97,7 @@ class Bus:
             ids: servos that reply, each once.
             size: bytes of data in each reply; longer and shorter ones do not count. None takes
                 any.
-            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
+            deadline: when to give up at the latest [s].
 
         Returns:
             The replies that came in time, by servo id.
@@ -146,7 +151,7 @@ class Bus:
         else:
             replies, again = Replies.none(asked, length), list(asked)
         for attempt in range(attempts):
-            if not again or (deadline is not None and time.monotonic() >= deadline):
+            if not again or (deadline is not None and self.clock.now() >= deadline):
                 break
             if attempt or len(again) < len(asked):
                 self.retried.update(again)
@@ -176,7 +181,7 @@ class Bus:
         """
         self._refuse_if_readonly()
         self._line.send(request)
-        self.last_sent = time.monotonic()
+        self.last_sent = self.clock.now()
 
     def read(self, id: int, address: int, length: int, deadline: float | None = None) -> bytes:
         """Reads registers of one servo; nothing if it did not answer, or refused."""
@@ -206,8 +211,8 @@ class Bus:
     def listen(self, request: bytes, duration: float) -> list[Packet]:
         """Sends a request; every status packet that comes within a time [s], whoever it is from."""
         self._send(request)
-        end, packets = time.monotonic() + duration, list[Packet]()
-        while (left := end - time.monotonic()) > 0:
+        end, packets = self.clock.now() + duration, list[Packet]()
+        while (left := end - self.clock.now()) > 0:
             packets += self._parser.feed(self._line.receive(left))
         return [packet for packet in packets if packet.instruction == Instruction.STATUS]
 
@@ -261,13 +266,13 @@ class Bus:
         end = begins if presses else last
         while True:
             data = self._line.receive(end - now)
-            now = time.monotonic()
+            now = self.clock.now()
             if data and not begun:
                 begun = True
                 self._begins.note(now - sent)
             if take(data):
                 return
-            if now > end:
+            if now >= end:
                 if not begun and end < last:
                     self._begins.note_none()
                 return
@@ -278,7 +283,7 @@ class Bus:
         # What is still there answers an older request.
         self._noise += self._line.purge()
         self._line.send(packet)
-        self.last_sent = time.monotonic()
+        self.last_sent = self.clock.now()
         self._parser.clear()
 
     def _refuse_if_readonly(self) -> None:

@@ -1,7 +1,6 @@
 """Voltage and temperature of the servos: looked at in turn, told, and acted on."""
 
 import logging
-import time
 
 import numpy as np
 
@@ -68,7 +67,7 @@ class Condition:
         id = self._group.ids[turn % len(self._group.ids)]
         if rest:
             return
-        until = time.monotonic() + patience
+        until = self._group.bus.clock.now() + patience
         until = until if deadline is None else min(until, deadline)
         self._take(self._group.bus.sync_read(*registers.CONDITION, (id,), deadline=until))
 

@@ -1,6 +1,5 @@
 """A hand of Dynamixel servos on a serial bus."""
 
-import time
 from contextlib import suppress
 
 import numpy as np
@@ -12,6 +11,7 @@ from inhand.hardware.dynamixel.bus import BRING_UP_PATIENCE, TICK_PATIENCE, Bus
 from inhand.hardware.dynamixel.commanding import Commanding
 from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
+from inhand.hardware.dynamixel.line_clock import LineClock
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
 from inhand.hardware.dynamixel.state_reader import Measuring
 from inhand.hardware.dynamixel.turns import Counts, Turns
@@ -41,6 +41,7 @@ class ServoHand(HandBackend):
         gains: register values of proportional, integral and derivative gain; None leaves them.
         torque_share: share of each actuator's torque limit that the servos may use.
         anywhere: whether joints may stand anywhere, as their zeros are being looked for.
+        clock: of all times here; CLOCK_MONOTONIC if not given.
 
     Attributes:
         bus: that they are on.
@@ -62,9 +63,10 @@ class ServoHand(HandBackend):
         gains: tuple[int, int, int] | None = None,
         torque_share: float = 1.0,
         anywhere: bool = False,
+        clock: LineClock | None = None,
     ) -> None:
         self.hand = hand
-        self.bus = Bus(port, baud, readonly=readonly)
+        self.bus = Bus(port, baud, readonly=readonly, clock=clock)
         self._patience = patience
         self._group = ServoGroup(hand, self.bus)
         self._watchdog = ServoWatchdog(self._group, watchdog)
@@ -117,7 +119,7 @@ class ServoHand(HandBackend):
         that they cost little time and no other servo's measurement.
 
         Args:
-            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
+            deadline: when to give up at the latest [s].
 
         Raises:
             ServoError: a servo reports a hardware error; it carries what was measured, of that
@@ -126,7 +128,7 @@ class ServoHand(HandBackend):
         """
         self._watchdog.check(self._roll.asked, deadline)
         self._watchdog.check_doubted(self._roll.asked, deadline)
-        t = time.monotonic()
+        t = self.bus.clock.now()
         try:
             measured, came, ill = self._measuring.read(deadline)
         except BusError:
@@ -253,9 +255,9 @@ class ServoHand(HandBackend):
         ill = tuple(id for id, value in found.items() if value)
         for id in ill:
             self.bus.reboot(id)
-        until = time.monotonic() + START_TIME
+        until = self.bus.clock.now() + START_TIME
         while not group.ask(ill, error, 2).complete:
-            if time.monotonic() > until:
+            if self.bus.clock.now() > until:
                 raise BusError(f"servo {group.names(ill)} did not come back after its reboot")
         self._bring_up.set_up()
         return [group.names([id]) for id in ill]

@@ -1,6 +1,5 @@
 """What is done to servos before they are a hand: find, number, set the speed, reboot."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 from inhand.hardware.dynamixel import registers, requests
@@ -74,10 +73,10 @@ def reboot(bus: Bus, ids: Sequence[int]) -> None:
     for id in ids:
         if bus.reboot(id) is None:
             raise BusError(f"reboot: no answer from servo {id} on {bus.port}")
-    until = time.monotonic() + _RESTART_TIME
+    until = bus.clock.now() + _RESTART_TIME
     for id in ids:
         while not (data := bus.read(id, registers.HARDWARE_ERROR.address, 1)):
-            if time.monotonic() > until:
+            if bus.clock.now() > until:
                 raise BusError(f"reboot: servo {id} did not come back")
         if data[0]:
             problem = registers.hardware_error(data[0])

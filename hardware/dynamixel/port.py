@@ -2,11 +2,11 @@
 
 import logging
 import os
-import select
 import termios
 
 import serial
 
+from inhand.hardware.dynamixel.line_clock import LineClock, RealLineClock
 from inhand.hardware.errors import BusError
 
 log = logging.getLogger(__name__)
@@ -22,10 +22,12 @@ class Port:
     Args:
         path: device file.
         baud: bits a second.
+        clock: what is waited on; real time if not given.
     """
 
-    def __init__(self, path: str, baud: int) -> None:
+    def __init__(self, path: str, baud: int, clock: LineClock | None = None) -> None:
         self.path, self.baud = path, baud
+        self.clock: LineClock = RealLineClock() if clock is None else clock
         self._serial: serial.Serial | None = None
         self._file = -1
 
@@ -91,6 +93,7 @@ class Port:
             sent = os.write(self._file, packet)
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
+        self.clock.note_sent(sent)
         if sent != len(packet):
             raise BusError(f"serial port {self.path} takes no more bytes; does anybody read them?")
 
@@ -102,7 +105,7 @@ class Port:
         """
         self._require_open()
         try:
-            if not select.select((self._file,), (), (), max(0.0, patience))[0]:
+            if not self.clock.wait_readable(self._file, self.clock.now() + patience):
                 return b""
             data = os.read(self._file, _LARGEST)
         except _PORT_ERRORS as error:

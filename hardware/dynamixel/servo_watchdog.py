@@ -1,6 +1,5 @@
 """The servos' own watchdogs: they stop by themselves when their owner says nothing any more."""
 
-import time
 from collections.abc import Iterable
 from math import ceil
 
@@ -42,7 +41,7 @@ class ServoWatchdog:
                 f"servo {group.names(wrong)} did not arm its bus watchdog; is its firmware older "
                 "than 38?"
             )
-        self._armed, self._look_again = True, time.monotonic() + CHECK_EVERY
+        self._armed, self._look_again = True, self._group.bus.clock.now() + CHECK_EVERY
 
     def end(self) -> None:
         """Ends them, tripped or not."""
@@ -59,12 +58,12 @@ class ServoWatchdog:
 
         Args:
             present: servos that answer.
-            deadline: when to give up at the latest [s, CLOCK_MONOTONIC].
+            deadline: when to give up at the latest [s].
 
         Raises:
             BusError: they do not.
         """
-        now = time.monotonic()
+        now = self._group.bus.clock.now()
         # The servos' clock runs from the end of the packet, and a little differently.
         longest = 0.8 * self._steps * registers.WATCHDOG_UNIT
         silence = now - self._group.bus.last_sent

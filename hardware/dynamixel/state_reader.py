@@ -1,7 +1,5 @@
 """Reading where all servos stand in a tick, without being held up by one that is silent."""
 
-import time
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,7 +71,7 @@ class Measuring:
         asked = np.isin(group.ids, together.ids)
         if apart := roll.apart():
             # As long as a reply may be in coming, and no longer: most often there is none.
-            until = time.monotonic() + bus.patience / 4 + bus.reply_time(len(apart), length)
+            until = bus.clock.now() + bus.patience / 4 + bus.reply_time(len(apart), length)
             until = until if deadline is None else min(until, deadline)
             asked |= np.isin(group.ids, apart)
             found = bus.sync_read(_ADDRESS, length, apart, deadline=until)

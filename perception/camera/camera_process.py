@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
+from pathlib import Path
 
 import cv2
 import zmq
@@ -21,6 +22,7 @@ from inhand.perception.errors import PerceptionError
 from inhand.perception.objects import load_object
 from inhand.perception.parent import Parent
 from inhand.perception.records import CameraStatus, TagCorners, encode
+from inhand.perception.simulated_time import TimePage
 
 CLOCK_TOLERANCE = 0.01
 """A frame stamped further ahead of the clock than this is not believed [s]."""
@@ -35,25 +37,36 @@ def serve(
     detector: TagDetector,
     output: zmq.Socket[bytes],
     preview: Preview | None = None,
+    simulated: TimePage | None = None,
 ) -> None:
-    """Reads frames and sends what is on them, until the parent process is gone."""
+    """Reads frames and sends what is on them, until the parent process is gone.
+
+    In simulated time, which somebody may wait in for what is on a frame, a frame that comes once
+    more is answered once more.
+    """
     parent = Parent()
-    health = CameraHealth(camera.name, time.monotonic())
+    now = time.monotonic if simulated is None else simulated.now
+    corners: TagCorners | None = None
+    seen = -1.0
+    health = CameraHealth(camera.name, now())
     next_status = 0.0
     while parent.alive:
         known = health.problem
         try:
             frame = source.read(STATUS_PERIOD / 2)
             if frame is None:
-                health.silence(time.monotonic())
+                health.silence(now())
+            elif simulated is not None and frame.t == seen and corners is not None:
+                _send(output, corners)
             else:
-                begin = time.monotonic()
-                if frame.t > begin + CLOCK_TOLERANCE:
+                begin, ahead = time.monotonic(), frame.t - now()
+                if ahead > CLOCK_TOLERANCE:
                     raise CameraError(
-                        f"camera {camera.name!r}: a frame is stamped {frame.t - begin:.3f} s in "
+                        f"camera {camera.name!r}: a frame is stamped {ahead:.3f} s in "
                         "the future; source and daemon must share CLOCK_MONOTONIC"
                     )
                 corners = detector.detect(frame.image, frame.t - camera.latency)
+                seen = frame.t
                 problem = flaw(frame.image) or detector.problem
                 health.frame(frame.t, time.monotonic() - begin, problem)
                 _send(output, corners)
@@ -61,10 +74,10 @@ def serve(
                     preview.offer(frame, corners)
         except CameraError as error:
             health.problem = str(error)
-        now = time.monotonic()
-        if now >= next_status or health.problem != known:
-            next_status = now + STATUS_PERIOD
-            _send(output, health.status(now))
+        t = now()
+        if t >= next_status or health.problem != known:
+            next_status = t + STATUS_PERIOD
+            _send(output, health.status(t))
 
 
 def _send(output: zmq.Socket[bytes], record: TagCorners | CameraStatus) -> None:
@@ -90,6 +103,7 @@ def main() -> None:
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
     parser.add_argument("--preview", help="address to publish pictures on, for people")
+    parser.add_argument("--time", type=Path, help="directory of the simulated time to live in")
     arguments = parser.parse_args()
     # Frames are small: more threads would cost more in waking them than they save.
     cv2.setNumThreads(1)
@@ -105,14 +119,15 @@ def main() -> None:
         source = open_source(arguments.source, (camera.width, camera.height))
         preview = Preview(arguments.preview) if arguments.preview else None
         detector = TagDetector(camera, description)
-    except PerceptionError as error:
+        simulated = TimePage(arguments.time) if arguments.time else None
+    except (PerceptionError, OSError) as error:
         sys.exit(f"error: {error}")
     output: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
     output.set(zmq.SNDHWM, 16)
     output.set(zmq.LINGER, 0)
     output.connect(arguments.output)
     try:
-        serve(camera, source, detector, output, preview)
+        serve(camera, source, detector, output, preview, simulated)
     finally:
         if preview is not None:
             preview.close()

@@ -172,7 +172,7 @@ def test_the_simulated_world_dies(report: Report, tmp_path: Path) -> None:
     row = Row(("simulated world killed",), "process", "ends", 5.0)
     with noted(report, row):
         log = tmp_path / "log"
-        command = [*Station.daemon_command(tmp_path / "run"), "--sim"]
+        command = [*Station.daemon_command(tmp_path / "run"), "--sim", "--real-time"]
         with log.open("wb") as file:
             process = subprocess.Popen(command, stdout=file, stderr=file)
         try:

@@ -85,7 +85,7 @@ def _daemon(setup: Setup, plan: Plan, directory: Path) -> Iterator[None]:
         f"hand = {json.dumps(setup.hand)}\nobject = {json.dumps(setup.object)}\n"
         f"[sim]\nuniverse = {json.dumps(str(universe))}\nseed = {plan.world_seed}\n"
     )
-    arguments = ["--config", str(config), "--policy", str(setup.policy)]
+    arguments = ["--real-time", "--config", str(config), "--policy", str(setup.policy)]
     with simulated_daemon(directory, *arguments):
         yield
 

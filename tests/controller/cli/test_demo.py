@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 import zmq
 
 from inhand.controller.cli import demo
-from inhand.controller.cli.demo import Options, Result
+from inhand.controller.cli.demo_summary import Options, Result, summarize
 from inhand.controller.client.sync import Client
-from inhand.controller.safety.modes import Happening
+from inhand.controller.safety.modes import Happening, Mode
+from inhand.controller.system.clock import MonotonicClock
 from inhand.perception import rotations
 from tests.controller.bench_hand import IN_HAND, TICK, Bench, learned
 from tests.controller.served import Served
@@ -23,12 +25,20 @@ class ObligingBench(Bench):
 
     drops: frozenset[int] = frozenset()
     breaks: frozenset[int] = frozenset()
+    stops: frozenset[int] = frozenset()
     speed = 20.0
+    broken, trips = False, 0
 
     def tick(self) -> None:
+        mode = self.controller.mode
+        if self.broken or (self.trips and mode == Mode.READY):
+            self.trips = max(0, self.trips - 1)
+            self.controller.report(Happening.SERVO_ERROR, "overload")
         goal = self.controller.goals.active
         if goal is not None and goal.order.number in self.drops:
             self.position = IN_HAND - [0.0, 0.0, 0.2]
+        elif goal is not None and goal.order.number in self.stops:
+            self.controller.estop()
         elif goal is not None and goal.order.number in self.breaks:
             self.controller.report(Happening.SERVO_ERROR, "overload")
         elif goal is not None:
@@ -88,7 +98,7 @@ def test_goals_are_counted(client: Client, capsys: pytest.CaptureFixture[str]) -
     options = Options(goals=3, max_angle=1.0)
     results = demo.turn(client, options)
     assert outcomes(results) == ["reached"] * 3
-    demo._summarize(results, client.status(), options)
+    summarize(results, client.status(), options)
     printed = capsys.readouterr().out
     assert printed.count("away") == 3
     assert "reached 3/3 goals" in printed and "ticks on time: 100.00 % of 100" in printed
@@ -102,7 +112,7 @@ def test_after_a_drop_the_block_is_put_back_and_the_count_goes_on(
     results = demo.turn(client, options)
     assert outcomes(results) == ["reached", "dropped", "reached", "reached"]
     capsys.readouterr()
-    demo._summarize(results, client.status(), options)
+    summarize(results, client.status(), options)
     summary = json.loads(capsys.readouterr().out)
     assert summary["reached"] == 3 and len(summary["goals"]) == 4
 
@@ -118,7 +128,8 @@ def test_goals_that_are_not_reached_are_missed(client: Client, bench: ObligingBe
     bench.speed = 0.0
     results = demo.turn(client, Options(goals=2, max_angle=3.0, timeout=0.2, tolerance=0.01))
     assert outcomes(results) == ["missed", "missed"]
-    assert results[0].seconds == pytest.approx(0.2, abs=0.05)
+    # This hand lives in real time, in which a busy machine may be late.
+    assert 0.2 <= results[0].seconds < 5.0
 
 
 def test_the_time_may_be_over_before_the_goals(client: Client, bench: ObligingBench) -> None:
@@ -133,3 +144,62 @@ def test_a_fault_that_is_over_is_cleared_and_the_count_goes_on(
     bench.breaks = frozenset({2})
     results = demo.turn(client, Options(goals=3, max_angle=1.0))
     assert outcomes(results) == ["reached", "servo_error", "reached"]
+
+
+def test_what_was_not_reached_has_another_turn(
+    client: Client, bench: ObligingBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Goals that are asked for again have new numbers: the fifth is the third one of four.
+    bench.drops, bench.breaks = frozenset({2}), frozenset({5})
+    options = Options(goals=4, max_angle=1.0)
+    assert demo._demonstrate(client, options, MonotonicClock()) == ""
+    said = capsys.readouterr().out
+    assert said.count("dropped") == said.count("servo_error") == 1
+    assert "the hand stopped: overload; going on" in said
+    assert "2 of them at the second try or later" in said
+    assert said.rstrip().endswith("reached 4/4 goals")
+
+
+def test_a_hand_that_does_not_get_ready_ends_it_with_its_summary(
+    client: Client, bench: ObligingBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.broken = True
+    trouble = demo._demonstrate(client, Options(goals=2), MonotonicClock())
+    assert "the hand did not get ready" in trouble
+    said = capsys.readouterr().out
+    assert f"ended early: {trouble}" in said and "reached 0/0 goals" in said
+
+
+def test_faults_before_the_goals_are_cleared(client: Client, bench: ObligingBench) -> None:
+    # The first two times it is armed, something goes wrong at once.
+    bench.trips = 2
+    assert outcomes(demo.turn(client, Options(goals=2, max_angle=1.0))) == ["reached"] * 2
+    assert bench.trips == 0
+
+
+def test_an_emergency_stop_is_not_undone(
+    client: Client, bench: ObligingBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.stops = frozenset({2})
+    trouble = demo._demonstrate(client, Options(goals=3, max_angle=1.0), MonotonicClock())
+    assert "emergency stop" in trouble and client.status()["mode"] == "estop"
+    assert "reached 1/2 goals" in capsys.readouterr().out
+
+
+def test_a_lost_daemon_ends_it_with_what_was_reached(
+    tmp_path: Path, bench: ObligingBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Served(tmp_path, bench=bench) as served, Client(tmp_path, timeout=0.5) as client:
+
+        def end() -> None:
+            while not bench.controller.goals.reached:
+                time.sleep(0.01)
+            served.server.stop()
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        options = Options(goals=1000, max_angle=1.0)
+        trouble = demo._demonstrate(client, options, MonotonicClock())
+        ending.join()
+    assert "did not answer" in trouble
+    assert f"ended early: {trouble}" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.cli.status_screen import screen
+from inhand.controller.ipc.telemetry import as_pace
 from tests.controller.served import Served
 
 WAIT = 30.0
@@ -79,3 +80,9 @@ def test_a_screen_tells_of_every_servo_and_of_the_goal(served: Served) -> None:
     assert text.splitlines()[-1].strip().startswith("1     5.7°     5.7°   0.20 A")
     assert "no servo was read" in screen({**state, "joints": None}, colour=False)
     assert "\x1b[1;32m" in screen({**state, "joints": None}, colour=True)
+
+
+def test_in_simulated_time_its_speed_is_told_and_not_how_punctual_it_is() -> None:
+    assert as_pace(TOLD) == "98.0 % on time lately"
+    assert as_pace({**TOLD, "real_time_factor": None}) == "98.0 % on time lately"
+    assert as_pace({**TOLD, "real_time_factor": 0.58}) == "0.6 × real time"

@@ -63,6 +63,16 @@ def test_a_late_reply_is_no_answer_to_the_next_request(tmp_path: Path) -> None:
         assert "last" in hand.call("events")
 
 
+def test_replies_may_come_in_any_order(tmp_path: Path) -> None:
+    with Served(tmp_path), Client(tmp_path) as hand:
+        first = hand.send("hold")
+        second = hand.send("events", since=0)
+        assert "mode" in hand.status()
+        assert "last" in hand.receive("events", second)
+        with pytest.raises(RefusedError):
+            hand.receive("hold", first)
+
+
 def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 90) / ("y" * 90)
     deep.mkdir(parents=True)

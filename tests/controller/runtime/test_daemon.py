@@ -148,3 +148,18 @@ def test_a_defect_in_the_tick_stops_the_hand_in_order(
     assert (
         "inhandd ended: the tick failed: ZeroDivisionError('a defect')" in capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"real_time": True}, "--real-time and --hold are for a simulated hand: add --sim"),
+        ({"hold": True}, "--real-time and --hold are for a simulated hand: add --sim"),
+        ({"sim": True, "hold": True, "real_time": True}, "real time cannot be held"),
+    ],
+)
+def test_what_is_about_simulated_time_goes_with_it(
+    tmp_path: Path, options: dict[str, bool], words: str
+) -> None:
+    with pytest.raises(StartError, match=words):
+        Daemon(Options(directory=tmp_path, **options)).run()

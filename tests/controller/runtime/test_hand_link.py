@@ -1,12 +1,14 @@
 """The link to the hand: it never raises in the tick, and finds a lost bus again."""
 
 import threading
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
 
 from inhand.controller.runtime import hand_link as link_module
 from inhand.controller.runtime.hand_link import HandLink
+from inhand.controller.system.clock import MonotonicClock
 from inhand.hardware.backend import HandBackend
 from inhand.hardware.errors import BusError, ServoError
 from inhand.hardware.model.hand import load_hand
@@ -185,3 +187,19 @@ def test_closing_a_lost_hand_does_not_raise(link: HandLink, hand: FragileHand) -
     link.seek()
     link.close(torque=False)
     assert not hand.open
+
+
+def test_a_search_that_time_does_not_wait_for_is_none(hand: FragileHand) -> None:
+    class Ended(MonotonicClock):
+        """The clock of a simulated world that is gone."""
+
+        def aside(self) -> AbstractContextManager[None]:
+            raise ConnectionRefusedError("gone")
+
+    link = HandLink(hand, clock=Ended())
+    hand.plugged = False
+    for _ in range(3):
+        assert link.read() is None
+    link.seek()
+    assert "no simulated time any more" in link.problem
+    assert link.read() is None

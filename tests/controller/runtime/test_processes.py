@@ -153,6 +153,20 @@ def test_only_a_tick_that_advances_feeds_the_watchdog(
     request_queue.close()
 
 
+def test_where_time_may_stand_still_the_watchdog_is_fed_all_the_same(
+    manager: socket.socket,
+) -> None:
+    bench, request_queue = Bench(), RequestQueue()
+    bench.run(0.1)
+    request_queue.snapshot = bench.controller.snapshot()
+    supervisor = Supervisor(print, lambda: 0.0, simulated=True)
+    supervisor.start(request_queue, dry_run=False)
+    for _ in range(3):
+        assert manager.recv(100) == b"WATCHDOG=1"
+    supervisor.stop()
+    request_queue.close()
+
+
 def test_the_service_manager_is_told(
     manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,12 +38,9 @@ def make_running(page: Page, mode: str) -> None:
 
 @pytest.mark.slow
 def test_a_simulated_hand_is_seen_turning_the_block(tmp_path: Path) -> None:
-    config = tmp_path / "busy.toml"
-    # A browser that draws without a graphics card takes what processor there is.
-    config.write_text("[safety]\njoint_ticks = 20\n")
     deadline = time.monotonic() + PATIENCE
     with (
-        simulated_daemon(tmp_path, "--config", str(config)),
+        simulated_daemon(tmp_path),
         view_of(tmp_path) as said,
         Client(tmp_path, timeout=30.0) as client,
         browser(1000, 640, nice=15) as page,
