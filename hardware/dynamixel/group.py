@@ -37,6 +37,7 @@ class ServoGroup:
         self.ids = tuple(actuator.servo.id for actuator in hand.actuators)
         self._name = {a.servo.id: f"{a.servo.id} ({a.name})" for a in hand.actuators}
         self._errors: dict[int, int] = {}
+        self._unheard: list[int] = []
 
     def names(self, ids: Iterable[int]) -> str:
         """Servos as people know them: id and joint."""
@@ -119,10 +120,16 @@ class ServoGroup:
 
     def may_pull(self, deadline: float | None = None) -> str:
         """Which servos do not say that their torque is off; empty if all do, ill ones too."""
-        register = registers.TORQUE_ENABLE
-        replies = self.ask(self.ids, register, 2, deadline)
-        refused = set(replies.having(_REFUSED))
-        told = {id: on for id, on in replies.numbers(register).items() if id not in refused}
+        register, told = registers.TORQUE_ENABLE, dict[int, int]()
+        # Whoever was not heard the last time is asked last: waiting for it costs the others' time.
+        first = tuple(id for id in self.ids if id not in self._unheard)
+        for ids, attempts in ((first, 2), (tuple(self._unheard), 1)):
+            if ids:
+                replies = self.ask(ids, register, attempts, deadline)
+                refused = set(replies.having(_REFUSED))
+                numbers = replies.numbers(register)
+                told |= {id: on for id, on in numbers.items() if id not in refused}
+        self._unheard = [id for id in self.ids if id not in told]
         problems = []
         if silent := [id for id in self.ids if id not in told]:
             problems.append(
