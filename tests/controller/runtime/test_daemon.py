@@ -17,6 +17,7 @@ from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.daemon import Daemon, Options
+from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.system.paths import lock_run_directory
 from inhand.hardware.errors import BusError, DescriptionError
@@ -132,7 +133,11 @@ def test_a_defect_in_the_tick_stops_the_hand_in_order(
     )
     save_rig(tmp_path / "rig.toml", default_rig())
     cameras = load_rig(tmp_path / "rig.toml")
-    found = CameraInbox(tmp_path, cameras), PoseFilter(BLOCK, cameras)
+    found = (
+        CameraInbox(tmp_path, cameras),
+        PoseFilter(BLOCK, cameras),
+        FitWatch(BLOCK, cameras),
+    )
     monkeypatch.setattr(Daemon, "_cameras", lambda *_: found)
     monkeypatch.setattr("inhand.controller.runtime.daemon.signal.signal", lambda *_: None)
     file = tmp_path / "inhandd.toml"
