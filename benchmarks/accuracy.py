@@ -16,6 +16,7 @@ import tyro
 
 from benchmarks import peers
 from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig
+from inhand.files import whole_file, write_whole
 from inhand.hardware.model.universe import Universe
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
@@ -203,7 +204,8 @@ def plot(compared: list[Case], path: Path) -> None:
     axes[0].set_ylabel("share of renders")
     axes[1].legend(fontsize=7, loc="lower right")
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
 
 
@@ -218,7 +220,7 @@ def main(
         plot(compared, DOCS / "images" / "perception-accuracy.png")
         page = DOCS / "perception.md"
         before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-        page.write_text(before + BEGIN + text + END + rest.split(END)[1], encoding="utf-8")
+        write_whole(page, before + BEGIN + text + END + rest.split(END)[1])
     return 0
 
 

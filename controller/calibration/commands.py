@@ -22,6 +22,7 @@ from inhand.perception.calibration.delay_picture import delay_picture
 from inhand.perception.calibration.latency import LatencyReport, calibrate_latency
 from inhand.perception.calibration.link_motion import LinkMotion
 from inhand.perception.cameras import CameraError, load_rig, save_rig
+from inhand.perception.pictures import write_picture
 from inhand.perception.readout import Readout
 from inhand.perception.records import TagCorners
 
@@ -68,7 +69,7 @@ class Latency:
             reports.append(report)
         for report in reports:
             name = report.camera.name
-            calibrate.write_picture(
+            write_picture(
                 self.rig.with_name(f"{self.rig.stem}-{name}-latency.png"), delay_picture(report)
             )
             rig[name] = replace(rig[name], latency=report.camera.latency)

@@ -19,8 +19,8 @@ from inhand.controller.calibration.guided_motion import (
 from inhand.controller.config.config import load_config
 from inhand.controller.errors import CalibrationError
 from inhand.controller.system.clock import Clock, MonotonicClock
-from inhand.controller.system.files import keep, write_whole
 from inhand.controller.system.open_hand import open_hand, seated_hand
+from inhand.files import back_up, write_whole
 from inhand.hardware.identification.encoder_offsets import (
     Ends,
     SeatedServo,
@@ -81,7 +81,7 @@ class Joints(BusCommand):
             backend.close()
         assert self.out is not None
         servos = old | found
-        if kept := keep(self.out):
+        if kept := back_up(self.out):
             print(f"what was in {self.out} is in {kept}")
         order = [name for name in hand.actuator_names if name in servos]
         write_whole(self.out, seating_text(hand, {name: servos[name] for name in order}))

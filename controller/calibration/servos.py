@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import tomli_w
 import tyro
 
 from inhand.controller.calibration.bus_command import BusCommand
@@ -18,9 +19,9 @@ from inhand.controller.calibration.response_picture import draw_responses
 from inhand.controller.config.config import Config, load_config
 from inhand.controller.errors import CalibrationError
 from inhand.controller.system.clock import Clock, MonotonicClock
-from inhand.controller.system.files import write_whole
 from inhand.controller.system.open_hand import open_hand, seated_hand, torque
 from inhand.controller.system.progress import Progress
+from inhand.files import write_whole
 from inhand.hardware.backend import HandBackend
 from inhand.hardware.findings import as_text
 from inhand.hardware.identification.fit import Samples, identify
@@ -218,9 +219,8 @@ def universe_text(
         "# Not measured: masses, limits, backlash, which no encoder sees.",
     ]
     lines += [f"# {line}" for line in as_table(list(reports.values())).splitlines()]
-    for key, values in measured.items():
-        lines.append(f"{key} = [{', '.join(f'{value:.6g}' for value in values)}]")
-    return "\n".join(lines) + "\n"
+    rounded = {key: [float(f"{x:.6g}") for x in values] for key, values in measured.items()}
+    return "\n".join(lines) + "\n" + tomli_w.dumps(rounded)
 
 
 def _caption(report: ServoReport) -> str:
