@@ -12,8 +12,8 @@ from typing import Literal
 
 import cv2
 import msgspec
-import tomli_w
 import numpy as np
+import tomli_w
 
 from inhand.files import write_whole
 from inhand.perception import rotations

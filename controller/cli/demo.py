@@ -1,6 +1,5 @@
 """The demonstration: a simulated hand turns the block to ten orientations, one after another."""
 
-import json
 import sys
 import tempfile
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import tomli_w
 import tyro
 
 from inhand.controller.client.simulated import WorldClient, simulated_daemon, view_of
@@ -87,7 +87,7 @@ def run(options: Options) -> int:
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
         config = directory / "inhand.toml"
-        config.write_text(f"object = {json.dumps(options.object)}\n")
+        config.write_text(tomli_w.dumps({"object": options.object}))
         arguments += ["--config", str(config)]
         _say(f"starting inhandd --sim in {directory}")
         with ExitStack() as exits:

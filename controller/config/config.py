@@ -2,9 +2,10 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+import tomli_w
 
 from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
 from inhand.controller.errors import ConfigError
@@ -223,19 +224,7 @@ def load_config(path: str | Path | None) -> Config:
 
 def show_config(config: Config) -> str:
     """The configuration as TOML, defaults included."""
-    data: dict[str, Any] = msgspec.to_builtins(config)
-    tables = {key: value for key, value in data.items() if isinstance(value, dict)}
-    lines = [f"{key} = {_toml(value)}" for key, value in data.items() if key not in tables]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
-    # Strings, numbers, booleans and lists of them are written alike in JSON and TOML.
-    return msgspec.json.encode(value).decode()
+    return tomli_w.dumps(msgspec.to_builtins(config))
 
 
 def _check(config: Config) -> None:

@@ -131,9 +131,7 @@ def save_object(path: Path, description: ObjectDescription) -> None:
         right = np.cross(up, normal)
         offset = [float(tag.position @ right), float(tag.position @ up)]
         turn = float(np.arctan2(matrix[:, 0] @ up, matrix[:, 0] @ right))
-        tags.append(
-            {"id": tag.id, "size": tag.size, "face": face, "offset": offset, "turn": turn}
-        )
+        tags.append({"id": tag.id, "size": tag.size, "face": face, "offset": offset, "turn": turn})
     data = {
         "name": description.name,
         "schema": 1,
