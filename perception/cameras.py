@@ -127,11 +127,22 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
         CameraError: the file is missing, malformed or describes no camera there could be.
     """
     try:
-        data = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), _RigFile)
+        raw = Path(path).read_bytes()
     except OSError as error:
         raise CameraError(
             f"rig file {path}: {error.strerror}; give the file that describes the cameras"
         ) from error
+    return parse_rig(raw, path)
+
+
+def parse_rig(raw: bytes, path: str | Path) -> dict[str, Camera]:
+    """The cameras that the content of a rig file describes; `path` is for messages.
+
+    Raises:
+        CameraError: the content is malformed or describes no camera there could be.
+    """
+    try:
+        data = msgspec.convert(tomllib.loads(raw.decode()), _RigFile)
     except (
         tomllib.TOMLDecodeError,
         UnicodeDecodeError,

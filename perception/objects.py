@@ -148,10 +148,20 @@ def load_object(name: str | Path) -> ObjectDescription:
     path = object_file(name)
     try:
         raw = path.read_bytes()
-        data = msgspec.convert(tomllib.loads(raw.decode()), _ObjectFile)
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in OBJECTS.glob("*.toml")))
         raise ObjectError(f"no object file {path}; give a path or one of: {known}") from None
+    return parse_object(raw, path)
+
+
+def parse_object(raw: bytes, path: str | Path) -> ObjectDescription:
+    """The object that the content of a file describes; `path` is for messages.
+
+    Raises:
+        ObjectError: the content is malformed or contradicts itself.
+    """
+    try:
+        data = msgspec.convert(tomllib.loads(raw.decode()), _ObjectFile)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ObjectError(f"object file {path}: {error}") from error
     faces = _faces(data)
@@ -181,7 +191,7 @@ def _faces(data: _ObjectFile) -> dict[str, Array]:
     return {**sides, **ends}
 
 
-def _check(data: _ObjectFile, faces: dict[str, Array], path: Path) -> None:
+def _check(data: _ObjectFile, faces: dict[str, Array], path: str | Path) -> None:
     """Refuses a description that no object could have."""
     ids = [tag.id for tag in data.tags]
     problem = None

@@ -146,7 +146,5 @@ def direction(hand: Hand, at: int) -> str:
 
 def _far_link(hand: Hand, link: int) -> int:
     """The fingertip that a link carries, or the last link of its chain."""
-    for i, one in enumerate(hand.links):
-        if one.parent == hand.links[link].name:
-            return _far_link(hand, i)
-    return link
+    carried = np.flatnonzero(hand.moved_by[:, link]).tolist()
+    return next(i for i in carried if i not in hand.parents)

@@ -105,11 +105,8 @@ def _out_of_the_way(hand: Hand, limits: Limits, excursion: Excursion) -> Excursi
 
 def _fingers(hand: Hand, actuator: int) -> int:
     """How many collision groups an actuator moves."""
-    moved = {hand.links[hand.driven_joint[actuator]].name}
-    # Parents stand before their children.
-    for link in hand.links:
-        if link.parent in moved:
-            moved.add(link.name)
+    carried = hand.moved_by[:, hand.driven_joint[actuator]]
+    moved = {name for name, one in zip(hand.link_names, carried, strict=True) if one}
     return sum(not moved.isdisjoint(names) for names in hand.collision_groups.values())
 
 

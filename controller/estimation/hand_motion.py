@@ -59,7 +59,7 @@ class HandMotion:
     def __init__(self, hand: Hand, description: ObjectDescription) -> None:
         self._hand = hand
         self._points, self._radii, self._links = surface(hand)
-        self._above = _ancestors(hand)
+        self._above = hand.moved_by
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
         self._carrying = _palm_joints(hand)
@@ -176,14 +176,5 @@ def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
 
 def _palm_joints(hand: Hand) -> NDArray[np.bool_]:
     """The joints that move the palm, (n_joints,): those that all fingertips have in common."""
-    shared: NDArray[np.bool_] = np.logical_and.reduce(_ancestors(hand)[list(hand.fingertips)])
+    shared: NDArray[np.bool_] = np.logical_and.reduce(hand.moved_by[list(hand.fingertips)])
     return shared
-
-
-def _ancestors(hand: Hand) -> NDArray[np.bool_]:
-    """Whether joint j moves link i, (n_links, n_joints)."""
-    above = np.eye(hand.n_joints, dtype=np.bool_)
-    for i, link in enumerate(hand.links):
-        if link.parent != hand.root:
-            above[i] |= above[hand.link_names.index(link.parent)]
-    return above

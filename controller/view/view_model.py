@@ -1,11 +1,9 @@
 """What the page shows: where it comes from is a daemon that runs, or a recording."""
 
-import tempfile
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import degrees
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,10 +11,10 @@ from numpy.typing import NDArray
 from viser import GuiApi
 
 from inhand.controller.client.sync import Message
-from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Array
-from inhand.perception.cameras import Camera, load_rig
-from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.cameras import Camera, parse_rig
+from inhand.perception.objects import ObjectDescription, parse_object
 
 Pose = tuple[Array, Array]
 """Position [m], (3,), and quaternion wxyz, (4,), world frame."""
@@ -157,10 +155,9 @@ def setting_of(hand: str, target: str, rig: str, *, simulated: bool = False) -> 
         InhandError: a description cannot be read by this version of the program.
         PerceptionError: the same.
     """
-    with tempfile.TemporaryDirectory(prefix="inhand-view-") as name:
-        files = [Path(name) / kind for kind in ("hand.toml", "object.toml", "rig.toml")]
-        for file, text in zip(files, (hand, target, rig), strict=True):
-            file.write_text(text)
-        return Setting(
-            load_hand(files[0]), load_object(files[1]), load_rig(files[2]), simulated=simulated
-        )
+    return Setting(
+        parse_hand(hand.encode(), "as shown"),
+        parse_object(target.encode(), "as shown"),
+        parse_rig(rig.encode(), "as shown"),
+        simulated=simulated,
+    )
