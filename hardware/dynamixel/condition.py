@@ -13,7 +13,7 @@ from inhand.hardware.records import Array, frozen_array
 POLL_EVERY = 10
 """In one of so many reads, the next servo is asked for its voltage and temperature."""
 _ATTEMPTS = 3
-"""At setting the bound on torque: no servo confirms a synchronous write, and noise may destroy it."""
+"""At setting the bound on torque: no servo confirms a synchronous write, which noise may damage."""
 
 
 class Condition:
