@@ -22,6 +22,7 @@ from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.detection.detection import TagDetector
 from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.readout import Readout
 from inhand.perception.records import TagCorners
 from inhand.sim_backend.rig import declared_rig, shifted_rig
 
@@ -225,10 +226,11 @@ def main(
 
 
 def _counted(shots: Iterator[Shot], count: int, size: tuple[int, int]) -> Iterator[Shot]:
+    readout = Readout()
     for k, shot in enumerate(shots, 1):
-        if sys.stderr.isatty():
-            print(f"\r{size[0]}x{size[1]}: {k} of {count}", end="", file=sys.stderr)
+        readout.show(f"{size[0]}x{size[1]}: {k} of {count}")
         yield shot
+    readout.clear()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from inhand.controller.config.config import Config
-from inhand.controller.policy.files import SHIPPED, find_policy, shipped_hashes
+from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.controller.recording.retention import RESERVE
 from inhand.controller.system.paths import recordings_directory, run_directory
@@ -167,7 +167,7 @@ def _policy(config: Config) -> Finding:
         hand, target = load_hand(config.hand), load_object(config.object)
         file = policy.file_for(target.name)
         path = find_policy(file, Path(policy.directory) if policy.directory else SHIPPED)
-        load_policy(path, hand, target, allowed=shipped_hashes() | set(policy.allow))
+        load_policy(path, hand, target, allowed=allowed_hashes(policy))
     except InhandError as error:
         return Finding("policy", "bad", str(error), "docs/train-for-your-object.md makes one")
     return Finding("policy", "good", f"{path}, for {hand.name} and {target.name}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from inhand.controller.config.config import Config
-from inhand.controller.policy.files import SHIPPED, find_policy, shipped_hashes
+from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.errors import InhandError
 from inhand.hardware.findings import Finding
@@ -78,7 +78,7 @@ def training_scale(config: Config) -> float | None:
         hand, target = load_hand(config.hand), load_object(config.object)
         directory = Path(policy.directory) if policy.directory else SHIPPED
         path = find_policy(policy.file_for(target.name), directory)
-        loaded = load_policy(path, hand, target, allowed=shipped_hashes() | set(policy.allow))
+        loaded = load_policy(path, hand, target, allowed=allowed_hashes(policy))
     except InhandError:
         # Why is what the doctor says of the policy.
         return None

@@ -17,6 +17,7 @@ import tyro
 from inhand.controller.client.simulated import WorldClient, simulated_daemon, view_of
 from inhand.controller.client.sync import Client, Message
 from inhand.controller.errors import ClientError, RefusedError, StartError
+from inhand.perception.readout import Readout
 
 _HOMING = 1.5
 """How long the hand takes to where it can be given something [s]."""
@@ -163,10 +164,8 @@ def _follow(client: Client, options: Options, results: list[Result], deadline: f
             error = goal["error"]
             if sys.stdout.isatty() and time.monotonic() - shown > 0.2:
                 shown = time.monotonic()
-                print(
-                    f"\r{number}  {degrees(error):6.1f}° to go  {goal['seconds']:5.1f} s ",
-                    end="",
-                    flush=True,
+                Readout(sys.stdout).show(
+                    f"{number}  {degrees(error):6.1f}° to go  {goal['seconds']:5.1f} s"
                 )
         elif topic == "event":
             kind = message["kind"]
@@ -263,9 +262,8 @@ def _summarize(results: list[Result], status: Message, options: Options) -> None
 
 
 def _say(text: str) -> None:
-    # Blanks cover what is left of a progress line.
-    end = "\r" if sys.stdout.isatty() else ""
-    print(f"{end}{text:<72}", file=sys.stdout, flush=True)
+    Readout(sys.stdout).clear()
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

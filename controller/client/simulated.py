@@ -12,6 +12,7 @@ import msgspec
 import zmq
 
 from inhand.controller.errors import ClientError, StartError
+from inhand.perception.parent import end_process
 
 START_TIMEOUT = 90.0
 """How long daemon and simulated world may take to come up [s]."""
@@ -49,7 +50,7 @@ def simulated_daemon(directory: Path, *arguments: str) -> Iterator[None]:
         _wait_until_ready(process, log)
         yield
     finally:
-        _end(process)
+        end_process(process, _STOP_TIMEOUT)
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def view_of(directory: Path) -> Iterator[str]:
     try:
         yield _said(process, log)
     finally:
-        _end(process)
+        end_process(process, _STOP_TIMEOUT)
 
 
 def _said(process: "subprocess.Popen[bytes]", log: Path) -> str:
@@ -86,15 +87,6 @@ def _said(process: "subprocess.Popen[bytes]", log: Path) -> str:
         time.sleep(0.05)
     said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
     return f"no view: {said[-1].removeprefix('error: ')}"
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:

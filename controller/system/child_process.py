@@ -5,9 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from inhand.perception.parent import environment
-
-_STOP_TIMEOUT = 2.0
+from inhand.perception.parent import end_process, environment
 
 
 class Child:
@@ -68,16 +66,11 @@ class Child:
         )
 
     def stop(self) -> None:
-        """Asks the process to end, and insists after a while."""
+        """Closes its pipes and ends it, unless it ends itself when they are closed."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
         if self._ends_itself:
             return
-        self.process.terminate()
-        try:
-            self.process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end_process(self.process)

@@ -14,7 +14,7 @@ from tests.controller import tiny_policy
 from tests.controller.bench_hand import HAND
 from tests.controller.served import Served
 
-VERBS = [*main._VERBS, *main._ELSEWHERE]
+VERBS = [*main._VERBS, *main._COMMANDS]
 Run = Callable[..., tuple[int | str | None, str]]
 
 
