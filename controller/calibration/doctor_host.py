@@ -183,7 +183,7 @@ def _disk(config: Config) -> Finding:
     if free < RESERVE:
         remedy = "make room, or give another [recording] directory"
         return Finding("recordings", "bad", f"{directory}: {free >> 20} MiB are free", remedy)
-    if free < config.recording.total_size:
+    if free < config.recording.total_size * 1_000_000:
         return Finding(
             "recordings",
             "warning",
