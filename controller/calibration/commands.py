@@ -1,4 +1,4 @@
-"""`inhand calibrate`: cameras, objects, servos; what is not enough is refused, nothing written."""
+"""`inhand calibrate`: cameras, objects, servos. With insufficient data nothing is written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Latency:
     """Find how late the cameras' time stamps are, from a recording of a hand that moves the object.
 
     Fix the object to the palm (a rubber band does), record while the wrist turns to and fro for
-    half a minute, by hand with the servos off or however it likes, and give the file.
+    half a minute, moved by hand with the servos off or in any other way, and give the file.
 
     Example: inhand calibrate latency inhand-….mcap --rig rig.toml
 
@@ -95,7 +95,7 @@ class Latency:
 def read_motion(
     recording: Recording, hand: Hand, link: int
 ) -> tuple[LinkMotion, dict[str, list[TagCorners]]]:
-    """What a recording says of a link and of what the cameras saw.
+    """Motion of a link and the tags that the cameras saw, from a recording.
 
     Args:
         recording: the recording.
@@ -103,11 +103,11 @@ def read_motion(
         link: index of the link.
 
     Returns:
-        motion: of the link, by the encoders.
+        motion: of the link, from the encoders.
         frames: by camera, in the order in which they came.
 
     Raises:
-        CameraError: the joints were hardly read.
+        CameraError: the joints were read less than twice.
     """
     times: list[float] = []
     angles = []

@@ -1,4 +1,4 @@
-"""The part of `inhand doctor` that looks at the station around the servo bus. Changes nothing."""
+"""`inhand doctor`: checks of the computer, cameras, policy and service. Changes nothing."""
 
 import os
 import platform
@@ -23,13 +23,13 @@ from inhand.perception.errors import PerceptionError
 from inhand.perception.objects import load_object
 
 STALE = 90
-"""Age at which a calibration is worth repeating [days]."""
+"""Age at which a calibration should be repeated [days]."""
 
 _SCORE_BAR = 1.7
 
 
 def check_station(config: Config, root: Path = Path("/")) -> list[Finding]:
-    """Looks at everything but the bus.
+    """Checks everything except the servo bus.
 
     Args:
         config: of the daemon that is to run here.
@@ -91,7 +91,7 @@ def _governor(root: Path) -> Finding:
     files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
     slow = {file.read_text().strip() for file in files} - {"performance"}
     if not files:
-        return Finding("processor governor", "good", "the frequency is not ours to choose here")
+        return Finding("processor governor", "good", "not adjustable on this system")
     if not slow:
         return Finding("processor governor", "good", "performance")
     return Finding(

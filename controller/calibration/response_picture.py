@@ -1,4 +1,4 @@
-"""A picture of what joints did, and of what the fitted model says that they do."""
+"""Picture of the measured joint motion and of the fitted model's."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -20,10 +20,10 @@ from inhand.controller.errors import ClientError, RefusedError, StartError
 from inhand.perception.readout import Readout
 
 _HOMING = 1.5
-"""How long the hand takes to where it can be given something [s]."""
+"""Time for the hand to reach the rest pose, where an object can be put into it [s]."""
 
 _SETTLING = 0.5
-"""How long the block takes to come to rest, and to be seen, where it was put [s]."""
+"""Time for the block to come to rest and to be seen after it was placed [s]."""
 
 _SETTLE_TIMEOUT = 3.0
 _PLACINGS = 4
@@ -80,7 +80,7 @@ def run(options: Options) -> int:
     Raises:
         StartError: the daemon did not come up.
         ClientError: the daemon was lost on the way.
-        RefusedError: the daemon refused what the demonstration cannot do without.
+        RefusedError: the daemon refused a request that the demonstration needs.
     """
     arguments = ["--seed", str(options.seed)]
     if options.policy is not None:
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def _stay(client: Client, directory: Path) -> None:
-    """Leaves the hand to others."""
+    """Keeps the daemon running for other clients until Ctrl-C."""
     _say(f"the hand is yours, with --directory {directory} too; Ctrl-C ends it")
     with suppress(KeyboardInterrupt):
         while True:
@@ -230,7 +230,7 @@ def _block_in_hand(status: Message) -> bool:
 
 
 def _wait(client: Client, what: Callable[[Message], bool]) -> bool:
-    """Whether the daemon's status came to be so in time."""
+    """Whether the daemon's status fulfilled a condition in time."""
     deadline = time.monotonic() + _SETTLE_TIMEOUT
     while time.monotonic() < deadline:
         if what(client.status()):

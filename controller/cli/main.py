@@ -1,4 +1,4 @@
-"""`inhand`: everything a person types, one verb each."""
+"""`inhand`: the command line, one verb for each task."""
 
 import importlib
 import os
@@ -156,7 +156,7 @@ def main() -> None:
     except InhandError as error:
         sys.exit(f"error: {error}")
     except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter must not fail on it again.
+        # The reader closed the pipe; the interpreter must not fail on it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except KeyboardInterrupt:
@@ -168,7 +168,7 @@ def _run(arguments: list[str]) -> int:
     verb, *rest = arguments
     sys.argv = [f"inhand {verb}", *rest]
     if verb == "bench":
-        # Not installed: they measure against what only the source tree has.
+        # Benchmarks are in the source tree only.
         sys.path.append(os.getcwd())
     try:
         return _entry_point(verb)() or 0
@@ -180,7 +180,7 @@ def _run(arguments: list[str]) -> int:
             ) from error
         if package not in _EXTRAS:
             raise
-        # Curves of training come with training, reports of recordings with the view.
+        # matplotlib is in two extras: `train` for training curves, `view` for reports.
         draws = package == "matplotlib" and _OPTIONAL.get(verb, "").startswith("inhand.training.")
         extra = "train" if draws else _EXTRAS[package]
         raise ConfigError(
@@ -216,7 +216,7 @@ def _entry_point(verb: str) -> Callable[[], int | None]:
 
 def _description() -> str:
     others = "\n".join(f"  {verb}: {what}" for verb, what in _COMMANDS.items())
-    return f"Commands a daemon that runs (inhandd). Further verbs:\n{others}"
+    return f"Requests to a running daemon (inhandd). Further verbs:\n{others}"
 
 
 if __name__ == "__main__":

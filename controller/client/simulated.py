@@ -78,7 +78,7 @@ def view_of(directory: Path) -> Iterator[str]:
 
 
 def _said(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    """The last line that the page's process said of itself."""
+    """The last line that the page's process printed."""
     deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         lines = [x for x in log.read_text(errors="replace").splitlines() if x.startswith("view: ")]
@@ -103,7 +103,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 class WorldClient:
-    """Asks the simulated world for what only a simulation can do or tell."""
+    """Client of the simulated world: places the object, and reads its true state."""
 
     def __init__(self, address: str) -> None:
         """Takes the address that the daemon's status gives as `world`."""

@@ -41,7 +41,7 @@ class Client:
         key: str | Path | None = None,
         timeout: float = 5.0,
     ) -> None:
-        """Looks for the daemon.
+        """Connects to the daemon.
 
         Args:
             directory: where its sockets are; None looks in the usual places.
@@ -94,17 +94,17 @@ class Client:
             if left <= 0 or not self._commands.poll(int(left * 1000) + 1):
                 raise self._route.silence(type, self._timeout)
             reply: Message = msgspec.json.decode(self._commands.recv())
-            # A reply to an earlier request that was given up is no answer to this one.
+            # Skip the late reply to an earlier request that timed out.
             if reply.get("id") not in (number, None):
                 continue
             return accepted(reply)
 
     def status(self) -> Message:
-        """Everything the daemon knows now."""
+        """The daemon's status."""
         return self.call("status")
 
     def subscribe(self) -> None:
-        """Begins to listen to state and events; `messages` does it too."""
+        """Subscribes to state and events; `messages` does this too."""
         if self._states is None:
             self._states = self.watch("state", "event")
 

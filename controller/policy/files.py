@@ -1,4 +1,4 @@
-"""Where policy files are, and which of them may be loaded."""
+"""Policy files: where they are and which may be loaded."""
 
 import hashlib
 from collections.abc import Iterable

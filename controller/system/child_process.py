@@ -31,14 +31,15 @@ class Child:
             arguments: after the interpreter.
             stdout: as in `subprocess.Popen`.
             descriptors: that the process inherits.
-            ends_itself: whether it knows when to end, and has something to complete then.
+            ends_itself: whether it ends by itself when its pipes are closed, after completing its
+                work.
         """
         self.name = name
         self._arguments = arguments
         self._stdout = stdout
         self._descriptors = descriptors
         self._ends_itself = ends_itself
-        # Threads inside numerical libraries cost more in waking than small arrays save.
+        # For small arrays, waking the threads of numerical libraries costs more than they save.
         variables = {**environment(), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             # With -P, no file in the current directory is taken for a module.

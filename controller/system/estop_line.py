@@ -1,7 +1,7 @@
-"""A switch that stops the hand: watched beside the tick, and believed only while it is closed.
+"""Emergency stop line: a switch that a thread of its own reads, beside the tick.
 
-The line is a closed circuit while all is well. Whatever else it reads as, and also if it cannot be
-read in time, is an emergency stop: a cable that is pulled out stops the hand too.
+The circuit is closed in normal operation. Any other reading is an emergency stop, and so is a line
+that cannot be read in time; therefore a cable that is pulled out stops the hand too.
 """
 
 import errno
@@ -16,9 +16,9 @@ from contextlib import suppress
 from inhand.controller.errors import StartError
 
 PERIOD = 0.005
-"""Time between two looks at the line [s]."""
+"""Time between two readings of the line [s]."""
 PATIENCE = 0.2
-"""A line that was not read for so long counts as open [s]."""
+"""A line that was not read for this long counts as open [s]."""
 
 _PINS = {"cts": termios.TIOCM_CTS, "dsr": termios.TIOCM_DSR}
 
@@ -74,7 +74,7 @@ class EstopLine:
             try:
                 self._look()
             except OSError:
-                # Not read, so not believed.
+                # `problem` reports a line that is not read for `PATIENCE`.
                 continue
 
     def _look(self) -> None:
@@ -86,14 +86,14 @@ class EstopLine:
         self._closed, self._read = closed, time.monotonic()
 
     def _level(self) -> bytes:
-        """The last byte that was said, or the first of a file that is read again and again."""
+        """The first byte of a file, or the last byte that was written to a FIFO."""
         try:
             return os.pread(self._file, 1, 0)
         except OSError as error:
             if error.errno != errno.ESPIPE:
                 raise
         try:
-            # Nothing at all means that nobody holds the other end.
+            # An empty read means that no process has the other end open.
             self._said = os.read(self._file, 4096).strip()[-1:]
         except BlockingIOError:
             return self._said

@@ -47,12 +47,12 @@ class Moment:
     """One instant.
 
     Attributes:
-        state: as the topic `state` of the protocol says it.
-        statistics: as the topic `statistics` does; empty if unknown.
-        row: goals reached one after another, without a drop or a goal missed.
-        measured: where the object is by the cameras' last pictures alone.
-        truth: where it really is, in simulation.
-        pictures: the last of each camera, with the tags found on it.
+        state: message of the topic `state`.
+        statistics: message of the topic `statistics`; empty if unknown.
+        row: consecutive goals reached, without a drop or a missed goal.
+        measured: the object's pose from the cameras' last pictures alone.
+        truth: its true pose, in simulation.
+        pictures: the last picture of each camera, with the detected tags.
     """
 
     state: Message
@@ -64,13 +64,13 @@ class Moment:
 
 
 class Feed(Protocol):
-    """Where moments come from.
+    """Source of moments: a daemon or a recording.
 
     Attributes:
         setting: what is shown; None as long as it is unknown.
-        problem: why nothing (new) is shown, and what to do; empty if all is well.
+        problem: why nothing new is shown, and what to do; empty if there is no problem.
         history: curves up to the present moment.
-        looking: whether anybody looks at pictures.
+        looking: whether the pictures are shown.
     """
 
     setting: Setting | None
@@ -79,13 +79,13 @@ class Feed(Protocol):
     looking: bool
 
     def controls(self, gui: GuiApi) -> None:
-        """Adds what steers the feed itself."""
+        """Adds the feed's own controls."""
 
     def moment(self) -> Moment | None:
         """The present moment; None if there is none yet."""
 
     def close(self) -> None:
-        """Lets go of everything."""
+        """Releases all resources."""
 
 
 class History:
@@ -95,7 +95,7 @@ class History:
         self._rows: deque[tuple[Array, Array, Array]] = deque(maxlen=HISTORY)
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Removes all points."""
         self._rows.clear()
 
     def add(self, moment: Moment) -> None:
@@ -133,14 +133,14 @@ class History:
 
 
 class Row:
-    """Counts the goals reached one after another."""
+    """Counts consecutive reached goals."""
 
     def __init__(self) -> None:
         self._failures = (-1, -1)
         self._base = 0
 
     def count(self, state: Message) -> int:
-        """The row's length after this state."""
+        """Number of consecutive reached goals after this state."""
         failures = state["missed"], state["dropped"]
         if failures != self._failures or state["reached"] < self._base:
             self._base = state["reached"] if self._failures != (-1, -1) else 0
@@ -149,7 +149,7 @@ class Row:
 
 
 def setting_of(hand: str, target: str, rig: str, *, simulated: bool = False) -> Setting:
-    """The setting that three descriptions make, given as the text of their files.
+    """The setting from three descriptions, given as the text of their files.
 
     Raises:
         InhandError: a description cannot be read by this version of the program.

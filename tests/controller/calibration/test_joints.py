@@ -156,7 +156,7 @@ def test_nothing_moves_and_giving_up(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
         with pytest.raises(CalibrationError, match="moved together; move FFJ3 alone"):
             run(monkeypatch, line, verb, move(line, FFJ3, 0.0), both)
-        with pytest.raises(CalibrationError, match="given up"):
+        with pytest.raises(CalibrationError, match="cancelled"):
             run(monkeypatch, line, verb, nothing)
         with pytest.raises(CalibrationError, match="either --out FILE or --check"):
             replace(verb, check=True).run()
