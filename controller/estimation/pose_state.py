@@ -28,8 +28,8 @@ class MotionModel:
     """Motion model of the object.
 
     The defaults are from a block that a policy turns in MuJoCo: 1.6 rad/s about each axis on
-    average and 3 when it turns fastest, with a correlation time of 0.06 s. A somewhat longer decay time
-    gives the same accuracy there and also follows smooth motion.
+    average and 3 when it turns fastest, with a correlation time of 0.06 s. A somewhat longer decay
+    time gives the same accuracy there and also follows smooth motion.
 
     Attributes:
         linear_speed: standard deviation of a velocity component [m/s].

@@ -140,6 +140,7 @@ class Daemon:
         if config.estop_line.source:
             switch = config.estop_line
             line = EstopLine(switch.source, switch.port, config.realtime.priority)
+            line.start()
             exits.callback(line.close)
         request_queue = RequestQueue()
         exits.callback(request_queue.close)

@@ -30,27 +30,33 @@ class EstopLine:
         source: `cts` or `dsr`, or the path of a file (a GPIO's `value`) or a FIFO.
         port: serial port with that pin.
         priority: SCHED_FIFO priority of the watch, 0 for none.
-
-    Raises:
-        StartError: there is no such line.
     """
 
     def __init__(self, source: str, port: str, priority: int = 0) -> None:
         self._pin = _PINS.get(source)
-        self._path = source if self._pin is None else port
+        self._source, self._path = source, source if self._pin is None else port
         self._said = b"0"
         self._closed, self._read = False, 0.0
+        self._file = -1
+        self._over, self._priority = threading.Event(), priority
+        self._thread = threading.Thread(target=self._watch, name="estop line", daemon=True)
+
+    def start(self) -> None:
+        """Opens the line, reads it once, and starts the watch.
+
+        Raises:
+            StartError: there is no such line.
+        """
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         try:
             self._file = os.open(self._path, flags)
             self._look()
         except OSError as error:
+            self._release()
             raise StartError(
-                f"[estop_line] {source} of {self._path}: {error.strerror}; name a line that can be "
-                "read, or take the entry out"
+                f"[estop_line] {self._source} of {self._path}: {error.strerror}; name a line "
+                "that can be read, or take the entry out"
             ) from error
-        self._over, self._priority = threading.Event(), priority
-        self._thread = threading.Thread(target=self._watch, name="estop line", daemon=True)
         self._thread.start()
 
     def problem(self) -> str:
@@ -60,10 +66,16 @@ class EstopLine:
         return "" if self._closed else f"the emergency stop line at {self._path} is open"
 
     def close(self) -> None:
-        """Ends the watch."""
+        """Ends the watch, if it was started."""
         self._over.set()
-        self._thread.join(timeout=1.0)
-        os.close(self._file)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=1.0)
+        self._release()
+
+    def _release(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     def _watch(self) -> None:
         if self._priority:

@@ -73,6 +73,9 @@ class LiveFeed:
         self._subscribed = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread that receives."""
         self._thread.start()
 
     def controls(self, gui: GuiApi) -> None:
@@ -83,7 +86,8 @@ class LiveFeed:
 
     def close(self) -> None:
         self._ended.set()
-        self._thread.join(timeout=2.0)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
         while not self._ended.is_set():

@@ -30,7 +30,7 @@ class Page:
     """A server of the page.
 
     Attributes:
-        address: where a browser finds it.
+        address: where a browser finds it; empty until it is open.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Page:
         send: "Commander | None" = None,
         command: bool = False,
     ) -> None:
-        """Opens the page.
+        """Takes what `open` needs.
 
         Args:
             feed: what is shown.
@@ -52,17 +52,24 @@ class Page:
             command: whether requests other than the emergency stop may be sent.
         """
         self._feed, self._send, self._command = feed, send, command
-        # viser prints on standard output, where a caller may expect JSON.
-        with redirect_stdout(sys.stderr):
-            self._server = ViserServer(host=host, port=port, label="inhand", verbose=False)
-        self._server.gui.configure_theme(show_logo=False, show_share_button=False)
-        self._server.gui.main_panel.dock_right()
-        self._server.gui.add_markdown("waiting for the daemon")
-        self.address = f"http://{host}:{self._server.get_port()}"
+        self._host, self._port = host, port
+        self.address = ""
         self._setting: Setting | None = None
         self._stage: Stage | None = None
         self._panel: Panel | None = None
         self._due = dict.fromkeys(("curves", "pictures", "words"), 0.0)
+
+    def open(self) -> None:
+        """Starts the server."""
+        # viser prints on standard output, where a caller may expect JSON.
+        with redirect_stdout(sys.stderr):
+            self._server = ViserServer(
+                host=self._host, port=self._port, label="inhand", verbose=False
+            )
+        self._server.gui.configure_theme(show_logo=False, show_share_button=False)
+        self._server.gui.main_panel.dock_right()
+        self._server.gui.add_markdown("waiting for the daemon")
+        self.address = f"http://{self._host}:{self._server.get_port()}"
 
     @property
     def watched(self) -> bool:

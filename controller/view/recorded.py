@@ -49,6 +49,9 @@ class RecordedFeed:
         self._seen: dict[str, TagCorners] = {}
         self._row = Row()
 
+    def start(self) -> None:
+        """Does nothing: a recording is read when a moment is asked for."""
+
     def controls(self, gui: GuiApi) -> None:
         """Adds the slider."""
         length = max(self._end - self._begin, 0.1)

@@ -78,6 +78,9 @@ class Feed(Protocol):
     history: "History"
     looking: bool
 
+    def start(self) -> None:
+        """Begins to receive moments; `close` ends it."""
+
     def controls(self, gui: GuiApi) -> None:
         """Adds the feed's own controls."""
 

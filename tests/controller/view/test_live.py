@@ -28,6 +28,7 @@ from tests.controller.view.watched import described, served, until
 @pytest.fixture
 def feed(tmp_path: Path) -> Iterator[LiveFeed]:
     feed = LiveFeed(tmp_path, None)
+    feed.start()
     yield feed
     feed.close()
 

@@ -26,6 +26,8 @@ def page(tmp_path: Path) -> Iterator[Page]:
     with served(tmp_path):
         feed = LiveFeed(tmp_path, None)
         page = Page(feed, host="127.0.0.1", port=8290)
+        page.open()
+        feed.start()
         over = threading.Event()
         thread = threading.Thread(target=page.run, args=(over.is_set,))
         thread.start()
