@@ -10,6 +10,8 @@ import pytest
 
 from inhand.errors import WriteError
 from inhand.files import back_up, whole_file, write_whole
+from inhand.perception.cameras import save_rig
+from inhand.sim_backend.rig import default_rig
 
 
 def test_what_was_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -95,3 +97,36 @@ def test_a_back_up_takes_a_free_name(tmp_path: Path) -> None:
         kept = back_up(path)
         assert kept == tmp_path / f"joints.toml.{number}"
         assert kept.read_text() == str(number)
+
+
+WRITERS = {
+    "save_rig": "from inhand.perception.cameras import load_rig, save_rig; rig = load_rig(path);"
+    "write = lambda: save_rig(path, rig)",
+    "save_object": "from inhand.perception.objects import load_object;"
+    "from inhand.perception.calibration.tag_placement import save_object;"
+    "block = load_object('block'); write = lambda: save_object(path, block)",
+    "save_intrinsics": "import numpy as np;"
+    "from inhand.perception.calibration.camera_info import Intrinsics, save_intrinsics;"
+    "lens = Intrinsics(640, 480, np.eye(3), np.zeros(5));"
+    "write = lambda: save_intrinsics(path, 'left', lens)",
+    "write_picture": "import numpy as np; from inhand.perception.pictures import write_picture;"
+    "noise = np.random.default_rng(1).integers(0, 255, (99, 99), np.uint8);"
+    "write = lambda: write_picture(path, noise)",
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_every_writer_leaves_the_old_file_on_a_full_disk(tmp_path: Path, writer: str) -> None:
+    path = tmp_path / ("old.png" if writer == "write_picture" else "old.toml")
+    save_rig(path, default_rig())
+    old = path.read_bytes()
+    script = (
+        "import resource, signal, sys; from pathlib import Path; path = Path(sys.argv[1]);"
+        f"{WRITERS[writer]}; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); write()"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert f"WriteError: file {path} cannot be written" in done.stderr
+    assert path.read_bytes() == old
+    assert os.listdir(tmp_path) == [path.name]
