@@ -210,11 +210,8 @@ def _place(client: Client) -> None:
     """Puts the block into the hand, and waits until it is seen there."""
     client.call("home")
     time.sleep(_HOMING)
-    world = WorldClient(client.status()["world"])
-    try:
+    with WorldClient(client.status()["world"]) as world:
         world.ask("place")
-    finally:
-        world.close()
     time.sleep(_SETTLING)
     _wait(client, _block_in_hand)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import zmq
@@ -103,19 +103,29 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 class WorldClient:
-    """Client of the simulated world: places the object, and reads its true state."""
+    """Client of the simulated world: places the object, and reads its true state.
+
+    It connects at the first request. Use it in a `with` block, or call `close`.
+
+    Args:
+        address: that the daemon's status gives as `world`.
+    """
 
     def __init__(self, address: str) -> None:
-        """Takes the address that the daemon's status gives as `world`."""
         self._address = address
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.REQ)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.connect(address)
+        self._socket: zmq.Socket[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Closes the socket."""
-        self._context.destroy(linger=0)
+        if self._socket is not None:
+            self._socket.close(linger=0)
+            self._socket = None
 
     def ask(self, type: str, **members: object) -> dict[str, Any]:
         """Sends a request (`place`, `reset` or `state`) and returns the reply.
@@ -123,6 +133,9 @@ class WorldClient:
         Raises:
             ClientError: the world does not answer, or refuses.
         """
+        if self._socket is None:
+            self._socket = zmq.Context.instance().socket(zmq.REQ)
+            self._socket.connect(self._address)
         self._socket.send(msgspec.json.encode({"type": type, **members}))
         if not self._socket.poll(int(1000 * _ANSWER_TIMEOUT)):
             raise ClientError(f"the simulated world at {self._address} does not answer")

@@ -172,9 +172,6 @@ class Commander:
             if type != "place":
                 return f"mode {client.call(type, **members)['mode']}"
             address = client.status()["world"]
-        world = WorldClient(address)
-        try:
+        with WorldClient(address) as world:
             world.ask("place")
-        finally:
-            world.close()
         return "the object is in the hand again"

@@ -62,12 +62,9 @@ def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Tri
         with _daemon(setup, plan, directory), Client(directory) as client:
             # Before its first tick the daemon answers that it is starting, and no more.
             _wait(lambda: "world" in client.status(), START_TIMEOUT, "no tick came")
-            world = WorldClient(client.status()["world"])
-            try:
+            with WorldClient(client.status()["world"]) as world:
                 _begin(client, world, plan, judge)
                 slipped = _follow(client, world, judge, trial, progress)
-            finally:
-                world.close()
     if slipped > 0:
         print(
             f"trial {trial}: the machine was too slow by {slipped:.2f} s; it counts all the same",

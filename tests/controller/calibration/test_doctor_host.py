@@ -1,4 +1,4 @@
-"""What `inhand doctor` says of a station: each thing that can be wrong, made wrong."""
+"""`inhand doctor`: each problem of the station is created and must be reported."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""A switch that stops the hand: a real file and FIFO; a pin of a port, where a port has pins."""
+"""The emergency stop line: a real file and FIFO; serial pins where a port has them."""
 
 import fcntl
 import os
@@ -38,7 +38,7 @@ def test_a_file_says_whether_the_line_is_closed(tmp_path: Path) -> None:
     line.close()
 
 
-def test_a_fifo_whose_other_end_is_let_go_is_open(tmp_path: Path) -> None:
+def test_a_fifo_without_a_writer_is_open(tmp_path: Path) -> None:
     fifo = tmp_path / "line"
     os.mkfifo(fifo)
     line = EstopLine(str(fifo), "")

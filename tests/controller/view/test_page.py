@@ -1,4 +1,4 @@
-"""The page in a real browser: it shows the hand, sends a goal and shows that it was reached."""
+"""The page in a real browser: it shows the hand, sends a goal, and shows that it was reached."""
 
 import os
 import threading
