@@ -21,6 +21,8 @@ Pose = tuple[Array, Array]
 
 Picture = NDArray[np.uint8]
 
+_SENT = "from the daemon or recording"
+
 HISTORY = 400
 """Points of each curve: 20 s of a running daemon."""
 
@@ -159,8 +161,8 @@ def setting_of(hand: str, target: str, rig: str, *, simulated: bool = False) -> 
         PerceptionError: the same.
     """
     return Setting(
-        parse_hand(hand.encode(), "as shown"),
-        parse_object(target.encode(), "as shown"),
-        parse_rig(rig.encode(), "as shown"),
+        parse_hand(hand.encode(), _SENT),
+        parse_object(target.encode(), _SENT),
+        parse_rig(rig.encode(), _SENT),
         simulated=simulated,
     )
