@@ -11,6 +11,7 @@ import msgspec
 import tyro
 
 from benchmarks.measure import Row
+from inhand.files import write_whole
 
 RESULTS = Path(__file__).parent / "results.md"
 Topic = Literal["tick", "bus", "perception", "training", "daemon", "latency", "view"]
@@ -56,11 +57,12 @@ def bench(
         every = [one for measured in rows.values() for one in measured]
         print(msgspec.json.encode(every).decode())
     if write:
-        RESULTS.write_text(
+        write_whole(
+            RESULTS,
             "# What was measured\n\n"
             f"`make bench` on {date.today()}, {platform.machine()}, Python "
             f"{platform.python_version()}. Ratios count: both sides ran in turns in one run.\n\n"
-            + table(rows)
+            + table(rows),
         )
     return 0
 

@@ -16,11 +16,13 @@ import tyro
 
 from benchmarks import peers
 from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig
+from inhand.files import whole_file, write_whole
 from inhand.hardware.model.universe import Universe
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.detection.detection import TagDetector
 from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.readout import Readout
 from inhand.perception.records import TagCorners
 from inhand.sim_backend.rig import declared_rig, shifted_rig
 
@@ -203,7 +205,8 @@ def plot(compared: list[Case], path: Path) -> None:
     axes[0].set_ylabel("share of renders")
     axes[1].legend(fontsize=7, loc="lower right")
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
 
 
@@ -218,15 +221,16 @@ def main(
         plot(compared, DOCS / "images" / "perception-accuracy.png")
         page = DOCS / "perception.md"
         before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-        page.write_text(before + BEGIN + text + END + rest.split(END)[1], encoding="utf-8")
+        write_whole(page, before + BEGIN + text + END + rest.split(END)[1])
     return 0
 
 
 def _counted(shots: Iterator[Shot], count: int, size: tuple[int, int]) -> Iterator[Shot]:
+    readout = Readout()
     for k, shot in enumerate(shots, 1):
-        if sys.stderr.isatty():
-            print(f"\r{size[0]}x{size[1]}: {k} of {count}", end="", file=sys.stderr)
+        readout.show(f"{size[0]}x{size[1]}: {k} of {count}")
         yield shot
+    readout.clear()
 
 
 if __name__ == "__main__":

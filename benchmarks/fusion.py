@@ -21,6 +21,7 @@ from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
+from inhand.files import write_whole
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.records import JointState, frozen_array
@@ -265,7 +266,7 @@ def main(
     print(text, end="")
     if write:
         before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        PAGE.write_text(before + BEGIN + text + END + rest.split(END)[1], encoding="utf-8")
+        write_whole(PAGE, before + BEGIN + text + END + rest.split(END)[1])
     return 0
 
 

@@ -30,7 +30,6 @@ REQUESTS = 50
 """Requests of each kind whose way to the wire is timed."""
 
 POLICY_PERIOD = 0.05
-STATUS_BAR = 0.005
 
 _SETTLED = 0.2
 

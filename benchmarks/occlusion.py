@@ -16,6 +16,7 @@ import tyro
 from inhand.controller.estimation.pose_measurements import PoseReading
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
+from inhand.files import write_whole
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.perception.objects import load_object
@@ -131,7 +132,7 @@ def main(
     print(text, end="")
     if write:
         before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        PAGE.write_text(before + BEGIN + text + END + rest.split(END)[1], encoding="utf-8")
+        write_whole(PAGE, before + BEGIN + text + END + rest.split(END)[1])
     return 0
 
 

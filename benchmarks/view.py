@@ -144,6 +144,8 @@ def _page(directory: Path) -> Iterator[Page]:
     give_way()
     feed = LiveFeed(directory, None)
     page = _Watched(feed, host="127.0.0.1", port=8180)
+    page.open()
+    feed.start()
     thread = threading.Thread(target=page.run, args=(ended.is_set,))
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""Errors of the controller; each names what was wrong, where, and what to do."""
+"""Errors of the controller; each message says what is wrong, where, and what to do."""
 
 from typing import Literal, get_args
 
@@ -26,11 +26,11 @@ ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)
 
 
 class ConfigError(InhandError):
-    """A configuration file is missing, malformed or asks for what cannot be."""
+    """A configuration file is missing or malformed, or has a value out of range."""
 
 
 class CalibrationError(InhandError):
-    """What was measured does not suffice, or the hand is not as a calibration needs it."""
+    """The measurements do not suffice, or the hand is not ready for a calibration."""
 
 
 class PolicyError(InhandError):
@@ -42,7 +42,7 @@ class StartError(InhandError):
 
 
 class ClientError(InhandError):
-    """The daemon did not answer, or not as the protocol says."""
+    """The daemon did not reply, or its reply does not follow the protocol."""
 
 
 class RefusedError(InhandError):

@@ -4,7 +4,6 @@ A camera's own frame has OpenCV's axes: x right, y down, z out of the lens. Pixe
 centre of the top-left pixel.
 """
 
-import os
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,9 @@ from typing import Literal
 import cv2
 import msgspec
 import numpy as np
+import tomli_w
 
+from inhand.files import write_whole
 from inhand.perception import rotations
 from inhand.perception.errors import PerceptionError
 from inhand.perception.records import frozen_array
@@ -126,11 +127,22 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
         CameraError: the file is missing, malformed or describes no camera there could be.
     """
     try:
-        data = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), _RigFile)
+        raw = Path(path).read_bytes()
     except OSError as error:
         raise CameraError(
             f"rig file {path}: {error.strerror}; give the file that describes the cameras"
         ) from error
+    return parse_rig(raw, path)
+
+
+def parse_rig(raw: bytes, path: str | Path) -> dict[str, Camera]:
+    """The cameras that the content of a rig file describes; `path` is for messages.
+
+    Raises:
+        CameraError: the content is malformed or describes no camera there could be.
+    """
+    try:
+        data = msgspec.convert(tomllib.loads(raw.decode()), _RigFile)
     except (
         tomllib.TOMLDecodeError,
         UnicodeDecodeError,
@@ -149,35 +161,36 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
     return {camera.name: _camera(camera) for camera in data.cameras}
 
 
+_HEAD = """\
+# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.
+# Standard deviations along or about each axis: metres, radians, relative.
+# Latency: how much later a frame is stamped than it was captured, seconds.
+"""
+
+
 def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
-    """Writes a rig file in one step: a reader sees the old file or the new one."""
-    text = "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
-    text += "# Standard deviations along or about each axis: metres, radians, relative.\n"
-    text += "# Latency: how much later a frame is stamped than it was captured, seconds.\n"
-    text += "schema = 1\n"
-    for camera in cameras.values():
-        rows = ", ".join(_numbers(row) for row in camera.matrix)
-        text += (
-            f"\n[[cameras]]\nname = {_string(camera.name)}\n"
-            f"width = {camera.width}\nheight = {camera.height}\n"
-            f"matrix = [{rows}]\ndistortion = {_numbers(camera.distortion)}\n"
-            f"position = {_numbers(camera.position)}\nquaternion = {_numbers(camera.quaternion)}\n"
-        )
-        sigmas = ("position_sigma", "rotation_sigma", "focal_sigma")
-        rest = (*sigmas, "latency")
-        text += "".join(f"{name} = {float(getattr(camera, name))!r}\n" for name in rest)
-    temporary = Path(f"{path}.new")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    """Writes a rig file that `load_rig` reads.
 
-
-def _numbers(values: Array) -> str:
-    return "[" + ", ".join(repr(float(value)) for value in values) + "]"
-
-
-def _string(text: str) -> str:
-    # A TOML basic string escapes as JSON does, and the delete character besides.
-    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
+    Raises:
+        WriteError: it cannot be written; what was there before still is.
+    """
+    rows = [
+        {
+            "name": camera.name,
+            "width": camera.width,
+            "height": camera.height,
+            "matrix": camera.matrix.tolist(),
+            "distortion": camera.distortion.tolist(),
+            "position": camera.position.tolist(),
+            "quaternion": camera.quaternion.tolist(),
+            "position_sigma": float(camera.position_sigma),
+            "rotation_sigma": float(camera.rotation_sigma),
+            "focal_sigma": float(camera.focal_sigma),
+            "latency": float(camera.latency),
+        }
+        for camera in cameras.values()
+    ]
+    write_whole(path, _HEAD + tomli_w.dumps({"schema": 1, "cameras": rows}))
 
 
 def _camera(data: _CameraFile) -> Camera:

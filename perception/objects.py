@@ -163,10 +163,25 @@ def load_object(name: str | Path, *, recorded: bool = False) -> ObjectDescriptio
     path = object_file(name)
     try:
         raw = path.read_bytes()
-        data = msgspec.convert(tomllib.loads(raw.decode()), _ObjectFile)
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in OBJECTS.glob("*.toml")))
         raise ObjectError(f"no object file {path}; give a path or one of: {known}") from None
+    return parse_object(raw, path, recorded=recorded)
+
+
+def parse_object(raw: bytes, path: str | Path, *, recorded: bool = False) -> ObjectDescription:
+    """The object that the content of a file describes.
+
+    Args:
+        raw: the content.
+        path: of the file, for messages.
+        recorded: the file is a recording's own, whose corners follow it: schema 1 is read too.
+
+    Raises:
+        ObjectError: the content is malformed or contradicts itself.
+    """
+    try:
+        data = msgspec.convert(tomllib.loads(raw.decode()), _ObjectFile)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ObjectError(f"object file {path}: {error}") from error
     if data.schema != SCHEMA and not recorded:
@@ -209,7 +224,7 @@ def _faces(data: _ObjectFile) -> dict[str, Array]:
     return {**sides, **ends}
 
 
-def _check(data: _ObjectFile, faces: dict[str, Array], path: Path) -> None:
+def _check(data: _ObjectFile, faces: dict[str, Array], path: str | Path) -> None:
     """Refuses a description that no object could have."""
     ids = [tag.id for tag in data.tags]
     problem = None

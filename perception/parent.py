@@ -1,18 +1,29 @@
-"""Lets a child process end when its parent does, also if that happens while it starts."""
+"""Child processes: how one is ended, and how it notices that its parent has ended."""
 
 import os
+import subprocess
+from contextlib import suppress
 
 VARIABLE = "INHAND_PARENT"
 """Environment variable in which a parent leaves its process id for its children."""
 
 
 def environment() -> dict[str, str]:
-    """The environment that a process of ours gives to its children."""
+    """The environment for a child process, with this process as its parent."""
     return {**os.environ, VARIABLE: str(os.getpid())}
 
 
+def end_process(process: "subprocess.Popen[bytes]", patience: float = 2.0) -> None:
+    """Asks a child process to end, and kills it if it has not after `patience` [s]."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
+    process.kill()
+    process.wait()
+
+
 class Parent:
-    """The process that this one was started by."""
+    """The process that started this one; it may end while this one still starts."""
 
     def __init__(self) -> None:
         self._id = int(os.environ.get(VARIABLE, os.getppid()))

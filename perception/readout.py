@@ -1,24 +1,36 @@
-"""How far something is, on one line of a terminal that is rewritten in place."""
+"""A status line: one line of a terminal, rewritten in place."""
 
 import shutil
 import sys
+from typing import TextIO
 
 
 class Readout:
-    """Shows on standard error; where that is no terminal, nothing."""
+    """Shows a status line where the stream is a terminal; elsewhere it shows nothing.
 
-    def __init__(self) -> None:
-        self._wanted, self._drawn = sys.stderr.isatty(), False
+    Args:
+        stream: standard error if not given.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._wanted, self._drawn = self._stream.isatty(), False
 
     def show(self, text: str) -> None:
         """Puts a text in place of the last one."""
         if self._wanted:
             self._drawn = True
             width = shutil.get_terminal_size().columns
-            print(f"\r\x1b[K{text[: width - 1]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{text[: width - 1]}", end="", file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        """Empties the line."""
+        if self._wanted:
+            self._drawn = False
+            print("\r\x1b[K", end="", file=self._stream, flush=True)
 
     def end(self) -> None:
         """Leaves what was shown last, and goes on below."""
         if self._drawn:
             self._drawn = False
-            print(file=sys.stderr, flush=True)
+            print(file=self._stream, flush=True)

@@ -7,9 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.pictures import write_picture
 from inhand.perception.tags import Image
 from inhand.sim_backend.rig import make_camera
 from inhand.sim_backend.scene import Scene
@@ -54,8 +56,10 @@ def main() -> None:
     path = Path(sys.argv[1])
     path.parent.mkdir(parents=True, exist_ok=True)
     image = hand_picture(load_hand("dactyl24"), load_object("block"))
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        sys.exit(f"error: cannot write {path}; give a .png file in a folder that can be written")
+    try:
+        write_picture(path, image[..., ::-1])
+    except InhandError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

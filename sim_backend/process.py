@@ -28,7 +28,7 @@ from inhand.hardware.model.universe import Universe, load_universe
 from inhand.hardware.records import Array
 from inhand.perception.cameras import save_rig
 from inhand.perception.objects import load_object
-from inhand.perception.parent import Parent, environment
+from inhand.perception.parent import Parent, end_process, environment
 from inhand.sim_backend.emulator import ServoBus
 from inhand.sim_backend.rig import declared_rig, rig_around, shifted_rig
 from inhand.sim_backend.states import encode_state
@@ -214,7 +214,7 @@ def start_renderer(
     assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], RENDERER_TIMEOUT)
     if not readable or not process.stdout.readline():
-        process.kill()
+        end_process(process)
         raise InhandError("simulation: the renderer did not come up; its messages stand above")
     return process
 
@@ -258,8 +258,7 @@ def run(arguments: Namespace) -> None:
         print(json.dumps(ready), file=arguments.report, flush=True)
         simulation.serve()
     finally:
-        renderer.terminate()
-        renderer.wait()
+        end_process(renderer)
 
 
 def main() -> None:

@@ -75,11 +75,8 @@ def hand(daemon: Daemon) -> Iterator[Client]:
 
 
 def ask_world(address: str, type: str, **members: object) -> dict[str, Any]:
-    world = WorldClient(address)
-    try:
+    with WorldClient(address) as world:
         return world.ask(type, **members)
-    finally:
-        world.close()
 
 
 def give_block(daemon: Daemon, hand: Client) -> None:

@@ -1,4 +1,4 @@
-"""What all commands share that talk to the servo bus themselves, while no daemon does."""
+"""Base of the commands that open the servo bus themselves; no daemon may run meanwhile."""
 
 from dataclasses import dataclass
 from pathlib import Path

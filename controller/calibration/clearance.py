@@ -1,4 +1,4 @@
-"""How near a hand's fingers come to each other in a pose."""
+"""Smallest gap between the fingers in a pose."""
 
 from itertools import combinations
 
@@ -13,8 +13,8 @@ from inhand.hardware.records import Array
 def clearance(hand: Hand, poses: Array) -> Array:
     """The smallest gap between links of different collision groups [m], (n,).
 
-    Capsules are taken as spheres along their axes, so that a gap is told up to a millimetre too
-    large.
+    Each capsule is approximated by spheres along its axis, so a gap may be overestimated by up to
+    1 mm.
 
     Args:
         hand: shapes and groups.

@@ -1,4 +1,4 @@
-"""`inhand calibrate`: cameras, objects, servos; what is not enough is refused, nothing written."""
+"""`inhand calibrate`: cameras, objects, servos. With insufficient data nothing is written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +22,7 @@ from inhand.perception.calibration.delay_picture import delay_picture
 from inhand.perception.calibration.latency import LatencyReport, calibrate_latency
 from inhand.perception.calibration.link_motion import LinkMotion
 from inhand.perception.cameras import CameraError, load_rig, save_rig
+from inhand.perception.pictures import write_picture
 from inhand.perception.readout import Readout
 from inhand.perception.records import TagCorners
 
@@ -31,7 +32,7 @@ class Latency:
     """Find how late the cameras' time stamps are, from a recording of a hand that moves the object.
 
     Fix the object to the palm (a rubber band does), record while the wrist turns to and fro for
-    half a minute, by hand with the servos off or however it likes, and give the file.
+    half a minute, moved by hand with the servos off or in any other way, and give the file.
 
     Example: inhand calibrate latency inhand-….mcap --rig rig.toml
 
@@ -68,7 +69,7 @@ class Latency:
             reports.append(report)
         for report in reports:
             name = report.camera.name
-            calibrate.write_picture(
+            write_picture(
                 self.rig.with_name(f"{self.rig.stem}-{name}-latency.png"), delay_picture(report)
             )
             rig[name] = replace(rig[name], latency=report.camera.latency)
@@ -94,7 +95,7 @@ class Latency:
 def read_motion(
     recording: Recording, hand: Hand, link: int
 ) -> tuple[LinkMotion, dict[str, list[TagCorners]]]:
-    """What a recording says of a link and of what the cameras saw.
+    """Motion of a link and the tags that the cameras saw, from a recording.
 
     Args:
         recording: the recording.
@@ -102,11 +103,11 @@ def read_motion(
         link: index of the link.
 
     Returns:
-        motion: of the link, by the encoders.
+        motion: of the link, from the encoders.
         frames: by camera, in the order in which they came.
 
     Raises:
-        CameraError: the joints were hardly read.
+        CameraError: the joints were read less than twice.
     """
     times: list[float] = []
     angles = []

@@ -1,4 +1,4 @@
-"""The part of `inhand doctor` that looks at the station around the servo bus. Changes nothing."""
+"""`inhand doctor`: checks of the computer, cameras, policy and service. Changes nothing."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from inhand.controller.config.config import Config
-from inhand.controller.policy.files import SHIPPED, find_policy, shipped_hashes
+from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.controller.recording.retention import RESERVE
 from inhand.controller.system.paths import recordings_directory, run_directory
@@ -23,13 +23,13 @@ from inhand.perception.errors import PerceptionError
 from inhand.perception.objects import load_object
 
 STALE = 90
-"""Age at which a calibration is worth repeating [days]."""
+"""Age at which a calibration should be repeated [days]."""
 
 _SCORE_BAR = 1.7
 
 
 def check_station(config: Config, root: Path = Path("/")) -> list[Finding]:
-    """Looks at everything but the bus.
+    """Checks everything except the servo bus.
 
     Args:
         config: of the daemon that is to run here.
@@ -91,7 +91,7 @@ def _governor(root: Path) -> Finding:
     files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
     slow = {file.read_text().strip() for file in files} - {"performance"}
     if not files:
-        return Finding("processor governor", "good", "the frequency is not ours to choose here")
+        return Finding("processor governor", "good", "not adjustable on this system")
     if not slow:
         return Finding("processor governor", "good", "performance")
     return Finding(
@@ -167,7 +167,7 @@ def _policy(config: Config) -> Finding:
         hand, target = load_hand(config.hand), load_object(config.object)
         file = policy.file_for(target.name)
         path = find_policy(file, Path(policy.directory) if policy.directory else SHIPPED)
-        load_policy(path, hand, target, allowed=shipped_hashes() | set(policy.allow))
+        load_policy(path, hand, target, allowed=allowed_hashes(policy))
     except InhandError as error:
         return Finding("policy", "bad", str(error), "docs/train-for-your-object.md makes one")
     return Finding("policy", "good", f"{path}, for {hand.name} and {target.name}")
@@ -183,7 +183,7 @@ def _disk(config: Config) -> Finding:
     if free < RESERVE:
         remedy = "make room, or give another [recording] directory"
         return Finding("recordings", "bad", f"{directory}: {free >> 20} MiB are free", remedy)
-    if free < config.recording.total_size:
+    if free < config.recording.total_size * 1_000_000:
         return Finding(
             "recordings",
             "warning",

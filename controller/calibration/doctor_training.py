@@ -1,4 +1,4 @@
-"""Servos as they were measured, beside what a policy met in training."""
+"""Compares the measured servos with the ranges that the policy was trained on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from inhand.controller.config.config import Config
-from inhand.controller.policy.files import SHIPPED, find_policy, shipped_hashes
+from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.errors import InhandError
 from inhand.hardware.findings import Finding
@@ -42,12 +42,12 @@ _MEANING = {
 
 
 def compare(hand: Hand, measured: Mapping[str, Sequence[float]], scale: float) -> Iterator[Finding]:
-    """One finding for each kind of number that was measured.
+    """One finding for each measured quantity.
 
     Args:
         hand: whose servos they are.
-        measured: fields of a universe, by name; what is empty was not measured.
-        scale: of the universes that the policy was trained in.
+        measured: fields of a universe, by name; empty if not measured.
+        scale: randomization scale of the policy's training.
     """
     for field in FIELDS:
         values = np.array(measured.get(field, ()), dtype=np.float64)
@@ -56,7 +56,7 @@ def compare(hand: Hand, measured: Mapping[str, Sequence[float]], scale: float) -
         name, unit, remedy = _MEANING[field]
         low, high = trained_range(field, scale)
         names = hand.joint_names if field.startswith("joint_") else hand.actuator_names
-        # What rounding moves is not outside.
+        # Rounding in the file must not count as outside.
         slack = 0.002 if field == "action_delay" else 1e-3
         outside = np.flatnonzero((values < low - slack) | (values > high + slack))
         trained = f"trained on {low:.3g} to {high:.3g} {unit}"
@@ -70,7 +70,7 @@ def compare(hand: Hand, measured: Mapping[str, Sequence[float]], scale: float) -
 
 
 def training_scale(config: Config) -> float | None:
-    """Of the universes that the configured policy was trained in; None without a policy."""
+    """Randomization scale of the configured policy's training; None without a policy."""
     policy = config.policy
     if not policy.file:
         return None
@@ -78,9 +78,9 @@ def training_scale(config: Config) -> float | None:
         hand, target = load_hand(config.hand), load_object(config.object)
         directory = Path(policy.directory) if policy.directory else SHIPPED
         path = find_policy(policy.file_for(target.name), directory)
-        loaded = load_policy(path, hand, target, allowed=shipped_hashes() | set(policy.allow))
+        loaded = load_policy(path, hand, target, allowed=allowed_hashes(policy))
     except InhandError:
-        # Why is what the doctor says of the policy.
+        # The doctor reports the reason in its finding about the policy.
         return None
     return loaded.metadata.randomization_scale
 

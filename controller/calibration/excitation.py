@@ -1,7 +1,7 @@
-"""Moves one joint after another so that it shows what it is like: steps, then a chirp.
+"""Excitation for servo identification: each joint in turn makes steps, then a chirp.
 
 Every target passes the limiter chain that a policy's targets pass, and each joint begins with slow
-moves to both ends of what is to come: whoever is in the way is noticed there.
+moves to both ends of its motion, in which an obstacle is detected.
 """
 
 from collections.abc import Callable
@@ -24,25 +24,26 @@ RATE = 200
 SLOW = 0.2
 """Speed of every move before and after the excitation [rad/s]."""
 SETTLING = 0.5
-"""Of a joint before it is excited [s]."""
+"""Pause before a joint is excited [s]."""
 
 STEPS = (0.0, 0.25, 0.0, -0.25, 0.0, 0.5, 0.0, -0.5, 0.0, 1.0, 0.0, -1.0, 0.0)
-"""In units of the amplitude, the small ones first."""
+"""Steps in units of the amplitude, the small ones first."""
 STEP_TIME, CHIRP_TIME = 0.25, 4.0
-"""Of one step, and of the chirp [s]."""
+"""Durations of one step and of the chirp [s]."""
 SLOWEST, FASTEST = 0.5, 12.0
 """Ends of the chirp [Hz]."""
 DURATION = len(STEPS) * STEP_TIME + CHIRP_TIME
 
 STRETCH, EFFORT = 0.2, 0.6
-"""What a free joint stays below in slow moves: lag behind its target [rad], share of its current
-limit."""
+"""Largest values in a slow move of a free joint: lag behind its target [rad], and share of its
+current limit."""
 LONGEST_GAP = 0.1
-"""Between two measurements [s]."""
+"""Longest permitted time between two measurements [s]."""
 LEAST_MOTION = 0.2
-"""Share of the targets' range that a joint must have moved through."""
+"""Smallest permitted motion, as a share of the range of the targets."""
 SATURATED, SATURATED_SHARE = 0.97, 0.02
-"""A servo draws all its current from this share of the limit on; so many samples may be such."""
+"""Share of the current limit from which a servo counts as saturated, and the share of samples that
+may be saturated."""
 
 
 def signal(t: float) -> float:
@@ -63,9 +64,9 @@ class Exciter:
 
     Args:
         backend: the hand.
-        clock: time to move in.
-        torque_share: of the hand file's torque limits, which the servos were told.
-        tick: called with the seconds that each joint's motion has gone on for.
+        clock: paces the motion.
+        torque_share: share of the hand file's torque limits to which the servos are set.
+        tick: called with the time since the joint's excitation began [s].
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Exciter:
         """Moves slowly to a pose [rad], (n_actuators,), first into their ranges what is outside.
 
         Raises:
-            CalibrationError: a joint does not follow, or its servo labours.
+            CalibrationError: a joint does not follow, or its servo needs much current.
             BusError: the hand cannot be read or commanded.
         """
         while self._way_back.outside:
@@ -107,10 +108,10 @@ class Exciter:
                 return
 
     def visit(self, pose: Array) -> Array:
-        """Moves slowly to a pose, waits until it rests; where the joints are then [rad].
+        """Moves slowly to a pose, waits until it settles, and returns the joint angles [rad].
 
         Raises:
-            CalibrationError: a joint does not follow, or its servo labours.
+            CalibrationError: a joint does not follow, or its servo needs much current.
             BusError: the hand cannot be read or commanded.
         """
         self.go(pose)
@@ -123,7 +124,7 @@ class Exciter:
         """Excites one actuator from the rest pose, and goes back.
 
         Raises:
-            CalibrationError: what was measured is of no use; says why.
+            CalibrationError: the measurements are not usable; the message says why.
             BusError: the hand cannot be read or commanded.
         """
         for share in (0.0, -1.0, 1.0):
@@ -183,7 +184,7 @@ class Exciter:
             raise CalibrationError(
                 f"joint {name}: {len(samples.t)} measurements in {DURATION:.1f} s, the longest gap "
                 f"{1000 * gaps.max():.0f} ms; {RATE} a second are needed: look at baud rate and "
-                "latency timer (inhand doctor), and leave the processor alone"
+                "latency timer (inhand doctor), and stop other programs"
             )
         moved = np.ptp(samples.position)
         wanted = np.ptp(samples.targets)

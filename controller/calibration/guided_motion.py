@@ -1,4 +1,4 @@
-"""A person moves joints, the encoders tell which ones moved, and which way. No torque anywhere."""
+"""Guided motion: a person moves joints with torque off; the encoders show which ones moved."""
 
 import sys
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.records import Array
 
 STILL = 0.02
-"""A joint that is held moves less between readings [rad]."""
+"""A joint counts as held still if its readings differ by less than this [rad]."""
 READINGS, PERIOD = 10, 0.02
-"""Of a joint that is held, and the time between two [s]."""
+"""How many readings are averaged for a joint that is held, and the time between two [s]."""
 MOVED = 0.1
-"""A joint that was moved has gone at least so far [rad]."""
+"""Smallest change of angle that counts as moved [rad]."""
 MEANT = 2.0
-"""Times as far as any other goes the joint that is meant."""
+"""The intended joint must move at least this many times as far as any other."""
 _PROBE = 0.1
-"""Turn by which directions are told [rad]."""
+"""Joint rotation from which the direction of motion is computed [rad]."""
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """Reads what the servos' encoders say from their own centres, whatever the hand file thinks.
+    """Reads raw encoder angles from the encoders' centres, without sign and zero of the hand file.
 
     Attributes:
         backend: connected, without torque.
@@ -65,12 +65,12 @@ def wait_for_enter(prompt: str) -> None:
     """Asks a person to do something and press Enter.
 
     Raises:
-        CalibrationError: there is nobody, or they gave up (`q`).
+        CalibrationError: input has ended, or the person typed `q`.
     """
     print(prompt, end=" ", flush=True)
     line = sys.stdin.readline()
     if not line or line.strip() == "q":
-        raise CalibrationError("given up; nothing was written")
+        raise CalibrationError("cancelled; nothing was written")
 
 
 def confirm() -> None:
@@ -96,7 +96,7 @@ def hold(encoders: Encoders, prompt: str) -> Array:
 
 
 def who_moved(hand: Hand, meant: int, before: Array, after: Array) -> None:
-    """Makes sure that one joint moved, and that it is the one that was meant.
+    """Checks that exactly one joint moved, and that it is the intended one.
 
     Raises:
         CalibrationError: says which servo moved instead, and what to do.
@@ -125,7 +125,7 @@ def who_moved(hand: Hand, meant: int, before: Array, after: Array) -> None:
 
 
 def direction(hand: Hand, at: int) -> str:
-    """Where a joint's far end goes when its angle grows, in words."""
+    """Direction in which the tip beyond a joint moves when the joint's angle grows, in words."""
     pose = np.array(hand.rest)
     first = hand.driven_joint[at]
     link = _far_link(hand, first)
@@ -146,7 +146,5 @@ def direction(hand: Hand, at: int) -> str:
 
 def _far_link(hand: Hand, link: int) -> int:
     """The fingertip that a link carries, or the last link of its chain."""
-    for i, one in enumerate(hand.links):
-        if one.parent == hand.links[link].name:
-            return _far_link(hand, i)
-    return link
+    carried = np.flatnonzero(hand.moved_by[:, link]).tolist()
+    return next(i for i in carried if i not in hand.parents)

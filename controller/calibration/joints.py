@@ -1,4 +1,4 @@
-"""`inhand calibrate joints`: how the servos sit on their joints, by guided poses."""
+"""`inhand calibrate joints`: zero and sign of each servo on its joint, from guided poses."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,8 @@ from inhand.controller.calibration.guided_motion import (
 from inhand.controller.config.config import load_config
 from inhand.controller.errors import CalibrationError
 from inhand.controller.system.clock import Clock, MonotonicClock
-from inhand.controller.system.files import keep, write_whole
 from inhand.controller.system.open_hand import open_hand, seated_hand
+from inhand.files import back_up, write_whole
 from inhand.hardware.identification.encoder_offsets import (
     Ends,
     SeatedServo,
@@ -32,23 +32,23 @@ from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.records import Array
 
 PATIENCE = 0.1
-"""For a servo to answer [s]."""
+"""Reply timeout [s]."""
 BEYOND = 0.1
-"""By so much an encoder may stand outside its joint's range before its zero is wrong [rad]."""
+"""Tolerance outside the joint's range before its zero counts as wrong [rad]."""
 
 
 @dataclass(frozen=True)
 class Joints(BusCommand):
     """Find zero, sign and range of each joint: you move it to its ends, torque is off.
 
-    With `--check` it writes nothing, and makes sure that moving a joint moves its own encoder, the
-    right way: swapped ids, reversed signs and shifted zeros show before any policy runs.
+    With `--check` it writes nothing. It checks that moving a joint moves its own encoder in the
+    right direction: this finds swapped ids, reversed signs and shifted zeros before a policy runs.
 
     Example: inhand calibrate joints --config inhandd.toml --out my-joints.toml
 
     Attributes:
-        out: File to write, to be named under [bus] joints; what it held before is kept beside it.
-        joints: Names of the actuators; all if not given. Others keep what the file has.
+        out: File to write, to be named under [bus] joints; the old file is kept beside it.
+        joints: Names of the actuators; all if not given. The entries of the others stay.
         check: Check what is configured, and write nothing.
     """
 
@@ -65,7 +65,7 @@ class Joints(BusCommand):
             raise CalibrationError("calibrate joints: give either --out FILE or --check")
         at = hand.find_actuators(self.joints)
         old = load_seating(self.out, hand) if self.out and self.out.exists() else {}
-        print("Torque goes off, and the hand goes limp: hold what may fall. q and Enter give up.")
+        print("Torque goes off: support what may fall. Type q and Enter to cancel.")
         wait_for_enter("Press Enter to begin.")
         baud, joints = self.baud or config.bus.baud, config.bus.joints if self.check else ""
         bus = msgspec.structs.replace(config.bus, baud=baud, joints=joints)
@@ -81,7 +81,7 @@ class Joints(BusCommand):
             backend.close()
         assert self.out is not None
         servos = old | found
-        if kept := keep(self.out):
+        if kept := back_up(self.out):
             print(f"what was in {self.out} is in {kept}")
         order = [name for name in hand.actuator_names if name in servos]
         write_whole(self.out, seating_text(hand, {name: servos[name] for name in order}))
@@ -91,7 +91,7 @@ class Joints(BusCommand):
 
 
 def _ends(hand: Hand, encoders: Encoders, at: int) -> SeatedServo:
-    """One joint, moved to both its ends."""
+    """Zero, sign and range of one joint, which a person moves to both its ends."""
     name, where = hand.actuator_names[at], direction(hand, at)
     low = hold(encoders, f"{name}: to its lower end (not: {where}), then Enter.")
     high = hold(encoders, f"{name}: to its upper end ({where}), then Enter.")
@@ -100,7 +100,7 @@ def _ends(hand: Hand, encoders: Encoders, at: int) -> SeatedServo:
 
 
 def _check(hand: Hand, encoders: Encoders, at: list[int]) -> int:
-    """Each joint, moved a little towards its upper end: does its own encoder say so?"""
+    """Checks that each joint's own encoder follows when a person moves it up; 1 if one does not."""
     problems = []
     for i in at:
         name = hand.actuator_names[i]
@@ -136,7 +136,7 @@ def _problem(hand: Hand, at: int, before: Array, after: Array) -> str:
 
 
 def _table(hand: Hand, found: dict[str, SeatedServo]) -> str:
-    """Beside the hand file: what the motion is of each, and what differs."""
+    """Sign, zero and range of each servo, beside those of the hand file."""
     lines = []
     for name, servo in found.items():
         at = hand.actuator_names.index(name)

@@ -1,4 +1,4 @@
-"""Where one joint may move to show what it is like, out of the other fingers' way."""
+"""Plans a test motion of one joint that touches no other finger."""
 
 from dataclasses import dataclass
 
@@ -11,25 +11,24 @@ from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 
 LARGEST = 0.3
-"""Amplitude at most [rad]."""
+"""Largest amplitude [rad]."""
 SWING, WIDE_SWING = 1.4, 2.0
-"""Amplitudes that are left free to either side, at least and where the joint has the room: one that
-swings over must not hit its stop, and one that is hardly damped swings over by another amplitude.
-"""
+"""Free range to either side, in amplitudes: at least, and where the joint has room. A joint that
+overshoots must not hit its stop; a joint with little damping overshoots by a whole amplitude."""
 SAG = 0.05
-"""That a joint may hang below its target, and is left free besides where there is room [rad]."""
+"""Additional free range for gravity, which pulls a joint below its target [rad]."""
 SHAKEN = 0.1
-"""Amplitude at most of a joint that shakes several fingers, which must not touch [rad]."""
+"""Largest amplitude of a joint that moves several fingers: they must not touch [rad]."""
 SMALLEST = 0.1
-"""Amplitude that still tells something [rad]."""
+"""Smallest amplitude that gives a useful measurement [rad]."""
 TORQUE_SHARE = 0.3
-"""Of the torque limit that an amplitude may take, by the hand file's gain."""
+"""Largest static torque, as a share of the torque limit, with the hand file's gain."""
 GAP = 0.002
-"""Between fingers, that is left free [m]."""
+"""Smallest gap between fingers [m]."""
 ASIDE = 0.3
-"""By which another joint may be moved out of the way [rad]."""
+"""How far another joint is moved aside [rad]."""
 MOST_ASIDE = 4
-"""Joints that are moved out of the way for one."""
+"""Largest number of joints that are moved aside for one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +53,12 @@ class Excursion:
 
 
 def plan(hand: Hand, actuator: int, largest: float = LARGEST) -> Excursion:
-    """The motion of one actuator: near the rest pose, inside its limits, gentle to its servo.
+    """The motion of one actuator: near the rest pose, inside its limits, at moderate torque.
 
     Joints of other fingers are moved aside where the motion would touch them.
 
     Raises:
-        CalibrationError: fingers are too near each other for any.
+        CalibrationError: no motion is possible without touching another finger.
     """
     limits = Limits.of(hand)
     low, high = float(limits.lower[actuator]), float(limits.upper[actuator])
@@ -83,7 +82,7 @@ def plan(hand: Hand, actuator: int, largest: float = LARGEST) -> Excursion:
 
 
 def _out_of_the_way(hand: Hand, limits: Limits, excursion: Excursion) -> Excursion:
-    """Moves the joint aside that makes most room, and another, until there is enough."""
+    """Greedily moves aside the joint that widens the gap most, until the gap is wide enough."""
     gap = _gap(hand, [excursion])[0]
     for _ in range(MOST_ASIDE):
         if gap > GAP:
@@ -104,12 +103,9 @@ def _out_of_the_way(hand: Hand, limits: Limits, excursion: Excursion) -> Excursi
 
 
 def _fingers(hand: Hand, actuator: int) -> int:
-    """How many collision groups an actuator moves."""
-    moved = {hand.links[hand.driven_joint[actuator]].name}
-    # Parents stand before their children.
-    for link in hand.links:
-        if link.parent in moved:
-            moved.add(link.name)
+    """Number of collision groups that an actuator moves."""
+    carried = hand.moved_by[:, hand.driven_joint[actuator]]
+    moved = {name for name, one in zip(hand.link_names, carried, strict=True) if one}
     return sum(not moved.isdisjoint(names) for names in hand.collision_groups.values())
 
 

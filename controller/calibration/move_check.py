@@ -1,4 +1,4 @@
-"""The part of `inhand doctor` that moves: each joint a little, does it and nothing else follow?"""
+"""`inhand doctor --move`: moves each joint a little and checks that it, and only it, follows."""
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from inhand.hardware.findings import Finding
 from inhand.hardware.model.hand import Hand
 
 NUDGE = 0.12
-"""[rad]."""
+"""Test motion of each joint [rad]."""
 FOLLOWED, ALONG = 0.5, 0.4
-"""Shares of it: that the joint must go, and that no other may."""
+"""Shares of the test motion: the least that the joint must move, the most that another may."""
 PATIENCE = 0.1
-"""For a servo to answer [s]."""
+"""Reply timeout [s]."""
 
 
 def check_motion(hand: Hand, bus: BusConfig, port: str, clock: Clock) -> list[Finding]:
@@ -24,9 +24,9 @@ def check_motion(hand: Hand, bus: BusConfig, port: str, clock: Clock) -> list[Fi
 
     Args:
         hand: that is moved.
-        bus: where it is.
+        bus: settings of its bus.
         port: instead of the configured ones; empty for those.
-        clock: to move by.
+        clock: paces the motion.
 
     Raises:
         BusError: the hand cannot be read or commanded.

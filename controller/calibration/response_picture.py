@@ -1,4 +1,4 @@
-"""A picture of what joints did, and of what the fitted model says that they do."""
+"""Picture of the measured joint motion and of the fitted model's."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from inhand.controller.errors import CalibrationError
 from inhand.hardware.identification.fit import Samples
 from inhand.hardware.records import Array
+from inhand.perception.pictures import write_picture
+from inhand.perception.tags import Image
 
 _WIDTH, _HEIGHT, _MARGIN = 900, 160, 24
 _MEASURED, _MODEL, _TARGET = (60, 60, 60), (0, 120, 230), (200, 200, 200)
@@ -22,17 +23,12 @@ def draw_responses(path: Path, rows: Sequence[tuple[str, Samples, Array]]) -> No
         rows: caption, samples, and the model's angles at their times [rad], (n,).
 
     Raises:
-        CalibrationError: it cannot be written.
+        WriteError: it cannot be written.
     """
-    panels = [_panel(*row) for row in rows]
-    ok, data = cv2.imencode(".png", np.concatenate(panels))
-    try:
-        path.write_bytes(data.tobytes() if ok else b"")
-    except OSError as error:
-        raise CalibrationError(f"picture {path}: {error.strerror}") from error
+    write_picture(path, np.concatenate([_panel(*row) for row in rows]))
 
 
-def _panel(caption: str, samples: Samples, model: Array) -> "cv2.typing.MatLike":
+def _panel(caption: str, samples: Samples, model: Array) -> Image:
     canvas = np.full((_HEIGHT, _WIDTH, 3), 255, dtype=np.uint8)
     low = min(samples.targets.min(), samples.position.min())
     high = max(samples.targets.max(), samples.position.max())

@@ -1,4 +1,4 @@
-"""`inhand calibrate servos`: what servos and joints are like, from how they answer targets."""
+"""`inhand calibrate servos`: gain, damping, friction and delay, from responses to targets."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import tomli_w
 import tyro
 
 from inhand.controller.calibration.bus_command import BusCommand
@@ -18,9 +19,9 @@ from inhand.controller.calibration.response_picture import draw_responses
 from inhand.controller.config.config import Config, load_config
 from inhand.controller.errors import CalibrationError
 from inhand.controller.system.clock import Clock, MonotonicClock
-from inhand.controller.system.files import write_whole
 from inhand.controller.system.open_hand import open_hand, seated_hand, torque
 from inhand.controller.system.progress import Progress
+from inhand.files import write_whole
 from inhand.hardware.backend import HandBackend
 from inhand.hardware.findings import as_text
 from inhand.hardware.identification.fit import Samples, identify
@@ -28,11 +29,11 @@ from inhand.hardware.identification.servo_report import HandFile, ServoReport, a
 from inhand.hardware.model.hand import Hand, load_hand
 
 PATIENCE = 0.1
-"""For a servo to answer [s]; a measurement that comes late is of use here."""
+"""Reply timeout [s]; longer than in operation, since a late measurement is useful here."""
 _SECONDS_A_JOINT = 14.0
-"""With the slow moves, about [s]."""
+"""Approximate time for one joint, slow moves included [s]."""
 MISFIT = 0.04
-"""Share of the motion's root mean square that a model may leave unexplained."""
+"""Largest residual of the model, as a share of the motion's root mean square."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Servos(BusCommand):
         recorded = self._move(config, hand, excursions)
         reports, misfits = evaluate(hand, excursions, recorded)
         if misfits:
-            # Fingers that swing less do not touch.
+            # With half the amplitude, fingers that touched may no longer touch.
             print("\n".join([*misfits, "Once more, half as far."]), file=sys.stderr)
             again = {
                 i: plan(hand, i, one.amplitude / 2)
@@ -151,9 +152,11 @@ class Servos(BusCommand):
 def evaluate(
     hand: Hand, excursions: Mapping[int, Excursion], recorded: Mapping[int, Samples]
 ) -> tuple[dict[int, ServoReport], list[str]]:
-    """What each joint and its servo are like, and what is wrong with joints of which none is told.
+    """Fits a spring and damper to each joint's motion.
 
-    Such a joint does not move as any spring and damper would.
+    Returns:
+        reports: by actuator index, where the fit is good.
+        misfits: a message for each joint whose motion no spring and damper explains.
     """
     reports, misfits = {}, []
     files = {i: HandFile(hand, excursions[i].pose) for i in recorded}
@@ -211,16 +214,15 @@ def universe_text(
     reports: Mapping[int, ServoReport],
     measured: Mapping[str, Sequence[float]],
 ) -> str:
-    """The universe file: the numbers, and how they were come by."""
+    """The universe file: the numbers, with the table of results as a comment."""
     lines = [
         f"# Servos and joints of hand {hand.name} as `inhand calibrate servos` measured them.",
         "# Factors are of the hand file; what was not measured is as in it.",
         "# Not measured: masses, limits, backlash, which no encoder sees.",
     ]
     lines += [f"# {line}" for line in as_table(list(reports.values())).splitlines()]
-    for key, values in measured.items():
-        lines.append(f"{key} = [{', '.join(f'{value:.6g}' for value in values)}]")
-    return "\n".join(lines) + "\n"
+    rounded = {key: [float(f"{x:.6g}") for x in values] for key, values in measured.items()}
+    return "\n".join(lines) + "\n" + tomli_w.dumps(rounded)
 
 
 def _caption(report: ServoReport) -> str:

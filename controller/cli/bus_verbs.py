@@ -1,4 +1,4 @@
-"""Verbs of `inhand` that talk to the servos themselves, while no daemon does."""
+"""Verbs of `inhand` that open the servo bus themselves; no daemon may run meanwhile."""
 
 import json
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ _Id = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
 
 @dataclass(frozen=True)
 class Doctor(BusCommand):
-    """Look at the set-up: what is wrong, and what to do about it. Changes nothing.
+    """Check the set-up: what is wrong, and what to do about it. Changes nothing.
 
     With `--move` each joint then moves a little around the rest pose: take the object out.
 
@@ -35,7 +35,7 @@ class Doctor(BusCommand):
 
     Attributes:
         json: Print the findings as JSON.
-        move: Also see whether each joint follows, and it alone. MOVES THE HAND.
+        move: Also check that each joint follows, and no other. MOVES THE HAND.
         yes: Do not ask before moving.
     """
 
@@ -54,7 +54,7 @@ class Doctor(BusCommand):
         return int(any(one.verdict == "bad" for one in findings))
 
     def findings(self) -> list[Finding]:
-        """Of everything that is looked at."""
+        """The findings of all checks."""
         config = load_config(self.config)
         port, baud = self.line()
         parts = by_port(load_hand(config.hand), port, {} if self.port else config.bus.others)

@@ -1,6 +1,5 @@
 """The demonstration: a simulated hand turns the block to ten orientations, one after another."""
 
-import json
 import sys
 import tempfile
 import time
@@ -11,6 +10,7 @@ from math import degrees
 from pathlib import Path
 
 import numpy as np
+import tomli_w
 import tyro
 
 from inhand.controller.cli.demo_summary import Options, Result, say, summarize
@@ -20,9 +20,10 @@ from inhand.controller.errors import ClientError, RefusedError, StartError
 from inhand.controller.runtime.timed_hand import TimedHand
 from inhand.controller.system.clock import Clock, MonotonicClock
 from inhand.errors import InhandError
+from inhand.perception.readout import Readout
 
 _HOMING = 1.5
-"""How long the hand takes to where it can be given something [s]."""
+"""Time for the hand to reach the rest pose, where an object can be put into it [s]."""
 
 _SETTLING = 1.0
 """How long the block takes to come to rest, and to be seen, where it was put [s]."""
@@ -73,7 +74,7 @@ def run(options: Options) -> int:
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
         config = directory / "inhand.toml"
-        config.write_text(f"object = {json.dumps(options.object)}\n")
+        config.write_text(tomli_w.dumps({"object": options.object}))
         arguments += ["--config", str(config)]
         say(f"starting inhandd --sim in {directory}")
         with ExitStack() as exits:
@@ -116,7 +117,7 @@ def main() -> None:
 
 
 def _stay(client: Client, directory: Path) -> None:
-    """Leaves the hand to others."""
+    """Keeps the daemon running for other clients until Ctrl-C."""
     say(f"the hand is yours, with --directory {directory} too; Ctrl-C ends it")
     with suppress(KeyboardInterrupt, ClientError):
         while True:
@@ -238,7 +239,7 @@ def _follow(
             if sys.stdout.isatty() and time.monotonic() - shown > 0.2:
                 shown = time.monotonic()
                 to_go = f"{degrees(error):6.1f}° to go  {goal['seconds']:5.1f} s "
-                print(f"\r{_number(options, todo)}  {to_go}", end="", flush=True)
+                Readout(sys.stdout).show(f"{_number(options, todo)}  {to_go}")
         for event in hand.events():
             number, kind = _number(options, todo), event["kind"]
             if kind == "goal_started":

@@ -11,6 +11,7 @@ import msgspec
 import tyro
 
 from inhand.controller.client.sync import Message
+from inhand.perception.readout import Readout
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,5 @@ def summarize(
 
 def say(text: str) -> None:
     """Prints a line, over what is left of a progress line."""
-    # Blanks cover what is left of a progress line.
-    end = "\r" if sys.stdout.isatty() else ""
-    print(f"{end}{text:<72}", file=sys.stdout, flush=True)
+    Readout(sys.stdout).clear()
+    print(text, flush=True)

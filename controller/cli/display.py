@@ -1,4 +1,4 @@
-"""Replies of the daemon, as people read them."""
+"""Replies of the daemon as text."""
 
 import msgspec
 

@@ -20,8 +20,8 @@ class Keys:
     Example: inhand keys generate laptop --role observe
 
     Attributes:
-        action: `generate` lets a new client in and writes its file; `list` shows who may come in;
-            `revoke` keeps one out from now on.
+        action: `generate` admits a new client and writes its key file; `list` shows the admitted
+            clients; `revoke` removes one.
         name: What to call the client.
         role: `command` may do everything; `observe` may watch, and call an emergency stop.
         output: The client's file; NAME.toml if not given. Carry it there in secret.
@@ -63,7 +63,7 @@ class Keys:
             print(f"{output}: for {self.name}, which may {self.role}; keep it secret")
         elif self.action == "revoke":
             ring.revoke(self.name)
-            print(f"{self.name} is kept out from now on")
+            print(f"{self.name} is no longer admitted")
         elif self.json:
             print(msgspec.json.encode(ring.clients()).decode())
         else:

@@ -1,8 +1,9 @@
-"""`inhand`: everything a person types, one verb each."""
+"""`inhand`: the command line, one verb for each task."""
 
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -99,40 +100,35 @@ _VERBS: dict[str, Any] = {
     "reboot": Reboot,
 }
 
-_ELSEWHERE = {
-    # verb: (module whose `main` takes the arguments after the verb, what it does)
-    "demo": ("inhand.controller.cli.demo", "start a simulated hand and send it goals"),
-    "view": (
-        "inhand.controller.view.__main__",
-        "show a running hand, or a recording, as a web page",
-    ),
-    "recording": (
-        "inhand.controller.recording.export",
-        "turn a recording into tables, or repair one",
-    ),
-    "plot": (
-        "inhand.controller.recording.plot",
-        "make a report of a recording: goals, errors, latency",
-    ),
-    "eval": ("inhand.training.evaluation.evaluation", "measure a policy in either engine"),
-    "measure": (
-        "inhand.training.evaluation.batch_measure",
-        "measure a run, teacher or student, in many worlds at once",
-    ),
-    "compare": (
-        "inhand.training.evaluation.comparison",
-        "compare two evaluations of the same seeds",
-    ),
-    "transfer": ("inhand.training.evaluation.transfer", "fill the table of what transfers"),
-    "probe": ("inhand.training.evaluation.probe", "test what a policy's memory knows of its world"),
-    "train": ("inhand.training.learning.train", "train a policy"),
-    "policy": ("inhand.training.learning.export", "export a policy"),
-    "calibrate": (
-        "inhand.controller.calibration.commands",
-        "find lenses, places, latency of cameras; places of tags; joints, servos",
-    ),
-    "replay": ("inhand.controller.recording.replay", "run a recording again, equal to the bit"),
-    "bench": ("benchmarks.__main__", "measure speed beside peers, in the source tree"),
+_COMMANDS = {
+    # Verbs that are programs of their own, with what they do.
+    "demo": "start a simulated hand and send it goals",
+    "view": "show a running hand, or a recording, as a web page",
+    "recording": "turn a recording into tables, or repair one",
+    "plot": "make a report of a recording: goals, errors, latency",
+    "eval": "measure a policy in either engine",
+    "measure": "measure a run, teacher or student, in many worlds at once",
+    "compare": "compare two evaluations of the same seeds",
+    "transfer": "fill the table of what transfers",
+    "probe": "test what a policy's memory knows of its world",
+    "train": "train a policy",
+    "policy": "export a policy",
+    "calibrate": "find lenses, places, latency of cameras; places of tags; joints, servos",
+    "replay": "run a recording again, equal to the bit",
+    "bench": "measure speed beside peers, in the source tree",
+}
+
+_OPTIONAL = {
+    # verb: module that a robot need not have installed; its `main` takes the arguments after it
+    "view": "inhand.controller.view.__main__",
+    "eval": "inhand.training.evaluation.evaluation",
+    "measure": "inhand.training.evaluation.batch_measure",
+    "compare": "inhand.training.evaluation.comparison",
+    "transfer": "inhand.training.evaluation.transfer",
+    "probe": "inhand.training.evaluation.probe",
+    "train": "inhand.training.learning.train",
+    "policy": "inhand.training.learning.export",
+    "bench": "benchmarks.__main__",
 }
 
 _EXTRAS = {
@@ -152,8 +148,8 @@ def main() -> None:
     """Entry point of `inhand`."""
     arguments = sys.argv[1:]
     try:
-        if arguments and arguments[0] in _ELSEWHERE:
-            sys.exit(_elsewhere(arguments))
+        if arguments and arguments[0] in _COMMANDS:
+            sys.exit(_run(arguments))
         verb = tyro.extras.subcommand_cli_from_dict(
             _VERBS,
             prog="inhand",
@@ -167,22 +163,22 @@ def main() -> None:
     except InhandError as error:
         sys.exit(f"error: {error}")
     except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter must not fail on it again.
+        # The reader closed the pipe; the interpreter must not fail on it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _elsewhere(arguments: list[str]) -> int:
-    """Runs a verb that may need packages which a robot need not have."""
+def _run(arguments: list[str]) -> int:
+    """Runs a verb that is a program of its own."""
     verb, *rest = arguments
     sys.argv = [f"inhand {verb}", *rest]
     if verb == "bench":
-        # Not installed: they measure against what only the source tree has.
+        # Benchmarks are in the source tree only.
         sys.path.append(os.getcwd())
     try:
-        return int(importlib.import_module(_ELSEWHERE[verb][0]).main() or 0)
+        return _entry_point(verb)() or 0
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package == "benchmarks":
@@ -191,17 +187,43 @@ def _elsewhere(arguments: list[str]) -> int:
             ) from error
         if package not in _EXTRAS:
             raise
-        # Curves of training come with training, reports of recordings with the view.
-        draws = package == "matplotlib" and _ELSEWHERE[verb][0].startswith("inhand.training.")
+        # matplotlib is in two extras: `train` for training curves, `view` for reports.
+        draws = package == "matplotlib" and _OPTIONAL.get(verb, "").startswith("inhand.training.")
         extra = "train" if draws else _EXTRAS[package]
         raise ConfigError(
             f"{verb}: {package} is not installed; install it with `pip install 'inhand[{extra}]'`"
         ) from error
 
 
+def _entry_point(verb: str) -> Callable[[], int | None]:
+    """The `main` of a verb, imported now, so that a short verb like `estop` loads no other."""
+    if verb == "demo":
+        from inhand.controller.cli.demo import main as demo
+
+        return demo
+    if verb == "recording":
+        from inhand.controller.recording.export import main as recording
+
+        return recording
+    if verb == "plot":
+        from inhand.controller.recording.plot import main as plot
+
+        return plot
+    if verb == "calibrate":
+        from inhand.controller.calibration.commands import main as calibrate
+
+        return calibrate
+    if verb == "replay":
+        from inhand.controller.recording.replay import main as replay
+
+        return replay
+    entry: Callable[[], int | None] = importlib.import_module(_OPTIONAL[verb]).main
+    return entry
+
+
 def _description() -> str:
-    others = "\n".join(f"  {verb}: {what}" for verb, (_, what) in _ELSEWHERE.items())
-    return f"Commands a daemon that runs (inhandd). Further verbs:\n{others}"
+    others = "\n".join(f"  {verb}: {what}" for verb, what in _COMMANDS.items())
+    return f"Requests to a running daemon (inhandd). Further verbs:\n{others}"
 
 
 if __name__ == "__main__":

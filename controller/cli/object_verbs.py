@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from inhand.controller.cli.display import as_json
-from inhand.controller.system.files import keep, write_whole
+from inhand.files import back_up, write_whole
 from inhand.perception.errors import ObjectError
 from inhand.perception.objects import SCHEMA, load_object
 
@@ -38,7 +38,7 @@ class Object:
         """Rewrites the file."""
         load_object(self.file, recorded=True)
         text = migrated(self.file.read_text(encoding="utf-8"), self.file)
-        kept = keep(self.file)
+        kept = back_up(self.file)
         write_whole(self.file, text)
         if self.json:
             print(as_json({"file": str(self.file), "kept": str(kept), "schema": SCHEMA}))

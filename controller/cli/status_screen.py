@@ -19,7 +19,7 @@ _BAR = 20
 
 
 def watch(client: Client, *, json: bool) -> int:
-    """Shows what the daemon's status is until Ctrl-C: a screen, or lines if nobody looks."""
+    """Shows the daemon's status until Ctrl-C: a screen on a terminal, else lines."""
     live = sys.stdout.isatty() and not json
     period = PERIOD if live else _LINES_PERIOD
     if live:
@@ -79,7 +79,7 @@ def _show(text: str, *, live: bool) -> None:
         print(text, flush=True)
         return
     width, height = shutil.get_terminal_size()
-    # Each line ends what was longer before, and the last one what is below.
+    # Each line erases the rest of the old line, and the last one everything below.
     lines = text.splitlines()[: height - 1]
     print(
         "\x1b[H" + "\n".join(f"{line[: width + 9]}\x1b[K" for line in lines) + "\x1b[J", flush=True

@@ -1,4 +1,4 @@
-"""Verbs of `inhand` that are requests of the protocol; the ones about goals stand beside them."""
+"""Verbs of `inhand` that send one request; those about goals are in `goal_verbs`."""
 
 from dataclasses import dataclass
 from pathlib import Path

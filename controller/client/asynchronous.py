@@ -25,7 +25,7 @@ class AsyncClient:
         key: str | Path | None = None,
         timeout: float = 5.0,
     ) -> None:
-        """See `inhand.controller.client.sync.Client`; to be made where the event loop runs."""
+        """See `inhand.controller.client.sync.Client`; construct it while the event loop runs."""
         self._route = Route(directory, key)
         self._timeout = timeout
         self._numbers = itertools.count(1)
@@ -73,11 +73,11 @@ class AsyncClient:
             del self._waiting[number]
 
     async def status(self) -> Message:
-        """Everything the daemon knows now."""
+        """The daemon's status."""
         return await self.call("status")
 
     def subscribe(self) -> None:
-        """Begins to listen to state and events; `messages` does it too."""
+        """Subscribes to state and events; `messages` does this too."""
         if self._states is None:
             self._states = self._context.socket(zmq.SUB)
             self._route.connect(self._states, self._route.state)
@@ -102,7 +102,7 @@ class AsyncClient:
                 yield message
 
     async def _read(self) -> None:
-        """Hands replies to whom they are for; those that nobody waits for any more are dropped."""
+        """Delivers replies to the calls that wait; replies that come too late are dropped."""
         while True:
             reply: Message = msgspec.json.decode(await self._commands.recv())
             if reply.get("id") is None:

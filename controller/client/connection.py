@@ -1,4 +1,4 @@
-"""How a client finds a daemon, asks it, and reads its replies; shared by both kinds of clients."""
+"""Shared by both clients: addresses of a daemon, encoding of requests, checking of replies."""
 
 import os
 from pathlib import Path
@@ -48,7 +48,7 @@ class Route:
         """Connects a socket to an address of the daemon.
 
         Raises:
-            ClientError: the address is none.
+            ClientError: the address is malformed.
         """
         socket.set(zmq.LINGER, 0)
         if self._key is not None:
@@ -61,7 +61,7 @@ class Route:
             raise ClientError(f"the daemon's socket {address}: {error}") from error
 
     def silence(self, type: str, timeout: float) -> ClientError:
-        """The error of a request that nobody answered within `timeout` [s]."""
+        """The error of a request without a reply within `timeout` [s]."""
         listed = ", and is your key on its list" if self.remote else ""
         return ClientError(
             f"{type}: the daemon at {self.command} did not answer within {timeout:g} s; is it "

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import zmq
 
 from inhand.controller.errors import ClientError, StartError
 from inhand.controller.system.clock import Clock, MonotonicClock
+from inhand.perception.parent import end_process
 from inhand.perception.simulated_time import SimulatedClock
 
 START_TIMEOUT = 180.0
@@ -51,7 +52,7 @@ def simulated_daemon(directory: Path, *arguments: str) -> Iterator[None]:
         _wait_until_ready(process, log)
         yield
     finally:
-        _end(process)
+        end_process(process, _STOP_TIMEOUT)
 
 
 @contextmanager
@@ -99,11 +100,11 @@ def view_of(directory: Path) -> Iterator[str]:
     try:
         yield _said(process, log)
     finally:
-        _end(process)
+        end_process(process, _STOP_TIMEOUT)
 
 
 def _said(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    """The last line that the page's process said of itself."""
+    """The last line that the page's process printed."""
     deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         lines = [x for x in log.read_text(errors="replace").splitlines() if x.startswith("view: ")]
@@ -112,15 +113,6 @@ def _said(process: "subprocess.Popen[bytes]", log: Path) -> str:
         time.sleep(0.05)
     said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
     return f"no view: {said[-1].removeprefix('error: ')}"
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -137,19 +129,29 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 class WorldClient:
-    """Asks the simulated world for what only a simulation can do or tell."""
+    """Client of the simulated world: places the object, and reads its true state.
+
+    It connects at the first request. Use it in a `with` block, or call `close`.
+
+    Args:
+        address: that the daemon's status gives as `world`.
+    """
 
     def __init__(self, address: str) -> None:
-        """Takes the address that the daemon's status gives as `world`."""
         self._address = address
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.REQ)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.connect(address)
+        self._socket: zmq.Socket[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Closes the socket."""
-        self._context.destroy(linger=0)
+        if self._socket is not None:
+            self._socket.close(linger=0)
+            self._socket = None
 
     def ask(self, type: str, **members: object) -> dict[str, Any]:
         """Sends a request (`place`, `reset` or `state`) and returns the reply.
@@ -157,6 +159,9 @@ class WorldClient:
         Raises:
             ClientError: the world does not answer, or refuses.
         """
+        if self._socket is None:
+            self._socket = zmq.Context.instance().socket(zmq.REQ)
+            self._socket.connect(self._address)
         self._socket.send(msgspec.json.encode({"type": type, **members}))
         if not self._socket.poll(int(1000 * _ANSWER_TIMEOUT)):
             raise ClientError(f"the simulated world at {self._address} does not answer")

@@ -41,7 +41,7 @@ class Client:
         key: str | Path | None = None,
         timeout: float = 5.0,
     ) -> None:
-        """Looks for the daemon.
+        """Connects to the daemon.
 
         Args:
             directory: where its sockets are; None looks in the usual places.
@@ -123,16 +123,16 @@ class Client:
             reply: Message = msgspec.json.decode(self._commands.recv())
             if reply.get("id") in (number, None):
                 return accepted(reply)
-            # A reply to an earlier request that was given up is of no use to anybody.
+            # The late reply to an earlier request that timed out is skipped.
             if reply["id"] in self._open:
                 self._early[reply["id"]] = reply
 
     def status(self) -> Message:
-        """Everything the daemon knows now."""
+        """The daemon's status."""
         return self.call("status")
 
     def subscribe(self) -> None:
-        """Begins to listen to state and events; `messages` does it too."""
+        """Subscribes to state and events; `messages` does this too."""
         if self._states is None:
             self._states = self.watch("state", "event")
 

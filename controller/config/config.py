@@ -1,10 +1,11 @@
-"""The configuration file: TOML, every key known, every default visible."""
+"""The configuration file: TOML. Unknown keys are refused; `inhand config show` lists all keys."""
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+import tomli_w
 
 from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
 from inhand.controller.errors import ConfigError
@@ -18,13 +19,13 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         others: device files of further buses, and the ids of the servos on each, which are read at
             the same time; all other servos are on `port`.
         baud: bits a second.
-        watchdog: the servos stop by themselves when nothing was said to them for so long [s], in
-            steps of 20 ms; 0 for never.
+        watchdog: the servos stop by themselves when they have received nothing for this time [s],
+            in steps of 20 ms; 0 for never.
         gains: register values of the servos' proportional, integral and derivative position gain;
-            empty leaves what they have.
+            empty leaves their own.
         torque_share: share of each actuator's torque limit that the servos may use.
-        joints: file from `inhand calibrate joints`, of how the servos sit on their joints; empty
-            for as the hand file says.
+        joints: file from `inhand calibrate joints`, with zero, sign and range of each servo; empty
+            for those of the hand file.
         measured: file from `inhand calibrate servos`, for `inhand doctor` to compare with what the
             policy was trained on; empty for none.
     """
@@ -44,9 +45,9 @@ class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         rig: file that describes them.
-        sources: where each one's frames come from, by its name in the rig.
-        follow_hand: whether the object is taken to move with what touches it between frames, and
-            not by its velocity alone.
+        sources: source of each camera's frames, by its name in the rig.
+        follow_hand: whether the object is predicted to move with the links that touch it between
+            frames, and not by its velocity alone.
     """
 
     rig: str = ""
@@ -58,10 +59,10 @@ class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The policies.
 
     Attributes:
-        directory: where policy files lie; empty for the ones that came with the program.
+        directory: of the policy files; empty for the shipped ones.
         file: name of the one to load at start, `{object}` standing for the object's name; empty for
             none.
-        allow: SHA-256 of the files that may be loaded, beside the ones that came with the program.
+        allow: SHA-256 of further files that may be loaded, beside the shipped ones.
     """
 
     directory: str = ""
@@ -74,13 +75,14 @@ class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to ask of the system for punctual ticks.
+    """Real-time scheduling of the tick.
 
     Attributes:
         priority: SCHED_FIFO priority; 0 leaves the ordinary scheduler.
         affinity: processors to tick on; empty leaves all.
         lock_memory: whether to keep the process's pages in memory.
-        spin: how long before a deadline to stop sleeping and spin [s]: longer than waking takes.
+        spin: how long before a deadline to stop sleeping and spin [s]; it must be longer than the
+            wake-up latency.
     """
 
     priority: int = 50
@@ -90,11 +92,11 @@ class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EstopLineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A switch that stops the hand, wired to this machine; closed while all is well.
+    """A switch that stops the hand, wired to this machine; closed in normal operation.
 
     Attributes:
-        source: `cts` or `dsr`, a pin of a serial port, or the path of a file or FIFO that says `1`
-            while all is well; empty for no such switch.
+        source: `cts` or `dsr`, a pin of a serial port, or the path of a file or FIFO that holds `1`
+            in normal operation; empty for no such switch.
         port: the serial port with that pin.
     """
 
@@ -116,7 +118,7 @@ class SocketsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to be reached over the network: not at all, unless addresses are given.
+    """Addresses on the network; without them the daemon is not reachable over it.
 
     Attributes:
         command: address for commands, like `tcp://*:7411`.
@@ -130,11 +132,11 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecordingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the flight recorder keeps.
+    """Settings of the flight recorder.
 
     Attributes:
         directory: where recordings go; empty for the usual place (docs/recording.md).
-        seconds: how far back its memory goes [s].
+        seconds: how much of the past is in memory [s].
         file_size: size at which a continuous recording goes on in another file [MB].
         total_size: size of all recordings at which the oldest are deleted [MB].
     """
@@ -149,8 +151,8 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The simulated hand, with `inhandd --sim`.
 
     Attributes:
-        universe: file with what differs from the nominal world; empty for nothing.
-        seed: of everything random in it.
+        universe: file with the differences from the nominal world; empty for none.
+        seed: of its random numbers.
     """
 
     universe: str = ""
@@ -158,7 +160,7 @@ class SimConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that may be configured.
+    """The whole configuration.
 
     Attributes:
         hand: name or file of the hand's description.
@@ -169,11 +171,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         policy: the policies.
         goals: when a goal counts as reached.
         safety: when the hand is made safe.
-        realtime: what to ask of the system for punctual ticks.
+        realtime: real-time scheduling of the tick.
         estop_line: a switch that stops the hand.
-        sockets: where to be reached.
-        network: how to be reached from other machines.
-        recording: what the flight recorder keeps.
+        sockets: directory and access of the local sockets.
+        network: addresses on the network.
+        recording: settings of the flight recorder.
         sim: the simulated hand.
     """
 
@@ -194,7 +196,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def control(self) -> ControlSettings:
-        """The part that the core takes."""
+        """The settings of the controller core."""
         return ControlSettings(self.tick_rate, self.goals, self.safety, self.cameras.follow_hand)
 
 
@@ -202,7 +204,7 @@ def load_config(path: str | Path | None) -> Config:
     """Reads and checks a configuration; all defaults if there is no file.
 
     Raises:
-        ConfigError: in one line, with the file and the key.
+        ConfigError: the file cannot be read, or a key or value is wrong; in one line.
     """
     if path is None:
         return Config()
@@ -223,19 +225,7 @@ def load_config(path: str | Path | None) -> Config:
 
 def show_config(config: Config) -> str:
     """The configuration as TOML, defaults included."""
-    data: dict[str, Any] = msgspec.to_builtins(config)
-    tables = {key: value for key, value in data.items() if isinstance(value, dict)}
-    lines = [f"{key} = {_toml(value)}" for key, value in data.items() if key not in tables]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
-    # Strings, numbers, booleans and lists of them are written alike in JSON and TOML.
-    return msgspec.json.encode(value).decode()
+    return tomli_w.dumps(msgspec.to_builtins(config))
 
 
 def _check(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Settings of the core: what a configuration file may change about goals and safety."""
+"""Settings of the controller core: goals and safety."""
 
 from typing import Literal
 
@@ -13,9 +13,9 @@ class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         tolerance: largest error [rad].
         hold: how long the error must stay below it [s].
-        timeout: when to give up and go on to the next goal [s]; 0 never gives up.
-        queue: most goals that may wait.
-        unstick_after: how long a goal may take before its actions are shaken [s].
+        timeout: time after which a goal is missed and the next one begins [s]; 0 for never.
+        queue: largest number of goals that may wait.
+        unstick_after: time after which noise is added to the actions of a goal [s].
         unstick: standard deviation of that noise, in units of the action; 0 for none.
     """
 
@@ -27,7 +27,7 @@ class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unstick: float = 0.3
 
     def check(self) -> None:
-        """Raises ConfigError if a value cannot be."""
+        """Raises ConfigError if a value is out of range."""
         if not 0 < self.tolerance <= 3.15:
             raise ConfigError(f"[goals] tolerance = {self.tolerance} rad must lie in (0, 3.15]")
         if not (0 <= self.hold < float("inf") and 0 <= self.timeout < float("inf")):
@@ -41,20 +41,20 @@ class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long what may last before the hand is made safe.
+    """Time limits and reactions of the safety functions.
 
     Attributes:
         estop: `relax` switches torque off, `hold` keeps it and freezes the targets.
-        exit: the same two, for the end of the daemon.
+        exit: the same choice for the end of the daemon.
         predict: how long a pose is predicted before the hand pauses [s].
         pose_lost: age of the pose at which a running hand goes to holding [s].
         idle: how long the hand stays armed without goal or heartbeat [s].
-        joint_ticks: age of the joints that is a fault [ticks].
+        joint_ticks: age of the joint readings that causes a fault [ticks].
         dropped: what the hand does when it has dropped the object: `home` goes slowly to the rest
             pose, where the object can be put back, `hold` stays as it is.
-        fault_hold: how long a fault keeps full torque [s].
-        fault_share: share of the torque that it keeps afterwards; 0 relaxes.
-        think: processor time that one tick's decision may take before the policy has failed [s].
+        fault_hold: how long the hand holds with full torque in a fault [s].
+        fault_share: share of the torque with which it holds afterwards; 0 switches torque off.
+        think: processor time of one tick's decision above which the policy has failed [s].
         home_speed: of the fastest joint on the way to the rest pose [rad/s].
     """
 
@@ -71,7 +71,7 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     home_speed: float = 0.8
 
     def check(self) -> None:
-        """Raises ConfigError if a value cannot be."""
+        """Raises ConfigError if a value is out of range."""
         if not 0 < self.predict < self.pose_lost <= 10:
             raise ConfigError(
                 f"[safety] must have 0 < predict < pose_lost <= 10 s, got predict = "

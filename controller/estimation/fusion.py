@@ -1,8 +1,8 @@
-"""Where the object is now: tag corners and poses, late and out of order, to one belief.
+"""Pose filter: fuses tag corners and poses that arrive late and out of order.
 
-A pure function of what it is given: the same measurements, in whatever order they arrive within
-the window, give the same belief. It reads no clock. Between measurements the object goes where the
-hand carries it, which the encoders tell without delay.
+The estimate depends only on the input: the same measurements give the same estimate in any order of
+arrival within the window. The filter reads no clock. Between measurements the object is predicted
+to move with the hand, whose motion the encoders measure without delay.
 """
 
 from bisect import bisect_right, insort
@@ -25,13 +25,13 @@ from inhand.perception.rotations import Array
 
 
 class PoseFilter:
-    """Fuses what the cameras see into the object's pose, velocities and their covariance.
+    """Estimates pose, velocities and covariance of the object from camera measurements.
 
     Args:
         description: the object and its tags.
         cameras: the rig; empty if only `update_pose` is used.
-        settings: what to assume.
-        hand: what holds the object; if given, `note_joints` tells how it carries it.
+        settings: of the filter.
+        hand: that holds the object; if given, the joints from `note_joints` predict its motion.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class PoseFilter:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything, as after the object was put somewhere else by hand."""
-        # The measurements of the window in order of time, the belief before the first of them,
-        # and the belief after each.
+        """Discards the estimate, for instance after a person has moved the object."""
+        # The measurements of the window in order of time, the estimate before the first of them,
+        # and the estimate after each.
         self._times: list[float] = []
         self._measurements: list[PoseMeasurement] = []
         self._base: PoseState | None = None
@@ -69,22 +69,22 @@ class PoseFilter:
 
     @property
     def rejected(self) -> int:
-        """Measurements refused by the gate since the last reset."""
+        """Measurements rejected by the outlier gate since the last reset."""
         return self._newest.rejected if self._newest else 0
 
     @property
     def recoveries(self) -> int:
-        """How often, since the last reset, the belief gave way to what was measured instead."""
+        """Re-initialisations after consistent rejections since the last reset."""
         return self._newest.recoveries if self._newest else 0
 
     @property
     def late(self) -> int:
-        """Measurements that arrived too late to be used, ever."""
+        """Measurements that arrived too late to be used, since the start."""
         return self._late
 
     @property
     def problem(self) -> str:
-        """What is wrong with what was measured lately; empty if nothing is."""
+        """Problem with the latest measurements; empty if there is none."""
         if self._newest is None:
             return "no camera has seen the object yet"
         if self._lagging:
@@ -100,7 +100,7 @@ class PoseFilter:
         return ""
 
     def update(self, *frames: TagCorners) -> None:
-        """Takes in what cameras saw.
+        """Adds frames of tag corners.
 
         Frames of one instant are pooled into one pose, whether they come together or one after
         the other.
@@ -137,7 +137,7 @@ class PoseFilter:
         sigma_position: float,
         sigma_rotation: float,
     ) -> None:
-        """Takes in a pose that somebody else estimated.
+        """Adds a pose from another estimator.
 
         Args:
             t: when it was true [s].
@@ -164,13 +164,13 @@ class PoseFilter:
         self._put(PoseMeasurement(t, (candidate,)))
 
     def note_joints(self, joints: JointState) -> None:
-        """Takes in what the servos measured, in order of time."""
+        """Adds joint readings, in order of time."""
         self._carrier.note(joints)
 
     def predict(self, t: float) -> ObjectPose | None:
         """The pose at `t` [s]; None before the first measurement of the window or ever.
 
-        Looks back as well as ahead: within the window, the belief of then.
+        For a time within the window, the estimate at that time.
         """
         index = bisect_right(self._times, t)
         state = self._states[index - 1] if index else self._base
@@ -198,11 +198,11 @@ class PoseFilter:
         return self._lagging
 
     def _put(self, measurement: PoseMeasurement) -> None:
-        """Puts a measurement in its place in time and replays what follows it."""
+        """Inserts a measurement in order of time, and repeats the steps after it."""
         t = measurement.t
         index = bisect_right(self._times, t)
         if index and self._times[index - 1] == t:
-            # A trigger of which more frames have come: the pose of all replaces that of some.
+            # More frames of the same instant have come: the pose of all replaces that of some.
             index -= 1
             self._measurements[index] = measurement
         else:
@@ -215,7 +215,7 @@ class PoseFilter:
         self._prune()
 
     def _prune(self) -> None:
-        """Lets go of what can no longer change."""
+        """Discards measurements older than the window."""
         horizon = self._times[-1] - self._settings.window
         keep = bisect_right(self._times, horizon)
         if keep:

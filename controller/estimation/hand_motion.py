@@ -1,9 +1,9 @@
-"""Where a hand carries the object that it holds, by what the encoders say since it was last seen.
+"""Predicts how the hand moves the object that it holds, from joint readings.
 
-The palm carries what rests on it; links that touch the object drag it along where they touch.
-Of all motions of a rigid body, the one is taken that follows the surfaces in contact best, and
-the palm where nothing else is near. An estimate: contacts slip. What is left is for the filter's
-random motion.
+The palm carries the object; links that touch it drag it at the contacts. The result is the rigid
+motion that follows the touching surfaces best in the least-squares sense, and that of the palm
+where nothing else is near. Contacts slip, so this is an estimate; the random motion of the filter
+covers the rest.
 """
 
 from bisect import bisect_right
@@ -22,25 +22,25 @@ HISTORY = 1.0
 """How long joint readings are kept [s]: longer than the filter's window."""
 
 REACH = 0.006
-"""A surface further than this from the object's does not touch it [m]."""
+"""Largest gap to the object at which a surface can count as a contact [m]."""
 
 SOFTNESS = 0.003
-"""Gap at which a contact counts for 1/e [m]: what poses, shapes and encoders may be off."""
+"""Gap at which a contact's weight is 1/e [m]: the error of poses, shapes and encoders."""
 
 STIFFNESS = 0.05
-"""Of the palm, in contacts: what decides where no contact does."""
+"""Weight of the palm's motion, in contacts; it decides where there is no contact."""
 
 LEVER = 0.03
-"""Length at which a turn counts as much as a shift [m]: half an object."""
+"""Length that converts rotation to translation in the weight [m]: half an object."""
 
 
 @dataclass(frozen=True)
 class Grip:
-    """How an object follows the servos from one instant on.
+    """Linear response of the object to servo motion from one instant on.
 
     Attributes:
         joints: servo angles at that instant [rad], (n_actuators,).
-        response: shift [m] and world turn [rad] of the object by each servo's motion,
+        response: derivative of the object's shift [m] and world rotation [rad] by the servo angles,
             (6, n_actuators).
     """
 
@@ -49,7 +49,7 @@ class Grip:
 
 
 class HandMotion:
-    """Joint readings of the last second, and what they do to an object.
+    """Joint readings of the last second, and the object's response to them.
 
     Args:
         hand: whose readings they are.
@@ -59,7 +59,7 @@ class HandMotion:
     def __init__(self, hand: Hand, description: ObjectDescription) -> None:
         self._hand = hand
         self._points, self._radii, self._links = surface(hand)
-        self._above = _ancestors(hand)
+        self._above = hand.moved_by
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
         self._carrying = _palm_joints(hand)
@@ -69,13 +69,13 @@ class HandMotion:
         self._readings: list[Array] = []
 
     def note(self, joints: JointState) -> None:
-        """Takes a reading; one that is not newer than the last is passed over."""
+        """Adds a reading; one that is not newer than the last is ignored."""
         if self._times and joints.t <= self._times[-1]:
             return
         self._times.append(joints.t)
         self._readings.append(joints.position)
         old = bisect_right(self._times, joints.t - HISTORY)
-        # Now and then is enough.
+        # Deleting many at once is cheaper.
         if old > 100:
             del self._times[:old], self._readings[:old]
 
@@ -84,7 +84,7 @@ class HandMotion:
         return bool(self._times) and self._times[0] <= t < self._times[-1]
 
     def joints(self, t: float) -> Array:
-        """Servo angles at an instant [rad], (n_actuators,), between readings in a straight line."""
+        """Servo angles at an instant [rad], (n_actuators,), interpolated linearly."""
         after = bisect_right(self._times, t)
         if after == 0 or after == len(self._times):
             return self._readings[-1 if after else 0]
@@ -93,14 +93,14 @@ class HandMotion:
         return before + share * (self._readings[after] - before)
 
     def speeds(self, t: float) -> Array:
-        """Servo speeds of late [rad/s], (n_actuators,); zero if the readings are old."""
+        """Servo velocities over about 20 ms [rad/s], (n_actuators,); zero if readings are old."""
         if len(self._times) < 2 or t - self._times[-1] > 0.05:
             return np.zeros(self._hand.n_actuators)
         last = max(0, bisect_right(self._times, self._times[-1] - 0.02) - 1)
         return (self._readings[-1] - self._readings[last]) / (self._times[-1] - self._times[last])
 
     def grip(self, t: float, position: Array, quaternion: Array) -> Grip:
-        """How an object follows the hand.
+        """Computes the object's response to servo motion.
 
         Args:
             t: when [s]; `covers` it.
@@ -114,7 +114,7 @@ class HandMotion:
         local = (points - position) @ rotations.to_matrix(quaternion)
         gap = (local @ self._normals.T - self._offsets).max(axis=1) - self._radii
         near = np.flatnonzero(gap < REACH)
-        # Of the object as part of the palm: a turn about each joint between palm and base.
+        # The object moves with the palm: it turns about each joint between palm and base.
         response = np.zeros((6, self._hand.n_joints))
         response[:3] = (rotations.cross(axes, position - origins) * self._carrying[:, None]).T
         response[3:] = (axes * self._carrying[:, None]).T
@@ -136,21 +136,21 @@ class HandMotion:
 
 
 def palm(hand: Hand) -> int | None:
-    """The link that all fingertips have in common, furthest from the base; None if it is the base.
+    """Index of the last link that carries all fingertips; None if only the base does.
 
-    A link moves with its joint: links and joints are numbered alike.
+    Links and joints have the same indices.
     """
     shared = np.flatnonzero(_palm_joints(hand))
     return int(shared[-1]) if len(shared) else None
 
 
 def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
-    """Points inside of the links' shapes, how far the surface is from them, and whose they are.
+    """The links' shapes as spheres.
 
     Returns:
-        points: link frame [m], (n, 3).
-        radii: [m], (n,).
-        links: (n,).
+        points: centres of the spheres, link frame [m], (n, 3).
+        radii: of the spheres [m], (n,).
+        links: index of the link of each, (n,).
     """
     points, radii, links = [], [], []
     for i, link in enumerate(hand.links):
@@ -159,7 +159,7 @@ def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
                 radius, half = shape.size
                 inside = np.linspace(-half, half, 5)[:, None] * [0.0, 0.0, 1.0]
             else:
-                # A board: a grid over its two long edges, as thick as the short one.
+                # A box as a plate: a grid over its two long sides, as thick as the short one.
                 extents = np.array(shape.size)
                 radius, thin = float(extents.min()), int(extents.argmin())
                 wide = [axis for axis in range(3) if axis != thin]
@@ -175,15 +175,6 @@ def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
 
 
 def _palm_joints(hand: Hand) -> NDArray[np.bool_]:
-    """The joints that move the palm, (n_joints,): those that all fingertips have in common."""
-    shared: NDArray[np.bool_] = np.logical_and.reduce(_ancestors(hand)[list(hand.fingertips)])
+    """Whether each joint moves all fingertips, (n_joints,)."""
+    shared: NDArray[np.bool_] = np.logical_and.reduce(hand.moved_by[list(hand.fingertips)])
     return shared
-
-
-def _ancestors(hand: Hand) -> NDArray[np.bool_]:
-    """Whether joint j moves link i, (n_links, n_joints)."""
-    above = np.eye(hand.n_joints, dtype=np.bool_)
-    for i, link in enumerate(hand.links):
-        if link.parent != hand.root:
-            above[i] |= above[hand.link_names.index(link.parent)]
-    return above

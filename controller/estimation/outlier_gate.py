@@ -1,4 +1,4 @@
-"""What a measurement does to the belief: believed, refused, or refused so often that it is true."""
+"""Outlier gate: Mahalanobis test; re-initialises after consistent rejections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,23 +20,24 @@ from inhand.perception import rotations
 
 @dataclass(frozen=True)
 class FusionSettings:
-    """What the filter assumes.
+    """Settings of the filter.
 
     Attributes:
         motion: how the object moves.
-        position_sigma: uncertainty of the cameras' calibration, as it shows in a position [m].
+        position_sigma: standard deviation of a position from camera calibration errors [m].
         rotation_sigma: the same in a rotation [rad].
         window: how late a measurement may arrive and still be used [s].
-        gate: squared Mahalanobis distance from which a pose is refused. Well above the 22.5 that
-            chi-square with 6 degrees of freedom exceeds once in a thousand times: contact moves
-            an object by fits and starts, with four times the fourth moment of a Gaussian.
-        jump: a pose further than this from the prediction is refused in any case [m]: through
-            an occlusion the covariance grows until it would allow anything.
+        gate: squared Mahalanobis distance above which a pose is rejected. It is well above 22.5,
+            the 99.9 % quantile of chi-square with 6 degrees of freedom, because contact moves an
+            object irregularly: its fourth moment is four times that of a Gaussian.
+        jump: a pose further than this from the prediction is always rejected [m]: during an
+            occlusion the covariance grows until the gate would accept any pose.
         turn: the same for the angle [rad].
-        recovery: so many refused measurements in a row, each of which could follow from the
-            one before, are believed once nothing else has been for `recovery_age`.
-        recovery_age: for an object nearer than `jump`, or that several cameras agree on [s].
-        distant_recovery_age: for a jump that one camera alone has seen [s].
+        recovery: number of consecutive rejected measurements, each consistent with the one
+            before, from which the filter re-initialises when it has accepted none for
+            `recovery_age`.
+        recovery_age: for a pose nearer than `jump`, or seen by several cameras [s].
+        distant_recovery_age: for a larger jump that only one camera has seen [s].
     """
 
     motion: MotionModel = field(default_factory=MotionModel)
@@ -57,13 +58,13 @@ def step(
     settings: FusionSettings,
     carrier: Carrier,
 ) -> PoseState:
-    """The belief after one more measurement.
+    """The estimate after one more measurement.
 
     Args:
-        state: the belief before; None if there is none.
-        measurement: not older than the belief.
-        settings: what to assume.
-        carrier: takes the belief to the measurement's instant.
+        state: the estimate before; None if there is none.
+        measurement: not older than the estimate.
+        settings: of the filter.
+        carrier: predicts the estimate at the measurement's time.
     """
     if state is None:
         return initial(measurement, settings.motion)
@@ -90,10 +91,10 @@ def _recovered(
     settings: FusionSettings,
     carrier: Carrier,
 ) -> PoseState | None:
-    """The belief that refused measurements give by themselves; None if they do not convince."""
+    """The estimate from rejected measurements alone; None if they are few or inconsistent."""
     if len(refused) < settings.recovery:
         return None
-    # One camera can be wrong for long, by a reflection or a tag on something else.
+    # One camera can be wrong for long: it may see a reflection, or a tag on another thing.
     doubtful = any(
         one.candidates[0].cameras == 1
         and float(np.linalg.norm(one.candidates[0].position - state.position)) > settings.jump
@@ -113,7 +114,7 @@ def _recovered(
 
 
 def _near(state: PoseState, candidate: PoseCandidate, settings: FusionSettings) -> bool:
-    """Whether an object could get from the prediction to the candidate."""
+    """Whether the candidate is within `jump` and `turn` of the prediction."""
     shift = float(np.linalg.norm(candidate.position - state.position))
     turn = float(rotations.angle_between(candidate.quaternion, state.quaternion))
     return shift <= settings.jump and turn <= settings.turn

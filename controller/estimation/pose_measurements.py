@@ -1,4 +1,4 @@
-"""Feeds the pose filter with poses that somebody else estimated: tests and lockstep evaluation."""
+"""Pose source for poses from another estimator: tests and lockstep evaluation."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ class PoseFeed:
         self._filter = PoseFilter(description, {}, settings, hand)
 
     def update(self, *readings: PoseReading) -> None:
-        """Takes in poses, in any order."""
+        """Adds poses, in any order."""
         for reading in readings:
             self._filter.update_pose(
                 reading.t,
@@ -53,7 +53,7 @@ class PoseFeed:
             )
 
     def note_joints(self, joints: JointState) -> None:
-        """Takes in what the servos measured."""
+        """Adds joint readings."""
         self._filter.note_joints(joints)
 
     def predict(self, t: float) -> ObjectPose | None:
@@ -61,5 +61,5 @@ class PoseFeed:
         return self._filter.predict(t)
 
     def reset(self) -> None:
-        """Forgets everything."""
+        """Discards the estimate."""
         self._filter.reset()

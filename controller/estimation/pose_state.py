@@ -5,9 +5,9 @@ angular velocity), all in the world frame, with the true orientation exp(rotatio
 estimated one (Solà, "Quaternion kinematics for the error-state Kalman filter", section 7,
 "global angular errors").
 
-Velocities are Ornstein-Uhlenbeck processes: left alone they decay within a fraction of a second,
-as those of an object in a hand do, so that a prediction through an occlusion comes to rest with a
-bounded uncertainty of velocity instead of flying off.
+Velocities are Ornstein-Uhlenbeck processes: without measurements they decay within a fraction of a
+second, like those of an object in a hand. So a prediction through an occlusion comes to rest, and
+the uncertainty of velocity stays bounded.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ _UNTURNED = np.eye(3)
 
 @dataclass(frozen=True, slots=True)
 class MotionModel:
-    """How the object moves when nothing is known.
+    """Motion model of the object.
 
-    The defaults follow a block that a policy turns in MuJoCo: 1.6 rad/s about each axis on average
-    and 3 where it turns fastest, correlated over 0.06 s; a somewhat longer memory costs nothing
-    there and follows smooth motion too.
+    The defaults are from a block that a policy turns in MuJoCo: 1.6 rad/s about each axis on
+    average and 3 when it turns fastest, with a correlation time of 0.06 s. A somewhat longer decay
+    time gives the same accuracy there and also follows smooth motion.
 
     Attributes:
         linear_speed: standard deviation of a velocity component [m/s].
@@ -43,7 +43,7 @@ class MotionModel:
 
 
 HELD = MotionModel(linear_speed=0.12, angular_speed=3.5, decay_time=0.05)
-"""How it moves beside what the hand's surfaces do to it."""
+"""Motion relative to the hand, where the hand's motion is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class PoseCandidate:
 
 @dataclass(frozen=True, slots=True)
 class PoseMeasurement:
-    """What was measured at one instant: the object is at one of the candidates, best first."""
+    """A measurement at one instant: one of the candidates is the object's pose; best first."""
 
     t: float
     candidates: tuple[PoseCandidate, ...]
@@ -73,7 +73,7 @@ class PoseMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class PoseState:
-    """The filter's belief at one instant.
+    """The filter's estimate at one instant.
 
     Attributes:
         t: [s].
@@ -83,10 +83,10 @@ class PoseState:
         angular_velocity: world frame [rad/s], (3,).
         covariance: of the error state, (12, 12).
         measured: time of the last accepted measurement [s].
-        refused: measurements refused since then, oldest first.
+        refused: measurements rejected since then, oldest first.
         accepted: accepted measurements since the start.
-        rejected: refused measurements since the start.
-        recoveries: how often the belief was thrown away for what was measured instead.
+        rejected: rejected measurements since the start.
+        recoveries: re-initialisations after consistent rejections.
     """
 
     t: float
@@ -103,7 +103,7 @@ class PoseState:
 
 
 def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
-    """The belief after a first measurement, at rest with the model's spread of velocities."""
+    """The estimate from a first measurement: at rest, with the model's velocity covariance."""
     best = measurement.candidates[0]
     covariance = np.zeros((12, 12))
     covariance[:6, :6] = best.covariance
@@ -123,14 +123,14 @@ def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
 def propagate(
     state: PoseState, t: float, motion: MotionModel, carried: Array | None = None
 ) -> PoseState:
-    """The belief at a later time `t` [s].
+    """Predicts the estimate at a later time `t` [s].
 
     Args:
-        state: the belief; its velocities are relative to what carries the object.
+        state: the estimate; its velocities are relative to the hand.
         t: when [s].
-        motion: how the object moves by itself.
-        carried: shift of the object's centre [m] and world rotation vector [rad] by which it is
-            moved along as a whole in that time, (6,); None for a hand that rests.
+        motion: motion model relative to the hand.
+        carried: shift of the object's centre [m] and world rotation vector [rad] by which the hand
+            moves it in that time, (6,); None for a hand at rest.
     """
     dt = t - state.t
     if dt <= 0:
@@ -141,7 +141,7 @@ def propagate(
     # costs more than the arithmetic.
     rotation = _UNTURNED
     if carried is not None:
-        # What is carried along turns, the error with it.
+        # The hand's rotation turns position error and velocities too.
         along = _Turn(*carried[3:].tolist())
         rotation = along.matrix()
         position = position + carried[:3]
@@ -175,7 +175,7 @@ def propagate(
 
 
 class _Turn:
-    """What a rotation vector (x, y, z) [rad] does."""
+    """Rotation matrix, quaternion and left Jacobian of a rotation vector (x, y, z) [rad]."""
 
     def __init__(self, x: float, y: float, z: float) -> None:
         self._vector = x, y, z
@@ -196,12 +196,12 @@ class _Turn:
         return np.array(self._series(self._sine, self._versine)).reshape(3, 3)
 
     def matrix_and_left_jacobian(self) -> Array:
-        """That, and the turn in the world by each component of the vector, (2, 3, 3)."""
+        """Rotation matrix and left Jacobian of SO(3), (2, 3, 3)."""
         both = self._series(self._sine, self._versine) + self._series(self._versine, self._third)
         return np.array(both).reshape(2, 3, 3)
 
     def _series(self, once: float, twice: float) -> list[float]:
-        """The identity, and the vector's cross product taken once and twice, with these shares."""
+        """I + once · [v]× + twice · [v]×², row by row; [v]× is the cross-product matrix."""
         x, y, z = self._vector
         rest = 1.0 - twice * self._square
         xy, xz, yz = twice * x * y, twice * x * z, twice * y * z
@@ -214,11 +214,11 @@ class _Turn:
 
 
 def innovation(state: PoseState, candidate: PoseCandidate) -> tuple[Array, Array]:
-    """What a candidate says that the belief does not.
+    """Innovation of a candidate.
 
     Returns:
-        difference: candidate minus belief, position and world rotation, (6,) [m, rad].
-        covariance: expected spread of the difference, (6, 6).
+        difference: candidate minus estimate, position and world rotation, (6,) [m, rad].
+        covariance: of the difference, (6, 6).
     """
     turn = rotations.multiply(candidate.quaternion, rotations.conjugate(state.quaternion))
     difference = np.concatenate([candidate.position - state.position, rotations.log(turn)])
@@ -226,17 +226,17 @@ def innovation(state: PoseState, candidate: PoseCandidate) -> tuple[Array, Array
 
 
 def distance(state: PoseState, candidate: PoseCandidate) -> float:
-    """Squared Mahalanobis distance of a candidate from the belief; chi-square, 6 degrees."""
+    """Squared Mahalanobis distance of a candidate; chi-square with 6 degrees of freedom."""
     difference, covariance = innovation(state, candidate)
     return float(difference @ np.linalg.solve(covariance, difference))
 
 
 def correct(state: PoseState, candidate: PoseCandidate) -> PoseState:
-    """The belief after a candidate, of the same instant, has been believed."""
+    """Kalman correction with a candidate of the same instant."""
     difference, spread = innovation(state, candidate)
     gain = np.linalg.solve(spread, state.covariance[:6]).T
     error = gain @ difference
-    # Joseph's form keeps the covariance positive whatever the rounding.
+    # Joseph's form keeps the covariance positive definite despite rounding.
     left = np.eye(12)
     left[:, :6] -= gain
     covariance = left @ state.covariance @ left.T + gain @ candidate.covariance @ gain.T
@@ -255,7 +255,7 @@ def correct(state: PoseState, candidate: PoseCandidate) -> PoseState:
 
 
 def _product(turn: Sequence[float], quaternion: Sequence[float]) -> Sequence[float]:
-    """The orientation after a turn, all wxyz."""
+    """Quaternion product turn · quaternion, all wxyz."""
     a, b, c, d = turn
     w, x, y, z = quaternion
     return (
@@ -267,7 +267,7 @@ def _product(turn: Sequence[float], quaternion: Sequence[float]) -> Sequence[flo
 
 
 def _unit(quaternion: Sequence[float]) -> Array:
-    """The same orientation, wxyz, of unit length whatever the rounding."""
+    """The quaternion, wxyz, normalized to unit length."""
     w, x, y, z = quaternion
     length = (w * w + x * x + y * y + z * z) ** 0.5
     return np.array([w / length, x / length, y / length, z / length])
@@ -275,14 +275,14 @@ def _unit(quaternion: Sequence[float]) -> Array:
 
 @cache
 def _noise_shapes(motion: MotionModel) -> Array:
-    """What each of three factors puts where: of pose, of pose with speed, of speed, (3, 144)."""
+    """Places of three factors in the covariance: pose, pose with velocity, velocity, (3, 144)."""
     variance = np.diag(np.repeat([motion.linear_speed**2, motion.angular_speed**2], 3))
     places = [[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]
     return np.array([np.kron(place, variance).ravel() for place in places])
 
 
 def _noise(dt: float, motion: MotionModel) -> Array:
-    """What random accelerations over `dt` [s] add, exactly for the velocity model, (12, 12)."""
+    """Process noise over `dt` [s], exact for the velocity model, (12, 12)."""
     x = dt / motion.decay_time
     # Per unit of velocity variance; the closed form of the first cancels for small x.
     pose = 2 * x + 4 * expm1(-x) - expm1(-2 * x) if x > 0.01 else x**3 * (2 / 3 - x / 2)

@@ -1,4 +1,4 @@
-"""The filter's way forward in time: what the hand does to the object, then what chance may do."""
+"""Prediction: the object moves with the hand, plus random motion relative to it."""
 
 import numpy as np
 
@@ -7,32 +7,32 @@ from inhand.controller.estimation.pose_state import MotionModel, PoseState, prop
 from inhand.hardware.records import Array, JointState
 
 STEP = 0.05
-"""After so long the contacts are looked for anew [s]."""
+"""Contacts are computed anew after this time [s]."""
 
 
 class Carrier:
-    """Predicts beliefs.
+    """Predicts estimates.
 
     Args:
-        motion: how an object moves beside what the hand does to it.
-        hand_motion: what the encoders said; None for a hand that is unknown.
+        motion: motion model relative to the hand.
+        hand_motion: of the joint readings; None without a hand model.
     """
 
     def __init__(self, motion: MotionModel, hand_motion: HandMotion | None = None) -> None:
         self.motion, self.hand_motion = motion, hand_motion
-        # The way from the newest belief is not gone again at every tick.
+        # Cached, so that the prediction from the newest estimate is not repeated at every tick.
         self._start: PoseState | None = None
         self._reached: PoseState | None = None
         self._held: PoseState | None = None
         self._grip: Grip | None = None
 
     def note(self, joints: JointState) -> None:
-        """Takes what the encoders said."""
+        """Adds joint readings."""
         if self.hand_motion is not None:
             self.hand_motion.note(joints)
 
     def ahead(self, state: PoseState, t: float) -> PoseState:
-        """The belief at a later time `t` [s]."""
+        """The estimate at a later time `t` [s]."""
         if self.hand_motion is None:
             return propagate(state, t, self.motion)
         now = state
@@ -44,7 +44,7 @@ class Carrier:
         return self._once(now, t, self.hand_motion)
 
     def velocity(self, t: float) -> Array:
-        """What the hand gives to the object that `ahead` was last asked for, at `t` [s].
+        """Velocity that the hand gives to the object of the last call of `ahead`, at `t` [s].
 
         Returns:
             Linear [m/s] and angular [rad/s], world frame, (6,).
@@ -54,7 +54,7 @@ class Carrier:
         return self._grip.response @ self.hand_motion.speeds(t)
 
     def _may_step(self, start: float, t: float) -> bool:
-        """Whether a whole step lies ahead, of which no later reading can change anything."""
+        """Whether a whole step lies ahead for which all joint readings are known."""
         hand = self.hand_motion
         return (
             hand is not None

@@ -1,6 +1,7 @@
-"""What a tick computes from the first frames, once before the hand depends on it.
+"""Warm-up: runs the pose filter once before the hand is enabled.
 
-Libraries load on their first calls: unrehearsed, the first frames cost several ticks.
+Libraries initialise in their first calls; without a warm-up the first frames would take as long as
+several ticks.
 """
 
 from collections.abc import Mapping
@@ -21,10 +22,10 @@ TIMES = 0.0, 0.05, 0.1
 def rehearse(
     target: ObjectDescription, cameras: Mapping[str, Camera], hand: Hand
 ) -> ObjectPose | None:
-    """Has a filter of its own follow an object that lies still in the middle of the hand.
+    """Runs a separate filter on synthetic frames of an object at rest in the middle of the hand.
 
     Returns:
-        Where the filter has it at last; None if the cameras would see no tag of it there.
+        The filter's last estimate; None if the cameras would see no tag.
     """
     rehearsed = PoseFilter(target, cameras, hand=hand)
     still = frozen_array(np.zeros(hand.n_actuators))
@@ -40,7 +41,7 @@ def rehearse(
 def _frame(
     target: ObjectDescription, camera: Camera, name: str, center: np.ndarray, t: float
 ) -> TagCorners:
-    """What a camera would see of the tags that face it, with nothing in between."""
+    """Frame with the tags that face the camera, without occlusion."""
     seen = {}
     for tag in target.tags:
         if tag.rotation[:, 2] @ (camera.position - center - tag.position) > 0:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 import msgspec
+import tomli_w
 import zmq
 
 from inhand.controller.errors import ConfigError
+from inhand.files import write_whole
 
 Role = Literal["command", "observe"]
 
@@ -140,10 +142,10 @@ class KeyRing:
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._server.exists():
-                write_private(self._server, _toml(_new_pair()))
+                write_private(self._server, tomli_w.dumps(msgspec.to_builtins(_new_pair())))
             pair = _new_pair()
             key = ClientKey(command, state, self.server().public, pair.public, pair.secret)
-            write_private(output, _toml(key))
+            write_private(output, tomli_w.dumps(msgspec.to_builtins(key)))
             self._write([*entries, Entry(role, pair.public, name)])
         except OSError as error:
             raise ConfigError(f"key {name}: {error.filename}: {error.strerror}") from error
@@ -164,10 +166,7 @@ class KeyRing:
     def _write(self, entries: list[Entry]) -> None:
         text = "# role, public key, name: whoever is on this list may come in.\n"
         text += "".join(f"{entry.role} {entry.public} {entry.name}\n" for entry in entries)
-        new = self._clients.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        write_private(new, text)
-        new.replace(self._clients)
+        write_whole(self._clients, text, mode=0o600)
 
     def _entry(self, number: int, words: list[str]) -> Entry:
         if len(words) != 3 or words[0] not in get_args(Role) or len(words[1]) != 40:
@@ -193,18 +192,17 @@ def load_client_key(path: str | Path) -> ClientKey:
 def write_private(path: Path, text: str) -> None:
     """Writes a new file that its owner alone may read; an OSError if it exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    except OSError:
+        path.unlink()
+        raise
 
 
 def _new_pair() -> KeyPair:
     public, secret = zmq.curve_keypair()
     return KeyPair(public.decode(), secret.decode())
-
-
-def _toml(record: msgspec.Struct) -> str:
-    # Z85 has neither quotes nor backslashes: a literal string of TOML holds any key.
-    return "".join(f"{key} = '{value}'\n" for key, value in msgspec.structs.asdict(record).items())
 
 
 def _said(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""From a policy's action to what the servos are told, one path for robot and simulation."""
+"""Action path: from a policy's action to servo targets, the same for robot and simulation."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from inhand.hardware.records import Array
 
 @dataclass(frozen=True)
 class ActionState:
-    """What the path remembers between calls; arrays are (..., n_actuators).
+    """State of the action path between calls; arrays are (..., n_actuators).
 
     Attributes:
         previous: smoothed target of the policy step before [rad].
@@ -60,7 +60,7 @@ class ActionPath:
         return self.tick_rate // self.policy_rate
 
     def start(self, position: Array) -> ActionState:
-        """A path at rest at these targets [rad], (..., n_actuators)."""
+        """The state at rest at these targets [rad], (..., n_actuators)."""
         at = np.array(position, dtype=np.float64)
         return ActionState(at, at, 0, Motion(at, np.zeros_like(at)))
 

@@ -1,8 +1,8 @@
-"""A hand that has come to rest short of its goal is shaken loose.
+"""Correlated action noise for stalled goals.
 
-A policy without chance in it can hold a grasp in which nothing moves, and so nothing that it sees
-changes. The noise is the one that its teacher explored with: it persists from step to step,
-since servos hardly follow white noise (docs/training.md).
+A deterministic policy can stay in a grasp in which nothing moves, so that its observation does not
+change either. Noise on its actions ends this. It is the exploration noise of the teacher: it is
+correlated in time, as servos hardly follow white noise (docs/training.md).
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from inhand.hardware.records import Array
 
 PERSISTENCE = 0.6
-"""Share of the noise that stays from one policy step to the next."""
+"""Correlation of the noise between two policy steps."""
 
 
 class Unstick:

@@ -1,9 +1,10 @@
-"""Where policy files are, and which of them may be loaded."""
+"""Policy files: where they are and which may be loaded."""
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from inhand.controller.config.config import PolicyConfig
 from inhand.controller.errors import PolicyError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "policies"
@@ -17,6 +18,11 @@ def shipped_hashes(directory: Path = SHIPPED) -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(line.split()[0] for line in lines if line.strip())
+
+
+def allowed_hashes(config: PolicyConfig) -> frozenset[str]:
+    """SHA-256 of the policies that may be loaded: the shipped ones, and those in the allow-list."""
+    return shipped_hashes() | set(config.allow)
 
 
 def find_policy(name: str, directory: Path) -> Path:

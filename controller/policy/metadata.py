@@ -1,4 +1,4 @@
-"""What a policy file says about itself: the JSON object in its metadata under `inhand`."""
+"""Metadata of a policy file: the JSON object under the key `inhand`."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ class ObservationPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ActionMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How an action becomes a target.
+    """Mapping from action to target.
 
     Attributes:
         kind: `around_rest`: 0 is the rest pose, -1 and 1 the ends of the range.
@@ -58,10 +58,10 @@ class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         observation: its layout.
         action: the mapping from action to target.
         quaternion_order: of everything in the observation.
-        engine: what it was trained in.
-        randomization_scale: of the training universes.
+        engine: physics engine of the training.
+        randomization_scale: scale of the universes in training.
         commit: of the training code.
-        golden: the replay.
+        golden: steps that the runtime replays when it loads the file.
     """
 
     schema: Literal[1]

@@ -1,8 +1,8 @@
-"""What the policy sees: measured quantities only, one function for robot and simulation.
+"""The policy's observation: measured quantities only, the same for robot and simulation.
 
-The object's rotation is given as two things. What contact cares about is the shape's attitude:
-of all orientations that look alike, the one nearest to identity. What the task cares about is
-the rotation still to go, goal · current⁻¹, in the world frame.
+The object's rotation is given twice. Contact depends on the attitude of the shape: of all
+orientations that are equal under the object's symmetry, the one nearest to identity. The task
+depends on the rotation to go, goal · current⁻¹, in the world frame.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
 
 MAX_POSE_AGE = 0.5
-"""Ages of the pose above this [s] look alike to the policy."""
+"""The age of the pose is clipped to this value [s]."""
 
 
 def observation_layout(hand: Hand) -> tuple[tuple[str, int, str], ...]:

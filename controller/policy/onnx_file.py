@@ -1,6 +1,6 @@
-"""Looks into the bytes of an ONNX file for one thing: data that lies outside it.
+"""Detects external data in an ONNX file.
 
-ONNX Runtime would follow such references to files that were never hashed. The walk reads the
+ONNX Runtime would load such data from files whose hash was never checked. This module reads the
 protocol buffer wire format directly, so that the robot needs no ONNX library.
 """
 
@@ -18,7 +18,7 @@ _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
 
 
 def has_external_data(model: bytes) -> bool:
-    """Whether any tensor of the model lies in another file.
+    """Whether any tensor of the model is stored in another file.
 
     Raises:
         ValueError: the bytes are no protocol buffer.

@@ -1,6 +1,6 @@
-"""Runs a recurrent policy with ONNX Runtime, after checking that it is made for this hand.
+"""Runs a recurrent policy with ONNX Runtime, after checking that it was made for this hand.
 
-A file is read once: the bytes that were hashed and checked are the bytes that run.
+The file is read once, so that the bytes that run are the bytes that were hashed and checked.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class Policy:
     Attributes:
         name: the file's name.
         sha256: of the file.
-        metadata: what the file says about itself.
+        metadata: of the file.
         path: from its actions to targets.
         latency: time of each step [s].
     """
@@ -48,7 +48,7 @@ class Policy:
         hand: Hand,
         session: ort.InferenceSession,
     ) -> None:
-        """Use `load_policy`, which checks everything."""
+        """Called by `load_policy`, which checks everything first."""
         self.name = name
         self.sha256 = sha256
         self.metadata = metadata
@@ -64,7 +64,7 @@ class Policy:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets what was learned about this universe."""
+        """Sets the recurrent state to zero."""
         self._hidden = np.zeros(self._state_shape, dtype=np.float32)
         self._cell = np.zeros(self._state_shape, dtype=np.float32)
 
@@ -154,7 +154,7 @@ def _session(name: str, model: bytes) -> ort.InferenceSession:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    # A spinning pool would burn the processor that the camera processes need.
+    # Spinning threads would use processor time that the camera processes need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
@@ -179,7 +179,7 @@ def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
 
 
 def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> str:
-    """What makes the policy unfit for this hand and object; empty if nothing does."""
+    """Why the policy does not fit this hand and object; empty if it does."""
     layout = [(part.name, part.size, part.unit) for part in metadata.observation]
     if metadata.hand != hand.name:
         return (
@@ -247,7 +247,7 @@ def _check_shapes(name: str, session: ort.InferenceSession, hand: Hand) -> tuple
 
 
 def _replay(policy: Policy) -> None:
-    """Replays the golden vector."""
+    """Replays the golden vector; raises PolicyError if the actions differ."""
     golden = policy.metadata.golden
     policy.reset()
     for step, (observation, wanted) in enumerate(

@@ -1,13 +1,13 @@
 """`inhand recording`: a recording as tables that any program reads."""
 
 import csv
-import os
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import Annotated, Any, Literal
 
 import msgspec
 import tyro
@@ -18,6 +18,7 @@ from inhand.controller.recording.reader import repair
 from inhand.controller.recording.writer import Recording, open_recording
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
+from inhand.files import whole_file
 
 Row = dict[str, object]
 
@@ -61,23 +62,19 @@ def export(recording: Recording, directory: Path) -> dict[str, int]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as files:
+            # The files get their names when the stack ends, and none if anything fails.
             for number, (topic, stamp, message) in enumerate(recording.messages()):
                 if topic.startswith("/image/"):
                     continue
                 table = tables.get(topic)
                 if table is None:
-                    table = tables[topic] = _Table(directory, topic)
-                    files.callback(table.close)
+                    table = tables[topic] = _Table(directory, topic, files)
                 table.add(stamp, message)
                 if number % 100 == 0:
                     progress.at(stamp / 1e9 - recording.monotonic_to_utc - begin)
-        for table in tables.values():
-            table.finish()
     except OSError as error:
         raise RecordingError(f"export to {directory}: {error.strerror}") from error
     finally:
-        for table in tables.values():
-            table.part.unlink(missing_ok=True)
         progress.end()
     return {table.path.name: table.rows for table in tables.values()}
 
@@ -91,18 +88,19 @@ def _span(recording: Recording) -> tuple[float, float]:
 
 
 class _Table:
-    """One channel's file, under another name until it is complete."""
+    """One channel's file; `files` completes or discards it."""
 
-    def __init__(self, directory: Path, topic: str) -> None:
+    def __init__(self, directory: Path, topic: str, files: ExitStack) -> None:
         self.path = directory / (topic.strip("/").replace("/", "-") + ".csv")
-        self.part = self.path.with_name(self.path.name + ".part")
         self.rows = 0
         self._optional = [
             name
             for name, schema in schema_of(topic)[1]["properties"].items()
             if schema["type"] in ("number", "integer", "string", "boolean")
         ]
-        self._file: TextIO = self.part.open("w", newline="")
+        raw = files.enter_context(whole_file(self.path))
+        self._file = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+        files.callback(self._file.detach)
         self._writer: csv.DictWriter[str] | None = None
 
     def add(self, stamp: int, message: dict[str, Any]) -> None:
@@ -113,14 +111,6 @@ class _Table:
                 self._writer.writeheader()
             self._writer.writerow({"time": f"{stamp / 1e9:.6f}", **row})
             self.rows += 1
-
-    def close(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-
-    def finish(self) -> None:
-        self.part.rename(self.path)
 
 
 def rows_of(message: dict[str, Any]) -> Iterator[Row]:

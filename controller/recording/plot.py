@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from inhand.controller.recording.tick_record import EventRecord, TickRecord
 from inhand.controller.recording.writer import Recording, open_recording
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
+from inhand.files import write_whole
 from inhand.hardware.records import Array
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def write(run: Run, recording: Recording, output: Path) -> None:
     """Writes the report, whole or not at all.
 
     Raises:
-        RecordingError: it cannot be written, or the file's ending is not known.
+        RecordingError: the file's ending is not known.
+        WriteError: it cannot be written.
     """
     if output.suffix not in (".png", ".html"):
         raise RecordingError(f"plot to {output}: name a .png or a .html file")
@@ -195,17 +196,7 @@ def write(run: Run, recording: Recording, output: Path) -> None:
     content = picture.getvalue()
     if output.suffix == ".html":
         content = _page(title, run.summary(), run.events, run.begin, content).encode()
-    part = output.with_name(output.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(output)
-    except OSError as error:
-        raise RecordingError(f"plot to {output}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(output, content)
 
 
 def _page(

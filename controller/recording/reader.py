@@ -20,6 +20,7 @@ from inhand.controller.recording.writer import (
     Header,
     open_recording,
 )
+from inhand.files import whole_file
 
 _PART = ".part"
 _CHUNK = 256 * 1024
@@ -110,11 +111,9 @@ def repair(path: Path, output: Path) -> int:
         recording.header, recording.reason, recording.begun, recording.monotonic_to_utc
     )
     channels: dict[int, int] = {}
-    part, number = output.with_name(output.name + _PART), 0
-    if part == path:
-        raise RecordingError(f"repair of {path}: name another file to write, with --output")
+    number = 0
     try:
-        with path.open("rb") as file, part.open("wb") as to:
+        with path.open("rb") as file, whole_file(output) as to:
             writer = Writer(to, _CHUNK, compression=CompressionType.ZSTD)
             writer.start(profile="", library="inhand")
             writer.add_metadata(METADATA, described)
@@ -136,14 +135,8 @@ def repair(path: Path, output: Path) -> int:
                     )
                     number += 1
             writer.finish()  # type: ignore[no-untyped-call]
-            to.flush()
-            os.fsync(to.fileno())
-        part.rename(output)
     except OSError as error:
         raise RecordingError(f"repair of {path} to {output}: {error.strerror}") from error
-    finally:
-        if part != path:
-            part.unlink(missing_ok=True)
     return number
 
 

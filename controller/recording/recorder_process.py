@@ -6,7 +6,6 @@ does.
 
 import signal
 import socket
-import tempfile
 import time
 from argparse import ArgumentParser
 from contextlib import suppress
@@ -21,7 +20,7 @@ from inhand.controller.recording.foxglove_channels import Picture, Translator
 from inhand.controller.recording.reader import RecordingFile
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderReply, decode_ask
 from inhand.controller.system.realtime import give_way
-from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.hand import parse_hand
 from inhand.perception.camera.preview import TOPIC, decode_header
 from inhand.perception.parent import Parent
 from inhand.perception.simulated_time import TimePage
@@ -52,7 +51,7 @@ class RecorderProcess:
         self._buffer = memoryview(bytearray(MAX_RECORD))
         self._poller = zmq.Poller()
         self._pictures: zmq.Socket[bytes] | None = None
-        self._hand = hand_of(wanted.header.hand)
+        self._hand = parse_hand(wanted.header.hand.encode(), "of the daemon")
         self._recorder = FlightRecorder(
             Path(wanted.directory), wanted.limits, self._open, self._tell
         )
@@ -127,14 +126,6 @@ class RecorderProcess:
         # Nobody listens any more when the daemon ends.
         with suppress(OSError):
             self._control.send(msgspec.json.encode(told))
-
-
-def hand_of(text: str) -> Hand:
-    """The hand that a description says."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "hand.toml"
-        path.write_text(text)
-        return load_hand(path)
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ timing, on the order of things, or on what an earlier run left behind.
 """
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -28,10 +27,10 @@ from inhand.controller.recording.checkpoint import capture, restore
 from inhand.controller.recording.tick_record import CheckpointRecord, TickRecord
 from inhand.controller.recording.writer import Header, Recording, open_recording, versions
 from inhand.controller.safety.modes import Happening
-from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Targets
-from inhand.perception.cameras import Camera, load_rig
-from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.cameras import Camera, parse_rig
+from inhand.perception.objects import ObjectDescription, parse_object
 from inhand.perception.records import TagCorners
 
 
@@ -177,12 +176,12 @@ class Replay:
 
 def descriptions(header: Header) -> tuple[Hand, ObjectDescription, dict[str, Camera]]:
     """The hand, the object and the cameras that a recording was made with."""
-    with tempfile.TemporaryDirectory() as directory:
-        paths = {name: Path(directory) / f"{name}.toml" for name in ("hand", "object", "rig")}
-        for name, path in paths.items():
-            path.write_text(getattr(header, name))
-        target = load_object(paths["object"], recorded=True)
-        return load_hand(paths["hand"]), target, load_rig(paths["rig"])
+    where = "of the recording"
+    return (
+        parse_hand(header.hand.encode(), where),
+        parse_object(header.object.encode(), where, recorded=True),
+        parse_rig(header.rig.encode(), where),
+    )
 
 
 def _compare(

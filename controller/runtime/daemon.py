@@ -20,7 +20,7 @@ from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.estimation.warm_up import rehearse
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
-from inhand.controller.policy.files import SHIPPED, find_policy, shipped_hashes
+from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.flight_recorder import Limits
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
@@ -161,6 +161,7 @@ class Daemon:
         if config.estop_line.source:
             switch = config.estop_line
             line = EstopLine(switch.source, switch.port, config.realtime.priority)
+            line.start()
             exits.callback(line.close)
         request_queue = RequestQueue()
         exits.callback(request_queue.close)
@@ -179,7 +180,7 @@ class Daemon:
 
         def load(name: str) -> Policy:
             path = find_policy(name, _policy_directory(config))
-            return load_policy(path, hand, target, allowed=_allowed(config))
+            return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
 
         server = Server(
             directory,
@@ -248,7 +249,7 @@ class Daemon:
             log.warning("no policy came with this program: the hand can move but not be armed")
             return None
         path = directory / file
-        return load_policy(path, hand, target, allowed=_allowed(config))
+        return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
 
     def _recorder(
         self,
@@ -350,10 +351,6 @@ def _open_hand(
 
 def _policy_directory(config: Config) -> Path:
     return Path(config.policy.directory) if config.policy.directory else SHIPPED
-
-
-def _allowed(config: Config) -> frozenset[str]:
-    return shipped_hashes() | set(config.policy.allow)
 
 
 def _announce(directory: Path, world: SimulationReady | None) -> None:

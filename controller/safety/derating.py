@@ -1,7 +1,8 @@
-"""Less torque for servos that work hard or run hot, before they protect themselves by letting go.
+"""Derating: less torque for servos that are loaded for long or hot, before they shut down.
 
-A position servo pulls in proportion to how far its target lies from where it stands. Bounding that
-distance bounds its torque, whatever the policy asks for, on any position servo. Pure functions.
+The torque of a position servo is proportional to the distance between its target and its position.
+Limiting this distance limits the torque of any position servo. Pure functions. This is the only
+place that derates (docs/decisions/0009-one-derating.md).
 """
 
 from dataclasses import dataclass
@@ -13,23 +14,24 @@ from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 
 HEATING_TIME = 20.0
-"""How long full torque takes to heat a winding to 63 % of where it ends [s]; a small servo's."""
+"""Thermal time constant of a small servo's winding [s]."""
 WARM, HOT = 0.6, 1.0
-"""Heat, as the mean square of the torque's share of its limit, where derating begins and ends."""
+"""Heat at which derating begins and ends: mean square of the torque as a share of its limit."""
 WARM_CASE, HOT_CASE = 60.0, 70.0
-"""The same as temperatures that servos report [°C]; they give up at 70 (XC330) or 80 (XM430)."""
+"""Reported temperatures at which derating begins and ends [°C]; servos shut down at 70 (XC330) or
+80 (XM430)."""
 LEAST = 0.4
-"""Share of the torque limit that is left to a hot servo: enough to go on holding an object."""
+"""Share of the torque limit that a hot servo keeps: enough to hold an object."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What bounds the torque of each servo, each (n_actuators,).
+    """State of the derating, each (n_actuators,).
 
     Attributes:
         heat: low-passed square of each servo's share of its torque limit, 0 to 1.
         reach: how far a target may lie from where the servo stands at full torque [rad].
-        torque_per_limit: turns a current into a share of the torque limit [1/A].
+        torque_per_limit: converts a current to a share of the torque limit [1/A].
     """
 
     heat: Array
@@ -50,7 +52,7 @@ class Effort:
 def warm(effort: Effort, current: Array, dt: float) -> Effort:
     """The effort after servos have drawn these currents [A], (n_actuators,), for `dt` [s]."""
     share = np.minimum(np.abs(current) * effort.torque_per_limit, 1.0)
-    # A current that is not known heats as much as the largest.
+    # NaN, an unknown current, counts as the largest.
     power = np.where(np.isfinite(share), share, 1.0) ** 2
     blend = -expm1(-dt / HEATING_TIME)
     return Effort(
@@ -66,19 +68,19 @@ def allowance(effort: Effort, temperature: Array | None) -> Array:
         temperature: of the servos [°C], (n_actuators,); None if they were never read.
     """
     if effort.heat.max() <= WARM and (temperature is None or temperature.max() <= WARM_CASE):
-        # Nearly always; where one is no number, the maximum is none either.
+        # The usual case. A NaN makes the maximum NaN, and so never takes this branch.
         return np.ones(len(effort.heat))
     left = (HOT - effort.heat) / (HOT - WARM)
     if temperature is not None:
         left = np.minimum(left, (HOT_CASE - temperature) / (HOT_CASE - WARM_CASE))
-    # A temperature that is no number is as good as the hottest.
+    # NaN, an unknown temperature, counts as the highest.
     left = np.where(np.isfinite(left), left, 0.0)
     share: Array = LEAST + (1.0 - LEAST) * np.minimum(np.maximum(left, 0.0), 1.0)
     return share
 
 
 def within_reach(effort: Effort, share: Array, position: Array, wanted: Array) -> Array:
-    """Targets that ask of no servo more than its share of torque.
+    """Limits the targets so that no servo exceeds its share of torque.
 
     Args:
         effort: of the hand.

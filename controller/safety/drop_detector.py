@@ -1,4 +1,4 @@
-"""Whether the object is in the hand, told from its fused pose."""
+"""Drop detection: whether the fused pose lies in the hand's workspace."""
 
 from typing import Literal
 
@@ -8,13 +8,13 @@ from inhand.hardware.model.hand import Workspace
 from inhand.perception.records import ObjectPose
 
 CONFIRMATION = 0.1
-"""How long the object must be outside, or inside again, to count as dropped or returned [s]."""
+"""How long the object must be outside or inside to count as dropped or returned [s]."""
 
 
 class Presence:
-    """Follows the object in and out of the hand.
+    """Detects when the object leaves the hand and comes back.
 
-    A pose older than `max_age` says nothing; the last verdict then stands.
+    A pose older than `max_age` is ignored: the last verdict stays.
 
     Attributes:
         in_hand: the last verdict.
@@ -30,11 +30,11 @@ class Presence:
 
     @property
     def certain(self) -> bool:
-        """Whether the object is in the hand, and nothing lately speaks against it."""
+        """Whether the object is in the hand and the latest pose agrees."""
         return self.in_hand and self._changed_since is None
 
     def update(self, t: float, pose: ObjectPose | None) -> Literal["dropped", "returned"] | None:
-        """Judges the pose of this instant [s]; returns the verdict when it changes."""
+        """Takes the pose at `t` [s]; returns the verdict if it has changed."""
         if pose is None or pose.age > self._max_age:
             return None
         if self._inside(pose) == self.in_hand:

@@ -1,4 +1,4 @@
-"""Whether what the servos report can be true: finite, possible, and moving when it should."""
+"""Plausibility of joint readings: finite, within range and speed, and moving with the target."""
 
 from dataclasses import replace
 
@@ -11,27 +11,27 @@ from inhand.hardware.records import Array, JointState, frozen_array
 Mask = NDArray[np.bool_]
 
 FASTEST = 20.0
-"""No joint moves faster [rad/s]: the largest seen in contact is 7.4, a servo runs free at 9."""
+"""Largest plausible speed [rad/s]: 7.4 was the largest in contact, 9 is a servo's no-load speed."""
 SLACK = 0.05
-"""What a reading may be off besides [rad]."""
+"""Additional tolerance of a reading [rad]."""
 OUTSIDE = 0.5
-"""How far beyond its range a joint may be read [rad], as offsets of encoders make it."""
+"""How far outside its range a joint may be read, because of encoder offsets [rad]."""
 
 STUCK_AFTER = 0.5
 STUCK_TRAVEL = 0.5
-"""An encoder is stuck if it repeats itself to the last digit for so long [s] while its target has
-travelled so far [rad]. In 78 s of a policy turning a block against gravity and contact, none of 20
-joints repeated itself at all while its target travelled more than 0.3 rad."""
+"""An encoder is stuck if its reading stays exactly the same for this time [s] while the target
+travels this far [rad]. In 78 s of a policy turning a block, against gravity and contact, no reading
+of the 20 joints stayed the same while its target travelled more than 0.3 rad."""
 
 
 class JointHealth:
-    """Judges readings, one after another, and keeps what each joint was measured at last.
+    """Checks readings in order of time, and keeps the last measurement of each joint.
 
     Args:
         hand: whose joints they are.
 
     Attributes:
-        heard: when each joint was measured last [s], (n_actuators,); -inf where it never was.
+        heard: time of each joint's last measurement [s], (n_actuators,); -inf if there is none.
     """
 
     def __init__(self, hand: Hand) -> None:
@@ -46,13 +46,13 @@ class JointHealth:
 
     @property
     def joints(self) -> JointState | None:
-        """Every joint as it was measured last; None until each one was."""
+        """The last measurement of every joint; None until each joint was measured."""
         return self._last if np.isfinite(self.heard).all() else None
 
     def flaw(self, joints: JointState) -> str:
-        """Why a reading cannot be true; empty if it can, and then it counts.
+        """Why a reading is not plausible; empty if it is, and then it is stored.
 
-        A joint that is NaN was not measured: it keeps what it was measured at before.
+        NaN means that the joint was not measured: its last measurement stays.
         """
         position = joints.position
         likely = (position >= self._lower) & (position <= self._upper)
@@ -64,7 +64,7 @@ class JointHealth:
                 return self._misplaced(beyond, position)
         last, moved = self._last, self._all
         if last is not None:
-            # The longer ago, the further it may have come: a wrong reading locks nothing out.
+            # The bound grows with time, so that a wrong reading cannot exclude all later ones.
             possible = SLACK + FASTEST * np.maximum(joints.t - self.heard, 0.0)
             leapt = np.abs(position - last.position) > possible
             if leapt.any():
@@ -123,7 +123,7 @@ class JointHealth:
 
 
 def _filled(joints: JointState, last: JointState, silent: Mask) -> JointState:
-    """A reading whose gaps are what was measured before."""
+    """A reading with its gaps filled by the previous measurement."""
     return replace(
         joints,
         position=frozen_array(np.where(silent, last.position, joints.position)),

@@ -1,4 +1,4 @@
-"""The mode machine: a pure table of which mode follows which on what."""
+"""Mode machine: a table of transitions by mode and trigger."""
 
 from enum import StrEnum
 
@@ -15,7 +15,7 @@ class Mode(StrEnum):
 
 
 class Request(StrEnum):
-    """What somebody may ask for; one that the table lacks in a mode is refused."""
+    """Requests; one without a transition in the present mode is refused."""
 
     ENABLE = "enable"
     DISABLE = "disable"
@@ -30,7 +30,7 @@ class Request(StrEnum):
 
 
 class Happening(StrEnum):
-    """What may happen by itself; one that the table lacks in a mode changes nothing."""
+    """Internal triggers; one without a transition in the present mode changes nothing."""
 
     QUEUE_EMPTY = "queue_empty"
     IDLE = "idle"
@@ -81,10 +81,10 @@ _TABLE: dict[tuple[Mode, Trigger], Mode] = {
 
 
 def next_mode(mode: Mode, trigger: Trigger) -> Mode | None:
-    """The mode that follows, or None if the trigger means nothing in this mode."""
+    """The next mode; None if the trigger has no transition in this mode."""
     return _TABLE.get((mode, trigger))
 
 
 def allowed(mode: Mode) -> tuple[Request, ...]:
-    """What may be asked for in a mode."""
+    """Requests that are accepted in a mode."""
     return tuple(request for request in Request if (mode, request) in _TABLE)

@@ -1,4 +1,4 @@
-"""The limiter chain: whatever is asked for, what is sent stays inside the hand's limits.
+"""Limiter chain: keeps every target inside the hand's limits.
 
 Pure functions over leading batch axes; the same code limits the robot, both simulations and
 training.
@@ -44,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Motion:
-    """Where the sent targets are and how fast they move.
+    """Position and velocity of the sent targets.
 
     Attributes:
         position: last sent targets [rad], (..., n_actuators).
@@ -58,8 +58,8 @@ class Motion:
 def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
     """Moves the targets towards the wanted ones for one tick, inside all limits.
 
-    Speed is bounded by the fastest from which the target can still brake in time, so that
-    neither the wanted target nor a joint limit is overshot:
+    The speed is at most the one from which the target can still brake in time, so that neither
+    the wanted target nor a joint limit is overshot:
     n ticks of braking by a·dt each, of which the last stands still, cover
     n·v·dt - n·(n-1)/2·a·dt² = distance, solved for v with the n whose speed lies in
     ((n-1)·a·dt, n·a·dt].
@@ -67,8 +67,8 @@ def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
     Args:
         limits: bounds.
         motion: what the last call returned.
-        wanted: targets asked for [rad], (..., n_actuators); values that are not finite ask
-            for no motion.
+        wanted: targets asked for [rad], (..., n_actuators); values that are not finite
+            mean no motion.
         dt: length of the tick [s], positive.
 
     Returns:
@@ -78,13 +78,13 @@ def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
     # By minimum and maximum: np.clip takes several times as long for a few joints.
     distance = np.minimum(np.maximum(finite, limits.lower), limits.upper) - motion.position
     step = limits.acceleration * dt
-    # Distance as a speed, for one tick: what all of it at once would need.
+    # The speed that would cover the whole distance in one tick.
     at_once = np.abs(distance) / dt
     ticks = np.maximum(np.ceil((np.sqrt(1 + 8 * at_once / step) - 1) / 2), 1)
     speed = np.minimum(at_once / ticks + (ticks - 1) / 2 * step, limits.velocity)
     velocity = np.maximum(np.copysign(speed, distance), motion.velocity - step)
     velocity = np.minimum(velocity, motion.velocity + step)
-    # A hand that starts outside the limits comes back at the speed that everything else has.
+    # A hand that starts outside the limits returns under the same limits of speed.
     lower = np.minimum(limits.lower, motion.position)
     upper = np.maximum(limits.upper, motion.position)
     position = np.minimum(np.maximum(motion.position + velocity * dt, lower), upper)

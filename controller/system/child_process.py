@@ -5,9 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from inhand.perception.parent import environment
-
-_STOP_TIMEOUT = 2.0
+from inhand.perception.parent import end_process, environment
 
 
 class Child:
@@ -33,14 +31,15 @@ class Child:
             arguments: after the interpreter.
             stdout: as in `subprocess.Popen`.
             descriptors: that the process inherits.
-            ends_itself: whether it knows when to end, and has something to complete then.
+            ends_itself: whether it ends by itself when its pipes are closed, after completing its
+                work.
         """
         self.name = name
         self._arguments = arguments
         self._stdout = stdout
         self._descriptors = descriptors
         self._ends_itself = ends_itself
-        # Threads inside numerical libraries cost more in waking than small arrays save.
+        # For small arrays, waking the threads of numerical libraries costs more than they save.
         variables = {**environment(), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             # With -P, no file in the current directory is taken for a module.
@@ -68,16 +67,11 @@ class Child:
         )
 
     def stop(self) -> None:
-        """Asks the process to end, and insists after a while."""
+        """Closes its pipes and ends it, unless it ends itself when they are closed."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
         if self._ends_itself:
             return
-        self.process.terminate()
-        try:
-            self.process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end_process(self.process)

@@ -8,7 +8,7 @@ from inhand.hardware.dynamixel.line_clock import LineClock, RealLineClock
 
 
 class Clock(Protocol):
-    """A source of time that can also be waited on [s]."""
+    """A source of time [s] with a method to wait."""
 
     def now(self) -> float:
         """The present [s]; never goes backwards."""
@@ -62,7 +62,7 @@ class VirtualClock:
         self._now = max(self._now, deadline)
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass, as work does [s]."""
+        """Moves time forward [s], as work would."""
         if seconds < 0:
             raise ValueError(f"time cannot go back by {-seconds} s")
         self._now += seconds

@@ -1,14 +1,14 @@
-"""Tells the service manager how the daemon is: the sd_notify protocol, without its library."""
+"""The sd_notify protocol: reports the daemon's state to systemd, without its library."""
 
 import os
 import socket
 
 
 def notify(state: str) -> bool:
-    """Sends a state like `READY=1`; False if nobody listens.
+    """Sends a state like `READY=1`; False without a service manager.
 
     Raises:
-        OSError: somebody should listen, but cannot be reached.
+        OSError: the service manager cannot be reached.
     """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:

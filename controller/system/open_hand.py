@@ -33,7 +33,7 @@ def open_hand(
 
     Args:
         hand: its description.
-        bus: where it is, and how its servos are to be set.
+        bus: its ports, and the settings of its servos.
         port: the one port of all servos, instead of the configured ones.
         readonly: whether to send nothing that changes a servo.
         patience: how long a servo may take to begin a reply [s].
@@ -65,26 +65,26 @@ def open_hand(
 
 
 def seated_hand(hand: Hand, bus: BusConfig) -> Hand:
-    """The hand with its servos as `inhand calibrate joints` found them, if it was called.
+    """The hand with zeros, signs and ranges from `inhand calibrate joints`, if configured.
 
     Raises:
-        DescriptionError: its file is missing, malformed, or of another hand.
+        DescriptionError: their file is missing, malformed, or of another hand.
     """
     return seated(hand, load_seating(Path(bus.joints), hand)) if bus.joints else hand
 
 
 @contextmanager
 def torque(backend: HandBackend) -> Iterator[None]:
-    """Torque on for a while, without a snap; off afterwards, whatever has happened.
+    """Context with torque on, without a jump at the start; torque is off afterwards in any case.
 
     Raises:
-        BusError: it does not switch.
+        BusError: torque could not be switched.
     """
     try:
         backend.set_torque(True)
         yield
     except BaseException:
-        # What went wrong first is what is to be told.
+        # The first error is the one to report; a second one must not replace it.
         if left := let_go(backend, LET_GO):
             print(f"torque may still be on: {left}", file=sys.stderr)
         raise

@@ -1,4 +1,4 @@
-"""Where the sockets are: one rule for the daemon and whoever looks for it."""
+"""Directories of sockets and recordings: one rule for the daemon and its clients."""
 
 import fcntl
 import os
@@ -38,7 +38,7 @@ def image_address(directory: Path, camera: str) -> str:
 
 
 def world_states_address(directory: Path) -> str:
-    """The ZMQ address where a simulated world tells how things really are."""
+    """The ZMQ address where a simulated world publishes its true state."""
     return f"ipc://{directory}/world-states.sock"
 
 
@@ -46,7 +46,7 @@ def recordings_directory(configured: str, given: Path | None) -> Path:
     """The directory of recordings.
 
     The first of: what is configured, `recordings` beside the sockets if a directory was given for
-    these, what the service manager made, the user's directory for what programs keep.
+    these, what the service manager made, the user's state directory (XDG).
     """
     if configured:
         return Path(configured)
@@ -74,14 +74,14 @@ def make_run_directory(directory: Path) -> None:
 
 
 def let_everybody_watch(directory: Path) -> None:
-    """Opens the state socket to all users of this machine, and nothing else."""
+    """Gives all users of this machine access to the state socket, and to nothing else."""
     (directory / "state.sock").chmod(0o777)
-    # To reach it by its name, but not to list what else there is.
+    # Execute permission alone: the socket can be opened by name, the directory not listed.
     directory.chmod(directory.stat().st_mode | 0o001)
 
 
 def lock_run_directory(directory: Path) -> int:
-    """Claims the directory for this process until the returned descriptor is closed.
+    """Locks the directory for this process until the returned descriptor is closed.
 
     Raises:
         StartError: another daemon has it.

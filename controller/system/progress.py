@@ -1,7 +1,8 @@
-"""A progress line on terminals, for what takes longer than two seconds."""
+"""A progress bar on terminals, for what takes longer than two seconds."""
 
-import sys
 import time
+
+from inhand.perception.readout import Readout
 
 _PATIENCE = 2.0
 _PERIOD = 0.2
@@ -9,30 +10,29 @@ _WIDTH = 30
 
 
 class Progress:
-    """Says on standard error how far something is, from its second second on.
+    """Shows on standard error how much is done, beginning after two seconds.
 
     Args:
         what: is being done.
-        total: how much there is to do; 0 if nobody knows.
+        total: how much there is to do; 0 if that is unknown.
     """
 
     def __init__(self, what: str, total: float) -> None:
         self._what, self._total = what, total
         self._shown = time.monotonic() + _PATIENCE - _PERIOD
-        self._wanted, self._drawn = sys.stderr.isatty(), False
+        self._line, self._drawn = Readout(), False
 
     def at(self, done: float) -> None:
-        """Takes note of how much is done."""
+        """Shows how much is done, at most five times a second."""
         now = time.monotonic()
-        if not self._wanted or now < self._shown + _PERIOD:
+        if now < self._shown + _PERIOD:
             return
         self._shown, self._drawn = now, True
         share = min(1.0, done / self._total) if self._total else 0.0
         bar = "#" * round(_WIDTH * share)
-        print(f"\r{self._what} [{bar:<{_WIDTH}}] {100 * share:3.0f} %", end="", file=sys.stderr)
-        sys.stderr.flush()
+        self._line.show(f"{self._what} [{bar:<{_WIDTH}}] {100 * share:3.0f} %")
 
     def end(self) -> None:
-        """Takes the line away."""
+        """Removes the bar."""
         if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._line.clear()

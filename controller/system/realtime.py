@@ -1,4 +1,4 @@
-"""Asks the system for real-time treatment of the tick; every refusal is a logged downgrade."""
+"""Real-time scheduling of the tick; every measure that the system refuses is logged."""
 
 import ctypes
 import gc
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _SWITCH_INTERVAL = 0.0005
 _NICE = 5
-"""What does not move the hand is nicer by this than what does."""
+"""Nice value of the processes that do not move the hand."""
 
 _STARTING = 0.5
-"""A thread that has no name after so long [s] is another library's."""
+"""A thread that still has no ZeroMQ name after this time [s] belongs to another library."""
 
 
 def configure_realtime(
@@ -48,29 +48,29 @@ def configure_realtime(
         granted["affinity"] = _affinity(affinity)
     if lock_memory:
         granted["mlockall"] = _lock_memory()
-    # What lives by now lives until the end: no collection need look at it again.
+    # Objects made by now live until the end: garbage collections need not scan them again.
     gc.collect()
     gc.freeze()
-    # A thread that works for the sockets gives way to the tick sooner than after 5 ms.
+    # The tick gets the interpreter lock from the threads of the sockets sooner than after 5 ms.
     sys.setswitchinterval(_SWITCH_INTERVAL)
     return granted
 
 
 def give_way() -> None:
-    """Has this thread, and those that it starts from now on, give way to what moves the hand."""
-    # It is not urgent: a system that does not allow even that is no reason to stop.
+    """Lowers the priority of this thread, and of those that it starts from now on."""
+    # Not essential: a system that refuses it is no reason to stop.
     with suppress(OSError):
         os.nice(_NICE)
 
 
 def _accompany(priority: int) -> bool:
-    """Has the threads that run beside the tick, ZeroMQ's too, wait for nobody but the tick.
+    """Gives the other threads, ZeroMQ's included, the priority one step below the tick.
 
-    A thread that holds the interpreter's lock keeps the tick waiting, and one that ordinary work
-    has displaced holds it for as long as it stays displaced. One step below the tick it gives the
-    lock back within `_SWITCH_INTERVAL` (docs/decisions/0002-sockets-beside-the-tick.md).
+    A thread that holds the interpreter lock makes the tick wait. If ordinary processes preempt
+    that thread, it keeps the lock until it runs again. One step below the tick it releases the
+    lock within `_SWITCH_INTERVAL` (docs/decisions/0002-sockets-beside-the-tick.md).
     """
-    # What they start, processes above all, is ordinary work again.
+    # Processes that these threads start get the ordinary scheduler again.
     policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
     for number in _threads_beside():
         try:
@@ -79,8 +79,8 @@ def _accompany(priority: int) -> bool:
             continue
         except OSError as error:
             log.warning(
-                "no SCHED_FIFO priority %d for the threads beside the tick (%s): they may keep it "
-                "waiting",
+                "no SCHED_FIFO priority %d for the threads beside the tick (%s): the tick may have "
+                "to wait for them",
                 priority,
                 error,
             )
@@ -89,11 +89,11 @@ def _accompany(priority: int) -> bool:
 
 
 def _threads_beside() -> set[int]:
-    """The other threads that run beside the tick: Python's and ZeroMQ's.
+    """Ids of the other threads of Python and ZeroMQ.
 
-    A thread of ZeroMQ reads its own scheduling as it starts, sets it again, and ends the process
-    if it was changed in between; by the time it has its name it is past that
-    (thread_routine in libzmq's thread.cpp). Those that start at this moment are waited for.
+    A starting ZeroMQ thread reads its own scheduling, sets it again, and aborts the process if it
+    was changed in between (thread_routine in libzmq's thread.cpp). It gets its name after that, so
+    this function waits until young threads have their names.
     """
     while True:
         python = {one.native_id for one in threading.enumerate() if one.native_id is not None}
@@ -105,7 +105,7 @@ def _threads_beside() -> set[int]:
 
 
 def _age(thread: int) -> float:
-    """How long ago a thread was started [s]; infinite if it has ended (proc(5), `starttime`)."""
+    """Age of a thread [s]; infinite if it has ended (proc(5), `starttime`)."""
     fields = _of(thread, "stat").rpartition(")")[2].split()
     if not fields:
         return float("inf")
@@ -114,7 +114,7 @@ def _age(thread: int) -> float:
 
 
 def _of(thread: int, what: str) -> str:
-    """What the kernel says of a thread; empty if it has ended."""
+    """A file of a thread in /proc; empty if the thread has ended."""
     try:
         return Path(f"/proc/self/task/{thread}/{what}").read_text()
     except OSError:
@@ -147,7 +147,7 @@ def _affinity(affinity: Sequence[int]) -> bool:
 
 def _lock_memory() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
-    # On fault: pages that are never touched, of libraries and thread stacks, take no memory.
+    # MCL_ONFAULT: pages of libraries and thread stacks that are never used take no memory.
     if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) != 0:
         log.warning(
             "memory is not locked (%s): a page fault may delay a tick; allow it with "

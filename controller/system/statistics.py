@@ -1,4 +1,4 @@
-"""Fixed-size statistics that a tick can afford: one bisection and one increment a sample."""
+"""Histogram of fixed size: one bisection and one increment for each sample."""
 
 from bisect import bisect_left
 from math import ceil

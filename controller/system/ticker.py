@@ -12,7 +12,7 @@ ON_TIME = 0.001
 
 
 class TickStatistics:
-    """How punctual the ticks were."""
+    """Lateness, duration and period of the ticks."""
 
     def __init__(self) -> None:
         self.period = Histogram()

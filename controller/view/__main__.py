@@ -60,10 +60,12 @@ def main() -> None:
             feed = LiveFeed(options.directory, options.key)
             send = Commander(options.directory, options.key)
         page = Page(feed, host=options.host, port=options.port, send=send, command=options.command)
+        page.open()
     except InhandError as error:
         sys.exit(f"error: {error}")
-    print(f"view: {page.address}", flush=True)
     try:
+        feed.start()
+        print(f"view: {page.address}", flush=True)
         page.run(lambda: ended)
     finally:
         page.close()

@@ -1,4 +1,4 @@
-"""What a running daemon publishes, taken by a thread that drops what is not looked at in time."""
+"""Feed of a running daemon: a thread receives what it publishes and keeps the newest."""
 
 import threading
 import time
@@ -49,7 +49,7 @@ class LiveFeed:
     """See `inhand.controller.view.view_model.Feed`.
 
     Attributes:
-        looking: whether anybody looks; pictures are asked for only then.
+        looking: whether a browser shows the page; pictures are subscribed only then.
     """
 
     def __init__(self, directory: Path | None, key: Path | None) -> None:
@@ -73,17 +73,21 @@ class LiveFeed:
         self._subscribed = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread that receives."""
         self._thread.start()
 
     def controls(self, gui: GuiApi) -> None:
-        """Adds nothing: the present cannot be steered."""
+        """Adds nothing: a live feed has no controls."""
 
     def moment(self) -> Moment | None:
         return self._moment
 
     def close(self) -> None:
         self._ended.set()
-        self._thread.join(timeout=2.0)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -95,7 +99,7 @@ class LiveFeed:
                 self._ended.wait(_RETRY)
 
     def _listen(self, client: Client) -> None:
-        """Takes what one daemon publishes; ZMQ finds it again when it comes back."""
+        """Receives what one daemon publishes; ZMQ reconnects when the daemon comes back."""
         states = client.watch("state", "description", "statistics")
         sockets = [states]
         heard, began = -inf, time.monotonic()
@@ -115,7 +119,7 @@ class LiveFeed:
             self._choose(sockets, client)
 
     def _choose(self, sockets: list["zmq.Socket[bytes]"], client: Client) -> None:
-        """Asks for pictures while somebody looks; from afar they come with the state."""
+        """Subscribes to pictures while the page is shown; remote ones come with the state."""
         if self.setting is None or self._subscribed == self.looking:
             return
         self._subscribed = self.looking
@@ -124,7 +128,7 @@ class LiveFeed:
             socket.set(option, b"image")
 
     def _judge(self, heard: float, began: float) -> None:
-        """Says what is wrong."""
+        """Sets `problem` if the daemon is silent."""
         silent = time.monotonic() - max(heard, began)
         if silent > SILENCE:
             self.problem = (
@@ -135,7 +139,7 @@ class LiveFeed:
             self.problem = "the daemon does not describe its hand: it is too old for this page"
 
     def _take(self, parts: list[bytes]) -> bool:
-        """Takes a message of the state socket; says whether it made a new setting."""
+        """Takes a message of the state socket; returns whether it made a new setting."""
         topic, message = parts
         if topic == b"statistics":
             self._statistics = msgspec.json.decode(message)
@@ -179,7 +183,7 @@ class LiveFeed:
         return True
 
     def _others(self, client: Client) -> list["zmq.Socket[bytes]"]:
-        """Sockets of the cameras, which nothing is asked of yet, and of the simulated world."""
+        """Sockets of the cameras, not subscribed yet, and of the simulated world."""
         if client.remote:
             return []
         others = [client.watch(address=address) for address in self._images]
@@ -188,7 +192,7 @@ class LiveFeed:
         return others
 
     def _look_at(self, parts: list[bytes]) -> None:
-        """Takes a picture, or a state of the simulated world."""
+        """Takes a picture, or a true state of the simulated world."""
         if len(parts) == 1:
             world = msgspec.json.decode(parts[0])
             self._truth = np.array(world["position"]), np.array(world["quaternion"])
@@ -205,7 +209,7 @@ class LiveFeed:
             self._measure(header.t)
 
     def _measure(self, t: float) -> None:
-        """Poses the object by the pictures of one instant."""
+        """Estimates the object's pose from the pictures of one instant."""
         if t < self._next_measurement or self.setting is None:
             return
         self._next_measurement = t + _MEASURING
@@ -226,7 +230,7 @@ class LiveFeed:
 
 
 def _waiting(socket: "zmq.Socket[bytes]") -> list[list[bytes]]:
-    """The messages that wait at a socket; of what is only looked at, the newest."""
+    """The messages that wait at a socket; of single-part ones (true states) only the newest."""
     messages: list[list[bytes]] = []
     with suppress(zmq.Again):
         while len(messages) < _AT_ONCE:

@@ -1,4 +1,4 @@
-"""The object as nodes of the page's scene: as believed, as measured, as it is, as wished."""
+"""The object as nodes of the page's scene: estimated, measured, true and goal pose."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ _COLOURS = (
     (140, 150, 170),
 )
 _LIFT = 2e-4
-"""Of a tag over its face, which would flicker through it [m]."""
+"""Distance of a tag above its face, against flicker [m]."""
 
 
 def add_solid(
@@ -67,7 +67,7 @@ def add_tags(scene: SceneApi, path: str, target: ObjectDescription) -> None:
 def add_edges(
     scene: SceneApi, path: str, target: ObjectDescription, colour: tuple[int, int, int]
 ) -> None:
-    """Adds the object's edges alone."""
+    """Adds only the object's edges."""
     pieces = []
     for normal in target.faces.values():
         ring = face_ring(target, normal)
@@ -76,7 +76,7 @@ def add_edges(
 
 
 def add_ellipsoid(scene: SceneApi, path: str) -> MeshHandle:
-    """Adds a ball of radius 1 m, to be scaled."""
+    """Adds a sphere of radius 1 m, to be scaled."""
     ring = np.linspace(0, 2 * np.pi, 25)[:-1]
     bands = np.linspace(0, np.pi, 13)
     polar, around = np.meshgrid(bands, ring, indexing="ij")

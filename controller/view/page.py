@@ -1,4 +1,4 @@
-"""The page as a whole: what the feed says, drawn as often as somebody looks and no more."""
+"""The page: draws the feed while a browser is connected."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from inhand.controller.view.scene_view import Stage
 from inhand.controller.view.view_model import Feed, Setting
 
 RATE = 30.0
-"""Pictures of the scene a second [Hz]."""
+"""Refresh rate of the scene [Hz]."""
 
 _CURVES = 0.25
 _PICTURES = 0.15
@@ -30,7 +30,7 @@ class Page:
     """A server of the page.
 
     Attributes:
-        address: where a browser finds it.
+        address: where a browser finds it; empty until it is open.
     """
 
     def __init__(
@@ -42,27 +42,34 @@ class Page:
         send: "Commander | None" = None,
         command: bool = False,
     ) -> None:
-        """Opens the page.
+        """Takes what `open` needs.
 
         Args:
             feed: what is shown.
             host: address to listen on.
             port: the same; the next free one if it is taken.
-            send: the way to the daemon; None for a recording.
-            command: whether more than an emergency stop may be sent.
+            send: sends requests to the daemon; None for a recording.
+            command: whether requests other than the emergency stop may be sent.
         """
         self._feed, self._send, self._command = feed, send, command
-        # It greets on standard output, which belongs to whoever asked for JSON.
-        with redirect_stdout(sys.stderr):
-            self._server = ViserServer(host=host, port=port, label="inhand", verbose=False)
-        self._server.gui.configure_theme(show_logo=False, show_share_button=False)
-        self._server.gui.main_panel.dock_right()
-        self._server.gui.add_markdown("waiting for the daemon")
-        self.address = f"http://{host}:{self._server.get_port()}"
+        self._host, self._port = host, port
+        self.address = ""
         self._setting: Setting | None = None
         self._stage: Stage | None = None
         self._panel: Panel | None = None
         self._due = dict.fromkeys(("curves", "pictures", "words"), 0.0)
+
+    def open(self) -> None:
+        """Starts the server."""
+        # viser prints on standard output, where a caller may expect JSON.
+        with redirect_stdout(sys.stderr):
+            self._server = ViserServer(
+                host=self._host, port=self._port, label="inhand", verbose=False
+            )
+        self._server.gui.configure_theme(show_logo=False, show_share_button=False)
+        self._server.gui.main_panel.dock_right()
+        self._server.gui.add_markdown("waiting for the daemon")
+        self.address = f"http://{self._host}:{self._server.get_port()}"
 
     @property
     def watched(self) -> bool:
@@ -70,7 +77,7 @@ class Page:
         return bool(self._server.get_clients())
 
     def run(self, ended: Callable[[], bool]) -> None:
-        """Draws until the end."""
+        """Draws until `ended` returns true."""
         following = time.monotonic()
         while not ended():
             following = max(following + 1.0 / RATE, time.monotonic())
@@ -89,7 +96,7 @@ class Page:
         feed.looking = self.watched and panel.pictures_wanted
         moment = feed.moment()
         if moment is not None:
-            # The scene alone: nothing is sent meanwhile, and whoever opens the page waits.
+            # For the scene only: while this block runs, nothing is sent and new browsers wait.
             with self._server.atomic():
                 stage.show(moment)
         if self._is_due("words", _WORDS):
@@ -111,7 +118,7 @@ class Page:
         return True
 
     def _set_up(self, setting: Setting | None) -> None:
-        """Builds the page for what is to be shown."""
+        """Builds the page for a new setting."""
         if setting is None:
             return
         self._setting = setting
@@ -128,7 +135,7 @@ class Page:
         self._stage, self._panel = stage, panel
 
     def _ask(self, client: ClientHandle | None, type: str, members: dict[str, object]) -> None:
-        """Sends a request and shows whoever asked what came of it."""
+        """Sends a request and shows the result in the browser that asked."""
         assert self._send is not None
         refused = False
         try:
@@ -144,7 +151,7 @@ class Page:
 
 
 class Commander:
-    """Sends requests, each through a connection of its own: none waits behind another.
+    """Sends requests, each over its own connection, so that none waits for another.
 
     Args:
         directory: as `inhand.controller.client.sync.Client` takes it.
@@ -165,9 +172,6 @@ class Commander:
             if type != "place":
                 return f"mode {client.call(type, **members)['mode']}"
             address = client.status()["world"]
-        world = WorldClient(address)
-        try:
+        with WorldClient(address) as world:
             world.ask("place")
-        finally:
-            world.close()
         return "the object is in the hand again"

@@ -1,4 +1,4 @@
-"""The flat part of the page: what is said in words, curves, pictures, and buttons."""
+"""The panel of the page: text, curves, pictures and buttons."""
 
 from collections.abc import Callable, Mapping
 from math import degrees
@@ -12,7 +12,7 @@ from inhand.controller.view.view_model import History, Moment, Picture, Setting
 from inhand.hardware.records import Array
 
 Ask = Callable[[ClientHandle | None, str, dict[str, object]], None]
-"""Sends a request for whoever pressed a button, and tells him how it went."""
+"""Sends a request for the browser whose button was pressed, and shows the result there."""
 
 REQUESTS = ("enable", "home", "arm", "hold", "cancel", "disarm", "disable", "clear")
 _RED, _TEAL, _GREY = "#d64f4f", "#2a9d8f", "#8a8f98"
@@ -22,7 +22,7 @@ class Panel:
     """Everything beside the scene.
 
     Attributes:
-        pictures_wanted: whether somebody wants to see the cameras' pictures.
+        pictures_wanted: whether the cameras' pictures are to be shown.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class Panel:
             server: the page's.
             setting: hand and object.
             ask: sends a request; None if there is no daemon to send it to.
-            command: whether more than an emergency stop may be asked for.
-            controls: adds what steers the feed.
+            command: whether requests other than the emergency stop are offered.
+            controls: adds the feed's controls.
         """
         gui = server.gui
         gui.reset()
@@ -66,8 +66,9 @@ class Panel:
             }
             self._shown: dict[str, int] = {}
         gui.add_markdown(
-            "Solid: the object as believed, in a cloud of three standard deviations. Edges: orange "
-            "as the cameras' last pictures say, blue as it is (in simulation)."
+            "Solid: the estimated pose, with an ellipsoid of three standard deviations. Edges: "
+            "orange for the pose in the cameras' last pictures, blue for the true pose "
+            "(simulation only)."
         )
 
     @property
@@ -75,7 +76,7 @@ class Panel:
         return bool(self._look.value)
 
     def say(self, moment: Moment | None, problem: str) -> None:
-        """Puts into words what there is."""
+        """Shows the state as text."""
         text = words(moment, problem)
         if text != self._words.content:
             self._words.content = text
@@ -155,7 +156,7 @@ class Panel:
 
 
 def words(moment: Moment | None, problem: str) -> str:
-    """The state in Markdown, always of as many lines: what is below must not move."""
+    """The state in Markdown, with a fixed number of lines, so that the page below does not move."""
     lines = [f"**{problem}**"] if problem else []
     if moment is None:
         return "\n\n".join(lines) or "waiting for the first state"

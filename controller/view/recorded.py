@@ -1,4 +1,4 @@
-"""A recording, shown as if it were now: forwards, or at the time that a slider says."""
+"""Feed of a recording: plays it, or shows the time that a slider selects."""
 
 import time
 from pathlib import Path
@@ -17,10 +17,10 @@ from inhand.perception.pose.pose import estimate_poses
 from inhand.perception.records import TagCorners
 
 _EVERY = 5
-"""One tick in so many is drawn; the page shows no more."""
+"""One of so many ticks is drawn, which is as fast as the page is refreshed."""
 
 _BEFORE = 20.0
-"""How much of what came before stands in the curves [s]."""
+"""Length of the curves before the present time [s]."""
 
 _TOGETHER = 0.03
 
@@ -32,7 +32,7 @@ class RecordedFeed:
         """Opens a recording.
 
         Raises:
-            RecordingError: it is none, or was never completed.
+            RecordingError: the file is no recording, or was never completed.
             InhandError: its hand cannot be shown by this version.
         """
         self._recording = open_recording(path)
@@ -48,6 +48,9 @@ class RecordedFeed:
         self._playing_since: tuple[float, float] | None = None
         self._seen: dict[str, TagCorners] = {}
         self._row = Row()
+
+    def start(self) -> None:
+        """Does nothing: a recording is read when a moment is asked for."""
 
     def controls(self, gui: GuiApi) -> None:
         """Adds the slider."""
@@ -79,7 +82,7 @@ class RecordedFeed:
         return self._moment
 
     def close(self) -> None:
-        """Has nothing to let go of: the file is open only while it is read."""
+        """Does nothing: the file is open only while it is read."""
 
     def _seek(self, by_hand: bool) -> None:
         if by_hand:
@@ -91,7 +94,7 @@ class RecordedFeed:
         self._playing_since = (time.monotonic(), self._wanted) if playing else None
 
     def _show(self, t: float) -> None:
-        """Reads on from what is shown, or anew if that lies ahead or far behind."""
+        """Reads on from the time that is shown, or anew after a jump backwards or far forwards."""
         start = self._shown
         if not 0 <= t - start <= _BEFORE:
             start = max(self._begin, t - _BEFORE)
@@ -127,7 +130,7 @@ class RecordedFeed:
 
 
 def state_of(record: TickRecord) -> Message:
-    """A recorded tick as the topic `state` of the protocol would have said it."""
+    """A recorded tick in the format of the topic `state`."""
     out, joints, pose, goal = (
         record.outputs,
         record.inputs.joints,

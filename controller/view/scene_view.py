@@ -12,7 +12,7 @@ from inhand.hardware.records import Array
 
 ORANGE, BLUE = (240, 140, 30), (40, 110, 240)
 _ABOVE = np.array([0.0, 0.0, 0.14])
-"""Where the ghost of the goal hovers, from the middle of the workspace [m]."""
+"""Offset of the goal's model from the middle of the workspace [m]."""
 
 _SIGMAS = 3.0
 _SMALLEST = 1e-4
@@ -27,7 +27,7 @@ class Stage:
         self._server = server
         centre = np.array(setting.hand.workspace.center)
         scene.set_up_direction("+z")
-        # Without shadows the page is drawn by a processor alone, too.
+        # Without shadows a browser without graphics hardware can draw the page too.
         scene.configure_default_lights(cast_shadow=False)
         server.initial_camera.position = tuple(centre + [0.22, 0.14, 0.2])
         server.initial_camera.look_at = tuple(centre + [0.0, -0.06, 0.05])
@@ -41,7 +41,7 @@ class Stage:
         add_tags(scene, "/believed", setting.target)
         add_edges(scene, "/measured", setting.target, ORANGE)
         add_edges(scene, "/truth", setting.target, BLUE)
-        self._doubt = add_ellipsoid(scene, "/doubt")
+        self._ellipsoid = add_ellipsoid(scene, "/doubt")
         for camera in setting.cameras.values():
             scene.add_camera_frustum(
                 f"/cameras/{camera.name}",
@@ -58,7 +58,7 @@ class Stage:
 
     @property
     def ghost(self) -> TransformControlsHandle:
-        """The goal; its `wxyz` is the orientation wished for."""
+        """The goal's model; its `wxyz` is the goal orientation, world from object."""
         return self._ghost
 
     def show(self, moment: Moment) -> None:
@@ -71,17 +71,17 @@ class Stage:
         self._place("believed", believed)
         self._place("measured", moment.measured)
         self._place("truth", moment.truth)
-        self._doubt.visible = pose is not None
+        self._ellipsoid.visible = pose is not None
         if pose is not None:
-            self._doubt.position = pose["position"]
+            self._ellipsoid.position = pose["position"]
             widths = [max(_SIGMAS * x, _SMALLEST) for x in pose["deviation"][:3]]
-            self._doubt.scale = (widths[0], widths[1], widths[2])
+            self._ellipsoid.scale = (widths[0], widths[1], widths[2])
         goal = state["goal"]
         if goal is not None and not self._held:
             self._ghost.wxyz = goal["quaternion"]
 
     def let_go(self) -> None:
-        """Lets the ghost follow the daemon's goal again."""
+        """Makes the goal's model follow the daemon's goal again."""
         self._held = False
 
     def _place(self, name: str, pose: Pose | None) -> None:
@@ -103,7 +103,7 @@ class Stage:
 
         @ghost.on_update
         def _(_: object) -> None:
-            # Whoever turns it has something in mind, until it is sent.
+            # A person turns it: it must not follow the daemon until the goal is sent.
             self._held = True
 
         return ghost

@@ -1,11 +1,9 @@
 """What the page shows: where it comes from is a daemon that runs, or a recording."""
 
-import tempfile
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import degrees
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,15 +11,17 @@ from numpy.typing import NDArray
 from viser import GuiApi
 
 from inhand.controller.client.sync import Message
-from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Array
-from inhand.perception.cameras import Camera, load_rig
-from inhand.perception.objects import ObjectDescription, load_object
+from inhand.perception.cameras import Camera, parse_rig
+from inhand.perception.objects import ObjectDescription, parse_object
 
 Pose = tuple[Array, Array]
 """Position [m], (3,), and quaternion wxyz, (4,), world frame."""
 
 Picture = NDArray[np.uint8]
+
+_SENT = "from the daemon or recording"
 
 HISTORY = 400
 """Points of each curve: 20 s of a running daemon."""
@@ -49,12 +49,12 @@ class Moment:
     """One instant.
 
     Attributes:
-        state: as the topic `state` of the protocol says it.
-        statistics: as the topic `statistics` does; empty if unknown.
-        row: goals reached one after another, without a drop or a goal missed.
-        measured: where the object is by the cameras' last pictures alone.
-        truth: where it really is, in simulation.
-        pictures: the last of each camera, with the tags found on it.
+        state: message of the topic `state`.
+        statistics: message of the topic `statistics`; empty if unknown.
+        row: consecutive goals reached, without a drop or a missed goal.
+        measured: the object's pose from the cameras' last pictures alone.
+        truth: its true pose, in simulation.
+        pictures: the last picture of each camera, with the detected tags.
     """
 
     state: Message
@@ -66,13 +66,13 @@ class Moment:
 
 
 class Feed(Protocol):
-    """Where moments come from.
+    """Source of moments: a daemon or a recording.
 
     Attributes:
         setting: what is shown; None as long as it is unknown.
-        problem: why nothing (new) is shown, and what to do; empty if all is well.
+        problem: why nothing new is shown, and what to do; empty if there is no problem.
         history: curves up to the present moment.
-        looking: whether anybody looks at pictures.
+        looking: whether the pictures are shown.
     """
 
     setting: Setting | None
@@ -80,14 +80,17 @@ class Feed(Protocol):
     history: "History"
     looking: bool
 
+    def start(self) -> None:
+        """Begins to receive moments; `close` ends it."""
+
     def controls(self, gui: GuiApi) -> None:
-        """Adds what steers the feed itself."""
+        """Adds the feed's own controls."""
 
     def moment(self) -> Moment | None:
         """The present moment; None if there is none yet."""
 
     def close(self) -> None:
-        """Lets go of everything."""
+        """Releases all resources."""
 
 
 class History:
@@ -97,7 +100,7 @@ class History:
         self._rows: deque[tuple[Array, Array, Array]] = deque(maxlen=HISTORY)
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Removes all points."""
         self._rows.clear()
 
     def add(self, moment: Moment) -> None:
@@ -135,14 +138,14 @@ class History:
 
 
 class Row:
-    """Counts the goals reached one after another."""
+    """Counts consecutive reached goals."""
 
     def __init__(self) -> None:
         self._failures = (-1, -1)
         self._base = 0
 
     def count(self, state: Message) -> int:
-        """The row's length after this state."""
+        """Number of consecutive reached goals after this state."""
         failures = state["missed"], state["dropped"]
         if failures != self._failures or state["reached"] < self._base:
             self._base = state["reached"] if self._failures != (-1, -1) else 0
@@ -151,19 +154,15 @@ class Row:
 
 
 def setting_of(hand: str, target: str, rig: str, *, simulated: bool = False) -> Setting:
-    """The setting that three descriptions make, given as the text of their files.
+    """The setting from three descriptions, given as the text of their files.
 
     Raises:
         InhandError: a description cannot be read by this version of the program.
         PerceptionError: the same.
     """
-    with tempfile.TemporaryDirectory(prefix="inhand-view-") as name:
-        files = [Path(name) / kind for kind in ("hand.toml", "object.toml", "rig.toml")]
-        for file, text in zip(files, (hand, target, rig), strict=True):
-            file.write_text(text)
-        return Setting(
-            load_hand(files[0]),
-            load_object(files[1], recorded=True),
-            load_rig(files[2]),
-            simulated=simulated,
-        )
+    return Setting(
+        parse_hand(hand.encode(), _SENT),
+        parse_object(target.encode(), _SENT, recorded=True),
+        parse_rig(rig.encode(), _SENT),
+        simulated=simulated,
+    )

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from inhand.hardware.dynamixel import registers, requests
 from inhand.hardware.dynamixel.bus import Bus
-from inhand.hardware.dynamixel.condition import WARM
 from inhand.hardware.errors import BusError
 from inhand.hardware.findings import Finding
 from inhand.hardware.model.hand import Actuator, Hand
 
 OLDEST_FIRMWARE = 46
 """With fast sync reads in every model; the bus watchdog is older."""
+WARM = 60.0
+"""Temperature of a servo at which the daemon begins to derate it [°C]."""
 _PING_TIME = 0.8
 """Within which all servos have answered a ping of all, one after another by their ids [s]."""
 

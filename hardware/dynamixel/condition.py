@@ -1,30 +1,27 @@
-"""Voltage and temperature of the servos: looked at in turn, told, and acted on."""
-
-import logging
+"""Voltage and temperature of the servos, read in turn; and the bound on their torque."""
 
 import numpy as np
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.dynamixel.replies import Replies
+from inhand.hardware.errors import BusError
 from inhand.hardware.records import Array, frozen_array
 
-log = logging.getLogger(__name__)
-
 POLL_EVERY = 10
-"""Reads between two looks at one servo, in turn."""
-WARM, HOT, LEAST_SHARE = 60.0, 70.0, 0.4
-"""Temperatures between which torque is taken back, and the share that is left [°C]; XC330 servos
-give up at 70 °C, XM430 ones at 80 °C."""
+"""In one of so many reads, the next servo is asked for its voltage and temperature."""
+_ATTEMPTS = 3
+"""At setting the bound on torque: no servo confirms a synchronous write, which noise may damage."""
 
 
 class Condition:
-    """How the servos are.
+    """Voltages, temperatures and torque bounds of the servos.
+
+    Hot servos are derated by the daemon, which draws their targets nearer; the bound stays as set.
 
     Args:
         group: the servos.
-        torque_share: share of each actuator's torque limit that they may use when cool.
-        readonly: whether to take no torque back.
+        torque_share: share of each actuator's torque limit that they may use.
 
     Attributes:
         temperature: [°C], (n_actuators,); NaN where it was not read yet.
@@ -32,28 +29,41 @@ class Condition:
         problem: which servos have too little or too much voltage, and what to do; empty if none.
     """
 
-    def __init__(self, group: ServoGroup, torque_share: float, *, readonly: bool) -> None:
+    def __init__(self, group: ServoGroup, torque_share: float) -> None:
         n = len(group.ids)
         self.temperature: Array = frozen_array(np.full(n, np.nan))
         self.voltage: Array = frozen_array(np.full(n, np.nan))
         self.problem = ""
-        self._group, self._torque_share, self._readonly = group, torque_share, readonly
+        self._group, self._torque_share = group, torque_share
         self._reads = 0
-        self._shares = np.ones(n)
         self._range = np.array([model.voltage for model in group.units.models])
 
     def bound_torque(self) -> None:
-        """Writes every servo's bound on its torque, as for a cool one."""
+        """Writes every servo's bound on its torque, and reads it back.
+
+        Raises:
+            BusError: a servo did not take it.
+        """
         group, models = self._group, self._group.units.models
         goals = group.units.torque_goals(self._torque_share)
         for register in {model.torque_register for model in models}:
-            rows = {
-                id: register.pack(goal)
+            values = {
+                id: goal
                 for id, goal, model in zip(group.ids, goals, models, strict=True)
                 if model.torque_register == register
             }
-            group.bus.sync_write(register.address, register.size, rows)
-        self._shares[:] = 1.0
+            rows = {id: register.pack(goal) for id, goal in values.items()}
+            for _ in range(_ATTEMPTS):
+                group.bus.sync_write(register.address, register.size, rows)
+                found = group.read_all(register)
+                if not (refused := [id for id, goal in values.items() if found[id] != goal]):
+                    break
+            else:
+                raise BusError(
+                    f"servo {group.names(refused)} did not take the bound on its torque (register "
+                    f"{register.address}); is its own limit (register 36 or 38) smaller? Raise "
+                    "that, or lower torque_share under [bus] of the configuration"
+                )
 
     def look_at_all(self) -> None:
         """Reads all servos at once, where time does not press."""
@@ -81,11 +91,10 @@ class Condition:
                 temperature[at] = registers.TEMPERATURE.unpack(data[2:])
         self.temperature, self.voltage = frozen_array(temperature), frozen_array(voltage)
         self._judge_voltage()
-        self._derate()
 
     def _judge_voltage(self) -> None:
         low, high = self._range.T
-        # What is not known yet is neither.
+        # NaN, a voltage that is not read yet, is neither below nor above.
         less, more = self.voltage < low, self.voltage > high
         self.problem = ""
         if less.any() or more.any():
@@ -101,24 +110,3 @@ class Condition:
                 f"servo {names}: {self.voltage[at]:.1f} V at the input, {low[at]:.1f} to "
                 f"{high[at]:.1f} V are allowed; {remedy}"
             )
-
-    def _derate(self) -> None:
-        """Leaves hot servos less torque, before they protect themselves by letting go."""
-        shares = np.interp(self.temperature, (WARM, HOT), (1.0, LEAST_SHARE))
-        # What is not known is no reason.
-        other = np.abs(shares - self._shares) >= 0.05
-        if self._readonly or not other.any():
-            return
-        group = self._group
-        for at in np.flatnonzero(other).tolist():
-            id, share = group.ids[at], float(shares[at])
-            log.warning(
-                "servo %s is at %.0f °C: %.0f %% of its torque is left",
-                group.names([id]),
-                self.temperature[at],
-                100 * share,
-            )
-            self._shares[at] = share
-            register = group.units.models[at].torque_register
-            goal = group.units.torque_goals(share * self._torque_share)[at]
-            group.bus.sync_write(register.address, register.size, {id: register.pack(goal)})

@@ -70,7 +70,7 @@ class ServoHand(HandBackend):
         self._patience = patience
         self._group = ServoGroup(hand, self.bus)
         self._watchdog = ServoWatchdog(self._group, watchdog)
-        self.condition = Condition(self._group, torque_share, readonly=readonly)
+        self.condition = Condition(self._group, torque_share)
         self._bring_up = BringUp(self._group, self.condition, gains, readonly=readonly)
         self._measuring = Measuring(self._group)
         self._roll = self._measuring.roll

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import tomli_w
 
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand
@@ -76,17 +77,18 @@ def seat(hand: Hand, at: int, ends: Ends) -> SeatedServo:
 
 def seating_text(hand: Hand, servos: Mapping[str, SeatedServo]) -> str:
     """The file of a hand's servos, by the names of their actuators."""
-    lines = [
-        "# How the servos of one hand sit on its joints, by `inhand calibrate joints`.",
-        "# joint angle = zero + sign * angle of the encoder from its centre [rad].",
-        f"hand = {msgspec.json.encode(hand.name).decode()}",
-        "schema = 1",
-    ]
-    for name, servo in servos.items():
-        low, high = servo.range
-        lines += ["", f"[servos.{name}]", f"sign = {servo.sign}", f"zero = {servo.zero:.5f}"]
-        lines.append(f"range = [{low:.5f}, {high:.5f}]")
-    return "\n".join(lines) + "\n"
+    rows = {
+        name: {
+            "sign": servo.sign,
+            "zero": round(float(servo.zero), 5),
+            "range": [round(float(end), 5) for end in servo.range],
+        }
+        for name, servo in servos.items()
+    }
+    return (
+        "# How the servos of one hand sit on its joints, by `inhand calibrate joints`.\n"
+        "# joint angle = zero + sign * angle of the encoder from its centre [rad].\n"
+    ) + tomli_w.dumps({"hand": hand.name, "schema": 1, "servos": rows})
 
 
 def load_seating(path: Path, hand: Hand) -> dict[str, SeatedServo]:

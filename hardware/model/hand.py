@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.turn_limits import turn_problem
@@ -138,6 +139,22 @@ class Hand:
         return tuple(self.joint_names.index(a.joints[0]) for a in self.actuators)
 
     @cached_property
+    def parents(self) -> tuple[int, ...]:
+        """For each link, the index of its parent link; -1 is the root, (n_joints,)."""
+        index = {self.root: -1} | {name: i for i, name in enumerate(self.link_names)}
+        return tuple(index[link.parent] for link in self.links)
+
+    @cached_property
+    def moved_by(self) -> NDArray[np.bool_]:
+        """Whether joint j moves link i, (n_joints, n_joints); a link moves with its own joint."""
+        moved = np.eye(self.n_joints, dtype=np.bool_)
+        for i, parent in enumerate(self.parents):
+            if parent >= 0:
+                moved[i] |= moved[parent]
+        moved.setflags(write=False)
+        return moved
+
+    @cached_property
     def couplings(self) -> tuple[tuple[int, int], ...]:
         """(leading joint, following joint) of each pair that moves 1:1."""
         index = self.joint_names.index
@@ -231,10 +248,20 @@ def load_hand(name: str | Path) -> Hand:
     path = hand_file(name)
     try:
         raw = path.read_bytes()
-        data = msgspec.convert(tomllib.loads(raw.decode()), _HandFile)
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in HANDS.glob("*.toml")))
         raise DescriptionError(f"no hand file {path}; give a path or one of: {known}") from None
+    return parse_hand(raw, path)
+
+
+def parse_hand(raw: bytes, path: str | Path) -> Hand:
+    """The hand that the content of a file describes; `path` is for messages.
+
+    Raises:
+        DescriptionError: the content is malformed or contradicts itself.
+    """
+    try:
+        data = msgspec.convert(tomllib.loads(raw.decode()), _HandFile)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise DescriptionError(f"hand file {path}: {error}") from error
     _check(data, path)
@@ -249,7 +276,7 @@ def load_hand(name: str | Path) -> Hand:
     )
 
 
-def _check(data: _HandFile, path: Path) -> None:
+def _check(data: _HandFile, path: str | Path) -> None:
     """Refuses a description that no model could be built from."""
 
     def refuse(problem: str) -> None:

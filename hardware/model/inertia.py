@@ -27,7 +27,7 @@ def mass_matrix(hand: Hand, actuator_angles: Array) -> Array:
         place = origins[i] + turns[i] @ center
         about = turns[i] @ local @ turns[i].T
         turning, moving = np.zeros((2, hand.n_actuators, 3))
-        for joint in _above(hand, i):
+        for joint in np.flatnonzero(hand.moved_by[i]).tolist():
             at = hand.actuator_of_joint[joint]
             turning[at] += axes[joint]
             moving[at] += np.cross(axes[joint], place - origins[joint])
@@ -41,11 +41,3 @@ def actuator_sum(hand: Hand, of_joints: list[float]) -> Array:
     total = np.zeros(hand.n_actuators)
     np.add.at(total, owners, of_joints)
     return total
-
-
-def _above(hand: Hand, link: int) -> list[int]:
-    """The joint of a link and all between it and the base."""
-    chain = [link]
-    while (parent := hand.links[chain[-1]].parent) != hand.root:
-        chain.append(hand.link_names.index(parent))
-    return chain

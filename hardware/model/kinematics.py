@@ -50,11 +50,11 @@ def link_poses(hand: Hand, joint_angles: Array) -> tuple[Array, Array]:
     rotations = np.empty((*angles.shape[:-1], hand.n_joints, 3, 3))
     positions = np.empty((*angles.shape[:-1], hand.n_joints, 3))
     # Rodrigues: R(q) = K0 + cos q · K1 + sin q · K2, of all joints at once.
-    parents, origins, constant, cosine, sine = _chain(hand)
+    origins, constant, cosine, sine = _chain(hand)
     local = (
         constant + np.cos(angles)[..., None, None] * cosine + np.sin(angles)[..., None, None] * sine
     )
-    for i, parent in enumerate(parents):
+    for i, parent in enumerate(hand.parents):
         if parent < 0:
             rotations[..., i, :, :] = local[..., i, :, :]
             positions[..., i, :] = origins[i]
@@ -66,12 +66,8 @@ def link_poses(hand: Hand, joint_angles: Array) -> tuple[Array, Array]:
 
 
 @cache
-def _chain(hand: Hand) -> tuple[tuple[int, ...], Array, Array, Array, Array]:
-    """Parents (-1: the root), origins, and the terms of each link's local rotation."""
-    parents = tuple(
-        -1 if link.parent == hand.root else hand.link_names.index(link.parent)
-        for link in hand.links
-    )
+def _chain(hand: Hand) -> tuple[Array, Array, Array, Array]:
+    """Origins, and the terms of each link's local rotation."""
     constant, cosine, sine = (np.empty((hand.n_joints, 3, 3)) for _ in range(3))
     for i, link in enumerate(hand.links):
         fixed = rpy_matrix(link.rpy)
@@ -80,7 +76,7 @@ def _chain(hand: Hand) -> tuple[tuple[int, ...], Array, Array, Array, Array]:
         constant[i] = fixed @ outer
         cosine[i] = fixed @ (np.eye(3) - outer)
         sine[i] = fixed @ np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return parents, np.array([link.origin for link in hand.links]), constant, cosine, sine
+    return np.array([link.origin for link in hand.links]), constant, cosine, sine
 
 
 def fingertip_positions(hand: Hand, actuator_angles: Array) -> Array:

@@ -26,6 +26,7 @@ from inhand.perception.camera.open_source import open_source
 from inhand.perception.cameras import Camera, CameraError, load_rig, save_rig
 from inhand.perception.detection.detection import TagDetector
 from inhand.perception.objects import load_object
+from inhand.perception.pictures import write_picture
 from inhand.perception.readout import Readout
 from inhand.perception.records import TagCorners
 from inhand.perception.rotations import Array
@@ -267,8 +268,3 @@ def _draw(path: Path, image: Image, pixels: Array) -> None:
     for x, y in pixels:
         cv2.circle(canvas, (round(x), round(y)), 3, (0, 160, 0), 1, cv2.LINE_AA)
     write_picture(path, np.asarray(canvas, dtype=np.uint8))
-
-
-def write_picture(path: Path, image: Image) -> None:
-    if not cv2.imwrite(str(path), image):
-        raise CameraError(f"picture {path} cannot be written; is its folder there?")

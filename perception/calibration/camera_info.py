@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from inhand.files import write_whole
 from inhand.perception.cameras import CameraError
 from inhand.perception.records import frozen_array
 from inhand.perception.rotations import Array
@@ -40,7 +41,7 @@ def save_intrinsics(path: Path, name: str, intrinsics: Intrinsics) -> None:
         _block("rectification_matrix", np.eye(3)),
         _block("projection_matrix", projection),
     ]
-    path.write_text("".join(parts), encoding="utf-8")
+    write_whole(path, "".join(parts))
 
 
 def load_intrinsics(path: Path) -> Intrinsics:

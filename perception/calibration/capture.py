@@ -10,6 +10,7 @@ from inhand.perception.calibration.intrinsics import MINIMUM_CORNERS, LensViews,
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.camera.sources import Source
 from inhand.perception.cameras import CameraError
+from inhand.perception.pictures import write_picture
 from inhand.perception.readout import Readout
 from inhand.perception.tags import Image
 
@@ -36,7 +37,8 @@ def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readou
         readout: tells the person with the plate what to do.
 
     Raises:
-        CameraError: the source gives no more frames, or a picture cannot be written.
+        CameraError: the source gives no more frames.
+        WriteError: a picture cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     before: View | None = None
@@ -125,11 +127,10 @@ def keep(folder: Path, number: int, image: Image) -> Path:
     """Writes a picture to `folder/NUMBER.png`.
 
     Raises:
-        CameraError: it cannot be written.
+        WriteError: it cannot be written.
     """
     path = folder / f"{number:03d}.png"
-    if not cv2.imwrite(str(path), image):
-        raise CameraError(f"picture {path} cannot be written; is its folder there?")
+    write_picture(path, image)
     return path
 
 

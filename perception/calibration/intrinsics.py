@@ -279,19 +279,3 @@ def _fields(pixels: Array, size: tuple[int, int]) -> set[tuple[int, int]]:
     width, height = size
     cells = np.clip(pixels / (width / 5, height / 4), 0, (4, 3)).astype(int)
     return {(column, row) for column, row in cells.tolist()}
-
-
-def calibrate_intrinsics(plate: Plate, images: Sequence[Image]) -> IntrinsicsReport:
-    """Finds a lens.
-
-    Args:
-        plate: what the pictures show.
-        images: grey, (height, width), of one size.
-
-    Raises:
-        CameraError: the pictures do not suffice; says what to add.
-    """
-    views = LensViews(plate)
-    for image in images:
-        views.add(image)
-    return views.report()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import tomli_w
 
+from inhand.files import write_whole
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.errors import ObjectError
@@ -119,17 +121,7 @@ def calibrate_placement(
 def save_object(path: Path, description: ObjectDescription) -> None:
     """Writes an object file that `load_object` reads, tags where the description has them."""
     symmetry = {1: "none", 24: "cube"}.get(len(description.symmetry), "dihedral")
-    lines = [
-        "# Written by inhand calibrate object. Units: metres, kilograms, radians.",
-        f'name = "{description.name}"',
-        f"schema = {SCHEMA}",
-        f'shape = "{description.shape}"',
-        f"sides = {description.sides}",
-        f"size = {[float(extent) for extent in description.size]}",
-        f"mass = {description.mass}",
-        f"friction = {description.friction}",
-        f'symmetry = "{symmetry}"',
-    ]
+    tags = []
     for tag in description.tags:
         matrix = rotations.to_matrix(tag.quaternion)
         face = max(
@@ -140,9 +132,20 @@ def save_object(path: Path, description: ObjectDescription) -> None:
         right = np.cross(up, normal)
         offset = [float(tag.position @ right), float(tag.position @ up)]
         turn = float(np.arctan2(matrix[:, 0] @ up, matrix[:, 0] @ right))
-        lines += ["", "[[tags]]", f"id = {tag.id}", f"size = {tag.size}", f'face = "{face}"']
-        lines += [f"offset = {offset}", f"turn = {turn}"]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        tags.append({"id": tag.id, "size": tag.size, "face": face, "offset": offset, "turn": turn})
+    data = {
+        "name": description.name,
+        "schema": SCHEMA,
+        "shape": description.shape,
+        "sides": description.sides,
+        "size": [float(extent) for extent in description.size],
+        "mass": description.mass,
+        "friction": description.friction,
+        "symmetry": symmetry,
+        "tags": tags,
+    }
+    head = "# Written by inhand calibrate object. Units: metres, kilograms, radians.\n"
+    write_whole(path, head + tomli_w.dumps(data))
 
 
 def missing_views(ids: Sequence[int], instants: Sequence[Sequence[TagCorners]]) -> list[str]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from inhand.files import write_whole
+
 HEAD = """\
 # Faults, and what the daemon makes of them
 
@@ -70,7 +72,7 @@ class Report:
             for row in pairs:
                 cells = [*row.name, row.reaction, _time(row.safe), _time(row.recovery)]
                 text += _line([*cells, _mark(row)])
-        path.write_text(text)
+        write_whole(path, text)
 
 
 def _line(cells: list[str]) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from inhand.perception.parent import VARIABLE, Parent, environment
+from inhand.perception.parent import VARIABLE, Parent, end_process, environment
 
 
 def test_a_child_knows_its_parent() -> None:
@@ -23,3 +23,17 @@ def test_a_child_whose_parent_ended_before_it_began_to_look(
     ended.wait()
     monkeypatch.setenv(VARIABLE, str(ended.pid))
     assert not Parent().alive
+
+
+@pytest.mark.parametrize(("signal", "code"), [("SIG_DFL", -15), ("SIG_IGN", -9)])
+def test_a_process_is_ended_also_one_that_does_not_listen(signal: str, code: int) -> None:
+    script = (
+        f"import signal, time; signal.signal(signal.SIGTERM, signal.{signal});"
+        "print(flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    end_process(process, patience=0.2 if code == -9 else 60.0)
+    assert process.returncode == code
+    end_process(process)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-import mujoco
 import numpy as np
 import pybullet
 
@@ -16,7 +15,7 @@ from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import load_object
 from inhand.sim_backend.world import World
-from inhand.training.mujoco_worlds.world import MujocoWorld, universe_model
+from inhand.training.mujoco_worlds.world import MujocoWorld
 
 HAND = load_hand("dactyl24")
 BLOCK = load_object("block")
@@ -58,11 +57,6 @@ class Engine:
 PYBULLET = Engine("pybullet", lambda hand, universe: World(hand, BLOCK, universe, seed=1))
 MUJOCO = Engine("mujoco", lambda hand, universe: MujocoWorld(hand, BLOCK, universe, seed=1))
 ENGINES = (PYBULLET, MUJOCO)
-
-
-def mujoco_model() -> mujoco.MjModel:
-    """The nominal hand and block in MuJoCo."""
-    return universe_model(HAND, BLOCK, Universe())
 
 
 def run(world: AnyWorld, seconds: float, targets: Array) -> None:

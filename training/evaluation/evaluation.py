@@ -22,6 +22,7 @@ from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.perception.readout import Readout
 from inhand.training.evaluation import lockstep, wires
 from inhand.training.evaluation.acceptance import append_to_log, is_held_out
 from inhand.training.evaluation.lockstep import Progress
@@ -226,7 +227,7 @@ def measure(
     try:
         for trial in run_trials(setup, trials, jobs, _show):
             done.append(trial)
-            _clear()
+            Readout().clear()
             print(trial_line(trial, trials), file=lines, flush=True)
     except KeyboardInterrupt:
         print("eval: interrupted", file=sys.stderr)
@@ -273,11 +274,4 @@ def _silence() -> None:
 
 
 def _show(trial: int, passed: int, t: float) -> None:
-    if sys.stderr.isatty():
-        text = f"\rtrial {trial:3d}  {passed:2d} goals in {t:6.1f} s "
-        print(text, end="", file=sys.stderr, flush=True)
-
-
-def _clear() -> None:
-    if sys.stderr.isatty():
-        print(f"\r{'':40}\r", end="", file=sys.stderr, flush=True)
+    Readout().show(f"trial {trial:3d}  {passed:2d} goals in {t:6.1f} s")

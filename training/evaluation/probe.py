@@ -15,7 +15,8 @@ import tyro
 
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import Policy, load_policy
-from inhand.errors import InhandError
+from inhand.errors import InhandError, WriteError
+from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
@@ -248,12 +249,8 @@ def main() -> int:
     given = tyro.cli(Arguments, prog="inhand probe", config=(tyro.conf.FlagCreatePairsOff,))
     report = probe(given)
     print(msgspec.json.encode(report).decode() if given.json else page(report), end="", flush=True)
-    part = given.output.with_suffix(".part")
     try:
-        part.write_text(page(report))
-        part.replace(given.output)
-    except OSError as error:
-        raise ProbeError(
-            f"probe: {given.output} cannot be written ({error.strerror}); the result stands above"
-        ) from error
+        write_whole(given.output, page(report))
+    except WriteError as error:
+        raise ProbeError(f"probe: {error}; the result stands above") from error
     return 0

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 import tyro
 
+from inhand.errors import WriteError
 from inhand.training.evaluation.evaluation import EvaluationArguments, measure, own_output, prepare
 from inhand.training.evaluation.report import PolicyReport, Report
 from inhand.training.evaluation.transfer_table import (
@@ -156,10 +157,10 @@ def main() -> int:
             cells = read_cells(plan, given.docs / "transfer", given.plan.parent)
             write_page(given.docs / "transfer.md", plan, cells, given.plan.parent)
             draw(given.docs / "images" / "transfer.png", plan, cells)
-        except OSError as error:
+        except (OSError, WriteError) as error:
             raise EvaluationError(
-                f"transfer: {error.filename} cannot be written ({error.strerror}); cells measured "
-                "before are intact, the same command goes on from there"
+                f"transfer: {error}; cells measured before are intact, the same command goes on "
+                "from there"
             ) from error
         found = [cell for row in cells for cell in row if cell is not None]
         total = len(plan.rows) * len(plan.columns)

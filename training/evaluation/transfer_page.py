@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from inhand.files import whole_file, write_whole
 from inhand.training.evaluation.comparison import compare_scores
 from inhand.training.evaluation.transfer_table import Cell, Plan
 
@@ -68,10 +69,8 @@ def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
             f"{found.randomization_scale:g}, commit {found.commit[:12]}"
         )
         lines.append(f"- **{row.name}**: {about}")
-    part = path.with_suffix(".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text("\n".join(lines) + "\n")
-    part.replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 def _cell_text(cell: Cell | None) -> str:
@@ -129,7 +128,6 @@ def draw(path: Path, plan: Plan, cells: Cells) -> None:
     axis.set_title(f"median (mean) of goals in a row, cap {plan.cap}, n = {plan.trials}")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.png")
-    figure.savefig(part, dpi=100)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=100)
     plt.close(figure)
-    part.replace(path)

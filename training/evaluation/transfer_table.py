@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from inhand.files import write_whole
 from inhand.training.evaluation.report import PolicyReport
 from inhand.training.evaluation.trials import EngineName, EvaluationError
 
@@ -155,9 +156,7 @@ def sha256(path: Path) -> str:
 def write_cell(path: Path, cell: Cell) -> None:
     """Writes a result, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(cell)) + b"\n")
-    part.replace(path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(cell)) + b"\n")
 
 
 def read_cells(plan: Plan, folder: Path, base: Path) -> list[list[Cell | None]]:

@@ -3,7 +3,6 @@
 Bytes, images and sockets are those of a robot; the truth comes from the world's own socket.
 """
 
-import json
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import tomli_w
 
 from inhand.controller.client.simulated import WorldClient, simulated_daemon
 from inhand.controller.client.sync import Client
@@ -62,12 +62,9 @@ def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Tri
         with _daemon(setup, plan, directory), Client(directory) as client:
             # Before its first tick the daemon answers that it is starting, and no more.
             _wait(lambda: "world" in client.status(), START_TIMEOUT, "no tick came")
-            world = WorldClient(client.status()["world"])
-            try:
+            with WorldClient(client.status()["world"]) as world:
                 _begin(client, world, plan, judge)
                 slipped = _follow(client, world, judge, trial, progress)
-            finally:
-                world.close()
     if slipped > 0:
         print(
             f"trial {trial}: the machine was too slow by {slipped:.2f} s; it counts all the same",
@@ -81,10 +78,8 @@ def _daemon(setup: Setup, plan: Plan, directory: Path) -> Iterator[None]:
     """The daemon with its simulated hand, from ready to ended."""
     universe, config = directory / "universe.toml", directory / "inhandd.toml"
     universe.write_text(universe_toml(plan.universe))
-    config.write_text(
-        f"hand = {json.dumps(setup.hand)}\nobject = {json.dumps(setup.object)}\n"
-        f"[sim]\nuniverse = {json.dumps(str(universe))}\nseed = {plan.world_seed}\n"
-    )
+    sim = {"universe": str(universe), "seed": plan.world_seed}
+    config.write_text(tomli_w.dumps({"hand": setup.hand, "object": setup.object, "sim": sim}))
     arguments = ["--real-time", "--config", str(config), "--policy", str(setup.policy)]
     with simulated_daemon(directory, *arguments):
         yield
@@ -97,13 +92,7 @@ def _truth(world: WorldClient) -> Truth:
 
 def universe_toml(universe: Universe) -> str:
     """A universe as the file that `load_universe` reads."""
-    fields = msgspec.to_builtins(universe)
-    tables = {name: value for name, value in fields.items() if isinstance(value, dict)}
-    # Numbers, truth values and lists of numbers look the same in JSON and in TOML.
-    lines = [f"{k} = {json.dumps(v)}" for k, v in fields.items() if k not in tables]
-    for name, table in tables.items():
-        lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items())]
-    return "\n".join(lines) + "\n"
+    return tomli_w.dumps(msgspec.to_builtins(universe))
 
 
 def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None:

@@ -1,6 +1,5 @@
 """Checkpoints on disk: written whole or not at all, refused if they belong to something else."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 
 from inhand.errors import InhandError
+from inhand.files import whole_file
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 
@@ -21,17 +21,12 @@ def write_checkpoint(path: Path, worlds: BatchEnvironment, state: dict[str, Any]
     Raises:
         CheckpointError: it cannot be written, the old one is intact.
     """
-    part = path.with_suffix(".part")
     whole = {"digests": worlds.digests, **state}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with whole_file(path) as file:
             torch.save(whole, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        part.unlink(missing_ok=True)
         raise CheckpointError(
             f"checkpoint {path} could not be written ({error}); free some space and resume, "
             "the checkpoint before it is intact"

@@ -1,7 +1,6 @@
 """Writes a student as the policy file of a robot, and proves that both compute the same."""
 
 import hashlib
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from inhand.controller.policy.metadata import (
 )
 from inhand.controller.policy.observation import observation_layout
 from inhand.errors import InhandError
+from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.objects import load_object
 from inhand.training.learning.student import StudentNetwork, load_student
@@ -183,12 +183,7 @@ def export(
     if not error <= TOLERANCE:
         raise ExportError(f"export {path}: ONNX Runtime differs from torch by {error:.2g}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_whole(path, content)
 
 
 def run(content: bytes, observations: NDArray[np.float32], hidden: int) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ import torch
 import tyro
 
 from inhand.errors import InhandError
+from inhand.files import whole_file
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Vary
 from inhand.perception.objects import load_object
@@ -260,10 +261,9 @@ def draw_curve(paths: Paths) -> None:
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("million policy steps")
     figure.tight_layout()
-    part = paths.curve.with_suffix(".part.png")
-    figure.savefig(part, dpi=100)
+    with whole_file(paths.curve) as file:
+        figure.savefig(file, format="png", dpi=100)
     plt.close(figure)
-    part.replace(paths.curve)
 
 
 @dataclass

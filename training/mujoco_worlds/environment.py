@@ -151,13 +151,6 @@ class BatchEnvironment:
         return quaternion
 
     @property
-    def object_velocity(self) -> Array:
-        """Linear [m/s], world frame, and angular [rad/s], object frame, (size, 6)."""
-        at = self.hand.n_joints
-        velocity: Array = self._qvel[:, at : at + 6]
-        return velocity
-
-    @property
     def joint_velocity(self) -> Array:
         """Of the joints that servos drive [rad/s], (size, n_actuators)."""
         velocity: Array = self._qvel[:, self._driven]

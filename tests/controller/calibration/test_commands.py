@@ -1,4 +1,4 @@
-"""A camera's hidden delay, found again from a recording of a hand that moves what it holds.
+"""Camera latency is found again from a recording of a hand that moves the object.
 
 Pictures are rendered through a lens, blurred, noisy and unevenly lit, and looked at by the real
 detector; the recording is a real one.
@@ -106,7 +106,7 @@ def knocked(camera: Camera) -> Camera:
 @pytest.mark.parametrize(
     ("delay", "name"), [(-0.01, "left"), (0.0, "wrist"), (0.0371, "wrist"), (0.15, "left")]
 )
-def test_a_hidden_delay_is_found_again(
+def test_a_latency_is_found_again(
     seen: dict[str, list[TagCorners]], delay: float, name: str
 ) -> None:
     for camera in (RIG[name], knocked(RIG[name])):
@@ -126,7 +126,7 @@ def test_a_palm_that_does_not_move_is_refused(tmp_path: Path) -> None:
         commands.Latency(tmp_path, tmp_path)._link(load_hand("leap16"))
 
 
-def test_what_does_not_suffice_is_refused(seen: dict[str, list[TagCorners]]) -> None:
+def test_insufficient_data_is_refused(seen: dict[str, list[TagCorners]]) -> None:
     camera, frames, moved = RIG["left"], seen["left"], motion()
 
     def find(frames: Sequence[TagCorners], link: LinkMotion = moved) -> None:
@@ -227,7 +227,7 @@ def test_the_command_writes_latencies_into_the_rig_file(
         run(monkeypatch, path, "--rig", rig, "--cameras", "left")
 
 
-def test_a_delay_that_was_known_in_part_is_completed(seen: dict[str, list[TagCorners]]) -> None:
+def test_a_latency_that_was_partly_known_is_completed(seen: dict[str, list[TagCorners]]) -> None:
     camera = replace(RIG["left"], latency=0.03)
     report = calibrate_latency(camera, BLOCK, motion(), late(seen["left"], 0.02))
     assert abs(report.camera.latency - 0.05) < 0.003

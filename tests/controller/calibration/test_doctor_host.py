@@ -1,4 +1,4 @@
-"""What `inhand doctor` says of a station: each thing that can be wrong, made wrong."""
+"""`inhand doctor`: each problem of the station is created and must be reported."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.calibration.doctor_host import STALE, check_station
-from inhand.controller.config.config import CamerasConfig, Config, PolicyConfig
+from inhand.controller.config.config import CamerasConfig, Config, PolicyConfig, RecordingConfig
 from inhand.controller.system.paths import recordings_directory
 from inhand.hardware.findings import Finding
 from inhand.perception.cameras import save_rig
@@ -75,3 +75,10 @@ def test_what_keeps_the_hand_from_working_is_bad(tmp_path: Path) -> None:
     broken = Config(cameras=CamerasConfig(str(tmp_path / "rig.toml"), {"left": "x"}))
     assert "rig.toml" in found(broken, tmp_path)["calibration"].detail
     assert found(Config(policy=PolicyConfig(file="")), tmp_path)["policy"].verdict == "warning"
+
+
+def test_less_room_than_all_recordings_may_take_is_a_warning(tmp_path: Path) -> None:
+    petabyte_in_megabytes = 10**9
+    recording = RecordingConfig(directory=str(tmp_path), total_size=petabyte_in_megabytes)
+    said = found(Config(recording=recording), tmp_path)["recordings"]
+    assert said.verdict == "warning" and "less than all recordings may take" in said.detail

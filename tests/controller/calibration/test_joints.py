@@ -1,4 +1,4 @@
-"""`inhand calibrate joints` and `inhand doctor --move`: hands screwed together wrongly."""
+"""`inhand calibrate joints` and `inhand doctor --move` on hands that were assembled wrongly."""
 
 import io
 import json
@@ -144,7 +144,7 @@ def test_swapped_ids_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert not out.exists()
 
 
-def test_nothing_moves_and_giving_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_motion_and_cancelling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     verb = Joints(out=tmp_path / "joints.toml", joints=("FFJ3",))
     with wires(HAND) as line:
         with pytest.raises(CalibrationError, match="no encoder moved when FFJ3"):
@@ -158,7 +158,7 @@ def test_nothing_moves_and_giving_up(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
         with pytest.raises(CalibrationError, match="moved together; move FFJ3 alone"):
             run(monkeypatch, line, verb, move(line, FFJ3, 0.0), both)
-        with pytest.raises(CalibrationError, match="given up"):
+        with pytest.raises(CalibrationError, match="cancelled"):
             run(monkeypatch, line, verb, nothing)
         with pytest.raises(CalibrationError, match="either --out FILE or --check"):
             replace(verb, check=True).run()
@@ -188,7 +188,7 @@ def test_the_check_by_hand(
     assert told in capsys.readouterr().out
 
 
-def test_a_seat_is_what_was_measured() -> None:
+def test_zero_sign_and_range_are_as_measured() -> None:
     with pytest.raises(DescriptionError, match="end of its turn"):
         seat(HAND, FFJ3, Ends(2.0, 3.5))
     found = seat(HAND, FFJ3, Ends(1.0, -0.5))

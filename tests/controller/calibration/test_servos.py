@@ -1,4 +1,4 @@
-"""`inhand calibrate servos` on servos whose hidden values it has to find, over a real line."""
+"""`inhand calibrate servos` finds the hidden parameters of emulated servos over a real line."""
 
 import io
 import json
@@ -183,7 +183,7 @@ def test_a_line_that_is_too_slow(line: JointWires, tmp_path: Path) -> None:
     refused(line, tmp_path, "FFJ3: .* measurements in .* latency timer")
 
 
-def test_a_servo_that_is_gone_ends_it(line: JointWires, tmp_path: Path) -> None:
+def test_a_servo_that_stops_answering_is_an_error(line: JointWires, tmp_path: Path) -> None:
     line.bus.servos.pop(7)
     with pytest.raises(BusError, match=r"7 \(MFJ3\)"):
         calibrate(line, tmp_path, "FFJ3")

@@ -1,4 +1,4 @@
-"""The verbs that talk to servos themselves, on a pty with emulated servos behind it."""
+"""Verbs that open the servo bus, on a pty with emulated servos."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The demonstration's count: goals reached, missed and dropped, the block put back in between."""
+"""The demonstration counts reached, missed and dropped goals, and puts the block back."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""`inhand keys`, as a person types it."""
+"""`inhand keys` on the command line."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`inhand`: every verb helps, works against a served hand, and fails in one line with a code."""
+"""`inhand`: help, requests to a served hand, and errors in one line with an exit code."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from tests.controller import tiny_policy
 from tests.controller.bench_hand import HAND
 from tests.controller.served import Served
 
-VERBS = [*main._VERBS, *main._ELSEWHERE]
+VERBS = [*main._VERBS, *main._COMMANDS]
 Run = Callable[..., tuple[int | str | None, str]]
 
 
@@ -91,7 +91,7 @@ def test_the_exit_code_of_an_error_is_1(tmp_path: Path) -> None:
     assert ended.stderr.startswith("error: no daemon") and ended.stderr.count("\n") == 1
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_closed_output_pipe_is_not_an_error_message() -> None:
     program = f"{sys.executable} -m inhand.controller.cli.main config show"
     command = f"{program} | true; exit ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The client that comes with the daemon."""
+"""The sync and asyncio clients."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The configuration: every key known, every mistake one line that names file and key."""
+"""The configuration: known keys only; each error is one line that names file and key."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_no_file_is_all_defaults() -> None:
     assert load_config(None) == Config()
 
 
-def test_what_is_shown_is_read_back_alike(tmp_path: Path) -> None:
+def test_the_shown_configuration_reads_back_equal(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, show_config(Config()))) == Config()
     allowed = "0a" * 32
     text = f"""
@@ -94,7 +94,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tick_rate", [20, 33, 50, 110, 200, 500])
-def test_every_tick_rate_can_hold_a_hand(tick_rate: int) -> None:
+def test_every_tick_rate_works_with_a_hand(tick_rate: int) -> None:
     Controller[PoseReading](HAND, BLOCK, PoseFeed(BLOCK), ControlSettings(tick_rate=tick_rate))
 
 

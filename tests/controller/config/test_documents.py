@@ -1,4 +1,4 @@
-"""docs/protocol.md says everything the code does, and its examples are what the code accepts."""
+"""docs/protocol.md is complete, and the code accepts its examples."""
 
 import json
 import re

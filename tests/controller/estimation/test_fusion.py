@@ -1,4 +1,4 @@
-"""The pose filter: its invariants, lateness, and what it makes of real corners."""
+"""The pose filter: invariants, late measurements, and real tag corners."""
 
 import time
 from itertools import pairwise
@@ -51,7 +51,7 @@ def histories(draw: st.DrawFn) -> list[Measurement]:
 
 @given(histories(), st.floats(0.0, 3.0))
 @settings(max_examples=100, deadline=None)
-def test_every_belief_is_sound_whatever_was_measured(
+def test_every_estimate_is_finite_and_normalized_for_any_measurements(
     history: list[Measurement], ahead: float
 ) -> None:
     pose_filter = PoseFilter(BLOCK, {})
@@ -82,7 +82,7 @@ def test_the_order_of_arrival_within_the_window_does_not_matter(
     assert (in_order.accepted, in_order.rejected) == (out_of_order.accepted, out_of_order.rejected)
 
 
-def test_tracks_better_than_the_newest_raw_pose_and_knows_how_well() -> None:
+def test_the_estimate_is_better_than_the_newest_pose_and_its_covariance_is_right() -> None:
     rng = np.random.default_rng(0)
     pose_filter = PoseFilter(BLOCK, {})
     newest = measured(0.0, rng)
@@ -232,7 +232,7 @@ def test_free_running_cameras_count_each_at_their_own_time() -> None:
     assert rotations.angle_between(pose.quaternion, truth(2.0)[1]) < 0.1
 
 
-def test_what_comes_too_late_is_counted_and_left_out() -> None:
+def test_measurements_that_come_too_late_are_counted_and_ignored() -> None:
     rng = np.random.default_rng(9)
     pose_filter = PoseFilter(BLOCK, {}, FusionSettings(window=0.2))
     for k in range(10):
@@ -256,7 +256,7 @@ def test_before_anything_was_seen_there_is_no_pose() -> None:
     assert pose_filter.predict(1.0) is None
 
 
-def test_bad_numbers_are_refused() -> None:
+def test_invalid_numbers_are_refused() -> None:
     pose_filter = PoseFilter(BLOCK, {})
     position, quaternion = truth(0.0)
     for bad in (

@@ -1,4 +1,4 @@
-"""The object goes where the hand carries it: by the palm, by what touches it, and no further."""
+"""The object is predicted to move with the palm and with the links that touch it."""
 
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def test_fingers_that_touch_nothing_move_nothing() -> None:
     assert np.abs(motion.grip(0.0, START, rotations.IDENTITY).response[:, 2:]).max() > 1e-4
 
 
-def test_readings_are_joined_by_straight_lines_and_kept_for_a_while() -> None:
+def test_readings_are_interpolated_linearly_and_kept_for_a_while() -> None:
     motion = HandMotion(HAND, BLOCK)
     assert not motion.covers(0.0)
     for k in range(500):
@@ -109,7 +109,7 @@ def test_readings_are_joined_by_straight_lines_and_kept_for_a_while() -> None:
     assert motion.covers(4.1) and not motion.covers(0.5) and not motion.covers(4.99)
 
 
-def test_a_belief_that_is_carried_stays_sound_and_turns_as_a_whole() -> None:
+def test_the_hand_turns_the_whole_estimate() -> None:
     start = initial(PoseMeasurement(0.0, (PoseCandidate(START, rotations.IDENTITY, ODD),)), HELD)
     turn = np.array([0.0, 0.0, np.pi / 2])
     moved = propagate(start, 1e-9, HELD, np.concatenate([[0.1, 0.0, 0.0], turn]))
@@ -125,7 +125,7 @@ ODD = np.diag([1e-6, 4e-6, 1e-6, 1e-4, 2e-4, 1e-4])
 
 @given(st.lists(st.floats(-2.0, 2.0), min_size=6, max_size=6), st.floats(1e-6, 1.0))
 @settings(max_examples=100, deadline=None)
-def test_every_carried_belief_is_sound(carried: list[float], ahead: float) -> None:
+def test_every_predicted_estimate_is_valid(carried: list[float], ahead: float) -> None:
     state: PoseState = initial(
         PoseMeasurement(0.0, (PoseCandidate(START, rotations.IDENTITY, ODD),)), HELD
     )
@@ -227,7 +227,7 @@ def test_the_order_of_arrival_does_not_matter_with_a_hand_that_moves() -> None:
     assert np.linalg.norm(poses[0].linear_velocity - (after - before) / 0.02) < 0.05
 
 
-def test_a_filter_goes_on_from_a_checkpoint_as_if_nothing_had_happened() -> None:
+def test_a_filter_continues_from_a_checkpoint_with_equal_results() -> None:
     truth, servos = HELD_MOTION[:, :7], HELD_MOTION[:, 7:]
     filters = [PoseFilter(BLOCK, {}, hand=HAND) for _ in range(2)]
     for tick in range(0, 160):

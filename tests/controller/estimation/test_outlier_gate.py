@@ -1,4 +1,4 @@
-"""What the pose filter believes, what it refuses, and when it gives way."""
+"""The outlier gate: what is accepted, what is rejected, and when the filter re-initialises."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from inhand.sim_backend.rig import default_rig
 from tests.controller.fused import BLOCK, CENTER, feed, measured, predicted
 
 
-def test_a_single_wild_pose_changes_nothing() -> None:
+def test_a_single_outlier_changes_nothing() -> None:
     rng = np.random.default_rng(3)
     pose_filter, undisturbed = PoseFilter(BLOCK, {}), PoseFilter(BLOCK, {})
     for k in range(30):
@@ -25,7 +25,7 @@ def test_a_single_wild_pose_changes_nothing() -> None:
     assert pose_filter.recoveries == 0
 
 
-def test_wild_poses_that_disagree_are_never_believed() -> None:
+def test_inconsistent_outliers_are_never_accepted() -> None:
     rng = np.random.default_rng(4)
     pose_filter = PoseFilter(BLOCK, {})
     for k in range(60):
@@ -90,7 +90,7 @@ def test_an_object_that_was_turned_on_the_spot_is_found_within_three_poses() -> 
         assert (wrong > 1.0) if k in (15, 16) else (wrong < 0.3)
 
 
-def test_poses_ten_centimetres_off_for_half_a_second_are_not_believed() -> None:
+def test_poses_ten_centimetres_off_for_half_a_second_are_rejected() -> None:
     rng = np.random.default_rng(11)
     pose_filter = PoseFilter(BLOCK, {})
     for k in range(60):
@@ -112,7 +112,7 @@ def test_an_object_far_from_where_an_occlusion_left_it_is_found_again() -> None:
     assert (pose_filter.rejected, pose_filter.recoveries) == (2, 1)
 
 
-def test_it_says_what_is_wrong_with_what_is_measured() -> None:
+def test_the_problem_with_the_measurements_is_reported() -> None:
     rng = np.random.default_rng(17)
     pose_filter = PoseFilter(BLOCK, {})
     assert "has seen the object" in pose_filter.problem

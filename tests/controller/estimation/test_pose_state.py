@@ -1,4 +1,4 @@
-"""The step forward in time and the correction of a belief, beside derivatives and an oracle."""
+"""Prediction and correction of the pose filter, against derivatives and an independent result."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from tests.controller.fused import (
 )
 
 
-def test_two_steps_forward_equal_one() -> None:
+def test_two_predictions_equal_one() -> None:
     motion = MotionModel()
     start = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-6 * np.eye(6)),)), motion)
     start = replace(
@@ -42,7 +42,7 @@ def test_two_steps_forward_equal_one() -> None:
     np.testing.assert_allclose(once.covariance[position], twice.covariance[position], rtol=1e-9)
 
 
-def test_the_step_forward_is_the_derivative_of_the_motion() -> None:
+def test_the_transition_matrix_is_the_derivative_of_the_motion() -> None:
     motion = MotionModel()
     start = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-6 * np.eye(6)),)), motion)
     start = replace(start, angular_velocity=np.array([3.0, -2.0, 4.0]))
@@ -75,7 +75,7 @@ def test_the_step_forward_is_the_derivative_of_the_motion() -> None:
         np.testing.assert_allclose(carried.covariance - still, np.outer(column, column), atol=1e-12)
 
 
-def test_a_correction_without_doubt_is_believed_entirely() -> None:
+def test_a_measurement_without_variance_replaces_the_estimate() -> None:
     motion = MotionModel()
     state = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-2 * np.eye(6)),)), motion)
     position, quaternion = truth(0.3)
@@ -84,7 +84,7 @@ def test_a_correction_without_doubt_is_believed_entirely() -> None:
     assert rotations.angle_between(after.quaternion, quaternion) < 1e-7
 
 
-def test_the_step_forward_is_van_loans_of_the_matrix_exponential() -> None:
+def test_the_prediction_agrees_with_van_loans_matrix_exponential() -> None:
     # Van Loan, "Computing integrals involving the matrix exponential" (1978), by scipy, at rest.
     motion, dt = MotionModel(), 0.07
     start = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-6 * np.eye(6)),)), motion)

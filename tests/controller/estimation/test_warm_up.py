@@ -1,4 +1,4 @@
-"""The rehearsal goes the whole way from corners to a pose, with every hand that comes along."""
+"""The warm-up runs from corners to a pose, with every hand."""
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from inhand.sim_backend.rig import rig_around
 
 @pytest.mark.parametrize("target", ["block", "prism"])
 @pytest.mark.parametrize("hand", ["dactyl24", "leap16"])
-def test_it_finds_what_it_made_up(hand: str, target: str) -> None:
+def test_the_warm_up_finds_its_synthetic_pose(hand: str, target: str) -> None:
     loaded = load_hand(hand)
     pose = rehearse(load_object(target), rig_around(loaded), loaded)
     assert pose is not None and pose.age < 0.02
     np.testing.assert_allclose(pose.position, loaded.workspace.center, atol=1e-4)
 
 
-def test_cameras_that_see_no_tag_are_no_trouble() -> None:
+def test_cameras_that_see_no_tag_are_accepted() -> None:
     assert rehearse(load_object("block"), {}, load_hand("dactyl24")) is None

@@ -1,4 +1,4 @@
-"""Actions of goals that take long are shaken, by noise that persists and stays in range."""
+"""Correlated action noise for stalled goals."""
 
 import numpy as np
 
@@ -14,19 +14,19 @@ def shaken(
     return np.array([unstick.shake(STILL, 6.0) for _ in range(steps)])
 
 
-def test_young_goals_are_left_alone() -> None:
+def test_there_is_no_noise_before_the_time() -> None:
     action = np.linspace(-1, 1, 20)
     np.testing.assert_array_equal(Unstick(20, 5.0, 0.3).shake(action, 4.99), action)
 
 
-def test_the_noise_has_its_deviation_and_persists() -> None:
+def test_the_noise_has_its_deviation_and_correlation() -> None:
     noise = shaken(0.2)[50:]
     assert abs(noise.std() / 0.2 - 1) < 0.02
     apart = np.mean(noise[1:] * noise[:-1]) / noise.var()
     assert abs(apart - PERSISTENCE) < 0.02
 
 
-def test_shaken_actions_stay_in_range() -> None:
+def test_actions_with_noise_stay_in_range() -> None:
     assert np.abs(shaken(1.0)).max() == 1.0
 
 
@@ -34,5 +34,5 @@ def test_no_deviation_is_no_noise() -> None:
     assert not shaken(0.0, 10).any()
 
 
-def test_it_repeats() -> None:
+def test_the_noise_is_repeatable() -> None:
     np.testing.assert_array_equal(shaken(0.3, 20), shaken(0.3, 20))

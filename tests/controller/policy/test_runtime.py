@@ -1,4 +1,4 @@
-"""The policy runtime loads what fits, and refuses everything else in one line."""
+"""The policy runtime loads a policy that fits, and refuses every other in one line."""
 
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def test_action_that_is_not_finite(tmp_path: Path) -> None:
         policy.act(np.full(observation_size(HAND), np.nan, dtype=np.float32))
 
 
-def test_external_data_is_found_wherever_it_hides(tmp_path: Path) -> None:
+def test_external_data_is_found_in_every_place(tmp_path: Path) -> None:
     built = tiny_policy.model(HAND)
     assert not has_external_data(built.SerializeToString())
     tensor = numpy_helper.from_array(np.zeros(3, dtype=np.float32), "hidden_away")
@@ -177,7 +177,7 @@ def test_metadata_that_are_no_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.1, -1.0])
-def test_a_golden_vector_that_proves_nothing(tmp_path: Path, tolerance: float) -> None:
+def test_a_golden_vector_with_a_useless_tolerance(tmp_path: Path, tolerance: float) -> None:
     built = tiny_policy.model(HAND)
     described = tiny_policy.metadata(HAND, built)
     described["golden"]["tolerance"] = tolerance
@@ -185,7 +185,7 @@ def test_a_golden_vector_that_proves_nothing(tmp_path: Path, tolerance: float) -
     refused(tmp_path / "p.onnx", "golden vector's tolerance")
 
 
-def test_a_golden_vector_of_nothing_finite(tmp_path: Path) -> None:
+def test_a_golden_vector_that_is_not_finite(tmp_path: Path) -> None:
     built = tiny_policy.model(HAND)
     described = tiny_policy.metadata(HAND, built)
     built.graph.initializer[2].CopyFrom(
@@ -195,7 +195,7 @@ def test_a_golden_vector_of_nothing_finite(tmp_path: Path) -> None:
     refused(tmp_path / "p.onnx", "not finite")
 
 
-def test_a_memory_of_another_shape(tmp_path: Path) -> None:
+def test_a_recurrent_state_of_another_shape(tmp_path: Path) -> None:
     built = tiny_policy.model(HAND)
     described = tiny_policy.metadata(HAND, built)
     built.graph.input[1].name = "memory"

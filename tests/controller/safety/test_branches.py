@@ -1,4 +1,4 @@
-"""The safety chain's own tests go through every line and every branch of it."""
+"""The tests of the safety chain cover every line and every branch of it."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Servos that work hard or run hot are asked for less, whatever is wanted of them."""
+"""Derating of servos that are loaded for long or hot."""
 
 import numpy as np
 from hypothesis import given
@@ -40,7 +40,7 @@ def after(effort: Effort, current: np.ndarray, seconds: float) -> Effort:
     return effort
 
 
-def test_full_torque_is_spared_after_a_while_and_rest_brings_it_back() -> None:
+def test_full_torque_is_derated_after_a_while_and_recovers_at_rest() -> None:
     np.testing.assert_array_equal(allowance(COLD, None), 1.0)
     current = np.zeros(N)
     current[7] = -FULL[7]
@@ -57,7 +57,7 @@ def test_full_torque_is_spared_after_a_while_and_rest_brings_it_back() -> None:
     np.testing.assert_array_equal(allowance(after(baked, np.zeros(N), 60.0), None), 1.0)
 
 
-def test_half_torque_may_last_for_ever() -> None:
+def test_lasting_moderate_torque_is_not_derated() -> None:
     steady = after(COLD, 0.7 * FULL, 10 * HEATING_TIME)
     np.testing.assert_allclose(steady.heat, 0.49, rtol=1e-3)
     np.testing.assert_array_equal(allowance(steady, None), 1.0)
@@ -67,7 +67,7 @@ def test_more_than_the_limit_heats_no_more_than_the_limit() -> None:
     np.testing.assert_array_equal(after(COLD, 3 * FULL, 1.0).heat, after(COLD, FULL, 1.0).heat)
 
 
-def test_what_the_servo_says_of_its_temperature_counts_too() -> None:
+def test_the_reported_temperature_derates_too() -> None:
     temperature = np.full(N, 25.0)
     temperature[0], temperature[1], temperature[2] = WARM_CASE, HOT_CASE, np.nan
     temperature[3] = (WARM_CASE + HOT_CASE) / 2
@@ -76,7 +76,7 @@ def test_what_the_servo_says_of_its_temperature_counts_too() -> None:
     np.testing.assert_array_equal(share[4:], 1.0)
 
 
-def test_one_hot_servo_among_cool_ones_is_spared() -> None:
+def test_only_the_hot_servo_is_derated() -> None:
     share = allowance(COLD, np.where(np.arange(N) == 4, HOT_CASE, 25.0))
     assert share[4] == LEAST and (np.delete(share, 4) == 1.0).all()
 
@@ -92,7 +92,7 @@ def test_a_full_share_changes_nothing() -> None:
 
 
 @given(ANYTHING, ANYTHING, st.floats(0, 1), st.floats(0.001, 0.03))
-def test_whatever_is_measured_and_wanted(
+def test_shares_and_torques_are_bounded_for_any_input(
     current: np.ndarray, wanted: np.ndarray, start: float, dt: float
 ) -> None:
     effort = warm(Effort(np.full(N, start), COLD.reach, COLD.torque_per_limit), current, dt)

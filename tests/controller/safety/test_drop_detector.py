@@ -1,4 +1,4 @@
-"""Whether the object is in the hand: confirmed, and silent on poses that are too old."""
+"""Drop detection: confirmed verdicts, and old poses ignored."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def test_in_and_out_are_confirmed() -> None:
         assert not presence.in_hand
 
 
-def test_what_is_not_seen_changes_nothing() -> None:
+def test_missing_and_old_poses_change_nothing() -> None:
     presence = Presence(HAND.workspace, 0.3)
     judge(presence, 0.2, pose(IN_HAND), 0.0)
     assert judge(presence, 5.0, None, 1.0) == []

@@ -1,4 +1,4 @@
-"""Readings that cannot be true are found; those that can be are left alone."""
+"""Implausible joint readings are found; plausible ones pass."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def reading(t: float, position: Array) -> JointState:
         (-0.3, "impossibly fast"),
     ],
 )
-def test_what_cannot_be_is_named_and_forgotten(wrong: float, why: str) -> None:
+def test_implausible_readings_are_named_and_not_stored(wrong: float, why: str) -> None:
     health = JointHealth(HAND)
     assert health.flaw(reading(100.0, HAND.rest)) == ""
     position = HAND.rest.copy()
@@ -71,7 +71,7 @@ def test_a_joint_that_is_silent_is_not_stuck() -> None:
         assert health.stuck(HAND.rest + swing, 0.01 * tick) == ""
 
 
-def test_a_wrong_reading_locks_nothing_out() -> None:
+def test_a_wrong_reading_does_not_exclude_later_ones() -> None:
     health = JointHealth(HAND)
     health.flaw(reading(0.0, HAND.rest))
     # After a silence the hand may stand somewhere else.
@@ -80,7 +80,7 @@ def test_a_wrong_reading_locks_nothing_out() -> None:
     assert health.flaw(reading(0.4, HAND.rest + 0.4)) == "", "time never counts backwards"
 
 
-def test_the_fastest_that_is_possible_is_believed() -> None:
+def test_the_largest_plausible_speed_is_accepted() -> None:
     health = JointHealth(HAND)
     for tick in range(8):
         assert health.flaw(reading(0.01 * tick, HAND.rest + 0.01 * FASTEST * tick * ONE / 4)) == ""
@@ -104,7 +104,7 @@ def test_a_stuck_encoder_is_found() -> None:
     assert STUCK_AFTER < float(found.split()[0]) < 2.5
 
 
-def test_joints_that_follow_or_need_not_move_are_not_stuck() -> None:
+def test_joints_that_follow_or_have_no_travel_are_not_stuck() -> None:
     assert follow(JointHealth(HAND), 5.0, follows=True) == ""
     health = JointHealth(HAND)
     for tick in range(500):
@@ -113,7 +113,7 @@ def test_joints_that_follow_or_need_not_move_are_not_stuck() -> None:
         assert health.stuck(HAND.rest + 0.9, 0.01 * tick) == ""
 
 
-def test_without_torque_nothing_need_move() -> None:
+def test_without_torque_no_joint_is_stuck() -> None:
     health = JointHealth(HAND)
     for tick in range(300):
         health.flaw(reading(0.01 * tick, HAND.rest))

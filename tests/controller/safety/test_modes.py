@@ -1,4 +1,4 @@
-"""The mode machine against the design's table, written out: every mode, every trigger."""
+"""The mode machine against the design's table: every mode, every trigger."""
 
 import pytest
 from hypothesis import given
@@ -45,7 +45,7 @@ def test_the_table_names_everything() -> None:
 
 
 @pytest.mark.parametrize(("mode", "trigger", "after"), CASES)
-def test_what_follows(mode: Mode, trigger: Trigger, after: str) -> None:
+def test_each_transition_is_as_in_the_table(mode: Mode, trigger: Trigger, after: str) -> None:
     expected = None if after in (REFUSED, IGNORED) else Mode(after)
     assert next_mode(mode, trigger) is expected
     if isinstance(trigger, Request):

@@ -1,4 +1,4 @@
-"""Each small wrong in the safety chain fails a test, or is listed here with why it may not."""
+"""Mutation test: each mutant of the safety chain fails a test, or is listed with a reason."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["safety", "derating", "joint_health", "drop_detector", "modes"])
-def test_every_wrong_is_noticed(name: str) -> None:
+def test_every_mutant_fails_a_test(name: str) -> None:
     path = ROOT / "controller" / "safety" / f"{name}.py"
     tests = [str(Path(__file__).with_name(f"test_{name}.py"))]
     found = list(mutants(path.read_text()))

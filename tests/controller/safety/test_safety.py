@@ -1,4 +1,4 @@
-"""Whatever is asked for, what is sent stays inside the limits."""
+"""The limiter chain keeps all targets inside the limits."""
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def test_batched_and_single_paths_agree() -> None:
     ANYTHING,
     st.lists(st.floats(0.001, 0.03), min_size=12, max_size=12),
 )
-def test_a_hand_outside_its_range_comes_back_without_a_snap(
+def test_a_hand_outside_its_range_returns_within_the_limits(
     away: np.ndarray, wanted: np.ndarray, lengths: list[float]
 ) -> None:
     motion = Motion(HAND.rest + away, np.zeros(HAND.n_actuators))
@@ -132,7 +132,7 @@ def test_an_action_that_is_not_finite_keeps_the_last_target() -> None:
 
 
 @pytest.mark.parametrize("values", [{"tick_rate": 110}, {"smoothing": 0.0}, {"smoothing": 1.1}])
-def test_a_path_that_cannot_be(values: dict[str, float]) -> None:
+def test_invalid_rates_and_smoothing_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be a multiple"):
         ActionPath(HAND, **values)
 

@@ -1,4 +1,4 @@
-"""A switch that stops the hand: a real file and FIFO; a pin of a port, where a port has pins."""
+"""The emergency stop line: a real file and FIFO; serial pins where a port has them."""
 
 import fcntl
 import os
@@ -26,6 +26,7 @@ def test_a_file_says_whether_the_line_is_closed(tmp_path: Path) -> None:
     value = tmp_path / "value"
     value.write_text("1\n")
     line = EstopLine(str(value), "")
+    line.start()
     assert line.problem() == ""
     value.write_text("0\n")
     until(line.problem)
@@ -37,10 +38,11 @@ def test_a_file_says_whether_the_line_is_closed(tmp_path: Path) -> None:
     line.close()
 
 
-def test_a_fifo_whose_other_end_is_let_go_is_open(tmp_path: Path) -> None:
+def test_a_fifo_without_a_writer_is_open(tmp_path: Path) -> None:
     fifo = tmp_path / "line"
     os.mkfifo(fifo)
     line = EstopLine(str(fifo), "")
+    line.start()
     assert "is open" in line.problem(), "nobody has said that it is closed"
     other = os.open(fifo, os.O_WRONLY)
     os.write(other, b"1\n")
@@ -58,11 +60,11 @@ def test_a_fifo_whose_other_end_is_let_go_is_open(tmp_path: Path) -> None:
 
 def test_a_line_that_is_not_there_does_not_let_the_daemon_start(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="No such file"):
-        EstopLine(str(tmp_path / "none"), "")
+        EstopLine(str(tmp_path / "none"), "").start()
     ends = pty.openpty()
     with pytest.raises(StartError, match="cts of /dev/pts"):
         # A pty has no pins.
-        EstopLine("cts", os.ttyname(ends[1]))
+        EstopLine("cts", os.ttyname(ends[1])).start()
     for end in ends:
         os.close(end)
 
@@ -81,6 +83,8 @@ def test_a_pin_of_a_serial_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     port = tmp_path / "port"
     port.touch()
     line = EstopLine("dsr", str(port))
+    assert "cannot be read" in line.problem(), "a line that was not started stops the hand"
+    line.start()
     assert line.problem() == ""
     pins[0] = termios.TIOCM_CTS
     until(line.problem)

@@ -1,4 +1,4 @@
-"""Where the sockets are, and who may have the directory."""
+"""Directories of sockets, and their owners."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from inhand.controller.system import paths
 from inhand.controller.system.paths import lock_run_directory, make_run_directory, run_directory
 
 
-def test_one_rule_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_of_the_run_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "SYSTEM_DIRECTORY", tmp_path / "system")
     monkeypatch.delenv("INHAND_DIRECTORY", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)

@@ -1,4 +1,4 @@
-"""Real-time measures: what the system refuses is a warning, never an end."""
+"""Real-time measures: a refused measure is a warning and not an error."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ print(json.dumps([given, none, gc.get_freeze_count() > 0, sys.getswitchinterval(
 """
 
 
-def test_what_is_refused_is_said_and_the_rest_applied() -> None:
+def test_refused_measures_are_logged_and_the_others_applied() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=30
     )
@@ -30,7 +30,7 @@ def test_what_is_refused_is_said_and_the_rest_applied() -> None:
     assert "no affinity to processors [4096]" in ended.stderr
 
 
-def test_what_is_granted_is_in_force() -> None:
+def test_granted_measures_are_in_force() -> None:
     program = (
         "import os; from inhand.controller.system.realtime import configure_realtime; "
         f"print(configure_realtime(priority=0, affinity=[{min(os.sched_getaffinity(0))}], "
@@ -52,7 +52,7 @@ def require_fifo() -> None:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def test_threads_beside_the_tick_come_right_behind_it_and_what_they_start_does_not() -> None:
+def test_other_threads_get_the_priority_below_the_tick_and_their_processes_do_not() -> None:
     program = """
 import os, subprocess, sys, threading
 from inhand.controller.system.realtime import configure_realtime
@@ -95,7 +95,7 @@ print(granted)
     assert ended.returncode == 0 and "'SCHED_FIFO': True" in ended.stdout, ended.stderr
 
 
-def test_what_is_not_urgent_gives_way_to_what_moves_the_hand() -> None:
+def test_give_way_lowers_the_priority() -> None:
     told: list[int] = []
 
     def look() -> None:

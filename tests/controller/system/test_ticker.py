@@ -1,4 +1,4 @@
-"""The ticker under a clock that the test moves: deadlines, skips, phase, statistics."""
+"""The ticker on a clock that the test moves: deadlines, skipped ticks, phase, statistics."""
 
 import time
 from collections.abc import Iterable
@@ -126,7 +126,7 @@ def test_virtual_time_does_not_go_back() -> None:
         clock.advance(-1.0)
 
 
-def test_the_share_of_the_last_hundred_forgets_sooner_than_that_of_the_last_thousand() -> None:
+def test_the_share_of_the_last_hundred_recovers_sooner_than_that_of_the_last_thousand() -> None:
     statistics = TickStatistics()
     for number in range(1000):
         statistics.add(0.0 if number >= 900 else 0.002, 0.001, 0.01, 0, 0.01)

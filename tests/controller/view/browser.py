@@ -1,4 +1,4 @@
-"""A headless Chromium, as the system has it, that draws without a graphics card."""
+"""A headless Chromium from the system, without graphics hardware."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What the page is fed with: a daemon that is not there, that comes, goes, and comes back."""
+"""The live feed: a daemon that is absent, starts, ends and starts again."""
 
 import time
 from collections.abc import Iterator
@@ -28,6 +28,7 @@ from tests.controller.view.watched import described, served, until
 @pytest.fixture
 def feed(tmp_path: Path) -> Iterator[LiveFeed]:
     feed = LiveFeed(tmp_path, None)
+    feed.start()
     yield feed
     feed.close()
 
@@ -131,7 +132,7 @@ def test_curves_are_bounded_and_end_now() -> None:
     assert position[-1] == target[-1] == pytest.approx(np.degrees(0.2))
 
 
-def test_trouble_is_said_first() -> None:
+def test_problems_are_the_first_line() -> None:
     told = {"cameras": {"left": {"problem": "too dark"}}, "bus": {"problem": "unplugged"}}
     said = words(Moment(state(), told), "the daemon is silent")
     assert said.startswith("**the daemon is silent**")

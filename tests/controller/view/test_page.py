@@ -1,4 +1,4 @@
-"""The page in a real browser: it shows the hand, sends a goal and shows that it was reached."""
+"""The page in a real browser: it shows the hand, sends a goal, and shows that it was reached."""
 
 import os
 import threading
@@ -26,6 +26,8 @@ def open_page(tmp_path: Path) -> Iterator[Open]:
         feed = LiveFeed(tmp_path, None)
         send = Commander(tmp_path, None)
         page = Page(feed, host="127.0.0.1", port=8190, send=send, command=command)
+        page.open()
+        feed.start()
         thread = threading.Thread(target=page.run, args=(ended.is_set,))
         thread.start()
         closing.extend((thread.join, page.close, feed.close))

@@ -1,4 +1,4 @@
-"""Who reads the page's socket, without a browser: newcomers, and one that has fallen asleep."""
+"""Readers of the page's socket without a browser: new ones, and one that stops reading."""
 
 import threading
 import time
@@ -26,6 +26,8 @@ def page(tmp_path: Path) -> Iterator[Page]:
     with served(tmp_path):
         feed = LiveFeed(tmp_path, None)
         page = Page(feed, host="127.0.0.1", port=8290)
+        page.open()
+        feed.start()
         over = threading.Event()
         thread = threading.Thread(target=page.run, args=(over.is_set,))
         thread.start()
@@ -91,7 +93,7 @@ def test_whoever_opens_the_page_does_not_wait_for_a_drawing(page: Page) -> None:
     assert came
 
 
-def test_a_browser_that_stops_reading_holds_nobody_up(page: Page) -> None:
+def test_a_browser_that_stops_reading_does_not_delay_others(page: Page) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     panel = page._panel
     assert panel is not None

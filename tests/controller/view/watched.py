@@ -1,4 +1,4 @@
-"""A bench hand behind the real sockets that describes itself, and the feed that watches it."""
+"""A bench hand behind the real sockets, and the feed that shows it."""
 
 import time
 from collections.abc import Callable

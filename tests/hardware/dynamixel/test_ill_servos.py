@@ -143,22 +143,31 @@ def test_fast_reads_are_given_up_and_tried_again() -> None:
     assert choice.wanted()
 
 
-def test_a_hot_servo_is_left_less_torque_and_gets_it_back(servos: ServoHand, line: Wires) -> None:
+def test_a_hot_servo_is_told_and_its_torque_bound_stays(servos: ServoHand, line: Wires) -> None:
     # What a synchronous write says has arrived once the next request is answered.
     servos.read()
     servo, goal = line.bus.servos[4], registers.GOAL_CURRENT
-    whole = servo.get(goal)
-    for celsius, share in ((65, 0.7), (80, 0.4), (30, 1.0)):
+    bound = servo.get(goal)
+    for celsius in (65, 80, 30):
         servo.set(registers.TEMPERATURE, celsius)
+        # Each servo's turn comes once in two hundred reads; this one's is next.
+        servos.condition._reads = 3 * POLL_EVERY - 1
         until = time.monotonic() + 60
-        while servo.get(goal) != pytest.approx(share * whole, abs=1):
-            # Each servo's turn comes once in two hundred reads; this one's is next.
-            servos.condition._reads = 3 * POLL_EVERY - 1
-            servos.read()
+        while (state := servos.read()).temperature is None or state.temperature[3] != celsius:
             assert time.monotonic() < until
-        assert servos.condition.temperature[3] == celsius
-    assert line.bus.servos[5].get(goal) == whole
+        servos.read()
+        assert servo.get(goal) == bound
     assert servos.condition.voltage[3] == pytest.approx(5.0)
+
+
+def test_a_servo_that_does_not_take_its_torque_bound_is_named(
+    servos: ServoHand, line: Wires
+) -> None:
+    servos.close()
+    line.bus.servos[4].set(registers.CURRENT_LIMIT, 500)
+    line.bus.servos[4].set(registers.GOAL_CURRENT, 500)
+    with pytest.raises(BusError, match=r"servo 4 \(FFJ3\) did not take the bound.*torque_share"):
+        servos.connect()
 
 
 def test_servos_that_shut_down_are_started_anew_on_request(servos: ServoHand, line: Wires) -> None:

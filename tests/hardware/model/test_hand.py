@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from inhand.hardware.errors import DescriptionError
-from inhand.hardware.model.hand import HANDS, load_hand
+from inhand.hardware.model.hand import HANDS, load_hand, parse_hand
+from inhand.hardware.model.kinematics import link_poses
 
 TEXT = (HANDS / "dactyl24.toml").read_text()
 
@@ -26,6 +27,21 @@ def test_coupled_joints_move_together() -> None:
     assert angles.shape == (24,)
     for leading, following in hand.couplings:
         assert angles[leading] == angles[following]
+
+
+def test_a_joint_moves_its_link_and_what_that_carries() -> None:
+    hand = load_hand("dactyl24")
+    for joint in range(hand.n_joints):
+        angles = np.zeros(hand.n_joints)
+        angles[joint] = 0.1
+        turned = np.abs(link_poses(hand, angles)[0] - link_poses(hand, 0 * angles)[0])
+        np.testing.assert_array_equal(turned.max(axis=(1, 2)) > 1e-9, hand.moved_by[:, joint])
+
+
+def test_a_description_is_read_from_text_too() -> None:
+    assert parse_hand(TEXT.encode(), "of a test").digest == load_hand("dactyl24").digest
+    with pytest.raises(DescriptionError, match="hand file of a test: "):
+        parse_hand(b"name = 1", "of a test")
 
 
 def test_arrays_are_read_only() -> None:
