@@ -188,7 +188,7 @@ def _overhead(name: str, learner: Teacher | Student | Refinement, iterations: in
         time_calls(learner.worlds, method)
     if not isinstance(learner, Teacher):
         for method in ("observe", "reset"):
-            time_calls(learner.sensors, method)
+            time_calls(learner.policy.sensors, method)
     began = time.process_time()
     for _ in range(iterations):
         learner.iterate()

@@ -20,8 +20,8 @@ from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.training.evaluation.report import bootstrap
-from inhand.training.learning.student import load_student
-from inhand.training.learning.teacher import teacher_inputs
+from inhand.training.learning.networks import teacher_inputs
+from inhand.training.learning.student import StudentPolicy, load_student
 from inhand.training.learning.train import (
     RunRecipe,
     TrainingError,
@@ -121,22 +121,13 @@ def _policy(
 
         return know, lambda ids: None
 
-    student = load_student(worlds, checkpoint)
-    sensors = Sensors(worlds, seed)
-    hidden, cell = student.start(worlds.size)
+    student = StudentPolicy(Sensors(worlds, seed), load_student(worlds, checkpoint), worlds.size)
 
     @torch.no_grad()
     def sense() -> Array:
-        nonlocal hidden, cell
-        seen = torch.as_tensor(sensors.observe())
-        action, (hidden, cell) = student(seen, (hidden, cell))
-        return np.asarray(action, dtype=np.float64)
+        return np.asarray(student.act(student.observe()), dtype=np.float64)
 
-    def forget(ids: NDArray[np.int64]) -> None:
-        sensors.reset(ids)
-        hidden[ids], cell[ids] = 0.0, 0.0
-
-    return sense, forget
+    return sense, student.restart
 
 
 @dataclass

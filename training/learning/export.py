@@ -28,7 +28,7 @@ from inhand.controller.policy.observation import observation_layout
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.objects import load_object
-from inhand.training.learning.student import StudentNetwork, load_student
+from inhand.training.learning.student import StudentNetwork, StudentPolicy, load_student
 from inhand.training.learning.train import load_recipe, run_paths
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
@@ -256,11 +256,10 @@ def main() -> int:
 @torch.no_grad()
 def record(worlds: BatchEnvironment, network: StudentNetwork, steps: int) -> NDArray[np.float32]:
     """Observations of the first of these worlds while the student acts, (steps, n)."""
-    sensors, state = Sensors(worlds, seed=0), network.start(worlds.size)
+    policy = StudentPolicy(Sensors(worlds, seed=0), network, worlds.size)
     rows = []
     for _ in range(steps):
-        seen = sensors.observe()
-        action, state = network(torch.as_tensor(seen), state)
-        worlds.step(action.numpy().astype(np.float64))
-        rows.append(seen[0])
+        seen = policy.observe()
+        worlds.step(policy.act(seen).numpy().astype(np.float64))
+        rows.append(seen[0].numpy())
     return np.stack(rows)

@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 import torch
 from msgspec.structs import asdict
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
-from inhand.training.learning.teacher import Network, teacher_inputs
+from inhand.training.learning.networks import Network, teacher_inputs
+from inhand.training.learning.ppo_learner import step_worlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 
@@ -82,6 +84,44 @@ class StudentNetwork(nn.Module):
         return self.last(x), state
 
 
+class StudentPolicy:
+    """A student that acts in a batch of worlds: its sensors and its recurrent state.
+
+    Args:
+        sensors: of the worlds that are acted in.
+        network: the student.
+        worlds: their number.
+        device: of the network.
+
+    Attributes:
+        sensors: as given.
+        state: recurrent state, (worlds, hidden) each.
+    """
+
+    def __init__(
+        self, sensors: Sensors, network: StudentNetwork, worlds: int, device: str = "cpu"
+    ) -> None:
+        self.state = network.start(worlds)
+        self.sensors, self._network, self._device = sensors, network, device
+
+    def observe(self) -> Tensor:
+        """Measures every world, once a policy step, (worlds, inputs)."""
+        return torch.as_tensor(self.sensors.observe(), device=self._device)
+
+    def act(self, observation: Tensor) -> Tensor:
+        """Mean actions, (worlds, actions), for the observations, (worlds, inputs)."""
+        action: Tensor
+        action, self.state = self._network(observation, self.state)
+        return action
+
+    def restart(self, ended: NDArray[np.int64]) -> None:
+        """Begins new episodes in worlds that have just been reset: new errors, zero state."""
+        self.sensors.reset(ended)
+        hidden, cell = (part.clone() for part in self.state)
+        hidden[ended], cell[ended] = 0.0, 0.0
+        self.state = hidden, cell
+
+
 class Student:
     """A training run: worlds, sensors, teacher, student and their counters."""
 
@@ -94,8 +134,8 @@ class Student:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.worlds, self.teacher, self.recipe, self.device = worlds, teacher, recipe, device
-        self.sensors = Sensors(worlds, recipe.seed)
-        size = self.sensors.observe().shape[1]
+        sensors = Sensors(worlds, recipe.seed)
+        size = sensors.observe().shape[1]
         scale = torch.where(teacher.variance < 1e-8, 1.0, teacher.variance).sqrt()
         self.network = StudentNetwork(
             teacher.mean[:size],
@@ -105,7 +145,7 @@ class Student:
             recipe.memory,
         ).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.step_size)
-        self.state = self.network.start(worlds.size)
+        self.policy = StudentPolicy(sensors, self.network, worlds.size, device)
         self.iteration = self.steps = 0
         self.seconds = 0.0
         self.ended: list[int] = []
@@ -118,7 +158,7 @@ class Student:
         share = min(1.0, self.iteration / recipe.decay_iterations)
         step_size = recipe.step_size * (recipe.final_step_size / recipe.step_size) ** share
         self.optimizer.param_groups[0]["lr"] = step_size
-        start = self.state
+        start = self.policy.state
         observations, wanted, keep = self._rollout()
         loss = 0.0
         for _ in range(recipe.passes):
@@ -142,21 +182,15 @@ class Student:
         led = torch.as_tensor(self._rng.random((worlds.size, 1)) < teachers, device=self.device)
         observations, wanted, keep = [], [], []
         for _ in range(recipe.horizon):
-            seen = torch.as_tensor(self.sensors.observe(), device=self.device)
+            seen = self.policy.observe()
             target = self.teacher.act(teacher_inputs(worlds, self.device))
-            action, self.state = self.network(seen, self.state)
-            mixed = torch.where(led, target, action).cpu().numpy().astype(np.float64)
-            step = worlds.step(mixed)
-            over = step.dropped | step.timed_out
-            ids = np.flatnonzero(over)
-            self.ended.extend(worlds.goals_reached[ids].tolist())
-            worlds.reset(ids)
-            self.sensors.reset(ids)
-            alive = torch.as_tensor(~over[:, None], dtype=torch.float32, device=self.device)
-            self.state = (self.state[0] * alive, self.state[1] * alive)
+            mixed = torch.where(led, target, self.policy.act(seen))
+            step = step_worlds(worlds, mixed, self.device)
+            self.ended.extend(step.goals)
+            self.policy.restart(step.ended)
             observations.append(seen)
             wanted.append(target.clamp(-1.0, 1.0))
-            keep.append(alive)
+            keep.append(step.alive[:, None])
         return torch.stack(observations), torch.stack(wanted), torch.stack(keep)
 
     def _learn(self, state: State, observations: Tensor, wanted: Tensor, keep: Tensor) -> float:

@@ -21,9 +21,10 @@ from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Vary
 from inhand.perception.objects import load_object
 from inhand.training.learning.checkpoint import read_checkpoint
+from inhand.training.learning.networks import Network
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe, load_student
-from inhand.training.learning.teacher import Network, Recipe, Teacher
+from inhand.training.learning.teacher import Recipe, Teacher
 from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
 
 matplotlib.use("Agg")
