@@ -137,6 +137,8 @@ _EXTRAS = {
     "torch": "train",
     "gymnasium": "train",
     "onnx": "train",
+    "sklearn": "train",
+    "scipy": "train",
     "matplotlib": "view",
 }
 
