@@ -88,7 +88,7 @@ def advantages(
         alive: 0 where the step ended its episode, else 1.
         following: the critic's value of the state after the last step, (worlds,).
         discount: of a step.
-        trace: λ.
+        trace: λ of the generalized advantages.
     """
     advantage = torch.zeros_like(following)
     found = []
@@ -109,10 +109,10 @@ def policy_loss(now: Tensor, before: Tensor, gain: Tensor, clip: float) -> Tenso
 
 
 def checked(policy: Tensor, value: Tensor, iteration: int) -> Tensor:
-    """The sum to descend on.
+    """The total loss of policy and critic.
 
     Raises:
-        FloatingPointError: it is not finite; says which term is not.
+        FloatingPointError: the loss is not finite; the message names the term.
     """
     loss = policy + 0.5 * value
     if not torch.isfinite(loss):
@@ -125,7 +125,7 @@ def checked(policy: Tensor, value: Tensor, iteration: int) -> Tensor:
 
 
 def steer(optimizer: torch.optim.Optimizer, measured: float, wanted: float) -> None:
-    """Shrinks or grows the policy's step size to keep the divergence near the wanted one."""
+    """Adapts the policy's step size so that the divergence stays near the wanted one."""
     group = optimizer.param_groups[0]
     if measured > 1.5 * wanted:
         group["lr"] = max(SMALLEST_STEP, group["lr"] / 1.2)

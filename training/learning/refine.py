@@ -1,9 +1,9 @@
-"""PPO for the student itself, which goes on where imitation ends.
+"""PPO for the student, after imitation.
 
-What the teacher does, the student can only copy as far as it sees what the teacher sees. Here the
-student's own successes and drops teach it, under all that its sensors do to it; the critic still
-sees the truth, and starts as the teacher's. The gradient runs back through one rollout, from the
-state that the student was in (arXiv:1808.00177, appendix D.1, with shorter chunks).
+A student imitates a teacher that sees more than it does, which limits imitation. Here the student
+learns from its own goals and drops, with its own noisy sensors. The critic sees the true state and
+starts with the teacher's weights. The gradient is propagated back through one rollout, from the
+recurrent state at its start (arXiv:1808.00177, appendix D.1, with shorter chunks).
 """
 
 import time
@@ -63,8 +63,8 @@ class Refinement:
 
     Args:
         worlds: what is acted in.
-        student: the network to go on with.
-        teacher: its critic is where this run's critic begins.
+        student: the network to refine.
+        teacher: its critic is the first critic of this run.
         recipe: settings.
         device: of the learner.
     """
@@ -95,7 +95,7 @@ class Refinement:
         self.ended: list[tuple[int, bool]] = []
 
     def iterate(self) -> dict[str, float]:
-        """One rollout and the updates from it; returns what to log."""
+        """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
         sequences = self._rollout()
         moved, error = self.ppo.update(
@@ -148,7 +148,7 @@ class Refinement:
         return torch.stack(means)
 
     def save(self, path: Path) -> None:
-        """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""
+        """Writes a checkpoint atomically."""
         write_checkpoint(
             path,
             self.worlds,
@@ -169,7 +169,7 @@ class Refinement:
         )
 
     def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint; see `read_checkpoint` for what it refuses."""
+        """Continues from a checkpoint; raises as `read_checkpoint` does."""
         state: dict[str, Any] = read_checkpoint(path, "student", self.worlds, self.device)
         self.network.load_state_dict(state["network"])
         self.teacher.load_state_dict(state["critic"])

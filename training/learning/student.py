@@ -1,7 +1,7 @@
-"""The policy that a robot runs: learned from the teacher, on what a robot can measure.
+"""The policy that a robot runs: it imitates the teacher from what a robot can measure.
 
-DAgger (Ross et al., arXiv:1011.0686): the student acts, the teacher says at every state what it
-would have done. The gradient runs back through the steps of one rollout.
+DAgger (Ross et al., arXiv:1011.0686): the student acts, and the teacher labels every state with
+its own action. The gradient is propagated back through the steps of one rollout.
 """
 
 import time
@@ -25,7 +25,21 @@ State = tuple[Tensor, Tensor]
 
 
 class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run needs; written into its checkpoints."""
+    """Settings of a run; written into its checkpoints.
+
+    Attributes:
+        worlds: worlds that run at once.
+        horizon: policy steps in a rollout.
+        passes: optimizer steps with each rollout.
+        hidden: width of the network's layers.
+        memory: whether the network has an LSTM.
+        step_size: first step size.
+        final_step_size: step size after `decay_iterations`.
+        decay_iterations: iterations in which the step size falls.
+        teacher_iterations: iterations in which the share of worlds that the teacher acts in falls
+            from 1 to 0.
+        seed: of everything random.
+    """
 
     worlds: int = 512
     horizon: int = 16
@@ -40,9 +54,9 @@ class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StudentNetwork(nn.Module):
-    """Observation → 256 → LSTM → 256 → action, with a way around the LSTM.
+    """Observation → 256 → LSTM → 256 → action, with a skip connection around the LSTM.
 
-    Without memory a layer of the same width stands where the LSTM is, and the state stays 0.
+    Without memory a layer of the same width replaces the LSTM, and the state stays 0.
 
     Args:
         mean: of the observation, (n,); `deviation`: its standard deviation, (n,).
@@ -67,7 +81,7 @@ class StudentNetwork(nn.Module):
         self.last = nn.Linear(hidden, actions)
 
     def start(self, n: int) -> State:
-        """The state of n policies that know nothing yet."""
+        """The zero state of n policies."""
         zero = torch.zeros(n, self.hidden, device=self.mean.device)
         return zero, zero
 
@@ -152,7 +166,7 @@ class Student:
         self._rng = np.random.default_rng(recipe.seed)
 
     def iterate(self) -> dict[str, float]:
-        """One rollout and the updates from it; returns what to log."""
+        """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
         recipe = self.recipe
         share = min(1.0, self.iteration / recipe.decay_iterations)
@@ -212,7 +226,7 @@ class Student:
         return float(loss.detach())
 
     def save(self, path: Path) -> None:
-        """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""
+        """Writes a checkpoint atomically."""
         write_checkpoint(
             path,
             self.worlds,
@@ -227,7 +241,7 @@ class Student:
         )
 
     def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint; see `read_checkpoint` for what it refuses."""
+        """Continues from a checkpoint; raises as `read_checkpoint` does."""
         state: dict[str, Any] = read_checkpoint(path, "student", self.worlds, self.device)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -237,7 +251,7 @@ class Student:
 def load_student(
     worlds: BatchEnvironment, path: Path, another_object: bool = False
 ) -> StudentNetwork:
-    """The network of a student's checkpoint; see `read_checkpoint` for what it refuses."""
+    """The network of a student's checkpoint; raises as `read_checkpoint` does."""
     state = read_checkpoint(path, "student", worlds, another_object=another_object)
     weights, recipe = state["network"], state["recipe"]
     network = StudentNetwork(

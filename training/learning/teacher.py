@@ -54,7 +54,7 @@ class Teacher:
         self.seconds = 0.0
 
     def iterate(self) -> dict[str, float]:
-        """One rollout and the updates from it; returns what to log."""
+        """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
         rollout = self._rollout().as_one_step()
         moved, _ = self.ppo.update(
@@ -80,7 +80,7 @@ class Teacher:
         }
 
     def _harden(self, goals: float) -> None:
-        """Widens first the goals, then the universes, as long as the policy succeeds."""
+        """Curriculum: first the goals move away, then the universes vary more."""
         recipe, worlds = self.recipe, self.worlds
         if worlds.goal_distance < np.pi and goals > recipe.widen_at:
             worlds.goal_distance = min(np.pi, worlds.goal_distance * recipe.widen_factor)
@@ -107,7 +107,7 @@ class Teacher:
         return self.ppo.rollout(act, count)
 
     def save(self, path: Path) -> None:
-        """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""
+        """Writes a checkpoint atomically."""
         write_checkpoint(
             path,
             self.worlds,
@@ -122,7 +122,7 @@ class Teacher:
         )
 
     def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint; see `read_checkpoint` for what it refuses."""
+        """Continues from a checkpoint; raises as `read_checkpoint` does."""
         state: dict[str, Any] = read_checkpoint(path, "teacher", self.worlds, self.device)
         self.network.load_state_dict(state["network"])
         self.ppo.optimizer.load_state_dict(state["optimizer"])
