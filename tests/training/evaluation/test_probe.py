@@ -100,7 +100,7 @@ def test_what_a_memory_holds_is_found_and_what_it_does_not_hold_is_not() -> None
     assert knowing.memory_interval[0] > 0.75
     assert ignorant.memory_interval[0] < 0.5 < ignorant.memory_interval[1] + 0.02
     assert abs(knowing.observation - 0.5) < 0.07
-    # All universes here have the same mass: the commoner answer is the only one.
+    # All universes here have the same mass: the more frequent answer is the only one.
     assert answer(mass, sample(0.0)).memory == answer(mass, sample(0.0)).majority == 1.0
 
 
