@@ -23,7 +23,7 @@ from inhand.perception.rotations import Array
 Vector = tuple[float, float, float]
 
 MAXIMUM_LATENCY = 1.0
-"""A frame that is older than this [s] is of no use to a controller."""
+"""Largest absolute latency of a camera [s]: older frames are useless for control."""
 
 
 class CameraError(PerceptionError):
@@ -45,7 +45,7 @@ class Camera:
         position_sigma: standard deviation of `position`, along each axis [m].
         rotation_sigma: the same of `quaternion`, about each axis [rad].
         focal_sigma: the same of the focal length, relative to it.
-        latency: how much later its frames are stamped than they were captured [s].
+        latency: time stamp of a frame minus its capture time [s].
     """
 
     name: str
@@ -123,7 +123,7 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
     """Loads the cameras of a rig file, by name, in the file's order.
 
     Raises:
-        CameraError: the file is missing, malformed or describes no camera there could be.
+        CameraError: the file is missing, malformed or describes an impossible camera.
     """
     try:
         data = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), _RigFile)
@@ -150,7 +150,7 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
 
 
 def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
-    """Writes a rig file in one step: a reader sees the old file or the new one."""
+    """Writes a rig file atomically: a reader sees the old file or the new one."""
     text = "# Calibrated cameras: pixels, metres; quaternion is world from camera, wxyz.\n"
     text += "# Standard deviations along or about each axis: metres, radians, relative.\n"
     text += "# Latency: how much later a frame is stamped than it was captured, seconds.\n"
@@ -197,7 +197,7 @@ def _camera(data: _CameraFile) -> Camera:
 
 
 def _problem(data: _CameraFile) -> str:
-    """What makes this camera impossible; empty if nothing does."""
+    """Why this camera is impossible; empty if it is not."""
     matrix, quaternion = np.array(data.matrix), np.array(data.quaternion)
     sigmas = [data.position_sigma, data.rotation_sigma, data.focal_sigma]
     rest = np.concatenate([matrix.ravel(), data.distortion, data.position, quaternion, sigmas])

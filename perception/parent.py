@@ -1,23 +1,23 @@
-"""Lets a child process end when its parent does, also if that happens while it starts."""
+"""Lets a child process end when its parent ends, also while the child starts."""
 
 import os
 
 VARIABLE = "INHAND_PARENT"
-"""Environment variable in which a parent leaves its process id for its children."""
+"""Environment variable with the process id of the parent."""
 
 
 def environment() -> dict[str, str]:
-    """The environment that a process of ours gives to its children."""
+    """The environment for child processes that use `Parent`."""
     return {**os.environ, VARIABLE: str(os.getpid())}
 
 
 class Parent:
-    """The process that this one was started by."""
+    """The process that started this one."""
 
     def __init__(self) -> None:
         self._id = int(os.environ.get(VARIABLE, os.getppid()))
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs: an orphan is adopted by another process."""
+        """Whether it still runs: the kernel gives an orphan another parent."""
         return os.getppid() == self._id

@@ -178,8 +178,8 @@ def page(report: Report) -> str:
     lines += [
         "",
         "From Dactyl's memory, 80 % of sizes were answered correctly (arXiv:1808.00177, section",
-        "6.6). A share like that of the more frequent answer means that a linear probe finds nothing",
-        "in the memory.",
+        "6.6). A share like that of the more frequent answer means that a linear probe finds",
+        "nothing in the memory.",
     ]
     return "\n".join(lines) + "\n"
 

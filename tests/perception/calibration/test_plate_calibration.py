@@ -11,7 +11,7 @@ from inhand.perception import rotations
 from inhand.perception.calibration import calibrate
 from inhand.perception.calibration.camera_info import Intrinsics, load_intrinsics, save_intrinsics
 from inhand.perception.calibration.extrinsics import calibrate_extrinsics
-from inhand.perception.calibration.intrinsics import calibrate_intrinsics
+from inhand.perception.calibration.intrinsics import IntrinsicsReport, LensViews
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.cameras import Camera, CameraError, load_rig, look_at
 from inhand.perception.records import frozen_array
@@ -58,9 +58,16 @@ def good() -> list[Image]:
     return pictures(14, 0.6, 0.06)
 
 
+def calibrate_intrinsics(images: list[Image]) -> IntrinsicsReport:
+    views = LensViews(PLATE)
+    for image in images:
+        views.add(image)
+    return views.report()
+
+
 def test_a_lens_is_found_again(good: list[Image], tmp_path: Path) -> None:
     camera = true_camera()
-    report = calibrate_intrinsics(PLATE, good)
+    report = calibrate_intrinsics(good)
     found = report.intrinsics
     assert report.residual < 0.3 and report.coverage > 0.8
     off = np.array(
@@ -93,7 +100,7 @@ def test_pictures_that_do_not_suffice_are_refused(
 ) -> None:
     assert callable(chosen)
     with pytest.raises(CameraError, match=message):
-        calibrate_intrinsics(PLATE, chosen(good))
+        calibrate_intrinsics(chosen(good))
 
 
 GOOD = """image_width: 320
