@@ -8,8 +8,8 @@ class DescriptionError(InhandError):
 
 
 class BusError(InhandError):
-    """The servo bus did not deliver what was asked within its deadline."""
+    """The servo bus did not answer within the deadline, or with an error."""
 
 
 class ServoError(BusError):
-    """Servos have shut themselves down; the message names them and says why."""
+    """Servos have shut down; the message has their names and the reason."""

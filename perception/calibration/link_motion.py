@@ -15,7 +15,7 @@ from inhand.perception.records import TagCorners
 from inhand.perception.rotations import Array
 
 POSITION_PRIOR, ROTATION_PRIOR = 0.003, 0.015
-"""Least prior standard deviations of a camera's pose [m, rad]; they include the hand's own errors."""
+"""Least prior standard deviations of a camera's pose [m, rad]; the hand's errors are included."""
 
 
 @dataclass(frozen=True)
