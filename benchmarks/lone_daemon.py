@@ -2,8 +2,8 @@
 
 Run as `python -m benchmarks.lone_daemon`.
 
-Everything that decides how punctual the tick is runs as in `inhandd`; only servo bus and cameras
-are replaced, by functions that cost little.
+Everything that determines the lateness of the tick runs as in `inhandd`. Only servo bus and
+cameras are replaced by cheap functions.
 """
 
 import os
@@ -46,21 +46,21 @@ from inhand.sim_backend.rig import default_rig
 from tests.controller.kinematic_hand import KinematicHand
 
 PERIOD = 0.01
-"""Of the tick [s]."""
+"""Tick period [s]."""
 
 PRIORITY = 50
 """SCHED_FIFO priority of the tick, and of cyclictest beside it."""
 
 MODES = tuple(Mode)
 WRITTEN = struct.Struct("<d?B?")
-"""What is told of each write: time [s], whether the targets changed, mode, torque."""
+"""Record of each write: time [s], whether the targets changed, mode, torque."""
 
 
 class LoneHand:
-    """Servo bus and cameras of a kinematic hand, as the loop wants them.
+    """Servo bus and cameras of a kinematic hand, with the interface of the loop.
 
     Attributes:
-        spent: processor time of this thread that went into pretending [s].
+        spent: processor time of this thread for the emulation [s].
     """
 
     def __init__(self, world: KinematicHand, clock: Clock, tell: int | None = None) -> None:
@@ -98,10 +98,10 @@ class LoneHand:
         return targets if torque else None
 
     def reboot(self) -> None:
-        """There is nothing to start anew."""
+        """Does nothing: no servo shuts down."""
 
     def seek(self) -> None:
-        """A hand that is never lost."""
+        """Does nothing: the hand is never lost."""
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Lone:
 
 @contextmanager
 def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Iterator[Lone]:
-    """Builds one, with sockets and recorder, and takes it down again."""
+    """Runs a lone daemon with sockets and recorder until the end of the block."""
     hand, block = load_hand("dactyl24"), load_object("block")
     rig = directory / "rig.toml"
     save_rig(rig, default_rig())

@@ -54,7 +54,7 @@ def side_by_side(
     calls: int = 20,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
-    """Median time of a call of each [s], measured in turns, so that both see the same machine."""
+    """Median time of a call of each [s]; calls alternate, so that the machine's load is equal."""
     times: tuple[list[float], list[float]] = [], []
     ours(), peer()
     for _ in range(rounds):

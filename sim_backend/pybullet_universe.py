@@ -1,4 +1,4 @@
-"""A universe as a changed hand and a changed object, which is what PyBullet is built from."""
+"""A universe as a changed hand and a changed object, from which the PyBullet world is built."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from inhand.perception.objects import ObjectDescription
 def varied_hand(hand: Hand, universe: Universe) -> Hand:
     """The hand of a universe: masses, damping, friction, limits, gains and torque limits.
 
-    The rotor's inertia is no part of a link's mass, and stays.
+    The rotor's inertia is not part of a link's mass and does not change.
     """
     mass = _values(universe.link_mass, hand.n_joints, 1.0)
     damping = _values(universe.joint_damping, hand.n_joints, 1.0)
