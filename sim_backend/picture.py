@@ -15,7 +15,7 @@ from inhand.sim_backend.rig import make_camera
 from inhand.sim_backend.scene import Scene
 
 OVERSAMPLING = 2
-"""Rendered pixels for one pixel of the picture, along each edge: the renderer has no antialiasing."""
+"""Rendered pixels for one pixel, along each edge: the renderer has no antialiasing."""
 
 # Where the picture is taken from and what is in its middle, world frame [m].
 VIEW = np.array([-0.20, 0.10, 0.32])
