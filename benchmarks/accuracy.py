@@ -15,6 +15,7 @@ import numpy as np
 import tyro
 
 from benchmarks import peers
+from benchmarks.measure import write_section
 from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig
 from inhand.hardware.model.universe import Universe
 from inhand.perception import rotations
@@ -25,7 +26,6 @@ from inhand.perception.records import TagCorners
 from inhand.sim_backend.rig import declared_rig, shifted_rig
 
 DOCS = Path(__file__).parent.parent / "docs"
-BEGIN, END = "<!-- accuracy: begin -->\n", "<!-- accuracy: end -->\n"
 
 CALIBRATED = Universe(camera_shift=(1e-4, 4e-4))
 """Errors of a good calibration: 0.1 mm and 0.023 degrees along and about each axis."""
@@ -216,9 +216,7 @@ def main(
     print(text, end="")
     if write:
         plot(compared, DOCS / "images" / "perception-accuracy.png")
-        page = DOCS / "perception.md"
-        before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-        page.write_text(before + BEGIN + text + END + rest.split(END)[1], encoding="utf-8")
+        write_section(DOCS / "perception.md", "accuracy", text)
     return 0
 
 

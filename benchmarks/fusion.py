@@ -14,6 +14,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from benchmarks.measure import write_section
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.goals import Orientation
 from inhand.controller.errors import RefusedError
@@ -42,7 +43,6 @@ NOISE = (5e-4, 5e-3)
 SECONDS = 14.0
 
 PAGE = Path(__file__).parent.parent / "docs" / "perception.md"
-BEGIN, END = "<!-- fusion: begin -->\n", "<!-- fusion: end -->\n"
 
 
 @dataclass(frozen=True)
@@ -264,8 +264,7 @@ def main(
     text = table(sets, (0.03, 0.06))
     print(text, end="")
     if write:
-        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        PAGE.write_text(before + BEGIN + text + END + rest.split(END)[1], encoding="utf-8")
+        write_section(PAGE, "fusion", text)
     return 0
 
 

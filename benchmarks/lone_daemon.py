@@ -163,10 +163,10 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
 
 
 def drive(lone: Lone) -> None:
-    """Keeps the hand turning; now and then stops it, so that faults and starts come by too.
+    """Keeps the hand turning the block, with an emergency stop after every 500 goals.
 
-    Its fingers reach through the block, which does not follow them as the filter expects: now and
-    then that looks like a drop, after which it begins anew.
+    The block has no contact with the fingers, so that its motion differs from the filter's
+    prediction. Sometimes a drop is detected; then the hand is enabled again.
     """
     controller = lone.loop.controller
     snapshot = controller.snapshot()
@@ -183,10 +183,10 @@ def drive(lone: Lone) -> None:
 
 
 def main() -> None:
-    """Runs until SIGTERM, then prints how punctual the ticks were, as JSON."""
+    """Runs until SIGTERM, then prints the tick statistics as JSON."""
     parser = ArgumentParser(prog="python -m benchmarks.lone_daemon", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True)
-    parser.add_argument("--tell", type=int, help="descriptor that is told of each write")
+    parser.add_argument("--tell", type=int, help="descriptor that gets a record of each write")
     arguments = parser.parse_args()
     clock = MonotonicClock(RealtimeConfig().spin)
     with lone_daemon(arguments.directory, clock, arguments.tell) as lone:

@@ -1,7 +1,8 @@
-"""Timing two things side by side, and the row that comes of it."""
+"""Timing of two functions side by side, rows of results, and sections of pages."""
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -14,11 +15,11 @@ class Row(msgspec.Struct, frozen=True, rename={"passed": "pass"}):
         name: what was measured.
         value: ours.
         unit: of value, peer value and bar.
-        peer: what it stands beside.
+        peer: name of the peer or limit.
         peer_value: of the peer.
         ratio: value over peer value.
-        bar: the ratio that must not be passed; at least it, if `more_is_better`.
-        passed: whether it was not; None where there is no bar.
+        bar: upper limit of the ratio; the lower limit if `more_is_better`.
+        passed: whether the ratio is within the limit; None without a limit.
     """
 
     name: str
@@ -75,3 +76,15 @@ def median_time(function: Callable[[], object], calls: int) -> float:
         function()
         taken.append(time.perf_counter() - began)
     return float(np.median(taken))
+
+
+def write_section(page: Path, name: str, text: str) -> None:
+    """Replaces the text between the marks of a section, `<!-- NAME: begin -->` and `end`.
+
+    Raises:
+        ValueError: the page does not have the two marks once each.
+    """
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    page.write_text(before + begin + text + end + after, encoding="utf-8")

@@ -13,6 +13,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from benchmarks.measure import write_section
 from inhand.controller.estimation.pose_measurements import PoseReading
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
@@ -31,7 +32,6 @@ PAUSE = (1.0, 2.0)
 """Range of the time between two occlusions [s]: most goals have one, many two."""
 
 PAGE = Path(__file__).parent.parent / "docs" / "perception.md"
-BEGIN, END = "<!-- occlusion: begin -->\n", "<!-- occlusion: end -->\n"
 
 
 class OccludedSensor(PoseSensor):
@@ -130,8 +130,7 @@ def main(
     text = report(Arm(arms[0]), Arm(arms[1]))
     print(text, end="")
     if write:
-        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        PAGE.write_text(before + BEGIN + text + END + rest.split(END)[1], encoding="utf-8")
+        write_section(PAGE, "occlusion", text)
     return 0
 
 

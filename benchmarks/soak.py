@@ -111,7 +111,7 @@ def soak(
             f"{ticks.ticks} ticks, {ticks.skipped} skipped and counted, {missing} missing, "
             f"{loop.tape.lost} records lost and counted, "
             f"{loop.controller.goals.reached} goals reached, "
-            f"{loop.controller.snapshot().dropped} times begun anew"
+            f"{loop.controller.snapshot().dropped} drops"
         )
         for _, said in results:
             print(f"  {said}")

@@ -103,7 +103,7 @@ def _watch(worlds: BatchEnvironment) -> tuple[list[Array], Callable[..., None]]:
 
 
 def _control_steps() -> Row:
-    """Control steps on one core with randomized worlds, observations and resets; also the peer's."""
+    """Control steps on one core with randomized worlds, observations and resets; peer likewise."""
     hand, block = load_hand("dactyl24"), load_object("block")
     worlds = BatchEnvironment(hand, block, WORLDS, 1, seed=1)
     worlds.harden(float(np.pi), 1.0)

@@ -1,6 +1,6 @@
-"""Frames of a camera that Linux knows as /dev/videoN (V4L2).
+"""Frames of a V4L2 camera, /dev/videoN.
 
-No such device exists where the tests run: docs/perception.md says what is untested.
+The tests run without such a device: docs/perception.md lists what is untested.
 """
 
 import threading

@@ -94,13 +94,13 @@ def estimate_poses(
     if not order:
         return ()
     count = len({camera.name for camera, *_ in seen})
-    best = _believable(corners, seeds[order[0]], count)
+    best = _fitted(corners, seeds[order[0]], count)
     if best is None:
         return ()
     if count > 1 or not _coplanar(corners.points):
         return (best,)
     for index in order[1:]:
-        other = _believable(corners, seeds[index], count)
+        other = _fitted(corners, seeds[index], count)
         if other is not None and _differ(best, other):
             return (best, other) if best.cost <= other.cost else (other, best)
     return (best,)
@@ -115,7 +115,7 @@ def _camera(cameras: Mapping[str, Camera], frame: TagCorners) -> Camera:
     return cameras[frame.camera]
 
 
-def _believable(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:
+def _fitted(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:
     """The best pose from an initial value; None if its residual is too large."""
     found = refine(corners, seed)
     if found is None or found.residual > max(MAXIMUM_RESIDUAL, 4 * float(corners.noise.mean())):

@@ -154,7 +154,7 @@ def answer(question: str, sample: Sample, seed: int = 0) -> Answer:
 def page(report: Report) -> str:
     """The report as a page of the documentation."""
     lines = [
-        "# What the policy's memory knows of its world",
+        "# What the policy's memory encodes of its world",
         "",
         f"Written by `inhand probe`. {report.policy} (SHA-256 {report.sha256}) turned the",
         f"{report.object} for {report.seconds:g} s, goal after goal, in {report.begun} worlds of",

@@ -149,7 +149,7 @@ def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> No
     nowhere = tmp_path / "nowhere" / "probe.md"
     code, out = probe("--trials", "60", "--seconds", "0.1", "--output", str(nowhere))
     assert "cannot be written" in str(code) and "the result stands above" in str(code)
-    assert out.startswith("# What the policy's memory knows")
+    assert out.startswith("# What the policy's memory encodes")
 
 
 @pytest.mark.parametrize(
