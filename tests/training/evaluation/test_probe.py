@@ -1,4 +1,4 @@
-"""`inhand probe`: it finds what is in a memory, and nothing where there is nothing."""
+"""`inhand probe`: it finds what the memory encodes, and chance accuracy for anything else."""
 
 import sys
 from collections.abc import Callable
@@ -94,7 +94,7 @@ def sample(leak: float) -> Sample:
     return Sample(memory, rng.standard_normal((n, 8)), universes, 700)
 
 
-def test_what_a_memory_holds_is_found_and_what_it_does_not_hold_is_not() -> None:
+def test_only_what_the_memory_encodes_is_found() -> None:
     size, mass, _ = QUESTIONS
     knowing, ignorant = (answer(size, sample(leak)) for leak in (3.0, 0.0))
     assert knowing.memory_interval[0] > 0.75
@@ -104,7 +104,7 @@ def test_what_a_memory_holds_is_found_and_what_it_does_not_hold_is_not() -> None
     assert answer(mass, sample(0.0)).memory == answer(mass, sample(0.0)).majority == 1.0
 
 
-def test_as_many_numbers_as_trials_do_not_pass_for_knowledge() -> None:
+def test_more_features_than_trials_give_chance_accuracy_on_held_out_trials() -> None:
     rng = np.random.default_rng(3)
     hits = held_out_hits(rng.standard_normal((200, 250)), rng.random(200) < 0.5)
     assert 0.38 < hits.mean() < 0.62

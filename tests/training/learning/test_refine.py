@@ -87,7 +87,7 @@ def test_it_resumes_where_it_was_and_is_read_as_a_student(tmp_path: Path) -> Non
         assert torch.equal(other.teacher.state_dict()[name], value)
 
 
-def test_nonsense_is_not_learned() -> None:
+def test_a_loss_that_is_not_finite_stops_learning() -> None:
     run = make()
     original = run.worlds.step
     run.worlds.step = lambda actions: replace(

@@ -24,7 +24,7 @@ def teacher(recipe: Recipe = TINY, target: str = "block") -> Teacher:
     return Teacher(worlds, recipe)
 
 
-def test_the_critic_learns_what_returns_to_expect() -> None:
+def test_the_critic_learns_to_predict_returns() -> None:
     run = teacher(msgspec.structs.replace(TINY, worlds=64, horizon=16, epochs=5))
     rollout = run._rollout().as_one_step()
 
@@ -62,7 +62,7 @@ def test_a_checkpoint_of_anything_else_is_refused_by_name(tmp_path: Path, what: 
         teacher().resume(tmp_path / "checkpoint.pt")
 
 
-def test_learning_stops_before_it_learns_nonsense(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_learning(tmp_path: Path) -> None:
     run = teacher()
     run.worlds.step = _broken_step(run)
     with pytest.raises(FloatingPointError, match="value"):
