@@ -187,7 +187,7 @@ def test_the_check_by_hand(
 
 
 def test_a_seat_is_what_was_measured() -> None:
-    with pytest.raises(DescriptionError, match="end of its turn"):
+    with pytest.raises(DescriptionError, match="encoder jumps within"):
         seat(HAND, FFJ3, Ends(2.0, 3.5))
     found = seat(HAND, FFJ3, Ends(1.0, -0.5))
     assert found.sign == -1

@@ -262,7 +262,7 @@ def test_unknown_universe_key_is_one_line(inhand_eval: Run, universe: Run) -> No
 def test_time_step_must_fit_the_tick(inhand_eval: Run, universe: Run) -> None:
     odd = universe("[mujoco]\ntimestep = 0.003")
     code, _, _ = inhand_eval("--engine", "mujoco", "--universe", str(odd))
-    assert "time step 0.003 s and tick 0.01 s must divide one another" in code
+    assert "time step 0.003 s and tick 0.01 s must be a multiple" in code
 
 
 @pytest.mark.parametrize(("engine", "other"), [ENGINES, ENGINES[::-1]])
