@@ -1,1 +1,1 @@
-"""What is measured, and against what: `inhand bench`."""
+"""Benchmarks beside peers or limits: `inhand bench`."""

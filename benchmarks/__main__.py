@@ -38,7 +38,7 @@ def bench(
     json: bool = False,
     write: Annotated[bool, tyro.conf.arg(help="Write benchmarks/results.md.")] = False,
 ) -> int:
-    """Measures how fast the parts are, each beside its peer or limit in the same run.
+    """Measures the speed of the parts, each beside its peer or limit in the same run.
 
     Example: inhand bench tick bus --json
 
@@ -51,7 +51,7 @@ def bench(
         print(f"measuring {topic} ...", file=sys.stderr, flush=True)
         rows[topic] = importlib.import_module(f"benchmarks.{topic}").measure()
         if not json:
-            # At once: what comes later may fail.
+            # Printed at once, since a later topic may fail.
             print(table({topic: rows[topic]}), flush=True)
     if json:
         every = [one for measured in rows.values() for one in measured]

@@ -1,7 +1,7 @@
-"""How far poses are off, and whether they know it: `python -m benchmarks.accuracy`.
+"""Pose errors and their declared covariance: `python -m benchmarks.accuracy`.
 
-Renders once, poses in several ways, prints a table, and writes table and plot into
-docs/perception.md.
+Renders images once, estimates poses with several methods, prints a table, and writes table and
+plot into docs/perception.md.
 """
 
 import sys
@@ -15,8 +15,9 @@ import numpy as np
 import tyro
 
 from benchmarks import peers
+from benchmarks.measure import write_section
 from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig
-from inhand.files import whole_file, write_whole
+from inhand.files import whole_file
 from inhand.hardware.model.universe import Universe
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
@@ -27,38 +28,37 @@ from inhand.perception.records import TagCorners
 from inhand.sim_backend.rig import declared_rig, shifted_rig
 
 DOCS = Path(__file__).parent.parent / "docs"
-BEGIN, END = "<!-- accuracy: begin -->\n", "<!-- accuracy: end -->\n"
 
 CALIBRATED = Universe(camera_shift=(1e-4, 4e-4))
-"""What a good calibration leaves: 0.1 mm and 0.023 degrees along and about each axis."""
+"""Errors of a good calibration: 0.1 mm and 0.023 degrees along and about each axis."""
 
 SCALE_1 = Universe(camera_shift=(0.0015, 0.025), camera_focal=0.01)
-"""Cameras as off as in a universe of scale 1: 1.5 mm, 1.4 degrees, 1 % of the focal length."""
+"""Camera errors of a universe of scale 1: 1.5 mm, 1.4 degrees, 1 % of the focal length."""
 
 BOUND = 12.59
-"""Chi-square with 6 degrees of freedom is below it in 95 % of cases."""
+"""95 % quantile of the chi-square distribution with 6 degrees of freedom."""
 
 PUBLISHED = (
     ("Dactyl's vision network, on renders (arXiv:1808.00177)", 3.1, 2.7),
     ("the same, on a real hand", 9.3, 5.0),
     ("DodecaPen: a tagged dodecahedron, real (UIST 2017)", 0.4, None),
 )
-"""Mean errors that others report [mm, degrees]."""
+"""Published mean errors [mm, degrees]."""
 
 
 @dataclass
 class Case:
-    """One way to get poses from the renders, and what came of it.
+    """One method to estimate poses from the renders, and its results.
 
     Attributes:
         name: for the table.
-        size: of the pictures [px].
+        size: of the images [px].
         cameras: those that are used.
-        universe: how far calibrations are off, which is also what is declared.
-        peer: a way to find tags whose largest one alone gives the pose; None is ours.
+        universe: distribution of the calibration errors, which is also declared to the estimator.
+        peer: detector of a peer, which poses its largest tag alone; None for our pipeline.
         errors: distance [m] and angle [rad] of each pose.
-        squares: normalised error squared of each pose; empty for a peer, which declares nothing.
-        missed: pictures without a pose.
+        squares: squared normalised error of each pose; empty for a peer without covariance.
+        missed: number of renders without a pose.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """What is compared."""
+    """The methods to compare."""
     found = [
         Case("3 cameras, 640×480"),
         Case("1 camera, 640×480", cameras=("wrist",)),
@@ -98,18 +98,18 @@ def cases() -> list[Case]:
 
 
 def study(compared: list[Case], count: int) -> list[Case]:
-    """Poses so many renders in every way, and returns what it was given."""
+    """Estimates poses from `count` renders with every method; fills and returns the cases."""
     rng = np.random.default_rng(23)
     threads = cv2.getNumThreads()
-    # As in a camera process: on a busy machine, threads that wait for each other take many times as
-    # long.
+    # One thread as in a camera process: on a busy machine, several threads that wait for each other
+    # take many times as long.
     cv2.setNumThreads(1)
     try:
         for size in sorted({case.size for case in compared}):
             rig = true_rig(*size)
             detectors = {name: TagDetector(camera, BLOCK) for name, camera in rig.items()}
             for k, shot in enumerate(_counted(still_lifes(count, *size), count, size)):
-                # Long apart, so that each is searched for as if it were the first.
+                # Times far apart, so that the whole of each frame is searched.
                 seen = [
                     detectors[name].detect(image, 10.0 * k) for name, image in shot.images.items()
                 ]
@@ -128,19 +128,19 @@ def _judge(
     seen: list[TagCorners],
     rng: np.random.Generator,
 ) -> None:
-    """Poses one render in one way."""
-    believed = declared_rig(shifted_rig(rig, case.universe, rng), case.universe)
+    """Estimates the pose of one render with one method."""
+    declared = declared_rig(shifted_rig(rig, case.universe, rng), case.universe)
     if case.peer is not None:
         find = case.peer
         pose = peers.pose_by_largest_tag(
-            believed, {name: find(shot.images[name]) for name in case.cameras}
+            declared, {name: find(shot.images[name]) for name in case.cameras}
         )
         if pose is None:
             case.missed += 1
         else:
             case.errors.append(peers.error_of(pose, shot.position, shot.quaternion))
         return
-    found = estimate_poses(BLOCK, believed, [one for one in seen if one.camera in case.cameras])
+    found = estimate_poses(BLOCK, declared, [one for one in seen if one.camera in case.cameras])
     if not found:
         case.missed += 1
         return
@@ -152,7 +152,7 @@ def _judge(
 
 
 def table(compared: list[Case], count: int) -> str:
-    """All cases, and what others report, as Markdown."""
+    """All cases and the published errors as Markdown."""
     lines = [
         f"{count} renders; distance and angle between estimate and truth:\n",
         "| | median | 95 % | truth within the declared 95 % bound | no pose |",
@@ -174,7 +174,7 @@ def table(compared: list[Case], count: int) -> str:
 
 
 def plot(compared: list[Case], path: Path) -> None:
-    """Shares of poses that are better than an error."""
+    """Plots the cumulative distributions of the errors."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -211,7 +211,7 @@ def plot(compared: list[Case], path: Path) -> None:
 
 
 def main(
-    count: Annotated[int, tyro.conf.arg(help="How many renders.")] = 1000, write: bool = True
+    count: Annotated[int, tyro.conf.arg(help="Number of renders.")] = 1000, write: bool = True
 ) -> int:
     """Measures accuracy over renders, and writes table and plot into docs/perception.md."""
     compared = study(cases(), count)
@@ -219,9 +219,7 @@ def main(
     print(text, end="")
     if write:
         plot(compared, DOCS / "images" / "perception-accuracy.png")
-        page = DOCS / "perception.md"
-        before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-        write_whole(page, before + BEGIN + text + END + rest.split(END)[1])
+        write_section(DOCS / "perception.md", "accuracy", text)
     return 0
 
 

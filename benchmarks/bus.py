@@ -1,4 +1,4 @@
-"""The servo bus: our driver beside the stock SDK, both reading 20 emulated servos over a pty."""
+"""The servo bus: our driver beside Robotis' SDK, both with 20 emulated servos over a pty."""
 
 import subprocess
 import sys
@@ -31,16 +31,16 @@ from inhand.sim_backend.pace import BITS
 
 BAUD = 4_000_000
 SILENT = 0.002
-"""What one silent servo may cost [s]."""
+"""Limit for the additional time of a read with one silent servo [s]."""
 SETTLED = 300
-"""Reads, three seconds of ticks, in which the driver learns how soon this line answers."""
+"""Number of reads, three seconds of ticks, in which the driver adapts its reply timeout."""
 
 
 def measure() -> list[Row]:
-    """Cycles of reading and writing, a silent servo, and the checksum alone."""
+    """Read-and-write cycles, reads with a silent servo, and the checksum alone."""
     hand = load_hand("dactyl24")
     rows = []
-    # The SDK gives up after twice as many milliseconds, which a busy machine may need.
+    # The SDK's timeout is twice this [ms]: a busy machine may need it.
     port_handler.LATENCY_TIMER = 500
     with line() as ours_line, line() as stock_line:
         servos = ServoHand(hand, ours_line.port, BAUD, patience=0.2)
@@ -74,7 +74,7 @@ def measure() -> list[Row]:
 
 
 def _paced() -> Row:
-    """A cycle on a line where bytes take their time, beside that time."""
+    """A cycle on a line with the transmission time of its baud rate, beside that time."""
     hand = load_hand("dactyl24")
     with line(str(BAUD)) as wires:
         servos = ServoHand(hand, wires.port, BAUD, patience=0.2)
@@ -99,10 +99,10 @@ def _paced() -> Row:
 
 
 def _silent_servo() -> list[Row]:
-    """What one servo that says nothing adds to a read: when it falls silent, and afterwards."""
+    """Additional time of a read by one silent servo: the first such read, and later ones."""
     hand, rows = load_hand("dactyl24"), list[Row]()
-    # The one that all others wait for in a fast read, and one among them.
-    for id, who in ((1, "the first servo"), (7, "the seventh servo")):
+    # The first one, which all others wait for in a fast read, and one in the middle.
+    for id, servo in ((1, "the first servo"), (7, "the seventh servo")):
         whole, falls, apart = list[float](), list[float](), list[float]()
         with line() as wires:
             servos = ServoHand(hand, wires.port, BAUD)
@@ -118,7 +118,7 @@ def _silent_servo() -> list[Row]:
                 wires.silence(0)
             servos.close()
         for what, times in (
-            (f"the read in which {who} falls silent", falls),
+            (f"the read in which {servo} falls silent", falls),
             ("a read after that", apart),
         ):
             cost = float(np.median(times) - np.median(whole))
@@ -127,7 +127,7 @@ def _silent_servo() -> list[Row]:
 
 
 def _read_until(servos: ServoHand, count: int) -> None:
-    """Reads until so many servos answer; a busy machine may keep some from it."""
+    """Reads until `count` servos answer; on a busy machine some answers may be late."""
     answered = 0
     while answered != count:
         with suppress(BusError):
@@ -135,7 +135,7 @@ def _read_until(servos: ServoHand, count: int) -> None:
 
 
 def _taken(function: Callable[[], object]) -> float:
-    """How long a read takes [s]."""
+    """Duration of a read [s]."""
     began = time.perf_counter()
     with suppress(BusError):
         function()
@@ -143,26 +143,26 @@ def _taken(function: Callable[[], object]) -> float:
 
 
 class Line:
-    """Servos in another process.
+    """Emulated servos in another process.
 
     Attributes:
         port: device file.
     """
 
-    def __init__(self, say: IO[bytes], hear: IO[bytes]) -> None:
-        self._say, self._hear = say, hear
-        self.port = hear.readline().decode().strip()
+    def __init__(self, requests: IO[bytes], replies: IO[bytes]) -> None:
+        self._requests, self._replies = requests, replies
+        self.port = replies.readline().decode().strip()
 
     def silence(self, id: int) -> None:
-        """Has a servo say nothing from now on; 0 brings all back."""
-        self._say.write(f"{id}\n".encode())
-        self._say.flush()
-        self._hear.readline()
+        """Makes a servo silent from now on; 0 makes all answer again."""
+        self._requests.write(f"{id}\n".encode())
+        self._requests.flush()
+        self._replies.readline()
 
 
 @contextmanager
 def line(*arguments: str) -> Iterator["Line"]:
-    """Servos in a process of their own, as a busy reader would starve them in this one."""
+    """Emulated servos in another process: in this one, a busy reader would delay them."""
     command = [sys.executable, "-m", "benchmarks.servos", *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None

@@ -1,6 +1,6 @@
-"""The daemon on its simulated hand for a minute of goals: how soon ready, how large, how punctual.
+"""The daemon with its simulated hand for a minute of goals: start time, memory, ticks on time.
 
-The figures are those that the daemon prints itself.
+The figures are those that the daemon prints.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ def measure() -> list[Row]:
     """Each figure beside its limit."""
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
-        # How punctual it is shall be measured, not end the run.
+        # Late joint readings shall be measured and not end the run.
         config = directory / "inhandd.toml"
         config.write_text("[safety]\njoint_ticks = 20\n")
         with (
             simulated_daemon(directory, "--real-time", "--config", str(config)),
             Client(directory) as client,
             contextlib.redirect_stdout(io.StringIO()),
-            # On a machine too slow for its ticks the run ends early, and the figure shows it.
+            # If the machine is too slow, the run ends early; the share of ticks on time shows it.
             contextlib.suppress(RefusedError),
         ):
             turn(client, Options(goals=1000, minutes=MINUTES))
@@ -49,5 +49,5 @@ def measure() -> list[Row]:
 def _number(pattern: str, said: str) -> float:
     found = re.search(pattern, said)
     if found is None:
-        raise AssertionError(f"the daemon did not say {pattern!r}, but: {said}")
+        raise AssertionError(f"the daemon's log has no {pattern!r}: {said}")
     return float(found[1])

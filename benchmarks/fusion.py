@@ -1,8 +1,8 @@
-"""What the filter gains at the tick over the newest raw pose: `python -m benchmarks.fusion`.
+"""Errors of the pose filter beside those of the newest raw pose: `python -m benchmarks.fusion`.
 
-The shipped policy turns the block in MuJoCo, and a wrist sways with the block at rest in it. Frames
-come 15 times a second, late and noisy; errors are of every tick, 100 times a second. Writes what
-came of it into docs/perception.md.
+Motions: the shipped policy turns the block in MuJoCo, and a wrist sways with the block at rest on
+the palm. Frames come at 14.3 Hz with latency and noise; errors are evaluated at every tick, at
+100 Hz. Writes the results into docs/perception.md.
 """
 
 import sys
@@ -14,6 +14,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from benchmarks.measure import write_section
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.goals import Orientation
 from inhand.controller.errors import RefusedError
@@ -21,7 +22,6 @@ from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
-from inhand.files import write_whole
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.records import JointState, frozen_array
@@ -35,20 +35,19 @@ HAND, BLOCK = load_hand("dactyl24"), load_object("block")
 PALM = HAND.link_names.index("palm")
 
 TICK, FRAME = 0.01, 7
-"""Time of a tick [s], and ticks from frame to frame."""
+"""Tick period [s], and ticks from frame to frame."""
 
 NOISE = (5e-4, 5e-3)
-"""Of a measured pose, along and about each axis [m, rad]."""
+"""Standard deviations of a measured pose, along and about each axis [m, rad]."""
 
 SECONDS = 14.0
 
 PAGE = Path(__file__).parent.parent / "docs" / "perception.md"
-BEGIN, END = "<!-- fusion: begin -->\n", "<!-- fusion: end -->\n"
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What was true at every tick, and what the encoders said.
+    """True object pose and encoder readings at every tick.
 
     Attributes:
         position: of the object, world frame [m], (n, 3).
@@ -62,10 +61,10 @@ class Motion:
 
 
 def turned(trial: int, scale: float | None) -> Motion | None:
-    """The block as the shipped policy turns it; None if it was dropped within three seconds.
+    """The block turned by the shipped policy; None if it was dropped within three seconds.
 
     Args:
-        trial: number of it.
+        trial: its number.
         scale: of the universe; None for the nominal one.
     """
     path = SHIPPED / "block.onnx"
@@ -120,9 +119,9 @@ def follow(motion: Motion, latency: float, follow_hand: bool) -> tuple[Array, Ar
     """Runs the filter over a motion.
 
     Args:
-        motion: what is true.
+        motion: the true motion.
         latency: from capture to arrival [s].
-        follow_hand: whether the filter is told of the servos.
+        follow_hand: whether the filter uses the joint readings.
 
     Returns:
         fused: distance [m] and angle [rad] to the truth at every tick, (m, 2).
@@ -151,7 +150,7 @@ def follow(motion: Motion, latency: float, follow_hand: bool) -> tuple[Array, Ar
 
 
 def ratios(motions: Sequence[Motion], latency: float, follow_hand: bool) -> Array:
-    """Errors of the filter over those of holding: median and 95 % of angle, of distance, (4,)."""
+    """Filter errors over those of the newest pose: median and 95 % of angle, of distance, (4,)."""
     pairs = [follow(motion, latency, follow_hand) for motion in motions]
     fused, held = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     one, other = (np.percentile(errors, [50, 95], axis=0) for errors in (fused, held))
@@ -159,10 +158,10 @@ def ratios(motions: Sequence[Motion], latency: float, follow_hand: bool) -> Arra
 
 
 def foreseeable(motions: Sequence[Motion], latency: float) -> Array:
-    """The same for the best straight line: what a tick is off by, told by the last two velocities.
+    """The same for the best linear predictor from the last two velocities.
 
-    Coefficients are fitted for each age of the frame on the very motions they are judged by, to the
-    least sum of distances: no filter that is linear in the frames' poses does better.
+    Coefficients are fitted for each age of the frame to the least sum of distances, on the motions
+    that are evaluated: no filter that is linear in the last three poses has a smaller error.
     """
     late = round(latency / TICK)
     rows: list[list[tuple[Array, Array, Array]]] = [[] for _ in range(FRAME)]
@@ -203,7 +202,7 @@ def foreseeable(motions: Sequence[Motion], latency: float) -> Array:
 
 
 def _fit(features: Array, target: Array) -> Array:
-    """Coefficients of the least sum of absolute residuals, by reweighting."""
+    """Coefficients with the least sum of absolute residuals, by iterative reweighting."""
     weight = np.ones(len(features))
     for _ in range(12):
         found = np.linalg.lstsq(features * weight[:, None], target.ravel() * weight, rcond=None)[0]
@@ -233,7 +232,7 @@ def _ask(controller: Controller[PoseReading], goals: list[Orientation]) -> bool:
 
 
 def table(sets: dict[str, list[Motion]], latencies: Sequence[float]) -> str:
-    """All ways on all motions, as Markdown."""
+    """All predictors on all motions, as Markdown."""
     lines = [
         "| motion, latency | way | angle: median, 95 % | distance: median, 95 % |",
         "|---|---|---|---|",
@@ -265,8 +264,7 @@ def main(
     text = table(sets, (0.03, 0.06))
     print(text, end="")
     if write:
-        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        write_whole(PAGE, before + BEGIN + text + END + rest.split(END)[1])
+        write_section(PAGE, "fusion", text)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""How punctual the tick is, beside cyclictest, and how soon requests reach the wire."""
+"""Lateness of the tick beside cyclictest, and time from requests to the wire."""
 
 import os
 import re
@@ -24,10 +24,10 @@ from benchmarks.measure import Row, row
 from inhand.controller.client.sync import Client
 
 SECONDS = 15
-"""Of each measurement of lateness [s]; all four lie within two minutes."""
+"""Duration of each measurement of lateness [s]; all four are within two minutes."""
 
 REQUESTS = 50
-"""Requests of each kind whose way to the wire is timed."""
+"""Number of timed requests of each kind."""
 
 POLICY_PERIOD = 0.05
 
@@ -36,13 +36,13 @@ _SETTLED = 0.2
 
 @dataclass(frozen=True)
 class Writes:
-    """What was written to the servos.
+    """Writes to the servos.
 
     Attributes:
-        t: when [s], (n,).
-        changed: whether the targets were others than before, (n,).
+        t: times [s], (n,).
+        changed: whether the targets differ from the write before, (n,).
         mode: index into `MODES`, (n,).
-        torque: whether they had torque, (n,).
+        torque: whether torque was on, (n,).
     """
 
     t: NDArray[np.float64]
@@ -56,13 +56,13 @@ class Running:
 
     Attributes:
         directory: of its sockets.
-        result: what it said at its end.
+        result: its tick statistics, which it prints at its end.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.result: dict[str, Any] = {}
-        self._told, tell = os.pipe2(os.O_NONBLOCK)
+        self._writes, tell = os.pipe2(os.O_NONBLOCK)
         command = [sys.executable, "-m", "benchmarks.lone_daemon", "--directory", str(directory)]
         self._process = subprocess.Popen(
             [*command, "--tell", str(tell)], stdout=subprocess.PIPE, pass_fds=[tell]
@@ -70,13 +70,13 @@ class Running:
         os.close(tell)
         assert self._process.stdout is not None
         if self._process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the lone daemon did not start; its own words stand above")
+            raise RuntimeError("the lone daemon did not start; its messages stand above")
 
     def writes(self) -> Writes:
-        """What was written since the last call."""
+        """The writes since the last call."""
         data = b""
         with suppress(BlockingIOError):
-            while piece := os.read(self._told, 1 << 16):
+            while piece := os.read(self._writes, 1 << 16):
                 data += piece
         rows = list(WRITTEN.iter_unpack(data[: len(data) // WRITTEN.size * WRITTEN.size]))
         columns = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -84,16 +84,16 @@ class Running:
         return Writes(t, changed.astype(bool), mode.astype(np.uint8), torque.astype(bool))
 
     def end(self) -> None:
-        """Ends it and hears how punctual it was."""
+        """Ends the process and reads its tick statistics."""
         self._process.send_signal(signal.SIGTERM)
         said, _ = self._process.communicate(timeout=60)
         self.result = msgspec.json.decode(said)
-        os.close(self._told)
+        os.close(self._writes)
 
 
 @contextmanager
 def running() -> Iterator[Running]:
-    """A lone daemon, from ready to ended."""
+    """Runs a lone daemon, from ready until the end of the block."""
     with tempfile.TemporaryDirectory() as name:
         daemon = Running(Path(name))
         try:
@@ -103,7 +103,7 @@ def running() -> Iterator[Running]:
 
 
 def cyclictest(seconds: float) -> float:
-    """The lateness that 99.9 % of cyclictest's wake-ups do not exceed [s]."""
+    """99.9 % quantile of the lateness of cyclictest's wake-ups [s]."""
     command = ["cyclictest", "-q", "-m", "-p", str(PRIORITY), "-i", str(round(1e6 * PERIOD))]
     said = subprocess.run(
         [*command, "-D", str(round(seconds)), "-h", "100000"],
@@ -146,13 +146,13 @@ def measure() -> list[Row]:
 
 
 def start(client: Client) -> None:
-    """From off to running, with goals without end."""
+    """Brings the daemon from off to running, with endless random goals."""
     ready(client)
     client.call("random_goals", count=0)
 
 
 def ready(client: Client) -> None:
-    """From wherever it is to ready."""
+    """Brings the daemon from any mode to ready."""
     deadline = time.monotonic() + 30
     while (mode := client.status()["mode"]) == "starting":
         time.sleep(0.05)
@@ -166,7 +166,7 @@ def ready(client: Client) -> None:
 
 
 def requests() -> list[Row]:
-    """From a request to the first byte on the wire that shows it, at random moments."""
+    """Times from a request to the first write that shows its effect, at random instants."""
     rng = np.random.default_rng(1)
     goals, holds, stops = [], [], []
     with running() as daemon, at_once(), Client(daemon.directory) as client:
@@ -207,7 +207,7 @@ MODES_ARRAY = np.array([mode.value for mode in MODES])
 
 
 def _first(daemon: Running, began: float, shows: Any) -> float:
-    """Time from `began` until the first write that shows something [s]."""
+    """Time from `began` until the first write for which `shows` is true [s]."""
     deadline = began + 10.0
     while time.monotonic() < deadline:
         writes = daemon.writes()
@@ -219,7 +219,7 @@ def _first(daemon: Running, began: float, shows: Any) -> float:
 
 
 def _settle(daemon: Running) -> None:
-    """Waits until the targets have stood still for a while."""
+    """Waits until the targets have not changed for `_SETTLED`."""
     still_since = time.monotonic()
     while time.monotonic() - still_since < _SETTLED:
         time.sleep(0.02)

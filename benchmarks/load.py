@@ -1,4 +1,4 @@
-"""What a tick has to bear: clients that ask, a viewer, and processors that are busy."""
+"""Load for the tick: clients with status requests, a subscriber, and busy processors."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ import numpy as np
 from inhand.controller.client.sync import Client
 
 STATUS_RATE = 100.0
-"""Requests for status a second."""
+"""Rate of status requests [Hz]."""
 
 _PRIORITY = 40
 _BUSY = "import os\nos.nice(19)\nwhile True: sum(range(10000))"
@@ -34,9 +34,9 @@ def busy_processors() -> Iterator[None]:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Lets this thread, and threads that it starts, on at once, if the system allows it.
+    """Gives this thread, and threads that it starts, real-time priority, if the system allows it.
 
-    What is measured is how soon the daemon answers, not how soon whoever asked is let on.
+    So the measured time is that of the daemon and not that of the client's own scheduling.
     """
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
@@ -47,11 +47,11 @@ def at_once() -> Iterator[None]:
 
 
 class Clients(threading.Thread):
-    """Asks for status at a steady rate, and listens to state and events, until told to stop.
+    """Requests status at a fixed rate and subscribes to state and events, until the block ends.
 
     Attributes:
-        round_trips: times from request to reply [s], the last ones: what measures memory must not
-            take any.
+        round_trips: the last times from request to reply [s]; their number is bounded, so that
+            this load does not grow in memory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -84,10 +84,10 @@ class Clients(threading.Thread):
                 time.sleep(max(0.0, deadline - time.monotonic()))
 
     def percentile(self, share: float) -> float:
-        """Of the round trips [s]."""
+        """A percentile of the round trips [s]."""
         return percentile(self.round_trips, share)
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value that this share of the values does not exceed."""
+    """The value that `share` of the values do not exceed."""
     return float(np.quantile(np.fromiter(values, dtype=np.float64), share, method="higher"))

@@ -2,8 +2,8 @@
 
 Run as `python -m benchmarks.lone_daemon`.
 
-Everything that decides how punctual the tick is runs as in `inhandd`; only servo bus and cameras
-are replaced, by functions that cost little.
+Everything that determines the lateness of the tick runs as in `inhandd`. Only servo bus and
+cameras are replaced by cheap functions.
 """
 
 import os
@@ -47,21 +47,21 @@ from inhand.sim_backend.rig import default_rig
 from tests.controller.kinematic_hand import KinematicHand
 
 PERIOD = 0.01
-"""Of the tick [s]."""
+"""Tick period [s]."""
 
 PRIORITY = 50
 """SCHED_FIFO priority of the tick, and of cyclictest beside it."""
 
 MODES = tuple(Mode)
 WRITTEN = struct.Struct("<d?B?")
-"""What is told of each write: time [s], whether the targets changed, mode, torque."""
+"""Record of each write: time [s], whether the targets changed, mode, torque."""
 
 
 class LoneHand:
-    """Servo bus and cameras of a kinematic hand, as the loop wants them.
+    """Servo bus and cameras of a kinematic hand, with the interface of the loop.
 
     Attributes:
-        spent: processor time of this thread that went into pretending [s].
+        spent: processor time of this thread for the emulation [s].
     """
 
     def __init__(self, world: KinematicHand, clock: Clock, tell: int | None = None) -> None:
@@ -101,10 +101,10 @@ class LoneHand:
         return targets if torque else None
 
     def reboot(self) -> None:
-        """There is nothing to start anew."""
+        """Does nothing: no servo shuts down."""
 
     def seek(self) -> None:
-        """A hand that is never lost."""
+        """Does nothing: the hand is never lost."""
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Lone:
 
 @contextmanager
 def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Iterator[Lone]:
-    """Builds one, with sockets and recorder, and takes it down again."""
+    """Runs a lone daemon with sockets and recorder until the end of the block."""
     hand, block = load_hand("dactyl24"), load_object("block")
     rig = directory / "rig.toml"
     save_rig(rig, default_rig())
@@ -166,10 +166,10 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
 
 
 def drive(lone: Lone) -> None:
-    """Keeps the hand turning; now and then stops it, so that faults and starts come by too.
+    """Keeps the hand turning the block, with an emergency stop after every 500 goals.
 
-    Its fingers reach through the block, which does not follow them as the filter expects: now and
-    then that looks like a drop, after which it begins anew.
+    The block has no contact with the fingers, so that its motion differs from the filter's
+    prediction. Sometimes a drop is detected; then the hand is enabled again.
     """
     controller = lone.loop.controller
     snapshot = controller.snapshot()
@@ -186,10 +186,10 @@ def drive(lone: Lone) -> None:
 
 
 def main() -> None:
-    """Runs until SIGTERM, then prints how punctual the ticks were, as JSON."""
+    """Runs until SIGTERM, then prints the tick statistics as JSON."""
     parser = ArgumentParser(prog="python -m benchmarks.lone_daemon", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True)
-    parser.add_argument("--tell", type=int, help="descriptor that is told of each write")
+    parser.add_argument("--tell", type=int, help="descriptor that gets a record of each write")
     arguments = parser.parse_args()
     clock = MonotonicClock(RealtimeConfig().spin)
     with lone_daemon(arguments.directory, clock, arguments.tell) as lone:

@@ -1,10 +1,13 @@
-"""Timing two things side by side, and the row that comes of it."""
+"""Timing of two functions side by side, rows of results, and sections of pages."""
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
+
+from inhand.files import write_whole
 
 
 class Row(msgspec.Struct, frozen=True, rename={"passed": "pass"}):
@@ -14,11 +17,11 @@ class Row(msgspec.Struct, frozen=True, rename={"passed": "pass"}):
         name: what was measured.
         value: ours.
         unit: of value, peer value and bar.
-        peer: what it stands beside.
+        peer: name of the peer or limit.
         peer_value: of the peer.
         ratio: value over peer value.
-        bar: the ratio that must not be passed; at least it, if `more_is_better`.
-        passed: whether it was not; None where there is no bar.
+        bar: upper limit of the ratio; the lower limit if `more_is_better`.
+        passed: whether the ratio is within the limit; None without a limit.
     """
 
     name: str
@@ -54,7 +57,7 @@ def side_by_side(
     calls: int = 20,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
-    """Median time of a call of each [s], measured in turns, so that both see the same machine."""
+    """Median time of a call of each [s]; calls alternate, so that the machine's load is equal."""
     times: tuple[list[float], list[float]] = [], []
     ours(), peer()
     for _ in range(rounds):
@@ -75,3 +78,15 @@ def median_time(function: Callable[[], object], calls: int) -> float:
         function()
         taken.append(time.perf_counter() - began)
     return float(np.median(taken))
+
+
+def write_section(page: Path, name: str, text: str) -> None:
+    """Replaces the text between the marks of a section, `<!-- NAME: begin -->` and `end`.
+
+    Raises:
+        ValueError: the page does not have the two marks once each.
+    """
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    write_whole(page, before + begin + text + end + after)

@@ -1,7 +1,7 @@
-"""Whether half a second without sight drops the object: `python -m benchmarks.occlusion`.
+"""Drops of the object with occlusions of half a second: `python -m benchmarks.occlusion`.
 
-The shipped policy turns the block in MuJoCo, in lockstep, by the same seeds with and without
-occlusions. Writes what came of it into docs/perception.md.
+The shipped policy turns the block in MuJoCo, in lockstep, with the same seeds with and without
+occlusions. Writes the results into docs/perception.md.
 """
 
 import sys
@@ -13,10 +13,10 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from benchmarks.measure import write_section
 from inhand.controller.estimation.pose_measurements import PoseReading
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
-from inhand.files import write_whole
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.perception.objects import load_object
@@ -26,21 +26,20 @@ from inhand.training.evaluation.trials import Rules, Setup, Trial
 from inhand.training.sensors.lockstep_sensors import PoseSensor
 
 OCCLUSION = 0.5
-"""How long nothing is seen [s]."""
+"""Duration of an occlusion [s]."""
 
 PAUSE = (1.0, 2.0)
-"""How long something is, from one occlusion to the next [s]: most goals have one, many two."""
+"""Range of the time between two occlusions [s]: most goals have one, many two."""
 
 PAGE = Path(__file__).parent.parent / "docs" / "perception.md"
-BEGIN, END = "<!-- occlusion: begin -->\n", "<!-- occlusion: end -->\n"
 
 
 class OccludedSensor(PoseSensor):
-    """Sees nothing for half a second now and then."""
+    """A pose sensor with occlusions of `OCCLUSION`."""
 
     def __init__(self, universe: Universe, rng: np.random.Generator) -> None:
         super().__init__(universe, rng)
-        # Of its own, so that noise and triggers are those of the clean trial.
+        # A second generator, so that noise and triggers are those of the trial without occlusions.
         self._gaps = np.random.default_rng(int(rng.bit_generator.random_raw()))
         self._hidden = 2.0
 
@@ -53,7 +52,7 @@ class OccludedSensor(PoseSensor):
 
 @dataclass(frozen=True)
 class Arm:
-    """All trials of one kind."""
+    """All trials of one condition."""
 
     trials: Sequence[Trial]
 
@@ -64,7 +63,7 @@ class Arm:
 
     @property
     def goals(self) -> int:
-        """Goals that were begun."""
+        """Number of goals that were started."""
         return sum(len(trial.goals) + (trial.end != "cap") for trial in self.trials)
 
     @property
@@ -131,8 +130,7 @@ def main(
     text = report(Arm(arms[0]), Arm(arms[1]))
     print(text, end="")
     if write:
-        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        write_whole(PAGE, before + BEGIN + text + END + rest.split(END)[1])
+        write_section(PAGE, "occlusion", text)
     return 0
 
 

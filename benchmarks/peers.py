@@ -1,4 +1,4 @@
-"""How others find tags: OpenCV's ArUco detector as it comes, and AprilRobotics' library."""
+"""Tag detectors of peers: OpenCV's ArUco detector with its defaults, and AprilRobotics' library."""
 
 from collections.abc import Callable
 
@@ -46,7 +46,7 @@ def april_robotics() -> Finder | None:
     detector = Detector(families="tag36h11", nthreads=1)
 
     def find(image: Image) -> Found:
-        # Its corners run the other way round, and its pixels have their centres at one half.
+        # Its corners have the opposite order, and its pixel centres are at 0.5.
         return [
             (one.tag_id, one.corners[::-1] - 0.5)
             for one in detector.detect(image)
@@ -57,7 +57,7 @@ def april_robotics() -> Finder | None:
 
 
 def pose_by_largest_tag(rig: dict[str, Camera], found: dict[str, Found]) -> Pose | None:
-    """What most programs do: the pose of one tag in one camera, here of the largest in any.
+    """The usual method: the pose of one tag in one camera, here of the largest in any camera.
 
     Returns:
         Position [m] and rotation, world from object; None if no tag was seen.

@@ -1,4 +1,4 @@
-"""Tags and poses on rendered frames, beside plain OpenCV and AprilRobotics' library."""
+"""Tag detection and pose estimation on rendered frames, beside OpenCV and AprilRobotics."""
 
 import itertools
 import time
@@ -27,21 +27,21 @@ Given = TypeVar("Given")
 STILL_LIFES = 60
 TRACKED = 120
 RATE = 30.0
-"""Of the tracked frames [Hz]."""
+"""Rate of the tracked frames [Hz]."""
 
 RENDERS = 1000
-"""Over which accuracy is compared."""
+"""Number of renders for the comparison of accuracy."""
 
 CORE_SHARE = 0.4
-"""What three cameras at `RATE` may take of one core."""
+"""Limit for three cameras at `RATE`, as a share of one core."""
 
 ARUCO, APRIL = "ArucoDetector", "AprilRobotics apriltag"
 
 
 def measure() -> list[Row]:
-    """Time a frame for detection and for pose, share of a core, and how far poses are off.
+    """Time per frame of detection and pose estimation, share of a core, and pose errors.
 
-    Times are of the processor, so that what else the machine does counts for little.
+    Times are processor times, which depend little on the load of the machine.
     """
     threads = cv2.getNumThreads()
     # As in a camera process.
@@ -56,7 +56,7 @@ def measure() -> list[Row]:
 
 
 def _detection(rig: dict[str, Camera], shots: list[Shot]) -> list[Row]:
-    """Whole frames, as if each were the first."""
+    """Detection in whole frames."""
     detectors = {name: TagDetector(camera, BLOCK) for name, camera in rig.items()}
     images = [(name, image) for shot in shots for name, image in shot.images.items()]
     clock = itertools.count(0.0, 10.0)
@@ -77,7 +77,7 @@ def _pose(rig: dict[str, Camera], shots: list[Shot]) -> list[Row]:
 
 
 def _tracking(rig: dict[str, Camera]) -> list[Row]:
-    """The whole of perception on a block that turns: detection, wire, pose and filter."""
+    """All of perception with a turning block: detection, messages, pose and filter."""
     detectors = {name: TagDetector(camera, BLOCK) for name, camera in rig.items()}
     stock, pose_filter = peers.stock_aruco(), PoseFilter(BLOCK, rig)
     detected, plain, fused = [], [], []
@@ -103,7 +103,7 @@ def _tracking(rig: dict[str, Camera]) -> list[Row]:
 
 
 def _filter(rig: dict[str, Camera], shots: list[Shot]) -> Row:
-    """What a tick between frames costs: the servos' readings taken in, and the pose foretold."""
+    """Time of a tick between frames: update with joint readings, and prediction."""
     hand = load_hand("dactyl24")
     pose_filter = PoseFilter(BLOCK, rig, hand=hand)
     still = frozen_array(np.zeros(hand.n_actuators))
@@ -122,7 +122,7 @@ def _filter(rig: dict[str, Camera], shots: list[Shot]) -> Row:
 
 
 def _accuracy(compared: list[Case]) -> list[Row]:
-    """Our three cameras beside what others make of one tag, on the same renders."""
+    """Errors of our pipeline with three cameras, beside the peers' with one tag."""
     ours, *others = (case for case in compared if case.size == (640, 480))
     rows = []
     for peer in others:
@@ -141,7 +141,7 @@ def _see(rig: dict[str, Camera], shot: Shot) -> list[TagCorners]:
 
 
 def _times(function: Callable[[Given], object], inputs: Iterable[Given]) -> Array:
-    """Time of the processor for each input [s]."""
+    """Processor time for each input [s]."""
     taken = []
     for one in inputs:
         began = time.thread_time()
@@ -165,7 +165,7 @@ def _rows(name: str, ours: Array, peer: str, theirs: Array) -> list[Row]:
 
 
 def _tag_poses(rig: dict[str, Camera], frames: list[TagCorners]) -> None:
-    """Each tag alone, as most programs do it."""
+    """The pose of each tag alone: the usual method."""
     for frame in frames:
         camera = rig[frame.camera]
         for id, pixels in zip(frame.ids, frame.corners, strict=True):

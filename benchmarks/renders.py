@@ -1,4 +1,4 @@
-"""Pictures to measure perception on: fingers in the way, a real lens, blur, noise, uneven light."""
+"""Rendered images for perception: covering fingers, lens distortion, blur, noise, uneven light."""
 
 import tempfile
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ LENS = (-0.12, 0.05, 0.0005, -0.0005, 0.0)
 """Distortion of every camera: ten pixels in the corners of a picture of 640x480."""
 
 FINGERS = 0.15
-"""Standard deviation of every servo from rest [rad]: fingers before, beside and off the block."""
+"""Standard deviation of every servo from rest [rad]: fingers before, beside and off it."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What three cameras see at one instant, and what is true.
+    """Images of three cameras at one instant, and the true pose.
 
     Attributes:
         position: of the object, world frame [m], (3,).
@@ -44,13 +44,13 @@ class Shot:
 
 
 def true_rig(width: int, height: int) -> dict[str, Camera]:
-    """The cameras as they stand and bend, by name."""
+    """The true cameras with lens distortion, by name."""
     rig = default_rig(width, height)
     return {name: replace(camera, distortion=frozen_array(LENS)) for name, camera in rig.items()}
 
 
 def still_lifes(count: int, width: int, height: int) -> Iterator[Shot]:
-    """The block in any orientation about the palm, fingers in any pose about rest."""
+    """The block in random orientations near the palm, fingers in random poses near rest."""
     poses, sensor = np.random.default_rng(20), np.random.default_rng(21)
     with _scene() as scene:
         for _ in range(count):
@@ -61,7 +61,7 @@ def still_lifes(count: int, width: int, height: int) -> Iterator[Shot]:
 
 
 def turning(count: int, rate: float, width: int, height: int) -> Iterator[Shot]:
-    """The block turning at 2 rad/s and swaying by a centimetre, at so many pictures a second."""
+    """The block turning at 2 rad/s and swaying by a centimetre, at `rate` [Hz]."""
     rng = np.random.default_rng(22)
     quaternion = rotations.random_quaternion(rng)
     step = rotations.exp(np.array([0.6, 0.0, 0.8]) * 2 / rate)
@@ -99,9 +99,9 @@ def _shot(
 
 
 def sensed(image: Image, rng: np.random.Generator) -> Image:
-    """What a sensor makes of a picture, RGB to grey: not sharp, noisy, lit from one side."""
+    """Sensor model, RGB to grey: blur, noise, and light from one side."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    # Out of focus, and moved a little while the shutter was open.
+    # Defocus and motion blur.
     across, down = rng.uniform(0.5, 1.0, 2) * image.shape[0] / 480
     blurred = cv2.GaussianBlur(grey, (0, 0), sigmaX=across, sigmaY=down)
     dim, bright = rng.uniform(0.6, 1.0, 2)

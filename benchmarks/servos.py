@@ -1,7 +1,7 @@
-"""Emulated servos in a process of their own: prints the port, ends when its input does.
+"""Emulated servos in their own process: prints the port, ends at the end of its input.
 
-Each number on its input is the id of a servo that says nothing from then on; 0 brings all back.
-A baud rate as its argument makes bytes take their time.
+Each number on its input is the id of a servo that is silent from then on; 0 makes all answer again.
+With a baud rate as argument, bytes have their transmission time.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""Whether anything grows: hours of ticks in virtual time, then minutes in real time.
+"""Soak test for leaks: hours of ticks in virtual time, then minutes in real time.
 
-Run by `make soak`. A hand without physics makes hours cheap; controller, sockets, recorder and the
-policy are the daemon's own. It fails if memory or descriptors grow, or a tick is missing without
-being counted.
+Run by `make soak`. The hand has no physics, so that hours run fast; controller, sockets, recorder
+and policy are the daemon's. The test fails if memory or descriptors grow, or if a tick is missing
+and not counted as skipped.
 """
 
 import os
@@ -23,13 +23,13 @@ from inhand.controller.system.clock import Clock, MonotonicClock, VirtualClock
 from inhand.controller.system.realtime import configure_realtime
 
 SAMPLES = 200
-"""Of memory and descriptors, over a run."""
+"""Number of samples of memory and descriptors in a run."""
 
 WARM_UP = 0.2
-"""Share of a run in which caches and histograms may still fill."""
+"""Share of a run, at its start, in which caches and histograms may grow."""
 
 TOLERATED = 2.0
-"""Growth over a run that is taken for noise in any case [MB]: an allocator's arena or two."""
+"""Growth over a run that is always accepted [MB]: one or two arenas of the allocator."""
 
 
 @dataclass
@@ -49,14 +49,14 @@ class Watched:
     descriptors: list[int] = field(default_factory=list)
 
     def sample(self) -> None:
-        """Looks once."""
+        """Takes one sample."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
         self.memory.append(int(line.split()[1]) / 1000)
         self.descriptors.append(len(os.listdir(f"/proc/{self.pid}/fd")))
 
     def verdict(self) -> tuple[bool, str]:
-        """Whether nothing grew, and what was seen."""
+        """Whether nothing grew, and a line for the report."""
         memory = np.array(self.memory[int(WARM_UP * len(self.memory)) :])
         growth, error = trend(memory)
         first, last = self.descriptors[len(self.descriptors) // 5], self.descriptors[-1]
@@ -69,7 +69,7 @@ class Watched:
 
 
 def trend(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
-    """Growth over the whole run by a line through the values, and its standard error."""
+    """Growth over the run by linear regression, and its standard error."""
     x = np.linspace(-0.5, 0.5, len(values))
     slope = float(x @ (values - values.mean()) / (x @ x))
     rest = values - values.mean() - slope * x
@@ -80,7 +80,7 @@ def trend(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, 
 def soak(
     name: str, clock: Clock, seconds: float, load: Callable[[Path], AbstractContextManager[object]]
 ) -> bool:
-    """Ticks for so long [s of the clock], and reports; True if all was well."""
+    """Runs ticks for `seconds` of the clock and prints a report; True if nothing grew."""
     with tempfile.TemporaryDirectory() as where, lone_daemon(Path(where), clock) as lone:
         if isinstance(clock, MonotonicClock):
             configure_realtime(priority=PRIORITY, affinity=(), lock_memory=False)
@@ -111,7 +111,7 @@ def soak(
             f"{ticks.ticks} ticks, {ticks.skipped} skipped and counted, {missing} missing, "
             f"{loop.tape.lost} records lost and counted, "
             f"{loop.controller.goals.reached} goals reached, "
-            f"{loop.controller.snapshot().dropped} times begun anew"
+            f"{loop.controller.snapshot().dropped} drops"
         )
         for _, said in results:
             print(f"  {said}")
@@ -119,13 +119,13 @@ def soak(
 
 
 def main(hours: float = 8.0, minutes: float = 20.0) -> int:
-    """Looks for what grows.
+    """Checks for growth of memory and descriptors, and for missing ticks.
 
     Example: make soak ARGS="--hours 1 --minutes 5"
 
     Args:
-        hours: How long in virtual time.
-        minutes: How long in real time, with a hundred status requests a second.
+        hours: Duration in virtual time.
+        minutes: Duration in real time, with a hundred status requests a second.
     """
     well = []
     if hours:

@@ -1,4 +1,4 @@
-"""What the daemon does in a tick, beside the 10 ms that it has."""
+"""Processor time of the daemon's tick, beside its period of 10 ms."""
 
 import os
 import tempfile
@@ -26,11 +26,11 @@ from inhand.perception.objects import load_object
 from tests.controller import tiny_policy
 
 PERIOD = 10.0
-"""Of the tick [ms]."""
+"""Tick period [ms]."""
 
 
 BUDGET = 250.0
-"""What a tick may cost beside ONNX Runtime and the wire [µs]."""
+"""Limit for a tick without ONNX Runtime and the wire [µs]."""
 
 TICKS = 1000
 
@@ -77,9 +77,9 @@ def measure() -> list[Row]:
 
 
 def whole_tick() -> list[Row]:
-    """Processor time of a running tick, telling and recording included, in virtual time.
+    """Processor time of a running tick with telemetry and recording, in virtual time.
 
-    Taken off: what it costs to pretend servos and cameras, and ONNX Runtime's own time.
+    The time of the emulated servos and cameras, and ONNX Runtime's own time, are subtracted.
     """
     spent: list[float] = []
     clock = VirtualClock(100.0)
@@ -121,7 +121,7 @@ def whole_tick() -> list[Row]:
 
 @contextmanager
 def as_in_service() -> Iterator[None]:
-    """Runs at the tick's own priority, if the system allows it: others displace its caches less."""
+    """Runs at the tick's priority, if allowed: other processes evict less of the cache."""
     before = os.sched_getscheduler(0), os.sched_getparam(0)
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))

@@ -1,4 +1,4 @@
-"""The batch environment beside raw MuJoCo and Gymnasium-Robotics' hand, and what learning costs."""
+"""The batch environment beside MuJoCo and Gymnasium-Robotics, and the time of the learners."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 WORLDS, STEPS, ROUNDS = 1024, 5, 8
 MOVING = "time", "qpos", "qvel", "act", "qacc_warmstart"
-"""What a step goes on from."""
+"""State arrays that a step starts from."""
 PEER = "gymnasium-robotics, HandManipulateBlock"
 
 
@@ -35,10 +35,10 @@ def measure() -> list[Row]:
 
 
 def _physics() -> list[Row]:
-    """Whole environment steps beside what MuJoCo's threads do over the very same trajectories.
+    """Environment steps beside MuJoCo's threads over the same trajectories.
 
-    Once stepping all worlds as often as somebody must who acts on what a step shows, and once as
-    fast as there is: each world through all its steps before the next, which keeps caches warm.
+    MuJoCo is measured twice: with all worlds advanced step by step, as acting on observations
+    requires, and world by world through all steps, which is faster, as it keeps caches warm.
     """
     hand, block = load_hand("dactyl24"), load_object("block")
     threads = os.cpu_count() or 1
@@ -79,7 +79,7 @@ def _physics() -> list[Row]:
             ends.append(states[:, -1, 1 : 1 + models[0].nq])
             if not all(np.array_equal(ends[0], other) for other in ends[1:]):
                 raise AssertionError("the sides did not step the same trajectories")
-    # The best of each: what else the machine does can only slow a round down.
+    # The best round of each: other load of the machine can only slow a round down.
     value, steps, most = (WORLDS * STEPS / min(times) for times in (ours, stepped, raw))
     name = "environment steps, same trajectories"
     peer = "raw threaded mj_step"
@@ -90,7 +90,7 @@ def _physics() -> list[Row]:
 
 
 def _watch(worlds: BatchEnvironment) -> tuple[list[Array], Callable[..., None]]:
-    """A list that the servos' commands of every tick are noted in, and the step as it was."""
+    """Records the servo commands of every tick; returns the list and the original step."""
     commands: list[Array] = []
     advance = worlds._batch.step
 
@@ -103,7 +103,7 @@ def _watch(worlds: BatchEnvironment) -> tuple[list[Array], Callable[..., None]]:
 
 
 def _control_steps() -> Row:
-    """On one core, randomized worlds, observations and resets included; the peer's likewise."""
+    """Control steps on one core with randomized worlds, observations and resets; peer likewise."""
     hand, block = load_hand("dactyl24"), load_object("block")
     worlds = BatchEnvironment(hand, block, WORLDS, 1, seed=1)
     worlds.harden(float(np.pi), 1.0)
@@ -132,7 +132,7 @@ def _shadow_hand(worlds: BatchEnvironment) -> Any:
     import gymnasium_robotics
     from gymnasium_robotics.utils import mujoco_utils
 
-    # Their checks of a joint's type compare what MuJoCo 3.17 no longer lets compare.
+    # The peer's check of a joint's type fails with MuJoCo 3.17.
     mujoco_utils.get_joint_qpos = lambda model, data, name: data.joint(name).qpos.copy()
     mujoco_utils.get_joint_qvel = lambda model, data, name: data.joint(name).qvel.copy()
     gymnasium.register_envs(gymnasium_robotics)
@@ -147,8 +147,8 @@ def _shadow_hand(worlds: BatchEnvironment) -> Any:
 def _learning() -> list[Row]:
     """The share of a learner's time that is not spent in the environment and its sensors.
 
-    Of processor time with one thread: how long threads wait for each other says more of what
-    else the machine does than of the learner.
+    Processor time with one thread: the time that several threads wait for each other depends on the
+    load of the machine.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -188,7 +188,7 @@ def _overhead(name: str, learner: Teacher | Student | Refinement, iterations: in
         time_calls(learner.worlds, method)
     if not isinstance(learner, Teacher):
         for method in ("observe", "reset"):
-            time_calls(learner.sensors, method)
+            time_calls(learner.policy.sensors, method)
     began = time.process_time()
     for _ in range(iterations):
         learner.iterate()

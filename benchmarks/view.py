@@ -1,6 +1,6 @@
-"""The page beside no page: what it costs the tick and the machine, and how soon it is there.
+"""The page: lateness of the tick and processor load with and without a viewer, and loading times.
 
-A reader of the page's socket stands for the browser, whose own drawing is not in these figures.
+A reader of the page's socket replaces the browser; the browser's own drawing is not measured.
 """
 
 import os
@@ -29,23 +29,23 @@ from inhand.controller.view.recorded import RecordedFeed
 
 ROUNDS = 4
 WINDOW = 6.0
-"""Time that the page is looked at, and not looked at, in each round [s]."""
+"""Duration with a viewer, and without one, in each round [s]."""
 
 _FULL = 10_000
-"""A message of this size holds the scene [bytes]."""
+"""Least size of the message with the scene [bytes]."""
 
 
 class _Watched(Page):
-    """A page that takes the reader for a browser, and draws at its full rate."""
+    """A page that is always watched, and so draws at its full rate."""
 
     watched = True
 
 
 class Reader:
-    """Takes everything that the page sends.
+    """Receives everything that the page sends.
 
     Attributes:
-        seconds: until the scene was there [s]; infinite if it never was.
+        seconds: time until the scene arrived [s]; infinite before.
     """
 
     def __init__(self, address: str) -> None:
@@ -108,7 +108,7 @@ def measure() -> list[Row]:
 
 
 def _opening() -> Row:
-    """A recording as large as files become: a longer one goes on in the next, seven minutes on."""
+    """Opening a recording of the largest size: after about seven minutes the next file starts."""
     with TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
         with lone_daemon(directory, VirtualClock(100.0)) as lone:
@@ -139,7 +139,7 @@ def _record(directory: Path) -> None:
 
 @contextmanager
 def _page(directory: Path) -> Iterator[Page]:
-    """The page, in this process, with its scene set up."""
+    """Runs the page in this process, from the first scene until the end of the block."""
     ended, before = threading.Event(), os.getpriority(os.PRIO_PROCESS, 0)
     give_way()
     feed = LiveFeed(directory, None)

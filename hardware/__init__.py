@@ -1,1 +1,1 @@
-"""The hand as a device: its description, its servos, and how they are read and commanded."""
+"""The hand as a device: its description, its servos, and the bus that reads and commands them."""

@@ -1,4 +1,4 @@
-"""What the controller needs of a hand, real or simulated."""
+"""Interface of a hand for the controller, real or simulated."""
 
 import time
 from abc import ABC, abstractmethod
@@ -15,15 +15,15 @@ RETRY = 0.02
 class HandBackend(ABC):
     """A hand that can be read and commanded once a tick.
 
-    `hand` is known before `connect`. The loop lives in the controller: a backend never
-    sleeps for pacing, and `write` returns what was really sent.
+    `hand` is known before `connect`. The controller has the loop: a backend never sleeps to keep
+    a rate. `write` returns the targets that were sent.
     """
 
     hand: Hand
 
     @property
     def problem(self) -> str:
-        """What is wrong with a part of the hand although it can be read; empty if nothing is."""
+        """Problem of a part of the hand while the hand can be read; empty if there is none."""
         return ""
 
     @property
@@ -41,7 +41,7 @@ class HandBackend(ABC):
 
     @abstractmethod
     def read(self, deadline: float | None = None) -> JointState:
-        """Measures all servos; NaN stands for one that did not answer, never an older value.
+        """Measures all servos; values of a servo that did not answer are NaN, never older ones.
 
         Args:
             deadline: when to give up at the latest [s].
@@ -61,7 +61,7 @@ class HandBackend(ABC):
 
     @abstractmethod
     def set_torque(self, on: bool) -> None:
-        """Switches torque. Goals are pinned to the present position before it goes on."""
+        """Switches torque. Before it is switched on, goals are set to the present positions."""
 
     def relax(self, deadline: float | None = None) -> str:
         """Switches torque off and reads it back, once; needs no bring-up and no healthy servo.
@@ -81,10 +81,10 @@ class HandBackend(ABC):
         return ""
 
     def reboot(self) -> list[str]:
-        """Starts devices that have shut themselves down anew; returns their names. Torque is off.
+        """Reboots devices that have shut down; returns their names. Torque is off afterwards.
 
         Raises:
-            BusError: one did not come back.
+            BusError: a device did not answer after its reboot.
         """
         return []
 

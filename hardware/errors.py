@@ -9,11 +9,11 @@ class DescriptionError(InhandError):
 
 
 class BusError(InhandError):
-    """The servo bus did not deliver what was asked within its deadline."""
+    """The servo bus did not answer within the deadline, or with an error."""
 
 
 class ServoError(BusError):
-    """Servos report a hardware error; the message names them and says which.
+    """Servos report a hardware error; the message has their names and the error.
 
     Args:
         message: which servos, why, and what to do.

@@ -1,4 +1,4 @@
-"""What a look at the set-up found: one record for everything that `inhand doctor` looks at."""
+"""Findings of `inhand doctor`: one record for each check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ Verdict = Literal["good", "warning", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        name: what, in a few words.
-        verdict: `bad` keeps the hand from working, `warning` makes it work less well.
-        detail: what is so.
-        remedy: what to do about it; empty where nothing is wrong.
+        name: of the check, in a few words.
+        verdict: `bad` if the hand cannot work, `warning` if it works less well.
+        detail: what was found.
+        remedy: what to do; empty if nothing is wrong.
     """
 
     name: str

@@ -10,16 +10,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class JointState:
-    """What the servos measured, all at one instant; NaN of a servo that did not answer.
+    """Measured state of all servos at one instant; NaN for a servo that did not answer.
 
     Attributes:
-        t: when it was measured [s, CLOCK_MONOTONIC or simulated].
+        t: time of the measurement [s, CLOCK_MONOTONIC or simulated].
         position: servo angles as the encoders see them [rad], (n_actuators,).
         velocity: servo velocities [rad/s], (n_actuators,).
         current: motor currents [A], (n_actuators,).
-        temperature: of the servos, as read a few seconds ago at most [°C], (n_actuators,); None
-            if they are not read.
-        voltage: at the servos' inputs, as old [V], (n_actuators,); None if it is not read.
+        temperature: of the servos, at most a few seconds old [°C], (n_actuators,); None if they
+            are not read.
+        voltage: at the servos' inputs, of the same age [V], (n_actuators,); None if it is not
+            read.
     """
 
     t: float
@@ -32,10 +33,10 @@ class JointState:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the servos are told to hold.
+    """Commanded servo angles.
 
     Attributes:
-        t: when it was decided [s].
+        t: time of the tick that computed them [s].
         position: commanded servo angles [rad], (n_actuators,), actuator order.
     """
 

@@ -1,1 +1,1 @@
-"""From camera frames to poses of the object: sources, tag detection, pose, calibration."""
+"""From camera frames to object poses: sources, tag detection, pose estimation, calibration."""

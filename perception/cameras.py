@@ -24,7 +24,7 @@ from inhand.perception.rotations import Array
 Vector = tuple[float, float, float]
 
 MAXIMUM_LATENCY = 1.0
-"""A frame that is older than this [s] is of no use to a controller."""
+"""Largest absolute latency of a camera [s]: older frames are useless for control."""
 
 
 class CameraError(PerceptionError):
@@ -46,7 +46,7 @@ class Camera:
         position_sigma: standard deviation of `position`, along each axis [m].
         rotation_sigma: the same of `quaternion`, about each axis [rad].
         focal_sigma: the same of the focal length, relative to it.
-        latency: how much later its frames are stamped than they were captured [s].
+        latency: time stamp of a frame minus its capture time [s].
     """
 
     name: str
@@ -124,7 +124,7 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
     """Loads the cameras of a rig file, by name, in the file's order.
 
     Raises:
-        CameraError: the file is missing, malformed or describes no camera there could be.
+        CameraError: the file is missing, malformed or describes an impossible camera.
     """
     try:
         raw = Path(path).read_bytes()
@@ -210,7 +210,7 @@ def _camera(data: _CameraFile) -> Camera:
 
 
 def _problem(data: _CameraFile) -> str:
-    """What makes this camera impossible; empty if nothing does."""
+    """Why this camera is impossible; empty if it is not."""
     matrix, quaternion = np.array(data.matrix), np.array(data.quaternion)
     sigmas = [data.position_sigma, data.rotation_sigma, data.focal_sigma]
     rest = np.concatenate([matrix.ravel(), data.distortion, data.position, quaternion, sigmas])

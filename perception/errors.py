@@ -4,7 +4,7 @@ from inhand.errors import InhandError
 
 
 class PerceptionError(InhandError):
-    """What perception was given is unusable: the message says what, where and what to do."""
+    """An input of perception is unusable: the message says what, where and what to do."""
 
 
 class ObjectError(PerceptionError):

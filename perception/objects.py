@@ -1,4 +1,4 @@
-"""Objects the hand can turn, as data: shape, mass, tags and symmetry, one TOML file each."""
+"""Object descriptions: shape, mass, tags and symmetry, read from one TOML file each."""
 
 import hashlib
 import json
@@ -225,7 +225,7 @@ def _faces(data: _ObjectFile) -> dict[str, Array]:
 
 
 def _check(data: _ObjectFile, faces: dict[str, Array], path: str | Path) -> None:
-    """Refuses a description that no object could have."""
+    """Refuses an impossible description."""
     ids = [tag.id for tag in data.tags]
     problem = None
     if min(data.size) <= 0 or data.mass <= 0 or data.friction <= 0:

@@ -5,11 +5,11 @@ import subprocess
 from contextlib import suppress
 
 VARIABLE = "INHAND_PARENT"
-"""Environment variable in which a parent leaves its process id for its children."""
+"""Environment variable with the process id of the parent."""
 
 
 def environment() -> dict[str, str]:
-    """The environment for a child process, with this process as its parent."""
+    """The environment for child processes that use `Parent`."""
     return {**os.environ, VARIABLE: str(os.getpid())}
 
 
@@ -30,5 +30,5 @@ class Parent:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs: an orphan is adopted by another process."""
+        """Whether it still runs: the kernel gives an orphan another parent."""
         return os.getppid() == self._id

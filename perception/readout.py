@@ -17,7 +17,7 @@ class Readout:
         self._wanted, self._drawn = self._stream.isatty(), False
 
     def show(self, text: str) -> None:
-        """Puts a text in place of the last one."""
+        """Replaces the line."""
         if self._wanted:
             self._drawn = True
             width = shutil.get_terminal_size().columns
@@ -30,7 +30,7 @@ class Readout:
             print("\r\x1b[K", end="", file=self._stream, flush=True)
 
     def end(self) -> None:
-        """Leaves what was shown last, and goes on below."""
+        """Keeps the last line and moves the cursor below it."""
         if self._drawn:
             self._drawn = False
             print(file=self._stream, flush=True)

@@ -41,7 +41,7 @@ class TagCorners:
 
 @dataclass(frozen=True, slots=True)
 class ObjectPose:
-    """Where the object is, how sure that is, and when it was true.
+    """Estimated pose and velocity of the object with their covariance and time.
 
     Attributes:
         t: instant the pose is valid for [s].
@@ -65,15 +65,15 @@ class ObjectPose:
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """Sign of life of a camera process, sent about twice a second.
+    """Heartbeat of a camera process, sent about twice a second.
 
     Attributes:
         t: when it was sent [s].
         camera: name of the camera in the rig.
         frames: frames processed since the start.
         frame_age: time since the capture of the newest frame [s]; infinite before the first.
-        rate: frames processed a second, lately.
-        detection_time: mean time to detect the tags of a frame, lately [s].
+        rate: frames processed a second, since the last status.
+        detection_time: mean time to detect the tags of a frame, since the last status [s].
         problem: what is wrong, empty if nothing is.
     """
 
@@ -129,7 +129,7 @@ def encode(record: TagCorners | CameraStatus) -> bytes:
 
 
 def decode(message: bytes) -> TagCorners | CameraStatus:
-    """Unpacks what `encode` made.
+    """Decodes a message of `encode`.
 
     Raises:
         PerceptionError: the message is malformed or carries numbers that are not finite.

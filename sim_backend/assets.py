@@ -1,6 +1,6 @@
-"""The object as something to look at: a textured mesh made from its description.
+"""Visual model of the object: a textured mesh from its description.
 
-Each face becomes one cell of a texture atlas, with its tags drawn where the description says.
+Each face is one cell of a texture atlas, with its tags drawn at the poses of the description.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from inhand.perception.tags import MODULES, Image, tag_image
 
 PIXELS_PER_METRE = 4000.0
 SAMPLES = 4
-"""Places along an edge of a texel where a tag is looked up: the share of them that is white is its
-grey. OpenCV's warps put edges a texel apart, by version."""
-# The renderer takes the nearest texel. Edges blurred over about one camera pixel keep tag
-# borders from stepping, as a lens would; sigma of that blur on the face [m].
+"""Samples along an edge of a texel: the share of them that is white is the texel's grey. Warps of
+OpenCV put edges up to a texel apart, depending on the version."""
+# The renderer samples the nearest texel. A blur of about one camera pixel, as a lens has, avoids
+# stepped tag borders; its standard deviation on the face [m].
 PRINT_BLUR = 0.0004
 RIM = 0.0015
-"""Width of the coloured rim that tells the faces apart to a person [m]."""
+"""Width of the coloured rim, by which people distinguish the faces [m]."""
 FACE_COLORS = (
     (225, 60, 60),
     (250, 160, 50),
@@ -124,7 +124,7 @@ def capsule_mesh(radius: float, half_length: float, sides: int) -> str:
     normals.append(np.array([[0.0, 0.0, 1.0]]))
     lines = [f"v {x:.9f} {y:.9f} {z:.9f}" for x, y, z in np.concatenate(points)]
     lines += [f"vn {x:.6f} {y:.6f} {z:.6f}" for x, y, z in np.concatenate(normals)]
-    # The format wants a texture coordinate; all share one.
+    # The format requires a texture coordinate; all vertices share one.
     lines.append("vt 0 0")
     last = len(heights) * sides + 2
     for i in range(sides):

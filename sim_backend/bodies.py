@@ -1,4 +1,4 @@
-"""The hand and an object as PyBullet bodies, with every default that would differ switched off."""
+"""The hand and an object as PyBullet bodies, without PyBullet's default damping and margins."""
 
 import tempfile
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.pybullet_universe import solid_inertia
 
 GEAR_FORCE = 100.0
-"""Largest torque that holds two coupled joints together [N·m]: never the limit."""
+"""Torque limit of the constraint between coupled joints [N·m]: large enough never to be reached."""
 GEAR_ERP = 0.8
 """Share of a coupling's error that one step removes; 0.2 leaves 0.4 degrees."""
 
@@ -103,7 +103,7 @@ def _set_joints(client: int, body: int, hand: Hand) -> None:
 
 def set_friction(client: int, body: int, friction: Array) -> None:
     """Sets the Coulomb friction of the hand's joints [N·m], (n_joints,)."""
-    # A motor that wants no speed, of limited torque, is Coulomb friction.
+    # A motor with target speed 0 and limited torque is Coulomb friction.
     pybullet.setJointMotorControlArray(
         body,
         list(range(len(friction))),

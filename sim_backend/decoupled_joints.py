@@ -1,7 +1,7 @@
-"""Servos that move joints of their own: no contact, no gravity, no joint that pulls at another.
+"""Decoupled joints behind emulated servos: no contact, no gravity, no inertial coupling.
 
-Where `World` costs a physics engine, this costs microseconds, and knows its own parameters
-exactly: what calibration finds can be compared with them.
+A step takes microseconds, while `World` needs a physics engine. The parameters are known exactly,
+so that the results of calibration can be compared with them.
 """
 
 import numpy as np
@@ -18,11 +18,11 @@ from inhand.sim_backend.pybullet_universe import varied_hand
 from inhand.sim_backend.servo_dynamics import Servos
 
 FACTORY_GAIN = 800
-"""Of the proportional register, with which servos have the gain of the hand file."""
+"""Value of the proportional register for the gain of the hand file."""
 _GAIN_UNITS, _DERIVATIVE_UNITS = 128, 16
-"""By which the registers divide (Robotis e-manual, section Position PID Gain)."""
+"""Divisors of the registers (Robotis e-manual, section Position PID Gain)."""
 _CYCLE = 0.001
-"""Of a servo's own controller [s]."""
+"""Cycle time of a servo's own controller [s]."""
 
 
 class LoneJoints:
@@ -30,8 +30,8 @@ class LoneJoints:
 
     Args:
         hand: the nominal hand.
-        universe: its masses, damping, friction, gains, delays and torque limits count here; the
-            last as torque that a current makes, since servos bound their current.
+        universe: its masses, damping, friction, gains, delays and torque limits are used; the
+            torque limits as torque per ampere, since servos limit their current.
         timestep: [s].
         seed: of jitter.
 
@@ -59,7 +59,7 @@ class LoneJoints:
         self._torque = np.zeros(hand.n_actuators)
 
     def step(self, bus: ServoBus) -> None:
-        """Advances one time step, the servos as their registers have them."""
+        """Advances one time step with the servos' present registers."""
         dt = self.timestep
         gain, slow, bound = self._registers(bus)
         middle = self.angle + dt / 2 * self._speed

@@ -1,8 +1,8 @@
-"""How servos warm up and protect themselves: a first-order model of their case.
+"""Thermal model of servos (first order), and their overload protection.
 
-Current heats with its square, air cools in proportion to the difference. What the numbers are for
-a real servo depends on what it is screwed to: these let one that is stalled at its current limit
-reach its temperature limit after three and a half minutes.
+Heating is proportional to the square of the current, cooling to the temperature difference to air.
+The constants of a real servo depend on its mounting. With these, a servo that is stalled at its
+current limit reaches its temperature limit after three and a half minutes.
 """
 
 import numpy as np
@@ -10,15 +10,15 @@ import numpy as np
 from inhand.hardware.records import Array
 
 AIR = 25.0
-"""[°C]."""
+"""Air temperature [°C]."""
 RISE = 90.0
-"""By which the largest current warms a servo in the end [K]."""
+"""Steady-state temperature rise at the largest current [K]."""
 TIME = 300.0
-"""In which it has come 63 % of the way [s]."""
+"""Time constant [s]."""
 START = 30.0
-"""Where servos begin [°C]."""
+"""First temperature of the servos [°C]."""
 OVERLOAD_SHARE, OVERLOAD_TIME = 0.95, 2.0
-"""A servo is overloaded when it draws this share of its current limit for so long [s]."""
+"""A servo is overloaded when it draws this share of its current limit for this time [s]."""
 
 
 class Heat:
@@ -29,7 +29,7 @@ class Heat:
 
     Attributes:
         temperature: [°C], (n,).
-        loaded: for how long each has drawn as good as its current limit [s], (n,).
+        loaded: time for which each has drawn at least `OVERLOAD_SHARE` of its limit [s], (n,).
     """
 
     def __init__(self, count: int) -> None:
@@ -37,7 +37,7 @@ class Heat:
         self.loaded: Array = np.zeros(count)
 
     def advance(self, share: Array, dt: float) -> None:
-        """Lets time pass [s] at a share of the largest current, (n,)."""
+        """Advances by `dt` [s] at a share of the largest current, (n,)."""
         blend = 1.0 - np.exp(-dt / TIME)
         end = AIR + RISE * share**2
         self.temperature = self.temperature + blend * (end - self.temperature)

@@ -1,16 +1,16 @@
-"""Faults to put on an emulated servo line, below any driver: what cables and servos really do.
+"""Fault injection on an emulated servo line: faults of cables and of servos.
 
-Stand it where a `ServoBus` would stand, feed it what comes, and send what it gives:
+Use it in place of a `ServoBus`: pass it the received bytes, and send the bytes that it returns:
 
     line = FaultyLine(bus)
     line.inject("corrupted")         # the next answer has a bit turned
-    line.inject("silent", id=7)      # servo 7 says nothing until `line.mend()`
-    out = line.receive(data, now)    # what goes out at once
-    out = line.due(now)              # what was late, and is due now: call it when the line is idle
+    line.inject("silent", id=7)      # servo 7 does not answer until `line.mend()`
+    out = line.receive(data, now)    # the answer without delay
+    out = line.due(now)              # delayed answers that are due: call it when the line is idle
 
-Faults of the line (`LINE`) hit one answer each, in the order in which they were injected. Faults of
-a servo (`SERVO`) stay until `mend`, or until the servo is rebooted. That a port vanishes is for
-whoever owns the pty.
+Each fault of the line (`LINE`) affects one answer, in the order of injection. Faults of a servo
+(`SERVO`) stay until `mend`, or until the servo is rebooted. The loss of the port is simulated by
+the owner of the pty.
 """
 
 from collections import deque
@@ -29,19 +29,19 @@ LINE: tuple[LineFault, ...] = get_args(LineFault)
 SERVO: tuple[ServoFault, ...] = get_args(ServoFault)
 
 START_TIME = 0.3
-"""How long a servo that starts anew says nothing [s]."""
+"""Time for which a servo is silent during a reboot [s]."""
 
 
 class FaultyLine:
-    """Servos on a line where things go wrong when told to.
+    """Servos on a line with injected faults.
 
     Args:
         bus: the servos.
-        delay: how late a late answer comes [s].
-        seed: of which bit is turned, and where an answer is cut.
+        delay: of a late answer [s].
+        seed: of the flipped bit and the place of a cut.
 
     Attributes:
-        injected: how many faults have had their effect, by name.
+        injected: number of faults that have taken effect, by name.
     """
 
     def __init__(self, bus: ServoBus, delay: float = 0.008, seed: int = 0) -> None:
@@ -60,14 +60,14 @@ class FaultyLine:
         *,
         error: int = registers.OVERLOADED,
     ) -> None:
-        """Lets something go wrong: with the next answer, or with a servo from now on.
+        """Injects a fault: into the next answer, or into a servo from now on.
 
         Args:
-            fault: what.
-            id: of the servo, for faults of one; a brown-out hits all.
-            now: the time, from which a servo takes `START_TIME` to start anew [s].
-            error: bit of the hardware error that a servo is alert of; it lets go if it is one that
-                it shuts down for.
+            fault: which one.
+            id: of the servo, for faults of one servo; a brown-out affects all.
+            now: start of a reboot, which takes `START_TIME` [s].
+            error: bit of the hardware error; the servo switches its torque off if the bit is one
+                for which it shuts down.
         """
         match fault:
             case "silent":
@@ -86,11 +86,11 @@ class FaultyLine:
 
     @property
     def waiting(self) -> bool:
-        """Whether `due` will have something to give."""
+        """Whether answers or servos are delayed, so that `due` must be called."""
         return bool(self._late or self._absent)
 
     def mend(self) -> None:
-        """Takes away what is wrong with servos, and forgets faults that are still to come."""
+        """Ends all faults of servos and removes injected faults that have not taken effect."""
         self._next.clear()
         for id in list(self._absent):
             self._return(id)
@@ -99,7 +99,7 @@ class FaultyLine:
                 servo.reboot()
 
     def receive(self, data: bytes, now: float) -> bytes:
-        """Takes bytes from the line at a time [s]; returns what comes back at once."""
+        """Processes bytes from the line at a time [s]; returns the answer without delay."""
         out = self.due(now)
         answer = self.bus.receive(data)
         if not answer:
@@ -114,15 +114,15 @@ class FaultyLine:
         return out + self._spoil(fault, data, answer)
 
     def due(self, now: float) -> bytes:
-        """What was late and is due, at a time [s]; servos that have started anew answer again."""
+        """Delayed answers that are due at a time [s]; rebooted servos answer again from then on."""
         for id, (_, back) in list(self._absent.items()):
             if back <= now:
                 self._return(id)
         if not self._late:
             return b""
-        come = b"".join(answer for at, answer in self._late if at <= now)
+        due = b"".join(answer for at, answer in self._late if at <= now)
         self._late = [one for one in self._late if one[0] > now]
-        return come
+        return due
 
     def _spoil(self, fault: LineFault, data: bytes, answer: bytes) -> bytes:
         match fault:

@@ -1,8 +1,8 @@
-"""The nominal world as one number, so that no constant of it changes unnoticed.
+"""Digest of the nominal PyBullet world, to detect unintended changes of its constants.
 
 The held-out rule: PyBullet's constants come from physics tests, before the first score of a
-policy. `model.lock` keeps the numbers; a change on purpose writes them anew and says so in
-`docs/acceptance-log.md`, since scores before and after do not compare.
+policy. `model.lock` stores the digests. An intended change updates them and is recorded in
+`docs/acceptance-log.md`, since scores before and after are not comparable.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _DIGITS = 6
 
 
 def pybullet_digest(hand: Hand, target: ObjectDescription) -> str:
-    """SHA-256 of everything that PyBullet holds about the nominal world."""
+    """SHA-256 of all parameters of the nominal world that PyBullet reports."""
     world = World(hand, target, Universe(), seed=0)
     settings = PybulletSettings()
     facts: list[object] = [hand.digest, target.digest, GEAR_FORCE, GEAR_ERP]
@@ -40,17 +40,17 @@ def pybullet_digest(hand: Hand, target: ObjectDescription) -> str:
 
 
 def read_lock() -> dict[str, dict[str, str]]:
-    """The numbers as they were locked: by engine, then by object."""
+    """The stored digests, by engine, then by object."""
     return tomllib.loads(LOCK.read_text())
 
 
 def _plain(value: object) -> object:
-    """Numbers rounded to what is meant, names as text."""
+    """Numbers rounded to `_DIGITS` significant digits, names as text."""
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, float):
         return f"{value:.{_DIGITS}g}"
     if isinstance(value, bytes):
-        # Shapes are made in folders of passing names.
+        # Shapes are in temporary folders, whose names change.
         return Path(value.decode()).name
     return value

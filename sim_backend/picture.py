@@ -17,13 +17,13 @@ from inhand.sim_backend.rig import make_camera
 from inhand.sim_backend.scene import Scene
 
 OVERSAMPLING = 2
-"""Pixels rendered for one of the picture, along each edge: the renderer does not smooth."""
+"""Rendered pixels for one pixel, along each edge: the renderer has no antialiasing."""
 
 # Where the picture is taken from and what is in its middle, world frame [m].
 VIEW = np.array([-0.20, 0.10, 0.32])
 TARGET = np.array([0.0, 0.315, 0.03])
 TURN = np.array([0.0, 0.0, 0.3])
-"""Of the object, as a rotation vector [rad]."""
+"""Rotation of the object, as a rotation vector [rad]."""
 
 
 def hand_picture(

@@ -1,4 +1,4 @@
-"""Random pushes on the object, the same in every engine."""
+"""Random forces on the object, the same for both engines."""
 
 import numpy as np
 
@@ -6,15 +6,16 @@ from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 
 PUSH_TIME = 0.05
-"""How long one push lasts: one step of the policy [s]."""
+"""Duration of a push: one step of the policy [s]."""
 
 
 class Pushes:
     """Draws a force for each span of `PUSH_TIME`, mostly zero.
 
     Args:
-        universe: its `push_rate` and `push_acceleration` count here.
-        mass: nominal mass of the object [kg]. A push is a force: a heavier object yields less.
+        universe: its `push_rate` and `push_acceleration` are used.
+        mass: nominal mass of the object [kg]. A push is a force: it accelerates a heavier object
+            less.
         rng: source of randomness.
     """
 

@@ -1,4 +1,4 @@
-"""A universe as a changed hand and a changed object, which PyBullet and Drake are built from."""
+"""A universe as a changed hand and object, from which PyBullet and Drake worlds are built."""
 
 from dataclasses import replace
 
@@ -16,8 +16,8 @@ from inhand.sim_backend.servo_dynamics import series_gain
 def varied_hand(hand: Hand, universe: Universe) -> Hand:
     """The hand of a universe: masses, damping, friction, limits, gains, torque limits and sizes.
 
-    Gains are those of servo and tendon in series. The rotor's inertia is no part of a link's mass,
-    and stays.
+    Gains are those of servo and tendon in series. The rotor's inertia is not part of a link's mass
+    and does not change.
     """
     mass = _values(universe.link_mass, hand.n_joints, 1.0)
     damping = _values(universe.joint_damping, hand.n_joints, 1.0)

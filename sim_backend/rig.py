@@ -1,4 +1,4 @@
-"""The simulated cameras: three around and above the hand, as calibrated and as they are."""
+"""The simulated cameras: three around and above the hand, with calibrated and with true poses."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,7 +69,7 @@ def make_camera(
 
 
 def declared_rig(rig: dict[str, Camera], universe: Universe) -> dict[str, Camera]:
-    """The cameras as calibrated, with how far `shifted_rig` may have put them from there."""
+    """The calibrated cameras, with the standard deviations of `shifted_rig` as declared errors."""
     position, turn = universe.camera_shift
     return {
         name: replace(
@@ -85,11 +85,11 @@ def declared_rig(rig: dict[str, Camera], universe: Universe) -> dict[str, Camera
 def shifted_rig(
     rig: dict[str, Camera], universe: Universe, rng: np.random.Generator
 ) -> dict[str, Camera]:
-    """The cameras as they really are, of which `rig` is the calibration.
+    """The true cameras, of which `rig` is the calibration.
 
     Args:
         rig: the cameras as calibrated, by name.
-        universe: its `camera_shift` and `camera_focal` count here.
+        universe: its `camera_shift` and `camera_focal` are used.
         rng: source of randomness.
     """
     position, turn = universe.camera_shift

@@ -1,4 +1,4 @@
-"""The hand and the object as cameras see them: PyBullet's software renderer, no physics."""
+"""Rendering of the hand and the object with PyBullet's software renderer, without physics."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +31,9 @@ class Scene:
     Args:
         hand: what to draw.
         description: the object, its tags where the description says.
-        directory: where meshes and texture go; of no use after the scene is made.
-        sides: faces around a finger. Few are quick to draw: 8 take a fifth less time for the
-            whole picture than PyBullet's own capsules.
+        directory: for meshes and texture; not needed after the constructor.
+        sides: faces around a finger. Few are faster: with 8 an image takes a fifth less time than
+            with PyBullet's own capsules.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Scene:
         self._hand = hand
         self._lenses: dict[tuple[int, int, bytes, bytes], NDArray[np.float32]] = {}
         self._client = pybullet.connect(pybullet.DIRECT)
-        # Files change between scenes under the same name; by default PyBullet would remember.
+        # Files of different scenes have the same names, and by default PyBullet caches them.
         pybullet.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=self._client)
         assets = write_object_assets(description, directory)
         shape = pybullet.createVisualShape(
@@ -118,7 +118,7 @@ class Scene:
         return np.ascontiguousarray(image)
 
     def _distort(self, image: Image, camera: Camera) -> Image:
-        """Bends a pinhole image as the camera's lens would; outside the pinhole image: white."""
+        """Applies the camera's lens distortion to a pinhole image; white outside of it."""
         key = (camera.width, camera.height, camera.matrix.tobytes(), camera.distortion.tobytes())
         if key not in self._lenses:
             self._lenses[key] = _lens(camera).astype(np.float32)
@@ -129,12 +129,12 @@ class Scene:
         return np.asarray(bent, dtype=np.uint8)
 
     def close(self) -> None:
-        """Ends the client; the scene is of no use afterwards."""
+        """Ends the client; the scene cannot be used afterwards."""
         pybullet.disconnect(physicsClientId=self._client)
 
 
 def resized(description: ObjectDescription, factor: float) -> ObjectDescription:
-    """The same object larger or smaller, its printed tags of the same size."""
+    """The object scaled by a factor, with tags of the same size."""
     length, width, height = description.size
     return replace(
         description,
@@ -144,7 +144,7 @@ def resized(description: ObjectDescription, factor: float) -> ObjectDescription:
 
 
 def _visual_urdf(hand: Hand, directory: Path, sides: int) -> str:
-    """The hand to look at: no collision shapes, and capsules as meshes that are written here."""
+    """The hand for rendering: without collision shapes, and with meshes in place of capsules."""
     robot = ElementTree.fromstring(hand_urdf(hand))
     for link in robot.iter("link"):
         for collision in link.findall("collision"):

@@ -1,4 +1,4 @@
-"""The world's state on its way to the renderer: one message, newest wins."""
+"""Message with the world's state for the renderer, which uses the newest."""
 
 import msgspec
 import numpy as np
@@ -7,7 +7,7 @@ from inhand.perception.rotations import Array
 
 
 class WorldState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What there is to see at one instant.
+    """Visible state at one instant.
 
     Attributes:
         t: simulated or monotonic time of the state [s].
@@ -39,7 +39,7 @@ def encode_state(t: float, joints: Array, position: Array, quaternion: Array) ->
 
 
 def decode_state(message: bytes) -> WorldState:
-    """Unpacks what `encode_state` made.
+    """Decodes a message of `encode_state`.
 
     Raises:
         msgspec.DecodeError: the message is not a state.

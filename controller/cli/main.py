@@ -140,6 +140,8 @@ _EXTRAS = {
     "torch": "train",
     "gymnasium": "train",
     "onnx": "train",
+    "sklearn": "train",
+    "scipy": "train",
     "matplotlib": "view",
 }
 

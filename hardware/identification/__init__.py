@@ -1,1 +1,1 @@
-"""What gain, damping, delay and encoder offset a servo has."""
+"""System identification of servos: gain, damping, delay and encoder offset."""

@@ -1,7 +1,7 @@
-"""How each servo sits on its joint, from where its encoder stands at the joint's two ends.
+"""Zero, sign and range of each servo, from its encoder's values at the joint's two end stops.
 
-The hand file says how a hand is built, and policies are bound to it; this file says how one copy
-of it was screwed together, and is laid over the hand before it is connected.
+The hand file describes a design, and policies are bound to it. The joint file describes how one
+copy was assembled; its values replace those of the hand file before the hand is connected.
 """
 
 import tomllib
@@ -19,14 +19,13 @@ from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.turn_limits import turn_problem
 
 SHORTEST = 0.5
-"""Share of the hand file's range that a joint must have been moved through."""
+"""Least share of the hand file's range through which a joint must be moved."""
 TURN = pi
-"""Encoders count from -TURN to TURN around their centre; what crosses it jumps [rad]."""
+"""Encoders count from -TURN to TURN around their centre and jump at these ends [rad]."""
 
 
 class SeatedServo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A servo on its joint: `zero` [rad] and `sign` as in a hand file, `range` as it was moved
-    through [rad]."""
+    """A servo on its joint: `zero` [rad] and `sign` as in a hand file, measured `range` [rad]."""
 
     sign: Literal[-1, 1]
     zero: float
@@ -41,29 +40,29 @@ class _SeatingFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Ends:
-    """Encoder of a joint at its ends, from the servo's own centre [rad]."""
+    """Encoder angles at the joint's end stops, from the servo's centre [rad]."""
 
     lower: float
     upper: float
 
 
 def seat(hand: Hand, at: int, ends: Ends) -> SeatedServo:
-    """How a servo sits, so that the middle of what was moved through is the range's middle.
+    """Zero and sign of a servo: the middle of the measured range is that of the hand file's range.
 
     Args:
         hand: with the range of the joint.
         at: index of the actuator.
-        ends: where the encoder stood.
+        ends: encoder angles at the end stops.
 
     Raises:
-        DescriptionError: the joint was hardly moved, or its encoder runs through its turn.
+        DescriptionError: the measured range is too small or too large, or the encoder jumps in it.
     """
     name, span = hand.actuator_names[at], abs(ends.upper - ends.lower)
     low, high = float(hand.lower[at]), float(hand.upper[at])
     if max(abs(ends.lower), abs(ends.upper)) >= TURN:
         raise DescriptionError(
-            f"joint {name}: its encoder runs through the end of its turn, where it jumps after a "
-            "restart; screw the horn on so that the joint's middle is the servo's"
+            f"joint {name}: the encoder jumps within the joint's range after a restart; mount the "
+            "horn so that the joint's middle is the servo's centre"
         )
     if not SHORTEST * (high - low) < span < (high - low) / SHORTEST:
         raise DescriptionError(
@@ -76,7 +75,7 @@ def seat(hand: Hand, at: int, ends: Ends) -> SeatedServo:
 
 
 def seating_text(hand: Hand, servos: Mapping[str, SeatedServo]) -> str:
-    """The file of a hand's servos, by the names of their actuators."""
+    """Text of the joint file; servos by the names of their actuators."""
     rows = {
         name: {
             "sign": servo.sign,
@@ -92,10 +91,10 @@ def seating_text(hand: Hand, servos: Mapping[str, SeatedServo]) -> str:
 
 
 def load_seating(path: Path, hand: Hand) -> dict[str, SeatedServo]:
-    """Reads such a file.
+    """Reads a joint file.
 
     Raises:
-        DescriptionError: it is missing, malformed, or of another hand.
+        DescriptionError: the file is missing, malformed, or of another hand.
     """
     try:
         file = msgspec.convert(tomllib.loads(path.read_bytes().decode()), _SeatingFile)
@@ -112,10 +111,10 @@ def load_seating(path: Path, hand: Hand) -> dict[str, SeatedServo]:
 
 
 def seated(hand: Hand, servos: Mapping[str, SeatedServo]) -> Hand:
-    """The hand with its servos as they sit; ranges only become narrower.
+    """The hand with the values of a joint file; ranges only become narrower.
 
     Raises:
-        DescriptionError: a joint does not reach its rest pose.
+        DescriptionError: the rest pose of a joint lies outside its range.
     """
     actuators, ranges = [], dict[str, tuple[float, float]]()
     for actuator in hand.actuators:
@@ -127,8 +126,8 @@ def seated(hand: Hand, servos: Mapping[str, SeatedServo]) -> Hand:
         low, high = max(low, found.range[0]), min(high, found.range[1])
         if not low <= actuator.rest <= high:
             raise DescriptionError(
-                f"joint {actuator.name} reaches {low:.2f} to {high:.2f} rad and not its rest pose, "
-                f"{actuator.rest:.2f}: calibrate it anew, or mend the hand file"
+                f"joint {actuator.name}: the rest pose {actuator.rest:.2f} rad lies outside the "
+                f"range {low:.2f} to {high:.2f}; calibrate it again, or correct the hand file"
             )
         servo = msgspec.structs.replace(actuator.servo, sign=found.sign, zero=found.zero)
         if problem := turn_problem(actuator.name, servo.zero, low, high):

@@ -1,12 +1,14 @@
-"""What joints and their servos are like, from how they answered targets: an output-error fit.
+"""Identification of joints and servos from their response to targets: an output-error fit.
 
-The model of `joint_model` is run on the targets that were sent, and its parameters are moved until
-it passes through the angles that were measured (Levenberg-Marquardt; Ljung, System Identification,
-chapter 7). The current is then regressed on the spring's stretch and the velocity.
+The model of `joint_model` is simulated with the targets that were sent, and its parameters minimise
+the error to the measured angles (Levenberg-Marquardt; Ljung, System Identification, chapter 7).
+Then a linear regression gives the current by the spring's stretch and the velocity.
 
-A delay and the lag of an inertia behind its damping look alike but for the first milliseconds of
-every jump. So the search goes by their sum, which is sharp, and by how much of it is inertia,
-which may be vague: its standard deviation says how vague.
+A delay and the lag of a damped inertia have nearly the same effect, except in the first
+milliseconds after a step of the target. So the parameters are their sum, which is well determined,
+and the part of the inertia, whose standard deviation may be large and is reported.
+
+All joints are simulated side by side in one batch, which a general solver does not do.
 """
 
 from collections.abc import Sequence
@@ -18,40 +20,40 @@ from inhand.hardware.model.joint_model import Dynamics, follow
 from inhand.hardware.records import Array
 
 STEP = 0.001
-"""Of the model [s]."""
+"""Time step of the model [s]."""
 
 LONGEST_LAG = 0.2
-"""That is looked for [s]."""
+"""Upper bound of the lag [s]."""
 
 STARTS = 4
-"""From which the search sets out, as it may end in a dip."""
+"""Number of initial values for each joint, since there may be local minima."""
 ITERATIONS = 25
 CONVERGED = 0.02
-"""Step at which the search ends, in the units of `_STEPS`."""
+"""Step size at which the iteration ends, in units of `_STEPS`."""
 
 _NOISE = 2 * np.pi / 4096 / np.sqrt(12)
-"""Of an angle that is rounded to counts [rad]."""
+"""Standard deviation of an angle that is rounded to counts [rad]."""
 
 _SHIFTS = np.linspace(-0.003, 0.003, 13)
-"""Of the delay, where the current decides [s]."""
+"""Corrections of the delay that are tried in the regression of the current [s]."""
 
 _STEPS = np.array([0.02, 0.15, 1e-3, 1e-3, 5e-4])
-"""Of the derivatives: ln(gain / damping), ln(damping), friction and load as stretch [rad], lag [s].
-"""
+"""Steps of the numerical derivatives: ln(gain / damping), ln(damping), friction and load as stretch
+[rad], lag [s]."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """How one joint answered.
+    """Response of one joint.
 
     Attributes:
-        t: when it was measured [s], (n,).
+        t: times of the measurements [s], (n,).
         position: measured angles [rad], (n,).
         current: measured currents [A], (n,).
-        carried: how far the inertia of the other joints, which swing in their springs, carries it
-            along [rad], (n,): the sum of their motions, each by its share in the mass matrix.
-        sent_at: when each target was sent [s], (m,).
-        targets: angles to hold until the next [rad], (m,).
+        carried: displacement by the inertial coupling to the other joints [rad], (n,): the sum of
+            their motions, weighted with the mass matrix.
+        sent_at: times of the targets [s], (m,).
+        targets: commanded angles until the next target [rad], (m,).
     """
 
     t: Array
@@ -64,7 +66,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Guess:
-    """Where the search begins, which the hand file tells.
+    """Initial values from the hand file.
 
     Attributes:
         gain: over the inertia [1/s²].
@@ -77,19 +79,19 @@ class Guess:
 
 @dataclass(frozen=True)
 class Fit:
-    """What one joint is like, over its inertia, as position alone cannot tell torques.
+    """Parameters of one joint, divided by its inertia: positions alone do not determine torques.
 
     Attributes:
         gain: [1/s²].
         damping: [1/s].
         friction: [rad/s²].
         load: constant torque over the inertia [rad/s²].
-        delay: from a target sent to the servo's pull [s].
+        delay: from sending a target to the servo's torque [s].
         current_per_stretch: [A/rad].
         position_residual: root mean square [rad].
         current_residual: root mean square [A].
-        sharpness: relative standard deviation of the inertia's share, and so of `gain` and all
-            others that are over the inertia.
+        sharpness: relative standard deviation of the inertia's part, and so of `gain` and all
+            other parameters that are divided by the inertia.
         model: angles of the fitted model at the samples' times [rad], (n,).
     """
 
@@ -106,11 +108,11 @@ class Fit:
 
 
 def identify(recorded: Sequence[Samples], guesses: Sequence[Guess]) -> list[Fit]:
-    """Fits all joints, each by itself, side by side.
+    """Fits every joint on its own; all are simulated side by side.
 
     Args:
-        recorded: samples of each joint, which stood still when they began.
-        guesses: where to begin, for each joint.
+        recorded: samples of each joint, which start at rest.
+        guesses: initial values of each joint.
     """
     starts = [_Search([one]).starts(guess) for one, guess in zip(recorded, guesses, strict=True)]
     many = _Search([one for one in recorded for _ in range(STARTS)])
@@ -120,7 +122,7 @@ def identify(recorded: Sequence[Samples], guesses: Sequence[Guess]) -> list[Fit]
 
 
 class _Search:
-    """The problem of all joints at once; parameters are (joints, 5), in the order of `_STEPS`."""
+    """The fit of all joints at once; parameters are (joints, 5), in the order of `_STEPS`."""
 
     def __init__(self, recorded: Sequence[Samples]) -> None:
         self._recorded = recorded
@@ -130,7 +132,7 @@ class _Search:
         self._start = np.array([one.position[:10].mean() for one in recorded])
 
     def starts(self, guess: Guess) -> Array:
-        """The best of a grid around a guess, for the only joint there is, (STARTS, 5)."""
+        """The best points of a grid around a guess, (STARTS, 5); for a search with one joint."""
         ratio, damping, delay = (
             x.ravel()
             for x in np.meshgrid(
@@ -143,7 +145,7 @@ class _Search:
         inner = np.log(guess.damping) + damping
         outer = np.log(guess.gain / guess.damping) + ratio
         zeros = np.zeros_like(inner)
-        # What it sags by when it stands still.
+        # Deflection by the load at rest.
         sag = np.full_like(inner, self._start[0] - self._recorded[0].targets[0])
         grid = np.stack([outer, inner, zeros, sag, delay + np.exp(-inner)], axis=-1)
         (residuals,) = self._residuals(grid[None])
@@ -155,11 +157,11 @@ class _Search:
         return candidates[np.arange(len(best)), best]
 
     def descend(self, at: Array) -> Array:
-        """Levenberg-Marquardt, each joint with a firmness of its own."""
-        firmness, moving = np.full(len(at), 1e-3), np.ones(len(at), dtype=np.bool_)
+        """Levenberg-Marquardt, with its own damping factor for each joint."""
+        factor, moving = np.full(len(at), 1e-3), np.ones(len(at), dtype=np.bool_)
         base, jacobians = self._linearized(at)
         for _ in range(ITERATIONS):
-            steps = np.stack([_step(*one) for one in zip(jacobians, base, firmness, strict=True)])
+            steps = np.stack([_step(*one) for one in zip(jacobians, base, factor, strict=True)])
             trial = _possible(at + np.where(moving[:, None], steps, 0.0) * _STEPS)
             then, ahead = self._linearized(trial)
             better = moving & (_squares(then) < _squares(base))
@@ -167,14 +169,14 @@ class _Search:
             at = np.where(better[:, None], trial, at)
             for j in np.flatnonzero(better):
                 base[j], jacobians[j] = then[j], ahead[j]
-            firmness = np.where(better, firmness / 5, firmness * 5)
-            moving &= ~small & (firmness < 1e6)
+            factor = np.where(better, factor / 5, factor * 5)
+            moving &= ~small & (factor < 1e6)
             if not moving.any():
                 break
         return at
 
     def fits(self, at: Array) -> list[Fit]:
-        """The result, with how sure it is."""
+        """The results with their standard deviations."""
         base, jacobians = self._linearized(at)
         fits = []
         for j, models in enumerate(self._models(at[:, None])):
@@ -203,13 +205,13 @@ class _Search:
         return fits
 
     def _linearized(self, at: Array) -> tuple[list[Array], list[Array]]:
-        """Residuals, and how they change by each parameter's step, of each joint."""
+        """Residuals of each joint, and their numerical derivatives."""
         shifted = at[:, None] + np.eye(len(_STEPS)) * _STEPS
         rows = self._residuals(np.concatenate([at[:, None], shifted], axis=1))
         return [row[0] for row in rows], [(row[1:] - row[0]).T for row in rows]
 
     def _residuals(self, candidates: Array) -> list[Array]:
-        """Of each joint's angles, in units of their noise, (candidates, n)."""
+        """Residuals of each joint's angles, in units of their noise, (candidates, n)."""
         return [
             np.array([(self._recorded[j].position - angle) / _NOISE for angle, _ in models])
             for j, models in enumerate(self._models(candidates))
@@ -241,17 +243,17 @@ class _Search:
 
 
 def _possible(at: Array) -> Array:
-    """Parameters with friction, delay and lag where they can be."""
+    """Parameters with friction, delay and lag clipped to their bounds."""
     ratio, inner, friction, load, lag = at.T
-    # What is all inertia leaves nothing for the delay.
+    # The lag is at least that of the inertia: the delay is not negative.
     lag = np.clip(lag, np.exp(-inner), LONGEST_LAG + np.exp(-inner))
     return np.stack([ratio, inner, np.maximum(friction, 0.0), load, lag], axis=1)
 
 
-def _step(jacobian: Array, residual: Array, firmness: float) -> Array:
-    """A step of Levenberg and Marquardt, in the units of `_STEPS`."""
+def _step(jacobian: Array, residual: Array, factor: float) -> Array:
+    """A Levenberg-Marquardt step in units of `_STEPS`."""
     information = jacobian.T @ jacobian
-    damped = information + firmness * np.diag(np.diag(information)) + 1e-9 * np.eye(len(_STEPS))
+    damped = information + factor * np.diag(np.diag(information)) + 1e-9 * np.eye(len(_STEPS))
     step: Array = np.clip(np.linalg.solve(damped, -jacobian.T @ residual), -40.0, 40.0)
     return step
 
@@ -261,10 +263,10 @@ def _squares(residuals: Sequence[Array]) -> Array:
 
 
 def _current(samples: Samples, delay: float, velocity: Array) -> tuple[float, float]:
-    """Current by stretch [A/rad], and what is left unexplained [A] (root mean square).
+    """Current by stretch [A/rad], and root mean square of the residual current [A].
 
-    Where a target jumps, a millisecond decides on which side of it a sample lies; so the delay is
-    looked for once more, around the one that the motion tells.
+    At a step of the target, an error of one millisecond gives a sample the wrong stretch. So the
+    delay is optimised once more, around the one of the fit.
     """
     best = 0.0, np.inf
     for shift in _SHIFTS:
@@ -279,7 +281,7 @@ def _current(samples: Samples, delay: float, velocity: Array) -> tuple[float, fl
 
 
 def _kicks(samples: Samples, grid: Array) -> Array:
-    """Changes of the joint's velocity that the others' inertia gives it in each step [rad/s]."""
+    """Changes of the joint's velocity in each step by the other joints' inertia [rad/s]."""
     carried = np.interp(grid, samples.t, samples.carried)
     speed = np.diff(carried) / STEP
     kicks: Array = -np.diff(speed, prepend=0.0)
@@ -287,7 +289,7 @@ def _kicks(samples: Samples, grid: Array) -> Array:
 
 
 def _integral(samples: Samples, t: Array) -> Array:
-    """Of the target over time, from when the first was sent [rad s]."""
+    """Integral of the target over time, from the first target on [rad s]."""
     sums = np.concatenate([[0.0], np.cumsum(np.diff(samples.sent_at) * samples.targets[:-1])])
     at = np.maximum(np.searchsorted(samples.sent_at, t, side="right") - 1, 0)
     integral: Array = sums[at] + (t - samples.sent_at[at]) * samples.targets[at]

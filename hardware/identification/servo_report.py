@@ -1,4 +1,4 @@
-"""What a fit says about a joint and its servo, in newton metres and beside the hand file."""
+"""Report of a fit: a joint and its servo in newton metres, and relative to the hand file."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from inhand.hardware.model.inertia import actuator_sum, mass_matrix
 from inhand.hardware.records import Array
 
 VAGUE = 0.05
-"""From this deviation of a joint's inertia on, torque is taken from the data sheet's torque per
-ampere instead."""
+"""Relative deviation of a joint's inertia from which on torques are computed with the data sheet's
+torque per ampere instead."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class ServoReport:
         delay: [s].
         torque_per_ampere: [N·m/A], and as a factor of the data sheet's; None where the servo
             reports no current.
-        by_inertia: whether torques follow from the hand file's inertia; from the data sheet's
-            torque per ampere otherwise, because the inertia is too little beside the damping.
-        fit: where it is from.
+        by_inertia: whether torques are computed with the hand file's inertia. Otherwise they are
+            computed with the data sheet's torque per ampere, as the inertia is too small to be
+            identified beside the damping.
+        fit: the fit.
     """
 
     name: str
@@ -43,11 +44,11 @@ class ServoReport:
 
 
 class HandFile:
-    """What the hand file has each actuator be.
+    """Parameters of each actuator by the hand file.
 
     Args:
         hand: the hand.
-        pose: of the actuators, around which they were moved [rad], (n_actuators,).
+        pose: of the actuators during identification [rad], (n_actuators,).
     """
 
     def __init__(self, hand: Hand, pose: Array) -> None:
@@ -58,12 +59,12 @@ class HandFile:
         self._models = Units(hand).models
 
     def guess(self, at: int) -> Guess:
-        """Where to begin looking for an actuator's parameters."""
+        """Initial values of an actuator's fit."""
         inertia = self._inertia[at]
         return Guess(self._hand.gain[at] / inertia, self._damping[at] / inertia)
 
     def carried(self, at: int, positions: Array) -> Array:
-        """How far an actuator's joint is carried along by the inertia of the others [rad], (n,).
+        """Displacement of an actuator's joint by inertial coupling to the others [rad], (n,).
 
         Args:
             at: the actuator.
@@ -97,7 +98,7 @@ class HandFile:
 
 
 def as_universe(hand: Hand, reports: dict[int, ServoReport]) -> dict[str, tuple[float, ...]]:
-    """Fields of a `Universe`; what was not measured is as in the hand file.
+    """Fields of a `Universe`; actuators without a report have the hand file's values.
 
     Args:
         hand: the nominal hand.
@@ -122,5 +123,5 @@ def as_universe(hand: Hand, reports: dict[int, ServoReport]) -> dict[str, tuple[
 
 
 def _limit(report: ServoReport) -> float:
-    """Servos bound their current, so that what an ampere is worth bounds their torque."""
+    """Factor of the torque limit: that of torque per ampere, since servos limit their current."""
     return report.torque_per_ampere[1] if report.torque_per_ampere else 1.0

@@ -1,1 +1,1 @@
-"""The hand as data: description, kinematics, URDF, inertia, and what may differ between worlds."""
+"""Hand description, kinematics, URDF, inertia, and the randomized parameters of worlds."""

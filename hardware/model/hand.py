@@ -1,4 +1,4 @@
-"""The hand as data: everything about it is read from one TOML file."""
+"""Hand description, read from one TOML file."""
 
 import hashlib
 import tomllib
@@ -34,7 +34,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A link and the hinge that carries it. Units as in the hand file."""
+    """A link and its hinge joint to the parent. Units as in the hand file."""
 
     name: str
     parent: str
@@ -52,7 +52,7 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Servo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where an actuator sits on the bus, and how its register maps to its angle."""
+    """Servo of an actuator: bus id, model, and the map from its register to the angle."""
 
     id: int
     sign: Literal[-1, 1]
@@ -94,7 +94,7 @@ class _HandFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, eq=False)
 class Hand:
-    """A hand description, checked, with the arrays that everything else is sized from.
+    """A checked hand description with derived arrays.
 
     Joint order is the order of `links`; actuator order is the order of `actuators`.
     """
@@ -209,7 +209,7 @@ class Hand:
         return tuple(pair for one, two in combinations(groups, 2) for pair in product(one, two))
 
     def find_actuators(self, names: Iterable[str]) -> list[int]:
-        """Indices of actuators by their names; of all if there is no name.
+        """Indices of actuators by their names; of all actuators if `names` is empty.
 
         Raises:
             DescriptionError: there is no such actuator.
@@ -223,7 +223,7 @@ class Hand:
         return [self.actuator_names.index(name) for name in wanted]
 
     def joint_angles(self, actuator_angles: Array) -> Array:
-        """Derives joint angles from actuator angles through the couplings.
+        """Joint angles from actuator angles: coupled joints have the angle of their actuator.
 
         Args:
             actuator_angles: [rad], (..., n_actuators).
@@ -277,7 +277,7 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
 
 
 def _check(data: _HandFile, path: str | Path) -> None:
-    """Refuses a description that no model could be built from."""
+    """Refuses a description from which no model can be built."""
 
     def refuse(problem: str) -> None:
         raise DescriptionError(f"hand file {path}: {problem}")

@@ -1,4 +1,4 @@
-"""How heavy a hand's joints are to turn, and how much of it the servos have to damp."""
+"""Mass matrix of a hand, and sums over the joints of an actuator."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from inhand.hardware.records import Array
 
 
 def mass_matrix(hand: Hand, actuator_angles: Array) -> Array:
-    """Torque on each actuator by the acceleration of each [kg·m²], (n_actuators, n_actuators).
+    """Joint-space mass matrix of the actuators [kg·m²], (n_actuators, n_actuators).
 
-    The sum over links of m v·v + w·I·w at unit speeds; joints that one servo moves turn together.
+    Sum over the links of m v·v + w·I·w at unit speeds; joints of one servo turn together.
 
     Args:
         hand: masses and rotors as in its file.
@@ -36,7 +36,7 @@ def mass_matrix(hand: Hand, actuator_angles: Array) -> Array:
 
 
 def actuator_sum(hand: Hand, of_joints: list[float]) -> Array:
-    """What the joints of each actuator have together, (n_actuators,)."""
+    """Sum of a quantity over the joints of each actuator, (n_actuators,)."""
     owners = list(hand.actuator_of_joint)
     total = np.zeros(hand.n_actuators)
     np.add.at(total, owners, of_joints)

@@ -1,9 +1,10 @@
-"""How a joint follows its servo: a spring to the target, damped, with dry friction.
+"""Joint model: a spring to the target, with damping and dry friction.
 
     inertia · a = gain · (target - angle) - damping · v - friction · sign(v) + load
 
-Everything is divided by the inertia here, which position alone cannot tell. Damping is integrated
-exactly, the rest by the midpoint (second order); dry friction stops a joint and holds it there.
+All parameters are divided by the inertia, which cannot be identified from positions alone. Damping
+is integrated exactly, the rest with the midpoint rule (second order). Dry friction stops a joint
+and keeps it at rest.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from inhand.hardware.records import Array
 
 @dataclass(frozen=True)
 class Dynamics:
-    """What a joint's motion depends on, each of any one shape.
+    """Parameters of a joint's motion; all arrays have one shape.
 
     Attributes:
         gain: of the spring over the inertia [1/s²].
@@ -33,10 +34,10 @@ class Dynamics:
 def coast(
     angle: Array, velocity: Array, push: Array, damping: Array, friction: Array, dt: float
 ) -> tuple[Array, Array]:
-    """Moves joints on by one step under a constant push.
+    """Advances joints by one step under a constant torque.
 
     Args:
-        angle: half a step on, with the velocity before [rad].
+        angle: after half a step with the velocity before [rad].
         velocity: before the step [rad/s].
         push: torque over inertia, without damping and friction [rad/s²].
         damping: over the inertia, positive [1/s].
@@ -44,7 +45,7 @@ def coast(
         dt: length of the step [s].
 
     Returns:
-        Angle [rad] and velocity [rad/s] after it.
+        Angle [rad] and velocity [rad/s] after the step.
     """
     left = np.exp(-damping * dt)
     reach = (1.0 - left) / damping
@@ -56,7 +57,7 @@ def coast(
 def follow(
     dynamics: Dynamics, start: Array, targets: Array, kicks: Array, dt: float
 ) -> tuple[Array, Array]:
-    """The motion of joints that stand still at first.
+    """Motion of joints that start at rest.
 
     Args:
         dynamics: of the joints, each (...).

@@ -1,1 +1,1 @@
-"""`inhand calibrate camera|extrinsics|object|latency`."""
+"""Camera and object calibration: `inhand calibrate camera|extrinsics|object|latency`."""

@@ -1,4 +1,4 @@
-"""`inhand calibrate`: cameras and objects, from pictures; refuses what is not enough."""
+"""`inhand calibrate`: cameras and objects, from pictures. Insufficient pictures are refused."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -58,7 +58,9 @@ class Printed:
 
 @dataclass(frozen=True)
 class CameraLens:
-    """Find a camera's lens from 15 or more pictures of the plate: near, far, tilted, at borders.
+    """Find a camera's intrinsics from 15 or more pictures of the plate.
+
+    Show it near, far, tilted and at the image's borders.
 
     Example: inhand calibrate camera pictures/left --name left --out left.yaml
 
@@ -66,10 +68,10 @@ class CameraLens:
         folder: The pictures, PNG or JPEG.
         name: Of the camera.
         out: ROS camera_info file to write; a picture of the corners goes beside it.
-        source: Camera to take pictures with, like /dev/video0, until they suffice; they are kept
+        source: Camera to take pictures with, like /dev/video0, until they suffice; they are stored
             in the folder.
-        size: Width and height to ask the camera for [px].
-        plate: What the pictures show; measure a square, printers scale.
+        size: Width and height to request from the camera [px].
+        plate: What the pictures show; measure a printed square, as printers change the scale.
     """
 
     folder: Folder
@@ -103,13 +105,13 @@ class CameraLens:
         print(f"wrote     {self.out}")
 
     def _kept(self) -> bool:
-        """Whether there are pictures already; without a camera there must be."""
+        """Whether to read pictures from the folder; without a camera they are required."""
         return not self.source or any(self.folder.glob("*.png"))
 
 
 @dataclass(frozen=True)
 class Places:
-    """Find where the cameras stand, from pictures of the plate at a known place on the base.
+    """Find the cameras' poses, from pictures of the plate at a known place on the base.
 
     Example: inhand calibrate extrinsics pictures --cameras left right --out rig.toml
     --position 0.1 0.2 0 --quaternion 0 1 0 0
@@ -118,7 +120,7 @@ class Places:
         folder: Holds NAME.yaml and a folder NAME of pictures for each camera.
         cameras: Their names.
         sources: Cameras to take the pictures with, in the order of their names, like /dev/video0.
-        out: Rig file to write; cameras that it holds already and are not named stay.
+        out: Rig file to write; cameras in it that are not named stay unchanged.
         position: Of the plate's top left corner, world frame [m].
         quaternion: World from plate, wxyz; the plate's x runs right, its y down the print.
         plate: What the pictures show.
@@ -151,7 +153,7 @@ class Places:
                 name, intrinsics, self.plate, place, rotations.normalize(turn), images, readout.show
             )
             readout.end()
-            # Where a camera stands does not change how late it is.
+            # The camera's latency does not depend on its pose.
             late = rig[name].latency if name in rig else 0.0
             rig[name] = replace(report.camera, latency=late)
             _draw(self.folder / f"{name}-place.png", images[-1], report.pixels)
@@ -166,7 +168,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Tags:
-    """Find where an object's tags sit, from pictures of it in 20 or more orientations, at rest.
+    """Find the poses of an object's tags, from pictures of it in 20 or more orientations, at rest.
 
     Example: inhand calibrate object pictures --rig rig.toml --object block --out my-block.toml
 
@@ -202,7 +204,7 @@ class Tags:
                 capture_object(sources, description, rig, self.folder, readout)
         for name, camera in rig.items():
             for path, image in _pictures(self.folder / name):
-                # A detector looks where it last found something; these are no sequence.
+                # A new detector for each picture: one detector expects a sequence of frames.
                 seen = TagDetector(camera, description).detect(image, 0.0)
                 instants.setdefault(path.stem, []).append(seen)
                 lacking = missing_views(ids, list(instants.values())) or ["nothing"]
@@ -233,10 +235,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 
 def _paired(names: tuple[str, ...], addresses: tuple[str, ...]) -> dict[str, str]:
-    """Addresses by camera; none if none were given.
+    """Addresses by camera name; empty without addresses.
 
     Raises:
-        CameraError: there are not as many as cameras.
+        CameraError: the numbers of addresses and cameras differ.
     """
     if addresses and len(addresses) != len(names):
         raise CameraError(
@@ -263,7 +265,7 @@ def _pictures(folder: Path) -> Iterator[tuple[Path, Image]]:
 
 
 def _draw(path: Path, image: Image, pixels: Array) -> None:
-    """A picture of where corners were seen."""
+    """Writes a picture with the detected corners marked."""
     canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     for x, y in pixels:
         cv2.circle(canvas, (round(x), round(y)), 3, (0, 160, 0), 1, cv2.LINE_AA)

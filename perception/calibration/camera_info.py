@@ -1,4 +1,4 @@
-"""What a lens does, and the file that keeps it (ROS camera_info YAML)."""
+"""Camera intrinsics and their file (ROS camera_info YAML)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from inhand.perception.rotations import Array
 
 @dataclass(frozen=True)
 class Intrinsics:
-    """What a lens does.
+    """Intrinsics of a camera: pinhole matrix and lens distortion.
 
     Attributes:
         width: [px].
@@ -48,7 +48,7 @@ def load_intrinsics(path: Path) -> Intrinsics:
     """Reads a ROS camera_info file.
 
     Raises:
-        CameraError: missing, truncated or of another distortion model.
+        CameraError: the file is missing, truncated or of another distortion model.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Takes pictures from running cameras: of a plate or an object at rest, those that tell more."""
+"""Takes calibration pictures with running cameras, each time the plate is at rest in a new pose."""
 
 from pathlib import Path
 
@@ -15,26 +15,26 @@ from inhand.perception.readout import Readout
 from inhand.perception.tags import Image
 
 STILL = 0.002
-"""A corner that moved less than this from one frame to the next is not blurred [image widths]."""
+"""Largest motion of a corner between two frames that counts as rest [image widths]."""
 
 PATIENCE = 5.0
-"""How long a source may give no frame [s]."""
+"""Time without a frame after which capturing fails [s]."""
 
 PICTURES_OF_PLACE = 10
-"""Of a plate at rest: their noise averages out."""
+"""Number of pictures of a plate at rest, which averages their noise."""
 
 
 def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readout: Readout) -> None:
-    """Shows what is missing, and takes pictures until nothing is.
+    """Takes pictures until they suffice, and shows what is missing.
 
-    A picture is taken when the plate is held still where it has not been.
+    A picture is taken when the plate is at rest in a new pose.
 
     Args:
         source: the camera.
-        plate: what it is shown.
-        views: takes the pictures in.
-        folder: where they are kept, `000.png` and on, after those that are there.
-        readout: tells the person with the plate what to do.
+        plate: the plate.
+        views: collects the pictures.
+        folder: folder for the pictures; numbers continue after those in it, from `000.png`.
+        readout: shows the person with the plate what to do.
 
     Raises:
         CameraError: the source gives no more frames.
@@ -60,14 +60,14 @@ def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readou
 
 
 def capture_place(source: Source, plate: Plate, name: str, folder: Path, readout: Readout) -> None:
-    """Takes pictures of a plate that lies where it is known to lie, once nothing moves.
+    """Takes pictures of a plate at a known pose, while plate and camera are at rest.
 
     Args:
-        source: the camera, where it will stay.
-        plate: what it sees.
+        source: the camera in its final pose.
+        plate: the plate.
         name: of the camera.
-        folder: where the pictures are kept; it must hold none yet.
-        readout: tells the person what to do.
+        folder: folder for the pictures; it must have none yet.
+        readout: shows the person what to do.
 
     Raises:
         CameraError: the folder holds pictures, the source gives no more frames, or a picture cannot
@@ -95,7 +95,7 @@ def capture_place(source: Source, plate: Plate, name: str, folder: Path, readout
 
 
 def require_empty(folder: Path) -> None:
-    """Makes sure that pictures of another time are not taken for those of this one.
+    """Refuses a folder with pictures, which would be mixed with new ones.
 
     Raises:
         CameraError: the folder holds pictures.
@@ -112,10 +112,10 @@ def next_picture(source: Source, status: str) -> Image:
 
     Args:
         source: the camera.
-        status: what to say if it falls silent.
+        status: for the error message.
 
     Raises:
-        CameraError: it gives no more frames.
+        CameraError: the camera gives no more frames.
     """
     for _ in range(round(PATIENCE / 0.5)):
         if (frame := source.read(0.5)) is not None:

@@ -15,9 +15,8 @@ from inhand.perception.readout import Readout
 from inhand.perception.records import TagCorners
 
 ELSEWHERE = 0.03
-"""A tag that moved further than this, or is seen anew, tells something new [image widths]: what a
-turn of about 0.3 rad does to it. Poses would tell it better, but tags that are not where the
-drawing says need not give one yet."""
+"""Least motion of the tags for a new picture [image widths]: that of a rotation by about 0.3 rad.
+Pixels are compared and not poses, since tags that deviate from the drawing may give no pose yet."""
 
 
 def capture_object(
@@ -27,16 +26,16 @@ def capture_object(
     folder: Path,
     readout: Readout,
 ) -> None:
-    """Shows what is missing, and takes pictures until nothing is.
+    """Takes pictures until they suffice, and shows what is missing.
 
-    Cameras need no common trigger: an instant is taken when no camera has seen the object move.
+    Cameras need no common trigger: pictures are taken when the object is at rest in all cameras.
 
     Args:
         sources: the cameras, by their names in the rig.
-        description: the object, tags where they are thought to be.
+        description: the object with its tags as drawn.
         rig: the calibrated cameras.
-        folder: where `NAME/000.png` and on are kept; it must hold none yet.
-        readout: tells the person with the object what to do.
+        folder: folder for `NAME/000.png` and so on; it must have no pictures yet.
+        readout: shows the person with the object what to do.
 
     Raises:
         CameraError: a folder holds pictures, a source gives no more frames, or a picture cannot be
@@ -53,7 +52,7 @@ def capture_object(
         images = {
             name: next_picture(source, f"{name}: {status}") for name, source in sources.items()
         }
-        # A detector looks where it last found something; a person may turn the object faster.
+        # New detectors: a detector searches near the last tags, and a person may turn faster.
         seen = [
             TagDetector(rig[name], description).detect(image, 0.0) for name, image in images.items()
         ]
@@ -74,7 +73,7 @@ def capture_object(
 
 
 def _moved(before: list[TagCorners], now: list[TagCorners], width: int) -> float:
-    """How far tags moved in the median, where a camera saw them twice [image widths]; else inf."""
+    """Median motion of the tags that a camera saw both times [image widths]; inf without any."""
     moved = [
         float(np.abs(corners - one.corners[one.ids.index(tag)]).max())
         for one, other in zip(before, now, strict=True)

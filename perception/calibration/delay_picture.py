@@ -1,4 +1,4 @@
-"""A picture of a camera's delay: what was seen of a motion, and what the encoders say of it."""
+"""Plot of a camera's latency: image motion of the object, measured and by the encoders."""
 
 import cv2
 import numpy as np
@@ -9,14 +9,14 @@ from inhand.perception.tags import Image
 
 SIZE = (960, 360)
 SPAN = 6.0
-"""Of the recording, around its fastest part [s]."""
+"""Plotted part of the recording, around its fastest motion [s]."""
 
 _SEEN, _FOLLOWED, _UNSHIFTED = (0, 0, 0), (0, 160, 0), (0, 100, 230)
 _MARGIN = 40
 
 
 def delay_picture(report: LatencyReport) -> Image:
-    """Draws shifts in the image over time, along the direction that moves most; BGR."""
+    """Plots image shifts over time, along the direction of the largest motion; BGR."""
     width, height = SIZE
     canvas = np.full((height, width, 3), 255, dtype=np.uint8)
     direction = np.linalg.svd(report.followed - report.followed.mean(axis=0))[2][0]
@@ -50,7 +50,7 @@ def delay_picture(report: LatencyReport) -> Image:
 
 
 def _busiest(t: Array, path: Array) -> float:
-    """Where the stretch of `SPAN` begins in which the path is longest [s]."""
+    """Start of the interval of length `SPAN` in which the path is longest [s]."""
     travelled = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(path)))])
     ends = np.searchsorted(t, t + SPAN, side="right") - 1
     return float(t[np.argmax(travelled[ends] - travelled)])

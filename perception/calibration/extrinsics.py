@@ -1,4 +1,4 @@
-"""Where a camera stands, from pictures of a plate at a known place on the hand's base."""
+"""Extrinsics: the pose of a camera, from pictures of a plate at a known pose on the hand's base."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from inhand.perception.tags import Image
 
 MINIMUM_CORNERS = 15
 MAXIMUM_RESIDUAL = 0.5
-"""Root mean square of the corners' distances [px]."""
+"""Largest root mean square of the reprojection errors [px]."""
 
 MINIMUM_RATIO = 1.5
-"""Of the two ways a plane may be seen, the better must fit better by this factor."""
+"""Least ratio of the errors of the two pose solutions of a plane (two-fold ambiguity)."""
 
 
 @dataclass(frozen=True)
 class ExtrinsicsReport:
-    """A camera in its place, and how well the pictures agree.
+    """A camera with its pose, and the residual.
 
     Attributes:
-        camera: the result, uncertain as in the worst direction and about the worst axis.
-        residual: root mean square of the corners' distances [px].
-        pixels: corners as seen, (n, 2).
+        camera: the result; its deviations are those of the worst direction and axis.
+        residual: root mean square of the reprojection errors [px].
+        pixels: detected corners [px], (n, 2).
     """
 
     camera: Camera
@@ -46,7 +46,7 @@ def calibrate_extrinsics(
     images: Sequence[Image],
     tell: Callable[[str], None] = lambda text: None,
 ) -> ExtrinsicsReport:
-    """Finds a camera's place.
+    """Finds a camera's pose.
 
     Args:
         name: of the camera.
@@ -54,11 +54,11 @@ def calibrate_extrinsics(
         plate: what the pictures show.
         position: the plate's origin, world frame [m], (3,).
         quaternion: world from plate, wxyz, (4,).
-        images: grey, (height, width), all with plate and camera where they are.
-        tell: is told how far it is, after each picture.
+        images: grey, (height, width), all with the plate and the camera in these poses.
+        tell: called with the progress after each picture.
 
     Raises:
-        CameraError: the pictures do not suffice; says what is wrong.
+        CameraError: the pictures do not suffice; the message says why.
     """
     views = []
     for image in images:
@@ -83,12 +83,14 @@ def calibrate_extrinsics(
         points, pixels, matrix, lens, flags=cv2.SOLVEPNP_IPPE
     )
     if not count:
-        raise CameraError(f"camera {name!r}: no place explains what is seen of the plate")
+        raise CameraError(
+            f"camera {name!r}: no camera pose fits the plate's corners; take the pictures again"
+        )
     seen_twice = np.asarray(errors, dtype=np.float64).ravel()
     turn, shift = cv2.solvePnPRefineLM(points, pixels, matrix, lens, turns[0], shifts[0])
     rotation: Array = np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
     origin = np.asarray(shift, dtype=np.float64).reshape(3)
-    # Turned beforehand, so that the derivative is by a small rotation in the camera's frame.
+    # Rotated first, so that the derivative is by a small rotation in the camera's frame.
     turned = points @ rotation.T
     expected, jacobian = cv2.projectPoints(turned, np.zeros(3), origin, matrix, lens)
     residual = pixels - np.asarray(expected, dtype=np.float64).reshape(-1, 2)
@@ -96,18 +98,18 @@ def calibrate_extrinsics(
     tell(f"{name}: {len(points)} corners in {len(images)} pictures, residual {rms:.3f} px")
     if rms > MAXIMUM_RESIDUAL:
         raise CameraError(
-            f"camera {name!r}: corners lie {rms:.2f} px from where the best place has them, "
+            f"camera {name!r}: the residual of the best pose is {rms:.2f} px, at most "
             f"{MAXIMUM_RESIDUAL} px are allowed; was camera or plate moved, or is the lens "
             "another one?"
         )
     if count > 1 and seen_twice[1] < MINIMUM_RATIO * max(seen_twice[0], 0.02):
         raise CameraError(
-            f"camera {name!r}: the plate is seen so frontally that it could be tilted either "
-            "way; tilt it, or bring it nearer"
+            f"camera {name!r}: the plate is seen so frontally that the direction of its tilt is "
+            "ambiguous; tilt it, or bring it nearer"
         )
     lens_in_plate = -rotation.T @ origin
     covariance = _covariance(np.asarray(jacobian, dtype=np.float64)[:, :6], residual)
-    # The camera's place is -Rᵀ t: an error of the turn moves it about the plate.
+    # The camera's position is -Rᵀ t: an error of the rotation moves it about the plate.
     toward = np.hstack([-rotation.T @ _skew(origin), -rotation.T])
     camera = Camera(
         name=name,
@@ -128,7 +130,7 @@ def calibrate_extrinsics(
 
 
 def _covariance(jacobian: Array, residual: Array) -> Array:
-    """Of rotation and shift, (6, 6), with the noise that the residuals show."""
+    """Covariance of rotation and translation, (6, 6), with the noise of the residuals."""
     noise = float(np.square(residual).sum()) / max(residual.size - 6, 1)
     return np.asarray(noise * np.linalg.inv(jacobian.T @ jacobian), dtype=np.float64)
 

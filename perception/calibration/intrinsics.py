@@ -1,4 +1,4 @@
-"""A camera's lens from pictures of a plate, and how far they suffice for it."""
+"""Camera intrinsics from pictures of a plate, and checks whether the pictures suffice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,37 +18,37 @@ View = tuple[Array, Array]
 
 MINIMUM_VIEWS = 8
 MINIMUM_CORNERS = 12
-"""Of a picture that counts."""
+"""Least number of corners in a picture that is used."""
 
 SOLVABLE = 4
-"""Views from which on a lens is computed, to tell how far it is."""
+"""Least number of views for a first solution, which is shown as progress."""
 
 NEW = 0.05
-"""A view whose corners lie nearer than this to those of another, on average, tells nothing new
-[image widths]."""
+"""Least median distance of corners to those of every other view for a view to count as new [image
+widths]."""
 
 MINIMUM_COVERAGE = 0.6
-"""Share of the image's 5 x 4 fields in which a corner was seen: a lens is known where it was
-looked through."""
+"""Least share of the image's 5 x 4 cells in which a corner was seen: distortion is only known where
+there were corners."""
 
 MINIMUM_TILT = 0.35
-"""The largest angle between two positions of the plate [rad]: of frontal pictures alone, focal
-length and distance cannot be told apart."""
+"""Least value of the largest angle between two poses of the plate [rad]: frontal pictures alone do
+not separate focal length and distance."""
 
 MAXIMUM_RESIDUAL = 0.5
-"""Root mean square of the corners' distances [px]."""
+"""Largest root mean square of the reprojection errors [px]."""
 
 MAXIMUM_FOCAL_DEVIATION = 0.005
-"""Standard deviation of a focal length over the focal length."""
+"""Largest standard deviation of a focal length, relative to it."""
 
 
 @dataclass(frozen=True)
 class IntrinsicsReport:
-    """A calibration and how good it is.
+    """A calibration and its quality.
 
     Attributes:
         intrinsics: the result.
-        residual: root mean square of the corners' distances [px].
+        residual: root mean square of the reprojection errors [px].
         deviation: standard deviations of fx, fy, cx, cy [px], (4,).
         coverage: share of the image in which corners were seen.
         pixels: all corners, (n, 2).
@@ -63,20 +63,20 @@ class IntrinsicsReport:
 
 @dataclass(frozen=True)
 class Shortcoming:
-    """What pictures still lack: in a word, and with what to do."""
+    """What the pictures lack: briefly, and in full with a remedy."""
 
     brief: str
     full: str
 
 
 class LensViews:
-    """Pictures of a plate, taken in one by one, and how far they suffice.
+    """Collects pictures of a plate and checks whether they suffice.
 
     Args:
         plate: what the pictures show.
 
     Attributes:
-        taken: pictures so far, those without a plate included.
+        taken: number of pictures so far, including those without a plate.
     """
 
     def __init__(self, plate: Plate) -> None:
@@ -87,13 +87,13 @@ class LensViews:
         self._solved: _Solved | None = None
 
     def add(self, image: Image) -> bool:
-        """Takes a picture in; returns whether it shows enough of the plate to count.
+        """Adds a picture; returns whether it shows enough of the plate to be used.
 
         Args:
             image: grey, (height, width).
 
         Raises:
-            CameraError: it is of another size than those before.
+            CameraError: its size differs from that of the pictures before.
         """
         height, width = image.shape
         if self._size not in (None, (width, height)):
@@ -109,11 +109,11 @@ class LensViews:
         return True
 
     def differs(self, points: Array, pixels: Array) -> bool:
-        """Whether a view of the plate would tell more than those taken in do.
+        """Whether a view of the plate would add information to those collected.
 
         Args:
             points: corners, plate frame [m], (n, 3).
-            pixels: where they are seen, (n, 2).
+            pixels: their pixels, (n, 2).
         """
         if self._size is None or not _fields(pixels, self._size) <= self._fields():
             return True
@@ -127,12 +127,12 @@ class LensViews:
 
     @property
     def coverage(self) -> float:
-        """Share of the image's 5 x 4 fields in which a corner was seen."""
+        """Share of the image's 5 x 4 cells in which a corner was seen."""
         return len(self._fields()) / 20
 
     @property
     def status(self) -> str:
-        """How far it is, in one line, what is missing included."""
+        """Progress in one line, with what is missing."""
         text = f"{len(self._views)} views, {100 * self.coverage:.0f} % of the image"
         if self._solved is not None:
             text += f", tilted by {np.degrees(self._solved.tilt):.0f}°"
@@ -165,10 +165,10 @@ class LensViews:
         return found
 
     def report(self) -> IntrinsicsReport:
-        """The lens.
+        """The calibration.
 
         Raises:
-            CameraError: the pictures do not suffice; says what to add.
+            CameraError: the pictures do not suffice; the message says what to add.
         """
         for shortcoming in self.shortcomings():
             raise CameraError(shortcoming.full)
@@ -184,7 +184,7 @@ class LensViews:
         return set().union(*(_fields(pixels, size) for _, pixels in self._views))
 
     def _unseen(self) -> str:
-        """The borders of the image at which the plate was hardly seen."""
+        """The borders of the image with few corners."""
         known = self._fields()
         borders = {
             "left": [(0, row) for row in range(4)],
@@ -202,7 +202,7 @@ class LensViews:
 
 @dataclass(frozen=True)
 class _Solved:
-    """A lens as some views have it; members as in `IntrinsicsReport`, and the plate's tilt."""
+    """Solution from some views; members as in `IntrinsicsReport`, and the plate's tilt [rad]."""
 
     matrix: Array
     lens: Array
@@ -224,7 +224,7 @@ class _Solved:
             found.append(
                 Shortcoming(
                     f"a residual below {MAXIMUM_RESIDUAL} px",
-                    f"corners lie {self.residual:.2f} px from where the best lens has them, "
+                    f"the residual of the best calibration is {self.residual:.2f} px, at most "
                     f"{MAXIMUM_RESIDUAL} px are allowed; is the plate flat, its size right, and "
                     "nothing blurred?",
                 )
@@ -241,11 +241,11 @@ class _Solved:
 
 
 def apart(one: View, other: View) -> float:
-    """How far corners that two views share moved between them, in the median [px]; else infinite.
+    """Median motion of the corners that two views share [px]; infinite if they share none.
 
     Args:
-        one: points, plate frame [m], (n, 3), and where they are seen [px], (n, 2).
-        other: the same, of other corners maybe.
+        one: points, plate frame [m], (n, 3), and their pixels, (n, 2).
+        other: the same; it may have other corners.
     """
     seen = {tuple(point): pixel for point, pixel in zip(one[0].tolist(), one[1], strict=True)}
     moved = [
@@ -275,7 +275,7 @@ def _solve(views: Sequence[View], size: tuple[int, int]) -> _Solved:
 
 
 def _fields(pixels: Array, size: tuple[int, int]) -> set[tuple[int, int]]:
-    """The image's 5 x 4 fields that some pixels, (n, 2), lie in."""
+    """The image's 5 x 4 cells that contain pixels, (n, 2)."""
     width, height = size
     cells = np.clip(pixels / (width / 5, height / 4), 0, (4, 3)).astype(int)
     return {(column, row) for column, row in cells.tolist()}

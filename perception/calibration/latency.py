@@ -1,8 +1,8 @@
-"""How late a camera's time stamps are, from an object that a moving hand carries.
+"""Camera latency from the motion of an object that is fixed to a link of the hand.
 
-The object sits fast on a link of the hand, whose motion the encoders tell. The delay is the shift
-of time by which that motion explains best what the camera saw. Where the object sits on the link
-is found along the way, and so is what the camera's place is off by, within what it may be.
+The encoders give the link's motion. The latency is the time shift that minimises the reprojection
+errors of the object's corners. The object's pose on the link and the error of the camera's pose
+are estimated together with it; the latter has a prior.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,26 +19,26 @@ from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.rotations import Array
 
 DELAYS = np.arange(-0.05, 0.4501, 0.005)
-"""Delays that are tried before the best is refined [s]; below zero for frames stamped before
-their exposure."""
+"""Grid of delays for the first search [s]; negative for frames that are stamped before their
+exposure."""
 
 MINIMUM_FRAMES = 100
-"""With tags, while the joints were read."""
+"""Least number of frames with tags while the joints were read."""
 
 MINIMUM_SPEED = 25.0
-"""Root mean square of a corner's speed that the hand's motion implies [px/s]."""
+"""Least root mean square of the corners' speed by the hand's motion [px/s]."""
 
 MAXIMUM_RESIDUAL = 1.5
-"""Weighted root mean square of the corners' distances [px]."""
+"""Largest weighted root mean square of the reprojection errors [px]."""
 
 MAXIMUM_DEVIATION = 0.003
-"""Standard deviation of the delay [s]: at 2 rad/s that is a third of a degree."""
+"""Largest standard deviation of the delay [s]: at 2 rad/s that is a third of a degree."""
 
 DISTINCT = 0.08
-"""Delays further apart than this are told apart by the motion, or the motion is refused [s]."""
+"""A second minimum further away than this makes the delay ambiguous [s]."""
 
 BLOCKS = 12
-"""Parts of the recording that are left out in turn to see how far the result depends on each."""
+"""Number of blocks of the recording for the delete-one-block jackknife."""
 
 ITERATIONS = 20
 _LEVER = 0.03
@@ -46,17 +46,17 @@ _LEVER = 0.03
 
 @dataclass(frozen=True)
 class LatencyReport:
-    """How late a camera is, and how sure that is.
+    """Latency of a camera and its uncertainty.
 
     Attributes:
-        camera: the camera, its `latency` as found.
+        camera: the camera with the latency that was found.
         deviation: standard deviation of the latency [s].
-        residual: weighted root mean square of the corners' distances [px].
+        residual: weighted root mean square of the reprojection errors [px].
         speed: root mean square of the corners' speed by the hand's motion [px/s].
-        t: of the frames that count, after the latency was taken off [s], (n,).
-        seen: shift of the corners against a hand at rest, of each frame [px], (n, 2).
-        followed: the same by the hand's motion [px], (n, 2).
-        unshifted: the same with the frames' times as they were stamped [px], (n, 2).
+        t: times of the used frames minus the latency [s], (n,).
+        seen: measured shift of the corners against a hand at rest, of each frame [px], (n, 2).
+        followed: the same by the hand's motion and the latency found [px], (n, 2).
+        unshifted: the same by the hand's motion without latency [px], (n, 2).
     """
 
     camera: Camera
@@ -79,14 +79,14 @@ def calibrate_latency(
     """Finds a camera's latency.
 
     Args:
-        camera: as calibrated; the times of the frames have its `latency` taken off already.
+        camera: as calibrated; its `latency` is already subtracted from the times of the frames.
         description: the object, fixed to the link.
         motion: of the link.
-        frames: what the camera saw.
-        tell: is told how far it is.
+        frames: tag corners of the camera.
+        tell: called with the progress.
 
     Raises:
-        CameraError: the frames do not suffice; says what to do.
+        CameraError: the frames do not suffice; the message says what to do.
     """
     name = camera.name
     usable = [frame for frame in frames if frame.ids and _covered(motion, frame.t)]
@@ -121,13 +121,13 @@ def calibrate_latency(
 
 @dataclass(frozen=True)
 class _Fit:
-    """The unknowns where they explain the corners best.
+    """Solution of the least squares.
 
     Attributes:
-        values: see `LinkView`, (13,).
-        deviation: of the delay [s].
-        residual: weighted root mean square of the corners' distances [px].
-        rival: another delay that does about as well [s]; None if there is none.
+        values: unknowns as in `LinkView`, (13,).
+        deviation: standard deviation of the delay [s].
+        residual: weighted root mean square of the reprojection errors [px].
+        rival: delay of a second minimum with a similar cost [s]; None if there is none.
     """
 
     values: Array
@@ -137,16 +137,16 @@ class _Fit:
 
 
 def _covered(motion: LinkMotion, t: float) -> bool:
-    """Whether the joints are known for every delay that is tried."""
+    """Whether there are joint readings for every delay of the grid."""
     return bool(motion.t[0] <= t - DELAYS[-1] and t - DELAYS[0] <= motion.t[-1])
 
 
 def _coarse(
     camera: Camera, description: ObjectDescription, motion: LinkMotion, frames: Sequence[TagCorners]
 ) -> tuple[Array, float | None]:
-    """First guesses of the unknowns, and a delay that does about as well.
+    """Initial values of the unknowns, and the delay of a second minimum with a similar cost.
 
-    With the right delay the object is at one place on the link in all frames.
+    With the right delay the object has one pose on the link in all frames.
     """
     rig = {camera.name: camera}
     posed = [(f.t, poses[0]) for f in frames if (poses := estimate_poses(description, rig, [f]))]
@@ -171,7 +171,7 @@ def _coarse(
         mean = np.linalg.eigh(np.einsum("ni,nj->ij", turns, turns))[1][:, -1]
         apart = np.square(places - place).sum(axis=1) / _LEVER**2
         apart += np.square(rotations.angle_between(turns, mean))
-        # A face seen alone may be taken for its mirror image now and then.
+        # The worst fifth is left out: a single face sometimes gives the wrong of its two poses.
         costs.append(float(np.sort(apart)[: int(0.8 * len(apart))].mean()))
         guesses.append(np.concatenate([[delay], place, rotations.log(mean), np.zeros(6)]))
     best = int(np.argmin(costs))
@@ -182,10 +182,10 @@ def _coarse(
 
 
 def _refine(view: LinkView, start: tuple[Array, float | None]) -> _Fit:
-    """Iteratively reweighted Gauss-Newton; the delay's deviation by leaving out parts in turn.
+    """Iteratively reweighted Gauss-Newton; the delay's deviation by a block jackknife.
 
-    What is wrong with a fit is wrong for a while, so that corners are not independent of each
-    other; whole parts nearly are (Efron and Tibshirani, "An introduction to the bootstrap", 11.5).
+    Errors of a fit are correlated over time, so that corners are not independent of each other;
+    blocks nearly are (Efron and Tibshirani, "An introduction to the bootstrap", 11.5).
     """
     values, rival = start
     prior = np.zeros(len(values))
@@ -205,7 +205,7 @@ def _refine(view: LinkView, start: tuple[Array, float | None]) -> _Fit:
             parts[k] = np.einsum("mip,miq->pq", weighted[mine], jacobian[mine])
             pulls[k] = np.einsum("mip,mi->p", weighted[mine], residual[mine])
         information = parts.sum(axis=0) + np.diag(prior)
-        # A trace of damping: nothing is told by a hand that rests, or has one axis only.
+        # A little damping: the matrix is singular if the hand rests or moves about one axis only.
         information += 1e-9 * np.diag(np.diag(information) + 1.0)
         pull = pulls.sum(axis=0) - prior * values
         step = np.linalg.solve(information, pull)
@@ -226,17 +226,17 @@ def _refine(view: LinkView, start: tuple[Array, float | None]) -> _Fit:
 
 
 def _judge(name: str, view: LinkView, fit: _Fit) -> None:
-    """Refuses a result that cannot be trusted."""
+    """Refuses an unreliable result."""
     delay, speed = float(fit.values[0]), view.speed(fit.values)
     if fit.residual > MAXIMUM_RESIDUAL:
         raise CameraError(
-            f"camera {name!r}: corners lie {fit.residual:.1f} px from where the hand's motion has "
-            f"them, {MAXIMUM_RESIDUAL} px are allowed; did the object slip, does it sit on another "
+            f"camera {name!r}: the residual of the best latency is {fit.residual:.1f} px, at most "
+            f"{MAXIMUM_RESIDUAL} px are allowed; did the object slip, is it fixed to another "
             "link, or was a camera moved?"
         )
     if speed < MINIMUM_SPEED:
         raise CameraError(
-            f"camera {name!r}: the hand moved what the camera sees by {speed:.0f} px a second, "
+            f"camera {name!r}: the object moved by {speed:.0f} px a second in the image, "
             f"{MINIMUM_SPEED:.0f} are needed; move the link faster and further, to and fro"
         )
     if not DELAYS[0] + 0.005 < delay < DELAYS[-1] - 0.005:
@@ -246,8 +246,8 @@ def _judge(name: str, view: LinkView, fit: _Fit) -> None:
         )
     if fit.rival is not None:
         raise CameraError(
-            f"camera {name!r}: {1000 * delay:.0f} ms of delay explain the motion about as well as "
-            f"{1000 * fit.rival:.0f} ms; move less evenly, or faster"
+            f"camera {name!r}: delays of {1000 * delay:.0f} ms and {1000 * fit.rival:.0f} ms fit "
+            "the motion about equally well; move less evenly, or faster"
         )
     if fit.deviation > MAXIMUM_DEVIATION:
         raise CameraError(

@@ -1,4 +1,4 @@
-"""An object that a moving link of the hand carries, as a camera sees it."""
+"""Model of an object that is fixed to a moving link, in the image of a camera."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from inhand.perception.records import TagCorners
 from inhand.perception.rotations import Array
 
 POSITION_PRIOR, ROTATION_PRIOR = 0.003, 0.015
-"""What a camera's place may be off by at least [m, rad], hand and bearings included."""
+"""Least prior standard deviations of a camera's pose [m, rad]; the hand's errors are included."""
 
 
 @dataclass(frozen=True)
 class LinkMotion:
-    """Where a link was, by what the encoders said.
+    """Poses of a link by the encoders.
 
     Attributes:
         t: times of the readings, increasing [s], (n,).
@@ -45,10 +45,10 @@ class LinkMotion:
 
 @dataclass(frozen=True)
 class LinkView:
-    """All corners that a camera saw, row by row: m of them in f frames.
+    """All corners of a camera, row by row: m corners in f frames.
 
-    The unknowns are the delay [s], the object's place [m] and turn [rad] on the link, and what the
-    camera is off by: turn [rad] and place [m] in its own frame, (13,).
+    The unknowns, (13,), are the delay [s], the object's position [m] and rotation vector [rad] on
+    the link, and the error of the camera's pose: rotation [rad] and position [m] in its own frame.
     """
 
     camera: Camera
@@ -78,12 +78,17 @@ class LinkView:
 
     @property
     def prior(self) -> Array:
-        """Standard deviations of what the camera is off by, (6,)."""
+        """Prior standard deviations of the error of the camera's pose, (6,)."""
         turn = max(self.camera.rotation_sigma, ROTATION_PRIOR)
         return np.repeat([turn, max(self.camera.position_sigma, POSITION_PRIOR)], 3)
 
     def expected(self, values: Array, delay: float | None = 0.0) -> Array:
-        """Pixels, (m, 2), by the unknowns and a further delay [s]; None for a link at rest."""
+        """Expected pixels, (m, 2).
+
+        Args:
+            values: the unknowns, (13,).
+            delay: additional delay [s]; None for a link at rest.
+        """
         if delay is None:
             place, turn = (x[[0]] for x in self.motion.at(np.array([np.median(self.t)])))
             link = rotations.to_matrix(turn)[np.zeros_like(self.frame)]
@@ -95,7 +100,7 @@ class LinkView:
         world = (link @ on_link[:, :, None])[..., 0] + origin
         into = rotations.to_matrix(self.camera.quaternion)
         local = (world - self.camera.position) @ into @ matrix(values[7:10]).T + values[10:13]
-        # Behind the lens there is nothing to see: far away, and without a say.
+        # A point behind the lens is projected far outside, where its weight is small.
         local[:, 2] = np.maximum(local[:, 2], 1e-3)
         found, _ = cv2.projectPoints(
             local, np.zeros(3), np.zeros(3), self.camera.matrix, self.camera.distortion
@@ -103,10 +108,10 @@ class LinkView:
         return np.asarray(found, dtype=np.float64).reshape(-1, 2)
 
     def derivative(self, values: Array) -> Array:
-        """Of `expected` by the unknowns, (m, 2, 13), by differences."""
+        """Derivative of `expected` by the unknowns, (m, 2, 13), by central differences."""
         columns = []
         for k in range(len(values)):
-            # Readings are 10 ms apart, and joined by straight lines.
+            # Readings are 10 ms apart and interpolated linearly: the delay needs a larger step.
             step = np.zeros(len(values))
             step[k] = 0.004 if k == 0 else 1e-5
             change = self.expected(values + step) - self.expected(values - step)
@@ -119,7 +124,7 @@ class LinkView:
         return float(np.sqrt(np.square(change / 0.02).sum(axis=1).mean()))
 
     def mean(self, values: Array) -> Array:
-        """Means over each frame's corners, (f, 2), of something of each, (m, 2)."""
+        """Mean over the corners of each frame, (f, 2), of values per corner, (m, 2)."""
         sums = np.zeros((len(self.t), 2))
         np.add.at(sums, self.frame, values)
         return sums / np.bincount(self.frame)[:, None]

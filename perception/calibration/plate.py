@@ -1,7 +1,7 @@
-"""The ChArUco plate that cameras are calibrated with: a chessboard with a tag in each white field.
+"""The ChArUco plate for camera calibration: a chessboard with a tag in each white square.
 
-Any part of it in view will do, since the tags say which corners are seen. Its tags are of another
-family than the objects'.
+A part of the plate in view is sufficient, since the tags identify the corners. The tags are of
+another family than those of the objects.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Plate:
         return cv2.aruco.CharucoDetector(self._board)
 
     def image(self, pixels: int) -> Image:
-        """The print without a margin, grey, with so many pixels along a square."""
+        """The plate without a margin, grey, with `pixels` along the edge of a square."""
         size = (self.columns * pixels, self.rows * pixels)
         return np.asarray(self._board.generateImage(size), dtype=np.uint8)
 

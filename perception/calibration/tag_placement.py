@@ -1,7 +1,7 @@
-"""Where tags really sit on an object: bundle adjustment of its poses and its tags together.
+"""True poses of the tags on an object: bundle adjustment of object poses and tags.
 
-A tag is never glued where the drawing says. Faces are flat and where they should be, so that a
-tag has three freedoms: right, up and a turn within its face.
+A glued tag deviates from the drawing. Faces are assumed exact, so that a tag has three degrees of
+freedom: right, up, and a rotation within its face.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,26 +24,27 @@ from inhand.perception.rotations import Array
 
 MINIMUM_INSTANTS = 20
 MINIMUM_VIEWS = 8
-"""Of each tag."""
+"""Least number of views of each tag."""
 
 MAXIMUM_RESIDUAL = 0.6
-"""Weighted root mean square of the corners' distances [px]."""
+"""Largest weighted root mean square of the reprojection errors [px]."""
 
 MAXIMUM_DEVIATION = 3e-4
-"""Standard deviation of a tag's place [m]; larger means that nothing ties it to the others."""
+"""Largest standard deviation of a tag's position [m]; it is larger if a tag was not seen together
+with others."""
 
 ITERATIONS = 15
 
 
 @dataclass(frozen=True)
 class PlacementReport:
-    """An object with its tags where they are.
+    """An object with the poses of its tags.
 
     Attributes:
         description: the result.
-        residual: root mean square of the corners' distances [px], by their weights: a corner
-            behind a finger may be far off and counts for little.
-        shifts: of each tag from where it was thought: right [m], up [m], turn [rad], (tags, 3).
+        residual: weighted root mean square of the reprojection errors [px]; a corner that a finger
+            covers has a large error and a small weight.
+        shifts: of each tag from its first pose: right [m], up [m], rotation [rad], (tags, 3).
         deviations: their standard deviations, (tags, 3).
     """
 
@@ -59,16 +60,16 @@ def calibrate_placement(
     instants: Sequence[Sequence[TagCorners]],
     tell: Callable[[str], None] = lambda text: None,
 ) -> PlacementReport:
-    """Finds the tags of an object.
+    """Finds the poses of an object's tags.
 
     Args:
-        description: the object, tags where they are thought to be.
+        description: the object with its tags as drawn.
         cameras: the calibrated rig.
-        instants: what the cameras saw of the object at rest, in many orientations.
-        tell: is told how far it is.
+        instants: tag corners of all cameras with the object at rest, in many orientations.
+        tell: called with the progress.
 
     Raises:
-        ObjectError: what was seen does not suffice; says what is missing.
+        ObjectError: the views do not suffice; the message says what is missing.
     """
     ids = [tag.id for tag in description.tags]
     _check_views(ids, instants)
@@ -78,14 +79,14 @@ def calibrate_placement(
     rms, information = 0.0, np.eye(1)
     for iteration in range(1, ITERATIONS + 1):
         residual, jacobian = _linearize(moved, cameras, used, poses)
-        # Cauchy's weight, for the corner that half a finger has moved.
+        # Cauchy weights: a partly covered corner has a large error.
         length = np.repeat(np.linalg.norm(residual.reshape(-1, 2), axis=1), 2)
         weight = 1 / (1 + (length / max(2.5 * float(np.median(length)), 0.1)) ** 2)
         rms = float(np.sqrt((weight * length**2).sum() / weight.sum()))
         tell(f"adjusting {len(used)} instants: residual {rms:.3f} px at iteration {iteration}")
         weighted = jacobian.T * weight
         information = weighted @ jacobian
-        # A trace of damping: an unseen tag must not stop the search before it is reported.
+        # A little damping: a tag without views makes the matrix singular; it is reported later.
         damped = information + 1e-9 * np.diag(np.diag(information) + 1.0)
         step = np.asarray(np.linalg.solve(damped, weighted @ residual), dtype=np.float64)
         poses = [
@@ -103,7 +104,7 @@ def calibrate_placement(
             break
     if rms > MAXIMUM_RESIDUAL:
         raise ObjectError(
-            f"corners lie {rms:.2f} px from where the best placement has them, "
+            f"the residual of the best placement is {rms:.2f} px, at most "
             f"{MAXIMUM_RESIDUAL} px are allowed; did the object move within an instant, or are "
             "the cameras not calibrated?"
         )
@@ -119,7 +120,7 @@ def calibrate_placement(
 
 
 def save_object(path: Path, description: ObjectDescription) -> None:
-    """Writes an object file that `load_object` reads, tags where the description has them."""
+    """Writes an object file, which `load_object` reads."""
     symmetry = {1: "none", 24: "cube"}.get(len(description.symmetry), "dihedral")
     tags = []
     for tag in description.tags:
@@ -149,7 +150,7 @@ def save_object(path: Path, description: ObjectDescription) -> None:
 
 
 def missing_views(ids: Sequence[int], instants: Sequence[Sequence[TagCorners]]) -> list[str]:
-    """What a placement still needs, in a few words each; empty if nothing."""
+    """What is missing for a placement, in a few words each; empty if nothing is."""
     lacking = []
     if len(instants) < MINIMUM_INSTANTS:
         lacking.append(f"{MINIMUM_INSTANTS - len(instants)} instants")
@@ -184,7 +185,7 @@ def _start(
     cameras: Mapping[str, Camera],
     instants: Sequence[Sequence[TagCorners]],
 ) -> tuple[list[tuple[Array, Array]], list[Sequence[TagCorners]]]:
-    """Poses of the object with the tags as thought, and the instants that have one."""
+    """Poses of the object with the tags as drawn, and the instants that have a pose."""
     poses, used = [], []
     for frames in instants:
         loose = [replace(frame, noise=max(frame.noise, 1.0)) for frame in frames]
@@ -204,7 +205,7 @@ def _start(
 
 
 def _moved(tags: tuple[Tag, ...], shifts: Array) -> tuple[Tag, ...]:
-    """Tags moved within their faces: right, up and turned, along their own axes."""
+    """Tags after shifts within their faces: right, up and rotation, along their own axes."""
     result = []
     for tag, (right, up, turn) in zip(tags, shifts, strict=True):
         shift = rotations.rotate(tag.quaternion, np.array([right, up, 0.0]))
@@ -219,7 +220,7 @@ def _linearize(
     instants: Sequence[Sequence[TagCorners]],
     poses: Sequence[tuple[Array, Array]],
 ) -> tuple[Array, Array]:
-    """Seen minus expected pixels, (m,), and their derivative by poses and tags, (m, n)."""
+    """Measured minus expected pixels, (m,), and the derivative by poses and tags, (m, n)."""
     columns = 6 * len(poses) + 3 * len(description.tags)
     residuals, rows = [], []
     for i, (frames, (position, turn)) in enumerate(zip(instants, poses, strict=True)):

@@ -1,1 +1,1 @@
-"""Where frames come from, the process that reads one camera, previews and camera health."""
+"""Camera sources, the process that reads one camera, previews and camera health."""

@@ -1,6 +1,6 @@
-"""One camera as a process: frames in, tag corners out, and a sign of life twice a second.
+"""Camera process: reads frames, sends tag corners, and a heartbeat twice a second.
 
-Run by the daemon as `python -m inhand.perception.camera.camera_process`; ends when its parent does.
+Run by the daemon as `python -m inhand.perception.camera.camera_process`; ends with its parent.
 """
 
 import signal
@@ -25,10 +25,10 @@ from inhand.perception.records import CameraStatus, TagCorners, encode
 from inhand.perception.simulated_time import TimePage
 
 CLOCK_TOLERANCE = 0.01
-"""A frame stamped further ahead of the clock than this is not believed [s]."""
+"""Largest time by which a frame's time stamp may be in the future [s]."""
 
 STATUS_PERIOD = 0.5
-"""Time between two signs of life [s]."""
+"""Period of the heartbeat [s]."""
 
 
 def serve(
@@ -39,10 +39,10 @@ def serve(
     preview: Preview | None = None,
     simulated: TimePage | None = None,
 ) -> None:
-    """Reads frames and sends what is on them, until the parent process is gone.
+    """Reads frames and sends tag corners, until the parent process has ended.
 
-    In simulated time, which somebody may wait in for what is on a frame, a frame that comes once
-    more is answered once more.
+    In simulated time somebody may wait for the tags of a frame: a frame that comes again is
+    answered again.
     """
     parent = Parent()
     now = time.monotonic if simulated is None else simulated.now
@@ -81,7 +81,7 @@ def serve(
 
 
 def _send(output: zmq.Socket[bytes], record: TagCorners | CameraStatus) -> None:
-    """Sends, or drops if the daemon does not keep up: old corners are of no use to anybody."""
+    """Sends a record, or drops it if the daemon does not keep up: old corners are useless."""
     try:
         output.send(encode(record), zmq.NOBLOCK)
     except zmq.Again:
@@ -90,7 +90,7 @@ def _send(output: zmq.Socket[bytes], record: TagCorners | CameraStatus) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    # Ctrl-C reaches the whole terminal group; the daemon ends first and takes this along.
+    # Ctrl-C reaches every process of the terminal; this process ends when the daemon has ended.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parser = ArgumentParser(
         prog="python -m inhand.perception.camera.camera_process", description=__doc__
@@ -102,10 +102,10 @@ def main() -> None:
     parser.add_argument("--rig", required=True, help="rig file (TOML)")
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
-    parser.add_argument("--preview", help="address to publish pictures on, for people")
-    parser.add_argument("--time", type=Path, help="directory of the simulated time to live in")
+    parser.add_argument("--preview", help="address to publish preview images on")
+    parser.add_argument("--time", type=Path, help="directory of the simulated time to take part in")
     arguments = parser.parse_args()
-    # Frames are small: more threads would cost more in waking them than they save.
+    # Frames are small: waking more threads costs more time than they save.
     cv2.setNumThreads(1)
     try:
         rig = load_rig(arguments.rig)

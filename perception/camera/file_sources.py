@@ -1,4 +1,4 @@
-"""Recorded frames, replayed at the pace they were recorded at: a folder of images, or a video."""
+"""Recorded frames, replayed at their recorded rate: a folder of images, or a video."""
 
 import time
 from collections.abc import Callable
@@ -17,9 +17,8 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov")
 class FolderSource:
     """Recorded frames: images named by their capture time in seconds, `12.066667.png`.
 
-    Frames come at the pace of their names, as from a live camera, with times shifted so that
-    the first was captured when it was asked for; one that was overtaken by the next before it was
-    read is dropped.
+    Frames are replayed in real time. Times are shifted so that the first frame is captured at the
+    first `read`. If several frames are due, only the newest is returned.
 
     Args:
         folder: with PNG or JPEG images.
@@ -50,7 +49,7 @@ class FolderSource:
 
     @property
     def finished(self) -> bool:
-        """Whether every frame has been handed out or overtaken."""
+        """Whether no frame is left."""
         return self._next >= len(self._frames)
 
     def read(self, timeout: float) -> Frame | None:
@@ -76,14 +75,13 @@ class FolderSource:
         return Frame(t + self._shift, np.asarray(image, dtype=np.uint8))
 
     def close(self) -> None:
-        """Nothing is held open between frames."""
+        """Does nothing: no file stays open between frames."""
 
 
 class VideoSource:
-    """A video file; the time of a frame is the one that the file gives it.
+    """A video file; frames have the time stamps of the file.
 
-    Like `FolderSource`: in real time, the first frame captured when it was asked for, and what
-    was overtaken before it was read is dropped.
+    Replayed like `FolderSource`.
 
     Args:
         path: of the file.
@@ -107,7 +105,7 @@ class VideoSource:
 
     @property
     def finished(self) -> bool:
-        """Whether every frame has been handed out or overtaken."""
+        """Whether no frame is left."""
         return self._next is None
 
     def read(self, timeout: float) -> Frame | None:

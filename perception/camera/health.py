@@ -1,4 +1,4 @@
-"""What a camera process says about itself and its pictures."""
+"""Health of a camera: frame rate, age of the newest frame, and problems."""
 
 from dataclasses import dataclass, field
 
@@ -6,20 +6,22 @@ from inhand.perception.records import CameraStatus
 from inhand.perception.tags import Image
 
 FRAME_TIMEOUT = 1.0
-"""Without a frame for this long, the camera counts as silent [s]."""
+"""Time without a frame after which the camera has a problem [s]."""
 
 DARK, BRIGHT = 16, 240
-"""A frame with no pixel brighter than the one is black: lens cap, no light, or no signal; with
-none darker than the other it is overexposed."""
+"""A frame whose pixels are all below `DARK` is black: lens cap, no light, or no signal. A frame
+whose pixels are all above `BRIGHT` is overexposed."""
 
 
 @dataclass
 class CameraHealth:
-    """What a camera process says about itself. Times are given, never read from a clock.
+    """Statistics of one camera. Times are arguments, no clock is read.
 
     Attributes:
         camera: name of the camera.
-        start: when the process began to read [s].
+        start: time at which the process started to read [s].
+        frames: number of frames so far.
+        problem: what is wrong; empty if nothing is.
     """
 
     camera: str
@@ -50,7 +52,7 @@ class CameraHealth:
             self.problem = f"no frame for {quiet:.1f} s; is the camera connected and its source up?"
 
     def status(self, now: float) -> CameraStatus:
-        """The sign of life at `now`; rate and time a frame start anew from here."""
+        """The heartbeat at `now` [s]; resets the statistics of rate and detection time."""
         period = now - max(self._since, self.start)
         status = CameraStatus(
             t=now,
@@ -66,7 +68,7 @@ class CameraHealth:
 
 
 def flaw(image: Image) -> str:
-    """Why there is nothing to see on a picture; empty if there may be."""
+    """Why an image is unusable; empty if it is not black or white."""
     if int(image.max(initial=0)) < DARK:
         return "the frame is black; is the lens covered, or the light off?"
     if int(image.min(initial=255)) > BRIGHT:

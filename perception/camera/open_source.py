@@ -1,4 +1,4 @@
-"""From the address of a source, as a configuration gives it, to the source."""
+"""Opens a camera source by its address in the configuration."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ def open_source(address: str, size: tuple[int, int]) -> Source:
 
     Args:
         address: `ipc://` or `tcp://` of a renderer, `/dev/videoN`, a folder of images or a video.
-        size: width and height that a device is asked for [px].
+        size: width and height to request from a device [px].
 
     Raises:
-        CameraError: there is nothing of the kind at this address.
+        CameraError: the address is of no known kind, or the source cannot be opened.
     """
     if address.startswith(("ipc://", "tcp://")):
         return RenderedSource(address)

@@ -1,4 +1,4 @@
-"""A camera's pictures for people: made only while somebody looks, and dropped if he is slow."""
+"""Preview images of a camera: encoded only while there are subscribers, dropped for slow ones."""
 
 from contextlib import suppress
 
@@ -14,19 +14,19 @@ from inhand.perception.records import TagCorners
 TOPIC = b"image"
 
 RATE = 20.0
-"""Pictures a second at most, however fast the camera is [Hz]."""
+"""Largest rate of preview images [Hz]."""
 
 _QUALITY = 80
 
 
 class ImageHeader(msgspec.Struct, frozen=True):
-    """Second part of a picture on the wire (JSON), after the topic; the third is a JPEG.
+    """Header of a preview message (JSON): its second part, after the topic; the third is a JPEG.
 
     Attributes:
         camera: name of the camera in the rig.
-        t: when the picture was taken [s].
-        ids: tags that were found on it.
-        corners: theirs [px], four each, clockwise from the top left of the tag.
+        t: capture time of the frame [s].
+        ids: detected tags.
+        corners: of each tag [px], four each, clockwise from the top left of the official picture.
     """
 
     camera: str
@@ -39,13 +39,13 @@ decode_header = msgspec.json.Decoder(ImageHeader).decode
 
 
 class Preview:
-    """The socket that one camera's pictures are published on."""
+    """The socket that publishes the preview images of one camera."""
 
     def __init__(self, address: str) -> None:
         """Binds the socket.
 
         Raises:
-            CameraError: it cannot be made there.
+            CameraError: the address cannot be bound.
         """
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
         self._socket.set(zmq.SNDHWM, 2)
@@ -59,12 +59,12 @@ class Preview:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody looks."""
-        self._listen()
+        """Whether there is a subscriber."""
+        self._update_topics()
         return bool(self._topics)
 
     def offer(self, frame: Frame, seen: TagCorners) -> None:
-        """Publishes a picture and what was found on it, if somebody looks."""
+        """Publishes a frame and its tags, if there is a subscriber."""
         if frame.t < self._next or not self.watched:
             return
         self._next = frame.t + 0.9 / RATE
@@ -82,8 +82,8 @@ class Preview:
         """Closes the socket."""
         self._socket.close()
 
-    def _listen(self) -> None:
-        """Takes note of who came and who went: XPUB tells of the first and the last of them."""
+    def _update_topics(self) -> None:
+        """Reads subscriptions: XPUB reports a topic's first subscriber and the end of the last."""
         with suppress(zmq.Again):
             while message := self._socket.recv(zmq.NOBLOCK):
                 topic = message[1:]

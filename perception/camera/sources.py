@@ -1,7 +1,7 @@
-"""Where frames come from: a device, a simulated camera or a recording, behind one interface.
+"""Frame sources: a device, a simulated camera or a recording, with one interface.
 
-A source hands out the newest frame it has; frames that nobody fetched in time are dropped, so
-that a slow reader sees the present and not a growing past.
+A source returns its newest frame and drops older ones, so that a slow reader has no growing
+backlog.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ from inhand.perception.cameras import CameraError
 from inhand.perception.tags import Image
 
 FROZEN_TIME = 1.0
-"""A sensor whose noise has not changed a pixel for so long repeats an old picture [s]."""
+"""Time without a change of any pixel after which the image counts as frozen [s]: the noise of a
+working sensor changes pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture.
+    """One camera frame.
 
     Attributes:
         t: when it was captured [s].
@@ -48,13 +49,13 @@ class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Source(Protocol):
-    """What a camera process reads from."""
+    """Interface of a frame source."""
 
     def read(self, timeout: float) -> Frame | None:
-        """The newest frame not yet handed out; None if none comes within `timeout` [s].
+        """The newest frame that was not returned yet; None if none comes within `timeout` [s].
 
         Raises:
-            CameraError: what came is not a frame, or nothing will ever come.
+            CameraError: the data are not a frame, or the source has failed.
         """
 
     def close(self) -> None:
@@ -69,7 +70,7 @@ def pack_frame(frame: Frame, seq: int) -> list[bytes]:
 
 
 def unpack_frame(parts: list[bytes]) -> Frame:
-    """Reads what `pack_frame` made, grey or RGB by the number of bytes.
+    """Decodes a message of `pack_frame`; grey or RGB follows from the number of bytes.
 
     Raises:
         CameraError: the parts contradict each other.
@@ -91,22 +92,22 @@ def unpack_frame(parts: list[bytes]) -> Frame:
 
 
 class FrozenPicture:
-    """Notices a camera that sends one picture again and again under new time stamps."""
+    """Detects a camera that repeats one image with new time stamps."""
 
     def __init__(self) -> None:
         self._picture: Image | None = None
         self._since = 0.0
 
     def check(self, frame: Frame) -> None:
-        """Looks at the next frame.
+        """Checks the next frame.
 
         Raises:
-            CameraError: the picture has been the same for `FROZEN_TIME`.
+            CameraError: the image has been the same for `FROZEN_TIME`.
         """
         if self._picture is None or not np.array_equal(self._picture, frame.image):
             self._picture, self._since = frame.image, frame.t
         elif frame.t - self._since >= FROZEN_TIME and np.ptp(frame.image) > 0:
-            # Of a picture that is all black or white, that says more.
+            # An image of one value has a more specific message: `health.flaw`.
             raise CameraError(
                 f"the picture has been frozen for {frame.t - self._since:.1f} s: not a pixel "
                 "changes; plug the camera in again"

@@ -1,6 +1,6 @@
-"""Frames of a camera that Linux knows as /dev/videoN (V4L2).
+"""Frames of a V4L2 camera, /dev/videoN.
 
-No such device exists where the tests run: docs/perception.md says what is untested.
+The tests run without such a device: docs/perception.md lists what is untested.
 """
 
 import threading
@@ -14,18 +14,18 @@ from inhand.perception.camera.sources import Frame, FrozenPicture
 from inhand.perception.cameras import CameraError
 
 STAMP_TOLERANCE = 1.0
-"""A driver's time stamp further than this from the clock is of another clock [s]."""
+"""Largest difference between a driver's time stamp and CLOCK_MONOTONIC [s]."""
 
 
 class V4l2Source:
-    """A camera device, read by a thread of its own so that no frame waits in the driver's queue.
+    """A camera device, read by its own thread so that no frame waits in the driver's queue.
 
-    The time stamp is the driver's, of CLOCK_MONOTONIC: when the frame arrived in the computer, or
-    its exposure began, as the driver does it. What is left of the delay is for calibration.
+    Time stamps are the driver's, in CLOCK_MONOTONIC: depending on the driver, the arrival of the
+    frame or the start of its exposure. `inhand calibrate latency` measures the remaining delay.
 
     Args:
         path: of the device.
-        size: width and height to ask for [px].
+        size: width and height to request [px].
     """
 
     def __init__(self, path: str, size: tuple[int, int]) -> None:
@@ -66,7 +66,7 @@ class V4l2Source:
         self._device.release()
 
     def _drain(self) -> None:
-        """Takes every frame as it comes and keeps the newest."""
+        """Reads every frame as soon as it comes and keeps the newest."""
         while self._open and not self._problem:
             found, image = self._device.read()
             t = self._device.get(cv2.CAP_PROP_POS_MSEC) / 1000
@@ -76,7 +76,7 @@ class V4l2Source:
             elif abs(time.monotonic() - t) > STAMP_TOLERANCE:
                 problem = (
                     f"the driver stamps frames {t:.3f} s at {time.monotonic():.3f} s of "
-                    "CLOCK_MONOTONIC; poses would be of no known instant, use another driver"
+                    "CLOCK_MONOTONIC, so that the time of a pose is unknown; use another driver"
                 )
             with self._news:
                 self._problem = problem

@@ -1,4 +1,4 @@
-"""Frames to tag corners."""
+"""Tag detection: from frames to tag corners."""
 
 import cv2
 import numpy as np
@@ -13,10 +13,10 @@ from inhand.perception.rotations import Array
 from inhand.perception.tags import Image, family
 
 FULL_FRAME_PERIOD = 1.0
-"""Time after which all of the frame is searched again [s]."""
+"""Period with which the whole frame is searched [s]."""
 
 MIRROR_PERIOD = 2.0
-"""Time without a tag after which the picture is tried for being mirrored [s]."""
+"""Time without a tag after which a mirrored frame is searched [s]."""
 
 
 class TagDetector:
@@ -27,7 +27,7 @@ class TagDetector:
         description: the object; other tags than its own are ignored.
 
     Attributes:
-        problem: what was wrong with the tags of the newest frame; empty if nothing was.
+        problem: what is wrong with the tags of the newest frame; empty if nothing is.
     """
 
     def __init__(self, camera: Camera, description: ObjectDescription) -> None:
@@ -54,8 +54,8 @@ class TagDetector:
             t: when the frame was captured [s].
 
         Returns:
-            The tags with sub-pixel corners. An id seen twice is left out both times: nobody
-            can say which of the two is on the object.
+            The tags with sub-pixel corners. Two tags with one id are both left out: it is unknown
+            which of them is on the object.
 
         Raises:
             CameraError: the image is not of the size that the camera was calibrated for.
@@ -77,13 +77,13 @@ class TagDetector:
         )
 
     def _find(self, grey: Image, t: float) -> tuple[Array, list[int]]:
-        """Tags where the object should be; in the whole frame if there are none, and often.
+        """Tags in the region of interest; in the whole frame if it has none, and periodically.
 
         Returns:
             Corners as detected [px], (k, 4, 2), and ids.
         """
         whole = self._interest.whole
-        # Now and then all of it, or a second object would never be noticed.
+        # Periodically the whole frame, or a second object would not be detected.
         due = not 0 <= t - self._looked < FULL_FRAME_PERIOD
         region = whole if due else self._interest.region
         found, labels = self._search(grey, region, 0.0 if due else self._interest.perimeter)
@@ -122,7 +122,7 @@ class TagDetector:
             )
         if 0 <= t - self._seen < MIRROR_PERIOD:
             return self.problem
-        # The search is for all of the family: a stranger's tag, mirrored, says as much.
+        # Any tag of the family shows that the image is mirrored, also one of another object.
         self._seen = t
         flipped = np.ascontiguousarray(grey[:, ::-1])
         _, mirrored = self._search(flipped, self._interest.whole)

@@ -1,7 +1,7 @@
-"""Sub-pixel corners of a tag: lines fitted to the four edges of its black square, intersected.
+"""Sub-pixel corners of a tag: intersections of lines fitted to the edges of its black square.
 
-OpenCV's own refinements look at a few pixels around each corner; the edges are many times
-longer, and a finger over a corner or two leaves most of them in view.
+OpenCV's refinements use a few pixels around each corner. The edges are many times longer, and most
+of their length stays visible if a finger covers one or two corners.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from inhand.perception.rotations import Array
 from inhand.perception.tags import MODULES, Image
 
 SAMPLES = 16
-"""Places along an edge where its position is measured."""
+"""Number of samples along an edge."""
 
 STEPS = 9
-"""Grey values taken across the edge at each place."""
+"""Number of grey values across the edge at each sample."""
 
 MINIMUM_NOISE = 0.1
-"""Floor of the estimated corner noise [px]: corners of one tag err together, by what aliasing
-leaves in a perfect image, and their scatter about the edges does not show it."""
+"""Least estimated corner noise [px]. Aliasing causes errors that the corners of a tag share, which
+the scatter about the edges does not contain."""
 
 
 def refine_corners(image: Image, quads: Array) -> tuple[Array, Array]:
@@ -101,7 +101,7 @@ def _fit_lines(position: Array, shift: Array, weight: Array) -> tuple[Array, Arr
         gradient: [px per edge length], (k, 4).
         scatter: standard deviation of a measured shift about its line [px], (k,).
     """
-    # One finger across an edge must not outvote the rest: no place counts above the median.
+    # The strong edge of a finger must not dominate: weights are limited to their median.
     weight = np.minimum(weight, np.median(weight, axis=-1, keepdims=True)) + 1e-9
     for _ in range(3):
         total = weight.sum(axis=-1)

@@ -1,4 +1,4 @@
-"""Where in the next frame to look for the object."""
+"""Region of interest: where the object is expected in the next frame."""
 
 import cv2
 import numpy as np
@@ -9,26 +9,26 @@ from inhand.perception.pose.tag_pose import tag_poses
 from inhand.perception.rotations import Array
 
 Region = tuple[int, int, int, int]
-"""Left, top, right and bottom [px], the last two outside."""
+"""Left, top, right and bottom [px], the last two exclusive."""
 
 MARGIN = 0.02
-"""What an object may move between two frames beside what it did between the last two [m]."""
+"""Margin for the deviation of the motion from that between the last two frames [m]."""
 
 
 FORESHORTENED = 0.5
-"""Of a tag's perimeter seen from the front, what is left at the most slanted [share]."""
+"""Least perimeter of a slanted tag, relative to its perimeter seen from the front."""
 
 
 class RegionOfInterest:
-    """Follows the object through the frames of one camera.
+    """Tracks the object through the frames of one camera.
 
     Args:
         camera: what takes the frames.
         description: the object.
 
     Attributes:
-        region: where to look next.
-        perimeter: what a tag there measures at least [px]; 0 if nothing is known.
+        region: where to search the next frame.
+        perimeter: least perimeter of a tag there [px]; 0 if it is unknown.
     """
 
     def __init__(self, camera: Camera, description: ObjectDescription) -> None:
@@ -46,7 +46,7 @@ class RegionOfInterest:
         return 0, 0, self._camera.width, self._camera.height
 
     def follow(self, ids: list[int], corners: Array) -> None:
-        """Predicts the next place from the tags seen now.
+        """Predicts the region of the next frame from the tags of this one.
 
         Args:
             ids: of tags on the object.

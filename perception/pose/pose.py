@@ -1,8 +1,7 @@
-"""Tag corners of several cameras to one object pose: robust pooled least squares.
+"""Object pose from the tag corners of several cameras: robust least squares over all corners.
 
-All corners that were seen at one instant are explained by one pose of the known object. No tag
-is posed alone, so the two-fold ambiguity of a square remains only where a single face is all
-that a single camera sees; both solutions are then returned.
+One pose of the known object is fitted to all corners of one instant. The two-fold ambiguity of a
+square remains only if one camera sees one face; then both solutions are returned.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,29 +20,29 @@ from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.rotations import Array
 
 SEEDS = 3
-"""Tags, largest first, whose own poses the search starts from."""
+"""Number of tags, largest first, whose poses are initial values."""
 
 MAXIMUM_RESIDUAL = 1.0
-"""A pose that leaves its corners further off than this, and than their noise, explains something
-else [px]: a tag half behind a finger whose visible part passed for a tag."""
+"""Largest residual of a pose, unless the corners' noise is larger [px]. It is larger if the visible
+part of a covered tag was detected as a whole tag."""
 
 AMBIGUITY = 0.2
-"""Turn by which two solutions for one face must differ to count as two [rad]."""
+"""Least rotation between two solutions for one face that count as different [rad]."""
 
 
 @dataclass(frozen=True)
 class PoseEstimate:
-    """One pose that explains the corners.
+    """One pose that fits the corners.
 
     Attributes:
         position: world frame [m], (3,).
         quaternion: world from object, wxyz, (4,).
-        covariance: of position and rotation in the world frame, (6, 6) [m, rad]: by the noise of
-            the corners and by what the cameras are declared to be uncertain by.
-        residual: weighted root mean square of the corners' distances [px].
+        covariance: of position and rotation in the world frame, (6, 6) [m, rad], from the noise of
+            the corners and the declared deviations of the cameras.
+        residual: weighted root mean square of the reprojection errors [px].
         cost: robust sum of squared residuals in standard deviations; lower is better.
-        corners: how many corners it rests on.
-        cameras: how many cameras saw them.
+        corners: number of corners used.
+        cameras: number of cameras that saw them.
     """
 
     position: Array
@@ -63,12 +62,12 @@ def estimate_poses(
     """Finds the object.
 
     Args:
-        description: its tags.
+        description: the object.
         cameras: the rig.
-        frames: what was seen at one instant, at most one record a camera.
+        frames: tag corners of one instant, at most one record for each camera.
 
     Returns:
-        Poses, the best first: none without tags, two where one face in one camera leaves two.
+        Poses, the best first: none without tags, two if one face in one camera is ambiguous.
 
     Raises:
         PerceptionError: a record names a camera that the rig does not have.
@@ -95,13 +94,13 @@ def estimate_poses(
     if not order:
         return ()
     count = len({camera.name for camera, *_ in seen})
-    best = _believable(corners, seeds[order[0]], count)
+    best = _fitted(corners, seeds[order[0]], count)
     if best is None:
         return ()
     if count > 1 or not _coplanar(corners.points):
         return (best,)
     for index in order[1:]:
-        other = _believable(corners, seeds[index], count)
+        other = _fitted(corners, seeds[index], count)
         if other is not None and _differ(best, other):
             return (best, other) if best.cost <= other.cost else (other, best)
     return (best,)
@@ -116,8 +115,8 @@ def _camera(cameras: Mapping[str, Camera], frame: TagCorners) -> Camera:
     return cameras[frame.camera]
 
 
-def _believable(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:
-    """The best pose from a first guess; None where none explains the corners well enough."""
+def _fitted(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:
+    """The best pose from an initial value; None if its residual is too large."""
     found = refine(corners, seed)
     if found is None or found.residual > max(MAXIMUM_RESIDUAL, 4 * float(corners.noise.mean())):
         return None

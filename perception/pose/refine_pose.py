@@ -1,9 +1,8 @@
-"""Least squares behind a pose: corners of several cameras, one object, cameras a little off.
+"""Least squares of a pose: corners of several cameras, one object, cameras with declared errors.
 
-Where a camera is declared to be uncertain, its true place, direction and focal length are
-unknowns too, known beforehand by that much (Triggs et al., "Bundle adjustment: a modern
-synthesis", on priors). The pose's covariance then holds what the calibration leaves open, also
-where that is one error shared by every corner.
+If a camera has declared deviations, its position, rotation and focal length are unknowns with
+these deviations as prior (Triggs et al., "Bundle adjustment: a modern synthesis", on priors). The
+pose's covariance then includes the calibration's uncertainty, which all corners share.
 """
 
 from collections.abc import Sequence
@@ -21,13 +20,13 @@ from inhand.perception.rotations import Array
 
 ITERATIONS = 12
 CONVERGED = 3e-6
-"""Step at which the search ends [m, rad]: a tenth of the best accuracy seen."""
+"""Step size at which the iteration ends [m, rad]: a tenth of the best measured accuracy."""
 
 OUTLIER_SCALE = 2.5
 """Residual, in standard deviations, from which a corner loses weight (Cauchy)."""
 
 NEAREST = 0.01
-"""No corner is nearer to a lens than this [m]."""
+"""Least distance of a corner from a lens [m]."""
 
 Pose = tuple[Array, Array]
 """Position (3,) [m] and rotation (3, 3), world from object."""
@@ -68,12 +67,12 @@ class Corners:
 
 @dataclass(frozen=True)
 class Solution:
-    """The pose that explains the corners best.
+    """The pose with the least cost.
 
     Attributes:
         pose: world from object.
         covariance: of position and world rotation, (6, 6) [m, rad].
-        residual: weighted root mean square of the corners' distances [px].
+        residual: weighted root mean square of the reprojection errors [px].
         cost: robust sum of squares in standard deviations; lower is better.
     """
 
@@ -84,7 +83,7 @@ class Solution:
 
 
 def gather(seen: Sequence[Sighting]) -> Corners:
-    """Puts what was seen into rows."""
+    """Arranges sightings in rows, one for each corner."""
     size = 4 * len(seen)
     cameras = list({camera.name: camera for camera, *_ in seen}.values())
     names = [camera.name for camera in cameras]
@@ -113,7 +112,7 @@ def gather(seen: Sequence[Sighting]) -> Corners:
 
 
 def rough_costs(corners: Corners, poses: Sequence[Pose]) -> Array:
-    """Robust costs of poses with all cameras where they should be, by what they may be off, (n,).
+    """Robust costs of poses, (n,), with calibrated cameras and their declared deviations as noise.
 
     Infinite if a corner would lie behind its camera.
     """
@@ -127,7 +126,7 @@ def rough_costs(corners: Corners, poses: Sequence[Pose]) -> Array:
 
 
 def refine(corners: Corners, pose: Pose) -> Solution | None:
-    """Iteratively reweighted Gauss-Newton from a first guess; None where no pose explains them."""
+    """Iteratively reweighted Gauss-Newton from an initial pose; None if it does not converge."""
     offsets = np.zeros_like(corners.sigmas)
     loose = corners.loose
     prior = np.zeros(6 + len(loose))
@@ -137,7 +136,7 @@ def refine(corners: Corners, pose: Pose) -> Solution | None:
         if local[:, 2].min() <= NEAREST:
             return None
         square = np.einsum("mi,mi->m", residual, residual)
-        # Far from the solution the noise says nothing yet: the residuals' own scale does.
+        # Far from the solution residuals are larger than the noise: their median is the scale.
         typical = (float(np.median(square)) / 1.386) ** 0.5
         sigma = np.maximum(corners.noise, typical)
         weight = 1.0 / (1.0 + square / (sigma * OUTLIER_SCALE) ** 2)
@@ -182,13 +181,13 @@ def _residuals(corners: Corners, pose: Pose, offsets: Array) -> tuple[Array, Arr
     Args:
         corners: what was seen.
         pose: world from object; one, or several along leading axes.
-        offsets: how far each camera is off: turn, place in its own frame, focal length,
-            (cameras, 7).
+        offsets: errors of each camera: rotation and position in its own frame, relative focal
+            length, (cameras, 7).
 
     Returns:
-        residual: seen minus expected [px], (..., m, 2).
+        residual: measured minus expected [px], (..., m, 2).
         arms: corners from the object's centre, world axes [m], (..., m, 3).
-        local: corners in the frame of the camera as it stands [m], (..., m, 3).
+        local: corners in the frame of the camera with its offsets [m], (..., m, 3).
     """
     position, rotation = pose
     arms = corners.points @ rotation.swapaxes(-1, -2)
@@ -207,8 +206,8 @@ def _residuals(corners: Corners, pose: Pose, offsets: Array) -> tuple[Array, Arr
 def _jacobian(corners: Corners, arms: Array, local: Array, offsets: Array) -> Array:
     """Derivative of the expected pixel by position, world rotation and `loose`, (2 m, n).
 
-    Exact where cameras are turned: a derivative that is off by their degree or two sees in the
-    corners what they do not tell, namely where pose and cameras are off together.
+    It is exact for rotated cameras. An approximate derivative gives a too small covariance in the
+    direction in which pose and cameras move together, which the corners do not determine.
     """
     projection = np.zeros((len(arms), 2, 3))
     scale = corners.focal_lengths / local[:, 2]
@@ -233,10 +232,9 @@ def _jacobian(corners: Corners, arms: Array, local: Array, offsets: Array) -> Ar
 
 
 def _right_jacobian(turn: Array) -> Array:
-    """What a change of a rotation vector [rad], (3,), turns after it, (3, 3).
+    """Right Jacobian of SO(3) at a rotation vector [rad], (3,), to the second order; (3, 3).
 
-    To the second order (Solà et al., "A micro Lie theory for state estimation in robotics",
-    equation 143).
+    Solà et al., "A micro Lie theory for state estimation in robotics", equation 143.
     """
     skew = _skew(turn[None])[0]
     return np.asarray(np.eye(3) - skew / 2 + skew @ skew / 6, dtype=np.float64)

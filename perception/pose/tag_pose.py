@@ -1,4 +1,4 @@
-"""What one tag in one camera says about the object's pose."""
+"""Object poses from one tag in one camera."""
 
 import cv2
 import numpy as np
@@ -10,10 +10,10 @@ from inhand.perception.rotations import Array
 
 
 def tag_poses(camera: Camera, tag: Tag, pixels: Array) -> list[Pose]:
-    """Poses of the object, world frame, that a tag suggests: up to two, the better first.
+    """Poses of the object, world frame, from one tag: up to two, the better first.
 
-    A square looks nearly the same from two sides (Collins and Bartoli, "Infinitesimal
-    plane-based pose estimation").
+    The pose of a square has a two-fold ambiguity (Collins and Bartoli, "Infinitesimal plane-based
+    pose estimation").
 
     Args:
         camera: what saw the tag.

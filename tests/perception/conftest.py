@@ -1,4 +1,4 @@
-"""Renders of the hand and the object, to try the eyes on."""
+"""Renders of the hand and the object for tests of perception."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

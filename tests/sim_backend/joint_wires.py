@@ -1,4 +1,4 @@
-"""Servos that move joints, on a pty, in a time that only moves when told to.
+"""Servos that move joints, on a pty, with a virtual clock.
 
 Bytes take the real way; how long the processor is kept waiting does not matter.
 """

@@ -1,4 +1,4 @@
-"""The emulated servos, talked to by Robotis' own SDK over a pty."""
+"""The emulated servos with Robotis' SDK over a pty."""
 
 from collections.abc import Iterator
 

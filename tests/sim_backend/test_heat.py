@@ -1,4 +1,4 @@
-"""Servos that work hard get hot, say so, and let go before they burn; only a reboot helps then."""
+"""Heat of emulated servos: temperature register, shutdown by heat or overload, and reboot."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Bytes of the emulated servos take their time, and who listens at another speed hears nothing."""
+"""The paced line: transmission times of bytes, and no answers at another baud rate."""
 
 import re
 

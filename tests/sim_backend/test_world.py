@@ -1,4 +1,4 @@
-"""The PyBullet world: its face, its servos, and that it never explodes."""
+"""The PyBullet world: its interface, its servos, and numerical stability."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

@@ -1,1 +1,1 @@
-"""Trials, `inhand eval`, the transfer table, the probe and the acceptance log."""
+"""Evaluation: trials, `inhand eval`, the transfer table, the probe and the acceptance log."""

@@ -1,4 +1,4 @@
-"""The held-out log: one line for every PyBullet evaluation of a trained policy, good or bad."""
+"""The held-out log: one line for every PyBullet evaluation of a trained policy."""
 
 import datetime
 import subprocess
@@ -11,9 +11,9 @@ LOG = ROOT / "docs" / "acceptance-log.md"
 
 
 def is_held_out(report: Report) -> bool:
-    """Whether the evaluation tells something that nobody may train on.
+    """Whether the evaluation is of a trained policy in the held-out engine.
 
-    A policy that was trained in no engine, as tests make, tells nothing.
+    Policies that tests make are trained in no engine and do not count.
     """
     return report.engine == "pybullet" and report.policy.engine != "none"
 
@@ -51,11 +51,11 @@ def append_to_log(report: Report, planned: int, log: Path = LOG) -> str:
 
     Args:
         report: the result.
-        planned: how many trials were asked for.
+        planned: number of trials that were requested.
         log: the file.
 
     Returns:
-        Where it was logged, or why nothing was.
+        Message for the user: the log file, or why nothing was logged.
     """
     if not log.exists():
         return f"nothing was logged: there is no {log} (an installed program has none)"

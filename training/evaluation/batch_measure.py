@@ -1,8 +1,9 @@
 """`inhand measure`: goals in a row of a run's policy, teacher or student, in many worlds at once.
 
 The published measure (any orientation, 0.4 rad, 80 s a goal, cap 50; Dactyl, arXiv:1808.00177,
-section 6.1) in the worlds that training uses, judged by the true pose: so a teacher, which no robot
-can run, stands beside its students. `inhand eval` measures policy files, one world at a time.
+section 6.1) in the worlds of training, scored with the true pose. A teacher, which no robot can
+run, is measured in the same way as its students. `inhand eval` measures policy files, one world at
+a time.
 """
 
 import sys
@@ -20,8 +21,8 @@ from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.training.evaluation.report import bootstrap
-from inhand.training.learning.student import load_student
-from inhand.training.learning.teacher import teacher_inputs
+from inhand.training.learning.networks import teacher_inputs
+from inhand.training.learning.student import StudentPolicy, load_student
 from inhand.training.learning.train import (
     RunRecipe,
     TrainingError,
@@ -37,15 +38,15 @@ SECONDS_PER_GOAL = 80.0
 
 Act = Callable[[], Array]
 """Actions of all worlds, (worlds, actuators)."""
-Forget = Callable[[NDArray[np.int64]], None]
-"""What is remembered of these worlds is over."""
+Restart = Callable[[NDArray[np.int64]], None]
+"""Clears the policy's state in worlds that have been reset."""
 
 
 class Score(msgspec.Struct, frozen=True):
     """Goals in a row, one trial in each world; intervals are 95 % by bootstrap.
 
     Attributes:
-        drops, timeouts, capped: how many trials ended in which way.
+        drops, timeouts, capped: numbers of trials by their end.
     """
 
     run: str
@@ -62,7 +63,7 @@ class Score(msgspec.Struct, frozen=True):
 
 
 def measure(recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int) -> Score:
-    """Lets the policy of a run act, without exploring, until every world has had its trial.
+    """Runs one trial of a run's policy in every world, without exploration.
 
     Args:
         recipe: of the run.
@@ -72,12 +73,12 @@ def measure(recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int)
         seed: of everything random.
 
     Raises:
-        CheckpointError: the run has no checkpoint, or one for something else.
+        CheckpointError: the run has no checkpoint, or one of another hand, object or model.
     """
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     rewards = Rewards(seconds_per_goal=SECONDS_PER_GOAL)
     worlds = BatchEnvironment(hand, target, trials, seed=seed, rewards=rewards)
-    act, forget = _policy(recipe, worlds, runs, seed)
+    act, restart = _policy(recipe, worlds, runs, seed)
     worlds.harden(float(np.pi), scale)
     scores = np.zeros(trials)
     going = np.ones(trials, dtype=np.bool_)
@@ -91,7 +92,7 @@ def measure(recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int)
         going &= ~over & (scores < CAP)
         ids = np.flatnonzero(over)
         worlds.reset(ids)
-        forget(ids)
+        restart(ids)
     median_interval, mean_interval = bootstrap(scores, seed)
     return Score(
         run=recipe.run,
@@ -110,33 +111,24 @@ def measure(recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int)
 
 def _policy(
     recipe: RunRecipe, worlds: BatchEnvironment, runs: Path, seed: int
-) -> tuple[Act, Forget]:
+) -> tuple[Act, Restart]:
     checkpoint = run_paths(runs, recipe).checkpoint
     if recipe.stage == "teacher":
         teacher = load_teacher(worlds, checkpoint)
 
         @torch.no_grad()
-        def know() -> Array:
+        def act_on_truth() -> Array:
             return np.asarray(teacher.act(teacher_inputs(worlds, "cpu")), dtype=np.float64)
 
-        return know, lambda ids: None
+        return act_on_truth, lambda ids: None
 
-    student = load_student(worlds, checkpoint)
-    sensors = Sensors(worlds, seed)
-    hidden, cell = student.start(worlds.size)
+    student = StudentPolicy(Sensors(worlds, seed), load_student(worlds, checkpoint), worlds.size)
 
     @torch.no_grad()
-    def sense() -> Array:
-        nonlocal hidden, cell
-        seen = torch.as_tensor(sensors.observe())
-        action, (hidden, cell) = student(seen, (hidden, cell))
-        return np.asarray(action, dtype=np.float64)
+    def act_on_sensors() -> Array:
+        return np.asarray(student.act(student.observe()), dtype=np.float64)
 
-    def forget(ids: NDArray[np.int64]) -> None:
-        sensors.reset(ids)
-        hidden[ids], cell[ids] = 0.0, 0.0
-
-    return sense, forget
+    return act_on_sensors, student.restart
 
 
 @dataclass
@@ -148,7 +140,7 @@ class Arguments:
     Attributes:
         recipe: name of the run's recipe, or its TOML file.
         runs: folder of the runs.
-        trials: how many worlds, with a trial each.
+        trials: number of worlds, with one trial each.
         scale: of their universes; 0 for nominal ones, 1 for the published ranges.
         seed: makes everything random repeatable.
         json: print the result as one JSON object.

@@ -1,4 +1,4 @@
-"""`inhand compare`: what two evaluations of the same seeds differ by, and how sure that is."""
+"""`inhand compare`: the difference of two evaluations of the same seeds, with its confidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from inhand.training.evaluation.report import CONFIDENCE, RESAMPLES, Report
 from inhand.training.evaluation.trials import EvaluationError
 
 _SHARED = ("hand", "object", "rules", "seed")
-"""What must be alike for trials of one number to be the same trial."""
+"""Fields that must be equal for trials of one number to be the same trial."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Scores of the same trials, run in two ways.
+    """Scores of the same trials under two conditions.
 
     Attributes:
         n: trials in both.
@@ -41,8 +41,8 @@ class Comparison(msgspec.Struct, frozen=True):
 def compare_scores(first: Sequence[float] | Array, second: Sequence[float] | Array) -> Comparison:
     """Compares scores of the same trials, (n,) each, by a percentile bootstrap over pairs.
 
-    Efron & Tibshirani 1993, chapter 13. Pairs are drawn together: what makes a trial easy makes
-    it easy in both.
+    Efron & Tibshirani 1993, chapter 13. Pairs are drawn together, since an easy trial is easy
+    under both conditions.
     """
     pairs = np.column_stack([first, second]).astype(np.float64)
     drawn = np.random.default_rng(1).integers(len(pairs), size=(RESAMPLES, len(pairs)))
@@ -69,7 +69,8 @@ def compare_reports(first: Report, second: Report) -> Comparison:
     """Compares the trials that two evaluations have in common.
 
     Raises:
-        EvaluationError: the evaluations differ in what makes trials the same, or share none.
+        EvaluationError: the evaluations have other trials (hand, object, rules or seed differ), or
+            none in common.
     """
     for name in _SHARED:
         one, two = getattr(first, name), getattr(second, name)
@@ -89,7 +90,7 @@ def read_report(path: Path) -> Report:
     """Reads what `inhand eval --json` printed.
 
     Raises:
-        EvaluationError: it is missing, or no such report.
+        EvaluationError: the file is missing or is not a report.
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=Report)

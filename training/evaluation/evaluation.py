@@ -1,4 +1,4 @@
-"""`inhand eval`: the measure of a policy, in either engine, in lockstep or over the wires."""
+"""`inhand eval`: measures a policy in either engine, in lockstep or with the real-time daemon."""
 
 import ctypes
 import importlib.util
@@ -49,12 +49,12 @@ class EvaluationArguments:
 
     Attributes:
         engine: Which physics.
-        policy: ONNX file; without it, the one for the object that came with the program.
+        policy: ONNX file; by default the one that is shipped for the object.
         wires: Run the daemon and the simulated hand as processes, in real time.
         hand: Name or file of the hand.
         object: Name or file of the object.
         goals: All orientations, or one face up with any heading.
-        trials: How many.
+        trials: Number of trials.
         seed: Makes everything random repeatable.
         universe: File with what differs from the nominal world.
         scale: Draw a universe for each trial; 1 is the published ranges.
@@ -63,7 +63,7 @@ class EvaluationArguments:
         hold: Seconds the error must stay below it.
         timeout: Seconds without success after which a trial ends.
         cap: Goals after which a trial ends.
-        jobs: Trials at a time, each in a process of its own; results do not depend on it.
+        jobs: Trials at a time, one process each; results do not depend on it.
         json: Print the result as one JSON object.
     """
 
@@ -87,7 +87,7 @@ class EvaluationArguments:
 
 
 def check(arguments: EvaluationArguments) -> None:
-    """Raises EvaluationError if what is asked for cannot be."""
+    """Raises EvaluationError if the arguments are invalid or a package is missing."""
     given = arguments
     problem = ""
     if given.trials < 1 or given.jobs < 1 or given.seed < 0:
@@ -116,10 +116,10 @@ def check(arguments: EvaluationArguments) -> None:
 
 
 def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
-    """Reads and checks everything that the trials will need, and describes the policy.
+    """Reads and checks all inputs of the trials, and describes the policy.
 
     Raises:
-        InhandError: something is missing or does not fit.
+        InhandError: an input is missing or does not fit the others.
     """
     check(arguments)
     hand, target = load_hand(arguments.hand), load_object(arguments.object)
@@ -154,13 +154,13 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
 def run_trials(
     setup: Setup, trials: int, jobs: int = 1, progress: Progress | None = None
 ) -> Iterator[Trial]:
-    """Runs the trials, and gives them in order, each as soon as it is there.
+    """Runs the trials; yields them in order, each as soon as it is complete.
 
     Args:
         setup: what they share.
-        trials: how many.
-        jobs: how many at a time.
-        progress: told about the trial that runs, if there is one at a time.
+        trials: number of trials.
+        jobs: trials at a time.
+        progress: called during a trial, if `jobs` is 1.
     """
     numbers = range(1, trials + 1)
     run_trial = wires.run_trial if setup.wires else lockstep.run_trial
@@ -168,23 +168,23 @@ def run_trials(
         for trial in numbers:
             yield run_trial(setup, trial, progress)
         return
-    # A forked copy of ONNX Runtime's threads would hang.
+    # ONNX Runtime's threads do not survive a fork: a forked process would hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_work) as pool:
         yield from pool.map(partial(run_trial, setup), numbers)
 
 
 def evaluate(arguments: EvaluationArguments) -> Report:
-    """Runs an evaluation; each trial is told on standard error.
+    """Runs an evaluation; prints a line for each trial on standard error.
 
     Args:
         arguments: what to measure, and how.
 
     Returns:
-        The report; `n` is less than what was asked for after an interrupt.
+        The report. After an interrupt `n` is less than the number of trials requested.
 
     Raises:
-        InhandError: something is missing or does not fit, or no trial was completed.
+        InhandError: an input is missing or does not fit the others, or no trial was completed.
     """
     report = _measured(arguments, sys.stderr)
     if report is None:
@@ -209,17 +209,17 @@ def _print_evaluation(arguments: EvaluationArguments, output: TextIO) -> int:
 def measure(
     setup: Setup, policy: PolicyReport, trials: int, jobs: int, lines: TextIO
 ) -> Report | None:
-    """Runs trials and sums them up; what is held out is logged, whatever becomes of it.
+    """Runs trials and makes a report; held-out results are logged, also after a failure.
 
     Args:
         setup: what the trials share.
-        policy: which policy it is.
-        trials: how many.
-        jobs: how many at a time.
-        lines: where each trial is told.
+        policy: description of the policy.
+        trials: number of trials.
+        jobs: trials at a time.
+        lines: stream for one line per trial.
 
     Returns:
-        The report on the trials that ran before an interrupt, if one came; None if none did.
+        The report on the trials that were completed before an interrupt; None if there were none.
     """
     done: list[Trial] = []
     report = None
@@ -234,7 +234,7 @@ def measure(
     finally:
         if done:
             report = make_report(setup, policy, done, time.monotonic() - began)
-            # What was seen in the held-out engine is logged, also what was before a failure.
+            # Results in the held-out engine are logged, also those before a failure.
             if is_held_out(report):
                 print(f"eval: {append_to_log(report, trials)}", file=sys.stderr)
     return report
@@ -250,7 +250,7 @@ def main() -> int:
 
 @contextmanager
 def own_output() -> Iterator[TextIO]:
-    """Standard output for us alone: PyBullet, from C, greets and warns on it."""
+    """Standard output without PyBullet's messages, which C code prints."""
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w") as output:
         _silence()
@@ -261,9 +261,9 @@ def own_output() -> Iterator[TextIO]:
 
 
 def _begin_work() -> None:
-    """Makes a process of trials: it is silent, and ends when the one that wants them does."""
+    """Prepares a worker process: no output, and it ends when its parent ends."""
     _silence()
-    # However that ends: a signal leaves it no time to tell (prctl(2)).
+    # Also if a signal kills the parent (prctl(2)).
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -1,6 +1,6 @@
-"""One trial without wires: world and controller under a virtual clock, as fast as may be.
+"""One trial in lockstep: world and controller under a virtual clock, faster than real time.
 
-The controller is the very object that the daemon runs, spoken to by its public requests.
+The controller is the class that the daemon runs, commanded with its public requests.
 """
 
 from collections.abc import Callable
@@ -27,17 +27,17 @@ from inhand.training.evaluation.trials import (
 from inhand.training.sensors.lockstep_sensors import JointSensor, Pauses, PoseSensor
 
 SETTLE = 0.5
-"""How long the object comes to rest in the resting hand before the controller takes over [s]."""
+"""Time in which the object settles in the resting hand before the controller starts [s]."""
 
 START_TIMEOUT = 5.0
-"""How long the controller may refuse to begin, as while poses are frozen [s]."""
+"""Time limit for arming: the controller refuses while poses are frozen, for instance [s]."""
 
 Progress = Callable[[int, int, float], None]
-"""Is told the trial's number, goals passed, and simulated time [s]."""
+"""Called with the trial's number, the goals passed and the simulated time [s]."""
 
 
 class AnyWorld(Protocol):
-    """The face that the worlds of both engines share."""
+    """Interface of the worlds of both engines."""
 
     timestep: float
 
@@ -70,13 +70,13 @@ def make_world(engine: EngineName, plan: Plan) -> AnyWorld:
 
 
 class Lockstep:
-    """A world, its sensors and a controller that take turns; the controller may pause.
+    """A world, its sensors and a controller, advanced in turn; the controller may pause.
 
     Args:
         world: the physics, at time 0.
         plan: of the trial.
         controller: runs the policy.
-        sensor: what looks at the object.
+        sensor: model of the object's pose sensor.
 
     Attributes:
         t: virtual time [s].
@@ -95,8 +95,8 @@ class Lockstep:
         share = max(self._tick, world.timestep) / min(self._tick, world.timestep)
         if abs(share - round(share)) > 1e-6:
             raise EvaluationError(
-                f"universe: time step {world.timestep} s and tick {self._tick} s must divide one "
-                "another; choose another timestep"
+                f"universe: one of time step {world.timestep} s and tick {self._tick} s must be a "
+                "multiple of the other; choose another timestep"
             )
         rng = np.random.default_rng(plan.sensor_seed)
         self._joints = JointSensor(plan.universe, plan.hand.n_actuators, rng)
@@ -104,12 +104,12 @@ class Lockstep:
         self._pauses = Pauses(plan.universe, rng.spawn(1)[0])
         self._waiting: list[PoseReading] = []
         self._ticks = 0
-        # Until the controller takes over, the servos hold the rest pose.
+        # Until the controller sends targets, the servos hold the rest pose.
         self._targets = plan.hand.rest
         self._torque = np.ones(plan.hand.n_actuators, dtype=np.bool_)
 
     def advance(self) -> None:
-        """One tick: the world follows the last targets, then the controller reads and decides."""
+        """One tick: the world follows the last targets, then the controller runs its tick."""
         self._ticks += 1
         self.t = self._ticks * self._tick
         while self._world.time < self.t - 1e-9:
@@ -135,15 +135,15 @@ def run_trial(
     Args:
         setup: what all trials share.
         trial: number of this one.
-        progress: told about once a simulated second.
-        sensor: what looks at the object.
+        progress: called once a simulated second.
+        sensor: model of the object's pose sensor.
 
     Raises:
-        InhandError: something in the setup does not fit.
+        InhandError: an input of the setup does not fit the others.
     """
     plan = plan_trial(setup, trial)
     policy = load_policy(setup.policy, plan.hand, plan.target, allowed={setup.sha256})
-    # With the hand, as `[cameras] follow_hand` has it unless told otherwise.
+    # With the hand: the default of `[cameras] follow_hand`.
     feed = PoseFeed(plan.target, hand=plan.hand)
     controller = Controller[PoseReading](plan.hand, plan.target, feed)
     controller.set_policy(policy)
@@ -153,14 +153,14 @@ def run_trial(
         lockstep = Lockstep(world, plan, controller, sensor)
         judge = Judge(setup.rules)
         _begin(lockstep, controller, world, plan, judge)
-        ticks_to_news = controller.settings.tick_rate
+        ticks_to_report = controller.settings.tick_rate
         while judge.end is None:
             lockstep.advance()
             _judge(judge, lockstep.t, world, controller)
-            ticks_to_news -= 1
-            if progress and not ticks_to_news:
+            ticks_to_report -= 1
+            if progress and not ticks_to_report:
                 progress(trial, len(judge.passed), lockstep.t)
-                ticks_to_news = controller.settings.tick_rate
+                ticks_to_report = controller.settings.tick_rate
     finally:
         world.close()
     return judge.result(trial)
@@ -173,7 +173,7 @@ def _begin(
     plan: Plan,
     judge: Judge,
 ) -> None:
-    """Lets the object settle, then enables, arms and asks for all goals."""
+    """Lets the object settle, then enables, arms and requests all goals."""
     while lockstep.t < SETTLE:
         lockstep.advance()
     controller.enable()
@@ -191,7 +191,7 @@ def _begin(
 
 
 def _judge(judge: Judge, t: float, world: AnyWorld, controller: Controller[PoseReading]) -> None:
-    """Shows the judge what is true and what the controller says."""
+    """Passes the true pose and the controller's events to the judge."""
     _, quaternion = world.object_pose()
     judge.see(t, quaternion, world.dropped())
     for event in controller.events:

@@ -1,8 +1,8 @@
-"""`inhand probe`: what a policy's memory knows of its world after a few seconds.
+"""`inhand probe`: what the policy's recurrent state encodes of its world after a few seconds.
 
-Dactyl's memory told after 5 s, at 80 %, whether the block was bigger or smaller than nominal
-(arXiv:1808.00177, section 6.6). A linear probe of what the policy sees at that instant, without
-its memory, stands beside: what only the memory knows is the difference.
+From Dactyl's recurrent state after 5 s, 80 % of blocks were correctly labelled bigger or smaller
+than nominal (arXiv:1808.00177, section 6.6). The same linear probe of the last observation alone
+is the baseline: the difference is what only the recurrent state encodes.
 """
 
 from dataclasses import dataclass
@@ -31,25 +31,25 @@ QUESTIONS = {
     "object heavier than nominal": "object_mass",
     "object less slippery than nominal": "friction",
 }
-"""What is asked, and the field whose factor answers it by being above 1."""
+"""Questions, and the universe's field that is above 1 if the answer is yes."""
 
 MINIMUM = 50
-"""Fewer trials show nothing."""
+"""Least number of trials for a meaningful share."""
 
 
 class ProbeError(InhandError):
-    """A probe was asked for that cannot be."""
+    """The arguments of a probe are invalid, or too few trials lasted."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Trials that were still going when time was up.
+    """Trials that had not ended when the time was over.
 
     Attributes:
         memory: hidden and cell state, (n, 2 · hidden).
-        observation: what the policy saw last, (n, inputs).
-        universes: of each, in order.
-        begun: how many trials there were at first.
+        observation: the last observation, (n, inputs).
+        universes: of each trial, in order.
+        begun: number of trials at the start.
     """
 
     memory: Array
@@ -59,15 +59,15 @@ class Sample:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """How often a question was answered rightly, on held-out trials; intervals are 95 %.
+    """Accuracy of the probe for one question on held-out trials; intervals are 95 %.
 
     Attributes:
         question: what was asked.
-        memory: share of right answers from the memory.
+        memory: share of correct answers from the recurrent state.
         memory_interval: its confidence interval.
-        observation: share of right answers from the last observation alone.
+        observation: share of correct answers from the last observation alone.
         observation_interval: its confidence interval.
-        majority: share of the commoner answer, which needs no probe.
+        majority: share of the more frequent answer, which needs no probe.
     """
 
     question: str
@@ -79,7 +79,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The result: of which policy, under what, from how many trials, and the answers."""
+    """The result: policy, conditions, number of trials, and the answers."""
 
     policy: str
     sha256: str
@@ -101,18 +101,18 @@ def collect(
     scale: float,
     seed: int,
 ) -> Sample:
-    """Lets the policy act in drawn worlds, goal after goal, and keeps its memory at the end.
+    """Runs the policy in drawn worlds, goal after goal; returns its last recurrent states.
 
     Args:
         policy: what is probed.
         hand: the hand.
         target: the object.
-        trials: how many worlds are drawn.
-        seconds: how long each lasts [s].
+        trials: number of worlds to draw.
+        seconds: duration of each trial [s].
         scale: of the universes.
         seed: of everything random.
     """
-    # A batch keeps some worlds nominal; those answer no question.
+    # Some worlds of a batch are nominal: they are no sample for any question.
     size = -(-trials * NOMINAL_EVERY // (NOMINAL_EVERY - 1)) + 1
     worlds = BatchEnvironment(hand, target, size, seed=seed)
     worlds.harden(float(np.pi), scale)
@@ -140,7 +140,7 @@ def collect(
 
 
 def answer(question: str, sample: Sample, seed: int = 0) -> Answer:
-    """Asks memory and observation the same question."""
+    """Answers a question from the recurrent states, and from the observations."""
     values = np.array([getattr(universe, QUESTIONS[question]) for universe in sample.universes])
     labels: Labels = values > 1.0
     n, shares = len(labels), []
@@ -155,15 +155,15 @@ def answer(question: str, sample: Sample, seed: int = 0) -> Answer:
 def page(report: Report) -> str:
     """The report as a page of the documentation."""
     lines = [
-        "# What the policy's memory knows of its world",
+        "# What the policy's memory encodes of its world",
         "",
         f"Written by `inhand probe`. {report.policy} (SHA-256 {report.sha256}) turned the",
         f"{report.object} for {report.seconds:g} s, goal after goal, in {report.begun} worlds of",
         f"MuJoCo drawn at scale {report.scale:g}, under noise and latency (seed {report.seed});",
-        f"{report.n} trials were still going. Share of right answers of a linear probe (logistic",
-        "regression) on trials that it never saw [95 % confidence]:",
+        f"{report.n} trials had not ended. Share of correct answers of a linear probe (logistic",
+        "regression) on held-out trials [95 % confidence]:",
         "",
-        "| question | from the memory | from the last observation alone | commoner answer |",
+        "| question | from the memory | from the last observation alone | more frequent answer |",
         "|---|---|---|---|",
     ]
     for one in report.answers:
@@ -178,26 +178,27 @@ def page(report: Report) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "Dactyl's memory told size at 80 % (arXiv:1808.00177, section 6.6). A share like that of",
-        "the commoner answer means that the memory knows nothing of it that a plane could part.",
+        "From Dactyl's memory, 80 % of sizes were answered correctly (arXiv:1808.00177, section",
+        "6.6). A share like that of the more frequent answer means that a linear probe finds",
+        "nothing in the memory.",
     ]
     return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Probe a policy's memory: does it know whether the object is bigger, heavier, slippery?
+    """Probe a policy's memory: does it encode whether the object is bigger, heavier, slippery?
 
     Example: inhand probe --policy policies/block.onnx
 
     Attributes:
-        policy: ONNX file; without it, the one for the object that came with the program.
+        policy: ONNX file; by default the one that is shipped for the object.
         object: Name or file of the object.
         trials: Worlds to draw.
         seconds: How long the policy acts in each.
         scale: Of the universes; 1 is the published ranges.
         seed: Makes everything random repeatable.
-        output: The page that is written.
+        output: Page to write.
         json: Print the result as JSON.
     """
 
@@ -212,10 +213,10 @@ class Arguments:
 
 
 def probe(given: Arguments) -> Report:
-    """Runs the trials and asks every question.
+    """Runs the trials and answers every question.
 
     Raises:
-        ProbeError: what is asked for cannot be, or too few trials were still going.
+        ProbeError: an argument is out of range, or too few trials lasted.
         PolicyError: the policy does not fit.
     """
     if not (given.trials >= MINIMUM and 0 < given.seconds <= 60 and 0 < given.scale <= 10):

@@ -1,4 +1,4 @@
-"""What an evaluation reports: statistics over its trials, as JSON and as text."""
+"""Report of an evaluation: statistics over its trials, as JSON and as text."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,7 +13,7 @@ RESAMPLES = 10_000
 
 
 class PolicyReport(msgspec.Struct, frozen=True):
-    """Which policy was measured: its file, and what the file says of its training."""
+    """The policy that was measured: its file, and its training by the file's metadata."""
 
     file: str
     sha256: str
@@ -26,19 +26,19 @@ class Report(msgspec.Struct, frozen=True):
     """The result of an evaluation.
 
     Attributes:
-        route: in lockstep, or over the wires of a daemon.
-        universe: file of the universe; empty for the nominal one, or for `scale`.
-        scale: at which every trial drew its own universe; None if it did not.
-        validation: whether MuJoCo's solver was another than in training.
+        route: in lockstep, or with a daemon in real time (`wires`).
+        universe: file of the universe; empty for the nominal one, or if `scale` is given.
+        scale: of the universe that every trial drew; None if universes were not drawn.
+        validation: whether MuJoCo had other solver settings than in training.
         rules: when a goal is reached, and when a trial ends.
         n: trials.
         median, mean, sd: of the trials' scores; the standard deviation of one trial is None.
         median_interval, mean_interval: 95 % confidence, by bootstrap.
-        drops, timeouts, capped, stopped: how many trials ended in which way.
-        false_successes: goals believed reached that were not.
-        missed_successes: goals reached that were not believed to be.
-        seconds: simulated time of all trials.
-        wall_seconds: what that took.
+        drops, timeouts, capped, stopped: numbers of trials by their end.
+        false_successes: goals that the controller reported reached and that were not.
+        missed_successes: goals that were reached and that the controller did not report.
+        seconds: simulated time of all trials [s].
+        wall_seconds: real time of all trials [s].
         trials: every trial, in order.
     """
 
@@ -72,7 +72,7 @@ class Report(msgspec.Struct, frozen=True):
 def make_report(
     setup: Setup, policy: PolicyReport, trials: Sequence[Trial], wall_seconds: float
 ) -> Report:
-    """Sums up the trials, of which there is at least one."""
+    """Statistics of the trials, of which there is at least one."""
     scores = np.array([trial.score for trial in trials], dtype=np.float64)
     ends = [trial.end for trial in trials]
     median_interval, mean_interval = bootstrap(scores, setup.seed)
@@ -132,9 +132,9 @@ def trial_line(trial: Trial, of: int) -> str:
     text = f"trial {trial.trial:3d}/{of}  {trial.score:2d} goals in {trial.seconds:6.1f} s"
     text += f"  {trial.end}: {trial.reason}"
     if trial.false_successes:
-        text += f"  ({trial.false_successes} more believed, not true)"
+        text += f"  ({trial.false_successes} more reported, not reached)"
     if trial.missed_successes:
-        text += "  (1 more reached, not believed)"
+        text += "  (1 more reached, not reported)"
     return text
 
 

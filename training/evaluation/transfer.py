@@ -1,6 +1,6 @@
-"""`inhand transfer`: policies by universes, filled cell by cell, each cell a small file.
+"""`inhand transfer`: measures the table of policies by universes; each cell is a small file.
 
-A cell that was measured by the same policy, universe and rules is not measured again.
+A cell that was measured with the same policy, universe and rules is not measured again.
 """
 
 import os
@@ -37,7 +37,7 @@ PLAN = Path(__file__).parents[1] / "transfer.toml"
 
 @dataclass(frozen=True)
 class Task:
-    """A cell that is still to be measured, with everything that it needs read and checked."""
+    """A cell that is not measured yet, with its inputs read and checked."""
 
     row: Row
     column: Column
@@ -49,12 +49,12 @@ class Task:
 def open_tasks(plan: Plan, folder: Path, base: Path) -> Iterator[Task]:
     """The cells that are missing or were measured under other conditions, column by column.
 
-    A row whose policy is not there yet is passed over.
+    A row whose policy file does not exist is skipped.
 
     Args:
         plan: the table.
         folder: of the cells' results.
-        base: what universes' paths are relative to.
+        base: folder that the universes' paths are relative to.
 
     Raises:
         InhandError: a policy or a universe does not fit.
@@ -83,7 +83,7 @@ def open_tasks(plan: Plan, folder: Path, base: Path) -> Iterator[Task]:
 
 
 def make_cell(task: Task, report: Report) -> Cell:
-    """The result of a cell as it is kept."""
+    """The result of a cell as it is stored."""
     return Cell(
         row=task.row.name,
         column=task.column.name,
@@ -104,15 +104,15 @@ def make_cell(task: Task, report: Report) -> Cell:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Fill the transfer table: what is missing is measured, then the table is drawn.
+    """Fill the transfer table: measure missing cells, then draw the table.
 
     Example: inhand transfer --jobs 2
 
     Attributes:
-        plan: Rows, columns and rules; without it, those of the table in docs/transfer.md.
+        plan: Rows, columns and rules; by default those of the table in docs/transfer.md.
         docs: Folder of `transfer/`, `transfer.md` and `images/transfer.png`.
-        engine: Measure cells of this engine alone.
-        cells: Measure at most so many cells; 0 only draws the table.
+        engine: Measure cells of this engine only.
+        cells: Largest number of cells to measure; 0 only draws the table.
         jobs: Trials at a time.
         json: Print all cells as JSON.
     """
@@ -126,7 +126,7 @@ class Arguments:
 
 
 def fill(given: Arguments, plan: Plan) -> bool:
-    """Measures what is missing, one cell after the other; whether nothing interrupted it."""
+    """Measures missing cells one after the other; returns False if it was interrupted."""
     folder, measured = given.docs / "transfer", 0
     for row in plan.rows:
         if not Path(row.policy).exists():
@@ -159,7 +159,7 @@ def main() -> int:
             draw(given.docs / "images" / "transfer.png", plan, cells)
         except (OSError, WriteError) as error:
             raise EvaluationError(
-                f"transfer: {error}; cells measured before are intact, the same command goes on "
+                f"transfer: {error}; cells measured before are intact, the same command continues "
                 "from there"
             ) from error
         found = [cell for row in cells for cell in row if cell is not None]

@@ -17,13 +17,13 @@ Cells = Sequence[Sequence[Cell | None]]
 
 
 def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
-    """Writes the table, what it shows, and how it came to be.
+    """Writes the page: table, effects, universes and policies.
 
     Args:
         path: the Markdown file.
         plan: the table's rows and columns.
         cells: results, row by row.
-        base: what universes' paths are relative to.
+        base: folder that the universes' paths are relative to.
     """
     missing = sum(cell is None for row in cells for cell in row)
     lines = [
@@ -82,7 +82,7 @@ def _cell_text(cell: Cell | None) -> str:
 
 
 def _effects(plan: Plan, cells: Cells) -> list[str]:
-    """For each row but the first: what the first has more, over the columns of both in PyBullet."""
+    """For each row but the first: its difference to the first row, over PyBullet's columns."""
     full, lines = cells[0], []
     for row, results in zip(plan.rows[1:], cells[1:], strict=True):
         both = [
@@ -97,11 +97,11 @@ def _effects(plan: Plan, cells: Cells) -> list[str]:
         found = compare_scores(less, more)
         low, high = found.difference_interval
         verdict = (
-            "this brings something"
+            "a statistically significant gain"
             if low > 0
-            else "this does harm"
+            else "a statistically significant loss"
             if high < 0
-            else "no effect is certain at this number of trials"
+            else "no statistically significant effect at this number of trials"
         )
         lines.append(
             f"- **{row.name}** reaches {found.first_mean:.1f} goals a trial, {plan.rows[0].name} "

@@ -1,4 +1,4 @@
-"""The transfer table as data: its plan, and the files that its cells lie in."""
+"""The transfer table as data: its plan, and the files of its cells."""
 
 import hashlib
 import tomllib
@@ -12,7 +12,7 @@ from inhand.training.evaluation.trials import EngineName, EvaluationError
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A policy: what is said of it, and its file."""
+    """A policy: its name in the table, and its file."""
 
     name: str
     policy: str
@@ -41,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What a cell's result depends on; another one is another result.
+    """Everything that a cell's result depends on.
 
     Attributes:
         policy: SHA-256 of the policy's file.
@@ -82,7 +82,7 @@ def load_plan(path: Path) -> Plan:
     """Reads the table's plan.
 
     Raises:
-        EvaluationError: it is missing, malformed, or names two rows or columns alike.
+        EvaluationError: the file is missing or malformed, or two rows or columns have one name.
     """
     try:
         plan = msgspec.convert(tomllib.loads(path.read_text()), Plan)
@@ -103,7 +103,7 @@ def _slug(name: str) -> str:
 
 
 def cell_path(folder: Path, row: Row, column: Column) -> Path:
-    """Where a cell's result lies."""
+    """Path of a cell's result."""
     return folder / f"{_slug(row.name)}--{_slug(column.name)}.json"
 
 
@@ -111,18 +111,18 @@ def read_cell(path: Path) -> Cell | None:
     """A cell's result; None if it was not measured.
 
     Raises:
-        EvaluationError: the file is no such result.
+        EvaluationError: the file is not a cell's result.
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=Cell)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
-        raise EvaluationError(f"transfer: {path}: {error}; remove it to measure anew") from error
+        raise EvaluationError(f"transfer: {path}: {error}; remove it to measure again") from error
 
 
 def conditions_of(plan: Plan, column: Column, policy: str, base: Path) -> Conditions:
-    """What the result of a policy, given by its SHA-256, in a column depends on.
+    """Conditions of the result of a policy, given by its SHA-256, in a column.
 
     Raises:
         EvaluationError: the universe cannot be read.
@@ -149,12 +149,12 @@ def conditions_of(plan: Plan, column: Column, policy: str, base: Path) -> Condit
 
 
 def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
+    """SHA-256 of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_cell(path: Path, cell: Cell) -> None:
-    """Writes a result, whole or not at all."""
+    """Writes a result atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, msgspec.json.format(msgspec.json.encode(cell)) + b"\n")
 
@@ -162,8 +162,8 @@ def write_cell(path: Path, cell: Cell) -> None:
 def read_cells(plan: Plan, folder: Path, base: Path) -> list[list[Cell | None]]:
     """All results, row by row; None for what was not measured.
 
-    A cell measured under other conditions than the plan's is left out, as it does not compare.
-    Where a row's policy is not there, the row is of the one that its first cell was measured with.
+    A cell that was measured under other conditions than the plan's is left out. If a row's policy
+    file does not exist, the row's policy is the one that its first cell was measured with.
     """
     table = []
     for row in plan.rows:

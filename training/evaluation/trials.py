@@ -1,6 +1,6 @@
-"""What a trial of a policy is: its rules, what is drawn for it, and who judges it.
+"""A trial of a policy: its rules, what is drawn for it, and its judge.
 
-The same for every engine, in lockstep and over the wires.
+The same for both engines, in lockstep and with the real-time daemon.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ VALIDATION = MujocoSettings(timestep=0.005, iterations=20, contact_time=0.012, e
 
 
 class EvaluationError(InhandError):
-    """An evaluation was asked for that cannot be."""
+    """The arguments or inputs of an evaluation are invalid."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Rules:
         goals: all orientations, or one face up with any heading.
         tolerance: largest error that counts as reached [rad].
         hold: how long the error must stay below it [s].
-        timeout: a goal not reached for so long ends the trial [s].
-        cap: so many goals passed end the trial.
+        timeout: time limit of a goal; when it is over, the trial ends [s].
+        cap: number of goals after which the trial ends.
     """
 
     goals: Literal["so3", "face-up"] = "so3"
@@ -51,17 +51,17 @@ class Rules:
 
 @dataclass(frozen=True)
 class Setup:
-    """What all trials of one evaluation share; travels to worker processes.
+    """What all trials of one evaluation share; it is sent to worker processes.
 
     Attributes:
         policy: the ONNX file.
-        sha256: what the file must still hash to.
+        sha256: the file's digest, checked again in each trial.
         engine: the physics.
         hand: name or file of the hand.
         object: name or file of the object.
         universe: file of the universe of all trials; None for the nominal one, or `scale`.
-        scale: if given, every trial draws its own universe at this scale.
-        validation: whether MuJoCo's solver is `VALIDATION`.
+        scale: of the universe that every trial draws; None if universes are not drawn.
+        validation: whether MuJoCo's settings are `VALIDATION`.
         rules: when a trial ends.
         seed: of everything random.
         wires: whether the daemon runs each trial as a process, in real time.
@@ -82,7 +82,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is drawn for one trial before it begins, whatever the engine and route.
+    """Everything that is drawn for one trial before it starts, for both engines and routes.
 
     Attributes:
         universe: the world's.
@@ -102,7 +102,7 @@ class Plan:
 
 
 def plan_trial(setup: Setup, trial: int) -> Plan:
-    """Draws one trial; it depends on the seed and the trial's number alone.
+    """Draws one trial; the result depends on the seed and the trial's number alone.
 
     Raises:
         InhandError: hand, object or universe cannot be read.
@@ -130,13 +130,13 @@ def plan_trial(setup: Setup, trial: int) -> Plan:
 
 
 class PassedGoal(msgspec.Struct, frozen=True):
-    """A goal that the controller believed reached.
+    """A goal that the controller reported reached.
 
     Attributes:
-        seconds: from its start.
-        believed_error: what the controller saw [rad].
-        true_error: what was true at that instant [rad].
-        least_true_error: the smallest that was true while it was the goal [rad].
+        seconds: time since the goal's start [s].
+        believed_error: error by the controller's pose estimate [rad].
+        true_error: true error at that instant [rad].
+        least_true_error: smallest true error while it was the goal [rad].
     """
 
     seconds: float
@@ -150,13 +150,14 @@ class Trial(msgspec.Struct, frozen=True):
 
     Attributes:
         trial: its number, from 1.
-        score: goals reached in truth.
-        false_successes: goals believed reached whose true error exceeded the tolerance.
-        missed_successes: 1 if the last goal was reached in truth and never believed to be.
-        end: why it ended; `stopped` if the controller gave up for another reason than a drop.
-        reason: in words.
-        seconds: simulated time from the first goal to the end.
-        goals: the goals believed reached, in order.
+        score: goals reached by the true pose.
+        false_successes: goals reported reached whose true error exceeded the tolerance.
+        missed_successes: 1 if the last goal was reached and never reported reached.
+        end: why the trial ended; `stopped` if the controller stopped for another reason than a
+            drop.
+        reason: the end in words.
+        seconds: simulated time from the first goal to the end [s].
+        goals: the goals reported reached, in order.
     """
 
     trial: int
@@ -171,7 +172,7 @@ class Trial(msgspec.Struct, frozen=True):
 
 @dataclass
 class _Active:
-    """The goal that is being worked on: its orientation, and how near the truth has come."""
+    """The active goal: its orientation, and the smallest true error so far."""
 
     quaternion: Array
     least_error: float = np.inf
@@ -181,13 +182,13 @@ class _Active:
 
 @dataclass
 class Judge:
-    """Follows a trial: the controller says when a goal is passed, the truth whether it was.
+    """Scores a trial: compares the controller's events with the true pose.
 
     Attributes:
         rules: when a goal is reached.
-        passed: goals believed reached so far.
-        end: why the trial ended; None while it goes on.
-        reason: the same in words.
+        passed: goals reported reached so far.
+        end: why the trial ended; None while it runs.
+        reason: the end in words.
     """
 
     rules: Rules
@@ -199,7 +200,7 @@ class Judge:
     _active: _Active | None = None
 
     def see(self, t: float, quaternion: Array, dropped: bool) -> None:
-        """Takes note of the truth at one instant, before the events of that instant.
+        """Processes the true pose at one instant, before the events of that instant.
 
         Args:
             t: [s].
@@ -212,13 +213,13 @@ class Judge:
             self._follow(t, self._active, quaternion)
 
     def hear(self, t: float, kind: str, data: Mapping[str, object], quaternion: Array) -> None:
-        """Takes note of an event of the controller.
+        """Processes an event of the controller.
 
         Args:
-            t: when it happened [s].
+            t: time of the event [s].
             kind: of the event.
-            data: its members.
-            quaternion: the truth at that instant, world from object, wxyz, (4,).
+            data: fields of the event.
+            quaternion: true orientation at that instant, world from object, wxyz, (4,).
         """
         match kind:
             case "goal_started":
@@ -240,7 +241,7 @@ class Judge:
                 self._finish(t, end, str(data["reason"]))
 
     def stop(self, t: float, reason: str) -> None:
-        """Ends a trial that cannot go on."""
+        """Ends a trial that cannot continue."""
         self._finish(t, "stopped", reason)
 
     def result(self, trial: int) -> Trial:
@@ -259,7 +260,7 @@ class Judge:
         )
 
     def _follow(self, t: float, active: _Active, quaternion: Array) -> float:
-        """Measures the goal against the truth; returns the error [rad]."""
+        """Updates the goal with the true orientation; returns the error [rad]."""
         error = float(rotations.angle_between(active.quaternion, quaternion))
         active.least_error = min(active.least_error, error)
         if error > self.rules.tolerance:
@@ -271,6 +272,6 @@ class Judge:
         return error
 
     def _finish(self, t: float, end: End, reason: str) -> None:
-        """Ends the trial; the first reason stands."""
+        """Ends the trial; only the first call has an effect."""
         if self.end is None:
             self.end, self.reason, self._ended = end, reason, t

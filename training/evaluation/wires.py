@@ -1,6 +1,7 @@
-"""One trial over the wires: `inhandd --sim` as processes, in real time, commanded over ZMQ.
+"""One trial in real time: `inhandd --sim` as processes, commanded over ZMQ.
 
-Bytes, images and sockets are those of a robot; the truth comes from the world's own socket.
+Serial bytes, images and sockets are those of a robot. The true pose is read from the simulation's
+own socket.
 """
 
 import sys
@@ -24,19 +25,19 @@ from inhand.training.evaluation.lockstep import SETTLE, START_TIMEOUT, Progress
 from inhand.training.evaluation.trials import EvaluationError, Judge, Plan, Setup, Trial, plan_trial
 
 STARTS = 3
-"""How often a trial may begin that a fault ended before it had begun."""
+"""Number of attempts to start a trial, if a fault comes before the first goal."""
 
 HOMING = 2.0
-"""How long the hand takes to its rest pose, however it hung before [s]."""
+"""Time for the hand to reach its rest pose from any other pose [s]."""
 
 SILENCE = 30.0
-"""A daemon that says nothing so long after a goal's time is over is given up [s]."""
+"""Time after a goal's time limit without an event, after which the trial is an error [s]."""
 
 _GOALS_A_MESSAGE = 200
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """What the world says of itself at one instant; quaternion wxyz, world from object."""
+    """True state of the simulation at one instant; quaternion wxyz, world from object."""
 
     t: float
     quaternion: tuple[float, float, float, float]
@@ -50,24 +51,24 @@ def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Tri
     Args:
         setup: what all trials share.
         trial: number of this one.
-        progress: told about once a second.
+        progress: called once a second.
 
     Raises:
-        InhandError: something in the setup does not fit, or a process ended.
+        InhandError: an input of the setup does not fit the others, or a process ended.
     """
     plan = plan_trial(setup, trial)
     judge = Judge(setup.rules)
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
         with _daemon(setup, plan, directory), Client(directory) as client:
-            # Before its first tick the daemon answers that it is starting, and no more.
+            # Before its first tick the daemon's status has no more than that it is starting.
             _wait(lambda: "world" in client.status(), START_TIMEOUT, "no tick came")
             with WorldClient(client.status()["world"]) as world:
                 _begin(client, world, plan, judge)
                 slipped = _follow(client, world, judge, trial, progress)
     if slipped > 0:
         print(
-            f"trial {trial}: the machine was too slow by {slipped:.2f} s; it counts all the same",
+            f"trial {trial}: the simulation fell {slipped:.2f} s behind real time; it still counts",
             file=sys.stderr,
         )
     return judge.result(trial)
@@ -75,7 +76,7 @@ def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Tri
 
 @contextmanager
 def _daemon(setup: Setup, plan: Plan, directory: Path) -> Iterator[None]:
-    """The daemon with its simulated hand, from ready to ended."""
+    """Runs the daemon with its simulated hand, from ready until the end of the block."""
     universe, config = directory / "universe.toml", directory / "inhandd.toml"
     universe.write_text(universe_toml(plan.universe))
     sim = {"universe": str(universe), "seed": plan.world_seed}
@@ -86,25 +87,25 @@ def _daemon(setup: Setup, plan: Plan, directory: Path) -> Iterator[None]:
 
 
 def _truth(world: WorldClient) -> Truth:
-    """The object, now."""
+    """The true state of the object now."""
     return msgspec.convert(world.ask("state"), Truth)
 
 
 def universe_toml(universe: Universe) -> str:
-    """A universe as the file that `load_universe` reads."""
+    """TOML text of a universe, which `load_universe` reads."""
     return tomli_w.dumps(msgspec.to_builtins(universe))
 
 
 def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None:
-    """Puts the hand at rest and the object into it, arms, and asks for all goals."""
+    """Puts the hand at rest and the object into it, arms, and requests all goals."""
     client.subscribe()
     _place(client, world, plan)
     deadline, starts = time.monotonic() + START_TIMEOUT, 1
     while refusal := _accepted(client, "arm"):
         status = client.status()
         if status["mode"] == "fault" and starts < STARTS:
-            # The machine stalled while processes came up, before there was anything to judge.
-            print(f"begins anew, for a fault: {status['reason']}", file=sys.stderr)
+            # A busy machine may cause a fault while processes start, before the first goal.
+            print(f"starting again after a fault: {status['reason']}", file=sys.stderr)
             _wait(lambda: _accepted(client, "clear") == "", START_TIMEOUT, "the fault stayed")
             _place(client, world, plan)
             deadline, starts = time.monotonic() + START_TIMEOUT, starts + 1
@@ -124,24 +125,24 @@ def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None
 
 
 def _place(client: Client, world: WorldClient, plan: Plan) -> None:
-    """The hand at rest, the object in it, and time to settle."""
+    """Moves the hand to rest, places the object and waits until it has settled."""
     _wait(lambda: _accepted(client, "enable") == "", START_TIMEOUT, "the hand was not enabled")
     client.call("home")
     time.sleep(HOMING)
     world.ask("reset", quaternion=plan.start.tolist())
-    # By then the pose from before is too old to arm on; the filter needs a little longer to
-    # believe that the object is somewhere else now.
+    # By then the pose from before the reset is too old for arming. The pose filter needs a little
+    # longer until it accepts the object's new place.
     time.sleep(SETTLE)
 
 
 def _follow(
     client: Client, world: WorldClient, judge: Judge, trial: int, progress: Progress | None
 ) -> float:
-    """Judges until the trial ends; returns the time the world has lost meanwhile [s]."""
+    """Scores the trial until it ends; returns how far the simulation fell behind [s]."""
     first = truth = _truth(world)
     past = deque([truth], maxlen=100)
     events: deque[dict[str, Any]] = deque()
-    heard = shown = first.t
+    last_event = shown = first.t
     while judge.end is None:
         for topic, message in client.messages(0.01):
             if topic == "event":
@@ -149,11 +150,11 @@ def _follow(
         truth = _truth(world)
         past.append(truth)
         while events and events[0]["t"] <= truth.t:
-            event, heard = events.popleft(), truth.t
+            event, last_event = events.popleft(), truth.t
             then = min(past, key=lambda sample: abs(sample.t - event["t"]))
             judge.hear(event["t"], event["kind"], event, np.array(then.quaternion))
         judge.see(truth.t, np.array(truth.quaternion), truth.dropped)
-        if truth.t - heard > judge.rules.timeout + SILENCE:
+        if truth.t - last_event > judge.rules.timeout + SILENCE:
             raise EvaluationError("eval: the daemon reported no end of a goal; see `inhand status`")
         if progress and truth.t - shown >= 1.0:
             shown = truth.t

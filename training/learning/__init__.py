@@ -1,1 +1,1 @@
-"""Teacher, student, refinement and the export of a policy."""
+"""Learning: teacher, student, refinement, and export of the policy."""

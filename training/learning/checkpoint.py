@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written whole or not at all, refused if they belong to something else."""
+"""Checkpoints on disk: written atomically, refused for another hand, object or model."""
 
 import pickle
 from pathlib import Path
@@ -16,10 +16,15 @@ class CheckpointError(InhandError):
 
 
 def write_checkpoint(path: Path, worlds: BatchEnvironment, state: dict[str, Any]) -> None:
-    """Writes a checkpoint; a reader sees the old one or the new one, never half of it.
+    """Writes a checkpoint atomically: a reader sees the old file or the new one.
+
+    Args:
+        path: the file.
+        worlds: their digests are stored for `read_checkpoint`.
+        state: of the learner.
 
     Raises:
-        CheckpointError: it cannot be written, the old one is intact.
+        CheckpointError: the file cannot be written. The previous checkpoint is intact.
     """
     whole = {"digests": worlds.digests, **state}
     try:
@@ -45,12 +50,13 @@ def read_checkpoint(
     Args:
         path: the file.
         kind: of the learner.
-        worlds: what it is to go on in.
-        device: where its tensors are wanted.
-        another_object: it may have been trained with another object, in the same hand.
+        worlds: the worlds in which training continues.
+        device: of the returned tensors.
+        another_object: whether a checkpoint of another object in the same hand is accepted.
 
     Raises:
-        CheckpointError: missing, damaged, of another kind, or of another hand, object or model.
+        CheckpointError: the file is missing, damaged, of another kind, or of another hand, object
+            or model.
     """
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
@@ -73,6 +79,6 @@ def read_checkpoint(
         if state["digests"][what] != mine:
             raise CheckpointError(
                 f"checkpoint {path} was trained with another {what}; go back to that one or "
-                "train anew"
+                "train from the beginning"
             )
     return state

@@ -1,4 +1,4 @@
-"""Writes a student as the policy file of a robot, and proves that both compute the same."""
+"""Exports a student as an ONNX policy file and checks that both compute the same actions."""
 
 import hashlib
 import subprocess
@@ -28,7 +28,7 @@ from inhand.errors import InhandError
 from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.objects import load_object
-from inhand.training.learning.student import StudentNetwork, load_student
+from inhand.training.learning.student import StudentNetwork, StudentPolicy, load_student
 from inhand.training.learning.train import load_recipe, run_paths
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
@@ -39,7 +39,7 @@ OPSET = 17
 
 
 class ExportError(InhandError):
-    """The exported policy does not compute what the student does."""
+    """The exported policy does not compute the student's actions."""
 
 
 def build_graph(network: StudentNetwork) -> onnx.ModelProto:
@@ -124,7 +124,7 @@ def build_graph(network: StudentNetwork) -> onnx.ModelProto:
 
 @torch.no_grad()
 def rollout(network: StudentNetwork, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Actions of the torch network, (steps, actions), from zero state, the state carried."""
+    """Actions of the torch network over a sequence, (steps, actions), from a zero state."""
     state = network.start(1)
     actions = []
     for row in torch.as_tensor(observations):
@@ -141,19 +141,19 @@ def export(
     scale: float,
     observations: NDArray[np.float32],
 ) -> None:
-    """Writes the policy file, whole or not at all.
+    """Writes the policy file atomically.
 
     Args:
         path: the ONNX file.
         network: the student.
-        hand: what it moves.
-        object_name: what it turns.
+        hand: the hand that it moves.
+        object_name: name of the object that it turns.
         scale: of the universes it was trained in.
-        observations: from a rollout, (steps, n), more than the golden vector's length; the rest
-            checks that ONNX Runtime and torch agree over a long time.
+        observations: from a rollout, (steps, n). The first `GOLDEN_STEPS` become the golden
+            vector; all of them check that ONNX Runtime and torch agree.
 
     Raises:
-        ExportError: they do not agree.
+        ExportError: ONNX Runtime and torch do not agree.
     """
     network = network.cpu()
     model = build_graph(network)
@@ -187,7 +187,7 @@ def export(
 
 
 def run(content: bytes, observations: NDArray[np.float32], hidden: int) -> NDArray[np.float32]:
-    """Actions of the ONNX model, (steps, actions), from zero state, the state carried."""
+    """Actions of the ONNX model over a sequence, (steps, actions), from a zero state."""
     session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
     state = cell = np.zeros((1, 1, hidden), dtype=np.float32)
     actions = []
@@ -251,11 +251,10 @@ def main() -> int:
 @torch.no_grad()
 def record(worlds: BatchEnvironment, network: StudentNetwork, steps: int) -> NDArray[np.float32]:
     """Observations of the first of these worlds while the student acts, (steps, n)."""
-    sensors, state = Sensors(worlds, seed=0), network.start(worlds.size)
+    policy = StudentPolicy(Sensors(worlds, seed=0), network, worlds.size)
     rows = []
     for _ in range(steps):
-        seen = sensors.observe()
-        action, state = network(torch.as_tensor(seen), state)
-        worlds.step(action.numpy().astype(np.float64))
-        rows.append(seen[0])
+        seen = policy.observe()
+        worlds.step(policy.act(seen).numpy().astype(np.float64))
+        rows.append(seen[0].numpy())
     return np.stack(rows)

@@ -1,15 +1,56 @@
-"""The parts of PPO that teacher and student share, on plain tensors.
+"""The formulas of PPO on plain tensors, and its settings.
 
 Schulman et al., arXiv:1707.06347, with generalized advantages (arXiv:1506.02438). The step size is
-steered by the exact divergence between the Gaussians.
+adapted to the exact divergence between the Gaussians.
 """
 
 from collections.abc import Sequence
 
+import msgspec
+import numpy as np
 import torch
 from torch import Tensor
 
 SMALLEST_STEP, LARGEST_STEP = 1e-5, 2e-3
+
+
+class PpoRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of PPO that all its stages have.
+
+    Attributes:
+        worlds: worlds that run at once.
+        horizon: policy steps in a rollout.
+        epochs: passes over a rollout.
+        minibatches: parts of a rollout, with one optimizer step each.
+        discount: of a step.
+        trace: λ of the generalized advantages.
+        clip: bound of the policy ratio's distance from 1.
+        divergence: KL divergence a rollout that the policy's step size is adapted to.
+        step_size: first step size of the policy.
+        critic_step_size: step size of the critic.
+        deviation: first standard deviation of the exploration.
+        persistence: correlation of the exploration's noise from one step to the next.
+        seed: of everything random.
+    """
+
+    worlds: int = 1024
+    horizon: int = 16
+    epochs: int = 3
+    minibatches: int = 2
+    discount: float = 0.99
+    trace: float = 0.95
+    clip: float = 0.2
+    divergence: float = 0.025
+    step_size: float = 3e-4
+    critic_step_size: float = 1e-3
+    deviation: float = 0.35
+    persistence: float = 0.6
+    seed: int = 1
+
+    @property
+    def innovation(self) -> float:
+        """Standard deviation of the noise's innovation at each step, relative to its total."""
+        return float(np.sqrt(1.0 - self.persistence**2))
 
 
 def log_probability(action: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
@@ -47,7 +88,7 @@ def advantages(
         alive: 0 where the step ended its episode, else 1.
         following: the critic's value of the state after the last step, (worlds,).
         discount: of a step.
-        trace: λ.
+        trace: λ of the generalized advantages.
     """
     advantage = torch.zeros_like(following)
     found = []
@@ -68,10 +109,10 @@ def policy_loss(now: Tensor, before: Tensor, gain: Tensor, clip: float) -> Tenso
 
 
 def checked(policy: Tensor, value: Tensor, iteration: int) -> Tensor:
-    """The sum to descend on.
+    """The total loss of policy and critic.
 
     Raises:
-        FloatingPointError: it is not finite; says which term is not.
+        FloatingPointError: the loss is not finite; the message names the term.
     """
     loss = policy + 0.5 * value
     if not torch.isfinite(loss):
@@ -84,7 +125,7 @@ def checked(policy: Tensor, value: Tensor, iteration: int) -> Tensor:
 
 
 def steer(optimizer: torch.optim.Optimizer, measured: float, wanted: float) -> None:
-    """Shrinks or grows the policy's step size to keep the divergence near the wanted one."""
+    """Adapts the policy's step size so that the divergence stays near the wanted one."""
     group = optimizer.param_groups[0]
     if measured > 1.5 * wanted:
         group["lr"] = max(SMALLEST_STEP, group["lr"] / 1.2)

@@ -1,7 +1,7 @@
-"""The policy that a robot runs: learned from the teacher, on what a robot can measure.
+"""The policy that a robot runs: it imitates the teacher from what a robot can measure.
 
-DAgger (Ross et al., arXiv:1011.0686): the student acts, the teacher says at every state what it
-would have done. The gradient runs back through the steps of one rollout.
+DAgger (Ross et al., arXiv:1011.0686): the student acts, and the teacher labels every state with
+its own action. The gradient is propagated back through the steps of one rollout.
 """
 
 import time
@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 import torch
 from msgspec.structs import asdict
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
-from inhand.training.learning.teacher import Network, teacher_inputs
+from inhand.training.learning.networks import Network, teacher_inputs
+from inhand.training.learning.ppo_learner import step_worlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 
@@ -23,7 +25,21 @@ State = tuple[Tensor, Tensor]
 
 
 class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run needs; written into its checkpoints."""
+    """Settings of a run; written into its checkpoints.
+
+    Attributes:
+        worlds: worlds that run at once.
+        horizon: policy steps in a rollout.
+        passes: optimizer steps with each rollout.
+        hidden: width of the network's layers.
+        memory: whether the network has an LSTM.
+        step_size: first step size.
+        final_step_size: step size after `decay_iterations`.
+        decay_iterations: iterations in which the step size falls.
+        teacher_iterations: iterations in which the share of worlds that the teacher acts in falls
+            from 1 to 0.
+        seed: of everything random.
+    """
 
     worlds: int = 512
     horizon: int = 16
@@ -38,9 +54,9 @@ class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StudentNetwork(nn.Module):
-    """Observation → 256 → LSTM → 256 → action, with a way around the LSTM.
+    """Observation → 256 → LSTM → 256 → action, with a skip connection around the LSTM.
 
-    Without memory a layer of the same width stands where the LSTM is, and the state stays 0.
+    Without memory a layer of the same width replaces the LSTM, and the state stays 0.
 
     Args:
         mean: of the observation, (n,); `deviation`: its standard deviation, (n,).
@@ -65,7 +81,7 @@ class StudentNetwork(nn.Module):
         self.last = nn.Linear(hidden, actions)
 
     def start(self, n: int) -> State:
-        """The state of n policies that know nothing yet."""
+        """The zero state of n policies."""
         zero = torch.zeros(n, self.hidden, device=self.mean.device)
         return zero, zero
 
@@ -82,6 +98,44 @@ class StudentNetwork(nn.Module):
         return self.last(x), state
 
 
+class StudentPolicy:
+    """A student that acts in a batch of worlds: its sensors and its recurrent state.
+
+    Args:
+        sensors: of the worlds that are acted in.
+        network: the student.
+        worlds: their number.
+        device: of the network.
+
+    Attributes:
+        sensors: as given.
+        state: recurrent state, (worlds, hidden) each.
+    """
+
+    def __init__(
+        self, sensors: Sensors, network: StudentNetwork, worlds: int, device: str = "cpu"
+    ) -> None:
+        self.state = network.start(worlds)
+        self.sensors, self._network, self._device = sensors, network, device
+
+    def observe(self) -> Tensor:
+        """Measures every world, once a policy step, (worlds, inputs)."""
+        return torch.as_tensor(self.sensors.observe(), device=self._device)
+
+    def act(self, observation: Tensor) -> Tensor:
+        """Mean actions, (worlds, actions), for the observations, (worlds, inputs)."""
+        action: Tensor
+        action, self.state = self._network(observation, self.state)
+        return action
+
+    def restart(self, ended: NDArray[np.int64]) -> None:
+        """Begins new episodes in worlds that have just been reset: new errors, zero state."""
+        self.sensors.reset(ended)
+        hidden, cell = (part.clone() for part in self.state)
+        hidden[ended], cell[ended] = 0.0, 0.0
+        self.state = hidden, cell
+
+
 class Student:
     """A training run: worlds, sensors, teacher, student and their counters."""
 
@@ -94,8 +148,8 @@ class Student:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.worlds, self.teacher, self.recipe, self.device = worlds, teacher, recipe, device
-        self.sensors = Sensors(worlds, recipe.seed)
-        size = self.sensors.observe().shape[1]
+        sensors = Sensors(worlds, recipe.seed)
+        size = sensors.observe().shape[1]
         scale = torch.where(teacher.variance < 1e-8, 1.0, teacher.variance).sqrt()
         self.network = StudentNetwork(
             teacher.mean[:size],
@@ -105,20 +159,20 @@ class Student:
             recipe.memory,
         ).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.step_size)
-        self.state = self.network.start(worlds.size)
+        self.policy = StudentPolicy(sensors, self.network, worlds.size, device)
         self.iteration = self.steps = 0
         self.seconds = 0.0
         self.ended: list[int] = []
         self._rng = np.random.default_rng(recipe.seed)
 
     def iterate(self) -> dict[str, float]:
-        """One rollout and the updates from it; returns what to log."""
+        """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
         recipe = self.recipe
         share = min(1.0, self.iteration / recipe.decay_iterations)
         step_size = recipe.step_size * (recipe.final_step_size / recipe.step_size) ** share
         self.optimizer.param_groups[0]["lr"] = step_size
-        start = self.state
+        start = self.policy.state
         observations, wanted, keep = self._rollout()
         loss = 0.0
         for _ in range(recipe.passes):
@@ -142,21 +196,15 @@ class Student:
         led = torch.as_tensor(self._rng.random((worlds.size, 1)) < teachers, device=self.device)
         observations, wanted, keep = [], [], []
         for _ in range(recipe.horizon):
-            seen = torch.as_tensor(self.sensors.observe(), device=self.device)
+            seen = self.policy.observe()
             target = self.teacher.act(teacher_inputs(worlds, self.device))
-            action, self.state = self.network(seen, self.state)
-            mixed = torch.where(led, target, action).cpu().numpy().astype(np.float64)
-            step = worlds.step(mixed)
-            over = step.dropped | step.timed_out
-            ids = np.flatnonzero(over)
-            self.ended.extend(worlds.goals_reached[ids].tolist())
-            worlds.reset(ids)
-            self.sensors.reset(ids)
-            alive = torch.as_tensor(~over[:, None], dtype=torch.float32, device=self.device)
-            self.state = (self.state[0] * alive, self.state[1] * alive)
+            mixed = torch.where(led, target, self.policy.act(seen))
+            step = step_worlds(worlds, mixed, self.device)
+            self.ended.extend(step.goals)
+            self.policy.restart(step.ended)
             observations.append(seen)
             wanted.append(target.clamp(-1.0, 1.0))
-            keep.append(alive)
+            keep.append(step.alive[:, None])
         return torch.stack(observations), torch.stack(wanted), torch.stack(keep)
 
     def _learn(self, state: State, observations: Tensor, wanted: Tensor, keep: Tensor) -> float:
@@ -178,7 +226,7 @@ class Student:
         return float(loss.detach())
 
     def save(self, path: Path) -> None:
-        """Writes a checkpoint; a reader sees the old one or the new one, never half of it."""
+        """Writes a checkpoint atomically."""
         write_checkpoint(
             path,
             self.worlds,
@@ -193,7 +241,7 @@ class Student:
         )
 
     def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint; see `read_checkpoint` for what it refuses."""
+        """Continues from a checkpoint; raises as `read_checkpoint` does."""
         state: dict[str, Any] = read_checkpoint(path, "student", self.worlds, self.device)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -203,7 +251,7 @@ class Student:
 def load_student(
     worlds: BatchEnvironment, path: Path, another_object: bool = False
 ) -> StudentNetwork:
-    """The network of a student's checkpoint; see `read_checkpoint` for what it refuses."""
+    """The network of a student's checkpoint; raises as `read_checkpoint` does."""
     state = read_checkpoint(path, "student", worlds, another_object=another_object)
     weights, recipe = state["network"], state["recipe"]
     network = StudentNetwork(

@@ -1,4 +1,4 @@
-"""A training run: recipe in, checkpoints, a log and a curve out; the same command resumes it."""
+"""A training run: reads a recipe, writes checkpoints, a log and a curve. It can be resumed."""
 
 import csv
 import signal
@@ -22,9 +22,10 @@ from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Vary
 from inhand.perception.objects import load_object
 from inhand.training.learning.checkpoint import read_checkpoint
+from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe, load_student
-from inhand.training.learning.teacher import Network, Recipe, Teacher, teacher_inputs
+from inhand.training.learning.teacher import Recipe, Teacher
 from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
 
@@ -40,24 +41,25 @@ Learner = Teacher | Student | Refinement
 
 
 class TrainingError(InhandError):
-    """A recipe is wrong, or a run cannot go on."""
+    """A recipe is invalid, or a run cannot continue."""
 
 
 class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A stage of training, as its TOML file says.
+    """One stage of training, read from a TOML file.
 
     Attributes:
         stage: what is trained.
         run: name of the folder under `runs/`.
-        iterations: budget.
+        iterations: number of iterations after which the run is complete.
         hand: name of the hand.
         object: name of the object.
-        universe_scale: of the student's worlds; the teacher's widens by its own rule.
+        universe_scale: scale of the universes of a student or a refinement; a teacher's grows
+            with its success.
         vary: the kind of fields that universes differ in.
-        from_run: the run whose teacher the student learns from, or whose network a teacher
-            starts with, or whose student is refined; empty for none.
-        teacher_run: the run whose teacher's critic a refinement starts with.
-        from_object: the object of those runs, if a refinement goes on with another one.
+        from_run: the run that this one starts from: of the teacher that a student imitates, of
+            the network that a teacher starts with, or of the student to refine; empty for none.
+        teacher_run: the run whose critic a refinement starts with.
+        from_object: the object of those runs, if a refinement continues with another one.
         teacher: settings of the teacher.
         student: settings of the student.
         refine: settings of the refinement.
@@ -80,7 +82,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass
 class Paths:
-    """Where a run keeps its checkpoint, its log and its curve."""
+    """Paths of a run's checkpoint, log and curve."""
 
     folder: Path
 
@@ -98,7 +100,7 @@ class Paths:
 
 
 def run_paths(runs: Path, recipe: RunRecipe) -> Paths:
-    """Where the run of a recipe keeps its files."""
+    """Paths of the files of a recipe's run."""
     return Paths(runs / recipe.run)
 
 
@@ -106,7 +108,7 @@ def load_recipe(name: str) -> RunRecipe:
     """Reads a recipe: a file, or the name of one in `training/recipes`.
 
     Raises:
-        TrainingError: no such recipe, or one with unknown keys or wrong types.
+        TrainingError: there is no such recipe, or it has unknown keys or wrong types.
     """
     path = Path(name)
     if not path.suffix:
@@ -123,10 +125,10 @@ def load_recipe(name: str) -> RunRecipe:
 
 
 def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
-    """Worlds and learner of a recipe, at the state its `from_run` left.
+    """Worlds and learner of a recipe, in the state of the checkpoint of its `from_run`.
 
     Raises:
-        CheckpointError: the run to start from is missing or made for something else.
+        CheckpointError: that checkpoint is missing, or of another hand, object or model.
     """
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     if recipe.stage == "teacher":
@@ -159,7 +161,7 @@ def load_teacher(
 ) -> Network:
     """The network of a teacher's checkpoint, widened if it saw less of its universe.
 
-    See `read_checkpoint` for what is refused.
+    Raises as `read_checkpoint` does.
     """
     state = read_checkpoint(path, "teacher", worlds, "cpu", another_object)["network"]
     state = widen_network(state, teacher_inputs(worlds, "cpu").shape[1])
@@ -169,17 +171,17 @@ def load_teacher(
 
 
 @contextmanager
-def _until_told_to_stop() -> Iterator[Callable[[], bool]]:
-    """A function that says whether Ctrl-C or SIGTERM came; both only end the loop."""
-    told = False
+def _stop_requested() -> Iterator[Callable[[], bool]]:
+    """Catches SIGINT and SIGTERM; gives a function that says whether one of them came."""
+    requested = False
 
     def note(*_: object) -> None:
-        nonlocal told
-        told = True
+        nonlocal requested
+        requested = True
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: told
+        yield lambda: requested
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -188,10 +190,13 @@ def _until_told_to_stop() -> Iterator[Callable[[], bool]]:
 def train(
     recipe: RunRecipe, runs: Path, device: str, threads: int, minutes: float | None
 ) -> dict[str, float]:
-    """Trains until the budget, the time or the user's patience is over; returns the last log.
+    """Trains until all iterations are done, the time is over or a signal comes.
+
+    Returns:
+        The last row of the log.
 
     Raises:
-        TrainingError: learning gave numbers that are not finite.
+        TrainingError: the loss is not finite.
         CheckpointError: a checkpoint cannot be read or written.
     """
     if threads:
@@ -205,8 +210,8 @@ def train(
     began = saved = time.monotonic()
     row: dict[str, float] = {}
     start = learner.iteration
-    with _until_told_to_stop() as told:
-        while learner.iteration < recipe.iterations and not told():
+    with _stop_requested() as stop_requested:
+        while learner.iteration < recipe.iterations and not stop_requested():
             if minutes is not None and time.monotonic() - began > 60 * minutes:
                 break
             try:
@@ -245,7 +250,7 @@ def _show(row: dict[str, float], done: int, seconds: float, left: int) -> None:
 
 
 def draw_curve(paths: Paths) -> None:
-    """Draws the log: what was learned over millions of steps."""
+    """Draws the columns of the log over the policy steps."""
     if not paths.log.exists():
         return
     with paths.log.open(newline="") as file:
@@ -268,14 +273,14 @@ def draw_curve(paths: Paths) -> None:
 
 @dataclass
 class Arguments:
-    """Train a policy, or go on with a run that was stopped.
+    """Train a policy, or continue a run that was stopped.
 
     Example: inhand train block-teacher --minutes 60
 
     Attributes:
         recipe: name of a recipe, or a TOML file.
         runs: folder of the runs' checkpoints, logs and curves.
-        minutes: stop after this time; the same command goes on later.
+        minutes: stop after this time; the same command continues the run.
         device: of the learner, as torch names it: cpu, cuda.
         threads: of the learner and of the physics each; 0 for all cores.
         json: print the last log line as JSON.

@@ -22,7 +22,7 @@ def widen_network(state: dict[str, Tensor], inputs: int) -> dict[str, Tensor]:
     wide = dict(state)
     for name in ("mean", "variance"):
         fill = 1.0 if name == "variance" else 0.0
-        wide[name] = torch.cat([state[name], torch.full((more,), fill)])
+        wide[name] = torch.cat([state[name], state[name].new_full((more,), fill)])
     for name in ("actor.0.weight", "critic.0.weight"):
         wide[name] = _padded(state[name], more)
     return wide
@@ -51,4 +51,4 @@ def widen_optimizer(state: dict[str, Any], known: int, inputs: int) -> dict[str,
 
 
 def _padded(weights: Tensor, more: int) -> Tensor:
-    return torch.cat([weights, torch.zeros(len(weights), more)], dim=1)
+    return torch.cat([weights, weights.new_zeros(len(weights), more)], dim=1)

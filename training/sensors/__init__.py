@@ -1,1 +1,1 @@
-"""What a robot would measure of a simulated world."""
+"""Sensor models: what a robot would measure of a simulated world."""

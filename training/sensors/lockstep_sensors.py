@@ -1,7 +1,7 @@
-"""What one world's robot measures, tick by tick: joints and poses as the universe spoils them.
+"""Sensors of one world, tick by tick: joint readings and poses with the universe's errors.
 
-Poses instead of images: what the cameras and the detector would have made of them. The
-universe's `camera_shift` and `camera_focal` act on images only, and so not here.
+Poses are simulated in place of images. The universe's `camera_shift` and `camera_focal` act on
+images and have no effect here.
 """
 
 from collections import deque
@@ -17,28 +17,28 @@ CAMERA_RATE = 15.0
 """Poses a second."""
 
 PIPELINE_LATENCY = 0.03
-"""From the trigger to the pose in a world without `pose_latency` [s]: drawing, detection and
-transport, as measured over the wires (docs/evaluation.md)."""
+"""Delay from trigger to pose in a world without `pose_latency` [s]: rendering, detection and
+transport, as measured with `inhand eval --wires` (docs/evaluation.md)."""
 
 FREEZE_SECONDS = 1.0
-"""How long poses stay away once they freeze."""
+"""Duration without poses once they freeze [s]."""
 
 OUTLIER_DISTANCE = 0.1
-"""How far off a wild pose may be along each axis [m]; its orientation is any."""
+"""Largest error of an outlier along each axis [m]; its orientation is uniform."""
 
 POSITION_SIGMA = 0.001
 ROTATION_SIGMA = 0.01
-"""What a pose is said to be uncertain by in a world without noise [m], [rad]."""
+"""Declared standard deviations of a pose in a world without noise [m], [rad]."""
 
 Encoders = tuple[Array, Array, Array]
 
 
 class JointSensor:
-    """Joint readings: late, biased and noisy.
+    """Joint readings with latency, bias and noise.
 
     Args:
-        universe: its `joint_noise` and `joint_latency` count here.
-        n_actuators: how many servos there are.
+        universe: its `joint_noise` and `joint_latency` are used.
+        n_actuators: number of servos.
         rng: source of randomness.
     """
 
@@ -50,9 +50,9 @@ class JointSensor:
         self._rng = rng
 
     def read(self, t: float, encoders: Encoders) -> JointState:
-        """A reading at `t` [s] of servos whose encoders now show this; stamped `t`.
+        """A reading at `t` [s], given what the encoders show now.
 
-        That the reading is old is what nobody on a robot can see.
+        The reading is `joint_latency` old but stamped `t`: a robot does not know this latency.
         """
         self._past.append((t, encoders))
         wanted = t - self._latency
@@ -92,11 +92,10 @@ class Pauses:
 
 
 class PoseSensor:
-    """Object poses: at the cameras' rate, late, noisy, and sometimes wild or missing.
+    """Object poses at the cameras' rate, with latency, noise, outliers and drop-outs.
 
     Args:
-        universe: its noises, latency, interval, drop-outs, freezes and outliers of poses count
-            here.
+        universe: its noise, latency, interval, drop-outs, freezes and outliers of poses are used.
         rng: source of randomness.
     """
 
@@ -110,10 +109,10 @@ class PoseSensor:
         self._under_way: deque[PoseReading] = deque()
 
     def read(self, t: float, position: Array, quaternion: Array) -> list[PoseReading]:
-        """Looks at the object if it is time to, and returns what has arrived by now.
+        """Measures the object if a trigger is due, and returns the poses that have arrived.
 
         Args:
-            t: the present [s].
+            t: present time [s].
             position: true, world frame [m], (3,).
             quaternion: true, world from object, wxyz, (4,).
         """
@@ -128,7 +127,7 @@ class PoseSensor:
         return arrived
 
     def _seen(self, t: float) -> bool:
-        """Whether this trigger gives a pose at all."""
+        """Whether this trigger gives a pose."""
         universe, rng = self._universe, self._rng
         if t < self._frozen_until:
             return False
@@ -140,7 +139,7 @@ class PoseSensor:
     def _measure(self, t: float, position: Array, quaternion: Array) -> PoseReading:
         universe, rng = self._universe, self._rng
         position_noise, rotation_noise = universe.position_noise[0], universe.rotation_noise[0]
-        # A detector knows how noisy it is, but neither its bias nor its blunders.
+        # The declared deviations contain the noise, but neither bias nor outliers.
         sigma_position = float(np.hypot(POSITION_SIGMA, position_noise))
         sigma_rotation = float(np.hypot(ROTATION_SIGMA, rotation_noise))
         if rng.random() < universe.pose_outlier:

@@ -1,4 +1,4 @@
-"""What a robot measures of its world: late, noisy, and sometimes not at all."""
+"""Sensors of a batch of worlds: latency, noise, drop-outs and outliers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,28 +11,28 @@ from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.tracking import TrackedPoses
 
 CAMERA_RATE = (12.0, 20.0)
-"""Pictures a second, drawn for each episode."""
+"""Range of the frame rate [Hz], drawn for each episode."""
 
 PIPELINE_LATENCY = (0.02, 0.05)
-"""From trigger to pose in a world without `pose_latency` [s], drawn for each episode."""
+"""Range of the delay from trigger to pose in a world without `pose_latency` [s], drawn for each
+episode."""
 
 FREEZE_SECONDS = 1.0
-"""How long poses stay away once they freeze."""
+"""Duration without poses once they freeze [s]."""
 
 BELIEVED = 0.1
-"""Share of wild poses that get past the filter."""
+"""Share of outliers that pass the pose filter's outlier gate."""
 
 WILD_DISTANCE = 0.1
-"""How far off a wild pose may be along each axis [m]; its orientation is any."""
+"""Largest error of an outlier along each axis [m]; its orientation is uniform."""
 
 
 class Sensors:
-    """Joint readings and poses of a batch of worlds, as their universes spoil them.
+    """Joint readings and poses of a batch of worlds, with the errors of their universes.
 
-    A pose that is missing, or wild and so rejected by the filter, leaves the prediction from the
-    ones before, whose age grows; a few wild ones are believed, until the next picture. Latency of
-    joints is modelled to first order: a reading is what the present velocity says it was that
-    long ago.
+    If a pose is missing, or is an outlier that the filter rejects, the filter predicts from the
+    poses before and the pose's age grows. A few outliers are accepted until the next frame. Joint
+    latency is modelled to first order: the reading is extrapolated back with the present velocity.
 
     Args:
         worlds: what is measured.
@@ -47,15 +47,15 @@ class Sensors:
         self._position_bias = np.zeros((n, 3))
         self._rotation_bias = np.zeros((n, 3))
         # Columns: joint, position and rotation noise a step, joint latency, probability of a
-        # missing pose, probability a step that poses freeze, probability of a wild pose that is
-        # believed.
+        # missing pose, probability a step that poses freeze, probability of an outlier that is
+        # accepted.
         self._levels = np.zeros((n, 7))
         self._poses = TrackedPoses(n, 1.0 / worlds.path.policy_rate)
         self._frozen = np.zeros(n)
         self.reset(np.arange(n))
 
     def reset(self, ids: NDArray[np.int64]) -> None:
-        """Draws this episode's errors; to be called after the worlds' own reset."""
+        """Draws the errors of a new episode. Call it after the worlds' own reset."""
         worlds, rng = self._worlds, self._rng
         rate = worlds.path.policy_rate
         for i in ids:
@@ -93,7 +93,7 @@ class Sensors:
         return position + moved, rotations.multiply(rotations.exp(turned), quaternion)
 
     def _look(self) -> None:
-        """Takes in the pictures that have arrived since the last step."""
+        """Processes the frames that have arrived since the last step."""
         worlds, rng, levels = self._worlds, self._rng, self._levels
         n = worlds.size
         self._frozen = np.maximum(0.0, self._frozen - 1.0 / worlds.path.policy_rate)
@@ -109,7 +109,7 @@ class Sensors:
         self._poses.accept(ids[seen], position[seen], quaternion[seen])
 
     def observe(self) -> NDArray[np.float32]:
-        """Measures every world once a policy step, (n, observation_size)."""
+        """Measures every world, (n, observation_size). Call it once a policy step."""
         worlds, rng, levels = self._worlds, self._rng, self._levels
         self._look()
         position, quaternion, age = self._poses.predict()

@@ -1,8 +1,8 @@
-"""Object poses of a batch of worlds as a robot's cameras and pose filter would know them.
+"""Object poses of a batch of worlds as a robot's cameras and pose filter estimate them.
 
-A camera looks at times of its own, its picture arrives late, and from the last two poses the filter
-predicts the present one. Between pictures a turning object is somewhere else than predicted: the
-largest error there is in a world without noise, and one that a policy has to live with.
+Cameras have their own triggers, frames arrive with latency, and the filter predicts the present
+pose from the last two. Between frames a turning object deviates from the prediction, which is the
+largest error in a world without noise.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from inhand.hardware.records import Array
 from inhand.perception import rotations
 
 STEPS_KEPT = 16
-"""Policy steps of truth that are kept, for pictures that arrive late."""
+"""Number of past policy steps whose true poses are kept, for frames with latency."""
 
 
 class TrackedPoses:
-    """Pictures under way, and what is believed from those that arrived.
+    """Frames that have not arrived yet, and the pose estimate from those that have.
 
     Positions are in the world frame [m], (n, 3); quaternions are world from object, (n, 4) wxyz.
 
@@ -26,7 +26,7 @@ class TrackedPoses:
         dt: length of a policy step [s].
 
     Attributes:
-        rate: pictures a second of each world's cameras [Hz], (n,).
+        rate: frame rate of each world's cameras [Hz], (n,).
         latency: from the trigger to the arrival of the pose [s], (n,).
         captured: time of the last pose that was accepted [s], (n,).
     """
@@ -49,13 +49,13 @@ class TrackedPoses:
         true: tuple[Array, Array],
         seen: tuple[Array, Array],
     ) -> None:
-        """Begins anew with objects at rest, seen by cameras of any phase.
+        """Restarts the estimates with objects at rest and a random phase of the cameras.
 
         Args:
             ids: the worlds, (k,).
             rng: source of the phases.
             true: position, (k, 3), and quaternion, (k, 4).
-            seen: the same as the first picture shows it.
+            seen: the same as measured in the first frame.
         """
         self._phase[ids] = rng.uniform(0.0, 1.0, len(ids)) / self.rate[ids]
         self._true_position[:, ids], self._true_quaternion[:, ids] = true
@@ -65,21 +65,21 @@ class TrackedPoses:
         self._velocity[ids] = self._turning[ids] = 0.0
 
     def _newest(self) -> Array:
-        """When the newest picture was taken of those that have arrived [s], (n,)."""
+        """Capture time of the newest frame that has arrived [s], (n,)."""
         pictures = np.floor((self._now - self.latency - self._phase) * self.rate)
         newest: Array = self._phase + pictures / self.rate
         return newest
 
     def advance(self, position: Array, quaternion: Array) -> tuple[NDArray[np.int64], Array, Array]:
-        """Goes on by one policy step.
+        """Advances by one policy step.
 
         Args:
             position: true, (n, 3).
             quaternion: true, (n, 4).
 
         Returns:
-            The worlds in which a new picture arrived, (k,), and what it shows: the object's
-            position, (k, 3), and quaternion, (k, 4), at the time that it was taken.
+            The worlds in which a new frame arrived, (k,), and the object's true position, (k, 3),
+            and quaternion, (k, 4), at its capture time.
         """
         self._now += self._dt
         self._true_position = np.roll(self._true_position, 1, axis=0)
@@ -101,9 +101,9 @@ class TrackedPoses:
         )
 
     def accept(self, ids: NDArray[np.int64], position: Array, quaternion: Array) -> None:
-        """Believes poses of the newest pictures: position (k, 3), quaternion (k, 4)."""
+        """Updates the estimate with poses of the newest frames: (k, 3) and quaternion (k, 4)."""
         span = np.maximum(self._looked[ids] - self.captured[ids], 1e-3)[:, None]
-        # The mean velocity since the last pose was there half the span ago, and has decayed since.
+        # The mean velocity since the last pose is that of half the span ago; it has decayed since.
         share = np.exp(-0.5 * span / self._decay) / span
         self._velocity[ids] = share * (position - self._position[ids])
         turned = rotations.multiply(quaternion, rotations.conjugate(self._quaternion[ids]))
@@ -112,7 +112,7 @@ class TrackedPoses:
         self.captured[ids] = self._looked[ids]
 
     def predict(self) -> tuple[Array, Array, Array]:
-        """What is believed of the present: position, quaternion, and age of the pose [s], (n,)."""
+        """Predicted present position and quaternion, and age of the last pose [s], (n,)."""
         age = self._now - self.captured
         reach = (self._decay * -np.expm1(-age / self._decay))[:, None]
         turned = rotations.multiply(rotations.exp(reach * self._turning), self._quaternion)

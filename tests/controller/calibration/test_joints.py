@@ -202,7 +202,7 @@ def test_a_range_only_becomes_narrower() -> None:
     assert narrow.lower[FFJ2] == 0.1 and narrow.upper[FFJ2] == HAND.upper[FFJ2]
     assert narrow.links[HAND.joint_names.index("FFJ1")].range == (0.1, HAND.upper[FFJ2])
     assert narrow.digest == HAND.digest
-    with pytest.raises(DescriptionError, match="FFJ2 reaches .* not its rest pose"):
+    with pytest.raises(DescriptionError, match="FFJ2: the rest pose .* lies outside the range"):
         seated(HAND, {"FFJ2": SeatedServo(1, 0.0, (0.6, 1.5))})
 
 

@@ -178,6 +178,7 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
         ("onnx", "train", "policy"),
         ("pybullet", "sim", "eval"),
         ("mujoco", "train", "probe"),
+        ("sklearn", "train", "probe"),
         ("matplotlib", "train", "transfer"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The hand file: what it says, and what is refused."""
+"""The hand file: its values, and refused files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures of a plate taken from a running camera, while a line says what is missing."""
+"""Pictures of a plate taken with a running camera, and the line with what is missing."""
 
 import contextlib
 import os

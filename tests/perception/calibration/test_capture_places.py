@@ -1,4 +1,4 @@
-"""Pictures for the cameras' places and for an object's tags, taken from running cameras."""
+"""Pictures for camera poses and for an object's tags, taken with running cameras."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Lenses and places of cameras, found again from pictures of a plate."""
+"""Intrinsics and poses of cameras are recovered from pictures of a plate."""
 
 from dataclasses import replace
 from pathlib import Path

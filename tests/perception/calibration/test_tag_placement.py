@@ -1,4 +1,4 @@
-"""Tags that are not where the drawing says, found again from what three cameras see."""
+"""Poses of tags that deviate from the drawing are recovered from three cameras."""
 
 from collections.abc import Sequence
 from dataclasses import replace

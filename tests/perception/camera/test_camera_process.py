@@ -1,4 +1,4 @@
-"""The camera process: what it says about its health, and the real thing end to end."""
+"""The camera process: health messages, and a real process end to end."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Pictures for people: only for who looks, with the tags, and nothing waits for a slow reader."""
+"""Preview images: only with subscribers, with tags, and without waiting for slow ones."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Tags in real renders, with fingers in the way, noise, and what is no picture at all."""
+"""Tags in rendered images with covering fingers and noise, and refused images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How far poses are off on renders with fingers in the way, blur and noise; do they know it?"""
+"""Pose errors and declared covariance on renders with covering fingers, blur and noise."""
 
 import numpy as np
 import pytest

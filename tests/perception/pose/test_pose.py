@@ -1,4 +1,4 @@
-"""Poses from real renders, and from made-up corners where a case must be exact."""
+"""Poses from rendered images, and from computed corners for exact cases."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The derivative behind a pose, where cameras are not where they should be."""
+"""The derivative of the least squares, with camera offsets."""
 
 import numpy as np
 import pytest

@@ -43,7 +43,7 @@ def compare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
-def test_pairs_make_a_small_difference_certain() -> None:
+def test_paired_trials_make_a_small_difference_significant() -> None:
     rng = np.random.default_rng(1)
     easy, change = rng.uniform(0, 20, 40), 1 + 0.3 * rng.standard_normal(40)
     low, high = compare_scores(easy, easy + change).difference_interval
@@ -52,7 +52,7 @@ def test_pairs_make_a_small_difference_certain() -> None:
     assert high - low == pytest.approx(2 * 1.96 * change.std() / np.sqrt(40), rel=0.05)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_true_difference_at_its_confidence() -> None:
     rng = np.random.default_rng(2)
     covered = 0
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""`inhand eval`: trials end for the right reason, are judged by the truth, and repeat exactly."""
+"""`inhand eval`: trials end for the right reason, are scored with true poses and repeat exactly."""
 
 import json
 import subprocess
@@ -127,16 +127,14 @@ def test_false_successes_are_counted_and_do_not_score(setup: Setup, universe: Ru
     assert sum(trial.score for trial in trials) == len(goals) - false
 
 
-def test_success_that_is_not_believed_is_missed(setup: Setup, universe: Run) -> None:
+def test_success_that_is_not_reported_is_missed(setup: Setup, universe: Run) -> None:
     late = universe("pose_latency = 0.2")
     rules = Rules(tolerance=3.1415, timeout=1.0)
     trial = run_trial(replace(setup, universe=late, rules=rules), 1)
     assert (trial.end, trial.score, trial.missed_successes) == ("timeout", 0, 1)
 
 
-def test_unseen_object_stops_the_trial_with_the_controllers_words(
-    setup: Setup, universe: Run
-) -> None:
+def test_trial_without_poses_stops_with_the_controllers_reason(setup: Setup, universe: Run) -> None:
     trial = run_trial(replace(setup, universe=universe("pose_dropout = 1.0")), 1)
     assert (trial.end, trial.score) == ("stopped", 0)
     assert "last seen never" in trial.reason
@@ -147,7 +145,7 @@ def test_jobs_do_not_change_the_result(setup: Setup) -> None:
     assert list(run_trials(quick, 2, jobs=2)) == list(run_trials(quick, 2, jobs=1))
 
 
-def test_trials_end_with_the_process_that_wants_them() -> None:
+def test_worker_processes_end_with_their_parent() -> None:
     command = [sys.executable, "-m", "inhand.controller.cli.main", "eval", "--engine", "mujoco"]
     command += ["--jobs", "2", "--trials", "2", "--cap", "1000", "--timeout", "1000"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -170,14 +168,14 @@ def test_trials_end_with_the_process_that_wants_them() -> None:
         time.sleep(0.1)
 
 
-def test_universe_survives_the_way_to_the_daemon(tmp_path: Path) -> None:
+def test_universe_is_the_same_after_toml(tmp_path: Path) -> None:
     drawn = sample(HAND, np.random.default_rng(3), 1.0)
     path = tmp_path / "universe.toml"
     path.write_text(wires.universe_toml(drawn))
     assert load_universe(path, HAND) == drawn
 
 
-def test_wires_judge_the_daemon_by_the_worlds_truth(inhand_eval: Run) -> None:
+def test_real_time_trials_are_scored_with_the_true_pose(inhand_eval: Run) -> None:
     """Real processes: daemon, world, renderer, cameras."""
     code, out, err = inhand_eval(
         *("--engine", "pybullet", "--wires", "--trials", "1", "--cap", "3"),
@@ -264,7 +262,7 @@ def test_unknown_universe_key_is_one_line(inhand_eval: Run, universe: Run) -> No
 def test_time_step_must_fit_the_tick(inhand_eval: Run, universe: Run) -> None:
     odd = universe("[mujoco]\ntimestep = 0.003")
     code, _, _ = inhand_eval("--engine", "mujoco", "--universe", str(odd))
-    assert "time step 0.003 s and tick 0.01 s must divide one another" in code
+    assert "time step 0.003 s and tick 0.01 s must be a multiple" in code
 
 
 @pytest.mark.parametrize(("engine", "other"), [ENGINES, ENGINES[::-1]])

@@ -1,4 +1,4 @@
-"""`inhand probe`: it finds what is in a memory, and nothing where there is nothing."""
+"""`inhand probe`: it finds what the memory encodes, and chance accuracy for anything else."""
 
 import sys
 from collections.abc import Callable
@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from inhand.controller.cli import main
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
-from inhand.training.evaluation.logistic import fit, held_out_hits, predict, wilson
+from inhand.training.evaluation.logistic import STRENGTHS, held_out_hits, linear_probe, wilson
 from inhand.training.evaluation.probe import QUESTIONS, Report, Sample, answer
 from tests.controller import tiny_policy
 
@@ -20,27 +21,66 @@ HAND = load_hand("dactyl24")
 Run = Callable[..., tuple[object, str]]
 
 
-def test_the_fit_is_at_the_minimum_of_the_penalised_loss() -> None:
+def test_the_fit_is_the_minimum_of_the_penalised_loss() -> None:
     rng = np.random.default_rng(1)
     features = rng.standard_normal((200, 5))
     labels = features @ [1.0, -2.0, 0.0, 0.5, 0.0] + rng.logistic(size=200) > 0.3
-    weights = fit(features, labels, 0.01)
+    probe = linear_probe(0.01, len(labels)).fit(features, labels)
 
     def loss(w: Array) -> float:
         scores = features @ w[:-1] + w[-1]
         log_loss = np.logaddexp(0.0, np.where(labels, -scores, scores)).mean()
         return float(log_loss + 0.005 * np.square(w[:-1]).sum())
 
-    for change in 0.01 * np.vstack([np.eye(6), -np.eye(6)]):
-        assert loss(weights) < loss(weights + change)
-    assert (predict(weights, features) == labels).mean() > 0.75
+    least = minimize(loss, np.zeros(6), tol=1e-10).x
+    np.testing.assert_allclose([*probe.coef_[0], *probe.intercept_], least, atol=1e-4)
+    assert (probe.predict(features) == labels).mean() > 0.75
 
 
 def test_separable_labels_do_not_upset_the_fit() -> None:
     features = np.linspace(-1, 1, 40)[:, None]
-    weights = fit(features, features[:, 0] > 0, 1e-3)
-    assert np.isfinite(weights).all()
-    assert (predict(weights, features) == (features[:, 0] > 0)).all()
+    labels = features[:, 0] > 0
+    probe = linear_probe(1e-3, len(labels)).fit(features, labels)
+    assert np.isfinite(probe.coef_).all()
+    assert (probe.predict(features) == labels).all()
+
+
+def newton_hits(features: Array, labels: Array, seed: int) -> Array:
+    """The same cross-validation with a Newton solver written out."""
+
+    def label(rows: Array, wanted: Array, strength: float, others: Array) -> Array:
+        rows, others = (np.column_stack([x, np.ones(len(x))]) for x in (rows, others))
+        penalty = np.append(np.full(rows.shape[1] - 1, strength), 1e-9)
+        weights = np.zeros(rows.shape[1])
+        for _ in range(30):
+            chance = 0.5 * (1.0 + np.tanh(0.5 * (rows @ weights)))
+            slope = rows.T @ (chance - wanted) / len(rows) + penalty * weights
+            curvature = (rows.T * (chance * (1 - chance))) @ rows / len(rows) + np.diag(penalty)
+            step = np.linalg.solve(curvature, slope)
+            weights -= step / max(1.0, float(np.linalg.norm(step)) / 5.0)
+        return others @ weights > 0
+
+    order = np.random.default_rng(seed).permutation(len(labels))
+    hits = np.zeros(len(labels), dtype=np.bool_)
+    for part in np.array_split(order, 5):
+        rest = order[~np.isin(order, part)]
+        scaled = (features - features[rest].mean(axis=0)) / features[rest].std(axis=0)
+        one, two = np.split(rest, [len(rest) // 5])
+        shares = [
+            (label(scaled[two], labels[two], each, scaled[one]) == labels[one]).mean()
+            for each in STRENGTHS
+        ]
+        strength = STRENGTHS[int(np.argmax(shares))]
+        hits[part] = label(scaled[rest], labels[rest], strength, scaled[part]) == labels[part]
+    return hits
+
+
+def test_hits_are_those_of_newtons_method() -> None:
+    given = sample(1.0)
+    labels = np.array([universe.object_size for universe in given.universes]) > 1.0
+    for seed in (0, 1):
+        same = held_out_hits(given.memory, labels, seed) == newton_hits(given.memory, labels, seed)
+        assert same.mean() > 0.995  # a row on the boundary may fall to either side
 
 
 def sample(leak: float) -> Sample:
@@ -54,17 +94,17 @@ def sample(leak: float) -> Sample:
     return Sample(memory, rng.standard_normal((n, 8)), universes, 700)
 
 
-def test_what_a_memory_holds_is_found_and_what_it_does_not_hold_is_not() -> None:
+def test_only_what_the_memory_encodes_is_found() -> None:
     size, mass, _ = QUESTIONS
     knowing, ignorant = (answer(size, sample(leak)) for leak in (3.0, 0.0))
     assert knowing.memory_interval[0] > 0.75
     assert ignorant.memory_interval[0] < 0.5 < ignorant.memory_interval[1] + 0.02
     assert abs(knowing.observation - 0.5) < 0.07
-    # All universes here have the same mass: the commoner answer is the only one.
+    # All universes here have the same mass: the more frequent answer is the only one.
     assert answer(mass, sample(0.0)).memory == answer(mass, sample(0.0)).majority == 1.0
 
 
-def test_as_many_numbers_as_trials_do_not_pass_for_knowledge() -> None:
+def test_more_features_than_trials_give_chance_accuracy_on_held_out_trials() -> None:
     rng = np.random.default_rng(3)
     hits = held_out_hits(rng.standard_normal((200, 250)), rng.random(200) < 0.5)
     assert 0.38 < hits.mean() < 0.62
@@ -109,7 +149,7 @@ def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> No
     nowhere = tmp_path / "nowhere" / "probe.md"
     code, out = probe("--trials", "60", "--seconds", "0.1", "--output", str(nowhere))
     assert "cannot be written" in str(code) and "the result stands above" in str(code)
-    assert out.startswith("# What the policy's memory knows")
+    assert out.startswith("# What the policy's memory encodes")
 
 
 @pytest.mark.parametrize(

@@ -85,13 +85,13 @@ def test_the_table_is_filled_resumed_and_never_measured_twice(
     assert "still to be measured" not in page and "Nothing was learned here." in page
     assert "| all of it | **0** [0, 0], 0.0 ± 0.0 |" in page
     assert "**no memory** reaches 0.0 goals a trial, all of it 0.0: +0.0 [+0.0, +0.0]" in page
-    assert "no effect is certain" in page
+    assert "no statistically significant effect" in page
     assert "**PyBullet slippery** (`slippery.toml`): As on ice." in page
     assert (tmp_path / "docs" / "images" / "transfer.png").stat().st_size > 5000
     assert not list(tmp_path.rglob("*.part*"))
 
 
-def test_a_cell_is_measured_anew_when_what_it_depends_on_changes(
+def test_a_cell_is_measured_again_when_its_conditions_change(
     plan: Path, transfer: Run, tmp_path: Path
 ) -> None:
     transfer(str(plan), "--engine", "mujoco")
@@ -140,7 +140,7 @@ def test_a_place_that_cannot_be_written_is_one_line(
     assert str(code).startswith("error: transfer: ") and "cannot be written" in str(code)
 
 
-def test_the_shipped_plan_has_the_rows_and_worlds_of_the_claim() -> None:
+def test_the_shipped_plan_has_the_documented_rows_and_columns() -> None:
     plan = load_plan(PLAN)
     assert len(plan.rows) == 5 and plan.cap == plan.trials == 20
     universes = [column.universe for column in plan.columns if column.universe]

@@ -1,4 +1,4 @@
-"""The judge of a trial: what it believes is the truth, at the instant that counts."""
+"""The judge of a trial: it uses the true pose at the instant of the report."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ UPRIGHT = rotations.IDENTITY
 TURNED = rotations.exp(np.array([0.0, 0.0, 1.0]))
 
 
-def test_judge_measures_the_truth_at_the_instant_of_belief() -> None:
+def test_judge_measures_the_true_error_when_success_is_reported() -> None:
     judge = Judge(Rules(tolerance=0.4, hold=0.2))
     judge.hear(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
     judge.see(1.1, UPRIGHT, False)

@@ -1,4 +1,4 @@
-"""Checkpoints: a disk that is full costs the new one, never the old one."""
+"""Checkpoints: on a full disk the previous checkpoint stays intact."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ assert read_checkpoint(path, "teacher", worlds)["weights"].sum() == 1000
 """
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, check=False

@@ -10,9 +10,10 @@ import torch
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe, load_student
-from inhand.training.learning.teacher import Network, Teacher, teacher_inputs
+from inhand.training.learning.teacher import Teacher
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 TINY = RefineRecipe(worlds=32, horizon=8, critic_iterations=0, seed=3)
@@ -43,10 +44,10 @@ def reward_an_action(run: Refinement | Teacher, wanted: float) -> None:
 def test_it_learns_to_do_what_is_rewarded(memory: bool) -> None:
     run = make(msgspec.structs.replace(TINY, step_size=1e-3, divergence=0.2, discount=0.0), memory)
     reward_an_action(run, 0.5)
-    before = float((run._rollout().means - 0.5).square().mean())
+    before = float((run._rollout().rollout.means - 0.5).square().mean())
     for _ in range(25):
         run.iterate()
-    after = float((run._rollout().means - 0.5).square().mean())
+    after = float((run._rollout().rollout.means - 0.5).square().mean())
     assert after < 0.5 * before, (before, after)
 
 
@@ -63,12 +64,12 @@ def test_only_the_critic_learns_at_first() -> None:
 
 def test_the_sequence_is_replayed_from_the_state_it_began_in() -> None:
     run = make()
-    rollout = run._rollout()
-    while not (rollout.keep == 0).any():  # until episodes end on the way, and memory with them
-        rollout = run._rollout()
+    sequences = run._rollout()
+    while not (sequences.rollout.alive == 0).any():  # until episodes end in it, and reset the state
+        sequences = run._rollout()
     with torch.no_grad():
-        again = run._means(rollout, torch.arange(run.worlds.size))
-    torch.testing.assert_close(again, rollout.means)
+        again = run._means(sequences, torch.arange(run.worlds.size))
+    torch.testing.assert_close(again, sequences.rollout.means)
 
 
 def test_it_resumes_where_it_was_and_is_read_as_a_student(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_it_resumes_where_it_was_and_is_read_as_a_student(tmp_path: Path) -> Non
         assert torch.equal(other.teacher.state_dict()[name], value)
 
 
-def test_nonsense_is_not_learned() -> None:
+def test_a_loss_that_is_not_finite_stops_learning() -> None:
     run = make()
     original = run.worlds.step
     run.worlds.step = lambda actions: replace(

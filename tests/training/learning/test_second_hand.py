@@ -1,4 +1,4 @@
-"""A hand described by a file alone: 16 joints, loaded by both engines and driven over the wires."""
+"""A hand given only by its file: 16 joints, loaded by both engines, driven over the serial line."""
 
 import mujoco
 import numpy as np
@@ -34,7 +34,7 @@ def test_mujoco_loads_it_as_its_kinematics_say() -> None:
         assert fingertip_positions(HAND, angles).shape == (4, 3)
 
 
-def test_pybullet_loads_it_and_it_goes_where_it_is_told() -> None:
+def test_pybullet_loads_it_and_joints_follow_targets() -> None:
     world = World(HAND, load_object("block"), Universe(), seed=1)
     targets = HAND.rest + 0.1
     for _ in range(500):

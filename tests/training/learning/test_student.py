@@ -1,4 +1,4 @@
-"""The student learns from the teacher, and its exported file computes what it does."""
+"""The student learns from the teacher, and its exported file computes the same actions."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_exported_policy_equals_torch_over_steps_with_state(tmp_path: Path, memo
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_student_comes_nearer_to_its_teacher() -> None:
+def test_the_imitation_loss_falls() -> None:
     student = make_student()
     losses = [student.iterate()["loss"] for _ in range(40)]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
@@ -82,7 +82,7 @@ def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
         Teacher(student.worlds, Recipe(worlds=16)).resume(path)
 
 
-def test_sensors_of_nominal_worlds_err_only_as_far_as_the_object_moved_since_the_picture() -> None:
+def test_sensors_of_nominal_worlds_have_only_the_errors_of_latency() -> None:
     worlds = BatchEnvironment(HAND, BLOCK, 8, seed=1)
     sensors = Sensors(worlds, seed=0)
     for _ in range(60):  # long enough for the blocks to lie still
@@ -96,7 +96,7 @@ def test_sensors_of_nominal_worlds_err_only_as_far_as_the_object_moved_since_the
     np.testing.assert_allclose(seen[:, joints], true[:, joints], atol=1e-6)
 
 
-def test_sensors_spoil_what_their_universe_says() -> None:
+def test_sensors_have_the_errors_of_their_universe() -> None:
     worlds = BatchEnvironment(HAND, BLOCK, 256, seed=1)
     worlds.universe_scale = 1.0
     worlds.reset(np.arange(256))
@@ -116,7 +116,7 @@ def test_sensors_spoil_what_their_universe_says() -> None:
     assert np.allclose(error[:, ~noisy, : HAND.n_actuators], 0.0, atol=1e-6)
 
 
-def test_few_wild_poses_are_believed_and_only_until_the_filter_has_seen_better() -> None:
+def test_few_outliers_are_accepted_and_only_until_the_next_frames() -> None:
     worlds = BatchEnvironment(HAND, BLOCK, 400, seed=2)
     sensors = Sensors(worlds, seed=0)
     sensors._levels[:, 6] = 0.01

@@ -1,4 +1,4 @@
-"""The batch environment: one world's fate does not depend on its neighbours."""
+"""The batch environment: a world does not depend on the others in the batch."""
 
 import mujoco
 import numpy as np
@@ -41,7 +41,7 @@ def test_a_reset_touches_only_the_worlds_named() -> None:
     np.testing.assert_allclose(after[2, :20], HAND.rest, atol=1e-6)
 
 
-def test_the_open_hand_drops_the_object_and_pays_for_it() -> None:
+def test_the_open_hand_drops_the_object_with_a_negative_reward() -> None:
     worlds = BatchEnvironment(HAND, BLOCK, 16, threads=1, seed=7)
     worlds._qpos[:, HAND.n_joints + 2] = -0.05
     step = worlds.step(np.zeros((16, HAND.n_actuators)))

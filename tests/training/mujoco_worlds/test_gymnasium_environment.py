@@ -1,4 +1,4 @@
-"""The environment for other people's algorithms: Gymnasium's own checks, and equality."""
+"""The Gymnasium environment: Gymnasium's own checks, and equality with the batch."""
 
 import gymnasium
 import numpy as np

@@ -102,19 +102,19 @@ def test_pose_noise_has_a_part_of_the_step_and_one_of_the_episode(which: str) ->
     assert np.std(np.concatenate(steps)) == pytest.approx(0.02, rel=0.05)
 
 
-def test_late_poses_come_later_and_are_stamped_with_their_own_time() -> None:
+def test_delayed_poses_have_their_capture_time() -> None:
     readings = poses(pose_latency=0.05)
     ages = np.array([t - reading.t for t, reading in readings])
     assert ages.mean() == pytest.approx(PIPELINE_LATENCY + 0.05, abs=TICK)
     assert np.abs(errors(readings)[0]).max() < 1e-9
 
 
-def test_missing_poses_are_as_many_as_they_should_be() -> None:
+def test_missing_poses_have_the_universes_rate() -> None:
     share = len(poses(seconds=300.0, pose_dropout=0.3)) / (300 * CAMERA_RATE)
     assert share == pytest.approx(0.7, abs=0.03)
 
 
-def test_frozen_poses_stay_away_for_a_second_as_often_as_they_should() -> None:
+def test_poses_freeze_for_a_second_at_the_universes_rate() -> None:
     readings = poses(seconds=600.0, pose_freeze=0.1)
     gaps = np.diff([reading.t for _, reading in readings])
     long = gaps[gaps > 0.5]
@@ -123,7 +123,7 @@ def test_frozen_poses_stay_away_for_a_second_as_often_as_they_should() -> None:
     assert long.min() >= 1.0 and np.median(long) < 1.0 + 2.0 / CAMERA_RATE
 
 
-def test_wild_poses_are_as_many_as_they_should_be() -> None:
+def test_outliers_have_the_universes_rate() -> None:
     _, turned = errors(poses(seconds=300.0, pose_outlier=0.1))
     # One random orientation of about 20 is within half a radian by chance.
     assert (np.linalg.norm(turned, axis=-1) > 0.1).mean() == pytest.approx(0.1, abs=0.02)

@@ -1,4 +1,4 @@
-"""What a batch believes of its objects is what the robot's own pose filter would believe."""
+"""The pose estimates of a batch have the errors of the robot's pose filter."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def filter_errors(phases: int) -> tuple[Array, Array]:
     return np.array(away), np.array(turned)
 
 
-def test_a_batch_errs_as_much_as_the_filter_does() -> None:
+def test_a_batchs_pose_errors_are_those_of_the_filter() -> None:
     for one, other in zip(batch_errors(8), filter_errors(8), strict=True):
         for share in (50, 90):
             assert np.percentile(one, share) == pytest.approx(np.percentile(other, share), rel=0.3)
@@ -75,7 +75,7 @@ def test_steady_motion_is_predicted() -> None:
     assert rotations.angle_between(attitude, turned)[0] < 0.6 * held
 
 
-def test_a_pose_that_is_not_believed_grows_old() -> None:
+def test_the_age_grows_when_a_pose_is_rejected() -> None:
     tracked = TrackedPoses(1, 0.05)
     start = np.zeros((1, 3)), rotations.IDENTITY[None]
     tracked.reset(np.array([0]), np.random.default_rng(0), start, start)

@@ -1,0 +1,220 @@
+"""PPO in a batch of worlds, shared by teacher and refinement: rollout and update.
+
+Actions are explored with correlated noise. The critic sees the true state in both stages.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from inhand.training.learning.networks import Network, teacher_inputs
+from inhand.training.learning.ppo import (
+    PpoRecipe,
+    advantages,
+    checked,
+    divergence,
+    log_probability,
+    policy_loss,
+    steer,
+)
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+
+
+class Stepped(NamedTuple):
+    """The result of one policy step in all worlds.
+
+    Attributes:
+        reward: (worlds,).
+        alive: 0 where the step ended an episode, else 1, (worlds,).
+        ended: indices of the worlds whose episode ended and that were reset, (k,).
+        goals: goals reached in each ended episode, k of them.
+        dropped: whether each ended episode ended with a drop, k of them.
+    """
+
+    reward: Tensor
+    alive: Tensor
+    ended: NDArray[np.int64]
+    goals: list[int]
+    dropped: list[bool]
+
+
+def step_worlds(worlds: BatchEnvironment, actions: Tensor, device: str) -> Stepped:
+    """Advances all worlds by one policy step and resets those whose episode ended.
+
+    Args:
+        worlds: what is acted in.
+        actions: in [-1, 1], (worlds, actuators).
+        device: of the returned tensors.
+    """
+    step = worlds.step(actions.cpu().numpy().astype(np.float64))
+    over = step.dropped | step.timed_out
+    ended = np.flatnonzero(over)
+    goals, dropped = worlds.goals_reached[ended].tolist(), step.dropped[ended].tolist()
+    worlds.reset(ended)
+    return Stepped(
+        reward=torch.as_tensor(step.reward, dtype=torch.float32, device=device),
+        alive=torch.as_tensor(~over, dtype=torch.float32, device=device),
+        ended=ended,
+        goals=goals,
+        dropped=dropped,
+    )
+
+
+class Rollout(msgspec.Struct):
+    """Some policy steps of all worlds; arrays are (steps, worlds, ...).
+
+    Attributes:
+        inputs: normalized inputs of the critic.
+        actions: sampled actions without the part of the noise that was fixed one step earlier.
+        means: mean actions of the policy at that time.
+        alive: 0 where a step ended its episode, else 1.
+        returns: targets of the critic.
+        gain: normalized advantages.
+    """
+
+    inputs: Tensor
+    actions: Tensor
+    means: Tensor
+    alive: Tensor
+    returns: Tensor
+    gain: Tensor
+
+    def as_one_step(self) -> "Rollout":
+        """The same samples with all steps side by side, (1, steps · worlds, ...)."""
+        return Rollout(
+            **{name: getattr(self, name).flatten(0, 1)[None] for name in self.__struct_fields__}
+        )
+
+
+class PpoLearner:
+    """Exploration noise, optimizer and the two steps of PPO: `rollout` and `update`.
+
+    Args:
+        worlds: what is acted in.
+        recipe: settings.
+        network: normalizes the critic's inputs and holds the critic.
+        policy: parameters of the policy's mean.
+        log_deviation: logarithm of the exploration's standard deviation, (actions,).
+        device: of the learner.
+
+    Attributes:
+        optimizer: Adam, the policy's parameters in the first group, the critic's in the second.
+        noise: correlated noise of the last step in units of the deviation, (worlds, actions).
+    """
+
+    def __init__(
+        self,
+        worlds: BatchEnvironment,
+        recipe: PpoRecipe,
+        network: Network,
+        policy: Sequence[nn.Parameter],
+        log_deviation: nn.Parameter,
+        device: str,
+    ) -> None:
+        self._worlds, self._recipe, self._device = worlds, recipe, device
+        self._network, self._log_deviation = network, log_deviation
+        # The critic keeps its step size: `steer` changes that of the first group alone.
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": [*policy, log_deviation], "lr": recipe.step_size},
+                {"params": list(network.critic.parameters()), "lr": recipe.critic_step_size},
+            ]
+        )
+        self.noise = torch.zeros(worlds.size, worlds.hand.n_actuators, device=device)
+
+    @torch.no_grad()
+    def rollout(
+        self, act: Callable[[Tensor], Tensor], stepped: Callable[[Stepped], None]
+    ) -> Rollout:
+        """Acts for `horizon` steps in all worlds.
+
+        Args:
+            act: mean actions, (worlds, actions), for the critic's raw inputs, (worlds, inputs).
+            stepped: called after each step, for bookkeeping of ended episodes.
+        """
+        recipe, network = self._recipe, self._network
+        deviation = torch.exp(self._log_deviation)
+        inputs, actions, means, values, rewards, alive = ([] for _ in range(6))
+        for _ in range(recipe.horizon):
+            seen = teacher_inputs(self._worlds, self._device)
+            mean = act(seen)
+            x = network.normalize(seen)
+            # White noise does not move the servos, correlated noise does. Given the noise of
+            # the step before, only the innovation is random.
+            innovation = recipe.innovation * torch.randn_like(mean)
+            self.noise = recipe.persistence * self.noise + innovation
+            step = step_worlds(self._worlds, mean + deviation * self.noise, self._device)
+            stepped(step)
+            inputs.append(x)
+            actions.append(mean + deviation * innovation)
+            means.append(mean)
+            values.append(network.value(x))
+            rewards.append(step.reward)
+            alive.append(step.alive)
+        following = network.value(network.normalize(teacher_inputs(self._worlds, self._device)))
+        gain = advantages(rewards, values, alive, following, recipe.discount, recipe.trace)
+        return Rollout(
+            inputs=torch.stack(inputs),
+            actions=torch.stack(actions),
+            means=torch.stack(means),
+            alive=torch.stack(alive),
+            returns=gain + torch.stack(values),
+            gain=(gain - gain.mean()) / (gain.std() + 1e-8),
+        )
+
+    def update(
+        self,
+        rollout: Rollout,
+        means_of: Callable[[Tensor], Tensor],
+        iteration: int,
+        policy_learns: bool = True,
+    ) -> tuple[float, float]:
+        """Some epochs over minibatches of the rollout's worlds.
+
+        Args:
+            rollout: what to learn from.
+            means_of: present mean actions, (steps, len(ids), actions), in these worlds.
+            iteration: for the message of an error.
+            policy_learns: whether the policy learns too, or the critic alone.
+
+        Returns:
+            Divergence from the policy before, and mean squared error of the critic, both of the
+            last minibatch.
+
+        Raises:
+            FloatingPointError: the loss is not finite.
+        """
+        recipe, network = self._recipe, self._network
+        shrink = float(np.log(recipe.innovation))
+        before = self._log_deviation.detach() + shrink
+        old = log_probability(rollout.actions, rollout.means, before)
+        moved = error = 0.0
+        for _ in range(recipe.epochs):
+            for ids in torch.randperm(rollout.actions.shape[1]).chunk(recipe.minibatches):
+                predicted = network.value(rollout.inputs[:, ids])
+                value = (predicted - rollout.returns[:, ids]).square().mean()
+                policy = torch.zeros((), device=self._device)
+                if policy_learns:
+                    mean, now = means_of(ids), self._log_deviation + shrink
+                    likely = log_probability(rollout.actions[:, ids], mean, now)
+                    policy = policy_loss(likely, old[:, ids], rollout.gain[:, ids], recipe.clip)
+                loss = checked(policy, value, iteration)
+                self.optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                for group in self.optimizer.param_groups:
+                    nn.utils.clip_grad_norm_(group["params"], 1.0)
+                self.optimizer.step()
+                error = float(value.detach())
+                if policy_learns:
+                    with torch.no_grad():
+                        moved = float(divergence(before, rollout.means[:, ids], now, mean))
+            if moved > 2 * recipe.divergence:
+                break
+        if policy_learns:
+            steer(self.optimizer, moved, recipe.divergence)
+        return moved, error
