@@ -208,8 +208,10 @@ def test_a_dead_camera_process_is_started_again(daemon: Daemon, hand: Client) ->
     daemon.wait(lambda: 0 < hand.status()["cameras"]["left"]["frames"] < frames)
 
 
-def test_it_ends_in_order_and_reports_its_ticks(daemon: Daemon, hand: Client) -> None:
-    hand.call("shutdown")
+def test_it_ends_in_order_and_reports_its_ticks(other_daemon: Daemon) -> None:
+    daemon = other_daemon
+    with Client(daemon.directory) as hand:
+        hand.call("shutdown")
     assert daemon.process.wait(10) == 0
     said = daemon.log.read_text()
     assert "inhandd ended: shutdown was asked for" in said

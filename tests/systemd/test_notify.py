@@ -9,6 +9,8 @@ import pytest
 
 from inhand.controller.system.notify import notify, watchdog_period
 
+OWN = "the process itself"
+
 
 @pytest.fixture(params=["file", "abstract"])
 def manager(
@@ -48,8 +50,8 @@ def test_a_manager_that_cannot_be_told_is_an_error(
     ("microseconds", "process", "period"),
     [
         ("2000000", None, 2.0),
-        ("2000000", os.getpid(), 2.0),
-        ("2000000", 1, None),
+        ("2000000", OWN, 2.0),
+        ("2000000", "1", None),
         ("0", None, None),
         ("soon", None, None),
         (None, None, None),
@@ -58,12 +60,13 @@ def test_a_manager_that_cannot_be_told_is_an_error(
 def test_the_watchdog_is_fed_by_whom_it_was_set_for(
     monkeypatch: pytest.MonkeyPatch,
     microseconds: str | None,
-    process: int | None,
+    process: str | None,
     period: float | None,
 ) -> None:
-    for name, value in (("WATCHDOG_USEC", microseconds), ("WATCHDOG_PID", process)):
+    watched = str(os.getpid()) if process == OWN else process
+    for name, value in (("WATCHDOG_USEC", microseconds), ("WATCHDOG_PID", watched)):
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
-            monkeypatch.setenv(name, str(value))
+            monkeypatch.setenv(name, value)
     assert watchdog_period() == period
