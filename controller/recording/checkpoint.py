@@ -45,6 +45,9 @@ _FIXED = (
 )
 """What the fresh controller has already."""
 
+_ORDER_PARTS = (goals.Order, goals.Orientation, goals.FaceUp, goals.Turn, goals.RandomGoal)
+"""Recordings of older versions have each by its members, newer ones the order as a whole."""
+
 _RECORDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
@@ -58,6 +61,7 @@ _RECORDS: dict[str, type[Any]] = {
         pose_state.PoseState,
         hand_motion.Grip,
         goals.ActiveGoal,
+        *_ORDER_PARTS,
         modes.Mode,
         Effort,
     )
@@ -80,15 +84,34 @@ def capture(live: object) -> Checkpoint:
 def restore(live: object, state: Checkpoint) -> None:
     """Puts a captured state into a fresh object of the same class.
 
+    Members that an older version did not have yet keep the fresh object's value.
+
     Raises:
         ValueError: the state is not one of such an object.
     """
     members = _members(live)
-    if members.keys() != state.keys():
-        odd = ", ".join(sorted(members.keys() ^ state.keys()))
-        raise ValueError(f"{type(live).__name__} has other members than its checkpoint: {odd}")
+    if odd := state.keys() - members.keys():
+        raise ValueError(f"{type(live).__name__} has no members {', '.join(sorted(odd))}")
     for name, value in state.items():
         setattr(live, name, _unpack(value, members[name]))
+
+
+def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
+    """A captured state without the members that another one, by an older version, does not have.
+
+    Args:
+        older: the state that says which members there are.
+        state: of the same object.
+    """
+    if isinstance(older, dict) and isinstance(state, dict):
+        if older.get("is") == "Order" and isinstance(state.get("value"), goals.Order):
+            return unbundled(state["value"])
+        live = "is" not in older or older["is"] == "live"
+        names = older.keys() if live else state.keys()
+        return {k: known_to(older.get(k), state[k]) for k in state if k in names}
+    if isinstance(older, list) and isinstance(state, list) and len(older) == len(state):
+        return [known_to(a, b) for a, b in zip(older, state, strict=True)]
+    return state
 
 
 def _members(live: object) -> dict[str, Any]:
@@ -123,11 +146,24 @@ def _pack(value: Any) -> Checkpoint:
         case _ if isinstance(value, _FIXED):
             return {"is": "fixed"}
         case _ if is_dataclass(value) and type(value).__name__ in _RECORDS:
-            members = {f.name: _pack(getattr(value, f.name)) for f in fields(value)}
-            return {"is": type(value).__name__, "members": members}
+            return _pack_record(value)
         case _ if type(value).__module__.startswith(_OURS) and not is_dataclass(value):
             return {"is": "live", "members": capture(value)}
     raise TypeError(f"a {type(value).__name__} cannot be part of a checkpoint")
+
+
+def _pack_record(value: Any) -> Checkpoint:
+    members = {f.name: _pack(getattr(value, f.name)) for f in fields(value)}
+    return {"is": type(value).__name__, "members": members}
+
+
+def unbundled(value: Any) -> Checkpoint:
+    """An order as in recordings of older versions: each record by its members."""
+    if isinstance(value, _ORDER_PARTS):
+        names = [f.name for f in msgspec.inspect.type_info(type(value)).fields]
+        members = {name: unbundled(getattr(value, name)) for name in names}
+        return {"is": type(value).__name__, "members": members}
+    return _pack(value)
 
 
 def _unpack(packed: Checkpoint, fresh: Any) -> Any:

@@ -23,7 +23,7 @@ from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.policy.files import SHIPPED, policy_with_hash
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording import tick_record
-from inhand.controller.recording.checkpoint import capture, restore
+from inhand.controller.recording.checkpoint import capture, known_to, restore
 from inhand.controller.recording.tick_record import CheckpointRecord, TickRecord
 from inhand.controller.recording.writer import Header, Recording, open_recording, versions
 from inhand.controller.safety.modes import Happening
@@ -109,7 +109,7 @@ class Replay:
         for record in self.recording.records():
             if isinstance(record, CheckpointRecord):
                 if last is not None and last == record.n:
-                    state = {"state": capture(self._controller)}
+                    state = {"state": known_to(record.state, capture(self._controller))}
                     difference = _compare(record, {"state": record.state}, state)
                     if difference:
                         break

@@ -21,6 +21,9 @@ SILENT_TICK = 0.01
 EAGER, PAUSE = 10, 10
 """Attempts to read torque back in as many ticks; from then on one in so many ticks."""
 
+REBOOTS = 3
+"""Attempts to restart an ill servo after one request: on a busy machine one can time out."""
+
 _FAILURES_LOST = 3
 
 
@@ -66,7 +69,7 @@ class BusLink:
         self._seeking: threading.Thread | None = None
         self._found = threading.Event()
         self._ending = False
-        self._reboot = False
+        self._reboots = 0
 
     @property
     def lost(self) -> bool:
@@ -99,7 +102,7 @@ class BusLink:
             self.problem, self.servo_error = self._backend.problem, ""
             self._failed_reads = 0
             # Nobody asks for a reboot long before the servos are ill.
-            self._reboot = False
+            self._reboots = 0
         self._add_problem(self._pulling)
         return joints
 
@@ -147,8 +150,9 @@ class BusLink:
     def reboot(self) -> None:
         """Has servos that have shut themselves down started anew, beside the tick."""
         failed = self._unready or max(self._failed_reads, self._failed_writes) > 0
-        self._reboot = not self._silent and (failed or bool(self.servo_error))
-        if self._reboot and self.servo_error and not self._sought():
+        wanted = not self._silent and (failed or bool(self.servo_error))
+        self._reboots = REBOOTS if wanted else 0
+        if wanted and self.servo_error and not self._sought():
             self._begin_to_seek(0.0)
 
     def close(self, torque: bool) -> None:
@@ -247,9 +251,10 @@ class BusLink:
         if self._ending:
             return
         try:
-            if self._reboot:
-                self._reboot = False
+            if self._reboots:
+                self._reboots -= 1
                 self._backend.reboot()
+                self._reboots = 0
             self._backend.connect()
         except InhandError as error:
             self.problem = str(error)

@@ -107,7 +107,11 @@ def test_with_any_servo_ill_the_hand_is_read_held_and_let_go(rig: Rig, bit: int)
             assert link.write(True, REST) is not None and not link.lost
             link.seek()
         assert rig.pulling >= 19
-        assert link.write(False, REST) is None
+        # One write is enough where the line answers in time; a busy machine may need more of them.
+        for _ in range(200):
+            assert link.write(False, REST) is None
+            if not rig.pulling:
+                break
         assert rig.pulling == 0, f"servo {id}"
         for line in rig.lines:
             with line.lock:

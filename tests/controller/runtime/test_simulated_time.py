@@ -63,7 +63,7 @@ def hand(directory: Path) -> Iterator[Client]:
 @pytest.mark.parametrize(
     "words",
     [
-        ("sim_backend",),
+        ("inhand.sim_backend",),
         ("inhand.sim_backend.renderer",),
         ("inhand.perception.camera.camera_process", "left"),
     ],
@@ -133,7 +133,7 @@ def test_the_daemon_ends_when_its_world_does(tmp_path: Path) -> None:
         process = subprocess.Popen(command, stdout=file, stderr=file)
     try:
         wait(lambda: b"inhandd ready" in log.read_bytes())
-        os.kill(process_of(tmp_path, "sim_backend"), signal.SIGKILL)
+        os.kill(process_of(tmp_path, "inhand.sim_backend"), signal.SIGKILL)
         assert process.wait(PATIENCE) == 1
         assert b"the simulation ended with code -9" in log.read_bytes()
     finally:

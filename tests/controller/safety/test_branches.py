@@ -12,6 +12,7 @@ CHAIN = (
     "safety/joint_health",
     "safety/drop_detector",
     "safety/modes",
+    "safety/return_to_range",
     "policy/action",
     "core/setpoints",
 )

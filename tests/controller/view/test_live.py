@@ -22,7 +22,7 @@ from inhand.perception.tags import Image
 from inhand.sim_backend.rig import default_rig
 from inhand.sim_backend.scene import Scene
 from tests.controller.bench_hand import IN_HAND
-from tests.controller.view.watched import described, served, until
+from tests.controller.view.watched import served, until
 
 
 @pytest.fixture
@@ -47,17 +47,13 @@ def test_a_daemon_comes_and_goes_and_comes_back(tmp_path: Path, feed: LiveFeed) 
 
 
 def test_another_version_of_the_protocol_is_named(tmp_path: Path, feed: LiveFeed) -> None:
-    hand = served(tmp_path)
-    hand.server._description = {**described(tmp_path), "v": 7}
-    with hand:
+    with served(tmp_path, v=7):
         until(lambda: "version 7 of the protocol" in feed.problem, feed)
         assert feed.moment() is None
 
 
 def test_a_hand_that_this_version_cannot_read_is_named(tmp_path: Path, feed: LiveFeed) -> None:
-    hand = served(tmp_path)
-    hand.server._description = {**described(tmp_path), "hand": "name = 'x'"}
-    with hand:
+    with served(tmp_path, hand="name = 'x'"):
         until(lambda: "hand cannot be shown" in feed.problem, feed)
 
 

@@ -24,9 +24,9 @@ def described(directory: Path) -> dict[str, Any]:
     return introduce(config, directory, None)
 
 
-def served(directory: Path, bench: Bench | None = None) -> Served:
-    """A hand to watch."""
-    return Served(directory, bench=bench, description=described(directory))
+def served(directory: Path, bench: Bench | None = None, **changed: object) -> Served:
+    """A hand to watch, with these members of its description changed."""
+    return Served(directory, bench=bench, description={**described(directory), **changed})
 
 
 def until(what: Callable[[], Any], feed: LiveFeed) -> None:
