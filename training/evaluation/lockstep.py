@@ -33,7 +33,7 @@ START_TIMEOUT = 5.0
 """How long the controller may refuse to begin, as while poses are frozen [s]."""
 
 Progress = Callable[[int, int, float], None]
-"""Is told the trial's number, goals passed, and simulated time [s]."""
+"""Called with the trial's number, goals passed, and simulated time [s]."""
 
 
 class AnyWorld(Protocol):
@@ -57,6 +57,10 @@ class AnyWorld(Protocol):
     def close(self) -> None: ...
 
 
+Watch = Callable[[float, AnyWorld, Controller[PoseReading]], None]
+"""Called after each tick from the first goal on: time [s], world, controller."""
+
+
 def make_world(engine: EngineName, plan: Plan) -> AnyWorld:
     """A world of the plan's universe; only the engine that is used is imported."""
     arguments = (plan.hand, plan.target, plan.universe, plan.world_seed)
@@ -76,7 +80,7 @@ class Lockstep:
         world: the physics, at time 0.
         plan: of the trial.
         controller: runs the policy.
-        sensor: what looks at the object.
+        sensor: measures the object's pose.
 
     Attributes:
         t: virtual time [s].
@@ -124,14 +128,16 @@ def run_trial(
     trial: int,
     progress: Progress | None = None,
     sensor: type[PoseSensor] = PoseSensor,
+    watch: Watch | None = None,
 ) -> Trial:
     """Runs one trial in lockstep.
 
     Args:
         setup: what all trials share.
         trial: number of this one.
-        progress: told about once a simulated second.
-        sensor: what looks at the object.
+        progress: called once a simulated second.
+        sensor: measures the object's pose.
+        watch: called after each tick.
 
     Raises:
         InhandError: something in the setup does not fit.
@@ -148,14 +154,16 @@ def run_trial(
         lockstep = Lockstep(world, plan, controller, sensor)
         judge = Judge(setup.rules)
         _begin(lockstep, controller, world, plan, judge)
-        ticks_to_news = controller.settings.tick_rate
+        ticks_to_progress = controller.settings.tick_rate
         while judge.end is None:
             lockstep.advance()
+            if watch:
+                watch(lockstep.t, world, controller)
             _judge(judge, lockstep.t, world, controller)
-            ticks_to_news -= 1
-            if progress and not ticks_to_news:
+            ticks_to_progress -= 1
+            if progress and not ticks_to_progress:
                 progress(trial, len(judge.passed), lockstep.t)
-                ticks_to_news = controller.settings.tick_rate
+                ticks_to_progress = controller.settings.tick_rate
     finally:
         world.close()
     return judge.result(trial)
