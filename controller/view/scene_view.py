@@ -11,8 +11,12 @@ from inhand.controller.view.view_model import Moment, Pose, Setting
 from inhand.hardware.records import Array
 
 ORANGE, BLUE = (240, 140, 30), (40, 110, 240)
-_ABOVE = np.array([0.0, 0.0, 0.14])
-"""Where the ghost of the goal hovers, from the middle of the workspace [m]."""
+# Relative to the middle of the workspace, world frame [m].
+_GOAL = np.array([-0.13, 0.11, 0.03])
+"""Where the goal is drawn: beside the fingers, so that it hides nothing of the object."""
+_VIEWPOINT = np.array([-0.17, -0.2, 0.25])
+_LOOK_AT = np.array([0.06, -0.06, 0.0])
+"""To the right of the hand: the panel covers the right third of the page."""
 
 _SIGMAS = 3.0
 _SMALLEST = 1e-4
@@ -29,8 +33,8 @@ class Stage:
         scene.set_up_direction("+z")
         # Without shadows the page is drawn by a processor alone, too.
         scene.configure_default_lights(cast_shadow=False)
-        server.initial_camera.position = tuple(centre + [0.22, 0.14, 0.2])
-        server.initial_camera.look_at = tuple(centre + [0.0, -0.06, 0.05])
+        server.initial_camera.position = tuple(centre + _VIEWPOINT)
+        server.initial_camera.look_at = tuple(centre + _LOOK_AT)
         scene.add_grid("/floor", 2.0, 2.0, cell_size=0.1, position=(0.0, 0.0, -0.15))
         self._hand = HandModel(scene, setting.hand)
         nodes = {}
@@ -53,7 +57,7 @@ class Stage:
                 position=camera.position,
                 wxyz=camera.quaternion,
             )
-        self._ghost = self._add_ghost(setting, centre + _ABOVE)
+        self._ghost = self._add_ghost(setting, centre + _GOAL)
         self._held = False
 
     @property

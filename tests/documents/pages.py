@@ -7,9 +7,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 PAGES = sorted(
-    [*DOCS.rglob("*.md"), ROOT / "README.md", *(ROOT / "policies").glob("*.md")],
+    [
+        *DOCS.rglob("*.md"),
+        ROOT / "README.md",
+        CONTRIBUTING,
+        *(ROOT / "policies").glob("*.md"),
+    ],
 )
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
