@@ -12,10 +12,10 @@ from inhand.hardware.records import Array
 
 ORANGE, BLUE = (240, 140, 30), (40, 110, 240)
 # Relative to the middle of the workspace, world frame [m].
-_GOAL = np.array([-0.13, 0.11, 0.03])
+_GOAL = np.array([-0.11, 0.09, 0.03])
 """Where the goal is drawn: beside the fingers, so that it hides nothing of the object."""
-_VIEWPOINT = np.array([-0.17, -0.2, 0.25])
-_LOOK_AT = np.array([0.06, -0.06, 0.0])
+_VIEWPOINT = np.array([-0.13, -0.155, 0.2])
+_LOOK_AT = np.array([0.045, -0.045, -0.005])
 """To the right of the hand: the panel covers the right third of the page."""
 
 _SIGMAS = 3.0
