@@ -47,8 +47,8 @@ def test_the_configuration_shows_the_defaults(installed: Path) -> None:
 
 def test_the_program_is_complete(installed: Path) -> None:
     site = next((installed / "opt/inhand/venv/lib").glob("python3*/site-packages"))
-    assert (site / "hardware/hands/dactyl24.toml").is_file()
-    assert (site / "perception/object_files/block.toml").is_file()
+    assert (site / "inhand/hardware/hands/dactyl24.toml").is_file()
+    assert (site / "inhand/perception/object_files/block.toml").is_file()
 
 
 def test_a_dry_run_changes_nothing_and_says_what_it_would(script: Script, tmp_path: Path) -> None:
