@@ -14,9 +14,12 @@ ORANGE, BLUE = (240, 140, 30), (40, 110, 240)
 # Relative to the middle of the workspace, world frame [m].
 _GOAL = np.array([-0.11, 0.09, 0.03])
 """Where the goal is drawn: beside the fingers, so that it hides nothing of the object."""
-_VIEWPOINT = np.array([-0.13, -0.155, 0.2])
-_LOOK_AT = np.array([0.045, -0.045, -0.005])
+_VIEWPOINT = np.array([-0.3, -0.35, 0.45])
+_LOOK_AT = np.array([0.05, -0.05, -0.01])
 """To the right of the hand: the panel covers the right third of the page."""
+_FIELD_OF_VIEW = 0.65
+"""Vertical [rad]. From far away with a narrow field, object and goal are seen from nearly the same
+direction, so that equal orientations look alike."""
 
 _SIGMAS = 3.0
 _SMALLEST = 1e-4
@@ -35,6 +38,7 @@ class Stage:
         scene.configure_default_lights(cast_shadow=False)
         server.initial_camera.position = tuple(centre + _VIEWPOINT)
         server.initial_camera.look_at = tuple(centre + _LOOK_AT)
+        server.initial_camera.fov = _FIELD_OF_VIEW
         scene.add_grid("/floor", 2.0, 2.0, cell_size=0.1, position=(0.0, 0.0, -0.15))
         self._hand = HandModel(scene, setting.hand)
         nodes = {}

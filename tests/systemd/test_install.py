@@ -47,6 +47,7 @@ def test_the_configuration_shows_the_defaults(installed: Path) -> None:
 
 def test_the_program_is_complete(installed: Path) -> None:
     site = next((installed / "opt/inhand/venv/lib").glob("python3*/site-packages"))
+    assert (site / "inhand/__init__.py").is_file() and not (site / "controller").exists()
     assert (site / "inhand/hardware/hands/dactyl24.toml").is_file()
     assert (site / "inhand/perception/object_files/block.toml").is_file()
 
