@@ -31,8 +31,8 @@ def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
         f"Written by `inhand transfer`. Consecutive goals of the {plan.object}, any orientation,",
         f"0.4 rad, {plan.timeout:g} s a goal, cap {plan.cap}, {plan.trials} trials a cell in",
         f"lockstep, seed {plan.seed}: median [95 % confidence], mean ± standard deviation. Results",
-        "by trial lie in [transfer/](transfer/); those in PyBullet stand in",
-        "[the log](acceptance-log.md), too. No policy was trained or chosen in PyBullet.",
+        "of each trial are in [transfer/](transfer/); those in PyBullet are also in",
+        "[the log](acceptance-log.md). No policy was trained or chosen in PyBullet.",
         "",
         *([plan.note, ""] if plan.note else []),
         *([f"**{missing} cells are still to be measured.**", ""] if missing else []),
@@ -44,7 +44,7 @@ def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
     lines += ["", "![The same as a picture](images/transfer.png)", ""]
     lines += ["## What each ingredient brings", ""]
     lines += [
-        "Trials of one number have the same goals in every row. All columns of PyBullet together:",
+        "Trials of one number have the same goals in every row. Over all columns of PyBullet:",
         "",
         *_effects(plan, cells),
         "",
@@ -83,7 +83,7 @@ def _cell_text(cell: Cell | None) -> str:
 
 
 def _effects(plan: Plan, cells: Cells) -> list[str]:
-    """For each row but the first: what the first has more, over the columns of both in PyBullet."""
+    """For each row but the first: by how much the first is better, over the columns of PyBullet."""
     full, lines = cells[0], []
     for row, results in zip(plan.rows[1:], cells[1:], strict=True):
         both = [
@@ -98,11 +98,11 @@ def _effects(plan: Plan, cells: Cells) -> list[str]:
         found = compare_scores(less, more)
         low, high = found.difference_interval
         verdict = (
-            "this brings something"
+            "a statistically significant gain"
             if low > 0
-            else "this does harm"
+            else "a statistically significant loss"
             if high < 0
-            else "no effect is certain at this number of trials"
+            else "no statistically significant effect"
         )
         lines.append(
             f"- **{row.name}** reaches {found.first_mean:.1f} goals a trial, {plan.rows[0].name} "
