@@ -1,4 +1,4 @@
-"""The documentation holds: links lead somewhere, commands are what the program takes."""
+"""The documentation is right: links have targets, and the program accepts the commands."""
 
 import ast
 import re
@@ -27,10 +27,10 @@ from tests.documents.pages import (
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 WRITTEN = ("reliability.md", "results.md", "transfer.md", "probe.md")
-"""Pages that commands write, which need not have run."""
+"""Pages that commands write; the commands may not have run."""
 
 STANDS_FOR = {"…": None, "...": ""}
-"""What is left out."""
+"""Words that stand for something left out."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -137,7 +137,7 @@ def test_configurations_in_the_pages_are_right(tmp_path: Path) -> None:
 
 
 def test_symptoms_are_in_the_words_of_the_program() -> None:
-    """What the program says of itself, put together from its source as Python does."""
+    """The program's messages, as string constants in its source."""
     said = []
     for package in ("controller", "perception", "hardware", "sim_backend"):
         for path in (ROOT / package).rglob("*.py"):

@@ -159,8 +159,8 @@ def page(report: Report) -> str:
         f"Written by `inhand probe`. {report.policy} (SHA-256 {report.sha256}) turned the",
         f"{report.object} for {report.seconds:g} s, goal after goal, in {report.begun} worlds of",
         f"MuJoCo drawn at scale {report.scale:g}, with noise and latency (seed {report.seed});",
-        f"{report.n} trials had not ended by then. Share of right answers of a linear probe (logistic",
-        "regression) on held-out trials [95 % confidence]:",
+        f"{report.n} trials had not ended by then. Share of right answers of a linear probe",
+        "(logistic regression) on held-out trials [95 % confidence]:",
         "",
         "| question | from the memory | from the last observation alone | more frequent answer |",
         "|---|---|---|---|",
@@ -177,8 +177,8 @@ def page(report: Report) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "From Dactyl's memory, the size was predicted at 80 % (arXiv:1808.00177, section 6.6). A share",
-        "near that of the more frequent answer means that a linear probe finds no information.",
+        "From Dactyl's memory, the size was predicted at 80 % (arXiv:1808.00177, section 6.6). A",
+        "share near that of the more frequent answer means that the probe finds no information.",
     ]
     return "\n".join(lines) + "\n"
 
