@@ -5,6 +5,7 @@ time from its first goal on. It counts for no result.
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -88,6 +89,21 @@ class Moment:
         return float(rotations.angle_between(self.quaternion, self.goal))
 
 
+def check(arguments: PictureArguments) -> None:
+    """Raises EvaluationError if a value is out of range."""
+    problem = ""
+    if arguments.file.suffix != ".webp":
+        problem = f"{arguments.file}: the picture is an animated WebP; end in .webp"
+    elif arguments.goals < 1 or arguments.trial < 1 or arguments.seed < 0:
+        problem = "--goals and --trial must be at least 1, --seed not negative"
+    elif not (80 <= arguments.width <= 2000 and 80 <= arguments.height <= 2000):
+        problem = "--width and --height must lie in 80..2000"
+    elif not 0 <= arguments.quality <= 100:
+        problem = f"--quality {arguments.quality} must lie in 0..100"
+    if problem:
+        raise EvaluationError(f"moving picture: {problem}")
+
+
 def moments(arguments: PictureArguments) -> list[Moment]:
     """Runs the trial and keeps what the frames show.
 
@@ -95,9 +111,8 @@ def moments(arguments: PictureArguments) -> list[Moment]:
         EvaluationError: the trial ended before so many goals were reached.
         InhandError: something in the setup does not fit.
     """
-    setup, _ = prepare(
-        EvaluationArguments("pybullet", seed=arguments.seed, cap=max(2, arguments.goals))
-    )
+    check(arguments)
+    setup, _ = prepare(EvaluationArguments("pybullet", seed=arguments.seed, cap=arguments.goals))
     kept: list[Moment] = []
     began = reached_at = -np.inf
 
@@ -128,10 +143,10 @@ def moments(arguments: PictureArguments) -> list[Moment]:
             )
 
     trial = run_trial(setup, arguments.trial, watch=keep)
-    if trial.end != "cap":
+    if trial.score < arguments.goals:
         raise EvaluationError(
-            f"moving picture: the trial ended after {trial.score} goals ({trial.reason}); ask for "
-            "fewer --goals, or for another --trial"
+            f"moving picture: the trial reached {trial.score} goals in truth ({trial.reason}); ask "
+            "for fewer --goals, or for another --trial"
         )
     return kept
 
@@ -151,13 +166,31 @@ def frame(studio: Studio, moment: Moment) -> Image.Image:
     return image
 
 
+def save(file: Path, frames: Sequence[Image.Image], quality: int) -> None:
+    """Writes the frames as a picture that repeats without end; the last one stands longer."""
+    durations = [round(1000 * FRAME_PERIOD)] * len(frames)
+    durations[-1] = round(1000 * LAST_SHOWN)
+    first, *others = frames
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    first.save(
+        part,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=durations,
+        loop=0,
+        quality=quality,
+        method=6,
+    )
+    part.replace(file)
+
+
 def main() -> None:
     """Writes the picture to the file named on the command line."""
     arguments = tyro.cli(
         PictureArguments, prog="python -m inhand.training.evaluation.moving_picture"
     )
-    if arguments.file.suffix != ".webp":
-        raise SystemExit(f"error: {arguments.file}: the picture is an animated WebP; end in .webp")
     hand, target = load_hand("dactyl24"), load_object("block")
     try:
         shown = moments(arguments)
@@ -169,25 +202,9 @@ def main() -> None:
         Studio(hand, target, Path(directory), *size) as studio,
     ):
         frames = [frame(studio, moment) for moment in shown]
-    durations = [round(1000 * FRAME_PERIOD)] * len(frames)
-    durations[-1] = round(1000 * LAST_SHOWN)
-    arguments.file.parent.mkdir(parents=True, exist_ok=True)
-    first, *others = frames
-    first.save(
-        arguments.file,
-        "WEBP",
-        save_all=True,
-        append_images=others,
-        duration=durations,
-        loop=0,
-        quality=arguments.quality,
-        method=6,
-    )
-    seconds = sum(durations) / 1000
-    print(
-        f"{arguments.file}: {len(frames)} frames, {seconds:.1f} s, "
-        f"{arguments.file.stat().st_size / 1e6:.2f} MB"
-    )
+    save(arguments.file, frames, arguments.quality)
+    size_in_mb = arguments.file.stat().st_size / 1e6
+    print(f"{arguments.file}: {len(frames)} frames, {size_in_mb:.2f} MB")
 
 
 if __name__ == "__main__":
