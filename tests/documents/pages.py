@@ -21,6 +21,7 @@ PAGES = sorted(
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^`([\w-]+\.toml)`:\n\n```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_PATH = re.compile(r"(?<![\w/.-])(\w+/[\w/.-]*\w\.(?:py|toml|md|sh|conf|rules))\b")
 _PROGRAMS = ("inhand", "inhandd")
 
 
@@ -48,6 +49,11 @@ def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     kept = (re.sub(r"[^\w\s-]", "", heading.lower()) for heading in headings)
     return {heading.strip().replace(" ", "-") for heading in kept}
+
+
+def paths(page: Path) -> Iterator[str]:
+    """Paths of files that a page names."""
+    yield from _PATH.findall(page.read_text())
 
 
 def mentions(page: Path) -> Iterator[list[str]]:

@@ -22,6 +22,7 @@ from tests.documents.pages import (
     files,
     links,
     mentions,
+    paths,
 )
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -153,3 +154,12 @@ def test_symptoms_are_in_the_words_of_the_program() -> None:
                 continue
             for words in re.split(r"…|/run/inhand|pybullet", quoted):
                 assert words.strip(" :") in source, f"{quoted!r}: the program never says that"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_paths_in_the_text_exist(page: Path) -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    for path in paths(page):
+        # Words in capitals stand for a name.
+        if path.split("/")[0] in folders and not Path(path).stem.isupper():
+            assert (ROOT / path).exists(), f"{page.name}: {path}"

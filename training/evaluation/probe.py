@@ -154,15 +154,15 @@ def answer(question: str, sample: Sample, seed: int = 0) -> Answer:
 def page(report: Report) -> str:
     """The report as a page of the documentation."""
     lines = [
-        "# What the policy's memory knows about its world",
+        "# What the policy's memory knows of its world",
         "",
         f"Written by `inhand probe`. {report.policy} (SHA-256 {report.sha256}) turned the",
         f"{report.object} for {report.seconds:g} s, goal after goal, in {report.begun} worlds of",
-        f"MuJoCo drawn at scale {report.scale:g}, with noise and latency (seed {report.seed});",
-        f"{report.n} trials had not ended by then. Share of right answers of a linear probe",
-        "(logistic regression) on held-out trials [95 % confidence]:",
+        f"MuJoCo drawn at scale {report.scale:g}, under noise and latency (seed {report.seed});",
+        f"{report.n} trials were still going. Share of right answers of a linear probe (logistic",
+        "regression) on trials that it never saw [95 % confidence]:",
         "",
-        "| question | from the memory | from the last observation alone | more frequent answer |",
+        "| question | from the memory | from the last observation alone | commoner answer |",
         "|---|---|---|---|",
     ]
     for one in report.answers:
@@ -177,8 +177,8 @@ def page(report: Report) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "From Dactyl's memory, the size was predicted at 80 % (arXiv:1808.00177, section 6.6). A",
-        "share near that of the more frequent answer means that the probe finds no information.",
+        "Dactyl's memory told size at 80 % (arXiv:1808.00177, section 6.6). A share like that of",
+        "the commoner answer means that the memory knows nothing of it that a plane could part.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -83,7 +83,7 @@ def _cell_text(cell: Cell | None) -> str:
 
 
 def _effects(plan: Plan, cells: Cells) -> list[str]:
-    """For each row but the first: by how much the first is better, over the columns of PyBullet."""
+    """For each row but the first: what the first has more, over the columns of both in PyBullet."""
     full, lines = cells[0], []
     for row, results in zip(plan.rows[1:], cells[1:], strict=True):
         both = [
@@ -98,11 +98,11 @@ def _effects(plan: Plan, cells: Cells) -> list[str]:
         found = compare_scores(less, more)
         low, high = found.difference_interval
         verdict = (
-            "a statistically significant gain"
+            "this brings something"
             if low > 0
-            else "a statistically significant loss"
+            else "this does harm"
             if high < 0
-            else "no statistically significant effect"
+            else "no effect is certain at this number of trials"
         )
         lines.append(
             f"- **{row.name}** reaches {found.first_mean:.1f} goals a trial, {plan.rows[0].name} "
