@@ -1,6 +1,7 @@
 """Runs lines of the pages in a shell that finds the programs."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,18 @@ def started(line: str, folder: Path, **streams: int) -> subprocess.Popen[str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "INHAND_DIRECTORY": str(folder)}
     return subprocess.Popen(
-        ["bash", "-c", f"exec {line}"], cwd=folder, env=env, text=True, **streams
+        ["bash", "-c", f"exec {line}"],
+        cwd=folder,
+        env=env,
+        text=True,
+        preexec_fn=_interruptible,
+        **streams,
     )
+
+
+def _interruptible() -> None:
+    """Ctrl-C ends the line even if the tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def typed(line: str, folder: Path, patience: float) -> str:
