@@ -162,7 +162,7 @@ def _tinted(texture: Path, faces: int) -> Path:
         color = np.array(FACE_COLORS[index % len(FACE_COLORS)][::-1]) / 255.0
         face[:] = np.round(face * color)
     path = texture.with_name(f"{texture.stem}-tinted.png")
-    write_picture(path, atlas)
+    write_picture(path, np.asarray(atlas, dtype=np.uint8))
     return path
 
 

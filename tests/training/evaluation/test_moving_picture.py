@@ -47,3 +47,26 @@ def test_what_cannot_be_drawn_is_one_line(
     assert ended.returncode == 1
     assert words in ended.stderr and "Traceback" not in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("packages", "words"),
+    [
+        (["pybullet"], "pybullet not installed; run `pip install 'inhand[sim]'`"),
+        (["PIL"], "PIL not installed; run `pip install 'inhand[train]'`"),
+        (
+            ["pybullet", "PIL"],
+            "pybullet and PIL not installed; run `pip install 'inhand[sim,train]'`",
+        ),
+    ],
+)
+def test_without_its_extras_it_says_what_to_install(
+    tmp_path: Path, packages: list[str], words: str
+) -> None:
+    program = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({packages!r})); "
+        f"sys.argv = ['moving_picture', {str(tmp_path / 'a.webp')!r}]; "
+        f"runpy.run_module({COMMAND[-1]!r}, run_name='__main__')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (1, f"error: moving picture: {words}\n")
