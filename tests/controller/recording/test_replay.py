@@ -140,7 +140,8 @@ def members(live: object, path: str = "") -> dict[str, set[str]]:
     """The names of what an object is made of, and of all its own parts that change."""
     found = {path: set(vars(live))}
     for name, value in vars(live).items():
-        ours = type(value).__module__.startswith("controller.") and hasattr(value, "__dict__")
+        module = type(value).__module__
+        ours = module.startswith("inhand.controller.") and hasattr(value, "__dict__")
         if ours and not isinstance(value, Enum) and not is_dataclass(value):
             found |= members(value, f"{path}.{name}")
     return found

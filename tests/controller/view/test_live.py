@@ -48,7 +48,7 @@ def test_a_daemon_comes_and_goes_and_comes_back(tmp_path: Path, feed: LiveFeed) 
 
 def test_another_version_of_the_protocol_is_named(tmp_path: Path, feed: LiveFeed) -> None:
     hand = served(tmp_path)
-    hand.server._description = {**described(tmp_path), "v": 7}
+    hand.server._publisher._description = {**described(tmp_path), "v": 7}
     with hand:
         until(lambda: "version 7 of the protocol" in feed.problem, feed)
         assert feed.moment() is None
@@ -56,7 +56,7 @@ def test_another_version_of_the_protocol_is_named(tmp_path: Path, feed: LiveFeed
 
 def test_a_hand_that_this_version_cannot_read_is_named(tmp_path: Path, feed: LiveFeed) -> None:
     hand = served(tmp_path)
-    hand.server._description = {**described(tmp_path), "hand": "name = 'x'"}
+    hand.server._publisher._description = {**described(tmp_path), "hand": "name = 'x'"}
     with hand:
         until(lambda: "hand cannot be shown" in feed.problem, feed)
 
