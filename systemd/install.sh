@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs inhand as a service of this machine, or takes it away again.
+# Installs inhand as a service of this machine, or removes it.
 #
 #   systemd/install.sh install [--sim] [--dry-run]
 #   systemd/install.sh uninstall [--dry-run]
 #
-#   --sim       also install what simulates a hand, for inhandd-sim.service
+#   --sim       also install the simulated hand, for inhandd-sim.service
 #   --dry-run   only print the commands
 #   PYTHON=...  the interpreter to use (/usr/bin/python3)
 #   DESTDIR=... put everything below this directory and leave the running system alone
@@ -29,7 +29,7 @@ fail() {
     exit 1
 }
 
-# Everything that changes the machine goes through here.
+# Every command that changes the machine is run by this function.
 run() {
     echo "+ ${*@Q}"
     [[ $DRY_RUN ]] || "$@"
@@ -65,7 +65,7 @@ install_program() {
         [[ ! -e $SOURCE/$part ]] || cp -R "$SOURCE/$part" "$build"
     done
     run "$PYTHON" -m venv "$PREFIX/venv"
-    # From a directory, pip installs anew even if the version is the same.
+    # From a directory, pip installs again even if the version is the same.
     run "$PREFIX/venv/bin/python" -m pip install -q --upgrade -c "$build/constraints.txt" "$build$EXTRA"
     [[ ! $DESTDIR ]] || run find "$PREFIX/venv/bin" -type f -exec sed -i "1s|^#!$DESTDIR|#!|" {} +
     for part in inhand inhandd; do
@@ -87,7 +87,7 @@ install_files() {
     put systemd/inhandd.toml "$PREFIX/share/inhandd.toml"
     put systemd/network.conf "$PREFIX/share/network.conf"
     if [[ -e $CONFIG ]]; then
-        echo "$CONFIG stays as it is; today's defaults are in $PREFIX/share/inhandd.toml"
+        echo "$CONFIG stays as it is; the current defaults are in $PREFIX/share/inhandd.toml"
     else
         put systemd/inhandd.toml "$CONFIG"
     fi

@@ -16,8 +16,8 @@ import pytest
 from inhand.controller.client.simulated import WorldClient
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import RefusedError
+from inhand.controller.recording.reader import open_recording
 from inhand.controller.recording.replay import Replay
-from inhand.controller.recording.writer import open_recording
 from inhand.hardware.model.hand import Hand, load_hand
 from tests.controller import tiny_policy
 

@@ -11,9 +11,9 @@ import tyro
 from inhand.controller.calibration.joints import Joints
 from inhand.controller.calibration.servos import Servos
 from inhand.controller.estimation.hand_motion import palm
+from inhand.controller.recording.reader import Recording, open_recording
 from inhand.controller.recording.replay import descriptions
 from inhand.controller.recording.tick_record import TickRecord
-from inhand.controller.recording.writer import Recording, open_recording
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import link_poses
 from inhand.perception import rotations

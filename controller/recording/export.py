@@ -14,8 +14,8 @@ import tyro
 
 from inhand.controller.errors import RecordingError
 from inhand.controller.recording.foxglove_channels import schema_of
-from inhand.controller.recording.reader import repair
-from inhand.controller.recording.writer import Recording, open_recording
+from inhand.controller.recording.reader import Recording, open_recording
+from inhand.controller.recording.writer import repair
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
 from inhand.files import whole_file

@@ -15,9 +15,9 @@ import msgspec
 
 from inhand.controller.core.requests import RecordAction
 from inhand.controller.recording.foxglove_channels import Picture, picture_message
-from inhand.controller.recording.reader import RecordingFile
 from inhand.controller.recording.retention import make_room
 from inhand.controller.recording.tick_record import EventRecord
+from inhand.controller.recording.writer import RecordingFile
 
 AFTER = 2.0
 """How long a recording of a fault goes on behind it [s]."""

@@ -15,8 +15,8 @@ import numpy as np
 import tyro
 
 from inhand.controller.errors import RecordingError
+from inhand.controller.recording.reader import Recording, open_recording
 from inhand.controller.recording.tick_record import EventRecord, TickRecord
-from inhand.controller.recording.writer import Recording, open_recording
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
 from inhand.files import write_whole

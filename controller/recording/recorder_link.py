@@ -13,8 +13,8 @@ from inhand.controller.core.records import Event, EventKind
 from inhand.controller.core.requests import RecordAction
 from inhand.controller.ipc.request_queue import Answer
 from inhand.controller.recording.flight_recorder import Limits
+from inhand.controller.recording.reader import Header
 from inhand.controller.recording.tick_record import Tape
-from inhand.controller.recording.writer import Header
 from inhand.controller.system.child_process import Child
 
 _MOST_AT_ONCE = 32

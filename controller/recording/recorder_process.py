@@ -17,8 +17,8 @@ import zmq
 
 from inhand.controller.recording.flight_recorder import FlightRecorder
 from inhand.controller.recording.foxglove_channels import Picture, Translator
-from inhand.controller.recording.reader import RecordingFile
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderReply, decode_ask
+from inhand.controller.recording.writer import RecordingFile
 from inhand.controller.system.realtime import give_way
 from inhand.hardware.model.hand import parse_hand
 from inhand.perception.camera.preview import TOPIC, decode_header

@@ -24,8 +24,8 @@ from inhand.controller.policy.files import SHIPPED, policy_with_hash
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording import tick_record
 from inhand.controller.recording.checkpoint import capture, known_to, restore
+from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, TickRecord
-from inhand.controller.recording.writer import Header, Recording, open_recording, versions
 from inhand.controller.safety.modes import Happening
 from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Targets

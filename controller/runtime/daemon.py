@@ -23,8 +23,8 @@ from inhand.controller.ipc.server import Server
 from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.flight_recorder import Limits
+from inhand.controller.recording.reader import Header, versions
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
-from inhand.controller.recording.writer import Header, versions
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.description import introduce
 from inhand.controller.runtime.fit_watch import FitWatch

@@ -9,8 +9,8 @@ from viser import GuiApi
 
 from inhand.controller.client.sync import Message
 from inhand.controller.errors import RecordingError
+from inhand.controller.recording.reader import open_recording
 from inhand.controller.recording.tick_record import TickRecord
-from inhand.controller.recording.writer import open_recording
 from inhand.controller.view.view_model import History, Moment, Pose, Row, Setting, setting_of
 from inhand.perception.errors import PerceptionError
 from inhand.perception.pose.pose import estimate_poses

@@ -11,8 +11,15 @@ from inhand.controller.view.view_model import Moment, Pose, Setting
 from inhand.hardware.records import Array
 
 ORANGE, BLUE = (240, 140, 30), (40, 110, 240)
-_ABOVE = np.array([0.0, 0.0, 0.14])
-"""Offset of the goal's model from the middle of the workspace [m]."""
+# Relative to the middle of the workspace, world frame [m].
+_GOAL = np.array([-0.11, 0.09, 0.03])
+"""Where the goal is drawn: beside the fingers, so that it hides nothing of the object."""
+_VIEWPOINT = np.array([-0.3, -0.35, 0.45])
+_LOOK_AT = np.array([0.05, -0.05, -0.01])
+"""To the right of the hand: the panel covers the right third of the page."""
+_FIELD_OF_VIEW = 0.65
+"""Vertical [rad]. From far away with a narrow field, object and goal are seen from nearly the same
+direction, so that equal orientations look alike."""
 
 _SIGMAS = 3.0
 _SMALLEST = 1e-4
@@ -29,8 +36,9 @@ class Stage:
         scene.set_up_direction("+z")
         # Without shadows a browser without graphics hardware can draw the page too.
         scene.configure_default_lights(cast_shadow=False)
-        server.initial_camera.position = tuple(centre + [0.22, 0.14, 0.2])
-        server.initial_camera.look_at = tuple(centre + [0.0, -0.06, 0.05])
+        server.initial_camera.position = tuple(centre + _VIEWPOINT)
+        server.initial_camera.look_at = tuple(centre + _LOOK_AT)
+        server.initial_camera.fov = _FIELD_OF_VIEW
         scene.add_grid("/floor", 2.0, 2.0, cell_size=0.1, position=(0.0, 0.0, -0.15))
         self._hand = HandModel(scene, setting.hand)
         nodes = {}
@@ -53,7 +61,7 @@ class Stage:
                 position=camera.position,
                 wxyz=camera.quaternion,
             )
-        self._ghost = self._add_ghost(setting, centre + _ABOVE)
+        self._ghost = self._add_ghost(setting, centre + _GOAL)
         self._held = False
 
     @property

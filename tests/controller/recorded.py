@@ -13,9 +13,9 @@ from inhand.controller.ipc.protocol import AnyRequest, Arm, Enable, RandomGoals
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.recording.flight_recorder import FlightRecorder, Limits
 from inhand.controller.recording.foxglove_channels import Translator
-from inhand.controller.recording.reader import RecordingFile
+from inhand.controller.recording.reader import Header, versions
 from inhand.controller.recording.tick_record import Inputs, Tape, Times, heard
-from inhand.controller.recording.writer import Header, versions
+from inhand.controller.recording.writer import RecordingFile
 from inhand.hardware.model.hand import hand_file
 from inhand.hardware.records import Targets
 from inhand.perception.cameras import load_rig, save_rig

@@ -1,4 +1,4 @@
-"""The documentation as data: its links, its commands, its files."""
+"""The documentation as data: links, commands and files of its pages."""
 
 import re
 import shlex
@@ -7,14 +7,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 PAGES = sorted(
-    [*DOCS.rglob("*.md"), ROOT / "README.md", *(ROOT / "policies").glob("*.md")],
+    [
+        *DOCS.rglob("*.md"),
+        ROOT / "README.md",
+        CONTRIBUTING,
+        *(ROOT / "policies").glob("*.md"),
+    ],
 )
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^`([\w-]+\.toml)`:\n\n```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_PATH = re.compile(r"(?<![\w/.-])(\w+/[\w/.-]*\w\.(?:py|toml|md|sh|conf|rules))\b")
 _PROGRAMS = ("inhand", "inhandd")
 
 
@@ -26,12 +33,12 @@ def blocks(page: Path, language: str) -> Iterator[str]:
 
 
 def files(page: Path) -> dict[str, str]:
-    """The files that a page has the reader write, by name."""
+    """The files that a page asks the reader to write, by name."""
     return dict(_FILE.findall(page.read_text()))
 
 
 def links(page: Path) -> Iterator[str]:
-    """Where a page links to, outside code."""
+    """Targets of a page's links, outside code."""
     text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     yield from _LINK.findall(text)
 
@@ -44,8 +51,13 @@ def anchors(page: Path) -> set[str]:
     return {heading.strip().replace(" ", "-") for heading in kept}
 
 
+def paths(page: Path) -> Iterator[str]:
+    """Paths of files that a page names."""
+    yield from _PATH.findall(page.read_text())
+
+
 def mentions(page: Path) -> Iterator[list[str]]:
-    """Calls of the program in running text, which may be cut short, as their words."""
+    """Calls of the program in running text, possibly shortened, as lists of words."""
     text = page.read_text().replace("\n", " ")
     for line in re.findall(r"`((?:inhand|inhandd) [^`]*)`", text):
         words = re.split(r"&&|\|", line)[0].split()
@@ -54,7 +66,7 @@ def mentions(page: Path) -> Iterator[list[str]]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """The lines of a page's blocks that call the program, as their words."""
+    """The lines of a page's blocks that call the program, as lists of words."""
     text = page.read_text()
     fenced = [line for _, block in _FENCE.findall(text) for line in _lines(block)]
     indented = _lines("\n".join(re.findall(r"^    (.*)$", text, re.MULTILINE)))
@@ -68,6 +80,6 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 
 def _lines(block: str) -> list[str]:
-    """Lines, those that end in a backslash joined with what follows."""
+    """Lines of a block; a line that ends in a backslash is joined with the next one."""
     joined = re.sub(r"\\\n\s*", " ", block)
     return [x.strip() for x in joined.splitlines() if x.strip().startswith((*_PROGRAMS, "nice"))]

@@ -1,4 +1,4 @@
-"""Every command of the documentation is run: on a simulated hand, or in the test named here."""
+"""Every command of the documentation is run: here with a simulated hand, or by another test."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from tests.documents.pages import PAGES, ROOT, commands
 from tests.documents.shell import started, typed
 
 STARTED = {"inhandd --sim"}
-"""What the fixture runs."""
+"""Started by the fixture."""
 
 STEER = (
     "inhand status",
@@ -32,7 +32,7 @@ OPEN = (
     "inhand recording repair FILE.part --output whole.mcap",
 )
 WATCHED = ("inhand status --watch", "inhand view --command", "inhand view", "inhand view FILE")
-"""They go on until Ctrl-C."""
+"""Commands that run until Ctrl-C."""
 
 EVALUATE = ("inhand eval --engine mujoco --seed 1 --json", "inhand compare one.json other.json")
 CONFIGURE = (
@@ -67,24 +67,24 @@ ELSEWHERE = {
     "inhand policy": "documents/test_walk_through.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
 }
-"""What needs a bus, a plate, keys, a trained policy or minutes, and the test that has them."""
+"""Commands that need a bus, a plate, keys, a policy or minutes, and the test that runs them."""
 
 PATIENCE = 120.0
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder to type commands in, with a daemon that they find."""
+    """A folder to run commands in, with a daemon that they find."""
     folder = tmp_path_factory.mktemp("station")
     config = folder / "patient.toml"
-    # A machine that runs other tests beside this one keeps no deadline of 35 ms.
+    # Beside other tests, the machine does not keep a deadline of 35 ms.
     config.write_text("[safety]\njoint_ticks = 20\n")
     with simulated_daemon(folder, "--config", str(config)):
         yield folder
 
 
 def until_accepted(line: str, folder: Path) -> None:
-    """Types a line until the hand is ready for it: the object may still be on its way."""
+    """Runs a line again until the hand accepts it: the object may still move."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -97,7 +97,7 @@ def until_accepted(line: str, folder: Path) -> None:
 
 
 def recording(folder: Path) -> Path:
-    """The newest whole recording."""
+    """The newest complete recording."""
     deadline = time.monotonic() + PATIENCE
     while not (whole := sorted(folder.glob("recordings/*.mcap"), key=os.path.getmtime)):
         assert time.monotonic() < deadline
@@ -114,7 +114,7 @@ def test_every_command_of_the_pages_is_run_somewhere() -> None:
     for start, name in ELSEWHERE.items():
         path = ROOT / "tests" / name
         word = start.split()[1].removeprefix("--")
-        # By its name, or by the class that the name calls.
+        # By the verb's name, or by the name of its class.
         text = path.read_text()
         assert word in text or word.title().replace("-", "") in text, f"{start}: {name}"
 
@@ -129,7 +129,7 @@ def test_recordings_are_made_and_opened_as_their_page_says(folder: Path) -> None
     for line in (*RECORD, *PICTURES):
         typed(line, folder, PATIENCE)
     file = recording(folder)
-    # As it is when the power fails before the index is written.
+    # Like a file whose index was not written because the power failed.
     (folder / "cut.mcap.part").write_bytes(file.read_bytes()[:-2000])
     for line in OPEN:
         line = line.replace("FILE.part", "cut.mcap.part").replace("FILE", str(file))

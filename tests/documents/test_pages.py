@@ -1,4 +1,4 @@
-"""The documentation holds: links lead somewhere, commands are what the program takes."""
+"""The documentation is right: links have targets, and the program accepts the commands."""
 
 import ast
 import re
@@ -22,15 +22,16 @@ from tests.documents.pages import (
     files,
     links,
     mentions,
+    paths,
 )
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 WRITTEN = ("reliability.md", "results.md", "transfer.md", "probe.md")
-"""Pages that commands write, which need not have run."""
+"""Pages that commands write; the commands may not have run."""
 
 STANDS_FOR = {"…": None, "...": ""}
-"""What is left out."""
+"""Words that stand for something left out."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -49,14 +50,22 @@ def test_links_lead_to_pages_and_headings_that_exist(page: Path) -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    index = (DOCS / "README.md").read_text() + (DOCS / "decisions" / "README.md").read_text()
+    indexes = (DOCS / "README.md", DOCS / "decisions" / "README.md")
+    linked = {(index.parent / link).resolve() for index in indexes for link in links(index)}
     for page in DOCS.rglob("*.md"):
-        if page.name != "README.md":
-            assert (
-                page.name in index
-                or page.name in (ROOT / "README.md").read_text()
-                or any(page.name in other.read_text() for other in PAGES)
-            ), page
+        assert page in linked or page in indexes[:1], f"no index links to {page.name}"
+
+
+def test_the_index_has_the_order_in_which_a_user_reads() -> None:
+    headings = re.findall(r"^## (.*)$", (DOCS / "README.md").read_text(), re.MULTILINE)
+    assert headings == [
+        "Start",
+        "Use",
+        "Your own hand",
+        "Your own object",
+        "How it works",
+        "Reference",
+    ]
 
 
 class ParsedError(Exception):
@@ -129,7 +138,7 @@ def test_configurations_in_the_pages_are_right(tmp_path: Path) -> None:
 
 
 def test_symptoms_are_in_the_words_of_the_program() -> None:
-    """What the program says of itself, put together from its source as Python does."""
+    """The program's messages, as string constants in its source."""
     said = []
     for package in ("controller", "perception", "hardware", "sim_backend"):
         for path in (ROOT / package).rglob("*.py"):
@@ -145,3 +154,12 @@ def test_symptoms_are_in_the_words_of_the_program() -> None:
                 continue
             for words in re.split(r"…|/run/inhand|pybullet", quoted):
                 assert words.strip(" :") in source, f"{quoted!r}: the program never says that"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_paths_in_the_text_exist(page: Path) -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    for path in paths(page):
+        # Words in capitals stand for a name.
+        if path.split("/")[0] in folders and not Path(path).stem.isupper():
+            assert (ROOT / path).exists(), f"{page.name}: {path}"

@@ -1,6 +1,6 @@
-"""The documentation suffices: what it says is done, word for word, in an empty folder.
+"""The documentation is sufficient: its steps are carried out word for word in an empty folder.
 
-With `INHAND_WALK=DIRECTORY` it is done there, and stays there to be looked at.
+With `INHAND_WALK=DIRECTORY` this happens in that directory, and the files stay there.
 """
 
 import os
@@ -38,7 +38,7 @@ def test_an_object_of_ones_own_is_trained_measured_and_run(folder: Path) -> None
     words = re.sub(r"(\S+\.(toml|onnx))", lambda m: str(folder / m[1]), daemon).split()
     assert words[:2] == ["inhandd", "--sim"]
     (folder / "run").mkdir()
-    # The object's file is named as the page has it: beside whoever starts the daemon.
+    # The page names the object file relative to the folder in which the daemon is started.
     os.chdir(folder)
     with simulated_daemon(folder / "run", *words[2:]), Client(folder / "run") as client:
         deadline = time.monotonic() + 60

@@ -6,15 +6,15 @@ from pathlib import Path
 from inhand.files import write_whole
 
 HEAD = """\
-# Faults, and what the daemon makes of them
+# Faults, and how the daemon reacts
 
-Written by `make reliability` from its own run; nothing in it is by hand. Each fault is put on the
+Written by `make reliability` from its own run, without manual changes. Each fault is put on the
 wires of a running daemon (`tests/faults`): a serial line with servos that answer real packets,
-cameras with rendered pictures, the sockets, real policy files, its processes. *Safe* is the time
-from the fault to the event that says that the hand pauses, holds or stops, by the daemon's clock;
-*recovery* the time from the fault's end until the hand is at work again, with the requests an
-operator would make. In every row, all goals that came over the serial line were inside the
-limits of position and speed.
+cameras with rendered images, the sockets, real policy files, its processes. *Safe* is the time
+from the fault to the event that says that the hand pauses, holds or stops, by the daemon's clock.
+*Recovery* is the time from the end of the fault until the hand works again, with the requests that
+an operator would make. In every row, all targets on the serial line were inside the limits of
+position and speed.
 
 | fault | put in at | reaction | safe [s] | promised [s] | recovery [s] | pass |
 |---|---|---|---|---|---|---|
@@ -23,7 +23,8 @@ limits of position and speed.
 PAIRS = """
 ## Two at a time
 
-Each pair of the {count} likeliest, one right after the other. What counts is the graver reaction.
+Each pair of the {count} most likely faults, one directly after the other. The more severe reaction
+counts.
 
 | first | second | reaction | safe [s] | recovery [s] | pass |
 |---|---|---|---|---|---|

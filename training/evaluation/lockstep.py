@@ -33,7 +33,7 @@ START_TIMEOUT = 5.0
 """Time limit for arming: the controller refuses while poses are frozen, for instance [s]."""
 
 Progress = Callable[[int, int, float], None]
-"""Called with the trial's number, the goals passed and the simulated time [s]."""
+"""Called with the trial's number, goals passed, and simulated time [s]."""
 
 
 class AnyWorld(Protocol):
@@ -55,6 +55,10 @@ class AnyWorld(Protocol):
     def dropped(self) -> bool: ...
 
     def close(self) -> None: ...
+
+
+Watch = Callable[[float, AnyWorld, Controller[PoseReading]], None]
+"""Called after each tick from the first goal on: time [s], world, controller."""
 
 
 def make_world(engine: EngineName, plan: Plan) -> AnyWorld:
@@ -129,6 +133,7 @@ def run_trial(
     trial: int,
     progress: Progress | None = None,
     sensor: type[PoseSensor] = PoseSensor,
+    watch: Watch | None = None,
 ) -> Trial:
     """Runs one trial in lockstep.
 
@@ -137,6 +142,7 @@ def run_trial(
         trial: number of this one.
         progress: called once a simulated second.
         sensor: model of the object's pose sensor.
+        watch: called after each tick.
 
     Raises:
         InhandError: an input of the setup does not fit the others.
@@ -156,6 +162,8 @@ def run_trial(
         ticks_to_report = controller.settings.tick_rate
         while judge.end is None:
             lockstep.advance()
+            if watch:
+                watch(lockstep.t, world, controller)
             _judge(judge, lockstep.t, world, controller)
             ticks_to_report -= 1
             if progress and not ticks_to_report:

@@ -32,8 +32,8 @@ def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
         f"Written by `inhand transfer`. Consecutive goals of the {plan.object}, any orientation,",
         f"0.4 rad, {plan.timeout:g} s a goal, cap {plan.cap}, {plan.trials} trials a cell in",
         f"lockstep, seed {plan.seed}: median [95 % confidence], mean ± standard deviation. Results",
-        "by trial lie in [transfer/](transfer/); those in PyBullet stand in",
-        "[the log](acceptance-log.md), too. No policy was trained or chosen in PyBullet.",
+        "of each trial are in [transfer/](transfer/); those in PyBullet are also in",
+        "[the log](acceptance-log.md). No policy was trained or chosen in PyBullet.",
         "",
         *([plan.note, ""] if plan.note else []),
         *([f"**{missing} cells are still to be measured.**", ""] if missing else []),
@@ -45,7 +45,7 @@ def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
     lines += ["", "![The same as a picture](images/transfer.png)", ""]
     lines += ["## What each ingredient brings", ""]
     lines += [
-        "Trials of one number have the same goals in every row. All columns of PyBullet together:",
+        "Trials of one number have the same goals in every row. Over all columns of PyBullet:",
         "",
         *_effects(plan, cells),
         "",

@@ -18,8 +18,8 @@ from inhand.controller.calibration import commands
 from inhand.controller.core.controller import Controller
 from inhand.controller.estimation.pose_measurements import PoseFeed
 from inhand.controller.recording.foxglove_channels import Translator
-from inhand.controller.recording.reader import RecordingFile
 from inhand.controller.recording.tick_record import Inputs, TickRecord, Times, outputs, pack
+from inhand.controller.recording.writer import RecordingFile
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.records import JointState, frozen_array

@@ -13,8 +13,8 @@ from inhand.controller.cli import main
 from inhand.controller.errors import RecordingError
 from inhand.controller.recording.export import export, rows_of
 from inhand.controller.recording.plot import read_run
-from inhand.controller.recording.reader import repair
-from inhand.controller.recording.writer import open_recording
+from inhand.controller.recording.reader import open_recording
+from inhand.controller.recording.writer import repair
 from inhand.controller.view.recorded import RecordedFeed
 from tests.controller.bench_hand import HAND
 from tests.controller.recording.test_replay import recorded

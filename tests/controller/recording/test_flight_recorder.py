@@ -17,9 +17,9 @@ from mcap.reader import make_reader
 from inhand.controller.ipc.protocol import Estop
 from inhand.controller.recording.flight_recorder import AFTER, PICTURES, Limits
 from inhand.controller.recording.foxglove_channels import Picture
+from inhand.controller.recording.reader import RecordingError, open_recording
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
 from inhand.controller.recording.tick_record import CHECKPOINT_PERIOD, CheckpointRecord, TickRecord
-from inhand.controller.recording.writer import RecordingError, open_recording
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.records import frozen_array
 from inhand.perception.camera.preview import Preview

@@ -23,7 +23,7 @@ from inhand.controller.ipc.protocol import (
 from inhand.controller.recording.checkpoint import capture, known_to, restore, unbundled
 from inhand.controller.recording.flight_recorder import AFTER
 from inhand.controller.recording.foxglove_channels import Translator
-from inhand.controller.recording.reader import RecordingFile
+from inhand.controller.recording.reader import open_recording
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
 from inhand.controller.recording.replay import Replay, descriptions, replay
 from inhand.controller.recording.tick_record import (
@@ -36,7 +36,7 @@ from inhand.controller.recording.tick_record import (
     outputs,
     pack,
 )
-from inhand.controller.recording.writer import open_recording
+from inhand.controller.recording.writer import RecordingFile
 from inhand.controller.safety.modes import Mode
 from inhand.perception.objects import load_object, object_file
 from tests.controller import recorded as recorder
@@ -140,9 +140,8 @@ def members(live: object, path: str = "") -> dict[str, set[str]]:
     """The names of what an object is made of, and of all its own parts that change."""
     found = {path: set(vars(live))}
     for name, value in vars(live).items():
-        ours = type(value).__module__.startswith("inhand.controller.") and hasattr(
-            value, "__dict__"
-        )
+        module = type(value).__module__
+        ours = module.startswith("inhand.controller.") and hasattr(value, "__dict__")
         if ours and not isinstance(value, Enum) and not is_dataclass(value):
             found |= members(value, f"{path}.{name}")
     return found
