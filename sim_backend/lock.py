@@ -16,10 +16,10 @@ from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.universe import PybulletSettings, Universe
 from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.bodies import GEAR_ERP, GEAR_FORCE
+from inhand.sim_backend.plain import plain
 from inhand.sim_backend.world import World
 
 LOCK = Path(__file__).parent / "model.lock"
-_DIGITS = 6
 
 
 def pybullet_digest(hand: Hand, target: ObjectDescription) -> str:
@@ -36,21 +36,9 @@ def pybullet_digest(hand: Hand, target: ObjectDescription) -> str:
         for joint in joints:
             facts.append(pybullet.getJointInfo(body, joint, physicsClientId=world.client)[1:])
     world.close()
-    return hashlib.sha256(json.dumps(_plain(facts)).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(plain(facts)).encode()).hexdigest()
 
 
 def read_lock() -> dict[str, dict[str, str]]:
     """The stored digests, by engine, then by object."""
     return tomllib.loads(LOCK.read_text())
-
-
-def _plain(value: object) -> object:
-    """Numbers rounded to `_DIGITS` significant digits, names as text."""
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return f"{value:.{_DIGITS}g}"
-    if isinstance(value, bytes):
-        # Shapes are in temporary folders, whose names change.
-        return Path(value.decode()).name
-    return value

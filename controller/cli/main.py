@@ -106,7 +106,7 @@ _COMMANDS = {
     "view": "show a running hand, or a recording, as a web page",
     "recording": "turn a recording into tables, or repair one",
     "plot": "make a report of a recording: goals, errors, latency",
-    "eval": "measure a policy in either engine",
+    "eval": "measure a policy in any engine",
     "measure": "measure a run, teacher or student, in many worlds at once",
     "compare": "compare two evaluations of the same seeds",
     "transfer": "fill the table of what transfers",
@@ -134,6 +134,7 @@ _OPTIONAL = {
 _EXTRAS = {
     # package: extra that brings it
     "pybullet": "sim",
+    "pydrake": "drake",
     "viser": "view",
     "trimesh": "view",
     "mujoco": "train",

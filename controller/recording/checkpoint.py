@@ -160,7 +160,7 @@ def _pack_record(value: Any) -> Checkpoint:
 def unbundled(value: Any) -> Checkpoint:
     """An order as in recordings of older versions: each record by its members."""
     if isinstance(value, _ORDER_PARTS):
-        names = [f.name for f in msgspec.inspect.type_info(type(value)).fields]
+        names = getattr(value, "__struct_fields__", None) or [f.name for f in fields(value)]
         members = {name: unbundled(getattr(value, name)) for name in names}
         return {"is": type(value).__name__, "members": members}
     return _pack(value)

@@ -1,11 +1,12 @@
 """Coulomb friction of joints, which Drake has not: springs that let go when they are stretched."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
-from inhand.sim_backend.stiction import Stiction
+from inhand.sim_backend.stiction import STICK_SPEED
 
 SHARE = 0.1
 """Of the stiffest spring on a joint's inertia that an explicit step takes."""
@@ -15,7 +16,7 @@ class JointFriction:
     """A spring at each joint, from where it was held last: it pulls up to friction's torque.
 
     It does not creep as viscous friction would. A joint of friction F at rest gives by F over the
-    stiffness: some microradians.
+    stiffness: some tenths of a milliradian.
 
     Args:
         hand: of the universe.
@@ -24,22 +25,28 @@ class JointFriction:
     """
 
     def __init__(self, hand: Hand, universe: Universe, timestep: float) -> None:
+        n = hand.n_joints
         inertia = np.array([link.rotor_inertia for link in hand.links])
         self._stiffness = np.maximum(SHARE * inertia / timestep**2, 1e-9)
         # Half of critical: a held joint comes to rest.
         self._damping = np.sqrt(self._stiffness * inertia)
-        self._limit = Stiction(hand, universe)
-        self._held = np.zeros(hand.n_joints)
+        self._moving = np.array([link.friction for link in hand.links])
+        self._more = np.array(universe.stiction) if universe.stiction else np.zeros(n)
+        self._held = np.zeros(n)
+        self._stuck: NDArray[np.bool_] = np.ones(n, dtype=np.bool_)
 
     def reset(self, angles: Array) -> None:
         """Holds the joints where they are [rad], (n_joints,)."""
-        self._held = angles.copy()
+        self._held, self._stuck = angles.copy(), np.ones(len(angles), dtype=np.bool_)
 
     def torque(self, angles: Array, speeds: Array) -> Array:
         """Friction's torque [N·m], (n_joints,), at these angles [rad] and speeds [rad/s]."""
-        limit = self._limit.friction(speeds)
-        wanted = self._stiffness * (self._held - angles) - self._damping * speeds
-        torque: Array = np.clip(wanted, -limit, limit)
+        # Springs stretch at some speed, so that a joint sticks until its spring lets go.
+        self._stuck |= np.abs(speeds) < STICK_SPEED
+        spring = self._stiffness * (self._held - angles)
+        self._stuck &= np.abs(spring) <= self._moving + self._more
+        limit = self._moving + np.where(self._stuck, self._more, 0.0)
+        torque: Array = np.clip(spring - self._damping * speeds, -limit, limit)
         # A spring that slips is dragged along at the stretch of its limit.
         most = limit / self._stiffness
         self._held = np.clip(self._held, angles - most, angles + most)

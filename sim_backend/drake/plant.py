@@ -40,6 +40,7 @@ class Model:
     Attributes:
         diagram: plant and geometry.
         plant: the physics.
+        scene: the geometry.
         object: the object's body.
         joints: position of each of the hand's joints in the plant's vector, (n_joints,).
         speeds: the same of their velocities.
@@ -47,6 +48,7 @@ class Model:
 
     diagram: Diagram
     plant: MultibodyPlant
+    scene: SceneGraph
     object: RigidBody
     joints: list[int]
     speeds: list[int]
@@ -110,6 +112,7 @@ def build(
     return Model(
         builder.Build(),
         plant,
+        scene,
         body,
         [joint.position_start() for joint in found],
         [joint.velocity_start() for joint in found],
@@ -118,10 +121,10 @@ def build(
 
 def _add_hand(plant: MultibodyPlant, hand: Hand, base: tuple[Array, Array]) -> None:
     robot = ElementTree.fromstring(hand_urdf(hand))
-    for link in robot.iter("link"):
+    for element in robot.iter("link"):
         for kind in ("visual", "collision"):
-            for shape in link.findall(kind):
-                link.remove(shape)
+            for shape in element.findall(kind):
+                element.remove(shape)
     Parser(plant).AddModelsFromString(ElementTree.tostring(robot, encoding="unicode"), "urdf")
     position, quaternion = base
     turn = RotationMatrix(rotations.to_matrix(quaternion))

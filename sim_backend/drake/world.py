@@ -30,6 +30,8 @@ class DrakeWorld:
 
     Attributes:
         timestep: length of one physics step [s].
+        plant: Drake's physics.
+        inspector: of its geometry.
 
     Raises:
         UniverseError: Drake has no such universe.
@@ -38,11 +40,7 @@ class DrakeWorld:
     def __init__(
         self, hand: Hand, target: ObjectDescription, universe: Universe, seed: int
     ) -> None:
-        if universe.torsional_friction:
-            raise UniverseError(
-                "universe: Drake has no torsional_friction, it comes of the contact's patch; "
-                "leave it out, or use engine pybullet or mujoco"
-            )
+        _require_known(universe)
         self.hand, self.target, self.universe = hand, target, universe
         self.timestep = universe.drake.timestep
         self._rng = np.random.default_rng(seed)
@@ -57,6 +55,7 @@ class DrakeWorld:
             universe.drake,
         )
         self.plant = plant = self._model.plant
+        self.inspector = self._model.scene.model_inspector()
         plant.mutable_gravity_field().set_gravity_vector(universe.gravity)
         self._root = self._model.diagram.CreateDefaultContext()
         self._context = plant.GetMyMutableContextFromRoot(self._root)
@@ -160,7 +159,8 @@ class DrakeWorld:
 
     def joint_angles(self) -> Array:
         """True joint angles [rad], (n_joints,)."""
-        return self._angles.copy()
+        angles: Array = self._angles.copy()
+        return angles
 
     def object_pose(self) -> tuple[Array, Array]:
         """Centre of the object's shape, world frame [m], (3,), and world from object, (4,)."""
@@ -177,3 +177,21 @@ class DrakeWorld:
 
     def close(self) -> None:
         """Does nothing; a PyBullet world needs it."""
+
+
+def _require_known(universe: Universe) -> None:
+    """Refuses what Drake cannot do.
+
+    Raises:
+        UniverseError: with what to do.
+    """
+    if universe.torsional_friction:
+        raise UniverseError(
+            "universe: Drake has no torsional_friction, it comes of the contact's patch; "
+            "leave it out, or use engine pybullet or mujoco"
+        )
+    if universe.contact_rebound and universe.drake.solver == "sap":
+        raise UniverseError(
+            "universe: Drake's solver sap has no contact_rebound; leave it out, or set "
+            "[drake] solver to lagged or similar"
+        )

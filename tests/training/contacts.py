@@ -84,34 +84,58 @@ def indentation(engine: Engine, weight: float = 1.0, **fields: Any) -> float:
     return float(depth)
 
 
-def rebound(engine: Engine, **fields: Any) -> float:
-    """Height to which the block bounces off the palm, over the 1 cm that it fell from."""
+def bounce(engine: Engine, seconds: float = 0.4, **fields: Any) -> tuple[Array, Array]:
+    """The block falls flat on the palm from 1 cm.
+
+    Returns:
+        Times [s] and heights over where it comes to rest [m], (n,).
+    """
     x, y, z = ON_PALM
     world = engine.world(
         (x, y, z + 0.01), actuator_gain=STIFF_WRIST, torque_limit=STRONG_WRIST, **fields
     )
     heights = []
-    for _ in range(round(0.4 / world.timestep)):
+    for _ in range(round(seconds / world.timestep)):
         run(world, world.timestep, FLAT)
         heights.append(-float(in_palm(world)[0][1]))
     world.close()
-    path = np.array(heights)
+    path: Array = np.array(heights)
     rest = float(path[-round(0.05 / world.timestep) :].mean())
-    first = int(np.argmax(path < rest))
-    return float(path[first:].max() - rest) / 0.01
+    times: Array = world.timestep * np.arange(1, len(path) + 1)
+    over: Array = path - rest
+    return times, over
 
 
-def spin_down(engine: Engine, **fields: Any) -> float:
-    """How fast a spinning block on a fingertip loses speed [rad/s²]."""
+def rebound(engine: Engine, **fields: Any) -> float:
+    """Height to which the block bounces off the palm, over the 1 cm that it fell from."""
+    _, heights = bounce(engine, **fields)
+    first = int(np.argmax(heights < 0.0))
+    return float(heights[first:].max()) / 0.01
+
+
+def spinning(engine: Engine, seconds: float, **fields: Any) -> tuple[Array, Array]:
+    """A block of 1 N spins on a fingertip, at 40 rad/s at first.
+
+    Returns:
+        Middles of spans of 20 ms [s] and its mean speed in each [rad/s], (n,).
+    """
     world = on_fingertip(engine, 1.0, **fields)
     run(world, 0.1, POINTING)
     spin(world, 40.0)
     _, before = world.object_pose()
-    turns = []
-    for _ in range(2):
-        run(world, 0.04, POINTING)
+    speeds = []
+    for _ in range(round(seconds / 0.02)):
+        run(world, 0.02, POINTING)
         _, after = world.object_pose()
-        turns.append(rotations.log(rotations.multiply(after, rotations.conjugate(before)))[2])
+        turn = rotations.log(rotations.multiply(after, rotations.conjugate(before)))
+        speeds.append(turn[2] / 0.02)
         before = after
     world.close()
-    return float(turns[0] - turns[1]) / 0.04**2
+    times: Array = 0.02 * np.arange(len(speeds), dtype=np.float64) + 0.01
+    return times, np.array(speeds)
+
+
+def spin_down(engine: Engine, **fields: Any) -> float:
+    """How fast a spinning block on a fingertip loses speed [rad/s²]."""
+    times, speeds = spinning(engine, 0.08, **fields)
+    return float((speeds[0] - speeds[-1]) / (times[-1] - times[0]))

@@ -1,7 +1,8 @@
-"""What a universe does to the physics, measured the same way in either engine."""
+"""What a universe does to the physics, measured the same way in every engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -36,7 +37,8 @@ WEIGHTLESS = (0.0, 0.0, 0.0)
 TORQUE = 0.93 / 1.8
 """Of a servo of the fingers by its current [N·m/A]."""
 
-AnyWorld = World | MujocoWorld
+AnyWorld = Any
+"""With the face that the worlds of all engines share."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,17 @@ class Engine:
         return world
 
 
+def _drake(hand: Hand, universe: Universe) -> AnyWorld:
+    """Drake is an extra, and slow to import."""
+    from inhand.sim_backend.drake.world import DrakeWorld
+
+    return DrakeWorld(hand, BLOCK, universe, seed=1)
+
+
 PYBULLET = Engine("pybullet", lambda hand, universe: World(hand, BLOCK, universe, seed=1))
 MUJOCO = Engine("mujoco", lambda hand, universe: MujocoWorld(hand, BLOCK, universe, seed=1))
-ENGINES = (PYBULLET, MUJOCO)
+DRAKE = Engine("drake", _drake)
+ENGINES = (PYBULLET, MUJOCO, DRAKE) if find_spec("pydrake") else (PYBULLET, MUJOCO)
 
 
 def run(world: AnyWorld, seconds: float, targets: Array) -> None:
@@ -81,6 +91,8 @@ def spin(world: AnyWorld, speed: float) -> None:
         pybullet.resetBaseVelocity(
             world.object_body, [0, 0, 0], [0, 0, speed], physicsClientId=world.client
         )
+    elif not isinstance(world, MujocoWorld):
+        world.set_object_velocity(np.zeros(3), np.array([0.0, 0.0, speed]))
     else:
         at = HAND.n_joints
         world.data.qvel[at : at + 6] = 0.0, 0.0, 0.0, 0.0, 0.0, speed

@@ -1,4 +1,4 @@
-"""The held-out log: one line for every PyBullet evaluation of a trained policy."""
+"""The held-out log: one line for each evaluation of a trained policy in a held-out engine."""
 
 import datetime
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 from inhand.training.evaluation.report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
+HELD_OUT = ("pybullet", "drake")
 LOG = ROOT / "docs" / "acceptance-log.md"
 
 
@@ -15,7 +16,7 @@ def is_held_out(report: Report) -> bool:
 
     Policies that tests make are trained in no engine and do not count.
     """
-    return report.engine == "pybullet" and report.policy.engine != "none"
+    return report.engine in HELD_OUT and report.policy.engine != "none"
 
 
 def log_line(report: Report, commit: str, date: str, planned: int) -> str:
@@ -34,7 +35,7 @@ def log_line(report: Report, commit: str, date: str, planned: int) -> str:
         report.rules.goals,
         worlds,
         f"{report.seed}, trials 1–{report.n}",
-        report.route,
+        report.route if report.engine == "pybullet" else f"{report.route}, {report.engine}",
         terms,
         f"{report.n}" if report.n == planned else f"{report.n} of {planned}, broken off",
         f"{report.median:g} [{low:g}, {high:g}]",

@@ -1,4 +1,4 @@
-"""`inhand eval`: measures a policy in either engine, in lockstep or with the real-time daemon."""
+"""`inhand eval`: measures a policy in any engine, in lockstep or with the real-time daemon."""
 
 import ctypes
 import importlib.util
@@ -38,7 +38,12 @@ from inhand.training.evaluation.trials import (
 
 _PR_SET_PDEATHSIG = 1
 
-_EXTRAS = {"pybullet": "sim", "mujoco": "train"}
+_EXTRAS = {
+    "pybullet": ("pybullet", "sim"),
+    "mujoco": ("mujoco", "train"),
+    "drake": ("pydrake", "drake"),
+}
+"""Module and extra of each engine."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,8 @@ def check(arguments: EvaluationArguments) -> None:
         problem = "--validation goes with --engine mujoco only"
     elif given.wires and (given.engine != "pybullet" or given.jobs > 1):
         problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
-    elif importlib.util.find_spec(given.engine) is None:
-        extra = _EXTRAS[given.engine]
+    elif importlib.util.find_spec(_EXTRAS[given.engine][0]) is None:
+        extra = _EXTRAS[given.engine][1]
         problem = (
             f"{given.engine} is not installed; install it with `pip install 'inhand[{extra}]'`"
         )

@@ -37,7 +37,7 @@ Progress = Callable[[int, int, float], None]
 
 
 class AnyWorld(Protocol):
-    """Interface of the worlds of both engines."""
+    """Interface of the worlds of all engines."""
 
     timestep: float
 
@@ -68,6 +68,10 @@ def make_world(engine: EngineName, plan: Plan) -> AnyWorld:
         from inhand.training.mujoco_worlds.world import MujocoWorld
 
         return MujocoWorld(*arguments)
+    if engine == "drake":
+        from inhand.sim_backend.drake.world import DrakeWorld
+
+        return DrakeWorld(*arguments)
     from inhand.sim_backend.world import World
 
     return World(*arguments)

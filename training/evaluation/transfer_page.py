@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 
 from inhand.files import whole_file, write_whole
+from inhand.training.evaluation.acceptance import HELD_OUT
 from inhand.training.evaluation.comparison import compare_scores
 from inhand.training.evaluation.transfer_table import Cell, Plan
 
@@ -32,8 +33,8 @@ def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
         f"Written by `inhand transfer`. Consecutive goals of the {plan.object}, any orientation,",
         f"0.4 rad, {plan.timeout:g} s a goal, cap {plan.cap}, {plan.trials} trials a cell in",
         f"lockstep, seed {plan.seed}: median [95 % confidence], mean ± standard deviation. Results",
-        "of each trial are in [transfer/](transfer/); those in PyBullet are also in",
-        "[the log](acceptance-log.md). No policy was trained or chosen in PyBullet.",
+        "of each trial are in [transfer/](transfer/); those in held-out engines are also in",
+        "[the log](acceptance-log.md). No policy was trained or chosen there.",
         "",
         *([plan.note, ""] if plan.note else []),
         *([f"**{missing} cells are still to be measured.**", ""] if missing else []),
@@ -45,7 +46,8 @@ def write_page(path: Path, plan: Plan, cells: Cells, base: Path) -> None:
     lines += ["", "![The same as a picture](images/transfer.png)", ""]
     lines += ["## What each ingredient brings", ""]
     lines += [
-        "Trials of one number have the same goals in every row. Over all columns of PyBullet:",
+        "Trials of one number have the same goals in every row. Over all columns of held-out",
+        "engines:",
         "",
         *_effects(plan, cells),
         "",
@@ -82,13 +84,13 @@ def _cell_text(cell: Cell | None) -> str:
 
 
 def _effects(plan: Plan, cells: Cells) -> list[str]:
-    """For each row but the first: its difference to the first row, over PyBullet's columns."""
+    """For each row but the first: its difference to the first row, in held-out engines."""
     full, lines = cells[0], []
     for row, results in zip(plan.rows[1:], cells[1:], strict=True):
         both = [
             (one.scores, two.scores)
             for one, two in zip(results, full, strict=True)
-            if one is not None and two is not None and two.conditions.engine == "pybullet"
+            if one is not None and two is not None and two.conditions.engine in HELD_OUT
         ]
         if not both:
             lines.append(f"- **{row.name}**: not measured yet.")

@@ -19,7 +19,7 @@ from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription, load_object
 
-EngineName = Literal["pybullet", "mujoco"]
+EngineName = Literal["pybullet", "mujoco", "drake"]
 End = Literal["cap", "drop", "timeout", "stopped"]
 
 VALIDATION = MujocoSettings(timestep=0.005, iterations=20, contact_time=0.012, elliptic_cone=True)
@@ -113,6 +113,9 @@ def plan_trial(setup: Setup, trial: int) -> Plan:
     universe = load_universe(setup.universe, hand) if setup.universe else Universe()
     if setup.scale is not None:
         universe = sample(hand, worlds, setup.scale)
+        if setup.engine == "drake":
+            # There it comes of the contact's patch.
+            universe = msgspec.structs.replace(universe, torsional_friction=0.0)
     if setup.validation:
         universe = msgspec.structs.replace(universe, mujoco=VALIDATION)
     aim = RandomGoal(setup.rules.goals)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from inhand.controller.cli import main
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import load_universe, sample
 from inhand.perception import rotations
@@ -22,52 +22,16 @@ from inhand.training.evaluation.evaluation import run_trials
 from inhand.training.evaluation.lockstep import run_trial
 from inhand.training.evaluation.report import PolicyReport, Report, bootstrap, make_report
 from inhand.training.evaluation.trials import Rules, Setup, Trial, plan_trial
-from tests.controller import tiny_policy
 
 HAND = load_hand("dactyl24")
 ENGINES = ("mujoco", "pybullet")
+needs_drake = pytest.mark.skipif(find_spec("pydrake") is None, reason="needs the extra drake")
+EVERY = [*ENGINES, pytest.param("drake", marks=needs_drake)]
 
 Run = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
-    """Three seconds a goal, in nominal MuJoCo, with a policy that has learned nothing."""
-    path = tmp_path_factory.mktemp("policy") / "tiny.onnx"
-    sha256 = tiny_policy.write_policy(path, HAND)
-    rules = Rules(timeout=3.0)
-    return Setup(
-        path, sha256, "mujoco", "dactyl24", "block", None, None, False, rules, seed=1, wires=False
-    )
-
-
-@pytest.fixture
-def universe(tmp_path: Path) -> Callable[[str], Path]:
-    def write(text: str) -> Path:
-        path = tmp_path / "universe.toml"
-        path.write_text(text)
-        return path
-
-    return write
-
-
-@pytest.fixture
-def inhand_eval(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Run:
-    """Runs the verb as it is typed; gives exit code or error, standard output and error."""
-
-    def run(*arguments: str) -> tuple[object, str, str]:
-        words = ["inhand", "eval", "--policy", str(setup.policy), *arguments]
-        monkeypatch.setattr(sys, "argv", words)
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        return ended.value.code, *capfd.readouterr()
-
-    return run
-
-
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", EVERY)
 def test_trial_ends_by_timeout_and_repeats_exactly(setup: Setup, engine: Any) -> None:
     here = replace(setup, engine=engine, scale=0.5)
     trial = run_trial(here, 1)
@@ -96,7 +60,7 @@ def test_face_up_goals_turn_one_face_up(setup: Setup) -> None:
         assert heights.max() == pytest.approx(1.0, abs=1e-9)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", EVERY)
 def test_every_goal_counts_when_any_error_is_tolerated(setup: Setup, engine: Any) -> None:
     trial = run_trial(
         replace(setup, engine=engine, rules=Rules(tolerance=3.1415, timeout=3.0, cap=12)), 1
@@ -106,7 +70,7 @@ def test_every_goal_counts_when_any_error_is_tolerated(setup: Setup, engine: Any
     assert trial.seconds < 1.0
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", EVERY)
 def test_drop_ends_the_trial(setup: Setup, universe: Run, engine: Any) -> None:
     tilted = universe("gravity = [-6.0, 0.0, -6.0]")
     assert run_trial(replace(setup, engine=engine, universe=tilted), 1).end == "drop"

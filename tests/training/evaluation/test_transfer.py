@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,17 @@ def test_an_interrupted_cell_is_not_kept(
     code, _, err = transfer(str(plan))
     assert code == 130 and "interrupted" in err
     assert cells(tmp_path) == {}
+
+
+@pytest.mark.skipif(find_spec("pydrake") is None, reason="needs the extra drake")
+def test_a_column_may_be_drakes_and_counts_as_held_out(
+    plan: Path, transfer: Run, tmp_path: Path
+) -> None:
+    plan.write_text(plan.read_text().replace("PyBullet", "Drake").replace('"pybullet"', '"drake"'))
+    built = tiny_policy.model(HAND, scale=2.0)
+    tiny_policy.write(tmp_path / "other.onnx", built, tiny_policy.metadata(HAND, built))
+    code, _, _ = transfer(str(plan), "--engine", "drake")
+    assert code == 0
+    assert {cell.conditions.engine for cell in cells(tmp_path).values()} == {"drake"}
+    page = (tmp_path / "docs" / "transfer.md").read_text()
+    assert "**no memory** reaches" in page and "Drake slippery" in page

@@ -1,6 +1,7 @@
 """The nominal worlds are the ones that were locked before the first score."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,18 @@ def test_pybullets_world_is_the_locked_one(name: str) -> None:
 def test_mujocos_world_is_the_locked_one(name: str) -> None:
     model = build_spec(HAND, load_object(name)).compile()
     assert model_digest(model) == read_lock()["mujoco"][name], ADVICE
+
+
+@pytest.mark.skipif(find_spec("pydrake") is None, reason="needs the extra drake")
+@pytest.mark.parametrize("name", ["block", "prism"])
+def test_drakes_world_is_the_locked_one(name: str) -> None:
+    from inhand.sim_backend.drake import lock
+
+    target = load_object(name)
+    assert lock.drake_digest(HAND, target) == read_lock()["drake"][name], ADVICE
+    link = msgspec.structs.replace(HAND.links[3], mass=0.015)
+    other = replace(HAND, links=(*HAND.links[:3], link, *HAND.links[4:]))
+    assert lock.drake_digest(other, target) != read_lock()["drake"][name]
 
 
 def test_a_changed_constant_changes_the_numbers() -> None:

@@ -17,11 +17,13 @@ from tests.training.contacts import (
     spin_down,
 )
 from tests.training.effects import (
+    DRAKE,
     ENGINES,
     FLAT,
     HAND,
     MUJOCO,
     ON_PALM,
+    PYBULLET,
     STIFF_WRIST,
     STRONG_WRIST,
     WEIGHTLESS,
@@ -33,27 +35,32 @@ from tests.training.effects import (
 )
 
 every = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+of_points = pytest.mark.parametrize("engine", [PYBULLET, MUJOCO], ids=lambda engine: engine.name)
 FINGER = "FFJ3"
 NUMBER = HAND.actuator_names.index(FINGER)
 
 
-@every
+@of_points
 @pytest.mark.parametrize("coefficient", [0.002, 0.005])
 def test_torsional_friction_stops_a_block_that_spins_on_a_fingertip(
     engine: Engine, coefficient: float
 ) -> None:
-    """Coefficient times weight over inertia: to 3 %.
-
-    MuJoCo's friction grows with speed before it reaches its limit: at 40 rad/s to a quarter.
-    """
+    """Coefficient times weight over inertia: to 3 %, in MuJoCo to 10 %."""
     slower = spin_down(engine, torsional_friction=coefficient)
     expected = coefficient / INERTIA
-    assert slower == pytest.approx(expected, rel=0.25 if engine is MUJOCO else 0.03)
+    assert slower == pytest.approx(expected, rel=0.1 if engine is MUJOCO else 0.03)
 
 
-@every
+@of_points
 def test_without_torsional_friction_a_block_spins_on(engine: Engine) -> None:
     assert abs(spin_down(engine)) < 0.1
+
+
+@pytest.mark.skipif(DRAKE not in ENGINES, reason="needs the extra drake")
+def test_rubber_stops_a_spinning_block_by_its_patch() -> None:
+    """A patch of radius a, pressed parabolically: 8/15 of a times friction and weight, to 10 %."""
+    radius = np.sqrt(2 * CAPSULE.size[0] * indentation(DRAKE))
+    assert spin_down(DRAKE) == pytest.approx(8 / 15 * radius / INERTIA, rel=0.1)
 
 
 @every
@@ -77,11 +84,14 @@ def test_a_soft_contact_gives_less_under_less(engine: Engine) -> None:
 @every
 @pytest.mark.parametrize("softness", [0.001, 0.002])
 def test_rebound_is_how_high_the_block_bounces(engine: Engine, softness: float) -> None:
-    """Of a fall of 1 cm: to 8 % of it, as the palm gives too."""
+    """Of a fall of 1 cm: to 8 % of it, as the palm gives too.
+
+    In Drake to 12 %: a bounce lasts two or three of its steps.
+    """
     heights = []
     for wanted in (0.0, 0.1, 0.2):
         heights.append(rebound(engine, contact_softness=softness, contact_rebound=wanted))
-        assert heights[-1] == pytest.approx(wanted, abs=0.08)
+        assert heights[-1] == pytest.approx(wanted, abs=0.12 if engine is DRAKE else 0.08)
     assert heights[0] < heights[1] < heights[2]
 
 
@@ -184,15 +194,18 @@ def test_a_tilted_hand_holds_the_block_at_that_tilt(engine: Engine) -> None:
     tilt = (0.1, -0.1)
     strong = {"actuator_gain": STIFF_WRIST, "torque_limit": STRONG_WRIST}
     turns = []
+    middle = np.array(HAND.workspace.center)
     for mounting_tilt in ((0.0, 0.0), tilt):
-        x, y, z = ON_PALM
-        world = engine.world((x, y, z + 0.004), mounting_tilt=mounting_tilt, **strong)
+        turn = rotations.exp(np.array([*mounting_tilt, 0.0]))
+        x, y, z = middle + rotations.rotate(turn, np.array(ON_PALM) - middle)
+        world = engine.world((x, y, z + 0.002), mounting_tilt=mounting_tilt, **strong)
+        world.place_object(turn)
         run(world, 0.8, FLAT)
         turns.append(world.object_pose()[1])
         world.close()
     level, tilted = turns
-    turn = rotations.log(rotations.multiply(tilted, rotations.conjugate(level)))
-    np.testing.assert_allclose(turn[:2], tilt, atol=0.015)
+    between = rotations.log(rotations.multiply(tilted, rotations.conjugate(level)))
+    np.testing.assert_allclose(between[:2], tilt, atol=0.015)
 
 
 @every
