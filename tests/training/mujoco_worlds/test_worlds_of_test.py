@@ -33,7 +33,7 @@ def test_every_world_of_test_runs(setup: Setup, engine: Any, name: str) -> None:
 @needs_drake
 def test_what_drake_lacks_is_one_line(inhand_eval: Run, universe: Run) -> None:
     for text, said in (
-        ("[drake]\ntimestep = 0.003", "must divide one another"),
+        ("[drake]\ntimestep = 0.003", "must be a multiple of the other"),
         ("torsional_friction = 0.002", "Drake has no torsional_friction"),
         ("[drake]\nsolver = 'fast'", "drake.solver"),
     ):
