@@ -33,8 +33,9 @@ train: .venv/set-up ## Train the block's policy from the beginning, or go on whe
 bench: .venv/set-up ## Measure everything beside its peer or limit; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks --write
 
-test: .venv/set-up check ## Lint, type and test everything that is quick
-	$(BIN)/python -m pytest -q
+test: .venv/set-up check ## Lint, type and test everything that is quick, in random order
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not alone"
+	$(BIN)/python -m pytest -q -m "alone and not slow"
 
 test-slow: .venv/set-up ## The tests that take minutes
 	$(BIN)/python -m pytest -q -m slow

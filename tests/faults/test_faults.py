@@ -16,6 +16,8 @@ from tests.faults.catalogue import FAULTS, GRAVITY, LIKELIEST, Fault, graver, sh
 from tests.faults.report import Report, Row
 from tests.faults.station import Station, children
 
+pytestmark = pytest.mark.alone
+
 CALM = ("refused", "goes on")
 """Reactions after which the hand is at work as before."""
 

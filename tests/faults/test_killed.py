@@ -4,8 +4,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.faults.catalogue import shows
 from tests.faults.station import Station
+
+pytestmark = pytest.mark.alone
 
 WATCHDOG = 0.1
 """What `[bus] watchdog` is when nobody sets it [s]."""

@@ -9,6 +9,8 @@ from inhand.controller.errors import RefusedError
 from tests.faults.catalogue import shows
 from tests.faults.station import Station
 
+pytestmark = pytest.mark.alone
+
 
 def test_an_emergency_stop_reaches_the_servos_beside_an_ill_one(tmp_path: Path) -> None:
     station = Station(tmp_path)

@@ -21,10 +21,13 @@ from tests.systemd.machine import MANAGER, Machine, forbidden
 
 UNIT = "inhandd-sim"
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("INHAND_TEST_SYSTEMD") != "1",
-    reason="boots a system manager; set INHAND_TEST_SYSTEMD=1 for that",
-)
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(
+        os.environ.get("INHAND_TEST_SYSTEMD") != "1",
+        reason="boots a system manager; set INHAND_TEST_SYSTEMD=1 for that",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

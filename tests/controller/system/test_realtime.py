@@ -9,6 +9,8 @@ import pytest
 
 from inhand.controller.system.realtime import give_way
 
+pytestmark = pytest.mark.alone
+
 PROGRAM = """
 import gc, json, logging, resource, sys
 from inhand.controller.system.realtime import configure_realtime
