@@ -97,7 +97,7 @@ def settle(line: CountingWires, servos: ServoHand) -> None:
         assert servos.bus.ping([1])
 
 
-def campaign(count: int, seed: int) -> None:
+def campaign(count: int, seed: int, *, punctual: bool) -> None:
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     told, unnoticed = Counter[str](), Counter[str]()
@@ -130,7 +130,7 @@ def campaign(count: int, seed: int) -> None:
                 except BusError as problem:
                     error = str(problem)
                 took = time.monotonic() - began - (kept_waiting() - waited)
-                assert took < DEADLINE + SLACK, f"{fault}: {took:.3f} s"
+                assert not punctual or took < DEADLINE + SLACK, f"{fault}: {took:.3f} s"
             told[fault] += bool(error)
             # On a busy machine the driver may have waited long enough for a late answer.
             heard_late = fault == "late" and time.monotonic() - start >= line.faults.delay
@@ -145,9 +145,10 @@ def campaign(count: int, seed: int) -> None:
 
 
 def test_faults_are_borne_and_told() -> None:
-    campaign(300, seed=int(time.time()))
+    campaign(300, seed=int(time.time()), punctual=False)
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_ten_thousand_faults_are_borne_and_told() -> None:
-    campaign(10_400, seed=int(time.time()))
+    campaign(10_400, seed=int(time.time()), punctual=True)

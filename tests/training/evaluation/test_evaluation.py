@@ -140,6 +140,7 @@ def test_universe_is_the_same_after_toml(tmp_path: Path) -> None:
     assert load_universe(path, HAND) == drawn
 
 
+@pytest.mark.alone
 def test_real_time_trials_are_scored_with_the_true_pose(inhand_eval: Run) -> None:
     """Real processes: daemon, world, renderer, cameras."""
     code, out, err = inhand_eval(
