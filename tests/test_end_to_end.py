@@ -248,10 +248,7 @@ def test_another_hand_works_on_a_goal(tmp_path: Path) -> None:
 
 def test_nothing_stays_behind_when_the_daemon_is_killed(other_daemon: Daemon) -> None:
     other_daemon.kill()
-    deadline = time.monotonic() + 5
-    while subprocess.run(["pgrep", "-f", str(other_daemon.directory)], capture_output=True).stdout:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until_nothing_runs(other_daemon.directory)
 
 
 def test_a_line_that_is_pulled_out_is_a_fault_and_not_the_end(tmp_path: Path) -> None:
