@@ -12,10 +12,7 @@ import zmq
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event
-from inhand.controller.core.requests import RecordAction
-from inhand.controller.errors import PolicyError, StartError
-from inhand.controller.ipc.protocol import (
-    MAX_SIZE,
+from inhand.controller.core.requests import (
     STOPS,
     AnyRequest,
     Cancel,
@@ -24,10 +21,15 @@ from inhand.controller.ipc.protocol import (
     Events,
     Hold,
     LoadPolicy,
-    ProtocolError,
     Record,
+    RecordAction,
     Status,
     Stop,
+)
+from inhand.controller.errors import PolicyError, StartError
+from inhand.controller.ipc.protocol import (
+    MAX_SIZE,
+    ProtocolError,
     decode_request,
     peek,
     reply_error,

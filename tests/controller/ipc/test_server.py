@@ -14,8 +14,8 @@ import zmq
 
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.records import Event
+from inhand.controller.core.requests import Cancel, Disarm, Hold
 from inhand.controller.errors import PolicyError, StartError
-from inhand.controller.ipc.protocol import Cancel, Disarm, Hold
 from inhand.controller.ipc.rate_limit import BURST
 from inhand.controller.ipc.request_queue import QUEUE, RequestQueue
 from inhand.controller.ipc.server import Server

@@ -10,16 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from inhand.controller.core.requests import Arm, Clear, Enable, Estop, Home, RandomGoals
 from inhand.controller.errors import PolicyError, RecordingError
-from inhand.controller.ipc.protocol import (
-    Arm,
-    Clear,
-    Enable,
-    Estop,
-    Home,
-    RandomGoals,
-    decode_request,
-)
+from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.recording.checkpoint import capture, known_to, restore, unbundled
 from inhand.controller.recording.flight_recorder import AFTER
 from inhand.controller.recording.foxglove_channels import Translator
