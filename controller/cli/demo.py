@@ -14,8 +14,9 @@ import tomli_w
 import tyro
 
 from inhand.controller.cli.demo_summary import Options, Result, say, summarize
+from inhand.controller.client.connection import Message
 from inhand.controller.client.simulated import hand_clock, simulated_daemon, view_of
-from inhand.controller.client.sync import Client, Message
+from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, RefusedError, StartError
 from inhand.controller.runtime.timed_hand import TimedHand
 from inhand.controller.system.clock import Clock, MonotonicClock

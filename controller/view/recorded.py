@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from viser import GuiApi
 
-from inhand.controller.client.sync import Message
+from inhand.controller.client.connection import Message
 from inhand.controller.errors import RecordingError
 from inhand.controller.ipc.telemetry import describe
 from inhand.controller.recording.reader import open_recording

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from viser import GuiApi
 
-from inhand.controller.client.sync import Message
+from inhand.controller.client.connection import Message
 from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Array
 from inhand.perception.cameras import Camera, parse_rig
