@@ -1,11 +1,15 @@
 """The form of a recorded tick, which recordings of all versions have in common."""
 
+import socket
+from pathlib import Path
+
 import msgspec
 
 from inhand.controller.core.records import Event, GoalState, Outputs
 from inhand.controller.recording.foxglove_channels import SCHEMAS
 from inhand.controller.recording.tick_record import (
     Inputs,
+    Tape,
     TickRecord,
     Times,
     decode,
@@ -13,6 +17,7 @@ from inhand.controller.recording.tick_record import (
 )
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.records import frozen_array
+from tests.controller.recorded import Recorded
 
 ARRAY = frozen_array([0.5, -0.25])
 PACKED = [[2], ARRAY.tobytes()]
@@ -86,3 +91,15 @@ def test_channels_have_the_columns_that_their_readers_know() -> None:
     ]
     assert list(columns("/tick")) == ["timestamp", "n", "lateness", "read", "think", "write"]
     assert all(SCHEMAS[topic][1]["required"][0] == "timestamp" for topic in SCHEMAS)
+
+
+def test_a_tape_that_nobody_reads_loses_and_counts_and_never_waits(tmp_path: Path) -> None:
+    hand = Recorded(tmp_path)
+    hand.run(0.1)
+    line, _end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    tape = Tape(line)
+    times = Times(0.0, 0.0, 0.0, 0.0, 0.0)
+    for _ in range(3000):
+        tape.write(Inputs(None, [], 0.0, None, []), hand.controller.snapshot(), [], times)
+    assert 0 < tape.lost < 3000
+    line.close(), _end.close(), hand.close()
