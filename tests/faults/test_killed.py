@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.faults.catalogue import shows
+from tests.faults.fault import shows
 from tests.faults.station import Station
 
 WATCHDOG = 0.1
