@@ -63,8 +63,7 @@ class ObjectPose:
     age: float
 
 
-@dataclass(frozen=True, slots=True)
-class CameraStatus:
+class CameraStatus(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fields=True):
     """Heartbeat of a camera process, sent about twice a second.
 
     Attributes:
@@ -94,18 +93,8 @@ class _CornersMessage(msgspec.Struct, frozen=True, tag="corners", forbid_unknown
     noise: float
 
 
-class _StatusMessage(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fields=True):
-    t: float
-    camera: str
-    frames: int
-    frame_age: float
-    rate: float
-    detection_time: float
-    problem: str
-
-
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_CornersMessage | _StatusMessage)
+_decoder = msgspec.msgpack.Decoder(_CornersMessage | CameraStatus)
 
 
 def encode(record: TagCorners | CameraStatus) -> bytes:
@@ -115,17 +104,7 @@ def encode(record: TagCorners | CameraStatus) -> bytes:
         return _encoder.encode(
             _CornersMessage(record.t, record.camera, record.ids, corners, record.noise)
         )
-    return _encoder.encode(
-        _StatusMessage(
-            record.t,
-            record.camera,
-            record.frames,
-            record.frame_age,
-            record.rate,
-            record.detection_time,
-            record.problem,
-        )
-    )
+    return _encoder.encode(record)
 
 
 def decode(message: bytes) -> TagCorners | CameraStatus:
@@ -138,16 +117,8 @@ def decode(message: bytes) -> TagCorners | CameraStatus:
         data = _decoder.decode(message)
     except msgspec.DecodeError as error:
         raise PerceptionError(f"malformed camera message: {error}") from error
-    if isinstance(data, _StatusMessage):
-        return CameraStatus(
-            data.t,
-            data.camera,
-            data.frames,
-            data.frame_age,
-            data.rate,
-            data.detection_time,
-            data.problem,
-        )
+    if isinstance(data, CameraStatus):
+        return data
     if len(data.corners) != 64 * len(data.ids):
         raise PerceptionError(
             f"malformed camera message of {data.camera!r}: {len(data.ids)} tags need "

@@ -5,7 +5,8 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from inhand.hardware.model.hand import Hand, Shape, Vector
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.hand_description import Shape, Vector
 from inhand.hardware.model.universe import Numbers, Universe
 from inhand.hardware.records import Array
 from inhand.perception import rotations

@@ -16,7 +16,7 @@ from inhand.controller.policy.files import SHIPPED, find_policy, shipped_hashes
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.sim_backend.lock import read_lock
-from inhand.training.learning.train import load_recipe
+from inhand.training.learning.run_recipe import load_recipe
 
 assert Path(inhand.__file__).is_relative_to({site!r}), inhand.__file__
 hand = load_hand("dactyl24")

@@ -9,32 +9,28 @@ from dataclasses import replace
 from math import degrees
 from pathlib import Path
 
-import numpy as np
 import tomli_w
 import tyro
 
+from inhand.controller.cli.demo_hand import (
+    SetbackError,
+    StoppedError,
+    block_in_hand,
+    make_holding,
+    place,
+    wait,
+)
 from inhand.controller.cli.demo_summary import Options, Result, say, summarize
+from inhand.controller.client.connection import Message
 from inhand.controller.client.simulated import hand_clock, simulated_daemon, view_of
-from inhand.controller.client.sync import Client, Message
+from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, RefusedError, StartError
 from inhand.controller.runtime.timed_hand import TimedHand
 from inhand.controller.system.clock import Clock, MonotonicClock
-from inhand.errors import InhandError
 from inhand.perception.readout import Readout
-
-_HOMING = 1.5
-"""Time for the hand to reach the rest pose, where an object can be put into it [s]."""
-
-_SETTLING = 1.0
-"""How long the block takes to come to rest, and to be seen, where it was put [s]."""
-
-_SETTLE_TIMEOUT = 3.0
 
 _BEGINNING = 0.1
 """How long after its first tick the hand is told something [s]."""
-
-_RESTING = 0.02
-"""Speed below which the block rests [m/s]."""
 
 _LOOK = 0.05
 """Time between two looks at the hand [s]."""
@@ -47,14 +43,6 @@ _ANSWER_TIMEOUT = 60.0
 
 _TRIES = 3
 """How often a goal that is not reached has its turn."""
-
-
-class SetbackError(InhandError):
-    """Something went wrong that a new beginning may mend."""
-
-
-class StoppedError(InhandError):
-    """Somebody has stopped the hand, which is not for the demonstration to undo."""
 
 
 def run(options: Options) -> int:
@@ -208,9 +196,9 @@ def _work(
     while todo and hand.now() < deadline:
         left = len(todo)
         try:
-            _make_holding(hand)
-            if setbacks or not _wait(hand, _block_in_hand):
-                _place(hand)
+            make_holding(hand)
+            if setbacks or not wait(hand, block_in_hand):
+                place(hand)
             hand.call("arm")
             ask(todo)
             for result in _follow(hand, options, todo, deadline):
@@ -270,66 +258,6 @@ def _number(options: Options, todo: list[int]) -> str:
 def _told(number: str, result: Result) -> Result:
     say(f"{number}  {result.outcome} after {result.seconds:.1f} s at {degrees(result.error):.1f}°")
     return result
-
-
-def _make_holding(hand: TimedHand) -> None:
-    """Brings the hand into the mode `holding` from any other, also out of a fault that is over.
-
-    Raises:
-        StoppedError: it is in an emergency stop.
-    """
-    _wait(hand, _joints_are_read)
-    mode = hand.status()["mode"]
-    if mode == "estop":
-        raise StoppedError("the emergency stop was pressed; clear it when all is well")
-    if mode in ("ready", "running"):
-        hand.call("disarm")
-    elif mode != "holding":
-        if mode != "off":
-            hand.call("clear")
-        hand.call("enable")
-        hand.call("home")
-        hand.sleep(_HOMING)
-
-
-def _place(hand: TimedHand) -> None:
-    """Puts the block into the hand, and waits until it is seen to rest there.
-
-    Raises:
-        SetbackError: it is not.
-    """
-    hand.call("home")
-    hand.sleep(_HOMING)
-    hand.place()
-    hand.sleep(_SETTLING)
-    if not _wait(hand, _block_at_rest):
-        raise SetbackError("the block does not stay in the hand")
-
-
-def _joints_are_read(status: Message) -> bool:
-    joints = status.get("joints")
-    return joints is not None and joints["age"] < 0.1
-
-
-def _block_in_hand(status: Message) -> bool:
-    pose = status["object"]["pose"]
-    return bool(status["object"]["in_hand"] and pose is not None and pose["age"] < 0.2)
-
-
-def _block_at_rest(status: Message) -> bool:
-    if not _block_in_hand(status):
-        return False
-    return float(np.linalg.norm(status["object"]["pose"]["linear_velocity"])) < _RESTING
-
-
-def _wait(hand: TimedHand, what: Callable[[Message], bool]) -> bool:
-    """Whether the daemon's status came to be so in time."""
-    deadline = hand.now() + _SETTLE_TIMEOUT
-    while hand.now() < deadline:
-        if what(hand.status()):
-            return True
-        hand.sleep(0.1)
-    return False
 
 
 if __name__ == "__main__":

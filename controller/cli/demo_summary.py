@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import tyro
 
-from inhand.controller.client.sync import Message
+from inhand.controller.client.connection import Message
 from inhand.perception.readout import Readout
 
 

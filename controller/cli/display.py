@@ -2,7 +2,7 @@
 
 import msgspec
 
-from inhand.controller.client.sync import Message
+from inhand.controller.client.connection import Message
 from inhand.controller.ipc.telemetry import as_pace
 
 

@@ -7,7 +7,8 @@ import time
 from math import degrees
 
 from inhand.controller.cli.display import as_json, as_status
-from inhand.controller.client.sync import Client, Message
+from inhand.controller.client.connection import Message
+from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError
 
 PERIOD = 0.2

@@ -8,7 +8,8 @@ import tyro
 
 from inhand.controller.cli.display import as_events, as_json, as_lines, as_status
 from inhand.controller.cli.status_screen import watch
-from inhand.controller.client.sync import Client, Message
+from inhand.controller.client.connection import Message
+from inhand.controller.client.sync import Client
 
 Directory = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 

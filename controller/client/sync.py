@@ -24,11 +24,8 @@ from typing import Self
 import msgspec
 import zmq
 
-from inhand.controller.client.asynchronous import AsyncClient
 from inhand.controller.client.connection import Message, Route, accepted, encode_request
 from inhand.controller.errors import ClientError
-
-__all__ = ["AsyncClient", "Client", "Message"]
 
 
 class Client:

@@ -1,9 +1,14 @@
-"""What the core tells the shell: events, and a snapshot after each tick."""
+"""Records that the core makes: events, and a snapshot after each tick.
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+Each field is described here once. Telemetry, recordings, their channels and the page are made from
+these descriptions.
+"""
 
-from inhand.controller.core.goals import ActiveGoal
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from inhand.controller.core.goals import ActiveGoal, Order
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.records import Array, JointState
 from inhand.perception.records import ObjectPose
@@ -31,8 +36,7 @@ EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
 """All kinds of events; `docs/protocol.md` describes them for clients."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, array_like=True):
     """Something that happened.
 
     Attributes:
@@ -43,51 +47,96 @@ class Event:
 
     t: float
     kind: EventKind
-    data: dict[str, object] = field(default_factory=dict)
+    data: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the core believes after a tick; the arrays are never changed afterwards.
+class GoalState(msgspec.Struct, frozen=True, array_like=True):
+    """The goal that is being worked on.
 
     Attributes:
-        t: time of the tick [s].
+        number: of its order; counts all goals that were ever asked for.
+        quaternion: the orientation to reach, world from object, wxyz, (4,).
+        tolerance: largest error that counts as reached [rad].
+        started: when it began [s].
+        error: angle still to go [rad].
+        within_since: since when the error has been within tolerance [s]; None if it is not.
+    """
+
+    number: int
+    quaternion: Array
+    tolerance: float
+    started: float
+    error: float
+    within_since: float | None
+
+    @classmethod
+    def of(cls, goal: ActiveGoal) -> "GoalState":
+        """The present state of an active goal."""
+        order = goal.order
+        return cls(
+            order.number,
+            goal.quaternion,
+            order.tolerance,
+            goal.started,
+            goal.error,
+            goal.within_since,
+        )
+
+
+class Outputs(msgspec.Struct, frozen=True, array_like=True):
+    """What a tick decided and estimated; the arrays are never changed afterwards.
+
+    A recording holds these fields by their position. A new field therefore goes to the end, with a
+    default for older recordings.
+
+    Attributes:
         mode: the present mode.
         reason: why it was entered.
         torque: whether the servos are to have torque.
-        joints: each joint as it was read last; None before each one was.
-        joint_times: when each was [s], (n_actuators,); -inf where it never was.
+        targets: what was sent last [rad], (n_actuators,), actuator order.
         pose: where the object is; None if it was never seen.
         in_hand: whether the object is in the hand.
         paused: whether a running hand waits for a fresh pose.
         goal: the goal that is being worked on, if any.
+        action: what the policy did in this tick, (n_actuators,) in [-1, 1]; None if it did not act.
+        effort: share of its torque limit that each servo may use, (n_actuators,).
         waiting: goals in the queue.
         reached: goals reached since the start.
         missed: goals given up since the start.
         dropped: how often the object was dropped since the start.
-        effort: share of its torque limit that each servo may use, (n_actuators,).
-        targets: what was sent last [rad], (n_actuators,), actuator order.
-        action: what the policy did in this tick, (n_actuators,) in [-1, 1]; None if it did not act.
+    """
+
+    mode: Mode
+    reason: str
+    torque: bool
+    targets: Array | None
+    pose: ObjectPose | None
+    in_hand: bool
+    paused: bool
+    goal: GoalState | None
+    action: Array | None
+    effort: Array
+    waiting: int
+    reached: int
+    missed: int
+    dropped: int
+
+
+class Snapshot(Outputs, frozen=True, kw_only=True):
+    """All that is known after a tick: its outputs, and what they were made from.
+
+    Attributes:
+        t: time of the tick [s].
+        joints: each joint as it was read last; None before each one was.
+        joint_times: when each was [s], (n_actuators,); -inf where it never was.
+        order: what asked for the goal; None without a goal.
         policy: name of the policy; empty if there is none.
         policy_sha256: of its file.
     """
 
     t: float
-    mode: Mode
-    reason: str
-    torque: bool
     joints: JointState | None
     joint_times: Array
-    pose: ObjectPose | None
-    in_hand: bool
-    paused: bool
-    goal: ActiveGoal | None
-    waiting: int
-    reached: int
-    missed: int
-    dropped: int
-    effort: Array
-    targets: Array | None
-    action: Array | None
+    order: Order | None
     policy: str
     policy_sha256: str

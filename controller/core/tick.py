@@ -8,7 +8,7 @@ import numpy as np
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.goals import GoalKeeper
 from inhand.controller.core.interfaces import PolicyRunner, PoseSource, require_rate
-from inhand.controller.core.records import Event, EventKind, Snapshot
+from inhand.controller.core.records import Event, EventKind, GoalState, Snapshot
 from inhand.controller.core.setpoints import Mover
 from inhand.controller.errors import PolicyError
 from inhand.controller.policy.exploration_noise import Unstick
@@ -149,7 +149,8 @@ class TickingCore(Generic[Measurement]):
         return targets
 
     def snapshot(self) -> Snapshot:
-        """What the core believes now."""
+        """What the core knows now."""
+        goal = self.goals.active
         return Snapshot(
             t=self._t,
             mode=self.mode,
@@ -160,7 +161,8 @@ class TickingCore(Generic[Measurement]):
             pose=self._pose,
             in_hand=self._presence.in_hand,
             paused=self._paused,
-            goal=self.goals.active,
+            goal=GoalState.of(goal) if goal else None,
+            order=goal.order if goal else None,
             waiting=self.goals.waiting,
             reached=self.goals.reached,
             missed=self.goals.missed,

@@ -1,9 +1,7 @@
 """Carries out requests on the controller, in the tick's thread, between ticks."""
 
 from inhand.controller.core.controller import Controller
-from inhand.controller.core.tick import Measurement
-from inhand.controller.errors import RefusedError
-from inhand.controller.ipc.protocol import (
+from inhand.controller.core.requests import (
     Arm,
     Cancel,
     Clear,
@@ -18,6 +16,8 @@ from inhand.controller.ipc.protocol import (
     LoadPolicy,
     RandomGoals,
 )
+from inhand.controller.core.tick import Measurement
+from inhand.controller.errors import RefusedError
 from inhand.controller.ipc.request_queue import Answer, PendingRequest
 
 

@@ -16,18 +16,11 @@ from pathlib import Path
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from inhand.controller.core.requests import AnyRequest, Estop, Events, Status
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.keys import KeyRing
-from inhand.controller.ipc.protocol import (
-    AnyRequest,
-    Estop,
-    Events,
-    ProtocolError,
-    Status,
-    decode_request,
-    reply_error,
-)
-from inhand.controller.ipc.server import MAX_WIRE_SIZE
+from inhand.controller.ipc.protocol import ProtocolError, decode_request, reply_error
+from inhand.controller.ipc.sockets import MAX_WIRE_SIZE
 from inhand.controller.system.paths import socket_address
 from inhand.errors import InhandError
 from inhand.perception.parent import Parent

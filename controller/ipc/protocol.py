@@ -7,70 +7,8 @@ from typing import Any
 
 import msgspec
 
-from inhand.controller.core.requests import (
-    STOPS,
-    TYPES,
-    AnyRequest,
-    Arm,
-    Cancel,
-    Clear,
-    Disable,
-    Disarm,
-    Enable,
-    Estop,
-    Events,
-    Goal,
-    GoalAim,
-    Goals,
-    Hold,
-    Home,
-    LoadPolicy,
-    RandomGoals,
-    Record,
-    Shutdown,
-    Status,
-    Stop,
-    unit_quaternion,
-    valid_id,
-    work,
-)
+from inhand.controller.core.requests import TYPES, AnyRequest, valid_id
 from inhand.controller.errors import ErrorCode
-
-__all__ = [
-    "AnyRequest",
-    "Arm",
-    "Cancel",
-    "Clear",
-    "Disable",
-    "Disarm",
-    "Enable",
-    "Estop",
-    "Events",
-    "Goal",
-    "GoalAim",
-    "Goals",
-    "Hold",
-    "Home",
-    "LoadPolicy",
-    "MAX_ERROR",
-    "MAX_SIZE",
-    "ProtocolError",
-    "RandomGoals",
-    "Record",
-    "STOPS",
-    "Shutdown",
-    "Status",
-    "Stop",
-    "TYPES",
-    "VERSION",
-    "decode_request",
-    "peek",
-    "reply_error",
-    "reply_ok",
-    "to_json",
-    "unit_quaternion",
-    "work",
-]
 
 VERSION = 1
 MAX_SIZE = 65_536

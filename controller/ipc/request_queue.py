@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.records import Event, Snapshot
+from inhand.controller.core.requests import AnyRequest, Estop, Stop, work
 from inhand.controller.errors import ErrorCode
-from inhand.controller.ipc.protocol import AnyRequest, Estop, Stop, work
 
 Item = TypeVar("Item")
 Asker = tuple[list[bytes], str | int]

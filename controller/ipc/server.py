@@ -12,10 +12,7 @@ import zmq
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event
-from inhand.controller.core.requests import RecordAction
-from inhand.controller.errors import PolicyError, StartError
-from inhand.controller.ipc.protocol import (
-    MAX_SIZE,
+from inhand.controller.core.requests import (
     STOPS,
     AnyRequest,
     Cancel,
@@ -24,10 +21,15 @@ from inhand.controller.ipc.protocol import (
     Events,
     Hold,
     LoadPolicy,
-    ProtocolError,
     Record,
+    RecordAction,
     Status,
     Stop,
+)
+from inhand.controller.errors import PolicyError
+from inhand.controller.ipc.protocol import (
+    MAX_SIZE,
+    ProtocolError,
     decode_request,
     peek,
     reply_error,
@@ -36,22 +38,17 @@ from inhand.controller.ipc.protocol import (
 from inhand.controller.ipc.publisher import Publisher
 from inhand.controller.ipc.rate_limit import RATE, RateLimit
 from inhand.controller.ipc.request_queue import OVERTAKEN, Answer, PendingRequest, RequestQueue
-from inhand.controller.system.paths import socket_address
+from inhand.controller.ipc.sockets import bind
 
 log = logging.getLogger(__name__)
 
 STATE_RATE = 20
 """State messages a second [Hz]."""
 
-MAX_WIRE_SIZE = 1 << 20
-"""A client that sends a larger message is cut off [bytes]."""
-
 COST_SIZE = 1000
 """A message counts for one request more, to its client's rate, with every so many bytes."""
 
 _READ_AT_ONCE = 200
-_WAITING_AT_MOST = 1000
-_REPLIES_AT_MOST = 10_000
 _BREATH = 0.005
 _BUSY = "too many requests wait for the tick; ask less often"
 _TOO_MANY = f"more than {RATE:.0f} requests a second from one client; ask less often"
@@ -118,26 +115,7 @@ class Server(threading.Thread):
         self._loading = threading.Lock()
         # Stops that wait for the tick, since the last request that could undo them.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
-        self._commands = context.socket(zmq.ROUTER)
-        # Far above what is read: a message in between gets an error reply, one beyond no reader.
-        self._commands.set(zmq.MAXMSGSIZE, MAX_WIRE_SIZE)
-        self._commands.set(zmq.RCVHWM, _WAITING_AT_MOST)
-        self._states_socket = context.socket(zmq.PUB)
-        for socket in (self._commands, self._states_socket):
-            socket.set(zmq.SNDHWM, 1000)
-            socket.set(zmq.LINGER, 200)
-        # A burst of stops is answered at once, and no reply of it may be dropped.
-        self._commands.set(zmq.SNDHWM, _REPLIES_AT_MOST)
-        for socket, name in ((self._commands, "command"), (self._states_socket, "state")):
-            address = socket_address(directory, name)
-            try:
-                socket.bind(address)
-            except zmq.ZMQError as error:
-                raise StartError(
-                    f"socket {address}: {error}; give a directory that can be written to, "
-                    "with a short path"
-                ) from error
+        self._commands, self._states_socket = bind(directory)
         self._publisher = Publisher(
             self._states_socket,
             request_queue,

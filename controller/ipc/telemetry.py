@@ -1,12 +1,13 @@
 """What the state socket and `status` say, made from a snapshot outside the tick."""
 
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, get_type_hints
 
-from inhand.controller.core.goals import ActiveGoal
-from inhand.controller.core.records import Event, Snapshot
-from inhand.hardware.records import Array
+from inhand.controller.core.records import Event, GoalState, Outputs, Snapshot
+from inhand.hardware.records import Array, JointState
+from inhand.perception.records import ObjectPose
 
 EVENTS_KEPT = 1000
 """How far back `events` can go."""
@@ -37,68 +38,69 @@ class EventLog:
         return list(self._kept)[max(0, number - first) :]
 
 
+def _published(kind: type, *withheld: str) -> Callable[[object], dict[str, Any]]:
+    """Makes JSON members of the fields of a record that clients get under their own names."""
+    hints = get_type_hints(kind)
+    assert set(withheld) <= set(hints)
+    names = [name for name in hints if name not in withheld]
+    arrays = [name for name in names if hints[name] in (Array, Array | None)]
+    values = attrgetter(*names)
+
+    def members(record: object) -> dict[str, Any]:
+        found = dict(zip(names, values(record), strict=True))
+        for name in arrays:
+            if (array := found[name]) is not None:
+                found[name] = array.tolist()
+        return found
+
+    return members
+
+
+_of_outputs = _published(Outputs, "pose", "in_hand", "goal", "action")
+_of_joints = _published(JointState, "t")
+_of_pose = _published(ObjectPose, "covariance")
+_of_goal = _published(GoalState, "started", "within_since")
+
+
 def describe(snapshot: Snapshot, now: float) -> dict[str, object]:
     """A snapshot as JSON members; `now` [s] is for the ages."""
-    joints, pose = snapshot.joints, snapshot.pose
     return {
         "t": snapshot.t,
-        "mode": snapshot.mode.value,
-        "reason": snapshot.reason,
-        "torque": snapshot.torque,
-        "joints": joints
-        and {
-            "age": now - float(snapshot.joint_times.min()),
-            "ages": (now - snapshot.joint_times).tolist(),
-            "position": joints.position.tolist(),
-            "velocity": joints.velocity.tolist(),
-            "current": joints.current.tolist(),
-            "temperature": _known(joints.temperature),
-            "voltage": _known(joints.voltage),
-        },
-        "effort": snapshot.effort.tolist(),
-        "targets": None if snapshot.targets is None else snapshot.targets.tolist(),
-        "object": {
-            "in_hand": snapshot.in_hand,
-            "pose": pose
-            and {
-                "t": pose.t,
-                "age": pose.age,
-                "position": pose.position.tolist(),
-                "quaternion": pose.quaternion.tolist(),
-                "linear_velocity": pose.linear_velocity.tolist(),
-                "angular_velocity": pose.angular_velocity.tolist(),
-                "deviation": [max(float(x), 0.0) ** 0.5 for x in pose.covariance.diagonal()[:6]],
-            },
-        },
-        "paused": snapshot.paused,
-        "goal": _goal(snapshot.goal, snapshot.t),
-        "waiting": snapshot.waiting,
-        "reached": snapshot.reached,
-        "missed": snapshot.missed,
-        "dropped": snapshot.dropped,
+        **_of_outputs(snapshot),
+        "joints": _joints(snapshot, now),
+        "object": {"in_hand": snapshot.in_hand, "pose": snapshot.pose and _pose(snapshot.pose)},
+        "goal": _goal(snapshot),
         "policy": {"name": snapshot.policy, "sha256": snapshot.policy_sha256}
         if snapshot.policy
         else None,
     }
 
 
-def _known(values: Array | None) -> list[float | None] | None:
-    """Numbers for JSON, where what is not known is no number."""
-    return None if values is None else [x if x == x else None for x in values.tolist()]
+def _joints(snapshot: Snapshot, now: float) -> dict[str, Any] | None:
+    if snapshot.joints is None:
+        return None
+    members = _of_joints(snapshot.joints)
+    members["ages"] = ages = (now - snapshot.joint_times).tolist()
+    members["age"] = max(ages)
+    return members
 
 
-def _goal(goal: ActiveGoal | None, t: float) -> dict[str, object] | None:
+def _goal(snapshot: Snapshot) -> dict[str, Any] | None:
+    goal, order = snapshot.goal, snapshot.order
     if goal is None:
         return None
-    return {
-        "number": goal.order.number,
-        "quaternion": goal.quaternion.tolist(),
-        "error": goal.error,
-        "tolerance": goal.order.tolerance,
-        "hold": goal.order.hold,
-        "timeout": goal.order.timeout,
-        "seconds": t - goal.started,
-    }
+    members = _of_goal(goal)
+    members["hold"] = order and order.hold
+    members["timeout"] = order and order.timeout
+    members["seconds"] = snapshot.t - goal.started
+    return members
+
+
+def _pose(pose: ObjectPose) -> dict[str, Any]:
+    members = _of_pose(pose)
+    variances = pose.covariance.diagonal()[:6].tolist()
+    members["deviation"] = [max(x, 0.0) ** 0.5 for x in variances]
+    return members
 
 
 def as_pace(statistics: Mapping[str, Any]) -> str:

@@ -21,7 +21,8 @@ from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.safety import modes, safety
 from inhand.controller.safety.derating import Effort
 from inhand.controller.system.statistics import Histogram
-from inhand.hardware.model.hand import Hand, Workspace
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.hand_description import Workspace
 from inhand.hardware.records import Array, JointState, frozen_array
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription

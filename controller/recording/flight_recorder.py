@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
+from inhand.controller.core.records import Event
 from inhand.controller.core.requests import RecordAction
 from inhand.controller.recording.foxglove_channels import Picture, picture_message
 from inhand.controller.recording.retention import make_room
-from inhand.controller.recording.tick_record import EventRecord
 from inhand.controller.recording.writer import RecordingFile
 
 AFTER = 2.0
@@ -37,7 +37,7 @@ Tell = Callable[[str, dict[str, Any]], None]
 class _Tick(msgspec.Struct, array_like=True, tag="tick"):
     n: int
     t: float
-    events: list[EventRecord]
+    events: list[Event]
 
 
 class _Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint"):
@@ -180,7 +180,7 @@ class FlightRecorder:
             self._segments.popleft()
 
 
-def _reason(event: EventRecord) -> str:
+def _reason(event: Event) -> str:
     """Why an event is worth a file; empty if it is not."""
     if event.kind == "object_dropped":
         return "drop"

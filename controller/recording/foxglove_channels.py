@@ -7,13 +7,15 @@ Quaternions are wxyz everywhere in this program; Foxglove names the components.
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
-from inhand.controller.recording.tick_record import EventRecord, TickRecord
+from inhand.controller.core.records import Event, Outputs
+from inhand.controller.recording.tick_record import PARTS, TickRecord
+from inhand.controller.safety.modes import Mode
 from inhand.hardware.model.hand import Hand
-from inhand.hardware.records import Array
+from inhand.hardware.records import Array, JointState
 
 WORLD = "world"
 """The frame of all poses."""
@@ -63,40 +65,31 @@ _IMAGE = _of(
     },
     "foxglove.CompressedImage",
 )
-_SERVOS = _of(
-    {
-        "timestamp": _TIME,
-        "names": {"type": "array", "items": _TEXT},
-        "position": _NUMBERS,
-        "velocity": _NUMBERS,
-        "current": _NUMBERS,
-        "target": _NUMBERS,
+_BY_TYPE: dict[object, dict[str, Any]] = {
+    str: _TEXT,
+    Mode: _TEXT,
+    bool: _FLAG,
+    int: _COUNT,
+    Array: _NUMBERS,
+}
+
+
+def _fields(kind: type, *left_out: str) -> dict[str, dict[str, Any]]:
+    """Name and schema of those fields of a record that a channel holds as they are."""
+    return {
+        name: _BY_TYPE[found]
+        for name, found in get_type_hints(kind).items()
+        if found in _BY_TYPE and name not in left_out
     }
-)
-_STATE = _of(
-    {
-        "timestamp": _TIME,
-        "mode": _TEXT,
-        "reason": _TEXT,
-        "torque": _FLAG,
-        "in_hand": _FLAG,
-        "paused": _FLAG,
-        "reached": _COUNT,
-        "missed": _COUNT,
-        "dropped": _COUNT,
-    }
-)
+
+
+_OF_JOINTS = _fields(JointState)
+_OF_OUTPUTS = _fields(Outputs, "effort", "waiting")
+_NAMES = {"type": "array", "items": _TEXT}
+_SERVOS = _of({"timestamp": _TIME, "names": _NAMES, **_OF_JOINTS, "target": _NUMBERS})
+_STATE = _of({"timestamp": _TIME, **_OF_OUTPUTS})
 _STATE["properties"] |= {"pose_age": _NUMBER, "goal": _COUNT, "goal_error": _NUMBER}
-_TICK = _of(
-    {
-        "timestamp": _TIME,
-        "n": _COUNT,
-        "lateness": _NUMBER,
-        "read": _NUMBER,
-        "think": _NUMBER,
-        "write": _NUMBER,
-    }
-)
+_TICK = _of({"timestamp": _TIME, "n": _COUNT, **dict.fromkeys(PARTS, _NUMBER)})
 _CORNERS = _of(
     {
         "timestamp": _TIME,
@@ -187,17 +180,13 @@ class Translator:
             yield "/joints", joints.t, {"joints": states}
             target = joints.position if out.targets is None else out.targets
             servos = {"names": list(self.hand.actuator_names), "target": target.tolist()}
-            for name in ("position", "velocity", "current"):
-                servos[name] = getattr(joints, name).tolist()
+            servos |= {name: getattr(joints, name).tolist() for name in _OF_JOINTS}
             yield "/servos", joints.t, servos
         for seen in inputs.corners:
             corners = {"ids": list(seen.ids), "corners": seen.corners.tolist()}
             yield f"/corners/{seen.camera}", seen.t, {"age": record.t - seen.t, **corners}
         yield "/state", record.t, _state(record)
-        times = record.times
-        tick = {"n": record.n, "lateness": times.woken - times.deadline}
-        tick |= {"read": times.read - times.woken, "think": times.thought - times.read}
-        yield "/tick", record.t, {**tick, "write": times.written - times.thought}
+        yield "/tick", record.t, {"n": record.n, **record.times.parts()}
         for event in record.events:
             yield "/log", event.t, log_message(event)
 
@@ -220,9 +209,7 @@ def _pose(position: Array, quaternion: Array) -> Message:
 
 def _state(record: TickRecord) -> Message:
     out = record.outputs
-    state: Message = {"mode": out.mode, "reason": out.reason, "torque": out.torque}
-    state |= {"in_hand": out.in_hand, "paused": out.paused, "reached": out.reached}
-    state |= {"missed": out.missed, "dropped": out.dropped}
+    state: Message = {name: getattr(out, name) for name in _OF_OUTPUTS}
     if out.pose is not None:
         state["pose_age"] = out.pose.age
     if out.goal is not None:
@@ -230,7 +217,7 @@ def _state(record: TickRecord) -> Message:
     return state
 
 
-def log_message(event: EventRecord) -> Message:
+def log_message(event: Event) -> Message:
     """An event as a line of the log."""
     details = ", ".join(f"{key} {_short(value)}" for key, value in event.data.items())
     fault = event.data.get("after") in ("fault", "estop")

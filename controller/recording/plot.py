@@ -14,9 +14,10 @@ import msgspec
 import numpy as np
 import tyro
 
+from inhand.controller.core.records import Event
 from inhand.controller.errors import RecordingError
 from inhand.controller.recording.reader import Recording, open_recording
-from inhand.controller.recording.tick_record import EventRecord, TickRecord
+from inhand.controller.recording.tick_record import PARTS, TickRecord
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
 from inhand.files import write_whole
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 _EVERY = 5
 """One tick in so many is drawn."""
-
-PARTS = ("lateness", "read", "think", "write")
-"""What is timed of each tick."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +55,20 @@ class Run:
     Attributes:
         rows: per drawn tick: time since the beginning [s], error to goal [deg], age of the pose
             [ms], largest current [A].
-        times: per tick: lateness, read, think, write [ms].
+        times: per tick: the parts of its time, as in `PARTS` [ms].
         events: everything that happened.
     """
 
     rows: list[tuple[float, float, float, float]] = field(default_factory=list)
-    times: list[tuple[float, float, float, float]] = field(default_factory=list)
-    events: list[EventRecord] = field(default_factory=list)
+    times: list[list[float]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     begin: float = np.nan
 
     def take(self, record: TickRecord) -> None:
         """Takes the next tick."""
         if not self.times:
             self.begin = record.t
-        at = record.times
-        parts = (at.deadline, at.woken, at.read, at.thought, at.written)
-        late, read, think, write = (1e3 * x for x in np.diff(parts).tolist())
-        self.times.append((late, read, think, write))
+        self.times.append([1e3 * x for x in record.times.parts().values()])
         self.events += record.events
         if record.n % _EVERY:
             return
@@ -108,7 +103,7 @@ class Run:
         }
         if seconds:
             found["reached_median_s"] = float(np.median(seconds))
-        columns = np.array(self.times).reshape(-1, 4).T
+        columns = np.array(self.times).reshape(-1, len(PARTS)).T
         for name, column in zip(PARTS, columns, strict=True):
             middle, late = np.percentile(column, [50, 99.9]) if len(column) else (np.nan, np.nan)
             found[f"{name}_median_ms"], found[f"{name}_p99_9_ms"] = float(middle), float(late)
@@ -202,7 +197,7 @@ def write(run: Run, recording: Recording, output: Path) -> None:
 def _page(
     title: str,
     summary: Iterable[tuple[str, str]],
-    events: Iterable[EventRecord],
+    events: Iterable[Event],
     begin: float,
     picture: bytes,
 ) -> str:

@@ -8,6 +8,7 @@ timing, on the order of things, or on what an earlier run left behind.
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -161,7 +162,7 @@ class Replay:
         events, controller.events = controller.events, []
         replayed = {
             "outputs": tick_record.outputs(controller.snapshot()),
-            "events": tick_record.told(events),
+            "events": events,
         }
         return _compare(record, {"outputs": record.outputs, "events": record.events}, replayed)
 
@@ -216,7 +217,7 @@ def _walk(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
 def _shown(value: object) -> str:
     if isinstance(value, np.ndarray):
         return np.array2string(value, floatmode="unique", max_line_width=10_000, separator=", ")
-    return repr(value)[:500]
+    return repr(value.value if isinstance(value, Enum) else value)[:500]
 
 
 def replay(

@@ -2,24 +2,28 @@
 
 import socket
 from collections.abc import Sequence
+from operator import attrgetter, sub
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from inhand.controller.core.goals import ActiveGoal
-from inhand.controller.core.records import Event, Snapshot
-from inhand.controller.ipc.protocol import AnyRequest
+from inhand.controller.core.records import Event, Outputs, Snapshot
+from inhand.controller.core.requests import AnyRequest
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.recording.checkpoint import Checkpoint, capture
 from inhand.hardware.records import Array, JointState, frozen_array
-from inhand.perception.records import ObjectPose, TagCorners
+from inhand.perception.records import TagCorners
 
 CHECKPOINT_PERIOD = 5.0
 """Time between two checkpoints, from which a replay can begin [s]."""
 
+PARTS = ("lateness", "read", "think", "write")
+"""Names of the times between the instants of `Times`, in their order."""
+
 _SEND_BUFFER = 1 << 20
 _FLOAT = np.dtype("<f8")
+_outputs_of = attrgetter(*Outputs.__struct_fields__)
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True):
@@ -56,40 +60,6 @@ class Inputs(msgspec.Struct, frozen=True, array_like=True):
     happenings: list[tuple[str, str]] = []
 
 
-class GoalState(msgspec.Struct, frozen=True, array_like=True):
-    """The goal that was being worked on; see `inhand.controller.core.goals.ActiveGoal`."""
-
-    number: int
-    quaternion: Array
-    tolerance: float
-    started: float
-    error: float
-    within_since: float | None
-
-
-class Outputs(msgspec.Struct, frozen=True, array_like=True):
-    """What came of a tick; members as in `inhand.controller.core.records.Snapshot`.
-
-    Attributes:
-        action: of the policy, if it acted in this tick, (n_actuators,) in [-1, 1].
-    """
-
-    mode: str
-    reason: str
-    torque: bool
-    targets: Array | None
-    pose: ObjectPose | None
-    in_hand: bool
-    paused: bool
-    goal: GoalState | None
-    action: Array | None
-    effort: Array
-    waiting: int
-    reached: int
-    missed: int
-    dropped: int
-
-
 class Times(msgspec.Struct, frozen=True, array_like=True):
     """When the tick was where [s, CLOCK_MONOTONIC]."""
 
@@ -99,13 +69,10 @@ class Times(msgspec.Struct, frozen=True, array_like=True):
     thought: float
     written: float
 
-
-class EventRecord(msgspec.Struct, frozen=True, array_like=True):
-    """An event; see `inhand.controller.core.records.Event`."""
-
-    t: float
-    kind: str
-    data: dict[str, Any]
+    def parts(self) -> dict[str, float]:
+        """The time between each instant and the next [s], by the names in `PARTS`."""
+        instants = msgspec.structs.astuple(self)
+        return dict(zip(PARTS, map(sub, instants[1:], instants), strict=True))
 
 
 class TickRecord(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
@@ -113,7 +80,7 @@ class TickRecord(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
 
     n: int
     t: float
-    events: list[EventRecord]
+    events: list[Event]
     inputs: Inputs
     outputs: Outputs
     times: Times
@@ -152,31 +119,21 @@ decode = msgspec.msgpack.Decoder(Record, dec_hook=_unpack).decode
 
 
 def outputs(snapshot: Snapshot) -> Outputs:
-    """The part of a snapshot that a tick decides."""
-    return Outputs(
-        snapshot.mode.value,
-        snapshot.reason,
-        snapshot.torque,
-        snapshot.targets,
-        snapshot.pose,
-        snapshot.in_hand,
-        snapshot.paused,
-        _goal(snapshot.goal),
-        snapshot.action,
-        snapshot.effort,
-        snapshot.waiting,
-        snapshot.reached,
-        snapshot.missed,
-        snapshot.dropped,
-    )
+    """The part of a snapshot that is recorded as the tick's outputs."""
+    return Outputs(*_outputs_of(snapshot))
 
 
-def _goal(goal: ActiveGoal | None) -> GoalState | None:
-    if goal is None:
-        return None
-    order = goal.order
-    return GoalState(
-        order.number, goal.quaternion, order.tolerance, goal.started, goal.error, goal.within_since
+def snapshot_of(record: TickRecord) -> Snapshot:
+    """The snapshot after a recorded tick; what is not recorded with each tick is left empty."""
+    joints = record.inputs.joints
+    return Snapshot(
+        *_outputs_of(record.outputs),
+        t=record.t,
+        joints=joints,
+        joint_times=np.zeros(0) if joints is None else np.full(len(joints.position), joints.t),
+        order=None,
+        policy="",
+        policy_sha256="",
     )
 
 
@@ -186,11 +143,6 @@ def heard(requests: Sequence[PendingRequest]) -> list[Heard]:
         Heard(pending.request, pending.policy.sha256 if pending.policy else "")
         for pending in requests
     ]
-
-
-def told(events: Sequence[Event]) -> list[EventRecord]:
-    """Events as they are recorded."""
-    return [EventRecord(event.t, event.kind, event.data) for event in events]
 
 
 class Tape:
@@ -222,7 +174,7 @@ class Tape:
         """Records a tick; one that cannot be packed raises, and counts as lost."""
         self._n += 1
         try:
-            record = TickRecord(self._n, snapshot.t, told(events), inputs, outputs(snapshot), times)
+            record = TickRecord(self._n, snapshot.t, list(events), inputs, outputs(snapshot), times)
             packed = pack(record)
         except Exception:
             self._lose()

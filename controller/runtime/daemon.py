@@ -5,10 +5,8 @@ import os
 import signal
 import sys
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, thread_time
-from typing import Annotated
 
 import msgspec
 import tyro
@@ -20,16 +18,15 @@ from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.estimation.warm_up import rehearse
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
-from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
+from inhand.controller.policy.files import allowed_hashes, find_policy
 from inhand.controller.policy.runtime import Policy, load_policy
-from inhand.controller.recording.flight_recorder import Limits
-from inhand.controller.recording.reader import Header, versions
-from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
+from inhand.controller.recording.recorder_link import RecorderLink
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.description import introduce
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.loop import TickLoop
+from inhand.controller.runtime.options import Options
 from inhand.controller.runtime.processes import (
     SimulationReady,
     start_cameras,
@@ -38,61 +35,28 @@ from inhand.controller.runtime.processes import (
     wait_for_simulation,
 )
 from inhand.controller.runtime.report import exit_report, statistics
+from inhand.controller.runtime.start_up import first_policy, policy_directory, recorder_config
 from inhand.controller.runtime.supervisor import Supervisor
 from inhand.controller.runtime.timed_cameras import TimedCameras
 from inhand.controller.system.clock import MonotonicClock, ProcessClock
 from inhand.controller.system.estop_line import EstopLine
 from inhand.controller.system.notify import notify
 from inhand.controller.system.paths import (
-    image_address,
     let_everybody_watch,
     lock_run_directory,
     make_run_directory,
-    recordings_directory,
     run_directory,
     socket_address,
 )
 from inhand.controller.system.realtime import configure_realtime
 from inhand.controller.system.ticker import Ticker
 from inhand.errors import InhandError
-from inhand.hardware.model.hand import Hand, hand_file, load_hand
+from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.cameras import load_rig
-from inhand.perception.objects import ObjectDescription, load_object, object_file
+from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.records import TagCorners
 from inhand.perception.simulated_time import SimulatedClock
 from inhand.perception.tags import family
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Options:
-    """The hand's daemon: holds it, turns the object, answers commands.
-
-    Example: inhandd --sim
-
-    Attributes:
-        sim: Start a simulated hand and control that one. Where the machine is too slow for it, time
-            goes slower, and nothing else changes.
-        real_time: With --sim, keep to real time: a machine that is too slow shows, as on a hand.
-        hold: With --sim, let time begin when a program takes part in it, as `inhand demo` does.
-        config: Configuration file; without it every value has its default.
-        directory: Where to make the sockets, instead of the usual place.
-        policy: Policy file to load at start; naming it here allows it.
-        seed: Seed of the simulation, instead of the configured one.
-        dry_run: Read and compute, print once a second, send nothing to the servos.
-        readonly: Read only: refuse every request that could move the hand.
-    """
-
-    sim: bool = False
-    real_time: bool = False
-    hold: bool = False
-    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    seed: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    dry_run: bool = False
-    readonly: bool = False
 
 
 class Daemon:
@@ -129,7 +93,7 @@ class Daemon:
     def _run(self, config: Config, directory: Path, exits: ExitStack) -> None:
         options = self.options
         hand, target = load_hand(config.hand), load_object(config.object)
-        children = Supervisor(self.stop, lambda: self._clock.now(), simulated=self._timed)
+        children = Supervisor(self.stop, lambda: self._clock.now(), simulated=options.timed)
         exits.callback(children.stop)
         simulation = None
         if options.sim:
@@ -138,17 +102,20 @@ class Daemon:
             simulation = start_simulation(config, directory, seed, seats)
             children.watch(simulation)
         # The simulated world comes up meanwhile.
-        policy = self._first_policy(config, hand, target)
+        policy = first_policy(options.policy, config, hand, target)
         world = wait_for_simulation(simulation) if simulation else None
         clock = self._clock = (
             SimulatedClock(directory, self._stopping)
-            if self._timed
+            if options.timed
             else MonotonicClock(config.realtime.spin)
         )
         inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children)
         exits.callback(inbox.close)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
-        recorder = self._recorder(config, directory, world, children)
+        recorder = RecorderLink(clock.now)
+        children.watch(
+            recorder.start(recorder_config(options, config, directory, world), directory)
+        )
         exits.callback(recorder.close)
         silent = options.dry_run or options.readonly
         link = _open_hand(hand, config, world, clock, silent=silent)
@@ -175,11 +142,11 @@ class Daemon:
             recorder.tape,
             estop_line=line,
             readonly=options.readonly,
-            effort=clock.now if self._timed else thread_time,
+            effort=clock.now if options.timed else thread_time,
         )
 
         def load(name: str) -> Policy:
-            path = find_policy(name, _policy_directory(config))
+            path = find_policy(name, policy_directory(config))
             return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
 
         server = Server(
@@ -225,64 +192,12 @@ class Daemon:
         if children.failure:
             raise StartError(children.failure)
 
-    @property
-    def _timed(self) -> bool:
-        """Whether time is simulated."""
-        return self.options.sim and not self.options.real_time
-
     def _factor(self) -> float | None:
         """How fast simulated time goes; None if time is real."""
         return self._clock.factor() if isinstance(self._clock, SimulatedClock) else None
 
     def _stopping(self) -> bool:
         return self._loop is not None and bool(self._loop.stop_reason)
-
-    def _first_policy(self, config: Config, hand: Hand, target: ObjectDescription) -> Policy | None:
-        """The policy to start with; None, with a warning, if none was ever made or wanted."""
-        if self.options.policy is not None:
-            return load_policy(self.options.policy, hand, target, allowed=None)
-        file = config.policy.file_for(target.name)
-        if not file:
-            return None
-        directory = _policy_directory(config)
-        if directory == SHIPPED and not (SHIPPED / file).exists():
-            log.warning("no policy came with this program: the hand can move but not be armed")
-            return None
-        path = directory / file
-        return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
-
-    def _recorder(
-        self,
-        config: Config,
-        directory: Path,
-        world: SimulationReady | None,
-        children: Supervisor,
-    ) -> RecorderLink:
-        """Starts the flight recorder."""
-        recording = config.recording
-        header = Header(
-            hand=hand_file(config.hand).read_text(),
-            object=object_file(config.object).read_text(),
-            rig=Path(world.rig if world else config.cameras.rig).read_text(),
-            control=config.control,
-            readonly=self.options.readonly,
-            policy_directory=str(_policy_directory(config)),
-            versions=versions(),
-        )
-        sources = world.cameras if world else config.cameras.sources
-        megabyte = 1_000_000
-        wanted = RecorderConfig(
-            str(recordings_directory(recording.directory, self.options.directory)),
-            Limits(
-                recording.seconds, megabyte * recording.file_size, megabyte * recording.total_size
-            ),
-            header,
-            tuple(image_address(directory, name) for name in sources),
-            str(directory) if self._timed else "",
-        )
-        link = RecorderLink(self._clock.now)
-        children.watch(link.start(wanted, directory))
-        return link
 
     def _cameras(
         self,
@@ -312,11 +227,11 @@ class Daemon:
         family()
         inbox = (
             TimedCameras(directory, cameras, self._clock.now, self._stopping)
-            if self._timed
+            if self.options.timed
             else CameraInbox(directory, cameras)
         )
         for child in start_cameras(
-            sources, rig, config.object, inbox.address, directory, timed=self._timed
+            sources, rig, config.object, inbox.address, directory, timed=self.options.timed
         ):
             children.watch(child)
         rehearse(target, cameras, hand)
@@ -347,10 +262,6 @@ def _open_hand(
             backend.close()
         raise
     return HandLink(backend, silent=silent, clock=clock)
-
-
-def _policy_directory(config: Config) -> Path:
-    return Path(config.policy.directory) if config.policy.directory else SHIPPED
 
 
 def _announce(directory: Path, world: SimulationReady | None) -> None:

@@ -7,8 +7,8 @@ from typing import Protocol
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event, Snapshot
+from inhand.controller.core.requests import Clear, Shutdown
 from inhand.controller.ipc.dispatch import perform
-from inhand.controller.ipc.protocol import Clear, Shutdown
 from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
 from inhand.controller.recording.tick_record import Inputs, Tape, Times, heard
 from inhand.controller.safety.modes import STOPPED, Happening

@@ -1,7 +1,8 @@
 """Figures about a run: in `status`, and printed when the daemon ends."""
 
-from dataclasses import asdict
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from inhand.controller.policy.runtime import Policy
 from inhand.controller.runtime.fit_watch import FitWatch

@@ -6,8 +6,9 @@ between two ticks: what the first of them did is known, and the next one takes w
 
 from math import floor
 
+from inhand.controller.client.connection import Message
 from inhand.controller.client.simulated import WorldClient
-from inhand.controller.client.sync import Client, Message
+from inhand.controller.client.sync import Client
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.system.clock import Clock
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from inhand.hardware.model.hand import Workspace
+from inhand.hardware.model.hand_description import Workspace
 from inhand.perception.records import ObjectPose
 
 CONFIRMATION = 0.1

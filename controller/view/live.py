@@ -13,7 +13,8 @@ import numpy as np
 import zmq
 from viser import GuiApi
 
-from inhand.controller.client.sync import Client, Message
+from inhand.controller.client.connection import Message
+from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, ConfigError
 from inhand.controller.ipc.protocol import VERSION
 from inhand.controller.view.view_model import (

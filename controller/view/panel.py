@@ -6,7 +6,7 @@ from math import degrees
 import numpy as np
 from viser import ClientHandle, GuiApi, GuiImageHandle, GuiUplotHandle, ViserServer, uplot
 
-from inhand.controller.client.sync import Message
+from inhand.controller.client.connection import Message
 from inhand.controller.ipc.telemetry import as_pace
 from inhand.controller.view.view_model import History, Moment, Picture, Setting
 from inhand.hardware.records import Array

@@ -2,15 +2,15 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from viser import GuiApi
 
-from inhand.controller.client.sync import Message
+from inhand.controller.client.connection import Message
 from inhand.controller.errors import RecordingError
+from inhand.controller.ipc.telemetry import describe
 from inhand.controller.recording.reader import open_recording
-from inhand.controller.recording.tick_record import TickRecord
+from inhand.controller.recording.tick_record import TickRecord, snapshot_of
 from inhand.controller.view.view_model import History, Moment, Pose, Row, Setting, setting_of
 from inhand.perception.errors import PerceptionError
 from inhand.perception.pose.pose import estimate_poses
@@ -110,7 +110,7 @@ class RecordedFeed:
 
     def _take(self, record: TickRecord) -> None:
         state = state_of(record)
-        late = max(0.0, record.times.woken - record.times.deadline)
+        late = max(0.0, record.times.parts()["lateness"])
         moment = Moment(state, {"tick": {"recent_lateness": late}}, self._row.count(state))
         for seen in record.inputs.corners:
             self._seen[seen.camera] = seen
@@ -131,46 +131,4 @@ class RecordedFeed:
 
 def state_of(record: TickRecord) -> Message:
     """A recorded tick in the format of the topic `state`."""
-    out, joints, pose, goal = (
-        record.outputs,
-        record.inputs.joints,
-        record.outputs.pose,
-        record.outputs.goal,
-    )
-    state: dict[str, Any] = {
-        name: getattr(out, name)
-        for name in (
-            "mode",
-            "reason",
-            "torque",
-            "paused",
-            "waiting",
-            "reached",
-            "missed",
-            "dropped",
-        )
-    }
-    state |= {
-        "t": record.t,
-        "joints": joints
-        and {name: getattr(joints, name).tolist() for name in ("position", "velocity", "current")},
-        "targets": None if out.targets is None else out.targets.tolist(),
-        "object": {"in_hand": out.in_hand, "pose": None},
-        "goal": None,
-    }
-    if pose is not None:
-        state["object"]["pose"] = {
-            "t": pose.t,
-            "age": pose.age,
-            "position": pose.position.tolist(),
-            "quaternion": pose.quaternion.tolist(),
-            "deviation": [max(float(x), 0.0) ** 0.5 for x in pose.covariance.diagonal()[:6]],
-        }
-    if goal is not None:
-        state["goal"] = {
-            "number": goal.number,
-            "quaternion": goal.quaternion.tolist(),
-            "error": goal.error,
-            "seconds": record.t - goal.started,
-        }
-    return state
+    return describe(snapshot_of(record), record.t)

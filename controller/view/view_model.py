@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from viser import GuiApi
 
-from inhand.controller.client.sync import Message
+from inhand.controller.client.connection import Message
 from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Array
 from inhand.perception.cameras import Camera, parse_rig
@@ -112,7 +112,8 @@ class History:
         error = degrees(goal["error"]) if goal else np.nan
         late = moment.statistics.get("tick", {}).get("recent_lateness")
         currents = np.abs(joints["current"])
-        hottest = max(joints.get("temperature") or [np.nan])
+        # A temperature that is not known is None or NaN; fmax passes over it.
+        hottest = np.fmax.reduce(np.array(joints.get("temperature") or [np.nan], dtype=np.float64))
         numbers = [state["t"], error, np.nan if late is None else 1e3 * late]
         numbers += [currents.max(), currents.mean(), hottest, moment.row]
         position = np.array(joints["position"])

@@ -9,7 +9,8 @@ from inhand.hardware.dynamixel import registers, requests
 from inhand.hardware.dynamixel.bus import Bus
 from inhand.hardware.errors import BusError
 from inhand.hardware.findings import Finding
-from inhand.hardware.model.hand import Actuator, Hand
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.hand_description import Actuator
 
 OLDEST_FIRMWARE = 46
 """With fast sync reads in every model; the bus watchdog is older."""

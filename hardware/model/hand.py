@@ -7,89 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from inhand.hardware.errors import DescriptionError
-from inhand.hardware.model.turn_limits import turn_problem
+from inhand.hardware.model.hand_description import (
+    Actuator,
+    HandDescription,
+    Link,
+    Workspace,
+    problems,
+)
 from inhand.hardware.records import Array, frozen_array
 
 HANDS = Path(__file__).parents[1] / "hands"
-
-Vector = tuple[float, float, float]
-
-
-class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A collision primitive in its link's frame.
-
-    `size` is half-extents [m] for a box, (radius, half-length) [m] for a capsule along z.
-    """
-
-    kind: Literal["box", "capsule"]
-    size: tuple[float, ...]
-    position: Vector
-
-
-class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A link and its hinge joint to the parent. Units as in the hand file."""
-
-    name: str
-    parent: str
-    joint: str
-    axis: Vector
-    range: tuple[float, float]
-    origin: Vector
-    rpy: Vector
-    mass: float
-    rotor_inertia: float
-    damping: float
-    friction: float
-    tip: Vector | None = None
-    shapes: tuple[Shape, ...] = ()
-
-
-class Servo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Servo of an actuator: bus id, model, and the map from its register to the angle."""
-
-    id: int
-    sign: Literal[-1, 1]
-    zero: float
-    model: str
-
-
-class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A servo and the joints it moves 1:1."""
-
-    name: str
-    joints: tuple[str, ...]
-    rest: float
-    gain: float
-    torque_limit: float
-    velocity_limit: float
-    acceleration_limit: float
-    servo: Servo
-
-
-class Workspace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where an object counts as held [m, world frame]."""
-
-    object_start: Vector
-    center: Vector
-    radius: float
-    drop_height: float
-
-
-class _HandFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    schema: Literal[1]
-    root: str
-    workspace: Workspace
-    collision_groups: dict[str, tuple[str, ...]]
-    links: tuple[Link, ...]
-    actuators: tuple[Actuator, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,10 +194,11 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
         DescriptionError: the content is malformed or contradicts itself.
     """
     try:
-        data = msgspec.convert(tomllib.loads(raw.decode()), _HandFile)
+        data = msgspec.convert(tomllib.loads(raw.decode()), HandDescription)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise DescriptionError(f"hand file {path}: {error}") from error
-    _check(data, path)
+    for problem in problems(data):
+        raise DescriptionError(f"hand file {path}: {problem}")
     return Hand(
         name=data.name,
         root=data.root,
@@ -274,57 +208,3 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
         links=data.links,
         actuators=data.actuators,
     )
-
-
-def _check(data: _HandFile, path: str | Path) -> None:
-    """Refuses a description from which no model can be built."""
-
-    def refuse(problem: str) -> None:
-        raise DescriptionError(f"hand file {path}: {problem}")
-
-    for what, names in (
-        ("link", [link.name for link in data.links]),
-        ("joint", [link.joint for link in data.links]),
-        ("actuator", [a.name for a in data.actuators]),
-        ("joint in actuators", [j for a in data.actuators for j in a.joints]),
-        ("servo id", [str(a.servo.id) for a in data.actuators]),
-    ):
-        for name in sorted({n for n in names if names.count(n) > 1}):
-            refuse(f"{what} {name} is named twice")
-    seen = {data.root}
-    for link in data.links:
-        if link.parent not in seen:
-            refuse(f"link {link.name}: parent {link.parent} must stand before it")
-        if not link.range[0] < link.range[1]:
-            refuse(f"joint {link.joint}: range {link.range} is empty")
-        if not np.any(link.axis) or link.mass <= 0 or link.rotor_inertia <= 0:
-            refuse(f"link {link.name}: axis, mass and rotor_inertia must not be zero")
-        for shape in link.shapes:
-            if len(shape.size) != {"box": 3, "capsule": 2}[shape.kind] or min(shape.size) <= 0:
-                refuse(f"link {link.name}: {shape.kind} size {shape.size} is not one")
-        seen.add(link.name)
-    ranges = {link.joint: link.range for link in data.links}
-    moved = {joint for a in data.actuators for joint in a.joints}
-    if moved != ranges.keys():
-        refuse(f"joints and actuators disagree about {sorted(moved ^ ranges.keys())}")
-    for actuator in data.actuators:
-        low, high = ranges[actuator.joints[0]]
-        if any(ranges[joint] != (low, high) for joint in actuator.joints):
-            refuse(f"actuator {actuator.name}: coupled joints must share one range")
-        if problem := turn_problem(actuator.name, actuator.servo.zero, low, high):
-            refuse(problem)
-        if not low <= actuator.rest <= high:
-            refuse(f"actuator {actuator.name}: rest {actuator.rest} outside [{low}, {high}]")
-        positive = (
-            actuator.gain,
-            actuator.torque_limit,
-            actuator.velocity_limit,
-            actuator.acceleration_limit,
-        )
-        if min(positive) <= 0:
-            refuse(f"actuator {actuator.name}: gain and limits must be positive")
-        if not 0 <= actuator.servo.id <= 252:
-            refuse(f"actuator {actuator.name}: servo id {actuator.servo.id} is not in 0..252")
-    for link_name in [name for group in data.collision_groups.values() for name in group]:
-        if link_name not in seen:
-            refuse(f"collision group names unknown link {link_name}")

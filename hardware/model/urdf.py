@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import ArrayLike
 
-from inhand.hardware.model.hand import Hand, Link, Shape
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.hand_description import Link, Shape
 from inhand.hardware.records import Array
 
 

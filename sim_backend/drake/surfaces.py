@@ -17,7 +17,7 @@ from pydrake.geometry import (
 from pydrake.geometry import Shape as DrakeShape
 from pydrake.multibody.plant import CoulombFriction
 
-from inhand.hardware.model.hand import Link, Shape
+from inhand.hardware.model.hand_description import Link, Shape
 from inhand.hardware.model.universe import DrakeSettings, Universe, UniverseError
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription

@@ -7,9 +7,9 @@ from typing import Any
 
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.controller import Controller
+from inhand.controller.core.requests import AnyRequest, Arm, Enable, RandomGoals
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.ipc.dispatch import perform
-from inhand.controller.ipc.protocol import AnyRequest, Arm, Enable, RandomGoals
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.recording.flight_recorder import FlightRecorder, Limits
 from inhand.controller.recording.foxglove_channels import Translator

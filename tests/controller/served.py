@@ -112,3 +112,9 @@ class Asker:
     def silent(self) -> bool:
         """Whether nothing more comes."""
         return not self.socket.poll(100)
+
+
+def until_in_hand(client: Asker) -> None:
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not client.ask("status").get("object", {}).get("in_hand"):
+        assert time.monotonic() < deadline

@@ -9,12 +9,13 @@ from contextlib import suppress
 import numpy as np
 import zmq
 
+from inhand.controller.errors import RefusedError
 from inhand.perception import rotations
 from inhand.perception.objects import load_object
 from inhand.perception.records import TagCorners, encode, frozen_array
 from inhand.sim_backend.rig import default_rig
 from tests.faults import policies
-from tests.faults.station import RefusedError, Station
+from tests.faults.station import Station
 
 NONSENSE = "[nonsense\n"
 

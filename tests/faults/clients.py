@@ -12,10 +12,11 @@ import pytest
 import zmq
 
 from inhand.controller.client.sync import Client
+from inhand.controller.errors import ClientError, RefusedError
 from inhand.controller.ipc.keys import load_client_key
 from tests.controller.ipc.test_gateway import relay
 from tests.faults.acts import Act
-from tests.faults.station import ClientError, RefusedError, Station
+from tests.faults.station import Station
 
 
 def flood(station: Station) -> None:

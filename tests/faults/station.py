@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from inhand.controller.client.sync import Client
-from inhand.controller.errors import ClientError, RefusedError
+from inhand.controller.errors import RefusedError
 from inhand.controller.ipc.keys import KeyRing
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.cameras import save_rig
@@ -296,6 +296,3 @@ def children(process: int) -> Iterator[int]:
     """Its child processes."""
     for task in Path(f"/proc/{process}/task").iterdir():
         yield from map(int, (task / "children").read_text().split())
-
-
-__all__ = ["HAND", "PATIENCE", "ClientError", "RefusedError", "Station", "children"]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.catalogue import FAULTS, GRAVITY, LIKELIEST, Fault, graver, shows
+from tests.faults.catalogue import FAULTS, LIKELIEST
+from tests.faults.fault import GRAVITY, Fault, graver, shows
 from tests.faults.report import Report, Row
 from tests.faults.station import Station, children
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.catalogue import shows
+from tests.faults.fault import shows
 from tests.faults.station import Station
 
 pytestmark = pytest.mark.alone

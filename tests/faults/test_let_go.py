@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.errors import RefusedError
-from tests.faults.catalogue import shows
+from tests.faults.fault import shows
 from tests.faults.station import Station
 
 pytestmark = pytest.mark.alone

@@ -53,3 +53,8 @@ def installed(script: Script, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = script(destination, "install")
     assert done.returncode == 0, done.stderr
     return destination
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs what uninstalls the service last, as all tests of the service share one machine."""
+    items.sort(key=lambda item: item.name == "test_uninstalling_stops_it_first")

@@ -107,6 +107,7 @@ def is_back(machine: Machine, before: int) -> bool:
 
 
 def test_it_is_active_only_when_it_takes_commands(machine: Machine) -> None:
+    machine.run("systemctl", "stop", UNIT)
     machine.run("systemctl", "start", "--no-block", UNIT)
     seen = set()
 

@@ -22,14 +22,9 @@ from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.training.evaluation.report import bootstrap
 from inhand.training.learning.networks import teacher_inputs
+from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
 from inhand.training.learning.student import StudentPolicy, load_student
-from inhand.training.learning.train import (
-    RunRecipe,
-    TrainingError,
-    load_recipe,
-    load_teacher,
-    run_paths,
-)
+from inhand.training.learning.train import load_teacher, run_paths
 from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
 from inhand.training.sensors.sensors import Sensors
 

@@ -28,8 +28,9 @@ from inhand.errors import InhandError
 from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.objects import load_object
+from inhand.training.learning.run_recipe import load_recipe
 from inhand.training.learning.student import StudentNetwork, StudentPolicy, load_student
-from inhand.training.learning.train import load_recipe, run_paths
+from inhand.training.learning.train import run_paths
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 

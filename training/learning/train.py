@@ -4,80 +4,36 @@ import csv
 import signal
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import matplotlib
 import msgspec
 import torch
 import tyro
 
-from inhand.errors import InhandError
 from inhand.files import whole_file
 from inhand.hardware.model.hand import load_hand
-from inhand.hardware.model.universe import Vary
 from inhand.perception.objects import load_object
 from inhand.training.learning.checkpoint import read_checkpoint
 from inhand.training.learning.networks import Network, teacher_inputs
-from inhand.training.learning.refine import Refinement, RefineRecipe
-from inhand.training.learning.student import Student, StudentRecipe, load_student
-from inhand.training.learning.teacher import Recipe, Teacher
+from inhand.training.learning.refine import Refinement
+from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
+from inhand.training.learning.student import Student, load_student
+from inhand.training.learning.teacher import Teacher
 from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
 
-RECIPES = Path(__file__).parents[1] / "recipes"
 LOG_EVERY = 10
 SAVE_SECONDS = 120.0
 
 
 Learner = Teacher | Student | Refinement
-
-
-class TrainingError(InhandError):
-    """A recipe is invalid, or a run cannot continue."""
-
-
-class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One stage of training, read from a TOML file.
-
-    Attributes:
-        stage: what is trained.
-        run: name of the folder under `runs/`.
-        iterations: number of iterations after which the run is complete.
-        hand: name of the hand.
-        object: name of the object.
-        universe_scale: scale of the universes of a student or a refinement; a teacher's grows
-            with its success.
-        vary: the kind of fields that universes differ in.
-        from_run: the run that this one starts from: of the teacher that a student imitates, of
-            the network that a teacher starts with, or of the student to refine; empty for none.
-        teacher_run: the run whose critic a refinement starts with.
-        from_object: the object of those runs, if a refinement continues with another one.
-        teacher: settings of the teacher.
-        student: settings of the student.
-        refine: settings of the refinement.
-    """
-
-    stage: Literal["teacher", "student", "refine"]
-    run: str
-    iterations: int
-    hand: str = "dactyl24"
-    object: str = "block"
-    universe_scale: float = 1.0
-    vary: Vary = "everything"
-    from_run: str = ""
-    teacher_run: str = ""
-    from_object: str = ""
-    teacher: Recipe = Recipe()
-    student: StudentRecipe = StudentRecipe()
-    refine: RefineRecipe = RefineRecipe()
 
 
 @dataclass
@@ -102,26 +58,6 @@ class Paths:
 def run_paths(runs: Path, recipe: RunRecipe) -> Paths:
     """Paths of the files of a recipe's run."""
     return Paths(runs / recipe.run)
-
-
-def load_recipe(name: str) -> RunRecipe:
-    """Reads a recipe: a file, or the name of one in `training/recipes`.
-
-    Raises:
-        TrainingError: there is no such recipe, or it has unknown keys or wrong types.
-    """
-    path = Path(name)
-    if not path.suffix:
-        path = RECIPES / f"{name}.toml"
-    try:
-        return msgspec.convert(tomllib.loads(path.read_text()), RunRecipe)
-    except FileNotFoundError as error:
-        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
-        raise TrainingError(f"recipe {path}: no such file; there are: {known}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TrainingError(f"recipe {path}: {error}") from error
-    except msgspec.ValidationError as error:
-        raise TrainingError(f"recipe {path}: {error}") from error
 
 
 def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:

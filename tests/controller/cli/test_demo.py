@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zmq
 
-from inhand.controller.cli import demo
+from inhand.controller.cli import demo, demo_hand
 from inhand.controller.cli.demo_summary import Options, Result, summarize
 from inhand.controller.client.sync import Client
 from inhand.controller.safety.modes import Happening, Mode
@@ -65,9 +65,9 @@ def client(
     tmp_path: Path, bench: ObligingBench, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     """Of a hand whose world puts the object back when it is asked to."""
-    monkeypatch.setattr(demo, "_HOMING", 0.1)
-    monkeypatch.setattr(demo, "_SETTLING", 0.3)
-    monkeypatch.setattr(demo, "_SETTLE_TIMEOUT", 0.6)
+    monkeypatch.setattr(demo_hand, "_HOMING", 0.1)
+    monkeypatch.setattr(demo_hand, "_SETTLING", 0.3)
+    monkeypatch.setattr(demo_hand, "_SETTLE_TIMEOUT", 0.6)
     address = f"ipc://{tmp_path}/world.sock"
     tick = {"ticks": 100, "on_time_share": 1.0, "recent_on_time_share": 1.0}
     statistics = {"world": address, "tick": tick, "policy_latency": {"p50": 0.001}}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from inhand.controller.client.sync import AsyncClient, Client
+from inhand.controller.client.asynchronous import AsyncClient
+from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, RefusedError
 from tests.controller.served import Served
 

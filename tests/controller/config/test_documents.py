@@ -8,8 +8,9 @@ from typing import Any
 
 from inhand.controller.config.config import Config, show_config
 from inhand.controller.core.records import EVENT_KINDS
+from inhand.controller.core.requests import TYPES
 from inhand.controller.errors import ERROR_CODES
-from inhand.controller.ipc.protocol import TYPES, decode_request
+from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.telemetry import describe
 from inhand.controller.safety.modes import Happening, Mode
 from tests.controller.bench_hand import Bench, Dictator

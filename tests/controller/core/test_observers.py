@@ -9,7 +9,7 @@ import zmq
 
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event
-from inhand.controller.ipc.protocol import Estop, Hold
+from inhand.controller.core.requests import Estop, Hold
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.safety.modes import Mode
 from tests.controller.looped import Looped

@@ -11,17 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inhand.controller.core.goals import FaceUp, Orientation, RandomGoal, Turn
+from inhand.controller.core.requests import TYPES, Goal, Goals, RandomGoals, unit_quaternion
 from inhand.controller.ipc.protocol import (
     MAX_SIZE,
-    TYPES,
-    Goal,
-    Goals,
     ProtocolError,
-    RandomGoals,
     decode_request,
     reply_error,
     reply_ok,
-    unit_quaternion,
 )
 
 EXAMPLES: list[dict[str, Any]] = [

@@ -3,7 +3,7 @@
 import select
 
 from inhand.controller.core.records import Event
-from inhand.controller.ipc.protocol import Enable, Estop, GoalAim, Goals, Hold, Home
+from inhand.controller.core.requests import Enable, Estop, GoalAim, Goals, Hold, Home
 from inhand.controller.ipc.request_queue import (
     OVERTAKEN,
     QUEUE,

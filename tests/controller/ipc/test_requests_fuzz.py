@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from inhand.controller.core import requests
-from inhand.controller.ipc.protocol import TYPES, decode_request
+from inhand.controller.core.requests import TYPES
+from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.safety.modes import Mode
 from tests.controller.ipc.test_protocol import EXAMPLES

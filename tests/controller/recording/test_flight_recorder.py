@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 
-from inhand.controller.ipc.protocol import Estop
+from inhand.controller.core.requests import Estop
 from inhand.controller.recording.flight_recorder import AFTER, PICTURES, Limits
 from inhand.controller.recording.foxglove_channels import Picture
 from inhand.controller.recording.reader import RecordingError, open_recording

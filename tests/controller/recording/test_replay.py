@@ -1,7 +1,5 @@
 """A recording run again: equal to the bit, and the first difference where it is not."""
 
-import socket
-import time
 from dataclasses import is_dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -10,30 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from inhand.controller.core.requests import Arm, Clear, Enable, Estop, Home, RandomGoals
 from inhand.controller.errors import PolicyError, RecordingError
-from inhand.controller.ipc.protocol import (
-    Arm,
-    Clear,
-    Enable,
-    Estop,
-    Home,
-    RandomGoals,
-    decode_request,
-)
-from inhand.controller.recording.checkpoint import capture, known_to, restore, unbundled
+from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.recording.flight_recorder import AFTER
 from inhand.controller.recording.foxglove_channels import Translator
 from inhand.controller.recording.reader import open_recording
-from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
 from inhand.controller.recording.replay import Replay, descriptions, replay
 from inhand.controller.recording.tick_record import (
     CheckpointRecord,
-    Inputs,
-    Tape,
     TickRecord,
-    Times,
-    decode,
-    outputs,
     pack,
 )
 from inhand.controller.recording.writer import RecordingFile
@@ -242,112 +226,3 @@ def test_what_cannot_be_run_again_says_why(tmp_path: Path) -> None:
     (tmp_path / "tiny.onnx").unlink()
     with pytest.raises(PolicyError, match="say where it is"):
         Replay(open_recording(path)).run()
-
-
-def test_a_restored_controller_goes_on_as_the_one_it_was_taken_from(tmp_path: Path) -> None:
-    hand = Recorded(tmp_path)
-    hand.start()
-    hand.run(3.0)
-    state = capture(hand.controller)
-    other = Recorded(tmp_path)
-    restore(other.controller, decode(pack(CheckpointRecord(0, 0.0, "", state))).state)
-    assert pack(capture(other.controller)) == pack(state)
-    assert pack(outputs(other.controller.snapshot())) == pack(outputs(hand.controller.snapshot()))
-    assert other.controller.mode is Mode.RUNNING
-    hand.close(), other.close()
-
-
-def test_a_checkpoint_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    hand = Recorded(tmp_path)
-    hand.controller.surprise = object()
-    with pytest.raises(TypeError, match="object cannot be part of a checkpoint"):
-        capture(hand.controller)
-    hand.run(0.1)
-    assert "checkpoint" in hand.tape.problem, "the tick goes on, and says that there are none"
-    with pytest.raises(ValueError, match="no members other"):
-        restore(hand.controller, {"other": 1})
-    hand.close()
-
-
-def older(state: Any) -> Any:
-    """A checkpoint as an older version wrote it: orders by their members, and without new ones."""
-    if isinstance(state, dict):
-        if state.get("is") == "order":
-            return unbundled(state["value"])
-        return {k: older(v) for k, v in state.items() if k != "_line"}
-    return [older(one) for one in state] if isinstance(state, list) else state
-
-
-def test_a_checkpoint_of_an_older_version_is_restored(tmp_path: Path) -> None:
-    fresh_place = tmp_path / "fresh"
-    fresh_place.mkdir()
-    hand, fresh = Recorded(tmp_path), Recorded(fresh_place)
-    hand.start()
-    hand.run(0.5)
-    written = older(capture(hand.controller))
-    assert hand.controller.goals.active is not None and "_line" not in written
-    restore(fresh.controller, written)
-    now = capture(fresh.controller)
-    assert known_to(written, now) == written != now
-    hand.close(), fresh.close()
-
-
-def test_a_tape_that_nobody_reads_loses_and_counts_and_never_waits(tmp_path: Path) -> None:
-    hand = Recorded(tmp_path)
-    hand.run(0.1)
-    line, _end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    tape = Tape(line)
-    times = Times(0.0, 0.0, 0.0, 0.0, 0.0)
-    for _ in range(3000):
-        tape.write(Inputs(None, [], 0.0, None, []), hand.controller.snapshot(), [], times)
-    assert 0 < tape.lost < 3000
-    line.close(), _end.close(), hand.close()
-
-
-def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_path: Path) -> None:
-    hand = Recorded(tmp_path)
-    link = RecorderLink()
-    wanted = RecorderConfig(str(tmp_path / "other"), hand.recorder._limits, header(tmp_path))
-    child = link.start(wanted, tmp_path)
-    hand.tape = link.tape
-    hand.start()
-
-    def run(seconds: float) -> None:
-        for _ in range(round(seconds * 100)):
-            hand.tick()
-            time.sleep(0.001)
-
-    def hear() -> list[Any]:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            answers, events = link.collect()
-            if answers or events:
-                return [*answers, *events]
-            time.sleep(0.01)
-        raise AssertionError("the recorder says nothing")
-
-    run(1.0)
-    assert link.ask([b"me"], 7, "save")
-    (answer,) = hear()
-    assert (answer.client, answer.id, answer.result["recording"]) == ([b"me"], 7, False)
-    run(AFTER + 1.0)
-    (event,) = hear()
-    assert event.kind == "recording_saved"
-    report = Replay(open_recording(event.data["file"])).run()
-    assert report.difference is None and report.ticks > 100
-
-    child.process.kill()
-    child.process.wait()
-    run(0.5)
-    child = child.again()
-    run(6.0)
-    assert link.ask([b"me"], 8, "start")
-    assert hear()[0].result["recording"] is True
-    run(0.5)
-    link.close()
-    # Hung up, it completes its file and ends by itself.
-    assert child.process.wait(30) == 0
-    newest = max((tmp_path / "other").glob("*.mcap"))
-    assert Replay(open_recording(newest)).run().difference is None
-    assert len(list((tmp_path / "other").glob("*.mcap"))) == 2
-    hand.close()

@@ -16,9 +16,10 @@ from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.runtime.camera_inbox import CameraInbox
-from inhand.controller.runtime.daemon import Daemon, Options
+from inhand.controller.runtime.daemon import Daemon
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
+from inhand.controller.runtime.options import Options
 from inhand.controller.system.paths import lock_run_directory
 from inhand.hardware.errors import BusError, DescriptionError
 from inhand.hardware.records import JointState, Targets

@@ -2,86 +2,25 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from inhand.controller.config.settings import SafetySettings
-from inhand.controller.runtime import hand_link as link_module
-from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.safety.derating import Effort
 from inhand.controller.safety.modes import Happening, Mode
-from inhand.hardware.backend import HandBackend
 from inhand.hardware.dynamixel import registers
-from inhand.hardware.dynamixel.driver import ServoHand
-from inhand.hardware.dynamixel.parallel import ParallelHand, by_port
 from inhand.hardware.dynamixel.protocol import Instruction, Parser
 from inhand.hardware.dynamixel.registers import Units
 from inhand.hardware.errors import BusError
-from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import JointState, Targets, frozen_array
 from tests.controller.bench_hand import Bench
-from tests.sim_backend.wires import Wires, wires
+from tests.controller.linked import HAND, PARTS, PATIENCE, REST, Rig, rigged
+from tests.sim_backend.wires import wires
 
-HAND = load_hand("dactyl24")
 IDS = [actuator.servo.id for actuator in HAND.actuators]
-REST = Targets(0.0, frozen_array(HAND.rest))
-PATIENCE = 0.1
-PARTS = by_port(HAND, "one", {"other": [1, 2, *range(9, 13), *range(16, 21)]})
 ERRORS = sorted(registers.HARDWARE_ERRORS)
-
-
-class Rig:
-    """Lines, a driver on each, and the link over all.
-
-    Attributes:
-        lines: with the servos.
-        link: to all of them.
-    """
-
-    def __init__(self, lines: list[Wires], buses: int) -> None:
-        self.lines = lines
-        parts = [HAND] if buses == 1 else list(PARTS.values())
-        drivers = [
-            ServoHand(part, line.port, 4_000_000, PATIENCE, watchdog=0)
-            for part, line in zip(parts, lines, strict=True)
-        ]
-        hand: HandBackend = drivers[0] if buses == 1 else ParallelHand(HAND, drivers)
-        hand.connect()
-        self.drivers, self.link = drivers, HandLink(hand)
-
-    def line_of(self, id: int) -> Wires:
-        return next(line for line in self.lines if id in line.bus.servos)
-
-    def ill(self, id: int, bit: int = 5) -> None:
-        line = self.line_of(id)
-        with line.lock:
-            line.faults.inject("alert", id, error=1 << bit)
-
-    @property
-    def pulling(self) -> int:
-        return int(sum(line.bus.torque_on().sum() for line in self.lines))
-
-    def until(self, what: Callable[[], object], torque: bool = True) -> None:
-        """Ticks until something holds."""
-        deadline = time.monotonic() + 30
-        while not what():
-            assert time.monotonic() < deadline, self.link.problem
-            self.link.read(time.monotonic() + 0.1)
-            self.link.write(torque, REST)
-            self.link.seek()
-
-
-@contextmanager
-def rigged(buses: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    monkeypatch.setattr(link_module, "RECONNECT_PAUSE", 0.2)
-    hands = [HAND] if buses == 1 else list(PARTS.values())
-    with ExitStack() as stack:
-        rig = Rig([stack.enter_context(wires(hand)) for hand in hands], buses)
-        yield rig
-        rig.link.close(False)
 
 
 @pytest.fixture(params=[1, 2], ids=["one bus", "two buses"])

@@ -11,7 +11,8 @@ from inhand.perception.objects import load_object
 from inhand.training.evaluation import batch_measure
 from inhand.training.learning import export
 from inhand.training.learning.checkpoint import CheckpointError
-from inhand.training.learning.train import RECIPES, TrainingError, build, load_recipe, train
+from inhand.training.learning.run_recipe import RECIPES, TrainingError, load_recipe
+from inhand.training.learning.train import build, train
 
 TEACHER = """
 stage = "teacher"

@@ -1,0 +1,82 @@
+"""What the daemon starts with: its first policy, and what its recorder is told."""
+
+import logging
+from pathlib import Path
+
+from inhand.controller.config.config import Config
+from inhand.controller.policy.files import SHIPPED, allowed_hashes
+from inhand.controller.policy.runtime import Policy, load_policy
+from inhand.controller.recording.flight_recorder import Limits
+from inhand.controller.recording.reader import Header, versions
+from inhand.controller.recording.recorder_link import RecorderConfig
+from inhand.controller.runtime.options import Options
+from inhand.controller.runtime.processes import SimulationReady
+from inhand.controller.system.paths import image_address, recordings_directory
+from inhand.hardware.model.hand import Hand, hand_file
+from inhand.perception.objects import ObjectDescription, object_file
+
+log = logging.getLogger(__name__)
+
+
+def policy_directory(config: Config) -> Path:
+    """Where policies are looked for by their names."""
+    return Path(config.policy.directory) if config.policy.directory else SHIPPED
+
+
+def first_policy(
+    wanted: Path | None, config: Config, hand: Hand, target: ObjectDescription
+) -> Policy | None:
+    """The policy to start with; None, with a warning, if none was ever made or wanted.
+
+    Args:
+        wanted: file of the policy that the options name; None for the configured one.
+        config: the configuration.
+        hand: the hand that it must fit.
+        target: the object that it must fit.
+
+    Raises:
+        PolicyError: the policy cannot be used.
+    """
+    if wanted is not None:
+        return load_policy(wanted, hand, target, allowed=None)
+    file = config.policy.file_for(target.name)
+    if not file:
+        return None
+    directory = policy_directory(config)
+    if directory == SHIPPED and not (SHIPPED / file).exists():
+        log.warning("no policy came with this program: the hand can move but not be armed")
+        return None
+    path = directory / file
+    return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
+
+
+def recorder_config(
+    options: Options, config: Config, directory: Path, world: SimulationReady | None
+) -> RecorderConfig:
+    """What the recorder's process needs to know.
+
+    Args:
+        options: of the daemon.
+        config: the configuration.
+        directory: where the daemon's sockets are.
+        world: the simulated world, if there is one.
+    """
+    recording = config.recording
+    header = Header(
+        hand=hand_file(config.hand).read_text(),
+        object=object_file(config.object).read_text(),
+        rig=Path(world.rig if world else config.cameras.rig).read_text(),
+        control=config.control,
+        readonly=options.readonly,
+        policy_directory=str(policy_directory(config)),
+        versions=versions(),
+    )
+    sources = world.cameras if world else config.cameras.sources
+    megabyte = 1_000_000
+    return RecorderConfig(
+        str(recordings_directory(recording.directory, options.directory)),
+        Limits(recording.seconds, megabyte * recording.file_size, megabyte * recording.total_size),
+        header,
+        tuple(image_address(directory, name) for name in sources),
+        str(directory) if options.timed else "",
+    )

@@ -1,0 +1,123 @@
+"""Requests that stop the hand come first and are never refused as too many; others are limited."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from inhand.controller.core.requests import Cancel, Disarm, Hold
+from inhand.controller.ipc.rate_limit import BURST
+from inhand.controller.ipc.request_queue import QUEUE
+from inhand.controller.safety.modes import Mode
+from tests.controller.served import PATIENCE, Asker, Served, until_in_hand
+
+
+def test_estop_overtakes_what_waits_and_is_not_undone_by_it(
+    served: Served, client: Asker, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    until_in_hand(client)
+    client.ask("enable")
+    other = Asker(context, served.directory)
+    served.ticking.clear()
+    time.sleep(0.05)
+    waiting = ["disable", "clear", "enable", "arm", "home"]
+    for number, kind in enumerate(waiting):
+        client.send(kind, id=number)
+    time.sleep(0.1)
+    other.send("estop")
+    time.sleep(0.1)
+    served.ticking.set()
+    assert other.receive() == {"id": 1, "ok": True, "mode": "estop"}
+    replies = [client.receive() for _ in waiting]
+    assert [reply["id"] for reply in replies] == list(range(len(waiting)))
+    assert {reply["error"]["code"] for reply in replies} == {"refused"}
+    assert "emergency stop" in replies[0]["error"]["message"]
+    assert client.ask("status")["mode"] == "estop"
+    assert not served.bench.controller.torque
+    assert client.ask("clear")["mode"] == "off"
+
+
+def test_what_is_read_together_with_an_estop_does_not_undo_it(
+    tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    served = Served(tmp_path)
+    client = Asker(context, tmp_path)
+    for kind in ("enable", "clear", "estop", "clear", "enable"):
+        client.send(kind, id=kind)
+    time.sleep(0.2)
+    with served:
+        replies = [client.receive() for _ in range(5)]
+        assert sorted(reply["ok"] for reply in replies) == [False] * 4 + [True]
+        assert next(reply for reply in replies if reply["ok"])["id"] == "estop"
+        assert served.bench.mode == Mode.ESTOP
+
+
+def test_too_many_requests_are_refused_not_queued(served: Served, client: Asker) -> None:
+    served.ticking.clear()
+    time.sleep(0.05)
+    for number in range(QUEUE + 40):
+        client.send("home", id=number)
+    time.sleep(0.3)
+    client.send("estop", id="estop")
+    time.sleep(0.1)
+    served.ticking.set()
+    replies = {reply["id"]: reply for reply in (client.receive() for _ in range(QUEUE + 41))}
+    codes = [replies[number]["error"]["code"] for number in range(QUEUE + 40)]
+    assert codes == ["refused"] * QUEUE + ["busy"] * 40
+    assert replies["estop"]["mode"] == "estop"
+
+
+@pytest.mark.parametrize("kind", ["hold", "disarm", "cancel"])
+def test_a_stop_is_never_refused_as_too_much(served: Served, client: Asker, kind: str) -> None:
+    served.ticking.clear()
+    time.sleep(0.05)
+    # More than may wait, even if a last tick takes some.
+    for number in range(QUEUE + 20):
+        client.send("home", id=number)
+    # More than one client may ask in a second, and than may wait.
+    flood = [f"stop {number}" for number in range(int(BURST) + QUEUE)]
+    for name in flood:
+        client.send(kind, id=name)
+    early = 0
+    while client.receive()["error"]["code"] != "busy":
+        early += 1
+    deadline = time.monotonic() + PATIENCE / 1000
+    while len(getattr(served.server._stops.get(_class(kind)), "also", ())) < len(flood) - 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    served.ticking.set()
+    replies = [client.receive() for _ in range(QUEUE + 19 + len(flood) - early)]
+    stops = [reply for reply in replies if str(reply["id"]).startswith("stop")]
+    assert sorted(reply["id"] for reply in stops) == sorted(flood)
+    assert all(reply["ok"] or reply["error"]["code"] == "refused" for reply in stops)
+    assert client.silent()
+
+
+def _class(kind: str) -> Any:
+    return {"hold": Hold, "disarm": Disarm, "cancel": Cancel}[kind]
+
+
+def test_a_stop_keeps_its_place_among_other_requests(served: Served, client: Asker) -> None:
+    until_in_hand(client)
+    client.ask("enable")
+    served.ticking.clear()
+    time.sleep(0.05)
+    for number, kind in enumerate(["arm", "hold", "arm", "hold", "hold", "arm"]):
+        client.send(kind, id=number)
+    time.sleep(0.1)
+    served.ticking.set()
+    replies = {reply["id"]: reply["mode"] for reply in (client.receive() for _ in range(6))}
+    modes = ["ready", "holding", "ready", "holding", "holding", "ready"]
+    assert [replies[number] for number in range(6)] == modes
+
+
+def test_long_messages_count_for_more(served: Served, client: Asker) -> None:
+    """Of 1000 goals each, a client may ask for a few, not for a thousand."""
+    goals = [{"rotation": [0.1234567, 0.1234567, 0.1234567]}] * 1000
+    for number in range(60):
+        client.send("goals", id=number, goals=goals)
+    codes = [client.receive()["error"]["code"] for _ in range(60)]
+    assert 10 < codes.count("refused") < 40 and codes.count("busy") >= 20
+    assert client.ask("hold")["error"]["code"] == "refused"

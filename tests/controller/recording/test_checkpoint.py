@@ -1,0 +1,64 @@
+"""The controller's state in a checkpoint, restored into another controller."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inhand.controller.recording.checkpoint import capture, known_to, restore, unbundled
+from inhand.controller.recording.tick_record import (
+    CheckpointRecord,
+    decode,
+    outputs,
+    pack,
+)
+from inhand.controller.safety.modes import Mode
+from tests.controller.recorded import Recorded
+
+
+def test_a_restored_controller_goes_on_as_the_one_it_was_taken_from(tmp_path: Path) -> None:
+    hand = Recorded(tmp_path)
+    hand.start()
+    hand.run(3.0)
+    state = capture(hand.controller)
+    other = Recorded(tmp_path)
+    restore(other.controller, decode(pack(CheckpointRecord(0, 0.0, "", state))).state)
+    assert pack(capture(other.controller)) == pack(state)
+    assert pack(outputs(other.controller.snapshot())) == pack(outputs(hand.controller.snapshot()))
+    assert other.controller.mode is Mode.RUNNING
+    hand.close(), other.close()
+
+
+def test_a_checkpoint_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    hand = Recorded(tmp_path)
+    hand.controller.surprise = object()
+    with pytest.raises(TypeError, match="object cannot be part of a checkpoint"):
+        capture(hand.controller)
+    hand.run(0.1)
+    assert "checkpoint" in hand.tape.problem, "the tick goes on, and says that there are none"
+    with pytest.raises(ValueError, match="no members other"):
+        restore(hand.controller, {"other": 1})
+    hand.close()
+
+
+def older(state: Any) -> Any:
+    """A checkpoint as an older version wrote it: orders by their members, and without new ones."""
+    if isinstance(state, dict):
+        if state.get("is") == "order":
+            return unbundled(state["value"])
+        return {k: older(v) for k, v in state.items() if k != "_line"}
+    return [older(one) for one in state] if isinstance(state, list) else state
+
+
+def test_a_checkpoint_of_an_older_version_is_restored(tmp_path: Path) -> None:
+    fresh_place = tmp_path / "fresh"
+    fresh_place.mkdir()
+    hand, fresh = Recorded(tmp_path), Recorded(fresh_place)
+    hand.start()
+    hand.run(0.5)
+    written = older(capture(hand.controller))
+    assert hand.controller.goals.active is not None and "_line" not in written
+    restore(fresh.controller, written)
+    now = capture(fresh.controller)
+    assert known_to(written, now) == written != now
+    hand.close(), fresh.close()
