@@ -1,7 +1,7 @@
 """Carries out requests on the controller, in the tick's thread, between ticks."""
 
 from inhand.controller.core.controller import Controller
-from inhand.controller.core.tick import Measurement
+from inhand.controller.core.object_watch import Measurement
 from inhand.controller.errors import RefusedError
 from inhand.controller.ipc.protocol import (
     Arm,
