@@ -226,51 +226,53 @@ class Controller(Generic[Measurement]):
         Returns:
             What to send if `torque` is on; None before the joints were ever read.
         """
-        dt = self.operation.begin_tick(t)
+        operation, seen = self.operation, self._object_watch
+        dt = operation.begin_tick(t)
         if joints is not None:
             plausible = self._joint_watch.take(joints, dt)
             if plausible is not None:
-                self._object_watch.note_joints(plausible)
+                seen.note_joints(plausible)
         self._derate()
-        self._object_watch.take(t, measurements)
+        seen.take(t, measurements)
         self._watch(t)
-        known, mover, seen = self._joint_watch.joints, self.operation.mover, self._object_watch
+        known, mover = self._joint_watch.joints, operation.mover
         if known is None:
             return None
-        if self.torque:
+        if operation.torque:
             before = mover.state.motion
-            self.operation.move(dt, known, seen.pose, certain=seen.certain)
+            operation.move(dt, known, seen.pose, certain=seen.certain)
             effort, share = self._joint_watch.effort, self._joint_watch.share
             mover.derate(before, effort, share, known.position, dt)
         else:
             mover.pin(known.position)
         targets = Targets(t, frozen_array(mover.position))
-        self.operation.sent = targets.position
+        operation.sent = targets.position
         return targets
 
     def snapshot(self) -> Snapshot:
-        """What the core believes now."""
-        operation, goals = self.operation, self.goals
+        """The state after the last tick, and after the requests since."""
+        operation, joints, seen = self.operation, self._joint_watch, self._object_watch
+        goals, policy = operation.goals, operation.policy
         return Snapshot(
             t=operation.t,
             mode=operation.mode,
             reason=operation.reason,
             torque=operation.torque,
-            joints=self._joint_watch.joints,
-            joint_times=self._joint_watch.times,
-            pose=self._object_watch.pose,
-            in_hand=self._object_watch.in_hand,
+            joints=joints.joints,
+            joint_times=joints.times,
+            pose=seen.pose,
+            in_hand=seen.in_hand,
             paused=operation.policy_step.paused,
             goal=goals.active,
             waiting=goals.waiting,
             reached=goals.reached,
             missed=goals.missed,
-            dropped=self._object_watch.dropped,
+            dropped=seen.dropped,
             targets=operation.sent,
-            effort=self._joint_watch.share,
+            effort=joints.share,
             action=operation.policy_step.action,
-            policy=self.policy.name if self.policy else "",
-            policy_sha256=self.policy.sha256 if self.policy else "",
+            policy=policy.name if policy else "",
+            policy_sha256=policy.sha256 if policy else "",
         )
 
     def _derate(self) -> None:
@@ -283,8 +285,8 @@ class Controller(Generic[Measurement]):
     def _watch(self, t: float) -> None:
         """Reacts to joints that cannot be trusted, a dropped object, and a mode that expires."""
         operation = self.operation
-        if self.mode not in STOPPED:
-            fault = self._joint_watch.fault(t, operation.sent if self.torque else None)
+        if operation.mode not in STOPPED:
+            fault = self._joint_watch.fault(t, operation.sent if operation.torque else None)
             if fault is not None:
                 operation.take(*fault)
         change = self._object_watch.change(t)

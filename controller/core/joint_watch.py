@@ -98,7 +98,7 @@ class JointWatch:
             Names of the servos that are derated, if derating begins or ends now.
         """
         share = allowance(self.effort, self._temperature)
-        self.share = np.minimum(share, most)
+        self.share = share if most >= 1.0 else np.minimum(share, most)
         derated = share < 1.0
         if derated.any() == self._derated:
             return None

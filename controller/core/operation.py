@@ -116,7 +116,7 @@ class Operation:
             self.mover.go(self._hand.rest)
 
     def regain_object(self) -> None:
-        """Reacts to the object being back in the hand: the policy knows nothing of it yet."""
+        """Reacts to the object being back in the hand: the policy starts anew."""
         self.emit("object_in_hand")
         if self.policy is not None:
             self.policy.reset()
