@@ -1,74 +1,136 @@
-"""The controller: what may be asked of it between ticks, on top of the tick itself.
+"""The controller: requests between ticks, and the tick. Pure of clocks, sockets and files.
 
-The daemon and the lockstep evaluation run this same object. Between ticks it takes requests;
-in a tick it takes what was measured and answers with targets. Everything that happens is left
-in a list of events for whoever runs it.
+The daemon and the lockstep evaluation run this same object. A tick takes what was measured and
+returns targets. Everything that happens is left in a list of events for whoever runs it.
 """
 
 from collections.abc import Sequence
+from typing import Generic
 
-from inhand.controller.core.goals import Aim, FaceUp, RandomGoal
-from inhand.controller.core.interfaces import PolicyRunner, require_rate
-from inhand.controller.core.tick import Measurement, TickingCore
-from inhand.controller.errors import PolicyError, RefusedError
-from inhand.controller.safety.modes import Mode, Request, allowed, next_mode
-from inhand.hardware.records import JointState
+from inhand.controller.config.settings import ControlSettings
+from inhand.controller.core import admission
+from inhand.controller.core.goals import Aim, GoalKeeper, RandomGoal
+from inhand.controller.core.interfaces import PolicyRunner, PoseSource
+from inhand.controller.core.joint_watch import JointWatch
+from inhand.controller.core.object_watch import Measurement, ObjectWatch
+from inhand.controller.core.operation import Operation
+from inhand.controller.core.records import Event, GoalState, Snapshot
+from inhand.controller.safety.modes import STOPPED, Happening, Mode, Request
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import JointState, Targets, frozen_array
+from inhand.perception.objects import ObjectDescription
 
 
-class Controller(TickingCore[Measurement]):
-    """The controller; each request raises RefusedError if it is not allowed now."""
+class Controller(Generic[Measurement]):
+    """The controller; each request raises RefusedError if it is not allowed now.
+
+    Attributes:
+        hand: the hand it controls.
+        target: the object it turns.
+        settings: what may be configured.
+        operation: what the hand does.
+    """
+
+    def __init__(
+        self,
+        hand: Hand,
+        target: ObjectDescription,
+        pose_source: PoseSource[Measurement],
+        settings: ControlSettings | None = None,
+        *,
+        policy: PolicyRunner | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Takes its parts.
+
+        Raises:
+            PolicyError: the policy was made for another tick rate.
+        """
+        self.hand, self.target = hand, target
+        self.settings = settings or ControlSettings()
+        self.operation = Operation(hand, target, self.settings, policy, seed)
+        self._joint_watch = JointWatch(hand, self.settings)
+        self._object_watch = ObjectWatch(pose_source, hand, self.settings)
+        self._line = ""
+
+    @property
+    def mode(self) -> Mode:
+        """The present mode."""
+        return self.operation.mode
+
+    @property
+    def torque(self) -> bool:
+        """Whether the servos are to have torque."""
+        return self.operation.torque
+
+    @property
+    def goals(self) -> GoalKeeper:
+        """The goals and their queue."""
+        return self.operation.goals
+
+    @property
+    def policy(self) -> PolicyRunner | None:
+        """Turns observations into actions; None if there is none."""
+        return self.operation.policy
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened since somebody last took it."""
+        return self.operation.events
+
+    def take_events(self) -> list[Event]:
+        """What happened since the last call."""
+        events, self.operation.events = self.operation.events, []
+        return events
 
     def enable(self) -> None:
         """Pins the targets to where the hand is, then asks for torque."""
-        self._permit(Request.ENABLE)
+        admission.require_mode(self.mode, Request.ENABLE)
         if self.mode == Mode.OFF:
-            joints = self._fresh_joints("enable")
-            self._mover.pin(joints.position)
-            self.torque = True
-        self._take(Request.ENABLE, "enabled")
+            joints = self._joint_watch.require(Request.ENABLE, self.operation.t)
+            self.operation.mover.pin(joints.position)
+            self.operation.torque = True
+        self.operation.take(Request.ENABLE, "enabled")
 
     def disable(self) -> None:
         """Switches torque off."""
-        self._permit(Request.DISABLE)
-        self.torque = False
-        self._take(Request.DISABLE, "disabled")
+        admission.require_mode(self.mode, Request.DISABLE)
+        self.operation.torque = False
+        self.operation.take(Request.DISABLE, "disabled")
 
     def home(self) -> None:
         """Moves slowly to the rest pose, and stays."""
-        self._permit(Request.HOME)
-        self._take(Request.HOME, "homing")
-        self._mover.go(self.hand.rest)
+        admission.require_mode(self.mode, Request.HOME)
+        self.operation.take(Request.HOME, "homing")
+        self.operation.mover.go(self.hand.rest)
 
     def arm(self) -> None:
         """Gets ready for goals: needs fresh joints, the object in the hand, a policy."""
-        self._permit(Request.ARM)
-        self._fresh_joints("arm")
-        if self.policy is None:
-            raise RefusedError(
-                "no_policy", "arm: no verified policy is loaded; load one with load_policy"
-            )
-        self._require_object("arm")
+        admission.require_mode(self.mode, Request.ARM)
+        self._joint_watch.require(Request.ARM, self.operation.t)
+        policy = admission.require_policy(self.policy)
+        self._object_watch.require(Request.ARM)
         if self.mode == Mode.HOLDING:
-            self.policy.reset()
-        self._armed_until = self._t + self.settings.safety.idle
-        self._take(Request.ARM, "armed")
+            policy.reset()
+        self.operation.stay_armed()
+        self.operation.take(Request.ARM, "armed")
 
     def disarm(self) -> None:
         """Leaves the armed modes; the hand holds where it is."""
-        self._permit(Request.DISARM)
-        self._take(Request.DISARM, "disarmed")
+        admission.require_mode(self.mode, Request.DISARM)
+        self.operation.take(Request.DISARM, "disarmed")
 
     def hold(self) -> None:
         """Stops where it is."""
-        self._permit(Request.HOLD)
-        self._take(Request.HOLD, "hold was asked for")
-        self._mover.stop()
+        admission.require_mode(self.mode, Request.HOLD)
+        self.operation.take(Request.HOLD, "hold was asked for")
+        self.operation.mover.stop()
 
     def cancel(self) -> int:
         """Forgets all goals; returns how many there were."""
-        self._permit(Request.CANCEL)
+        admission.require_mode(self.mode, Request.CANCEL)
         forgotten = self.goals.clear()
-        self._take(Request.CANCEL, "goals cancelled")
+        self.operation.take(Request.CANCEL, "goals cancelled")
         return forgotten
 
     def estop(self) -> None:
@@ -83,17 +145,16 @@ class Controller(TickingCore[Measurement]):
 
     def _stop(self, reason: str) -> None:
         if self.settings.safety.estop == "relax":
-            self.torque = False
-        self._take(Request.ESTOP, reason)
+            self.operation.torque = False
+        self.operation.take(Request.ESTOP, reason)
 
     def clear(self) -> None:
         """Ends a fault or an emergency stop whose cause is gone; torque is off afterwards."""
-        self._permit(Request.CLEAR)
-        if self._line:
-            raise RefusedError("not_ready", f"clear: {self._line}; close it first")
-        self._fresh_joints("clear")
-        self.torque = False
-        self._take(Request.CLEAR, "cleared")
+        admission.require_mode(self.mode, Request.CLEAR)
+        admission.require_ready(Request.CLEAR, self._line and f"{self._line}; close it first")
+        self._joint_watch.require(Request.CLEAR, self.operation.t)
+        self.operation.torque = False
+        self.operation.take(Request.CLEAR, "cleared")
 
     def ask(
         self,
@@ -118,80 +179,121 @@ class Controller(TickingCore[Measurement]):
         Returns:
             The goals' numbers.
         """
-        self._permit(Request.GOAL)
-        self._require_object("goal")
+        admission.require_mode(self.mode, Request.GOAL)
+        self._object_watch.require(Request.GOAL)
         defaults = self.settings.goals
-        for aim in aims:
-            if isinstance(aim, FaceUp) and aim.face not in self.target.faces:
-                faces = ", ".join(self.target.faces)
-                raise RefusedError(
-                    "invalid",
-                    f"goal: {self.target.name} has no face {aim.face!r:.40}; it has {faces}",
-                )
         waiting = 0 if replace else self.goals.waiting
-        if waiting + len(aims) > defaults.queue:
-            raise RefusedError(
-                "queue_full",
-                f"goal: {waiting} goals wait and {len(aims)} more would pass the limit "
-                f"of {defaults.queue}; wait or cancel",
-            )
+        admission.require_goals(aims, self.target, waiting=waiting, limit=defaults.queue)
         if replace:
             self.goals.clear()
-        tolerance = defaults.tolerance if tolerance is None else tolerance
-        hold = defaults.hold if hold is None else hold
-        timeout = defaults.timeout if timeout is None else timeout
+        terms = {
+            "tolerance": defaults.tolerance if tolerance is None else tolerance,
+            "hold": defaults.hold if hold is None else hold,
+            "timeout": defaults.timeout if timeout is None else timeout,
+        }
         if endless and isinstance(aims[0], RandomGoal):
-            numbers: tuple[int, ...] = (
-                self.goals.add_endless(aims[0], tolerance=tolerance, hold=hold, timeout=timeout),
-            )
+            numbers: tuple[int, ...] = (self.goals.add_endless(aims[0], **terms),)
         else:
-            numbers = self.goals.add(aims, tolerance=tolerance, hold=hold, timeout=timeout)
-        self._take(Request.GOAL, "goal")
+            numbers = self.goals.add(aims, **terms)
+        self.operation.take(Request.GOAL, "goal")
         return numbers
 
     def set_policy(self, policy: PolicyRunner) -> None:
         """Takes a policy that was loaded and checked elsewhere."""
-        if self.mode in (Mode.READY, Mode.RUNNING):
-            raise RefusedError(
-                "refused", f"load_policy: not while {self.mode}; disarm the hand first"
-            )
-        try:
-            require_rate(policy, self.settings.tick_rate)
-        except PolicyError as error:
-            raise RefusedError("policy", str(error)) from error
+        admission.require_replaceable(self.mode, policy, self.settings.tick_rate)
         policy.reset()
-        self.policy = policy
-        self._event("policy_loaded", name=policy.name, sha256=policy.sha256)
+        self.operation.policy = policy
+        self.operation.emit("policy_loaded", name=policy.name, sha256=policy.sha256)
 
-    def _fresh_joints(self, what: str) -> JointState:
-        stale = self._joints is None or self._t - self._joints.t > self._joints_limit
-        if stale and self._flaw:
-            raise RefusedError("not_ready", f"{what}: {self._flaw}")
-        if self._joints is None or stale:
-            raise RefusedError(
-                "not_ready", f"{what}: the joints cannot be read; check power and the servo bus"
-            )
-        if overdue := self._health.overdue(self._t, self._joints_limit):
-            raise RefusedError("not_ready", f"{what}: {overdue}; check its servo's cable and power")
-        return self._joints
+    def report(self, happening: Happening, reason: str) -> None:
+        """Takes note of something that the core cannot see itself, like a lost bus."""
+        self.operation.take(happening, reason)
 
-    def _require_object(self, what: str) -> None:
-        pose = self._pose
-        if pose is None or pose.age > self.settings.safety.predict:
-            age = "never" if pose is None else f"{pose.age:.1f} s ago"
-            raise RefusedError(
-                "not_ready",
-                f"{what}: the object was last seen {age}; check the cameras and the light",
-            )
-        if not self._presence.in_hand:
-            where = ", ".join(f"{x:.3f}" for x in pose.position)
-            raise RefusedError(
-                "not_ready", f"{what}: the object is not in the hand (seen at {where} m); put it in"
-            )
+    def note_sent(self, sent: Targets) -> None:
+        """Takes note of what the servos were really told."""
+        self.operation.sent = sent.position
 
-    def _permit(self, request: Request) -> None:
-        if next_mode(self.mode, request) is None:
-            can = ", ".join(other.value for other in allowed(self.mode))
-            raise RefusedError(
-                "refused", f"{request.value}: not in mode {self.mode}; possible now: {can}"
-            )
+    def tick(
+        self, t: float, joints: JointState | None, measurements: Sequence[Measurement] = ()
+    ) -> Targets | None:
+        """One tick: take what was measured, react to it, move the targets.
+
+        Args:
+            t: the present [s].
+            joints: what was read in this tick; None if the read failed.
+            measurements: what perception delivered since the last tick.
+
+        Returns:
+            What to send if `torque` is on; None before the joints were ever read.
+        """
+        operation, seen = self.operation, self._object_watch
+        dt = operation.begin_tick(t)
+        if joints is not None:
+            plausible = self._joint_watch.take(joints, dt)
+            if plausible is not None:
+                seen.note_joints(plausible)
+        self._derate()
+        seen.take(t, measurements)
+        self._watch(t)
+        known, mover = self._joint_watch.joints, operation.mover
+        if known is None:
+            return None
+        if operation.torque:
+            before = mover.state.motion
+            operation.move(dt, known, seen.pose, certain=seen.certain)
+            effort, share = self._joint_watch.effort, self._joint_watch.share
+            mover.derate(before, effort, share, known.position, dt)
+        else:
+            mover.pin(known.position)
+        targets = Targets(t, frozen_array(mover.position))
+        operation.sent = targets.position
+        return targets
+
+    def snapshot(self) -> Snapshot:
+        """The state after the last tick, and after the requests since."""
+        operation, joints, seen = self.operation, self._joint_watch, self._object_watch
+        goals, policy = operation.goals, operation.policy
+        goal = goals.active
+        return Snapshot(
+            t=operation.t,
+            mode=operation.mode,
+            reason=operation.reason,
+            torque=operation.torque,
+            joints=joints.joints,
+            joint_times=joints.times,
+            pose=seen.pose,
+            in_hand=seen.in_hand,
+            paused=operation.policy_step.paused,
+            goal=GoalState.of(goal) if goal else None,
+            order=goal.order if goal else None,
+            waiting=goals.waiting,
+            reached=goals.reached,
+            missed=goals.missed,
+            dropped=seen.dropped,
+            targets=operation.sent,
+            effort=joints.share,
+            action=operation.policy_step.action,
+            policy=policy.name if policy else "",
+            policy_sha256=policy.sha256 if policy else "",
+        )
+
+    def _derate(self) -> None:
+        """Decides how much torque each servo may use in this tick."""
+        most = self.settings.safety.fault_share if self.operation.weak else 1.0
+        servos = self._joint_watch.derate(most)
+        if servos is not None:
+            self.operation.emit("derated", servos=servos)
+
+    def _watch(self, t: float) -> None:
+        """Reacts to joints that cannot be trusted, a dropped object, and a mode that expires."""
+        operation = self.operation
+        if operation.mode not in STOPPED:
+            fault = self._joint_watch.fault(t, operation.sent if operation.torque else None)
+            if fault is not None:
+                operation.take(*fault)
+        change = self._object_watch.change(t)
+        if change == "dropped":
+            operation.lose_object()
+        elif change == "returned":
+            operation.regain_object()
+        operation.expire(unseen=self._object_watch.unseen_for(self.settings.safety.pose_lost))

@@ -1,6 +1,7 @@
 """Carries out requests on the controller, in the tick's thread, between ticks."""
 
 from inhand.controller.core.controller import Controller
+from inhand.controller.core.object_watch import Measurement
 from inhand.controller.core.requests import (
     Arm,
     Cancel,
@@ -16,7 +17,6 @@ from inhand.controller.core.requests import (
     LoadPolicy,
     RandomGoals,
 )
-from inhand.controller.core.tick import Measurement
 from inhand.controller.errors import RefusedError
 from inhand.controller.ipc.request_queue import Answer, PendingRequest
 

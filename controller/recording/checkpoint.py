@@ -108,8 +108,9 @@ def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
         if older.get("is") == "Order" and isinstance(state.get("value"), goals.Order):
             return unbundled(state["value"])
         live = "is" not in older or older["is"] == "live"
-        names = older.keys() if live else state.keys()
-        return {k: known_to(older.get(k), state[k]) for k in state if k in names}
+        # In the older one's order, as both are compared packed.
+        names = older if live else state
+        return {k: known_to(older.get(k), state[k]) for k in names if k in state}
     if isinstance(older, list) and isinstance(state, list) and len(older) == len(state):
         return [known_to(a, b) for a, b in zip(older, state, strict=True)]
     return state

@@ -25,6 +25,7 @@ from inhand.controller.policy.files import SHIPPED, policy_with_hash
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording import tick_record
 from inhand.controller.recording.checkpoint import capture, known_to, restore
+from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, TickRecord
 from inhand.controller.safety.modes import Happening
@@ -110,8 +111,9 @@ class Replay:
         for record in self.recording.records():
             if isinstance(record, CheckpointRecord):
                 if last is not None and last == record.n:
-                    state = {"state": known_to(record.state, capture(self._controller))}
-                    difference = _compare(record, {"state": record.state}, state)
+                    made = upgraded(record.state)
+                    state = known_to(made, capture(self._controller))
+                    difference = _compare(record, {"state": made}, {"state": state})
                     if difference:
                         break
                 else:
@@ -137,9 +139,9 @@ class Replay:
         return Report(ticks, skipped, gaps, difference, other)
 
     def _begin(self, record: CheckpointRecord) -> None:
-        self._controller.policy = self._policy(record.policy_sha256)
+        self._controller.operation.policy = self._policy(record.policy_sha256)
         try:
-            restore(self._controller, record.state)
+            restore(self._controller, upgraded(record.state))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordingError(
                 f"recording {self.recording.path}: its checkpoint does not fit this version "
@@ -159,7 +161,7 @@ class Replay:
             controller.note_sent(Targets(inputs.t, inputs.sent))
         for name, reason in inputs.happenings:
             controller.report(Happening(name), reason)
-        events, controller.events = controller.events, []
+        events = controller.take_events()
         replayed = {
             "outputs": tick_record.outputs(controller.snapshot()),
             "events": events,

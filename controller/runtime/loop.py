@@ -175,7 +175,7 @@ class TickLoop:
             link.seek()
         written = now()
         marks.append(perf_counter())
-        events, controller.events = controller.events, []
+        events = controller.take_events()
         # Whoever has the answer sees what came of the request in `status`.
         snapshot = self.observers.call("snapshot", self._show)
         self._answer(events)

@@ -109,8 +109,7 @@ class Bench:
             )
         poses = [PoseReading(self.t, self.position, self.quaternion)] if self.seen else []
         self.targets = self.controller.tick(self.t, joints, poses)
-        self.events += self.controller.events
-        self.controller.events.clear()
+        self.events += self.controller.take_events()
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK)):

@@ -107,7 +107,7 @@ class Recorded:
         if sent is not None:
             controller.note_sent(sent)
         snapshot = controller.snapshot()
-        events, controller.events = controller.events, []
+        events = controller.take_events()
         times = Times(self.t, self.t, self.t, self.t, self.t)
         told = None if sent is None else sent.position
         inputs = Inputs(self.line, heard(letters), self.t, joints, corners, told)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.catalogue import shows
 from tests.faults.fault import shows
 from tests.faults.station import Station
 

@@ -206,6 +206,5 @@ def _judge(judge: Judge, t: float, world: AnyWorld, controller: Controller[PoseR
     """Passes the true pose and the controller's events to the judge."""
     _, quaternion = world.object_pose()
     judge.see(t, quaternion, world.dropped())
-    for event in controller.events:
+    for event in controller.take_events():
         judge.hear(event.t, event.kind, event.data, quaternion)
-    controller.events.clear()

@@ -54,7 +54,7 @@ def test_a_run_in_figures(tmp_path: Path) -> None:
     memory = lines[9].removeprefix("memory: ").removesuffix(" MB resident at most")
     assert 10 < float(memory) < 10_000
     assert lines[-2].startswith("policy: 0 steps") and lines[-1] == "goals: 0 reached, 0 missed"
-    controller.policy = None
+    controller.operation.policy = None
     without = statistics(loop, None, fit)
     assert without["policy_latency"] is None and without["world"] is None
     inbox.close(), line.close(), request_queue.close()

@@ -1,0 +1,106 @@
+"""The joints as they were last measured: their age, their faults, and the servos' derating."""
+
+import numpy as np
+
+from inhand.controller.config.settings import ControlSettings
+from inhand.controller.errors import RefusedError
+from inhand.controller.safety.derating import Effort, allowance, warm
+from inhand.controller.safety.joint_health import JointHealth
+from inhand.controller.safety.modes import Happening, Request
+from inhand.hardware.dynamixel.registers import Units
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import Array, JointState
+
+
+class JointWatch:
+    """Checks each reading of the joints, and decides how much torque each servo may use.
+
+    Args:
+        hand: whose joints they are.
+        settings: how old a reading may be.
+
+    Attributes:
+        joints: the last measurement of every joint; None before each one was measured.
+        effort: heat of the servos.
+        share: of its torque limit that each servo may use, (n_actuators,).
+    """
+
+    def __init__(self, hand: Hand, settings: ControlSettings) -> None:
+        self.joints: JointState | None = None
+        self.effort = Effort.of(hand, Units(hand).torque_per_ampere)
+        self.share = np.ones(hand.n_actuators)
+        self._names = hand.actuator_names
+        # Half a tick lets ticks come late.
+        self._limit = (settings.safety.joint_ticks + 0.5) / settings.tick_rate
+        self._health = JointHealth(hand)
+        self._flaw = ""
+        self._temperature: Array | None = None
+        self._derated = False
+
+    @property
+    def times(self) -> Array:
+        """Time of each joint's last measurement [s], (n_actuators,); -inf if there is none."""
+        return self._health.heard
+
+    def take(self, joints: JointState, dt: float) -> JointState | None:
+        """Takes what was read in a tick.
+
+        Args:
+            joints: the reading; NaN where a joint was not measured.
+            dt: length of the tick [s].
+
+        Returns:
+            The last measurement of every joint; None if the reading is not plausible, or before
+            each joint was measured.
+        """
+        if joints.temperature is not None:
+            self._temperature = joints.temperature
+        self._flaw = self._health.flaw(joints)
+        if self._flaw:
+            return None
+        self.joints = self._health.joints
+        self.effort = warm(self.effort, joints.current, dt)
+        return self.joints
+
+    def fault(self, t: float, targets: Array | None) -> tuple[Happening, str] | None:
+        """What is wrong with the joints at `t` [s], and why; None if nothing is.
+
+        Args:
+            t: the present [s].
+            targets: what the servos follow [rad], (n_actuators,); None if they follow nothing.
+        """
+        if self.joints is None:
+            return None
+        overdue = self._health.overdue(t, self._limit)
+        stuck = self._health.stuck(targets, t)
+        if overdue:
+            return Happening.JOINTS_STALE, f"{overdue}: {self._flaw}" if self._flaw else overdue
+        return (Happening.SERVO_ERROR, stuck) if stuck else None
+
+    def require(self, request: Request, t: float) -> JointState:
+        """The joints, if each was measured lately at `t` [s]; else raises RefusedError."""
+        joints = self.joints
+        if joints is None or t - joints.t > self._limit:
+            problem = self._flaw or "the joints cannot be read; check power and the servo bus"
+            raise RefusedError("not_ready", f"{request.value}: {problem}")
+        if overdue := self._health.overdue(t, self._limit):
+            problem = f"{overdue}; check its servo's cable and power"
+            raise RefusedError("not_ready", f"{request.value}: {problem}")
+        return joints
+
+    def derate(self, most: float) -> list[str] | None:
+        """Decides how much torque each servo may use in this tick.
+
+        Args:
+            most: largest share of the torque limit that any servo may use.
+
+        Returns:
+            Names of the servos that are derated, if derating begins or ends now.
+        """
+        share = allowance(self.effort, self._temperature)
+        self.share = share if most >= 1.0 else np.minimum(share, most)
+        derated = share < 1.0
+        if derated.any() == self._derated:
+            return None
+        self._derated = not self._derated
+        return [name for name, one in zip(self._names, derated, strict=True) if one]

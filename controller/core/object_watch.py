@@ -1,0 +1,80 @@
+"""The object: its fused pose, and whether it is in the hand."""
+
+from collections.abc import Sequence
+from typing import Generic, Literal, TypeVar
+
+from inhand.controller.config.settings import ControlSettings
+from inhand.controller.core.interfaces import PoseSource
+from inhand.controller.errors import RefusedError
+from inhand.controller.safety.drop_detector import Presence
+from inhand.controller.safety.modes import Request
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.records import JointState
+from inhand.perception.records import ObjectPose
+
+Measurement = TypeVar("Measurement")
+
+
+class ObjectWatch(Generic[Measurement]):
+    """Fuses measurements, and notices when the object is dropped and when it is back.
+
+    Args:
+        pose_source: fuses measurements into a pose.
+        hand: in whose workspace the object is to be.
+        settings: up to which age the pose is extrapolated.
+
+    Attributes:
+        pose: where the object is; None if it was never seen.
+        dropped: how often it was dropped.
+    """
+
+    def __init__(
+        self, pose_source: PoseSource[Measurement], hand: Hand, settings: ControlSettings
+    ) -> None:
+        self.pose: ObjectPose | None = None
+        self.dropped = 0
+        self._pose_source = pose_source
+        self._max_age = settings.safety.predict
+        self._presence = Presence(hand.workspace, self._max_age)
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether the object is in the hand."""
+        return self._presence.in_hand
+
+    @property
+    def certain(self) -> bool:
+        """Whether it is in the hand and the latest pose agrees."""
+        return self._presence.certain
+
+    def unseen_for(self, seconds: float) -> bool:
+        """Whether the object was last seen longer ago than this, or never."""
+        return self.pose is None or self.pose.age > seconds
+
+    def note_joints(self, joints: JointState) -> None:
+        """Takes what the servos measured, in order of time: the fingers move the object."""
+        self._pose_source.note_joints(joints)
+
+    def take(self, t: float, measurements: Sequence[Measurement]) -> None:
+        """Takes what was measured since the last tick, and extrapolates the pose to `t` [s]."""
+        if measurements:
+            self._pose_source.update(*measurements)
+        self.pose = self._pose_source.predict(t)
+
+    def change(self, t: float) -> Literal["dropped", "returned"] | None:
+        """Whether the object has left the hand or come back, as found at `t` [s]."""
+        change = self._presence.update(t, self.pose)
+        self.dropped += change == "dropped"
+        return change
+
+    def require(self, request: Request) -> None:
+        """Raises RefusedError if the object was not seen lately or is not in the hand."""
+        problem = ""
+        if self.pose is None or self.unseen_for(self._max_age):
+            age = "never" if self.pose is None else f"{self.pose.age:.1f} s ago"
+            problem = f"the object was last seen {age}; check the cameras and the light"
+        elif not self.in_hand:
+            where = ", ".join(f"{x:.3f}" for x in self.pose.position)
+            problem = f"the object is not in the hand (seen at {where} m); put it in"
+        if problem:
+            raise RefusedError("not_ready", f"{request.value}: {problem}")
