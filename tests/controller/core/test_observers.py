@@ -53,7 +53,7 @@ def test_an_exception_that_cannot_be_shown_is_caught_too() -> None:
     assert observers.failures["a"].last == "Nameless"
 
 
-@pytest.mark.parametrize("part", ["tape.write", "tape.checkpoint", "_show", "_count"])
+@pytest.mark.parametrize("part", ["tape.write", "tape.checkpoint", "_publish_snapshot", "_count"])
 def test_the_tick_goes_on_whatever_fails_that_observes_it(
     looped: Looped, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:

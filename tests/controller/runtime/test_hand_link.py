@@ -201,5 +201,5 @@ def test_a_search_that_time_does_not_wait_for_is_none(hand: FragileHand) -> None
     for _ in range(3):
         assert link.read() is None
     link.seek()
-    assert "no simulated time any more" in link.problem
+    assert "simulated time has ended" in link.problem
     assert link.read() is None

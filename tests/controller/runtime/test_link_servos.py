@@ -186,7 +186,7 @@ def test_torque_off_is_the_first_thing_on_a_line_that_came_back(
         link = rig.link
         link.write(True, REST)
         rig.lines[0].unplug()
-        rig.until(lambda: link._buses[0]._seeking is not None)
+        rig.until(lambda: link._buses[0]._reconnect_thread is not None)
         # The emergency stop comes while there is no line; then there is one, with an ill servo.
         link.write(False, REST)
         for servo in again.bus.servos.values():
@@ -207,7 +207,7 @@ def test_a_lost_line_is_let_go_at_once_while_it_is_sought(monkeypatch: pytest.Mo
         link.write(True, REST)
         every = dict(line.bus.servos)
         line.bus.servos.clear()
-        rig.until(lambda: link._buses[0]._seeking is not None)
+        rig.until(lambda: link._buses[0]._reconnect_thread is not None)
         # They answer again, but the next look is a minute away.
         line.bus.servos.update(every)
         assert rig.pulling == 20
@@ -220,7 +220,7 @@ def test_a_hand_that_was_not_set_up_again_gets_no_torque(monkeypatch: pytest.Mon
         link.write(True, REST)
         every = dict(line.bus.servos)
         line.bus.servos.clear()
-        rig.until(lambda: link._buses[0]._seeking is not None)
+        rig.until(lambda: link._buses[0]._reconnect_thread is not None)
         # What comes back is another hand.
         every[5].set(registers.MODEL_NUMBER, 1)
         line.bus.servos.update(every)

@@ -71,7 +71,7 @@ def test_the_world_says_where_it_is() -> None:
     [
         ("raise SystemExit(3)", "ended with code 3"),
         ("print('hello')", "said b'hello"),
-        ("print('{\"ready\": true}')", "which is not its address"),
+        ("print('{\"ready\": true}')", "not its ready message"),
     ],
 )
 def test_a_world_that_does_not_come_up(program: str, words: str) -> None:
@@ -84,7 +84,7 @@ def test_a_world_that_does_not_come_up(program: str, words: str) -> None:
 def test_a_world_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inhand.controller.runtime.processes.SIMULATION_TIMEOUT", 0.1)
     world = child("import time; time.sleep(60)", piped=True)
-    with pytest.raises(StartError, match="not up after"):
+    with pytest.raises(StartError, match="not ready after"):
         wait_for_simulation(world)
     world.stop()
 
