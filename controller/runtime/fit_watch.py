@@ -1,4 +1,4 @@
-"""Reports tags that are detected but fit no pose of the object, once at begin and end."""
+"""Reports tags that are detected but fit no pose of the object, once at start and once at end."""
 
 from collections.abc import Mapping
 

@@ -70,8 +70,8 @@ def test_the_world_says_where_it_is() -> None:
     ("program", "words"),
     [
         ("raise SystemExit(3)", "ended with code 3"),
-        ("print('hello')", "said b'hello"),
-        ("print('{\"ready\": true}')", "not its ready message"),
+        ("print('hello')", "sent b'hello"),
+        ("print('{\"ready\": true}')", "instead of its ready message"),
     ],
 )
 def test_a_world_that_does_not_come_up(program: str, words: str) -> None:
