@@ -119,7 +119,7 @@ def test_who_may_observe_watches_and_may_stop_the_hand_but_no_more(network: Netw
         assert client.call("events")["last"] > 0
         assert next(iter(client.messages(WAIT)))
         for request in ("enable", "clear", "shutdown"):
-            with pytest.raises(RefusedError, match="observer may only observe") as refused:
+            with pytest.raises(RefusedError, match="observer may send only status") as refused:
                 client.call(request)
             assert refused.value.code == "forbidden"
         assert client.call("estop")["mode"] == "estop"
