@@ -131,7 +131,7 @@ def resolve(
 
 
 def shortest_turn(one: Array, other: Array) -> Array:
-    """The smallest rotation, wxyz (4,), that takes one unit vector to another, (3,) each."""
+    """The smallest rotation, wxyz, (4,), that turns one unit vector into another, (3,) each."""
     cosine = float(one @ other)
     if cosine < -1 + 1e-9:
         # Opposite vectors: any perpendicular axis is valid.
@@ -181,7 +181,7 @@ class GoalKeeper:
         return self.active is None and not self.waiting
 
     def reseed(self, seed: int) -> None:
-        """Makes the random goals that follow repeatable."""
+        """Seeds the random goals that follow."""
         self._rng = np.random.default_rng(seed)
 
     def add(

@@ -137,7 +137,7 @@ class Goal(_Terms, frozen=True, tag="goal"):
 
 
 class Goals(_Terms, frozen=True, kw_only=True, tag="goals"):
-    """Asks for several orientations, one after another."""
+    """Asks for several orientations, one after the other."""
 
     goals: Annotated[list[GoalAim], Meta(min_length=1, max_length=1000)]
 
@@ -146,7 +146,7 @@ class Goals(_Terms, frozen=True, kw_only=True, tag="goals"):
 
 
 class RandomGoals(_Terms, frozen=True, tag="random_goals"):
-    """Asks for goals drawn at random; `count` 0 draws without end."""
+    """Asks for random goals; with `count` 0 they are endless."""
 
     count: Annotated[int, Meta(ge=0, le=1000)] = 0
     kind: Literal["so3", "face-up"] = "so3"
@@ -159,7 +159,7 @@ class RandomGoals(_Terms, frozen=True, tag="random_goals"):
 
 
 class Cancel(_Request, frozen=True, tag="cancel"):
-    """Asks to forget all goals."""
+    """Asks to remove all goals."""
 
 
 class Hold(_Request, frozen=True, tag="hold"):

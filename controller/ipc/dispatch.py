@@ -64,7 +64,7 @@ def _perform(controller: Controller[Measurement], pending: PendingRequest) -> di
             controller.set_policy(pending.policy)
             return {"policy": pending.policy.name, "sha256": pending.policy.sha256}
         case _:
-            raise RefusedError("unsupported", "this request is not for the tick")
+            raise RefusedError("unsupported", "this request is not carried out in the tick")
     return {}
 
 

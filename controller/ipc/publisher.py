@@ -34,7 +34,7 @@ class Publisher:
         observers: Observers,
         now: Callable[[], float],
     ) -> None:
-        """Takes its parts.
+        """Stores its parts.
 
         Args:
             socket: a PUB socket.

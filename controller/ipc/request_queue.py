@@ -26,7 +26,7 @@ OVERTAKEN = "an emergency stop came first; send the request again if it is still
 
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
-    """A request on its way to the tick.
+    """A request that waits for the tick.
 
     Attributes:
         client: routing frames of the client.

@@ -67,7 +67,7 @@ class RecorderRequests(Protocol):
     def ask(
         self, client: list[bytes], id: str | int, action: RecordAction, images: bool | None = None
     ) -> bool:
-        """Sends a request; False if the recorder does not take it."""
+        """Sends a request; False if it cannot be sent now."""
 
     def collect(self) -> tuple[list[Answer], list[Event]]:
         """Takes the recorder's recorder_answers and events."""

@@ -25,7 +25,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class Options:
-    """Turn a recording into CSV files, one for each channel; or complete one that was cut off.
+    """Turn a recording into CSV files, one for each channel, or repair an incomplete recording.
 
     Example: inhand recording export FILE --output tables
 

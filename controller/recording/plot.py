@@ -35,13 +35,13 @@ PARTS = ("lateness", "read", "think", "write")
 
 @dataclass(frozen=True)
 class Options:
-    """Make a report of a recording: goals, errors, drops, currents and punctuality.
+    """Make a report of a recording: goals, errors, drops, currents and timing.
 
     Example: inhand plot FILE --output report.html
 
     Attributes:
         file: The recording.
-        output: A `.png` or a `.html` file; a picture beside the recording otherwise.
+        output: A `.png` or a `.html` file; a `.png` file beside the recording otherwise.
         json: Print the figures as JSON.
     """
 

@@ -142,7 +142,7 @@ class Replay:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordingError(
                 f"recording {self.recording.path}: its checkpoint does not fit this version "
-                f"({error}); use the one that made it"
+                f"({error}); use the version that made it"
             ) from error
 
     def _run_tick(self, record: TickRecord) -> Difference | None:

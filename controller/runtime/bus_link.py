@@ -108,7 +108,7 @@ class BusLink:
         return joints
 
     def write(self, torque: bool, targets: Targets | None) -> Targets | None:
-        """Switches torque if it is to change, and sends the targets if it is on.
+        """Switches torque if it changes, and sends the targets if it is on.
 
         Returns:
             The targets that were sent; None if none were.
@@ -157,7 +157,7 @@ class BusLink:
             self._start_reconnecting(0.0)
 
     def close(self, torque: bool) -> None:
-        """Leaves the servos with or without torque, and releases the bus. Safe to call twice."""
+        """Closes the bus, with torque left as it is or off. May be called twice."""
         first, self._ending = not self._ending, True
         self._set_wanted(torque)
         if self._reconnect_thread is not None:

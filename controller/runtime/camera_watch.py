@@ -53,7 +53,7 @@ class CameraWatch:
         if status.problem:
             return status.problem
         if status.frames and status.frame_age > LATEST:
-            return f"its pictures come {status.frame_age:.2f} s late"
+            return f"its frames are {status.frame_age:.2f} s late"
         if status.frames and 0 < status.rate < SLOWEST:
-            return f"it gives only {status.rate:.1f} pictures a second"
+            return f"it delivers only {status.rate:.1f} frames a second"
         return ""

@@ -16,7 +16,7 @@ from inhand.hardware.records import Array, JointState, Targets, frozen_array
 Result = TypeVar("Result")
 
 RECONNECT_PAUSE = 1.0
-"""Time between attempts to find a lost bus [s]."""
+"""Time between attempts to reconnect a lost bus [s]."""
 
 
 class HandLink:
@@ -81,7 +81,7 @@ class HandLink:
         )
 
     def write(self, torque: bool, targets: Targets | None) -> Targets | None:
-        """Switches torque if it is to change, and sends the targets if it is on.
+        """Switches torque if it changes, and sends the targets if it is on.
 
         Returns:
             The targets that were sent; None if they were not sent on every bus.
@@ -109,7 +109,7 @@ class HandLink:
             bus.reboot()
 
     def close(self, torque: bool) -> None:
-        """Leaves the servos with or without torque, and releases the buses."""
+        """Closes the buses, with torque left as it is or off."""
         self._on_all([partial(bus.close, torque) for bus in self._buses])
 
     def _on_all(self, steps: Sequence[Callable[[], Result]]) -> list[Result]:

@@ -84,7 +84,7 @@ class TickLoop:
         readonly: bool = False,
         effort: Callable[[], float] = thread_time,
     ) -> None:
-        """Takes its parts.
+        """Stores its parts.
 
         Args:
             controller: the controller.
@@ -160,7 +160,7 @@ class TickLoop:
         targets = controller.tick(read, joints, corners)
         spent = self._effort() - began
         if spent > controller.settings.safety.think:
-            self._report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
+            self._report(Happening.POLICY_FAILED, f"the decision took {spent:.3f} s")
         thought = now()
         marks.append(perf_counter())
         # Torque is switched off even if the joints were never read.

@@ -33,7 +33,7 @@ class Supervisor:
         *,
         simulated: bool = False,
     ) -> None:
-        """Takes its parts.
+        """Stores its parts.
 
         Args:
             give_up: called with the reason when the daemon cannot go on.

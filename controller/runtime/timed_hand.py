@@ -36,7 +36,7 @@ class TimedHand:
         self._clock.sleep_until((ticks + 0.5) * TICK)
 
     def call(self, type: str, **members: object) -> Message:
-        """Has a request carried out in the next tick; see `Client.call`."""
+        """Sends a request, waits for the next tick, and returns the reply; see `Client.call`."""
         number = self._client.send(type, **members)
         # Messages arrive in order: after this reply the server has the request before it, too.
         self._client.status()
@@ -44,11 +44,11 @@ class TimedHand:
         return self._client.receive(type, number)
 
     def status(self) -> Message:
-        """Everything the daemon knows now."""
+        """The content of `status`."""
         return self._client.status()
 
     def events(self) -> list[Message]:
-        """What has happened since the last call."""
+        """The events since the last call."""
         reply = self._client.call("events", since=self._last)
         self._last = reply["last"]
         events: list[Message] = reply["events"]

@@ -33,11 +33,11 @@ def failing(error: Exception) -> Callable[..., Any]:
 def test_failures_are_counted_and_told_once() -> None:
     told: list[Event] = []
     observers = Observers(told.append)
-    assert observers.call("a", lambda x: x + 1, 1) == 2 and observers.said() == {}
+    assert observers.call("a", lambda x: x + 1, 1) == 2 and observers.summary() == {}
     for number in range(3):
         assert observers.call("a", failing(ValueError(f"{number}\n" + "x" * 500))) is None
     observers.call("b", failing(KeyError("k")))
-    said: Any = observers.said()
+    said: Any = observers.summary()
     assert said["a"]["count"] == 3 and said["a"]["last"].startswith("ValueError: 2 xxx")
     assert len(said["a"]["last"]) == 200 and said["b"] == {"count": 1, "last": "KeyError: 'k'"}
     assert [event.data["observer"] for event in told] == ["a", "b"]

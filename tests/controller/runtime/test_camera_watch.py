@@ -36,9 +36,9 @@ def test_late_and_rare_pictures_are_problems() -> None:
     fine = status(1.0, frame_age=LATEST, rate=SLOWEST)
     assert watch.changes({"left": fine}, 1.0) == []
     ((_, late),) = watch.changes({"left": status(1.0, frame_age=0.31)}, 1.0)
-    assert late == "its pictures come 0.31 s late"
+    assert late == "its frames are 0.31 s late"
     ((_, rare),) = watch.changes({"left": status(1.0, rate=4.9)}, 1.0)
-    assert rare == "it gives only 4.9 pictures a second"
+    assert rare == "it delivers only 4.9 frames a second"
     # Before the first picture there is nothing to be late or rare.
     assert watch.changes({"left": status(1.0, frames=0, frame_age=99.0, rate=0.0)}, 1.0) == [
         ("left", "")
