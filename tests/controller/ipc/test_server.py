@@ -1,4 +1,4 @@
-"""The command and state sockets, over real ipc: one reply each, estop first, numbered news."""
+"""The command and state sockets over real ipc: one reply each, estop first, numbered events."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def test_each_request_gets_exactly_one_reply(
     assert asker.silent()
 
 
-def test_the_straight_way_to_a_goal(served: Served, client: Asker) -> None:
+def test_from_start_to_a_goal(served: Served, client: Asker) -> None:
     until_in_hand(client)
     assert client.ask("enable") == {"id": 1, "ok": True, "mode": "holding"}
     assert client.ask("arm")["mode"] == "ready"
@@ -83,7 +83,7 @@ def test_the_straight_way_to_a_goal(served: Served, client: Asker) -> None:
     assert client.ask("home")["error"]["code"] == "refused"
 
 
-def test_what_is_malformed_is_answered_and_harms_nobody(
+def test_malformed_messages_are_answered_and_affect_no_other_client(
     served: Served, client: Asker, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     for frames in ([b"{"], [b""], [b"", b""], [b"a", b"b"], [b"", b"{}", b"{}"], [b"x" * 70_000]):
@@ -92,7 +92,7 @@ def test_what_is_malformed_is_answered_and_harms_nobody(
         reply = json.loads(client.socket.recv_multipart()[-1])
         assert reply["error"]["code"] in ("malformed", "version", "too_large")
     assert client.silent()
-    # Beyond a megabyte the connection is cut, for that client alone.
+    # Above a megabyte that client, and no other, is disconnected.
     rude = Asker(context, served.directory)
     rude.socket.send(b"x" * (2 << 20))
     assert rude.silent()
@@ -119,7 +119,7 @@ def test_two_clients_get_their_own_replies(
         assert client.silent()
 
 
-def test_estop_overtakes_what_waits_and_is_not_undone_by_it(
+def test_estop_overtakes_waiting_requests_and_is_not_undone_by_them(
     served: Served, client: Asker, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     until_in_hand(client)
@@ -144,7 +144,7 @@ def test_estop_overtakes_what_waits_and_is_not_undone_by_it(
     assert client.ask("clear")["mode"] == "off"
 
 
-def test_what_is_read_together_with_an_estop_does_not_undo_it(
+def test_requests_read_together_with_an_estop_do_not_undo_it(
     tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     served = Served(tmp_path)
@@ -197,7 +197,7 @@ def test_state_and_events_are_numbered(
     assert len(numbers[b"event"]) >= 2
 
 
-def test_who_watches_is_told_what_there_is_once_a_second(
+def test_the_description_is_published_once_a_second(
     served: Served, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     socket = subscribe(context, served.directory)
@@ -214,7 +214,7 @@ def test_events_fill_a_gap(served: Served, client: Asker) -> None:
     until_in_hand(client)
     client.ask("enable")
     client.ask("disable")
-    # An event follows its reply at once, but not before it.
+    # The event of a request is sent directly after its reply.
     time.sleep(0.05)
     everything = client.ask("events")
     kinds = [(event["n"], event["kind"]) for event in everything["events"]]
@@ -294,7 +294,7 @@ def test_a_server_that_fails_ends_the_daemon(
     assert served.failures == ["the command socket failed: RuntimeError('a defect')"]
 
 
-def test_a_socket_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_socket_that_cannot_be_created(tmp_path: Path) -> None:
     request_queue = RequestQueue()
     deep = tmp_path / ("x" * 120)
     with pytest.raises(StartError, match="short path"):
@@ -303,7 +303,7 @@ def test_a_socket_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["hold", "disarm", "cancel"])
-def test_a_stop_is_never_refused_as_too_much(served: Served, client: Asker, kind: str) -> None:
+def test_a_stop_is_never_refused_as_too_many(served: Served, client: Asker, kind: str) -> None:
     served.ticking.clear()
     time.sleep(0.05)
     # More than may wait, even if a last tick takes some.
