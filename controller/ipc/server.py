@@ -70,7 +70,7 @@ class RecorderRequests(Protocol):
         """Sends a request; False if it cannot be sent now."""
 
     def collect(self) -> tuple[list[Answer], list[Event]]:
-        """Takes the recorder's recorder_answers and events."""
+        """Takes the recorder's replies and events."""
 
 
 class Server(threading.Thread):
@@ -129,7 +129,7 @@ class Server(threading.Thread):
         for socket in (self._commands, self._states_socket):
             socket.set(zmq.SNDHWM, 1000)
             socket.set(zmq.LINGER, 200)
-        # A burst of stops is answered at once; none of the recorder_answers may be dropped.
+        # A burst of stops is answered at once; none of the replies may be dropped.
         self._commands.set(zmq.SNDHWM, _REPLIES_AT_MOST)
         for socket, name in ((self._commands, "command"), (self._states_socket, "state")):
             address = socket_address(directory, name)

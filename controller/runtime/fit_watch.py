@@ -1,4 +1,4 @@
-"""Reports tags that are detected but fit no pose of the object, once at start and once at end."""
+"""Reports tags that are detected but fit no pose of the object, once when it begins and ends."""
 
 from collections.abc import Mapping
 
