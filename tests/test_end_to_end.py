@@ -225,7 +225,7 @@ def test_it_ends_in_order_and_reports_its_ticks(other_daemon: Daemon) -> None:
         hand.call("shutdown")
     assert daemon.process.wait(10) == 0
     said = daemon.log.read_text()
-    assert "inhandd ended: shutdown was asked for" in said
+    assert "inhandd ended: shutdown was requested" in said
     assert "on time" in said
     assert re.search(r"simulated world: .*, ready [0-9.]+ s after it was up", said)
     memory = re.search(r"memory: ([0-9]+) MB resident at most", said)

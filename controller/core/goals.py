@@ -1,4 +1,4 @@
-"""Goals: what may be asked for, the queue of them, and when one counts as reached."""
+"""Goals: kinds of goals, the goal queue, and the conditions for reaching a goal."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -14,25 +14,25 @@ from inhand.perception.records import ObjectPose
 from inhand.perception.rotations import Array
 
 CONFIRMATION_AGE = 0.2
-"""A goal counts as reached only on a pose that was measured this recently [s]."""
+"""Largest age of the pose measurement on which a goal can be reached [s]."""
 
 _UP = np.array([0.0, 0.0, 1.0])
 
 
 class Orientation(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """World from object, wxyz, (4,)."""
+    """A given orientation: quaternion, world from object, wxyz, (4,)."""
 
     quaternion: Array
 
 
 class FaceUp(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """A face of the object upward.
+    """A face of the object turned upward.
 
     Attributes:
-        face: its name in the object's description.
-        heading: rotation about the vertical from the orientation in which the face was turned
-            up from the object's own frame along the shortest way [rad]; None turns the face up
-            along the shortest way from where the object is.
+        face: name of the face in the object's description.
+        heading: rotation about the vertical [rad], applied after the smallest rotation that
+            turns the face up from the identity orientation; None: the smallest rotation that
+            turns the face up from the present orientation.
     """
 
     face: str
@@ -40,17 +40,17 @@ class FaceUp(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Turn(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """A rotation from where the object is when the goal begins: world frame vector [rad], (3,)."""
+    """A rotation from the orientation at the goal's start: world frame vector [rad], (3,)."""
 
     rotation: Array
 
 
 class RandomGoal(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Drawn when the goal begins.
+    """A random orientation, drawn when the goal begins.
 
     Attributes:
         kind: `so3`, uniform over all orientations, or `face-up`, any face up with any heading.
-        max_angle: for `so3`, the largest rotation from where the object is [rad].
+        max_angle: for `so3`, the largest rotation from the present orientation [rad].
     """
 
     kind: Literal["so3", "face-up"] = "so3"
@@ -65,11 +65,11 @@ class Order:
     """One goal in the queue.
 
     Attributes:
-        number: counts all goals that were ever asked for.
-        aim: what was asked for.
+        number: number of the goal, counted over all requested goals.
+        aim: the requested orientation.
         tolerance: largest error that counts as reached [rad].
-        hold: how long the error must stay below that [s].
-        timeout: when to give up and go on to the next goal [s]; 0 never gives up.
+        hold: time for which the error must stay within the tolerance [s].
+        timeout: time after which the goal counts as missed [s]; 0: no time limit.
     """
 
     number: int
@@ -81,14 +81,14 @@ class Order:
 
 @dataclass(frozen=True)
 class ActiveGoal:
-    """The goal that is being worked on.
+    """The active goal.
 
     Attributes:
-        order: what was asked for.
-        quaternion: the orientation that it came to, world from object, wxyz, (4,).
-        started: when it began [s].
-        error: angle still to go [rad].
-        within_since: since when the error has been within tolerance [s]; None if it is not.
+        order: the entry of the queue.
+        quaternion: the goal orientation, world from object, wxyz, (4,).
+        started: time at which it began [s].
+        error: angle between the object and the goal orientation [rad].
+        within_since: time since which the error is within tolerance [s]; None if it is not.
     """
 
     order: Order
@@ -100,7 +100,7 @@ class ActiveGoal:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Something that happened to a goal."""
+    """The start or the end of a goal."""
 
     kind: Literal["started", "reached", "missed"]
     goal: ActiveGoal
@@ -110,7 +110,7 @@ class Outcome:
 def resolve(
     aim: Aim, quaternion: Array, target: ObjectDescription, rng: np.random.Generator
 ) -> Array:
-    """The orientation an aim comes to, from where the object is; both wxyz, (4,)."""
+    """The goal orientation of an aim, given the present orientation; both wxyz, (4,)."""
     match aim:
         case Orientation():
             return aim.quaternion
@@ -131,34 +131,34 @@ def resolve(
 
 
 def shortest_turn(one: Array, other: Array) -> Array:
-    """The smallest rotation, wxyz (4,), that takes one unit vector to another, (3,) each."""
+    """The smallest rotation, wxyz, (4,), that turns one unit vector into another, (3,) each."""
     cosine = float(one @ other)
     if cosine < -1 + 1e-9:
-        # Opposite: any axis across does.
-        across = np.cross(one, np.eye(3)[np.argmin(np.abs(one))])
-        return rotations.exp(np.pi * across / np.linalg.norm(across))
+        # Opposite vectors: any perpendicular axis is valid.
+        axis = np.cross(one, np.eye(3)[np.argmin(np.abs(one))])
+        return rotations.exp(np.pi * axis / np.linalg.norm(axis))
     return rotations.normalize(np.concatenate([[1 + cosine], np.cross(one, other)]))
 
 
 def random_rotation(rng: np.random.Generator, max_angle: float) -> Array:
-    """Uniform over the rotations by at most `max_angle` [rad]; wxyz, (4,)."""
+    """Draws uniformly from the rotations by at most `max_angle` [rad]; wxyz, (4,)."""
     if max_angle >= np.pi:
         return rotations.random_quaternion(rng)
-    # Under the uniform measure the angle θ has the cumulative weight θ - sin θ.
+    # For uniform rotations the distribution function of the angle θ is proportional to θ - sin θ.
     angles = np.linspace(0.0, max_angle, 1001)
-    weight = angles - np.sin(angles)
-    angle = np.interp(rng.uniform(0.0, weight[-1]), weight, angles)
+    cumulative = angles - np.sin(angles)
+    angle = np.interp(rng.uniform(0.0, cumulative[-1]), cumulative, angles)
     axis = rng.standard_normal(3)
     return rotations.exp(angle * axis / np.linalg.norm(axis))
 
 
 class GoalKeeper:
-    """The queue of goals and the one that is being worked on.
+    """The queue of goals and the active goal.
 
     Attributes:
-        active: the goal that is being worked on, if any.
-        reached: goals reached so far.
-        missed: goals given up so far.
+        active: the active goal, if any.
+        reached: number of goals reached so far.
+        missed: number of goals missed so far.
     """
 
     def __init__(self, target: ObjectDescription, rng: np.random.Generator) -> None:
@@ -173,7 +173,7 @@ class GoalKeeper:
 
     @property
     def waiting(self) -> int:
-        """Goals in the queue, without the active one; an endless source counts as one."""
+        """Number of queued goals without the active one; endless goals count as one."""
         return len(self._queue) + (self._endless is not None)
 
     @property
@@ -181,7 +181,7 @@ class GoalKeeper:
         return self.active is None and not self.waiting
 
     def reseed(self, seed: int) -> None:
-        """Makes the random goals that follow repeatable."""
+        """Seeds the random goals that follow."""
         self._rng = np.random.default_rng(seed)
 
     def add(
@@ -193,12 +193,12 @@ class GoalKeeper:
         return tuple(order.number for order in orders)
 
     def add_endless(self, aim: RandomGoal, *, tolerance: float, hold: float, timeout: float) -> int:
-        """Draws goals without end once the queue is empty; returns the first one's number."""
+        """Draws endless goals once the queue is empty; returns the number of the first."""
         self._endless = self._order(aim, tolerance, hold, timeout)
         return self._endless.number
 
     def clear(self) -> int:
-        """Forgets all goals; returns how many were waiting or active."""
+        """Removes all goals; returns how many were waiting or active."""
         forgotten = self.waiting + (self.active is not None)
         self._queue.clear()
         self._endless = None
@@ -206,15 +206,15 @@ class GoalKeeper:
         return forgotten
 
     def update(self, t: float, pose: ObjectPose, *, in_hand: bool = True) -> list[Outcome]:
-        """Measures the active goal against the pose, and begins the next one when it is over.
+        """Compares the active goal with the pose; begins the next goal when it has ended.
 
         Args:
-            t: the present [s].
-            pose: where the object is now.
-            in_hand: whether it is in the hand beyond doubt; elsewhere no goal is reached.
+            t: current time [s].
+            pose: estimated pose of the object now.
+            in_hand: whether the object is certainly in the hand; otherwise no goal is reached.
 
         Returns:
-            What happened, in order.
+            The goals that ended or began, in order.
         """
         outcomes: list[Outcome] = []
         if self.active is not None:
@@ -247,16 +247,16 @@ class GoalKeeper:
 def _measure(
     goal: ActiveGoal, t: float, pose: ObjectPose, in_hand: bool
 ) -> tuple[ActiveGoal, Literal["reached", "missed"] | None]:
-    """The goal with its present error, and how it ended if it did."""
+    """The goal with its present error, and its result if it has ended."""
     order = goal.order
     error = float(rotations.angle_between(goal.quaternion, pose.quaternion))
     since = None
     if error <= order.tolerance and in_hand:
         since = t if goal.within_since is None else goal.within_since
     goal = ActiveGoal(order, goal.quaternion, goal.started, error, since)
-    # Ticks lie on a grid whose floats err by less than a microsecond.
+    # The rounding error of tick times is below a microsecond.
     held = since is not None and t - since >= order.hold - 1e-6
-    if held and _confirmed(goal, t, pose) and _sure(error, pose, order.tolerance):
+    if held and _confirmed(goal, t, pose) and _certain(error, pose, order.tolerance):
         return goal, "reached"
     if order.timeout and t - goal.started >= order.timeout:
         return goal, "missed"
@@ -264,10 +264,10 @@ def _measure(
 
 
 def _confirmed(goal: ActiveGoal, t: float, pose: ObjectPose) -> bool:
-    """Whether a camera has seen what the estimator says, and not only foreseen it.
+    """Whether a recent measurement confirms the pose; a predicted pose alone is not enough.
 
-    A goal with a hold time needs a frame that was taken within that time: an object on its way
-    through the goal is foreseen there, and seen beyond it.
+    A goal with a hold time needs a frame that was taken within that time: when an object rotates
+    through the goal, the prediction may be at the goal and the next measurement beyond it.
     """
     if pose.age > CONFIRMATION_AGE:
         return False
@@ -275,8 +275,8 @@ def _confirmed(goal: ActiveGoal, t: float, pose: ObjectPose) -> bool:
     return not goal.order.hold or (since is not None and t - pose.age >= since - 1e-6)
 
 
-def _sure(error: float, pose: ObjectPose, tolerance: float) -> bool:
-    """Whether the object is there and not only may be: one deviation on top is tolerable too."""
-    doubt = float(np.sqrt(np.linalg.eigvalsh(pose.covariance[3:6, 3:6])[-1]))
-    # No angle is beyond pi.
-    return min(error + doubt, np.pi) <= tolerance
+def _certain(error: float, pose: ObjectPose, tolerance: float) -> bool:
+    """Whether the error plus one standard deviation of the estimate is within tolerance."""
+    deviation = float(np.sqrt(np.linalg.eigvalsh(pose.covariance[3:6, 3:6])[-1]))
+    # A rotation angle is at most pi.
+    return min(error + deviation, np.pi) <= tolerance

@@ -1,4 +1,4 @@
-"""What the core needs of the parts that it is given."""
+"""Interfaces of the parts that the core uses."""
 
 from typing import Protocol, TypeVar
 
@@ -14,27 +14,27 @@ Consumed_contra = TypeVar("Consumed_contra", contravariant=True)
 
 
 class PoseSource(Protocol[Consumed_contra]):
-    """Fuses measurements into a pose; `estimation.fusion.PoseFilter` is the real one."""
+    """Fuses measurements into a pose; implemented by `estimation.fusion.PoseFilter`."""
 
     def update(self, *measurements: Consumed_contra) -> object:
-        """Takes what was measured since the last tick."""
+        """Takes the measurements since the last tick."""
         ...
 
     def note_joints(self, joints: JointState) -> None:
-        """Takes what the servos measured, in order of time."""
+        """Takes the measured joint state; calls are in order of time."""
         ...
 
     def predict(self, t: float) -> ObjectPose | None:
-        """The pose at an instant [s]; None if none was ever measured."""
+        """The estimated pose at time `t` [s]; None if no pose was measured yet."""
         ...
 
     def reset(self) -> None:
-        """Forgets everything."""
+        """Resets the estimator to its initial state."""
         ...
 
 
 class PolicyRunner(Protocol):
-    """A policy that was checked against the hand; it carries its own recurrent state."""
+    """A policy that was checked against the hand; it keeps its own recurrent state."""
 
     @property
     def name(self) -> str: ...
@@ -46,20 +46,20 @@ class PolicyRunner(Protocol):
     def path(self) -> ActionPath: ...
 
     def reset(self) -> None:
-        """Forgets what it learned about this universe."""
+        """Clears the recurrent state."""
         ...
 
     def act(self, observation: NDArray[np.float32]) -> Array:
         """One policy step; (n_actuators,) in [-1, 1].
 
         Raises:
-            PolicyError: the result is no action.
+            PolicyError: the output is not a valid action.
         """
         ...
 
 
 def require_rate(policy: PolicyRunner, tick_rate: int) -> None:
-    """Raises PolicyError if a policy was not made for this many ticks a second."""
+    """Raises PolicyError if the policy was made for another tick rate [ticks/s]."""
     if policy.path.tick_rate != tick_rate:
         raise PolicyError(
             f"policy {policy.name}: made for {policy.path.tick_rate} ticks/s, this daemon runs "

@@ -1,4 +1,4 @@
-"""Calls what only observes the daemon, so that its failures are counted and never passed on."""
+"""Calls functions that only observe the daemon; their exceptions are counted, not raised."""
 
 import time
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from inhand.controller.core.records import Event
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 
 
 @dataclass(frozen=True)
 class Failures:
-    """How an observer failed.
+    """Failures of one observer.
 
     Attributes:
-        count: how often.
+        count: number of failures.
         last: the latest exception, on one line.
     """
 
@@ -27,16 +27,16 @@ class Failures:
 
 
 class Observers:
-    """The one place where observers are called: snapshot, tape, statistics, telemetry.
+    """Calls all observers: snapshot, tape, statistics, telemetry.
 
     Attributes:
-        failures: of each observer that failed, by its name.
+        failures: failures of each observer that failed, by its name.
     """
 
-    def __init__(self, tell: Callable[[Event], None]) -> None:
-        """Takes what is told of the first failure of each observer."""
+    def __init__(self, report: Callable[[Event], None]) -> None:
+        """Takes a function that receives an event at the first failure of each observer."""
         self.failures: dict[str, Failures] = {}
-        self._tell = tell
+        self._report = report
 
     def call(
         self,
@@ -45,13 +45,13 @@ class Observers:
         *arguments: Arguments.args,
         **keywords: Arguments.kwargs,
     ) -> Result | None:
-        """The result of a call; None if it raised.
+        """Calls an observer and returns its result; None if it raised an exception.
 
         Args:
-            name: of the observer.
-            observe: what is called.
-            arguments: of the call.
-            keywords: of the call.
+            name: name of the observer.
+            observe: the function to call.
+            arguments: positional arguments of the call.
+            keywords: keyword arguments of the call.
         """
         try:
             return observe(*arguments, **keywords)
@@ -59,23 +59,23 @@ class Observers:
             self._note(name, error)
             return None
 
-    def said(self) -> dict[str, object]:
-        """The failures as members for JSON."""
+    def summary(self) -> dict[str, object]:
+        """The failures as JSON members."""
         return {name: asdict(failures) for name, failures in self.failures.copy().items()}
 
     def _note(self, name: str, error: Exception) -> None:
         text = _described(error)
         before = self.failures.get(name)
-        # Put as a whole: another thread may read it meanwhile.
+        # Replaced as a whole, because another thread may read it at the same time.
         self.failures[name] = Failures(1 if before is None else before.count + 1, text)
         if before is None:
             data: dict[str, object] = {"observer": name, "problem": text}
-            self._tell(Event(time.monotonic(), "observer_failed", data))
+            self._report(Event(time.monotonic(), "observer_failed", data))
 
 
 def _described(error: Exception) -> str:
-    """An exception on one line; one whose text cannot be had is named only."""
+    """An exception as one line of text; only its type if its message cannot be formatted."""
     try:
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST]
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_MAX_LENGTH]
     except Exception:
         return type(error).__name__

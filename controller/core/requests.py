@@ -1,7 +1,7 @@
-"""Everything that may be asked of the daemon, and the bounds of each number in it.
+"""All requests to the daemon, with the limits of each number in them.
 
-A request that exists is valid: what is wrong raises ValueError when it is made, and the goals that
-it stands for are built then too. The tick takes them as they are.
+A request is checked when it is constructed, and raises ValueError if it is not valid. Its goals are
+also built then, so that the tick does neither.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,23 @@ from inhand.controller.core.goals import Aim, FaceUp, Orientation, RandomGoal, T
 from inhand.hardware.records import Array, frozen_array
 
 UNIT_TOLERANCE = 1e-3
-"""How far a quaternion's length may be from 1."""
+"""Largest deviation of a quaternion's length from 1."""
 
 FULL_TURN = 6.2832
-"""Largest heading and length of a rotation vector: one turn, rounded up [rad]."""
+"""Largest heading and largest length of a rotation vector: one turn, rounded up [rad]."""
 
 LONGEST_ID = 64
-"""Of an id that is a string [characters]."""
+"""Largest length of an id that is a string [characters]."""
 
 _INTEGERS = range(-(2**63), 2**64)
-"""Those of 64 bits, with or without a sign: what every client and the recorder can write."""
+"""Integers of 64 bits, signed or unsigned: those that all clients and the recorder can encode."""
 
 Numbers3 = tuple[float, float, float]
 Numbers4 = tuple[float, float, float, float]
 Face = Annotated[str, Meta(max_length=64)]
 Heading = Annotated[float, Meta(ge=-FULL_TURN, le=FULL_TURN)]
 RecordAction = Literal["save", "start", "stop"]
-"""What a client may ask of the flight recorder."""
+"""Actions of the flight recorder."""
 
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 
@@ -49,7 +49,7 @@ class _Request(
 
 
 class Status(_Request, frozen=True, tag="status"):
-    """Asks for everything the daemon knows now."""
+    """Asks for the complete current state."""
 
 
 class Enable(_Request, frozen=True, tag="enable"):
@@ -65,7 +65,7 @@ class Home(_Request, frozen=True, tag="home"):
 
 
 class Arm(_Request, frozen=True, tag="arm"):
-    """Asks to get ready for goals; repeated, it is the heartbeat of an armed hand."""
+    """Asks to arm the hand for goals; repeated requests are the heartbeat of an armed hand."""
 
 
 class Disarm(_Request, frozen=True, tag="disarm"):
@@ -79,8 +79,8 @@ class GoalAim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         quaternion: world from object, wxyz, unit.
         face: name of the face to turn up.
         heading: with `face`, rotation about the vertical [rad].
-        rotation: rotation vector in the world frame, from where the object is when the goal
-            begins [rad].
+        rotation: rotation vector in the world frame, relative to the object's orientation when
+            the goal begins [rad].
     """
 
     quaternion: Numbers4 | None = None
@@ -89,7 +89,7 @@ class GoalAim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rotation: Numbers3 | None = None
 
     def aim(self) -> Aim:
-        """What it asks for; raises ValueError with what is wrong."""
+        """The requested orientation; raises ValueError if the members are not valid."""
         given = (self.quaternion, self.face, self.rotation)
         if given.count(None) != 2:
             raise ValueError("a goal needs exactly one of quaternion, face and rotation")
@@ -98,7 +98,7 @@ class GoalAim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.quaternion is not None:
             return Orientation(unit_quaternion(self.quaternion))
         if self.rotation is not None:
-            # Also false for what is not a number.
+            # Written with `not` so that NaN is refused too.
             if not hypot(*self.rotation) <= FULL_TURN:
                 raise ValueError("rotation must be finite and at most one full turn")
             return Turn(frozen_array(self.rotation))
@@ -116,7 +116,7 @@ class _Terms(_Request, frozen=True):
         vars(self)["_aims"] = self._build()
 
     def aims(self) -> tuple[Aim, ...]:
-        """What is asked for, in its order; built when the request was made."""
+        """The requested orientations in order; built when the request was constructed."""
         aims: tuple[Aim, ...] = vars(self)["_aims"]
         return aims
 
@@ -125,7 +125,7 @@ class _Terms(_Request, frozen=True):
 
 
 class Goal(_Terms, frozen=True, tag="goal"):
-    """Asks for one orientation: the members of `GoalAim` beside the terms."""
+    """Asks for one orientation: the members of `GoalAim`, with tolerance and times."""
 
     quaternion: Numbers4 | None = None
     face: Face | None = None
@@ -137,7 +137,7 @@ class Goal(_Terms, frozen=True, tag="goal"):
 
 
 class Goals(_Terms, frozen=True, kw_only=True, tag="goals"):
-    """Asks for several orientations, one after another."""
+    """Asks for several orientations, one after the other."""
 
     goals: Annotated[list[GoalAim], Meta(min_length=1, max_length=1000)]
 
@@ -146,7 +146,7 @@ class Goals(_Terms, frozen=True, kw_only=True, tag="goals"):
 
 
 class RandomGoals(_Terms, frozen=True, tag="random_goals"):
-    """Asks for goals drawn at random; `count` 0 draws without end."""
+    """Asks for random goals; with `count` 0 they are endless."""
 
     count: Annotated[int, Meta(ge=0, le=1000)] = 0
     kind: Literal["so3", "face-up"] = "so3"
@@ -154,16 +154,16 @@ class RandomGoals(_Terms, frozen=True, tag="random_goals"):
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None = None
 
     def _build(self) -> tuple[Aim, ...]:
-        # One that is drawn again and again if without end.
+        # For endless goals, one that is drawn repeatedly.
         return (RandomGoal(self.kind, self.max_angle),) * max(1, self.count)
 
 
 class Cancel(_Request, frozen=True, tag="cancel"):
-    """Asks to forget all goals."""
+    """Asks to remove all goals."""
 
 
 class Hold(_Request, frozen=True, tag="hold"):
-    """Asks to stop where the hand is."""
+    """Asks to stop and hold the present position."""
 
 
 class Estop(_Request, frozen=True, tag="estop"):
@@ -175,13 +175,13 @@ class Clear(_Request, frozen=True, tag="clear"):
 
 
 class LoadPolicy(_Request, frozen=True, kw_only=True, tag="load_policy"):
-    """Asks for another policy: by its file's name, or the start of its SHA-256."""
+    """Asks for another policy, by its file name or the first digits of its SHA-256."""
 
     policy: Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class Record(_Request, frozen=True, tag="record"):
-    """Asks for a recording: of the last half minute, or from now on until it is stopped."""
+    """Asks to save the last half minute, or to start or stop a continuous recording."""
 
     action: RecordAction = "save"
     images: bool | None = None
@@ -218,29 +218,29 @@ AnyRequest = (
 )
 
 Stop = Estop | Hold | Disarm | Cancel
-"""Requests that end motion. They are never refused as too many."""
+"""Requests that end motion. They are never refused because of too many requests."""
 
 STOPS = tuple(str(kind.__struct_config__.tag) for kind in Stop.__args__)
-"""The types of those."""
+"""Type names of the requests in `Stop`."""
 
 TYPES = tuple(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__)
-"""The types of requests."""
+"""Type names of all requests."""
 
 
 def valid_id(id: object) -> bool:
-    """Whether an id can be repeated everywhere: short, or of at most 64 bits."""
+    """Whether an id is a short string, or an integer of at most 64 bits."""
     if isinstance(id, str):
         return len(id) <= LONGEST_ID
     return isinstance(id, int) and not isinstance(id, bool) and id in _INTEGERS
 
 
 def work(request: AnyRequest) -> int:
-    """How much of a tick a request takes, in requests without goals."""
+    """Computing work of a request, counted in requests without goals."""
     return 1 + len(request.aims()) // 128 if isinstance(request, _Terms) else 1
 
 
 def unit_quaternion(values: Sequence[float]) -> Array:
-    """A checked quaternion, scaled to unit length exactly.
+    """Checks a quaternion, wxyz, and normalises it; (4,).
 
     Raises:
         ValueError: it is not finite or not of unit length.

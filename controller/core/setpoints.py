@@ -1,4 +1,4 @@
-"""Where the targets are and where they go next, whoever decides it."""
+"""Setpoints of the servos: pinned, held, moved to a destination, or driven by a policy."""
 
 from dataclasses import replace
 
@@ -13,12 +13,12 @@ from inhand.hardware.records import Array
 
 
 class Mover:
-    """The targets of the servos between ticks; every one passes the limiter chain.
+    """Keeps the targets of the servos from tick to tick; each target passes the limiter chain.
 
     Args:
         hand: the hand.
-        tick_rate: commands a second [Hz].
-        home_speed: of the fastest joint on the way to a destination, or back into its range
+        tick_rate: ticks a second [Hz].
+        home_speed: largest joint speed towards a destination, or back into the joint range
             [rad/s].
     """
 
@@ -32,7 +32,7 @@ class Mover:
 
     @property
     def state(self) -> ActionState:
-        """The path's state; `pin` comes first."""
+        """State of the action path; `pin` must have been called."""
         assert self._state is not None
         return self._state
 
@@ -42,13 +42,13 @@ class Mover:
         return self.state.motion.position
 
     def pin(self, position: Array) -> None:
-        """Puts the targets where the hand is [rad], (n_actuators,), without a motion."""
+        """Sets the targets to the measured position [rad], (n_actuators,), without motion."""
         self._state = self._path.start(position)
         self._way_back.pin(position)
         self.stop()
 
     def stop(self) -> None:
-        """From now on `hold` holds whatever the targets are then."""
+        """From now on `hold` holds the targets of its first call."""
         self._anchor = self._destination = None
 
     def go(self, destination: Array) -> None:
@@ -57,20 +57,20 @@ class Mover:
 
     @property
     def outside(self) -> bool:
-        """Whether a target is outside its joint's range, as the joint was pinned there."""
+        """Whether a target is outside its joint range, because the joint was pinned there."""
         return self._way_back.outside
 
     def come_back(self, dt: float) -> None:
-        """One tick [s] of the way back into the range; joints that are in theirs stay."""
+        """One tick [s] of the return into the joint ranges; joints inside their range hold."""
         self._state = self._path.hold(self.state, self.position, dt, self._limits(dt))
 
     def stay(self) -> None:
-        """Stops for good, joints outside their range too, until `pin`."""
+        """Stops all joints, also those outside their range, until `pin` is called."""
         self.stop()
         self._way_back.halt(self.position)
 
     def hold(self, dt: float) -> None:
-        """One tick [s] of holding, or of the way to the destination."""
+        """One tick [s] of holding, or of the motion to the destination."""
         anchor = self.position if self._anchor is None else self._anchor
         if self._destination is not None:
             step = self._home_speed * dt
@@ -81,24 +81,24 @@ class Mover:
     def derate(
         self, before: Motion, effort: Effort, share: Array, position: Array, dt: float
     ) -> None:
-        """Draws the targets of this tick near to where servos stand that are to pull less.
+        """Moves the targets of derated servos closer to their measured positions.
 
         Args:
-            before: the targets' motion when the tick began.
-            effort: of the hand.
-            share: of the torque limit that each servo may use, (n_actuators,).
-            position: where the servos stand [rad], (n_actuators,).
+            before: motion of the targets at the start of the tick.
+            effort: state of the derating.
+            share: share of the torque limit that each servo may use, (n_actuators,).
+            position: measured joint angles [rad], (n_actuators,).
             dt: length of the tick [s].
         """
         if (share >= 1.0).all():
             return
         near = within_reach(effort, share, position, self.position)
-        # From where the tick began, so that its limits hold for the nearer targets too.
+        # Limited from the start of the tick, so that the new targets keep the same limits.
         motion = limit(self._way_back.limits, before, near, dt)
         self._state = replace(self.state, motion=motion)
 
     def brake(self, path: ActionPath, dt: float) -> None:
-        """One tick [s] of a policy that waits: the targets come to rest."""
+        """One tick [s] while the policy waits: the targets come to rest."""
         self._state = path.hold(self.state, self.position, dt, self._limits(dt))
 
     def act(self, path: ActionPath, action: Array) -> None:
@@ -110,6 +110,6 @@ class Mover:
         self._state = path.tick(self.state, dt, self._limits(dt))
 
     def _limits(self, dt: float) -> Limits:
-        """What the targets of this tick keep to."""
+        """The limits for the targets of this tick."""
         self._way_back.advance(self.position, dt)
         return self._way_back.limits

@@ -1,4 +1,4 @@
-"""Carries out requests on the controller, in the tick's thread, between ticks."""
+"""Carries out requests on the controller, in the tick's thread, before each tick."""
 
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.object_watch import Measurement
@@ -59,16 +59,16 @@ def _perform(controller: Controller[Measurement], pending: PendingRequest) -> di
         case Cancel():
             return {"forgotten": controller.cancel()}
         case Goal() | Goals() | RandomGoals():
-            return {"goals": _ask(controller, request)}
+            return {"goals": _queue_goals(controller, request)}
         case LoadPolicy() if pending.policy is not None:
             controller.set_policy(pending.policy)
             return {"policy": pending.policy.name, "sha256": pending.policy.sha256}
         case _:
-            raise RefusedError("unsupported", "this request is not for the tick")
+            raise RefusedError("unsupported", "this request is not carried out in the tick")
     return {}
 
 
-def _ask(
+def _queue_goals(
     controller: Controller[Measurement], request: Goal | Goals | RandomGoals
 ) -> tuple[int, ...]:
     numbers = controller.ask(
@@ -79,7 +79,8 @@ def _ask(
         replace=request.replace,
         endless=isinstance(request, RandomGoals) and request.count == 0,
     )
-    # They are drawn when they begin, so that a refused request changes nothing.
+    # The seed is set after the request was accepted, so that a refused request changes nothing;
+    # random goals are drawn only when they begin.
     if isinstance(request, RandomGoals) and request.seed is not None:
         controller.goals.reseed(request.seed)
     return numbers

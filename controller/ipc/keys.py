@@ -1,6 +1,6 @@
-"""Keys of clients that come over the network: the server's own, and the list of who may come in.
+"""Keys for network clients: the server's key pair, and the list of clients that may connect.
 
-CURVE alone lets anybody in who knows the server's public key; the list is what keeps others out.
+CURVE alone accepts every client that knows the server's public key; the list restricts access.
 """
 
 import os
@@ -33,14 +33,14 @@ class KeyPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClientKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file that a client needs, and nobody else may read.
+    """The content of a client's key file, which only its owner may read.
 
     Attributes:
         command: address of the command socket.
         state: address of the state socket.
         server: the server's public key.
-        public: the client's own.
-        secret: the client's own.
+        public: the client's public key.
+        secret: the client's secret key.
     """
 
     command: str
@@ -55,12 +55,12 @@ class ClientKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Entry:
-    """A client that may come in.
+    """A client that may connect.
 
     Attributes:
-        role: `command` may do everything; `observe` may watch, and call an emergency stop.
+        role: `command` allows all requests; `observe` allows reading and the emergency stop.
         public: its public key, Z85.
-        name: what people call it.
+        name: its name.
     """
 
     role: Role
@@ -69,7 +69,7 @@ class Entry:
 
 
 class KeyRing:
-    """The directory of the keys: `server.toml`, and `clients`, one line each."""
+    """The directory of the keys: `server.toml`, and `clients` with one line per client."""
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
@@ -77,24 +77,24 @@ class KeyRing:
         self._known: tuple[int, dict[str, Entry]] = (-1, {})
 
     def server(self) -> KeyPair:
-        """The server's keys.
+        """The server's key pair.
 
         Raises:
-            ConfigError: there are none, or others may read them.
+            ConfigError: it does not exist, or other users may read it.
         """
         try:
-            open_to_others = self._server.stat().st_mode & 0o077
+            readable_by_others = self._server.stat().st_mode & 0o077
             pair = msgspec.convert(tomllib.loads(self._server.read_text()), KeyPair)
         except (OSError, ValueError, msgspec.ValidationError) as error:
             raise ConfigError(
-                f"server key {self._server}: {_said(error)}; make one with `inhand keys generate`"
+                f"server key {self._server}: {_reason(error)}; make one with `inhand keys generate`"
             ) from error
-        if open_to_others:
-            raise ConfigError(f"server key {self._server}: others may read it; chmod 600 it")
+        if readable_by_others:
+            raise ConfigError(f"server key {self._server}: other users may read it; chmod 600 it")
         return pair
 
     def clients(self) -> list[Entry]:
-        """Who may come in.
+        """The clients that may connect.
 
         Raises:
             ConfigError: the list cannot be read.
@@ -104,7 +104,7 @@ class KeyRing:
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"list of clients {self._clients}: {_said(error)}") from error
+            raise ConfigError(f"list of clients {self._clients}: {_reason(error)}") from error
         return [
             self._entry(number, line.split())
             for number, line in enumerate(lines, 1)
@@ -112,7 +112,7 @@ class KeyRing:
         ]
 
     def entry(self, public: str) -> Entry | None:
-        """Who has this public key, by the list as it is now; None for a stranger."""
+        """The client with this public key in the current list; None if there is none."""
         try:
             changed = self._clients.stat().st_mtime_ns
         except OSError:
@@ -122,23 +122,23 @@ class KeyRing:
         return self._known[1].get(public)
 
     def generate(self, name: str, role: Role, command: str, state: str, output: Path) -> None:
-        """Lets a new client in, and writes the file that it needs.
+        """Adds a new client to the list, and writes its key file.
 
         Args:
-            name: what to call it.
-            role: what it may do.
-            command: address of the command socket, as the client will reach it.
+            name: name of the client.
+            role: role of the client.
+            command: address of the command socket, as seen by the client.
             state: address of the state socket.
             output: the file to write; it must not exist.
 
         Raises:
-            ConfigError: the name is taken or odd, or a file cannot be written.
+            ConfigError: the name is in use or not valid, or a file cannot be written.
         """
         if not _NAME.fullmatch(name):
             raise ConfigError(f"key name {name!r:.80} must be of letters, digits, '.', '_' and '-'")
         entries = self.clients()
         if any(entry.name == name for entry in entries):
-            raise ConfigError(f"key {name} exists; take it back first: inhand keys revoke {name}")
+            raise ConfigError(f"key {name} exists; revoke it first: inhand keys revoke {name}")
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._server.exists():
@@ -151,10 +151,10 @@ class KeyRing:
             raise ConfigError(f"key {name}: {error.filename}: {error.strerror}") from error
 
     def revoke(self, name: str) -> None:
-        """Keeps a client out from now on.
+        """Removes a client from the list; it is refused from now on.
 
         Raises:
-            ConfigError: there is none of that name.
+            ConfigError: there is no client of that name.
         """
         entries = self.clients()
         left = [entry for entry in entries if entry.name != name]
@@ -164,7 +164,7 @@ class KeyRing:
         self._write(left)
 
     def _write(self, entries: list[Entry]) -> None:
-        text = "# role, public key, name: whoever is on this list may come in.\n"
+        text = "# role, public key, name: the clients that may connect.\n"
         text += "".join(f"{entry.role} {entry.public} {entry.name}\n" for entry in entries)
         write_whole(self._clients, text, mode=0o600)
 
@@ -186,11 +186,11 @@ def load_client_key(path: str | Path) -> ClientKey:
     try:
         return msgspec.convert(tomllib.loads(Path(path).read_text()), ClientKey)
     except (OSError, ValueError, msgspec.ValidationError) as error:
-        raise ConfigError(f"client key {path}: {_said(error)}") from error
+        raise ConfigError(f"client key {path}: {_reason(error)}") from error
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a new file that its owner alone may read; an OSError if it exists."""
+    """Writes a new file that only its owner may read; raises OSError if it exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
@@ -205,6 +205,6 @@ def _new_pair() -> KeyPair:
     return KeyPair(public.decode(), secret.decode())
 
 
-def _said(error: Exception) -> str:
-    # The text of a parser's error may repeat the file, and with it a secret.
+def _reason(error: Exception) -> str:
+    # A parser's error message may quote the file, and with it a secret.
     return (error.strerror or "") if isinstance(error, OSError) else "it is damaged"

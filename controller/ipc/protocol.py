@@ -1,6 +1,6 @@
-"""How messages of the command socket are read and written; `docs/protocol.md` is for clients.
+"""Decodes and encodes the messages of the command socket; clients see `docs/protocol.md`.
 
-Requests are JSON objects tagged by `type`; `core.requests` says what may be in them.
+Requests are JSON objects tagged by `type`; `core.requests` defines their members.
 """
 
 from typing import Any
@@ -12,18 +12,18 @@ from inhand.controller.errors import ErrorCode
 
 VERSION = 1
 MAX_SIZE = 65_536
-"""Largest message that is read [bytes]."""
+"""Largest message that is accepted [bytes]."""
 
 MAX_ERROR = 500
-"""Longest message of an error reply [characters]."""
+"""Longest error message of a reply [characters]."""
 
 
 class ProtocolError(Exception):
-    """A message that cannot be acted on.
+    """A message that is not a valid request.
 
     Attributes:
         code: one of the protocol's error codes.
-        id: the request's id as far as it could be read.
+        id: the request's id; None if it could not be read.
     """
 
     def __init__(self, code: ErrorCode, message: str, id: str | int | None = None) -> None:
@@ -47,7 +47,7 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 
 def decode_request(message: bytes) -> AnyRequest:
-    """Reads one request.
+    """Decodes one request.
 
     Raises:
         ProtocolError: with the code `too_large`, `malformed`, `version`, `unknown_type` or
@@ -65,10 +65,10 @@ def decode_request(message: bytes) -> AnyRequest:
 
 
 def peek(message: bytes) -> tuple[str | int | None, str]:
-    """The id, if it can be repeated, and the type of a message, which may be no request.
+    """The id, if it is valid, and the type of a message, even if the rest is not a valid request.
 
     Raises:
-        ProtocolError: it is no JSON object; code `malformed`.
+        ProtocolError: it is not a JSON object; code `malformed`.
     """
     try:
         envelope = _envelope.decode(message)
@@ -79,23 +79,25 @@ def peek(message: bytes) -> tuple[str | int | None, str]:
 
 
 def _explain(message: bytes, error: Exception) -> ProtocolError:
-    """The most helpful error for a message that is no request."""
+    """The most specific error for a message that is not a valid request."""
     try:
         id, kind = peek(message)
         envelope = _envelope.decode(message)
     except ProtocolError:
         return ProtocolError("malformed", f"not a JSON object: {error}")
     if envelope.v != VERSION:
-        text = f'protocol version {_shown(envelope.v)} is not spoken here; send "v": {VERSION}'
+        text = f'protocol version {_shortened(envelope.v)} is not supported; send "v": {VERSION}'
         return ProtocolError("version", text, id)
     if kind not in TYPES:
         known = ", ".join(TYPES)
-        return ProtocolError("unknown_type", f"type {_shown(envelope.type)} is none of {known}", id)
+        return ProtocolError(
+            "unknown_type", f"type {_shortened(envelope.type)} is none of {known}", id
+        )
     return ProtocolError("invalid", f"{kind}: {error}", id)
 
 
-def _shown(value: object) -> str:
-    """The beginning of a value that may be large."""
+def _shortened(value: object) -> str:
+    """A value as text, shortened to its beginning."""
     try:
         return f"{value!r:.40}"
     except (RecursionError, ValueError):
@@ -103,36 +105,36 @@ def _shown(value: object) -> str:
 
 
 def reply_ok(id: str | int, result: dict[str, object]) -> bytes:
-    """A positive reply."""
+    """Encodes the reply to a request that was carried out."""
     return to_json({"id": id, "ok": True, **result})
 
 
 def reply_error(id: str | int | None, code: ErrorCode, message: str) -> bytes:
-    """A negative reply, its message on one line."""
+    """Encodes an error reply; its message is put on one line."""
     line = " ".join(message.split())[:MAX_ERROR]
     return to_json({"id": id, "ok": False, "error": {"code": code, "message": line}})
 
 
 def to_json(message: object) -> bytes:
-    """JSON of anything that the daemon says.
+    """Encodes any message of the daemon as JSON.
 
-    Names of files and messages of the system may hold what is no Unicode; question marks stand
-    for that. A value of a kind that JSON does not have is shown as text.
+    File names and messages of the operating system may contain invalid Unicode; it is replaced by
+    question marks. A value of a type that JSON does not have is written as text.
     """
     try:
         return _encode(message)
     except UnicodeEncodeError:
-        return _encode(_readable(message))
+        return _encode(_replace_invalid(message))
 
 
-def _readable(value: object) -> object:
+def _replace_invalid(value: object) -> object:
     match value:
         case str():
             return value.encode(errors="replace").decode()
         case dict():
-            return {_readable(key): _readable(one) for key, one in value.items()}
+            return {_replace_invalid(key): _replace_invalid(one) for key, one in value.items()}
         case list() | tuple():
-            return [_readable(one) for one in value]
+            return [_replace_invalid(one) for one in value]
     return value
 
 

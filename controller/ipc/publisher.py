@@ -1,4 +1,4 @@
-"""What the state socket says, and what `status` and `events` answer."""
+"""Messages of the state socket, and the content of replies to `status` and `events`."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ from inhand.controller.ipc.telemetry import EventLog, describe
 log = logging.getLogger(__name__)
 
 ROUND = 20
-"""Every so many state messages, the hand's description and statistics are sent too."""
+"""Number of state messages between two messages with description and statistics."""
 
 
 class Publisher:
-    """Publishes state and events; a failure of it is counted, and costs that message only.
+    """Publishes state and events; a failure is counted and loses only that message.
 
     Attributes:
         events: the latest events.
@@ -34,19 +34,19 @@ class Publisher:
         observers: Observers,
         now: Callable[[], float],
     ) -> None:
-        """Takes its parts.
+        """Stores its parts.
 
         Args:
             socket: a PUB socket.
-            request_queue: has the latest snapshot.
-            statistics: members of `status` beside the snapshot.
-            description: what does not change, for whoever watches.
-            observers: who failed so far, and who counts it.
-            now: gives the daemon's time [s].
+            request_queue: holds the latest snapshot.
+            statistics: returns the members of `status` beside the snapshot.
+            description: description of hand, object and cameras, which does not change.
+            observers: calls the functions here and counts their failures.
+            now: returns the daemon's time [s].
         """
         self.events = EventLog()
         self._socket = socket
-        self._mailbox = request_queue
+        self._request_queue = request_queue
         self._statistics = statistics
         self._description = description
         self._observers = observers
@@ -54,15 +54,15 @@ class Publisher:
         self._states = 0
 
     def status(self) -> dict[str, object]:
-        """Everything that is known now; whatever of it fails, the mode and what failed."""
-        snapshot = self._mailbox.snapshot
+        """The content of `status`; a part that fails is left out and counted."""
+        snapshot = self._request_queue.snapshot
         if snapshot is None:
             return {"mode": "starting"}
         state = self._observers.call("telemetry", describe, snapshot, self._now())
         return {"mode": snapshot.mode.value, **(state or {}), **self._figures()}
 
     def state(self) -> None:
-        """Publishes the state, and now and then description and statistics."""
+        """Publishes the state; description and statistics too, once per `ROUND` state messages."""
         self._observers.call("telemetry", self._state, self._now())
 
     def event(self, event: Event) -> None:
@@ -70,7 +70,7 @@ class Publisher:
         self._observers.call("events", self._event, event)
 
     def _state(self, now: float) -> None:
-        snapshot = self._mailbox.snapshot
+        snapshot = self._request_queue.snapshot
         if snapshot is None:
             return
         self._states += 1
@@ -90,7 +90,7 @@ class Publisher:
 
     def _figures(self) -> dict[str, object]:
         figures = self._observers.call("statistics", self._statistics)
-        return {**(figures or {}), "observer_errors": self._observers.said()}
+        return {**(figures or {}), "observer_errors": self._observers.summary()}
 
 
 def _one_line(message: dict[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""The command and state sockets, served by a thread of their own beside the tick."""
+"""The command and state sockets, served by a separate thread."""
 
 import logging
 import threading
@@ -46,34 +46,35 @@ STATE_RATE = 20
 """State messages a second [Hz]."""
 
 COST_SIZE = 1000
-"""A message counts for one request more, to its client's rate, with every so many bytes."""
+"""Each so many bytes of a message count as one more request in the rate limit [bytes]."""
 
 _READ_AT_ONCE = 200
-_BREATH = 0.005
-_BUSY = "too many requests wait for the tick; ask less often"
-_TOO_MANY = f"more than {RATE:.0f} requests a second from one client; ask less often"
-_LOADING = "load_policy: another policy is being loaded; ask again when it is"
+_FLOOD_PAUSE = 0.005
+_BUSY = "too many requests wait for the tick; send fewer requests"
+_TOO_MANY = f"more than {RATE:.0f} requests a second from one client; send fewer requests"
+_LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
 
 
 class RecorderRequests(Protocol):
-    """What the server needs of the flight recorder."""
+    """Interface to the flight recorder."""
 
     def fileno(self) -> int:
-        """The descriptor to poll for what the recorder says."""
+        """File descriptor to poll for the recorder's messages."""
 
     def ask(
         self, client: list[bytes], id: str | int, action: RecordAction, images: bool | None = None
     ) -> bool:
-        """Sends a request; False if the recorder does not take it."""
+        """Sends a request; False if it cannot be sent now."""
 
     def collect(self) -> tuple[list[Answer], list[Event]]:
         """Takes the recorder's replies and events."""
 
 
 class Server(threading.Thread):
-    """Answers requests and publishes state and events until told to stop.
+    """Answers requests and publishes state and events until it is stopped.
 
-    Status and events are answered here; everything else goes to the tick through the request_queue.
+    `status` and `events` are answered here, `record` by the recorder; all other requests go to the
+    tick through the request queue.
     """
 
     def __init__(
@@ -92,28 +93,28 @@ class Server(threading.Thread):
         """Binds the sockets.
 
         Args:
-            directory: where the sockets are made.
-            request_queue: the way to the tick.
-            statistics: members of `status` beside the snapshot.
-            load_policy: loads and checks a policy; may take its time.
-            give_up: is told when no request can be answered any more.
-            description: what does not change, for whoever watches.
+            directory: directory for the sockets.
+            request_queue: the queue to the tick.
+            statistics: returns the members of `status` beside the snapshot.
+            load_policy: loads and checks a policy; called in a separate thread, may be slow.
+            give_up: called with the reason when the sockets cannot be served any more.
+            description: description of hand, object and cameras, which does not change.
             recorder: the recorder, if there is one.
-            observers: those of the tick, whose failures `status` tells too.
-            now: gives the daemon's time [s].
+            observers: the tick's observers; `status` contains their failures.
+            now: returns the daemon's time [s].
 
         Raises:
-            StartError: a socket cannot be made there.
+            StartError: a socket cannot be created.
         """
         super().__init__(name="server", daemon=True)
-        self._mailbox = request_queue
+        self._request_queue = request_queue
         self._load_policy = load_policy
         self._give_up = give_up
         self._recorder = recorder
-        self._stop_asked = threading.Event()
+        self._stopping = threading.Event()
         self._rate = RateLimit()
         self._loading = threading.Lock()
-        # Stops that wait for the tick, since the last request that could undo them.
+        # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
         self._commands, self._states_socket = bind(directory)
         self._publisher = Publisher(
@@ -126,8 +127,8 @@ class Server(threading.Thread):
         )
 
     def stop(self) -> None:
-        """Sends what is left, closes the sockets and waits for the end."""
-        self._stop_asked.set()
+        """Sends the remaining answers, closes the sockets and waits for the thread to end."""
+        self._stopping.set()
         if self.is_alive():
             self.join(timeout=2.0)
         else:
@@ -137,8 +138,8 @@ class Server(threading.Thread):
         try:
             self._serve()
         except Exception as error:
-            # A hand that nobody can stop any more must not go on moving.
-            log.exception("the sockets are served no longer")
+            # Without the command socket nobody can stop the hand, so the daemon ends.
+            log.exception("the sockets are no longer served")
             self._give_up(f"the command socket failed: {error!r}")
         finally:
             self._close()
@@ -146,12 +147,12 @@ class Server(threading.Thread):
     def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._commands, zmq.POLLIN)
-        poller.register(self._mailbox.wake, zmq.POLLIN)
+        poller.register(self._request_queue.wake, zmq.POLLIN)
         if self._recorder is not None:
             poller.register(self._recorder.fileno(), zmq.POLLIN)
         period = 1.0 / STATE_RATE
         next_state = time.monotonic()
-        while not self._stop_asked.is_set():
+        while not self._stopping.is_set():
             pause = max(0.0, next_state - time.monotonic())
             poller.poll(timeout=int(pause * 1000) + 1)
             self._read()
@@ -167,7 +168,7 @@ class Server(threading.Thread):
         self._states_socket.close()
 
     def _read(self) -> None:
-        """Reads all that waits, then acts on emergency stops before anything else."""
+        """Reads the waiting messages; acts on emergency stops before all other requests."""
         requests: list[tuple[list[bytes], AnyRequest]] = []
         stopped = False
         for _ in range(_READ_AT_ONCE):
@@ -175,11 +176,11 @@ class Server(threading.Thread):
                 identity, *frames = self._commands.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 break
-            # A REQ socket sends an empty frame first, a DEALER need not; replies mirror it.
+            # A REQ socket sends an empty frame first, a DEALER may omit it; so does the reply.
             client = [identity, b""] if len(frames) > 1 and not frames[0] else [identity]
             try:
                 if len(frames) != len(client):
-                    raise ProtocolError("malformed", "send one frame a message")
+                    raise ProtocolError("malformed", "send each message as one frame")
                 request = self._decode(identity, frames[-1])
             except ProtocolError as error:
                 self._reply(client, reply_error(error.id, error.code, str(error)))
@@ -190,15 +191,16 @@ class Server(threading.Thread):
             else:
                 requests.append((client, request))
         else:
-            # A flood waits in its sender's queue; this thread must not keep the tick from running.
-            time.sleep(_BREATH)
-        # Whoever asks what has happened gets all that had happened when he asked.
+            # During a flood further messages wait in the sender's queue, so that this thread leaves
+            # the processor to the tick.
+            time.sleep(_FLOOD_PAUSE)
+        # A reply to `events` contains all events from before the request.
         self._forward()
         for client, request in requests:
             self._dispatch(client, request, stopped)
 
     def _decode(self, client: bytes, message: bytes) -> AnyRequest:
-        """Reads a request, of what a client may still ask for."""
+        """Decodes a request; refuses it above the rate limit, unless it is a stop."""
         cost = 1.0 + len(message) // COST_SIZE
         if len(message) <= MAX_SIZE and not self._rate.allows(client, time.monotonic(), cost):
             id, kind = peek(message)
@@ -212,10 +214,10 @@ class Server(threading.Thread):
                 self._reply(client, reply_ok(request.id, self._publisher.status()))
             case Events():
                 events = self._publisher.events
-                found = {"events": events.since(request.since), "last": events.last}
-                self._reply(client, reply_ok(request.id, found))
+                result = {"events": events.since(request.since), "last": events.last}
+                self._reply(client, reply_ok(request.id, result))
             case LoadPolicy():
-                # Reading and checking a policy takes longer than an emergency stop may wait.
+                # In a thread: loading a policy takes longer than an emergency stop may wait.
                 if self._loading.acquire(blocking=False):
                     threading.Thread(target=self._load, args=(client, request), daemon=True).start()
                 else:
@@ -226,30 +228,30 @@ class Server(threading.Thread):
                 self._reply(client, reply_error(request.id, "refused", OVERTAKEN))
             case Hold() | Disarm() | Cancel():
                 self._post_stop(client, request)
-            case _ if self._mailbox.post(PendingRequest(client, request)):
+            case _ if self._request_queue.post(PendingRequest(client, request)):
                 self._stops.clear()
             case _:
                 self._reply(client, reply_error(request.id, "busy", _BUSY))
 
     def _post_stop(self, client: list[bytes], request: Stop) -> None:
-        """Leaves a stop for the tick, or has one that waits there answer this request too.
+        """Queues a stop for the tick, or adds the client to a waiting stop of the same type.
 
-        Nothing was asked for since that would be different after it. So stops need not be
-        refused, however many there are: few of them wait for the tick.
+        No request was queued after the waiting stop that could undo it, so its answer is valid for
+        both. At most a few stops wait for the tick, and none needs to be refused.
         """
         waiting = self._stops.get(type(request))
         if waiting is not None:
             waiting.also.append((client, request.id))
             return
         pending = self._stops[type(request)] = PendingRequest(client, request)
-        self._mailbox.post(pending)
+        self._request_queue.post(pending)
 
     def _record(self, client: list[bytes], request: Record) -> None:
         if self._recorder is None:
             text = "record: this daemon has no recorder"
             self._reply(client, reply_error(request.id, "unsupported", text))
         elif not self._recorder.ask(client, request.id, request.action, request.images):
-            text = "record: the recorder does not take requests; ask again in a moment"
+            text = "record: the recorder accepts no requests now; send it again in a moment"
             self._reply(client, reply_error(request.id, "busy", text))
 
     def _load(self, client: list[bytes], request: LoadPolicy) -> None:
@@ -263,18 +265,18 @@ class Server(threading.Thread):
             text = f"policy {request.policy!r}: cannot be loaded: {error!r}"
             answer = Answer(client, request.id, None, "policy", text)
         finally:
-            # Before the answer: whoever has it may ask for the next one.
+            # Released before the answer: a client that has the answer may load the next policy.
             self._loading.release()
-        if pending is None or not self._mailbox.post(pending):
-            self._mailbox.answer(answer)
+        if pending is None or not self._request_queue.post(pending):
+            self._request_queue.answer(answer)
 
     def _forward(self) -> None:
-        """Sends the answers and events that the tick left."""
-        answers, events = self._mailbox.collect()
+        """Sends the answers and events of the tick and of the recorder."""
+        answers, events = self._request_queue.collect()
         if self._recorder is not None:
-            replies, news = self._recorder.collect()
-            answers += replies
-            events += news
+            recorder_answers, recorder_events = self._recorder.collect()
+            answers += recorder_answers
+            events += recorder_events
         for event in events:
             self._publisher.event(event)
         for answer in answers:

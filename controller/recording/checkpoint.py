@@ -1,8 +1,8 @@
-"""The controller's whole state as plain data, and back: what a replay begins from.
+"""Checkpoints: the controller's complete state as plain data, from which a replay starts.
 
-What is built from files and configuration (hand, object, settings, the policy's weights) is left
-out: the controller that a checkpoint is restored into has it already. Nothing is executed when a
-checkpoint is read; only records of the classes listed here are made, from their fields.
+Objects built from files and configuration (hand, object, settings, policy weights) are left out:
+the controller into which a checkpoint is restored already has them. Reading a checkpoint executes
+no code; only records of the classes listed here are constructed, from their fields.
 """
 
 from collections import deque
@@ -44,10 +44,10 @@ _FIXED = (
     ort.InferenceSession,
     msgspec.Struct,
 )
-"""What the fresh controller has already."""
+"""Types of the objects that a new controller already has."""
 
 _ORDER_PARTS = (goals.Order, goals.Orientation, goals.FaceUp, goals.Turn, goals.RandomGoal)
-"""Recordings of older versions have each by its members, newer ones the order as a whole."""
+"""Older recordings contain the members of each of these; newer ones encode the whole order."""
 
 _RECORDS: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -67,42 +67,42 @@ _RECORDS: dict[str, type[Any]] = {
         Effort,
     )
 }
-"""What may be made from a checkpoint."""
+"""Classes that may be constructed from a checkpoint, by name."""
 
-_OURS = "inhand.controller."
+_PACKAGE = "inhand.controller."
 _SEQUENCES = {"list": list, "tuple": tuple, "deque": deque}
 
 
 def capture(live: object) -> Checkpoint:
-    """The state of an object and of all that it is made of.
+    """Returns the state of an object and of all its members as plain data.
 
     Raises:
-        TypeError: something in it is of a kind that checkpoints do not know.
+        TypeError: a member has a type that checkpoints do not support.
     """
     return {name: _pack(value) for name, value in _members(live).items()}
 
 
 def restore(live: object, state: Checkpoint) -> None:
-    """Puts a captured state into a fresh object of the same class.
+    """Restores a captured state into a new object of the same class.
 
-    Members that an older version did not have yet keep the fresh object's value.
+    Members that an older version did not have keep the values of the new object.
 
     Raises:
-        ValueError: the state is not one of such an object.
+        ValueError: the state does not belong to an object of this class.
     """
     members = _members(live)
-    if odd := state.keys() - members.keys():
-        raise ValueError(f"{type(live).__name__} has no members {', '.join(sorted(odd))}")
+    if unknown := state.keys() - members.keys():
+        raise ValueError(f"{type(live).__name__} has no members {', '.join(sorted(unknown))}")
     for name, value in state.items():
         setattr(live, name, _unpack(value, members[name]))
 
 
 def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
-    """A captured state without the members that another one, by an older version, does not have.
+    """Removes the members that a state captured by an older version does not have.
 
     Args:
-        older: the state that says which members there are.
-        state: of the same object.
+        older: the state captured by the older version.
+        state: the state of the same object, captured by this version.
     """
     if isinstance(older, dict) and isinstance(state, dict):
         if older.get("is") == "Order" and isinstance(state.get("value"), goals.Order):
@@ -117,7 +117,7 @@ def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
 
 
 def _members(live: object) -> dict[str, Any]:
-    """What an object is made of, without what Python adds to it."""
+    """The members of an object, without those that Python adds."""
     return {name: value for name, value in vars(live).items() if not name.startswith("__")}
 
 
@@ -128,7 +128,7 @@ def _pack(value: Any) -> Checkpoint:
         case None | bool() | int() | float() | str() | bytes():
             return value
         case goals.Order():
-            # A thousand may wait: they are packed as they are, which costs little time.
+            # Up to a thousand orders may wait: the whole record is stored, which takes little time.
             return {"is": "order", "value": value}
         case np.ndarray():
             kind = {"of": value.dtype.str, "shape": value.shape, "writable": value.flags.writeable}
@@ -149,7 +149,7 @@ def _pack(value: Any) -> Checkpoint:
             return {"is": "fixed"}
         case _ if is_dataclass(value) and type(value).__name__ in _RECORDS:
             return _pack_record(value)
-        case _ if type(value).__module__.startswith(_OURS) and not is_dataclass(value):
+        case _ if type(value).__module__.startswith(_PACKAGE) and not is_dataclass(value):
             return {"is": "live", "members": capture(value)}
     raise TypeError(f"a {type(value).__name__} cannot be part of a checkpoint")
 
@@ -160,7 +160,7 @@ def _pack_record(value: Any) -> Checkpoint:
 
 
 def unbundled(value: Any) -> Checkpoint:
-    """An order as in recordings of older versions: each record by its members."""
+    """Packs an order as older versions did: the members of each record."""
     if isinstance(value, _ORDER_PARTS):
         names = getattr(value, "__struct_fields__", None) or [f.name for f in fields(value)]
         members = {name: unbundled(getattr(value, name)) for name in names}
@@ -169,7 +169,7 @@ def unbundled(value: Any) -> Checkpoint:
 
 
 def _unpack(packed: Checkpoint, fresh: Any) -> Any:
-    """The value of a packed one; `fresh` stands where it is to go."""
+    """Unpacks a value; `fresh` is the new object's value, which is replaced."""
     if not isinstance(packed, dict):
         return packed
     match packed["is"]:
@@ -200,11 +200,11 @@ def _unpack(packed: Checkpoint, fresh: Any) -> Any:
             if issubclass(kind, Enum):
                 return kind(packed["value"])
             return kind(**{k: _unpack(v, None) for k, v in packed["members"].items()})
-    raise ValueError(f"a checkpoint holds a {packed['is']!r:.40}, which nothing here makes")
+    raise ValueError(f"a checkpoint contains a {packed['is']!r:.40}, which is not a known type")
 
 
 def _array(_: Any, packed: Any) -> Array:
-    """An array of an order, as `inhand.controller.recording.tick_record` packs it."""
+    """Decodes an array of an order, as packed by `inhand.controller.recording.tick_record`."""
     shape, data = packed
     return frozen_array(np.frombuffer(data, dtype="<f8").reshape(shape))
 
@@ -212,6 +212,6 @@ def _array(_: Any, packed: Any) -> Array:
 def _generator(packed: Checkpoint) -> np.random.Generator:
     bits = np.random.PCG64()
     state: dict[str, Any] = {k: packed[k] for k in ("bit_generator", "has_uint32", "uinteger")}
-    # numpy declares the state more narrowly than what a generator gives and takes.
+    # The declared type in numpy is narrower than the state that a generator uses.
     bits.state = {**state, "state": {k: int(v, 16) for k, v in packed["state"].items()}}  # type: ignore[typeddict-item]
     return np.random.Generator(bits)

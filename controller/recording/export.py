@@ -1,4 +1,4 @@
-"""`inhand recording`: a recording as tables that any program reads."""
+"""`inhand recording`: exports a recording as CSV tables, or repairs an incomplete one."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class Options:
-    """Turn a recording into CSV files, one for each channel; or complete one that was cut off.
+    """Turn a recording into CSV files, one for each channel, or repair an incomplete recording.
 
     Example: inhand recording export FILE --output tables
 
@@ -43,26 +43,26 @@ class Options:
 
 
 def export(recording: Recording, directory: Path) -> dict[str, int]:
-    """Writes the tables; none of them is ever half there.
+    """Writes one table per channel; no file is ever incomplete.
 
     Args:
-        recording: what to write.
-        directory: where to.
+        recording: the recording to export.
+        directory: directory of the tables.
 
     Returns:
-        Rows by the name of the table's file.
+        Number of rows of each table, by file name.
 
     Raises:
-        RecordingError: they cannot be written.
+        RecordingError: the tables cannot be written.
     """
     tables: dict[str, _Table] = {}
-    # Messages are looked at one by one: an hour of them does not fit into memory.
+    # Messages are read one by one: an hour of them does not fit into memory.
     begin, end = _span(recording)
     progress = Progress(f"exporting {recording.path.name}", end - begin)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as files:
-            # The files get their names when the stack ends, and none if anything fails.
+            # The files get their final names when the stack ends; if anything fails, none does.
             for number, (topic, stamp, message) in enumerate(recording.messages()):
                 if topic.startswith("/image/"):
                     continue
@@ -80,7 +80,7 @@ def export(recording: Recording, directory: Path) -> dict[str, int]:
 
 
 def _span(recording: Recording) -> tuple[float, float]:
-    """For the progress only: what is incomplete is exported as far as it goes."""
+    """The span for the progress display; (0, 0) for an incomplete recording."""
     try:
         return recording.span()
     except RecordingError:
@@ -88,7 +88,7 @@ def _span(recording: Recording) -> tuple[float, float]:
 
 
 class _Table:
-    """One channel's file; `files` completes or discards it."""
+    """The table of one channel; `files` completes or discards its file."""
 
     def __init__(self, directory: Path, topic: str, files: ExitStack) -> None:
         self.path = directory / (topic.strip("/").replace("/", "-") + ".csv")
@@ -114,7 +114,7 @@ class _Table:
 
 
 def rows_of(message: dict[str, Any]) -> Iterator[Row]:
-    """A message as rows: one, or one for each tag that a camera saw."""
+    """The rows of a message: one, or one for each tag that a camera detected."""
     if "corners" in message:
         for tag, corners in zip(message["ids"], message["corners"], strict=True):
             row: Row = {"age": message["age"], "id": tag}
@@ -131,7 +131,7 @@ def rows_of(message: dict[str, Any]) -> Iterator[Row]:
 
 
 def _cells(key: str, value: Any, names: list[str] | None) -> Iterator[tuple[str, object]]:
-    """Columns of a member: lists go by the names of what they are about, else by number."""
+    """Columns of a member; items of a list are labelled by their names, else by their index."""
     if isinstance(value, dict):
         for inner, item in value.items():
             yield from _cells(f"{key}.{inner}", item, names)

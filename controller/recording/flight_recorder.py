@@ -1,7 +1,7 @@
-"""The last half minute of ticks in memory, and from there into files.
+"""Flight recorder: keeps the last half minute of ticks in memory and writes it to files.
 
-What comes from the tick is kept as bytes. A thread of its own turns them into files, so that a
-disk that is slow, full or gone costs records and never time.
+Records from the tick are kept as bytes. A separate thread writes the files, so that a slow, full or
+removed disk loses records but never delays the tick.
 """
 
 import queue
@@ -20,16 +20,16 @@ from inhand.controller.recording.retention import make_room
 from inhand.controller.recording.writer import RecordingFile
 
 AFTER = 2.0
-"""How long a recording of a fault goes on behind it [s]."""
+"""Time for which a recording continues after a fault [s]."""
 
 WAITING = 20_000
-"""Records that may wait for the disk, about 60 MB; what comes beyond is lost, and counted."""
+"""Most records that may wait for the disk, about 60 MB; further ones are lost and counted."""
 
 CONTINUOUS = "continuous"
-"""The reason of a recording that goes on until it is stopped."""
+"""The reason of a recording that continues until it is stopped."""
 
 PICTURES = 64_000_000
-"""What the pictures in memory may take [bytes]; the oldest make way."""
+"""Largest size of the images in memory [bytes]; the oldest are removed."""
 
 Tell = Callable[[str, dict[str, Any]], None]
 
@@ -46,16 +46,16 @@ class _Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint"):
 
 
 _peek = msgspec.msgpack.Decoder(_Tick | _Checkpoint).decode
-"""The beginning of a record; the rest is not looked at."""
+"""Decodes the beginning of a record and skips the rest."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How much is kept.
+    """Limits of memory and disk space.
 
     Attributes:
-        seconds: how far back the memory goes [s].
-        file_size: size at which a continuous recording goes on in another file [bytes].
-        total_size: size of all recordings at which the oldest are deleted [bytes].
+        seconds: length of the recording in memory [s].
+        file_size: size at which a continuous recording continues in another file [bytes].
+        total_size: total size of all recordings above which the oldest are deleted [bytes].
     """
 
     seconds: float
@@ -67,7 +67,7 @@ class FlightRecorder:
     """Keeps the latest records, and writes them on faults and on request.
 
     Attributes:
-        lost: records that the disk was too slow for.
+        lost: number of records lost because the disk was too slow.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class FlightRecorder:
         open_file: Callable[[Path, str], RecordingFile],
         tell: Tell,
     ) -> None:
-        """Starts the thread that writes.
+        """Starts the writing thread.
 
         Args:
-            directory: where the files go; made if it is not there.
-            limits: how much is kept.
-            open_file: begins a file, given its name and why it is made.
-            tell: is told of each file that is complete, or that could not be written.
+            directory: directory of the files; created if it does not exist.
+            limits: limits of memory and disk space.
+            open_file: begins a file, given its name and the reason for it.
+            tell: called for each file that was completed or could not be written.
         """
         self._limits = limits
         self._writer = _Writer(directory, limits, open_file, tell)
@@ -101,12 +101,12 @@ class FlightRecorder:
         return self._writer.lost
 
     def take(self, message: bytes) -> None:
-        """Takes a record from the tick."""
+        """Adds a record from the tick."""
         head = _peek(message)
         self._t = head.t
         if isinstance(head, _Checkpoint) or not self._segments:
             self._segments.append((head.t, []))
-            self._forget()
+            self._remove_old()
         self._segments[-1][1].append(message)
         if self._active:
             self._writer.put(message, fresh=isinstance(head, _Checkpoint))
@@ -119,7 +119,7 @@ class FlightRecorder:
             self.stop()
 
     def take_picture(self, picture: Picture) -> None:
-        """Takes a camera's picture."""
+        """Adds a camera's image."""
         self._pictures.append(picture)
         self._picture_bytes += len(picture.jpeg)
         horizon = picture.t - self._limits.seconds
@@ -129,7 +129,7 @@ class FlightRecorder:
             self._writer.put_picture(picture)
 
     def forget_pictures(self) -> None:
-        """Lets go of all pictures."""
+        """Removes all images from memory."""
         self._pictures.clear()
         self._picture_bytes = 0
 
@@ -152,12 +152,12 @@ class FlightRecorder:
         self._active, self._until = "", None
 
     def close(self) -> None:
-        """Ends everything; returns when it is written."""
+        """Ends recording and the thread; returns when all records are written."""
         self.stop()
         self._writer.close()
 
     def _save(self, reason: str) -> None:
-        """Writes what is in memory, and what follows within a short time."""
+        """Writes the records in memory, and those of the next `AFTER` seconds."""
         if not self._active:
             self._begin(reason)
             self._until = self._t + AFTER
@@ -173,15 +173,15 @@ class FlightRecorder:
         for picture in self._pictures:
             self._writer.put_picture(picture)
 
-    def _forget(self) -> None:
-        """Lets go of segments that end before the memory begins."""
+    def _remove_old(self) -> None:
+        """Removes segments that are older than `limits.seconds`."""
         horizon = self._t - self._limits.seconds
         while len(self._segments) > 1 and self._segments[1][0] <= horizon:
             self._segments.popleft()
 
 
 def _reason(event: Event) -> str:
-    """Why an event is worth a file; empty if it is not."""
+    """The reason to save a recording for an event; empty if there is none."""
     if event.kind == "object_dropped":
         return "drop"
     after = event.data.get("after")
@@ -215,7 +215,7 @@ class _Writer(threading.Thread):
         self._put("begin", reason)
 
     def put(self, message: bytes, *, fresh: bool) -> None:
-        """Adds a record; `fresh` ones may begin another file."""
+        """Adds a record; one that is `fresh` (a checkpoint) may begin another file."""
         self._put("fresh" if fresh else "record", message)
 
     def put_picture(self, picture: Picture) -> None:
@@ -265,7 +265,7 @@ class _Writer(threading.Thread):
             self._file.write(value)
 
     def _wants_another(self) -> bool:
-        """Whether the file is full, or was given up while the recording is to go on."""
+        """Whether the file is full, or was abandoned during a continuous recording."""
         if self._file is None:
             return self._reason == CONTINUOUS
         return self._file.size >= self._limits.file_size
@@ -278,12 +278,12 @@ class _Writer(threading.Thread):
         if self._file is None:
             return
         self._file.finish()
-        told = {"file": str(self._file.path), "reason": self._reason}
+        data = {"file": str(self._file.path), "reason": self._reason}
         self._file, self._failing = None, False
-        self._tell("recording_saved", told)
+        self._tell("recording_saved", data)
 
     def _failed(self, error: OSError) -> None:
-        """Gives the file up; the next fault, request or checkpoint begins another."""
+        """Abandons the file; the next fault, request or checkpoint begins another one."""
         if self._file is not None:
             self._file.abandon()
             self._file = None

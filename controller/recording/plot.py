@@ -1,4 +1,4 @@
-"""`inhand plot`: a recording as a report, as a picture or as a page to send."""
+"""`inhand plot`: a report of a recording, as an image or as an HTML page."""
 
 import base64
 import html
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _EVERY = 5
-"""One tick in so many is drawn."""
+"""Only one of this many ticks is drawn."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Make a report of a recording: goals, errors, drops, currents and punctuality.
+    """Make a report of a recording: goals, errors, drops, currents and timing.
 
     Example: inhand plot FILE --output report.html
 
     Attributes:
         file: The recording.
-        output: A `.png` or a `.html` file; a picture beside the recording otherwise.
+        output: A `.png` or a `.html` file; a `.png` file beside the recording otherwise.
         json: Print the figures as JSON.
     """
 
@@ -50,13 +50,14 @@ class Options:
 
 @dataclass
 class Run:
-    """What the report says.
+    """The data of the report.
 
     Attributes:
         rows: per drawn tick: time since the beginning [s], error to goal [deg], age of the pose
             [ms], largest current [A].
         times: per tick: the parts of its time, as in `PARTS` [ms].
-        events: everything that happened.
+        events: all events.
+        begin: time of the first tick [s].
     """
 
     rows: list[tuple[float, float, float, float]] = field(default_factory=list)
@@ -65,7 +66,7 @@ class Run:
     begin: float = np.nan
 
     def take(self, record: TickRecord) -> None:
-        """Takes the next tick."""
+        """Adds the next tick."""
         if not self.times:
             self.begin = record.t
         self.times.append([1e3 * x for x in record.times.parts().values()])
@@ -79,7 +80,7 @@ class Run:
         self.rows.append((record.t - self.begin, error, age, current))
 
     def goals(self) -> list[tuple[float, str, float]]:
-        """Time since the beginning [s], end and duration [s] of each goal."""
+        """Time since the beginning [s], result and duration [s] of each ended goal."""
         ends = {"goal_reached": "reached", "goal_missed": "missed"}
         return [
             (event.t - self.begin, ends[event.kind], float(event.data["seconds"]))
@@ -92,7 +93,7 @@ class Run:
         return [event.t - self.begin for event in self.events if event.kind == "object_dropped"]
 
     def figures(self) -> dict[str, float]:
-        """What the report says in numbers, each in the unit that its name ends with."""
+        """The figures of the report; each name ends with its unit."""
         goals = self.goals()
         seconds = [s for _, end, s in goals if end == "reached"]
         found: dict[str, float] = {
@@ -110,32 +111,32 @@ class Run:
         return found
 
     def summary(self) -> list[tuple[str, str]]:
-        """The same in words."""
+        """The figures as pairs of a label and a text."""
         found = self.figures()
-        said = [
+        lines = [
             (name.replace("_", " "), f"{found[name]:.0f}")
             for name in ("ticks", "goals_reached", "goals_missed", "drops")
         ]
         if "reached_median_s" in found:
-            said.append(("median time of a reached goal", f"{found['reached_median_s']:.1f} s"))
+            lines.append(("median time of a reached goal", f"{found['reached_median_s']:.1f} s"))
         for name in PARTS:
             middle, late = found[f"{name}_median_ms"], found[f"{name}_p99_9_ms"]
-            said.append((f"{name}, median and 99.9 %", f"{middle:.3f} ms, {late:.3f} ms"))
-        return said
+            lines.append((f"{name}, median and 99.9 %", f"{middle:.3f} ms, {late:.3f} ms"))
+        return lines
 
 
 def read_run(recording: Recording) -> Run:
     """Reads a recording for the report.
 
     Raises:
-        RecordingError: a record is damaged, or there is no tick in it.
+        RecordingError: a record is damaged, or the recording has no ticks.
     """
     run, begin, length = Run(), None, 0.0
     try:
         begin, end = recording.span()
         length = end - begin
     except RecordingError:
-        begin = 0.0  # Incomplete: it is reported as far as it goes.
+        begin = 0.0  # An incomplete file: the report covers the readable part.
     progress = Progress(f"reading {recording.path.name}", length)
     for record in recording.records():
         if isinstance(record, TickRecord):
@@ -143,12 +144,12 @@ def read_run(recording: Recording) -> Run:
             progress.at(record.t - begin)
     progress.end()
     if not run.times:
-        raise RecordingError(f"recording {recording.path}: there is no tick in it")
+        raise RecordingError(f"recording {recording.path}: it has no ticks")
     return run
 
 
 def draw(run: Run, title: str) -> "Figure":
-    """The report's picture."""
+    """Draws the report's figure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 9), layout="constrained")
@@ -177,11 +178,11 @@ def _lateness(axis: "Axes", lateness: Array) -> None:
 
 
 def write(run: Run, recording: Recording, output: Path) -> None:
-    """Writes the report, whole or not at all.
+    """Writes the report completely or not at all.
 
     Raises:
-        RecordingError: the file's ending is not known.
-        WriteError: it cannot be written.
+        RecordingError: the file name ends neither with `.png` nor with `.html`.
+        WriteError: the file cannot be written.
     """
     if output.suffix not in (".png", ".html"):
         raise RecordingError(f"plot to {output}: name a .png or a .html file")
@@ -202,18 +203,18 @@ def _page(
     picture: bytes,
 ) -> str:
     rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}</tr>\n" for k, v in summary)
-    told = "".join(
+    event_rows = "".join(
         f"<tr><td>{event.t - begin:.3f}<td>{event.kind}<td>{html.escape(str(event.data))}</tr>\n"
         for event in events
     )
-    coded = base64.b64encode(picture).decode()
+    encoded = base64.b64encode(picture).decode()
     return (
         f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
         "<style>body{font-family:sans-serif;max-width:70em;margin:2em auto}"
         "td{padding:0 1em 0 0;vertical-align:top}</style>\n"
         f"<h1>{html.escape(title)}</h1>\n<table>\n{rows}</table>\n"
-        f'<img alt="" style="width:100%" src="data:image/png;base64,{coded}">\n'
-        f"<h2>Events</h2>\n<table>\n{told}</table>\n"
+        f'<img alt="" style="width:100%" src="data:image/png;base64,{encoded}">\n'
+        f"<h2>Events</h2>\n<table>\n{event_rows}</table>\n"
     )
 
 

@@ -1,6 +1,6 @@
-"""What a recording holds, and how it is read: MCAP, for replay and export.
+"""Reads recordings (MCAP files) for replay and export.
 
-Beside the channels that people look at, a recording holds the records themselves, from which
+Beside the channels for viewers, a recording contains the original records, from which
 `inhand replay` runs it again; see `docs/recording.md`.
 """
 
@@ -23,20 +23,20 @@ from inhand.controller.errors import RecordingError
 from inhand.controller.recording.tick_record import Record, TickRecord, decode
 
 FORMAT = 1
-"""Version of what a recording holds; readers refuse others."""
+"""Version of the recording format; readers refuse other versions."""
 
 TICKS, CHECKPOINTS = "/inhand/ticks", "/inhand/checkpoints"
-"""The topics of the records themselves, MessagePack."""
+"""Topics of the original records, encoded as MessagePack."""
 
 DAMAGED = (McapError, EOFError, struct.error, ZstdError)
-"""What a file that ends anywhere, or is something else, makes the reader raise."""
+"""Exceptions of the reader for a file that is cut off or not an MCAP file."""
 
 METADATA = "inhand"
-"""The name under which a recording says what it is."""
+"""Name of the metadata record that describes the recording."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay needs beside the records.
+    """The data that a replay needs beside the records.
 
     Attributes:
         format: see `FORMAT`.
@@ -45,8 +45,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         rig: text of the cameras' description.
         control: settings of the controller.
         readonly: whether requests that move the hand were refused.
-        policy_directory: where the policies were.
-        versions: of what the numbers depend on; equal bits are promised for equal versions.
+        policy_directory: directory of the policies.
+        versions: versions of Python, processor and packages; if they are equal, a replay is equal
+            to the bit.
     """
 
     format: int = FORMAT
@@ -60,7 +61,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def versions() -> dict[str, str]:
-    """What decides the bits of a result here."""
+    """Versions of Python, processor and packages, on which the exact results depend."""
     packages = ("inhand", "numpy", "onnxruntime", "opencv-python-headless")
     return {
         "python": platform.python_version(),
@@ -83,10 +84,10 @@ class Recording:
 
     Attributes:
         path: the file.
-        header: what it was made with.
+        header: data for the replay.
         reason: why it was made.
-        begun: when, ISO 8601.
-        monotonic_to_utc: from the times in the records to the time of day [s].
+        begun: time at which it began, ISO 8601.
+        monotonic_to_utc: offset from the times in the records to UTC [s].
     """
 
     path: Path
@@ -96,7 +97,7 @@ class Recording:
     monotonic_to_utc: float
 
     def records(self) -> Iterator[Record]:
-        """Ticks and checkpoints in the order in which they came.
+        """Ticks and checkpoints in their original order.
 
         Raises:
             RecordingError: a record is damaged.
@@ -111,16 +112,16 @@ class Recording:
                     ) from error
 
     def messages(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """Topic, time of day [ns] and content of the messages for people, in file order."""
+        """Topic, UTC [ns] and content of the messages of the viewers' channels, in file order."""
         for topic, stamp, data in _messages(self.path):
             if topic not in (TICKS, CHECKPOINTS):
                 yield topic, stamp, msgspec.json.decode(data)
 
     def part(self, start: float, end: float, every: int = 1) -> Iterator[TickRecord]:
-        """The ticks with `start` <= t < `end` [s], one in `every`; found without reading the rest.
+        """Every `every`-th tick with `start` <= t < `end` [s]; other parts are not read.
 
         Raises:
-            RecordingError: a record is damaged, or the file was never completed.
+            RecordingError: a record is damaged, or the file is incomplete.
         """
         first, last = (int((t + self.monotonic_to_utc) * 1e9) for t in (start, end))
         try:
@@ -140,17 +141,20 @@ class Recording:
         """Times of the first and the last message [s].
 
         Raises:
-            RecordingError: the file was never completed; `inhand replay` still reads it.
+            RecordingError: the file is incomplete; `inhand replay` can still read it.
         """
         with suppress(*DAMAGED), self.path.open("rb") as file:
             summary = SeekingReader(file).get_summary()
             if summary is not None and summary.statistics is not None:
-                told = summary.statistics
+                statistics = summary.statistics
                 offset = self.monotonic_to_utc
-                return told.message_start_time / 1e9 - offset, told.message_end_time / 1e9 - offset
+                return (
+                    statistics.message_start_time / 1e9 - offset,
+                    statistics.message_end_time / 1e9 - offset,
+                )
         raise RecordingError(
-            f"recording {self.path}: it was never completed, so times in it cannot be found; "
-            "`inhand recording repair` makes a complete one of it"
+            f"recording {self.path}: it is incomplete, so times in it cannot be found; "
+            "`inhand recording repair` writes a complete copy"
         )
 
 
@@ -158,14 +162,14 @@ def open_recording(path: str | Path) -> Recording:
     """Opens a recording.
 
     Raises:
-        RecordingError: there is no such file, or it is no recording of a version that is read here.
+        RecordingError: the file cannot be read, or is not a recording of a supported format.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
             for metadata in NonSeekingReader(file).iter_metadata():
                 if metadata.name == METADATA:
-                    return _opened(path, metadata.metadata)
+                    return _parse(path, metadata.metadata)
     except OSError as error:
         raise RecordingError(f"recording {path}: {error.strerror}") from error
     except (*DAMAGED, KeyError, ValueError) as error:
@@ -173,7 +177,7 @@ def open_recording(path: str | Path) -> Recording:
     raise RecordingError(f"recording {path}: not a recording of inhandd")
 
 
-def _opened(path: Path, described: dict[str, str]) -> Recording:
+def _parse(path: Path, described: dict[str, str]) -> Recording:
     found = msgspec.json.decode(described["header"]).get("format")
     if found != FORMAT:
         raise RecordingError(
@@ -188,7 +192,7 @@ def _opened(path: Path, described: dict[str, str]) -> Recording:
 def _messages(path: Path) -> Iterator[tuple[str, int, bytes]]:
     with path.open("rb") as file:
         reader = NonSeekingReader(file).iter_messages(log_time_order=False)
-        # A file that was never completed ends anywhere.
+        # An incomplete file may end in the middle of a message.
         with suppress(*DAMAGED):
             for _, channel, message in reader:
                 yield channel.topic, message.log_time, message.data

@@ -1,4 +1,4 @@
-"""The daemon's side of the recorder: starts it, asks it, hears from it."""
+"""The daemon's connection to the recorder process: starts it, sends requests, reads replies."""
 
 import socket
 from collections.abc import Callable
@@ -22,13 +22,13 @@ _MAX_MESSAGE = 1 << 16
 
 
 class RecorderConfig(msgspec.Struct, frozen=True):
-    """What the recorder is to do.
+    """Configuration of the recorder.
 
     Attributes:
-        directory: where recordings go.
-        limits: how much is kept.
-        header: what every recording says of the daemon.
-        images: addresses of the cameras' pictures.
+        directory: directory of the recordings.
+        limits: limits of memory and disk space.
+        header: header of each recording.
+        images: addresses of the cameras' preview images.
         time: directory of the simulated time, if time is simulated.
     """
 
@@ -43,10 +43,10 @@ class RecorderRequest(msgspec.Struct, frozen=True):
     """A request to the recorder.
 
     Attributes:
-        client: routing frames of whoever asked.
+        client: routing frames of the client.
         id: the request's id.
         action: what to do.
-        images: whether to keep the cameras' pictures from now on; None leaves it as it is.
+        images: whether to record the cameras' images from now on; None: no change.
     """
 
     client: list[bytes]
@@ -56,12 +56,12 @@ class RecorderRequest(msgspec.Struct, frozen=True):
 
 
 class RecorderReply(msgspec.Struct, frozen=True):
-    """What the recorder says.
+    """A reply or an event of the recorder.
 
     Attributes:
-        members: of the reply or of the event.
+        members: members of the reply or of the event.
         ask: the request that this replies to; None for an event.
-        kind: of the event.
+        kind: kind of the event.
     """
 
     members: dict[str, Any]
@@ -69,19 +69,19 @@ class RecorderReply(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-decode_ask = msgspec.json.Decoder(RecorderRequest).decode
-_decode_told = msgspec.json.Decoder(RecorderReply).decode
+decode_recorder_request = msgspec.json.Decoder(RecorderRequest).decode
+_decode_reply = msgspec.json.Decoder(RecorderReply).decode
 
 
 class RecorderLink:
-    """The two lines to the recorder; both outlive it, so that it can be started again.
+    """The two socket pairs to the recorder; they stay open, so that it can be restarted.
 
     Attributes:
-        tape: the tick's line.
+        tape: the tick's end of the socket pair for records.
     """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        """Takes what gives the daemon's time [s]."""
+        """Takes a function that returns the daemon's time [s]."""
         self._now = now
         kind = socket.AF_UNIX, socket.SOCK_SEQPACKET
         tick, self._tape_end = socket.socketpair(*kind)
@@ -100,13 +100,13 @@ class RecorderLink:
         return Child("recorder", arguments, descriptors=ends, ends_itself=True)
 
     def fileno(self) -> int:
-        """What to poll for the recorder's replies."""
+        """File descriptor to poll for the recorder's replies."""
         return self._control.fileno()
 
     def ask(
         self, client: list[bytes], id: str | int, action: RecordAction, images: bool | None = None
     ) -> bool:
-        """Sends a request; False if the recorder does not take it."""
+        """Sends a request; False if it cannot be sent now."""
         try:
             self._control.send(msgspec.json.encode(RecorderRequest(client, id, action, images)))
         except OSError:
@@ -114,22 +114,22 @@ class RecorderLink:
         return True
 
     def collect(self) -> tuple[list[Answer], list[Event]]:
-        """Takes what the recorder said."""
+        """Takes the recorder's replies and events."""
         answers: list[Answer] = []
         events: list[Event] = []
         with suppress(BlockingIOError):
             for _ in range(_MOST_AT_ONCE):
-                told = _decode_told(self._control.recv(_MAX_MESSAGE))
-                if told.ask is not None:
-                    answers.append(Answer(told.ask.client, told.ask.id, told.members))
+                reply = _decode_reply(self._control.recv(_MAX_MESSAGE))
+                if reply.ask is not None:
+                    answers.append(Answer(reply.ask.client, reply.ask.id, reply.members))
                 else:
                     kind: EventKind = (
-                        "recording_saved" if told.kind == "recording_saved" else "recording_failed"
+                        "recording_saved" if reply.kind == "recording_saved" else "recording_failed"
                     )
-                    events.append(Event(self._now(), kind, told.members))
+                    events.append(Event(self._now(), kind, reply.members))
         return answers, events
 
     def close(self) -> None:
-        """Hangs up; the recorder completes its file and ends."""
-        for line in (self._tick, self._tape_end, self._control, self._control_end):
-            line.close()
+        """Closes the connection; the recorder then completes its file and ends."""
+        for end in (self._tick, self._tape_end, self._control, self._control_end):
+            end.close()

@@ -1,7 +1,7 @@
-"""The recorder as a process: records in from the tick, files out, so that no disk delays a tick.
+"""The recorder process: receives records from the tick and writes files without delaying the tick.
 
-Run by the daemon as `python -m inhand.controller.recording.recorder_process`; ends when its parent
-does.
+Run by the daemon as `python -m inhand.controller.recording.recorder_process`; it ends when its
+parent process ends.
 """
 
 import signal
@@ -17,7 +17,11 @@ import zmq
 
 from inhand.controller.recording.flight_recorder import FlightRecorder
 from inhand.controller.recording.foxglove_channels import Picture, Translator
-from inhand.controller.recording.recorder_link import RecorderConfig, RecorderReply, decode_ask
+from inhand.controller.recording.recorder_link import (
+    RecorderConfig,
+    RecorderReply,
+    decode_recorder_request,
+)
 from inhand.controller.recording.writer import RecordingFile
 from inhand.controller.system.realtime import give_way
 from inhand.hardware.model.hand import parse_hand
@@ -26,28 +30,30 @@ from inhand.perception.parent import Parent
 from inhand.perception.simulated_time import TimePage
 
 MAX_RECORD = 1 << 20
-"""No record is larger [bytes]."""
+"""Largest size of a record [bytes]."""
 
 _PERIOD = 20
-"""Between two looks at the tick's line [ms]. Nobody waits at it, as waking somebody costs the tick
-more than the rest of its sending."""
+"""Period of reading the records [ms].
+
+The socket is read periodically: to wake a waiting process would take the tick more time than to
+send the record."""
 
 
 class RecorderProcess:
-    """Feeds a flight recorder from the daemon's two lines.
+    """Runs a flight recorder with the daemon's two sockets.
 
     Args:
-        wanted: where and how much to record.
-        tape: the tick's line; records come from it.
-        control: the server's line; requests come from it, replies and news go to it.
+        wanted: configuration of the recorder.
+        tape: socket that receives the tick's records.
+        control: socket that receives the server's requests and sends replies and events.
     """
 
     def __init__(self, wanted: RecorderConfig, tape: socket.socket, control: socket.socket) -> None:
         self._tape, self._control = tape, control
         self._wanted = wanted
         self._now = TimePage(Path(wanted.time)).now if wanted.time else time.monotonic
-        # A record is copied out of here: what `recv` makes for the largest record and then cuts
-        # to size keeps whole pages to itself, and system calls cost more than the copy.
+        # Records are received here and copied: `recv` would allocate the largest size each time and
+        # shrink it, which wastes memory and takes more time than the copy.
         self._buffer = memoryview(bytearray(MAX_RECORD))
         self._poller = zmq.Poller()
         self._pictures: zmq.Socket[bytes] | None = None
@@ -57,22 +63,22 @@ class RecorderProcess:
         )
 
     def run(self) -> None:
-        """Records until the daemon is gone or hangs up, and completes what is being written."""
+        """Records until the daemon ends or closes the sockets, then completes the current file."""
         parent = Parent()
         for line in (self._tape, self._control):
             line.setblocking(False)
         self._poller.register(self._control.fileno(), zmq.POLLIN)
         while parent.alive:
             self._poller.poll(_PERIOD)
-            # A request is about all that happened before it.
+            # Records first: a request refers to all records sent before it.
             if not self._take_all():
                 break
-            self._listen()
+            self._answer_requests()
             self._take_pictures()
         self._recorder.close()
 
     def _take_all(self) -> bool:
-        """Takes the records that wait; False once the daemon has hung up."""
+        """Receives the waiting records; False once the daemon has closed the socket."""
         with suppress(BlockingIOError):
             while True:
                 size = self._tape.recv_into(self._buffer)
@@ -81,17 +87,17 @@ class RecorderProcess:
                 self._recorder.take(bytes(self._buffer[:size]))
         return True
 
-    def _listen(self) -> None:
+    def _answer_requests(self) -> None:
         with suppress(BlockingIOError):
             while message := self._control.recv(MAX_RECORD):
-                ask = decode_ask(message)
-                self._look(False if ask.action == "stop" else ask.images)
+                ask = decode_recorder_request(message)
+                self._set_subscription(False if ask.action == "stop" else ask.images)
                 members = self._recorder.ask(ask.action)
                 members["images"] = self._pictures is not None
                 self._send(RecorderReply(ask=ask, members=members))
 
-    def _look(self, wanted: bool | None) -> None:
-        """Begins or ends to take the cameras' pictures, which they make only if somebody does."""
+    def _set_subscription(self, wanted: bool | None) -> None:
+        """Subscribes to the cameras' images or unsubscribes; cameras encode them only on demand."""
         if wanted and self._pictures is None:
             self._pictures = zmq.Context.instance().socket(zmq.SUB)
             self._pictures.set(zmq.RCVHWM, 64)
@@ -111,34 +117,38 @@ class RecorderProcess:
         with suppress(zmq.Again):
             while True:
                 _, header, jpeg = self._pictures.recv_multipart(zmq.NOBLOCK)
-                about = decode_header(header)
-                self._recorder.take_picture(Picture(about.camera, about.t, jpeg))
+                image_header = decode_header(header)
+                self._recorder.take_picture(Picture(image_header.camera, image_header.t, jpeg))
 
     def _open(self, path: Path, reason: str) -> RecordingFile:
         offset = time.time() - self._now()
         return RecordingFile(path, self._wanted.header, Translator(self._hand, offset), reason)
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
-        """Called by the thread that writes."""
+        """Sends an event; called by the writing thread."""
         self._send(RecorderReply(kind=kind, members=data))
 
-    def _send(self, told: RecorderReply) -> None:
-        # Nobody listens any more when the daemon ends.
+    def _send(self, reply: RecorderReply) -> None:
+        # When the daemon ends, its end of the socket is closed.
         with suppress(OSError):
-            self._control.send(msgspec.json.encode(told))
+            self._control.send(msgspec.json.encode(reply))
 
 
 def main() -> None:
     """Entry point of the process."""
-    # The daemon ends first, and what it did last is worth most.
+    # Signals are ignored: the daemon ends first, and its last records must still be written.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     parser = ArgumentParser(
         prog="python -m inhand.controller.recording.recorder_process", description=__doc__
     )
-    parser.add_argument("--wanted", required=True, help="file that says what to record, and where")
-    parser.add_argument("--tape", type=int, required=True, help="descriptor of the tick's line")
-    parser.add_argument("--control", type=int, required=True, help="descriptor of the server's")
+    parser.add_argument("--wanted", required=True, help="configuration file of the recorder")
+    parser.add_argument(
+        "--tape", type=int, required=True, help="file descriptor of the socket for records"
+    )
+    parser.add_argument(
+        "--control", type=int, required=True, help="file descriptor of the socket for requests"
+    )
     arguments = parser.parse_args()
     give_way()
     wanted = msgspec.json.decode(Path(arguments.wanted).read_bytes(), type=RecorderConfig)

@@ -1,8 +1,8 @@
 """`inhand replay`: runs a recording through fusion, policy and action path again.
 
-On the same machine and versions the results are equal to the bit; where they are not, the first
-difference is shown. That finds what a test on made-up inputs does not: code that depends on
-timing, on the order of things, or on what an earlier run left behind.
+On the same machine and with the same versions the results are equal to the bit; otherwise the first
+difference is shown. This finds errors that tests with artificial inputs do not find: code that
+depends on timing, on the order of events, or on state from an earlier run.
 """
 
 import sys
@@ -38,12 +38,12 @@ from inhand.perception.records import TagCorners
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a replay left the recording.
+    """The first difference between a replay and its recording.
 
     Attributes:
         n: number of the tick.
-        t: its time [s].
-        what: which value, like `outputs.pose.position`.
+        t: time of the tick [s].
+        what: name of the value, like `outputs.pose.position`.
         recorded: the value in the recording.
         replayed: the value in the replay.
     """
@@ -57,14 +57,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a replay.
+    """The result of a replay.
 
     Attributes:
-        ticks: ticks that were run again.
-        skipped: ticks before the first checkpoint, or behind a gap.
-        gaps: places where records are missing.
-        difference: the first one; None if all is equal.
-        versions: what the recording was made with, where it is not what runs here.
+        ticks: number of ticks that were run again.
+        skipped: number of ticks before the first checkpoint, or between a gap and the next one.
+        gaps: number of places where records are missing.
+        difference: the first difference; None if all values are equal.
+        versions: versions in the recording that differ from the installed ones.
     """
 
     ticks: int
@@ -75,11 +75,11 @@ class Report:
 
 
 class Replay:
-    """A controller that is fed from a recording.
+    """A controller whose inputs come from a recording.
 
     Args:
         recording: the recording.
-        policies: where to look for its policies beside where they were.
+        policies: additional directory in which its policies are searched.
     """
 
     def __init__(self, recording: Recording, policies: Path | None = None) -> None:
@@ -99,11 +99,11 @@ class Replay:
         )
 
     def run(self) -> Report:
-        """Runs until the first difference, or the end.
+        """Runs the ticks until the first difference, or to the end.
 
         Raises:
-            RecordingError: nothing in the recording can be run again.
-            PolicyError: a policy that it used is not there.
+            RecordingError: no tick of the recording can be run again.
+            PolicyError: a policy of the recording is not found.
         """
         ticks = skipped = gaps = 0
         last: int | None = None
@@ -117,20 +117,20 @@ class Replay:
                     if difference:
                         break
                 else:
-                    self._begin(record)
+                    self._restore(record)
                     last = record.n
             elif last is None:
                 skipped += 1
             elif record.n != last + 1:
                 gaps, skipped, last = gaps + 1, skipped + 1, None
             else:
-                difference = self._again(record)
+                difference = self._run_tick(record)
                 ticks, last = ticks + 1, record.n
                 if difference:
                     break
         if not ticks:
             raise RecordingError(
-                f"recording {self.recording.path}: has no checkpoint with ticks behind it; record "
+                f"recording {self.recording.path}: has no checkpoint with ticks after it; record "
                 f"for longer than {tick_record.CHECKPOINT_PERIOD:g} s"
             )
         here = versions()
@@ -138,18 +138,18 @@ class Replay:
         other = {name: found for name, found in made.items() if here.get(name) != found}
         return Report(ticks, skipped, gaps, difference, other)
 
-    def _begin(self, record: CheckpointRecord) -> None:
+    def _restore(self, record: CheckpointRecord) -> None:
         self._controller.operation.policy = self._policy(record.policy_sha256)
         try:
             restore(self._controller, upgraded(record.state))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordingError(
                 f"recording {self.recording.path}: its checkpoint does not fit this version "
-                f"({error}); use the one that made it"
+                f"({error}); use the version that made it"
             ) from error
 
-    def _again(self, record: TickRecord) -> Difference | None:
-        """Runs a tick, and compares."""
+    def _run_tick(self, record: TickRecord) -> Difference | None:
+        """Runs one tick again, and compares its results."""
         controller, inputs = self._controller, record.inputs
         if inputs.line is not None:
             controller.watch_line(inputs.line)
@@ -193,11 +193,11 @@ def _compare(
     if tick_record.pack(recorded) == tick_record.pack(replayed):
         return None
     what, a, b = next(_walk("", recorded, replayed), ("", recorded, replayed))
-    return Difference(record.n, record.t, what, _shown(a), _shown(b))
+    return Difference(record.n, record.t, what, _as_text(a), _as_text(b))
 
 
 def _walk(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yields the name and the two values of each leaf that differs, to the bit."""
+    """Yields the name and the two values of each leaf that is not equal to the bit."""
     if tick_record.pack(a) == tick_record.pack(b):
         return
     children: Iterator[tuple[Any, Any, Any]] | None = None
@@ -216,7 +216,7 @@ def _walk(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
         yield from _walk(f"{name}.{key}".lstrip("."), one, other)
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, np.ndarray):
         return np.array2string(value, floatmode="unique", max_line_width=10_000, separator=", ")
     return repr(value.value if isinstance(value, Enum) else value)[:500]
@@ -236,7 +236,7 @@ def replay(
 
     Args:
         file: A recording of inhandd.
-        policies: Where its policies are, if not where they were.
+        policies: Directory of its policies, if they have been moved.
         json: Print the report as JSON.
     """
     report = Replay(open_recording(file), policies).run()
@@ -245,11 +245,11 @@ def replay(
 
 
 def as_text(report: Report) -> str:
-    """A report for people."""
+    """A report as text."""
     lines = [f"{report.ticks} ticks run again, {report.skipped} skipped, {report.gaps} gaps"]
     if report.versions:
         made = ", ".join(f"{name} {found}" for name, found in report.versions.items())
-        lines.append(f"made with {made}: equal bits are not promised here")
+        lines.append(f"made with {made}: bit-equal results are not guaranteed here")
     found = report.difference
     if found is None:
         return "\n".join([*lines, "equal to the bit"])

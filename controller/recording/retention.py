@@ -1,4 +1,4 @@
-"""Room for recordings: their names, and which ones make way."""
+"""Disk space for recordings: names of new files, and deletion of the oldest ones."""
 
 import shutil
 from contextlib import suppress
@@ -7,22 +7,22 @@ from errno import ENOSPC
 from pathlib import Path
 
 RESERVE = 100 * 1024 * 1024
-"""Room that recordings leave to everybody else on the disk [bytes]."""
+"""Disk space that recordings leave free [bytes]."""
 
 _PREFIX = "inhand-"
 _KINDS = ("*.mcap", "*.mcap.part")
 
 
 def make_room(directory: Path, reason: str, total_size: int) -> Path:
-    """Deletes the oldest recordings until the rest is small enough; returns a new one's name.
+    """Deletes the oldest recordings above the size limit; returns the path of a new recording.
 
     Args:
-        directory: where recordings are; made if it is not there.
-        reason: part of the name.
-        total_size: what all of them together may take [bytes].
+        directory: directory of the recordings; created if it does not exist.
+        reason: reason of the recording, part of its name.
+        total_size: largest total size of the recordings [bytes].
 
     Raises:
-        OSError: the directory cannot be used, or the disk is full of other things.
+        OSError: the directory cannot be used, or the disk is almost full.
     """
     directory.mkdir(parents=True, exist_ok=True)
     known = sorted(p for kind in _KINDS for p in directory.glob(f"{_PREFIX}{kind}"))
@@ -32,6 +32,6 @@ def make_room(directory: Path, reason: str, total_size: int) -> Path:
         with suppress(OSError):
             oldest.unlink()
     if shutil.disk_usage(directory).free < RESERVE:
-        raise OSError(ENOSPC, "less than 100 MB are free; make room", str(directory))
+        raise OSError(ENOSPC, "less than 100 MB are free; free some disk space", str(directory))
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
     return directory / f"{_PREFIX}{stamp}Z-{reason}.mcap"

@@ -1,4 +1,4 @@
-"""How a recording is written: by the recorder, and anew from one that was never completed."""
+"""Writes recordings: new ones, and complete copies of incomplete ones."""
 
 import os
 from contextlib import suppress
@@ -27,15 +27,15 @@ _CHUNK = 256 * 1024
 
 
 class RecordingFile:
-    """A recording that is being written; it gets its name when it is complete.
+    """A recording that is being written; it gets its final name when it is complete.
 
     Attributes:
-        path: its name in the end.
+        path: its final name.
         size: bytes written so far.
     """
 
     def __init__(self, path: Path, header: Header, translator: Translator, reason: str) -> None:
-        """Begins the file; raises OSError as everything here does."""
+        """Begins the file; raises OSError, like all methods of this class."""
         self.path = path
         self._part = path.with_name(path.name + _PART)
         self._translator = translator
@@ -44,7 +44,7 @@ class RecordingFile:
         self._writer = Writer(self._file, _CHUNK, compression=CompressionType.ZSTD)
         self._writer.start(profile="", library="inhand")
         begun = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._writer.add_metadata(METADATA, _described(header, reason, begun, translator.offset))
+        self._writer.add_metadata(METADATA, _metadata(header, reason, begun, translator.offset))
         for topic in SCHEMAS:
             self._channel(topic)
 
@@ -53,7 +53,7 @@ class RecordingFile:
         return self._file.tell()
 
     def write(self, message: bytes) -> None:
-        """Writes a record, as it came from the tick, and the messages made from it."""
+        """Writes a record as received from the tick, and the viewers' messages made from it."""
         record = decode(message)
         stamp = self._translator.stamp(record.t)
         if isinstance(record, TickRecord):
@@ -64,13 +64,13 @@ class RecordingFile:
             self._add(CHECKPOINTS, stamp, message, record.n)
 
     def show(self, topic: str, t: float, message: Message, number: int = 0) -> None:
-        """Writes a message for people; `t` [s] on CLOCK_MONOTONIC."""
+        """Writes a message for viewers; `t` in [s] on CLOCK_MONOTONIC."""
         data = msgspec.json.encode(self._translator.whole(t, message))
         self._add(topic, self._translator.stamp(t), data, number)
 
     def finish(self) -> None:
-        """Completes the file and gives it its name."""
-        # mcap gives this method no types; so below.
+        """Completes the file and gives it its final name."""
+        # This method has no type annotations in mcap; the same below.
         self._writer.finish()  # type: ignore[no-untyped-call]
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -78,7 +78,7 @@ class RecordingFile:
         self._part.rename(self.path)
 
     def abandon(self) -> None:
-        """Closes what cannot be completed; `open_recording` still reads what of it is whole."""
+        """Closes a file that cannot be completed; `open_recording` can still read it in part."""
         with suppress(OSError):
             self._file.close()
 
@@ -101,13 +101,13 @@ class RecordingFile:
 
 
 def repair(path: Path, output: Path) -> int:
-    """Makes a complete recording of one that was never completed; returns its messages.
+    """Writes a complete copy of an incomplete recording; returns its number of messages.
 
     Raises:
-        RecordingError: nothing of it can be read, or the other cannot be written.
+        RecordingError: the recording cannot be read, or the copy cannot be written.
     """
     recording = open_recording(path)
-    described = _described(
+    described = _metadata(
         recording.header, recording.reason, recording.begun, recording.monotonic_to_utc
     )
     channels: dict[int, int] = {}
@@ -140,8 +140,8 @@ def repair(path: Path, output: Path) -> int:
     return number
 
 
-def _described(header: Header, reason: str, begun: str, offset: float) -> dict[str, str]:
-    """What `open_recording` finds under `METADATA`; `offset` from monotonic time to UTC [s]."""
+def _metadata(header: Header, reason: str, begun: str, offset: float) -> dict[str, str]:
+    """The metadata that `open_recording` reads; `offset` from monotonic time to UTC [s]."""
     return {
         "header": msgspec.json.encode(header).decode(),
         "reason": reason,

@@ -1,4 +1,4 @@
-"""One servo bus as the tick sees it: errors become missing reads, torque off is made sure of."""
+"""One servo bus: errors become missing reads, and torque off is verified by reading it back."""
 
 import logging
 import threading
@@ -13,29 +13,30 @@ from inhand.hardware.records import JointState, Targets
 log = logging.getLogger(__name__)
 
 EXIT_PATIENCE = 2.0
-"""For torque to be read back as off when the daemon ends [s]."""
+"""Time limit for reading torque back as off when the daemon ends [s]."""
 READ_BACK = 0.002
-"""Time to read torque back in a tick whose time for reading is over [s]."""
+"""Time for reading torque back if the read deadline of the tick has passed [s]."""
 SILENT_TICK = 0.01
-"""The same where a read was given no deadline [s]."""
-EAGER, PAUSE = 10, 10
-"""Attempts to read torque back in as many ticks; from then on one in so many ticks."""
+"""Time for reading torque back if no deadline was given [s]."""
+FAST_ATTEMPTS, SLOW_PERIOD = 10, 10
+"""Ticks with an attempt to read torque back in each; after them, ticks between two attempts."""
 
 REBOOTS = 3
-"""Attempts to restart an ill servo after one request: on a busy machine one can time out."""
+"""Attempts to reboot a servo after one request: on a busy machine an attempt can time out."""
 
 _FAILURES_LOST = 3
 
 
 class BusLink:
-    """Reads and commands the servos of one bus without ever raising in the tick.
+    """Reads and commands the servos of one bus; never raises an exception into the tick.
 
-    Torque goes off by a bare write, which needs no servo to be well and no bus to be set up, and is
-    repeated until it is read back. While a lost bus is sought, the thread that seeks it does so.
+    Torque is switched off by a plain write, which works with faulty servos and before the bus is
+    set up. It is repeated until torque reads back as off. While a lost bus is reconnected,
+    the reconnecting thread does this.
 
     Attributes:
-        problem: what went wrong last; empty once reading works again.
-        servo_error: which servos report a hardware error; empty if none did at the last read.
+        problem: the latest problem; empty once reading works again.
+        servo_error: the servos that reported a hardware error at the last read; empty if none did.
         errors: failed reads and writes so far.
     """
 
@@ -46,9 +47,9 @@ class BusLink:
 
         Args:
             backend: the servos.
-            silent: whether to read only.
-            pause: time between two attempts to find a lost bus [s].
-            clock: the hand's.
+            silent: whether to only read.
+            pause: time between two attempts to reconnect a lost bus [s].
+            clock: the hand's clock.
         """
         self._clock = clock
         self._pause = pause
@@ -58,16 +59,16 @@ class BusLink:
         self._backend = backend
         self._silent = silent
         self._torque: bool | None = None
-        self._off = threading.Event()
-        self._unready = False
+        self._off_wanted = threading.Event()
+        self._not_ready = False
         self._attempts = 0
-        self._pulling = ""
+        self._torque_problem = ""
         self._deadline = 0.0
-        self._distrusted = False
+        self._torque_withheld = False
         self._failed_reads = 0
         self._failed_writes = 0
-        self._seeking: threading.Thread | None = None
-        self._found = threading.Event()
+        self._reconnect_thread: threading.Thread | None = None
+        self._reconnect_ended = threading.Event()
         self._ending = False
         self._reboots = 0
 
@@ -77,13 +78,13 @@ class BusLink:
         return self._failed_writes >= _FAILURES_LOST
 
     def read(self, deadline: float | None = None) -> JointState | None:
-        """What the servos measured, those with a hardware error too; None if none answered.
+        """The measured joint state, also of servos with a hardware error; None if none replied.
 
         Args:
-            deadline: when to give up at the latest [s].
+            deadline: time at which the read ends at the latest [s].
         """
         self._deadline = self._clock.now() + SILENT_TICK if deadline is None else deadline
-        if self._sought() or self._unready:
+        if self._reconnecting() or self._not_ready:
             return None
         joints: JointState | None
         try:
@@ -101,32 +102,32 @@ class BusLink:
         else:
             self.problem, self.servo_error = self._backend.problem, ""
             self._failed_reads = 0
-            # Nobody asks for a reboot long before the servos are ill.
+            # A reboot request made while all servos were healthy does not count for later errors.
             self._reboots = 0
-        self._add_problem(self._pulling)
+        self._add_problem(self._torque_problem)
         return joints
 
     def write(self, torque: bool, targets: Targets | None) -> Targets | None:
-        """Switches torque if it is to change, and sends the targets if it is on.
+        """Switches torque if it changes, and sends the targets if it is on.
 
         Returns:
-            What was sent; None if nothing was.
+            The targets that were sent; None if none were.
         """
-        self._want(torque)
-        if self._silent or self._sought():
+        self._set_wanted(torque)
+        if self._silent or self._reconnecting():
             return None
-        # Servos that were out of reach may stand anywhere: they get no torque back before the
-        # controller itself has taken it away, and given it anew.
-        self._distrusted = self._distrusted and torque
-        if not torque or self._distrusted or targets is None:
+        # After a reconnection the joints may be anywhere: torque stays off until the controller
+        # has switched it off and on again.
+        self._torque_withheld = self._torque_withheld and torque
+        if not torque or self._torque_withheld or targets is None:
             self._relax()
             return None
-        if self._unready:
+        if self._not_ready:
             return None
-        self._pulling, self._attempts = "", 0
+        self._torque_problem, self._attempts = "", 0
         try:
             if not self._torque:
-                # A switch that fails half-way is done again in the next tick.
+                # If this fails for some servos, it is repeated for all in the next tick.
                 self._torque = None
                 self._backend.set_torque(True)
                 self._torque = True
@@ -139,28 +140,28 @@ class BusLink:
         return sent
 
     def seek(self) -> None:
-        """Looks for the bus beside the tick, if several reads or commands in a row failed.
+        """Reconnects the bus in a thread, if several reads or writes in a row failed.
 
-        Reads are missing until it is found.
+        Reads return None until it is connected.
         """
         failures = max(self._failed_reads, self._failed_writes)
-        if not self._sought() and (self._unready or failures >= _FAILURES_LOST):
-            self._begin_to_seek(self._pause)
+        if not self._reconnecting() and (self._not_ready or failures >= _FAILURES_LOST):
+            self._start_reconnecting(self._pause)
 
     def reboot(self) -> None:
-        """Has servos that have shut themselves down started anew, beside the tick."""
-        failed = self._unready or max(self._failed_reads, self._failed_writes) > 0
+        """Reboots, in a thread, servos that have shut down with a hardware error."""
+        failed = self._not_ready or max(self._failed_reads, self._failed_writes) > 0
         wanted = not self._silent and (failed or bool(self.servo_error))
         self._reboots = REBOOTS if wanted else 0
-        if wanted and self.servo_error and not self._sought():
-            self._begin_to_seek(0.0)
+        if wanted and self.servo_error and not self._reconnecting():
+            self._start_reconnecting(0.0)
 
     def close(self, torque: bool) -> None:
-        """Leaves the servos with or without torque, and releases the bus. Safe to call twice."""
+        """Closes the bus, with torque left as it is or off. May be called twice."""
         first, self._ending = not self._ending, True
-        self._want(torque)
-        if self._seeking is not None:
-            self._seeking.join(timeout=2 * self._pause + READ_BACK)
+        self._set_wanted(torque)
+        if self._reconnect_thread is not None:
+            self._reconnect_thread.join(timeout=2 * self._pause + READ_BACK)
         if first and not self._silent and not torque and self._torque is not False:
             if left := let_go(self._backend, EXIT_PATIENCE):
                 self.problem = f"{left}; switch the hand's power off"
@@ -170,75 +171,75 @@ class BusLink:
         self._backend.close()
 
     def _relax(self) -> None:
-        """Takes torque away until it is read back as off, in this tick or in later ones."""
+        """Switches torque off; repeated in later ticks until torque reads back as off."""
         if self._torque is False:
             return
         self._torque = None
         self._attempts += 1
-        if self._attempts > EAGER and self._attempts % PAUSE:
+        if self._attempts > FAST_ATTEMPTS and self._attempts % SLOW_PERIOD:
             return
         try:
             deadline = max(self._deadline, self._clock.now() + READ_BACK)
-            self._pulling = self._backend.relax(deadline)
+            self._torque_problem = self._backend.relax(deadline)
         except InhandError as error:
             self._failed(error)
             self._failed_writes += 1
             return
         self._failed_writes = 0
-        if self._pulling:
-            self._add_problem(self._pulling)
+        if self._torque_problem:
+            self._add_problem(self._torque_problem)
         else:
             self._torque, self._attempts = False, 0
 
-    def _sought(self) -> bool:
-        """Whether the thread that seeks the bus has it."""
-        if self._seeking is not None and self._found.is_set():
-            self._seeking = None
-        return self._seeking is not None
+    def _reconnecting(self) -> bool:
+        """Whether the reconnecting thread is using the bus."""
+        if self._reconnect_thread is not None and self._reconnect_ended.is_set():
+            self._reconnect_thread = None
+        return self._reconnect_thread is not None
 
-    def _begin_to_seek(self, pause: float) -> None:
-        # What the servos do after a loss is unknown.
-        self._torque, self._pulling, self._unready = None, "", True
+    def _start_reconnecting(self, pause: float) -> None:
+        # After a lost connection the state of the servos is unknown.
+        self._torque, self._torque_problem, self._not_ready = None, "", True
         try:
             aside = self._clock.aside()
         except OSError as error:
-            # A simulated world that has ended; the daemon ends with it.
-            self.problem = f"there is no simulated time any more: {error}"
+            # The simulated world has ended, and the daemon ends with it.
+            self.problem = f"simulated time has ended: {error}"
             return
-        self._found.clear()
-        self._seeking = threading.Thread(
+        self._reconnect_ended.clear()
+        self._reconnect_thread = threading.Thread(
             target=self._reconnect, args=(pause, aside), name="reconnect", daemon=True
         )
-        self._seeking.start()
+        self._reconnect_thread.start()
 
     def _reconnect(self, pause: float, aside: AbstractContextManager[None]) -> None:
         with aside:
             try:
-                self._find(pause)
+                self._reconnect_with_pause(pause)
             finally:
-                self._found.set()
+                self._reconnect_ended.set()
 
-    def _find(self, pause: float) -> None:
+    def _reconnect_with_pause(self, pause: float) -> None:
         clock = self._clock
         over = clock.now() + pause
         self._backend.close()
         while (left := over - clock.now()) > 0 and not self._ending:
-            if self._off.is_set() and not self._silent and self._torque is not False:
-                # Nothing may be there yet to hear it: it is said again and again.
-                self._take_torque()
+            if self._off_wanted.is_set() and not self._silent and self._torque is not False:
+                # The servos may not be connected yet, so the command is repeated.
+                self._switch_torque_off()
             clock.sleep_until(clock.now() + min(RETRY, left))
         if not self._silent:
-            # Whoever was out of reach gets no torque back, so that it is taken first of all.
-            self._take_torque()
+            # Servos that were unreachable must not keep torque: it is switched off first.
+            self._switch_torque_off()
         self._connect()
 
-    def _want(self, torque: bool) -> None:
+    def _set_wanted(self, torque: bool) -> None:
         if torque:
-            self._off.clear()
+            self._off_wanted.clear()
         else:
-            self._off.set()
+            self._off_wanted.set()
 
-    def _take_torque(self) -> None:
+    def _switch_torque_off(self) -> None:
         try:
             left = self._backend.relax(self._clock.now() + SILENT_TICK)
         except InhandError as error:
@@ -260,8 +261,8 @@ class BusLink:
             self.problem = str(error)
             self.servo_error = str(error) if isinstance(error, ServoError) else ""
             return
-        self.servo_error, self._unready = "", False
-        self._distrusted = True
+        self.servo_error, self._not_ready = "", False
+        self._torque_withheld = True
         self._failed_reads = self._failed_writes = 0
 
     def _failed(self, error: InhandError) -> None:

@@ -1,4 +1,4 @@
-"""Takes what the camera processes send, without ever waiting for it."""
+"""Receives the messages of the camera processes without waiting."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -13,14 +13,14 @@ _MOST_AT_ONCE = 32
 
 
 class CameraInbox:
-    """The socket that camera processes send to; used by the tick's thread alone.
+    """The socket that camera processes send to; used only by the tick's thread.
 
     Attributes:
-        address: what the camera processes connect to.
-        cameras: of the rig.
-        status: latest sign of life, by camera.
-        seen: what each camera saw last.
-        malformed: messages that could not be read, or came from no camera of the rig.
+        address: address that the camera processes connect to.
+        cameras: names of the rig's cameras.
+        status: latest status message of each camera.
+        seen: latest tag corners of each camera.
+        malformed: number of messages that were unreadable or from an unknown camera.
     """
 
     def __init__(self, directory: Path, cameras: Collection[str]) -> None:
@@ -36,7 +36,7 @@ class CameraInbox:
         self._socket.bind(self.address)
 
     def take(self) -> list[TagCorners]:
-        """What came since the last call."""
+        """The tag corners that arrived since the last call."""
         corners: list[TagCorners] = []
         for _ in range(_MOST_AT_ONCE):
             try:
@@ -56,7 +56,7 @@ class CameraInbox:
         return corners
 
     def forget(self, camera: str) -> None:
-        """Is told that a camera's process has ended: its silence shows without that."""
+        """Called when a camera's process has ended; in real time nothing needs to be done."""
 
     def close(self) -> None:
         """Closes the socket."""

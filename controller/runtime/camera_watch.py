@@ -1,4 +1,4 @@
-"""What is wrong with each camera, told once when it begins and once when it ends."""
+"""Camera problems, each reported once when it begins and once when it ends."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,40 +6,42 @@ from collections.abc import Iterable, Mapping
 from inhand.perception.records import CameraStatus
 
 SILENCE = 2.0
-"""A camera process speaks twice a second; after so long without a word it counts as silent [s]."""
+"""Time without a status message before a camera process counts as silent [s].
+
+It sends two status messages a second."""
 SLOWEST = 5.0
-"""Frames a second below which a camera is of little use [Hz]."""
+"""Lowest frame rate that is not reported as a problem [Hz]."""
 LATEST = 0.3
-"""Age of a camera's newest frame from which its pictures come too late to act on [s]."""
+"""Largest age of a camera's newest frame that is not reported as a problem [s]."""
 _PATIENCE_AT_START = 10.0
 
 
 class CameraWatch:
-    """Remembers what was said about each camera.
+    """Keeps the last reported problem of each camera.
 
     Args:
-        cameras: their names.
-        start: when they were started [s].
+        cameras: names of the cameras.
+        start: time at which they were started [s].
     """
 
     def __init__(self, cameras: Iterable[str], start: float) -> None:
-        self._said = dict.fromkeys(cameras, "")
+        self._reported = dict.fromkeys(cameras, "")
         self._start = start
 
     def changes(self, status: Mapping[str, CameraStatus], now: float) -> list[tuple[str, str]]:
-        """Cameras whose problem began, became another, or ended (empty) since the last call.
+        """Cameras whose problem began, changed, or ended (empty text) since the last call.
 
         Args:
-            status: the latest sign of life of each.
-            now: the present [s].
+            status: the latest status message of each camera.
+            now: current time [s].
         """
         changed = []
-        for camera, said in self._said.items():
+        for camera, before in self._reported.items():
             problem = self._problem(status.get(camera), now)
-            # "No frame for 1.5 s" and the same for 2.0 s are one problem.
-            if re.sub(r"[\d.]+", "", problem) != re.sub(r"[\d.]+", "", said):
+            # Numbers are ignored: no frame for 1.5 s and no frame for 2.0 s are one problem.
+            if re.sub(r"[\d.]+", "", problem) != re.sub(r"[\d.]+", "", before):
                 changed.append((camera, problem))
-                self._said[camera] = problem
+                self._reported[camera] = problem
         return changed
 
     def _problem(self, status: CameraStatus | None, now: float) -> str:
@@ -51,7 +53,7 @@ class CameraWatch:
         if status.problem:
             return status.problem
         if status.frames and status.frame_age > LATEST:
-            return f"its pictures come {status.frame_age:.2f} s late"
+            return f"its frames are {status.frame_age:.2f} s late"
         if status.frames and 0 < status.rate < SLOWEST:
-            return f"it gives only {status.rate:.1f} pictures a second"
+            return f"it delivers only {status.rate:.1f} frames a second"
         return ""

@@ -1,4 +1,4 @@
-"""What a page or a client must know of hand, object and cameras: the files' own text."""
+"""Description of the hand, the object and the cameras for clients and web pages."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -11,11 +11,11 @@ from inhand.perception.objects import object_file
 
 
 def introduce(config: Config, directory: Path, world: SimulationReady | None) -> dict[str, object]:
-    """What whoever watches must know of hand, object and cameras, as the files' own text.
+    """Describes the hand, the object and the cameras by the text of their files.
 
     Args:
-        config: the daemon's.
-        directory: of the daemon's sockets.
+        config: the daemon's configuration.
+        directory: directory of the daemon's sockets.
         world: the simulated world, if there is one.
     """
     names = world.cameras if world else config.cameras.sources

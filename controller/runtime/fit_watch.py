@@ -1,4 +1,4 @@
-"""Tags that are seen while the object is not: told once when it begins and once when it ends."""
+"""Reports tags that are detected but fit no pose of the object, once when it begins and ends."""
 
 from collections.abc import Mapping
 
@@ -9,44 +9,47 @@ from inhand.perception.pose.pose import estimate_poses
 from inhand.perception.records import ObjectPose, TagCorners
 
 UNSEEN = 0.5
-"""Time without a pose after which tags that are seen should have given one [s]."""
+"""Time without a pose after which detected tags are checked [s]."""
 LOOKS = 3
-"""Looks in a row at which no pose must fit: a finger over a tag spoils one."""
+"""Checks in a row without a fitting pose before a problem is reported.
+
+A finger over a tag can make a single check fail.
+"""
 FORGOTTEN = 5.0
-"""Time without tags after which a problem is no longer told [s]."""
+"""Time without tags after which a reported problem ends [s]."""
 
 
 class FitWatch:
-    """Looks now and then at what the cameras saw; nothing is computed while poses come.
+    """Checks whether the latest detections fit a pose; computes nothing while poses are measured.
 
     Args:
         description: the object.
         cameras: the rig.
 
     Attributes:
-        problem: why what is seen fits no pose; empty if it does, or nothing is seen.
+        problem: why the detections fit no pose; empty if they do, or if there are none.
     """
 
     def __init__(self, description: ObjectDescription, cameras: Mapping[str, Camera]) -> None:
         self.problem = ""
         self._description, self._cameras = description, cameras
-        self._looks = 0
+        self._misses = 0
         self._seen = 0.0
 
     def look(self, frames: Mapping[str, TagCorners], pose: ObjectPose | None, now: float) -> bool:
-        """Looks again.
+        """Checks the latest detections.
 
         Args:
-            frames: what each camera saw last.
-            pose: where the object is believed to be.
-            now: the present [s].
+            frames: latest detections of each camera.
+            pose: latest pose estimate of the object.
+            now: current time [s].
 
         Returns:
-            Whether the problem began, or ended.
+            Whether a problem began or ended.
         """
         before = self.problem
         if pose is not None and pose.age < UNSEEN:
-            self._looks, self.problem = 0, ""
+            self._misses, self.problem = 0, ""
             return bool(before)
         instants: dict[float, list[TagCorners]] = {}
         for frame in frames.values():
@@ -58,10 +61,10 @@ class FitWatch:
                 estimate_poses(self._description, self._cameras, together)
                 for together in instants.values()
             )
-            self._looks = 0 if fits else self._looks + 1
-            if self._looks == LOOKS and not self.problem:
+            self._misses = 0 if fits else self._misses + 1
+            if self._misses == LOOKS and not self.problem:
                 most = max(instants.values(), key=lambda each: sum(len(one.ids) for one in each))
                 self.problem = misfit(self._description, self._cameras, most)
         elif now - self._seen > FORGOTTEN:
-            self._looks, self.problem = 0, ""
+            self._misses, self.problem = 0, ""
         return self.problem != before

@@ -1,4 +1,4 @@
-"""The shell around the hand: bus errors become missing reads, and a lost bus is sought again."""
+"""Connection to the hand: bus errors become missing reads; a lost bus is reconnected."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +16,16 @@ from inhand.hardware.records import Array, JointState, Targets, frozen_array
 Result = TypeVar("Result")
 
 RECONNECT_PAUSE = 1.0
-"""Time between attempts to find a lost bus [s]."""
+"""Time between attempts to reconnect a lost bus [s]."""
 
 
 class HandLink:
-    """The hand, on one bus or on several that are lost and found each by itself."""
+    """The hand, on one bus or on several; each bus is lost and reconnected independently."""
 
     def __init__(
         self, backend: HandBackend, *, silent: bool = False, clock: ProcessClock | None = None
     ) -> None:
-        """Takes a connected backend and its clock; a silent link reads only."""
+        """Takes a connected backend and its clock; a silent link only reads."""
         clock = clock or MonotonicClock()
         self._hand = backend.hand
         self._buses = [
@@ -33,21 +33,21 @@ class HandLink:
             for part in backend.parts
         ]
         names = list(backend.hand.actuator_names)
-        self._places = [
+        self._indices = [
             np.array([names.index(name) for name in part.hand.actuator_names])
             for part in backend.parts
         ]
         several = len(self._buses) > 1
-        self._helpers = ThreadPoolExecutor(len(self._buses), "bus") if several else None
+        self._pool = ThreadPoolExecutor(len(self._buses), "bus") if several else None
 
     @property
     def problem(self) -> str:
-        """What went wrong last; empty once reading works again."""
+        """The latest problem; empty once reading works again."""
         return "; ".join(bus.problem for bus in self._buses if bus.problem)
 
     @property
     def servo_error(self) -> str:
-        """Which servos said at the last read that they have a hardware error; empty if none did."""
+        """The servos that reported a hardware error at the last read; empty if none did."""
         return "; ".join(bus.servo_error for bus in self._buses if bus.servo_error)
 
     @property
@@ -61,19 +61,19 @@ class HandLink:
         return any(bus.lost for bus in self._buses)
 
     def read(self, deadline: float | None = None) -> JointState | None:
-        """What the servos measured, NaN where they did not; None if none answered.
+        """The measured joint state, NaN for servos without a reply; None if none replied.
 
         Args:
-            deadline: when to give up at the latest [s].
+            deadline: time at which the read ends at the latest [s].
         """
         states = self._on_all([partial(bus.read, deadline) for bus in self._buses])
-        if self._helpers is None:
+        if self._pool is None:
             return states[0]
-        heard = [state for state in states if state is not None]
-        if not heard:
+        replied = [state for state in states if state is not None]
+        if not replied:
             return None
         return JointState(
-            min(state.t for state in heard),
+            min(state.t for state in replied),
             *(
                 self._joined([getattr(state, name, None) for state in states])
                 for name in ("position", "velocity", "current", "temperature", "voltage")
@@ -81,17 +81,17 @@ class HandLink:
         )
 
     def write(self, torque: bool, targets: Targets | None) -> Targets | None:
-        """Switches torque if it is to change, and sends the targets if it is on.
+        """Switches torque if it changes, and sends the targets if it is on.
 
         Returns:
-            What was sent; None if nothing was, or not on every bus.
+            The targets that were sent; None if they were not sent on every bus.
         """
-        if self._helpers is None:
+        if self._pool is None:
             return self._buses[0].write(torque, targets)
         sent = self._on_all(
             [
-                partial(bus.write, torque, targets and _part(targets, places))
-                for bus, places in zip(self._buses, self._places, strict=True)
+                partial(bus.write, torque, targets and _part(targets, indices))
+                for bus, indices in zip(self._buses, self._indices, strict=True)
             ]
         )
         if targets is None or not all(sent):
@@ -99,33 +99,33 @@ class HandLink:
         return Targets(targets.t, self._joined([one.position for one in sent if one is not None]))
 
     def seek(self) -> None:
-        """Looks for buses beside the tick where several reads or commands in a row failed."""
+        """Reconnects, in a thread, each bus on which several reads or writes in a row failed."""
         for bus in self._buses:
             bus.seek()
 
     def reboot(self) -> None:
-        """Has servos that have shut themselves down started anew, beside the tick."""
+        """Reboots, in a thread, servos that have shut down with a hardware error."""
         for bus in self._buses:
             bus.reboot()
 
     def close(self, torque: bool) -> None:
-        """Leaves the servos with or without torque, and releases the buses."""
+        """Closes the buses, with torque left as it is or off."""
         self._on_all([partial(bus.close, torque) for bus in self._buses])
 
     def _on_all(self, steps: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Does something on every bus, on all at once."""
-        if self._helpers is None:
+        """Runs one step for every bus, on all buses in parallel."""
+        if self._pool is None:
             return [steps[0]()]
-        return [future.result() for future in [self._helpers.submit(step) for step in steps]]
+        return [future.result() for future in [self._pool.submit(step) for step in steps]]
 
     def _joined(self, values: Sequence[Array | None]) -> Array:
-        """One array of the buses' own; NaN where one has none."""
+        """Joins the buses' arrays in actuator order; NaN for a bus without values."""
         joined = np.full(self._hand.n_actuators, np.nan)
-        for places, value in zip(self._places, values, strict=True):
+        for indices, value in zip(self._indices, values, strict=True):
             if value is not None:
-                joined[places] = value
+                joined[indices] = value
         return frozen_array(joined)
 
 
-def _part(targets: Targets, places: NDArray[np.intp]) -> Targets:
-    return Targets(targets.t, frozen_array(targets.position[places]))
+def _part(targets: Targets, indices: NDArray[np.intp]) -> Targets:
+    return Targets(targets.t, frozen_array(targets.position[indices]))

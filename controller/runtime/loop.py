@@ -1,4 +1,4 @@
-"""The tick as it runs: requests, read, fuse, decide, limit, write, tell."""
+"""The tick loop: requests, read joints, fuse, decide, limit, write targets, report."""
 
 from collections.abc import Callable
 from time import perf_counter, thread_time
@@ -19,13 +19,13 @@ from inhand.hardware.records import JointState, Targets
 from inhand.perception.records import CameraStatus, TagCorners
 
 REQUESTS_PER_TICK = 8
-"""Work that is done before a tick, in requests without goals; the rest waits for the next ones."""
+"""Work per tick, counted in requests without goals; the rest waits for the next ticks."""
 READ_SHARE = 0.8
-"""Share of a tick that reading the joints may take: the rest is for deciding and writing."""
+"""Share of the tick period for reading the joints; the rest is for deciding and writing."""
 
 
 class Link(Protocol):
-    """The hand; `inhand.controller.runtime.hand_link.HandLink` is the real one."""
+    """Interface to the hand; implemented by `inhand.controller.runtime.hand_link.HandLink`."""
 
     @property
     def problem(self) -> str: ...
@@ -49,7 +49,7 @@ class Link(Protocol):
 
 
 class Inbox(Protocol):
-    """What the cameras deliver; `runtime.camera_inbox.CameraInbox` is the real one."""
+    """Interface to the cameras; implemented by `runtime.camera_inbox.CameraInbox`."""
 
     status: dict[str, CameraStatus]
     malformed: int
@@ -58,17 +58,17 @@ class Inbox(Protocol):
 
 
 class TickLoop:
-    """Ticks until told to stop. Nothing in it waits but the ticker, and nothing in it logs.
+    """Runs the ticks until it is stopped. Only the ticker waits, and the loop writes no log.
 
     Attributes:
-        controller: what decides.
+        controller: the controller.
         link: the hand.
         inbox: the cameras.
-        ticker: the rhythm, and how well it was kept.
-        tape: the line to the recorder.
-        observers: what only observes the tick is called through it.
-        sections: real time that each part of the tick took [s].
-        stop_reason: why the loop is to end; empty while it is not.
+        ticker: starts each tick on time, and keeps the timing statistics.
+        tape: the connection to the recorder.
+        observers: calls everything that only observes the tick.
+        sections: histogram of the real time of each part of the tick [s].
+        stop_reason: why the loop ends; empty while it runs.
     """
 
     def __init__(
@@ -84,19 +84,19 @@ class TickLoop:
         readonly: bool = False,
         effort: Callable[[], float] = thread_time,
     ) -> None:
-        """Takes its parts.
+        """Stores its parts.
 
         Args:
-            controller: what decides.
+            controller: the controller.
             link: the hand.
             inbox: the cameras.
-            request_queue: the way to the server.
-            ticker: the rhythm.
-            tape: the line to the recorder.
+            request_queue: the queue between the server and the tick.
+            ticker: starts each tick on time.
+            tape: the connection to the recorder.
             estop_line: the emergency stop line, if there is one.
             readonly: whether requests that could move the hand are refused.
-            effort: what the time to decide is measured with [s]. Processor time: a busy machine is
-                no fault of the policy's.
+            effort: clock that measures the controller's computing time [s]. Processor time by
+                default, so that other programs on the machine are not blamed on the policy.
         """
         self.controller = controller
         self.link = link
@@ -106,23 +106,23 @@ class TickLoop:
         self.observers = Observers(lambda event: request_queue.leave([], [event]))
         self.sections = {name: Histogram() for name in ("read", "think", "write", "tell")}
         self.stop_reason = ""
-        self._mailbox = request_queue
+        self._request_queue = request_queue
         self._estop_line = estop_line
         self._readonly = readonly
         self._effort = effort
         self._happenings: list[tuple[str, str]] = []
-        self._letters: list[PendingRequest] = []
+        self._pending: list[PendingRequest] = []
         self._answers: list[Answer] = []
 
     def stop(self, reason: str) -> None:
-        """Asks the loop to end; the first reason stands."""
+        """Asks the loop to end; only the first reason is kept."""
         self.stop_reason = self.stop_reason or reason
 
     def run(self) -> None:
-        """Ticks until told to stop.
+        """Runs the ticks until it is stopped.
 
         Raises:
-            Exception: a defect in the tick; whoever runs the loop releases the hand, as at its end.
+            Exception: a defect in the tick; the caller releases the hand, as at a normal end.
         """
         try:
             for woken in self.ticker:
@@ -132,9 +132,9 @@ class TickLoop:
         except Exception as error:
             reason = f"the tick failed: {error!r}"
             self.stop(reason)
-            # Whoever waits for an answer has one before the daemon ends.
-            undone = self._letters[len(self._answers) :]
-            self._answers += [pending.refused("refused", reason) for pending in undone]
+            # Every client that waits for an answer gets one before the daemon ends.
+            unanswered = self._pending[len(self._answers) :]
+            self._answers += [pending.refused("refused", reason) for pending in unanswered]
             self._answer([])
             raise
 
@@ -145,12 +145,12 @@ class TickLoop:
         if line is not None:
             controller.watch_line(line)
         marks = [perf_counter()]
-        taken = self._letters = self._mailbox.take(REQUESTS_PER_TICK)
-        letters = []
-        for pending in taken:
+        requests = self._pending = self._request_queue.take(REQUESTS_PER_TICK)
+        accepted = []
+        for pending in requests:
             refusal = self._refusal(pending)
             if refusal is None:
-                letters.append(pending)
+                accepted.append(pending)
             self._answers.append(refusal or self._perform(pending))
         joints = link.read(woken + READ_SHARE * self.ticker.period)
         read = now()
@@ -160,10 +160,10 @@ class TickLoop:
         targets = controller.tick(read, joints, corners)
         spent = self._effort() - began
         if spent > controller.settings.safety.think:
-            self._report(Happening.POLICY_FAILED, f"deciding took {spent:.3f} s")
+            self._report(Happening.POLICY_FAILED, f"the decision took {spent:.3f} s")
         thought = now()
         marks.append(perf_counter())
-        # Torque goes off also where the joints were never read.
+        # Torque is switched off even if the joints were never read.
         sent = link.write(controller.torque, targets)
         if sent is not None:
             controller.note_sent(sent)
@@ -176,11 +176,14 @@ class TickLoop:
         written = now()
         marks.append(perf_counter())
         events = controller.take_events()
-        # Whoever has the answer sees what came of the request in `status`.
-        snapshot = self.observers.call("snapshot", self._show)
+        # The snapshot comes before the answer: a client that has the answer sees its effect in
+        # `status`.
+        snapshot = self.observers.call("snapshot", self._publish_snapshot)
         self._answer(events)
-        told = None if sent is None else sent.position
-        inputs = Inputs(line, heard(letters), read, joints, corners, told, self._happenings)
+        sent_position = None if sent is None else sent.position
+        inputs = Inputs(
+            line, heard(accepted), read, joints, corners, sent_position, self._happenings
+        )
         times = Times(self.ticker.deadline, woken, read, thought, written)
         if snapshot is not None:
             self.observers.call("recorder", self._record, inputs, snapshot, events, times)
@@ -188,11 +191,11 @@ class TickLoop:
         self.observers.call("statistics", self._count, marks)
 
     def _answer(self, events: list[Event]) -> None:
-        answers, self._answers, self._letters = self._answers, [], []
-        self._mailbox.leave(answers, events)
+        answers, self._answers, self._pending = self._answers, [], []
+        self._request_queue.leave(answers, events)
 
-    def _show(self) -> Snapshot:
-        snapshot = self._mailbox.snapshot = self.controller.snapshot()
+    def _publish_snapshot(self) -> Snapshot:
+        snapshot = self._request_queue.snapshot = self.controller.snapshot()
         return snapshot
 
     def _record(
@@ -206,22 +209,22 @@ class TickLoop:
             section.add(ended - began)
 
     def _refusal(self, pending: PendingRequest) -> Answer | None:
-        """Why the hand cannot do what is asked; None where that is for the controller to say."""
+        """The refusal of a `clear` while a servo reports a hardware error; None for all else."""
         if not isinstance(pending.request, Clear) or self._readonly or not self.link.servo_error:
             return None
-        said = self.link.servo_error
+        problem = self.link.servo_error
         self.link.reboot()
         return Answer(
             pending.client,
             pending.request.id,
             None,
             "not_ready",
-            f"clear: {said}; it is being started anew, without torque: clear once more",
+            f"clear: {problem}; the servo is being restarted without torque, send clear again",
         )
 
     def _perform(self, pending: PendingRequest) -> Answer:
         if isinstance(pending.request, Shutdown):
-            self.stop("shutdown was asked for")
+            self.stop("shutdown was requested")
             return pending.done({})
         if isinstance(pending.request, Clear) and not self._readonly:
             self.link.reboot()

@@ -1,4 +1,4 @@
-"""The processes that the daemon owns: the simulated hand, and one for each camera."""
+"""The daemon's child processes: the simulated hand, the gateway, and one for each camera."""
 
 import importlib.util
 import os
@@ -17,11 +17,11 @@ from inhand.controller.system.child_process import Child
 from inhand.controller.system.paths import image_address
 
 SIMULATION_TIMEOUT = 120.0
-"""How long the simulated world may take to come up [s]."""
+"""Time limit for the start of the simulated world [s]."""
 
 
 class SimulationReady(msgspec.Struct, frozen=True):
-    """What the simulation says when its world is up.
+    """The message of the simulation when its world is ready.
 
     Attributes:
         ready: always true.
@@ -29,7 +29,7 @@ class SimulationReady(msgspec.Struct, frozen=True):
         rig: file that describes its cameras.
         cameras: address of each camera's frames, by name.
         world: address of the world's own socket, which a real hand does not have.
-        up: when that was [s on CLOCK_MONOTONIC].
+        up: time at which it was ready [s on CLOCK_MONOTONIC].
     """
 
     ready: bool
@@ -41,16 +41,16 @@ class SimulationReady(msgspec.Struct, frozen=True):
 
 
 def start_simulation(config: Config, directory: Path, seed: int, seats: int = 0) -> Child:
-    """Starts the simulated hand; `wait_for_simulation` waits until it is up.
+    """Starts the simulated hand; `wait_for_simulation` waits until it is ready.
 
     Args:
-        config: the daemon's.
-        directory: of the daemon's sockets.
-        seed: of everything random.
-        seats: how many programs take part in simulated time before it begins; 0 for real time.
+        config: the daemon's configuration.
+        directory: directory of the daemon's sockets.
+        seed: seed of the random numbers.
+        seats: number of programs that must join simulated time before it starts; 0: real time.
 
     Raises:
-        StartError: the part of the program that simulates is not installed.
+        StartError: the simulation is not installed.
     """
     needed = ("inhand.sim_backend", "pybullet")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
@@ -66,16 +66,17 @@ def start_simulation(config: Config, directory: Path, seed: int, seats: int = 0)
     if config.sim.universe:
         arguments += ["--universe", config.sim.universe]
     if config.realtime.priority:
-        # A real hand waits for no processor; all of the daemon still comes before it.
+        # A real hand needs no processor time, so the simulation has real-time priority too, but
+        # lower than the daemon's.
         arguments += ["--priority", "1"]
     return Child("simulation", arguments, stdout=subprocess.PIPE)
 
 
 def wait_for_simulation(child: Child) -> SimulationReady:
-    """Waits until the simulated world is up.
+    """Waits until the simulated world is ready.
 
     Raises:
-        StartError: it ended, or took too long.
+        StartError: the simulation ended, or did not start in time.
     """
     stdout = child.process.stdout
     assert stdout is not None
@@ -84,23 +85,25 @@ def wait_for_simulation(child: Child) -> SimulationReady:
     while not line.endswith(b"\n"):
         readable, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
         if not readable:
-            raise StartError(f"the simulation was not up after {SIMULATION_TIMEOUT:.0f} s")
+            raise StartError(f"the simulation was not ready after {SIMULATION_TIMEOUT:.0f} s")
         piece = os.read(stdout.fileno(), 65536)
         if not piece:
             code = child.process.wait()
             raise StartError(
-                f"the simulation ended with code {code} before its world was up; "
-                "its own messages stand above"
+                f"the simulation ended with code {code} before its world was ready; "
+                "its own messages are above"
             )
         line += piece
     try:
         return msgspec.json.decode(line, type=SimulationReady)
     except msgspec.DecodeError as error:
-        raise StartError(f"the simulation said {line!r:.80}, which is not its address") from error
+        raise StartError(
+            f"the simulation sent {line!r:.80} instead of its ready message"
+        ) from error
 
 
 def start_gateway(config: Config, directory: Path, cameras: Iterable[str]) -> Child:
-    """Starts the way in from the network, for the pictures of these cameras too.
+    """Starts the network gateway, which also forwards the images of these cameras.
 
     Raises:
         ConfigError: there is no server key yet.
@@ -133,12 +136,12 @@ def start_cameras(
     """Starts one process for each camera.
 
     Args:
-        sources: where each camera's frames come from, by its name in the rig.
+        sources: source of each camera's frames, by the camera's name in the rig.
         rig: file that describes the cameras.
         object_name: name or file of the object.
         output: address that tag corners are sent to.
-        directory: where the sockets for their pictures are made.
-        timed: whether they live in the simulated time of that directory.
+        directory: directory of the sockets for the preview images.
+        timed: whether they run in the simulated time of that directory.
     """
     time = ["--time", str(directory)] if timed else []
     return [

@@ -1,4 +1,4 @@
-"""Figures about a run: in `status`, and printed when the daemon ends."""
+"""Statistics of a run: members of `status`, and the text printed when the daemon ends."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ def statistics(
     """Members of `status` beside the snapshot; times in seconds.
 
     Args:
-        loop: the daemon's.
+        loop: the daemon's tick loop.
         world: the simulated world, if there is one.
-        fit: what watches whether the tags fit a pose.
-        factor: how fast simulated time goes, 1 for as fast as real time; None if time is real.
+        fit: the check whether the detected tags fit a pose.
+        factor: speed of simulated time, 1 for as fast as real time; None if time is real.
     """
     policy, ticks, inbox, link = (
         loop.controller.policy,
@@ -48,7 +48,7 @@ def statistics(
 
 
 def exit_report(loop: TickLoop) -> str:
-    """What the daemon prints at its end."""
+    """The text that the daemon prints when it ends."""
     ticks, policy, goals = loop.ticker.statistics, loop.controller.policy, loop.controller.goals
     lines = [
         f"inhandd ended: {loop.stop_reason or 'error'}",
@@ -66,9 +66,9 @@ def exit_report(loop: TickLoop) -> str:
 
 
 def _largest_memory() -> int:
-    """The most that was resident since this program began [bytes].
+    """Peak resident memory of this program [bytes].
 
-    Not what `getrusage` says: that counts what was before `exec`, the parent's memory.
+    `getrusage` is not used: its peak includes the parent's memory before `exec`.
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     (largest,) = (line for line in lines if line.startswith("VmHWM:"))

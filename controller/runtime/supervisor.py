@@ -1,4 +1,4 @@
-"""Watches processes, cameras and the tick, in a thread that wakes a few times a second."""
+"""Watches child processes, cameras, bus and tick, in a thread that runs four times a second."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ _PERIOD = 0.25
 
 
 class Supervisor:
-    """Owns the child processes, feeds the service manager's watchdog, prints the dry run.
+    """Owns the child processes, triggers the service manager's watchdog, prints the dry run.
 
     Attributes:
         failure: why the daemon cannot go on; empty while it can.
@@ -33,12 +33,12 @@ class Supervisor:
         *,
         simulated: bool = False,
     ) -> None:
-        """Takes its parts.
+        """Stores its parts.
 
         Args:
-            give_up: what to call when the daemon cannot go on.
-            now: gives the daemon's time [s].
-            simulated: whether that time may stand still, which is no fault of the tick's then.
+            give_up: called with the reason when the daemon cannot go on.
+            now: returns the daemon's time [s].
+            simulated: whether time is simulated; it may then stand still without a fault.
         """
         self.failure = ""
         self._give_up = give_up
@@ -46,37 +46,37 @@ class Supervisor:
         self._simulated = simulated
         self._children: list[Child] = []
         self._link: HandLink | None = None
-        self._bus_problem = self._bus_told = ""
+        self._bus_problem = self._bus_reported = ""
         self._cameras: tuple[CameraInbox, CameraWatch, FitWatch] | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def watch(self, child: Child) -> None:
-        """Takes charge of a process."""
+        """Adds a process to those that are watched and stopped."""
         self._children.append(child)
 
     def watch_cameras(self, inbox: CameraInbox, fit: FitWatch) -> None:
-        """Has an event told when a camera, or what all see, is wrong, and when it no longer is."""
+        """From now on reports camera and tag problems as events, when they begin and end."""
         self._cameras = inbox, CameraWatch(inbox.cameras, self._now()), fit
 
     def watch_bus(self, link: HandLink) -> None:
-        """Has an event told when something is wrong with the servo bus, and when no longer."""
+        """From now on reports problems of the servo bus as events, when they begin and end."""
         self._link = link
 
     def start(self, request_queue: RequestQueue, *, dry_run: bool) -> None:
-        """Begins to watch."""
+        """Starts the thread."""
         self._thread = threading.Thread(
             target=self._run, args=(request_queue, dry_run), name="supervisor", daemon=True
         )
         self._thread.start()
 
     def fail(self, reason: str) -> None:
-        """Takes note of why the daemon cannot go on, and ends it."""
+        """Stores why the daemon cannot go on, and ends it."""
         self.failure = reason
         self._give_up(reason)
 
     def stop(self) -> None:
-        """Ends all processes, the last one started first."""
+        """Stops all processes, the last one started first."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=2.0)
@@ -86,20 +86,20 @@ class Supervisor:
     def _run(self, request_queue: RequestQueue, dry_run: bool) -> None:
         watchdog = watchdog_period()
         last_tick = 0.0
-        rounds = 0
+        periods = 0
         while not self._ended.wait(_PERIOD):
-            rounds += 1
+            periods += 1
             self._restart()
-            self._look_at_cameras(request_queue)
-            self._look_at_bus(request_queue)
+            self._check_cameras(request_queue)
+            self._check_bus(request_queue)
             snapshot = request_queue.snapshot
             if snapshot is None:
                 continue
             if watchdog and (self._simulated or snapshot.t > last_tick):
-                # Only a tick that advances keeps the daemon from being restarted.
+                # If the tick does not advance, the service manager restarts the daemon.
                 notify("WATCHDOG=1")
             last_tick = snapshot.t
-            if dry_run and rounds % 4 == 0:
+            if dry_run and periods % 4 == 0:
                 pose = snapshot.pose
                 seen = "not seen" if pose is None else f"seen {pose.age:.2f} s ago"
                 joints = "silent" if snapshot.joints is None else "read"
@@ -111,17 +111,17 @@ class Supervisor:
                     snapshot.in_hand,
                 )
 
-    def _look_at_bus(self, request_queue: RequestQueue) -> None:
+    def _check_bus(self, request_queue: RequestQueue) -> None:
         if self._link is None:
             return
         problem, before = self._link.problem, self._bus_problem
         self._bus_problem = problem
-        # A single missed reply is no news; what is still so at the next look is.
-        if bool(problem) == bool(before) and problem != self._bus_told:
-            self._bus_told = problem
+        # A problem is reported only if it lasts for two periods; a single missed reply is not.
+        if bool(problem) == bool(before) and problem != self._bus_reported:
+            self._bus_reported = problem
             request_queue.leave([], [Event(self._now(), "bus", {"problem": problem})])
 
-    def _look_at_cameras(self, request_queue: RequestQueue) -> None:
+    def _check_cameras(self, request_queue: RequestQueue) -> None:
         if self._cameras is None:
             return
         inbox, watch, fit = self._cameras
@@ -133,7 +133,7 @@ class Supervisor:
             request_queue.leave([], [Event(now, "tags", {"problem": fit.problem})])
 
     def _restart(self) -> None:
-        """Starts camera processes again that ended; without the simulation there is no hand."""
+        """Restarts processes that ended; the end of the simulation ends the daemon."""
         for number, child in enumerate(self._children):
             if not child.ended or self._ended.is_set():
                 continue

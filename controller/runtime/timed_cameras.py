@@ -1,4 +1,4 @@
-"""Takes what the cameras of a simulated hand send, at the tick for which it is due."""
+"""Receives detections in simulated time; each is delivered at the tick at which it is due."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -9,21 +9,21 @@ from inhand.perception.records import TagCorners
 from inhand.perception.simulated_time import CAMERA_LATENCY, picture_number
 
 PATIENCE = 10.0
-"""Real time that a camera is waited for before it counts as gone, until it is heard again [s]."""
+"""Real time to wait for a camera; after that it counts as lost until it sends again [s]."""
 PATIENCE_AT_START = 60.0
-"""The same before it was heard at all [s]."""
+"""The same before the first message of a camera [s]."""
 
-_LOOK = 0.05
+_POLL_PERIOD = 0.05
 
 
 class TimedCameras(CameraInbox):
-    """See `CameraInbox`; time stands still until the pictures that are due have come.
+    """A `CameraInbox` that waits, without advancing simulated time, for the frames that are due.
 
     Args:
         directory: where the socket is made.
-        cameras: of the rig.
-        now: gives the present simulated time [s].
-        given_up: asked while it waits, whether to wait no longer.
+        cameras: names of the rig's cameras.
+        now: returns the current simulated time [s].
+        given_up: called while waiting; true ends the wait.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class TimedCameras(CameraInbox):
         self._ended: list[str] = []
 
     def take(self) -> list[TagCorners]:
-        """What is due now, in the order of time and then of names."""
+        """The detections that are due now, sorted by time and then by camera name."""
         now = self._now()
         self._wait(picture_number(now - CAMERA_LATENCY))
         due = [one for one in self._held if one.t + CAMERA_LATENCY <= now + 1e-6]
@@ -49,20 +49,20 @@ class TimedCameras(CameraInbox):
         return sorted(due, key=lambda one: (one.t, one.camera))
 
     def wait_for_all(self) -> None:
-        """Waits until each camera has sent its first picture."""
+        """Waits until each camera has processed its first frame."""
         self._wait(0)
 
     def forget(self, camera: str) -> None:
-        # The tick's thread looks at it; a list's own operations need no lock.
+        # The tick's thread reads this list; single list operations are atomic and need no lock.
         self._ended.append(camera)
 
     def _wait(self, number: int) -> None:
-        """Waits until all cameras that are awaited have sent a picture of this number."""
+        """Waits until all cameras that are still expected have sent the frame with this number."""
         began = monotonic()
         while True:
             for corners in super().take():
                 camera, here = corners.camera, picture_number(corners.t + 1e-6)
-                # What is waited for may come more than once.
+                # A camera may send the same frame more than once.
                 if here > self._newest[camera]:
                     self._held.append(corners)
                     self._newest[camera] = here
@@ -76,4 +76,4 @@ class TimedCameras(CameraInbox):
                     del self._awaited[name]
             if not any(name in self._awaited for name in missing) or self._given_up():
                 return
-            self._socket.poll(int(1000 * _LOOK))
+            self._socket.poll(int(1000 * _POLL_PERIOD))

@@ -1,7 +1,7 @@
-"""A hand that is asked and told at instants of its own time, so that a run can be repeated.
+"""A client whose requests come at defined instants of simulated time, so that runs repeat.
 
-In simulated time nothing happens while the program that uses it does not sleep. The instants lie
-between two ticks: what the first of them did is known, and the next one takes what was asked for.
+Simulated time advances only while the client sleeps. Each request is sent halfway between two
+ticks: the result of the first tick is complete, and the second tick carries out the request.
 """
 
 from math import floor
@@ -16,11 +16,11 @@ TICK = 1.0 / ControlSettings().tick_rate
 
 
 class TimedHand:
-    """A daemon's client, and the clock that the daemon lives by.
+    """A client of the daemon, together with the daemon's simulated clock.
 
     Args:
-        client: of the daemon.
-        clock: the daemon's.
+        client: the connected client.
+        clock: the daemon's clock.
     """
 
     def __init__(self, client: Client, clock: Clock) -> None:
@@ -28,28 +28,28 @@ class TimedHand:
         self._last = 0
 
     def now(self) -> float:
-        """The present of the hand [s]."""
+        """Current simulated time [s]."""
         return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
-        """Lets time pass for the hand."""
+        """Lets simulated time advance by this much [s]."""
         ticks = floor((self.now() + seconds) / TICK + 1e-6)
         self._clock.sleep_until((ticks + 0.5) * TICK)
 
     def call(self, type: str, **members: object) -> Message:
-        """Has a request carried out in the next tick; see `Client.call`."""
+        """Sends a request, waits for the next tick, and returns the reply; see `Client.call`."""
         number = self._client.send(type, **members)
-        # Whoever has answered this has the request before it, too.
+        # Messages arrive in order: after this reply the server has the request before it, too.
         self._client.status()
         self.sleep(TICK)
         return self._client.receive(type, number)
 
     def status(self) -> Message:
-        """Everything the daemon knows now."""
+        """The content of `status`."""
         return self._client.status()
 
     def events(self) -> list[Message]:
-        """What has happened since the last call."""
+        """The events since the last call."""
         reply = self._client.call("events", since=self._last)
         self._last = reply["last"]
         events: list[Message] = reply["events"]

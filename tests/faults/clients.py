@@ -106,7 +106,7 @@ def wrong_role(station: Station) -> None:
     with Client(key=station.directory / "observer", timeout=10.0) as client:
         assert client.status()["mode"] == "running"
         for request in ("disarm", "hold", "shutdown"):
-            with pytest.raises(RefusedError, match="may only observe"):
+            with pytest.raises(RefusedError, match="may send only status"):
                 client.call(request)
 
 

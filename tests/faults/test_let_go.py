@@ -24,7 +24,7 @@ def test_an_emergency_stop_reaches_the_servos_beside_an_ill_one(tmp_path: Path) 
         station.wait(lambda: station.servos.goals > before + 5)
         station.hand.call("estop")
         station.wait(lambda: not station.servos.torque)
-        with pytest.raises(RefusedError, match=r"servo 5 \(FFJ2\): overloaded.*clear once more"):
+        with pytest.raises(RefusedError, match=r"servo 5 \(FFJ2\): overloaded.*clear again"):
             station.hand.call("clear")
         station.work()
         # Torque is off at the end of the daemon too, with another one ill.

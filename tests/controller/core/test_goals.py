@@ -1,4 +1,4 @@
-"""Goals: what an aim comes to, the queue, and when one counts as reached."""
+"""Goals: goal orientations, the queue, and the conditions for reaching a goal."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_orientations_and_turns(now: Array, wanted: Array) -> None:
 
 
 @given(quaternions, st.floats(0.1, np.pi))
-def test_random_goals_are_no_further_than_asked(now: Array, most: float) -> None:
+def test_random_goals_are_within_the_largest_angle(now: Array, most: float) -> None:
     goal = come_to(RandomGoal("so3", most), now)
     assert float(rotations.angle_between(goal, now)) <= most + 1e-6
     face = come_to(RandomGoal("face-up"), now)
@@ -122,7 +122,7 @@ def test_a_goal_is_reached_on_a_fresh_pose_only(now: Array, age: float) -> None:
 
 
 @pytest.mark.parametrize(("doubt", "reached"), [(0.05, True), (0.11, False)])
-def test_a_pose_in_doubt_reaches_only_what_it_would_reach_one_deviation_off(
+def test_the_error_plus_one_standard_deviation_must_be_within_tolerance(
     doubt: float, reached: bool
 ) -> None:
     keeper = GoalKeeper(BLOCK, np.random.default_rng(3))
@@ -133,7 +133,7 @@ def test_a_pose_in_doubt_reaches_only_what_it_would_reach_one_deviation_off(
     assert keeper.reached == reached
 
 
-def test_a_tolerance_of_half_a_turn_is_met_whatever_the_doubt() -> None:
+def test_a_tolerance_of_half_a_turn_is_met_with_any_uncertainty() -> None:
     keeper = GoalKeeper(BLOCK, np.random.default_rng(3))
     keeper.add([Orientation(rotations.exp(3.0 * UP))], tolerance=3.15, hold=0.0, timeout=0.0)
     for tick in range(2):
@@ -157,10 +157,10 @@ def held_goal(hold: float = 0.1) -> GoalKeeper:
     return keeper
 
 
-def test_a_glitch_of_the_estimator_reaches_nothing() -> None:
-    """Foreseen within tolerance for the whole hold time, on a frame from before: not reached."""
+def test_a_glitch_of_the_estimator_reaches_no_goal() -> None:
+    """A pose only predicted within tolerance for the hold time does not reach the goal."""
     keeper, there = held_goal(), rotations.exp(0.05 * UP)
-    # One frame, at the first tick; from then on its prediction only.
+    # One frame at the first tick; after it only predictions.
     for tick in range(1, 20):
         keeper.update(0.01 * tick, pose(there, age=0.01 * tick))
     assert keeper.reached == 0
@@ -169,7 +169,7 @@ def test_a_glitch_of_the_estimator_reaches_nothing() -> None:
     assert keeper.reached == 1
 
 
-def test_an_object_outside_the_hand_reaches_nothing_and_begins_anew_inside() -> None:
+def test_an_object_outside_the_hand_reaches_no_goal_and_restarts_the_hold_time_inside() -> None:
     keeper, there = held_goal(), rotations.exp(0.05 * UP)
     for tick in range(30):
         keeper.update(0.01 * tick, pose(there), in_hand=False)

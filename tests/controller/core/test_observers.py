@@ -1,4 +1,4 @@
-"""What only observes the tick raises nothing into it; anything else ends it in order."""
+"""Exceptions of observers do not reach the tick; others end it in a controlled way."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,20 +30,20 @@ def failing(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def test_failures_are_counted_and_told_once() -> None:
+def test_failures_are_counted_and_reported_once() -> None:
     told: list[Event] = []
     observers = Observers(told.append)
-    assert observers.call("a", lambda x: x + 1, 1) == 2 and observers.said() == {}
+    assert observers.call("a", lambda x: x + 1, 1) == 2 and observers.summary() == {}
     for number in range(3):
         assert observers.call("a", failing(ValueError(f"{number}\n" + "x" * 500))) is None
     observers.call("b", failing(KeyError("k")))
-    said: Any = observers.said()
+    said: Any = observers.summary()
     assert said["a"]["count"] == 3 and said["a"]["last"].startswith("ValueError: 2 xxx")
     assert len(said["a"]["last"]) == 200 and said["b"] == {"count": 1, "last": "KeyError: 'k'"}
     assert [event.data["observer"] for event in told] == ["a", "b"]
 
 
-def test_an_exception_that_cannot_be_shown_is_caught_too() -> None:
+def test_an_exception_whose_text_fails_is_caught_too() -> None:
     class Nameless(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no words")
@@ -53,8 +53,8 @@ def test_an_exception_that_cannot_be_shown_is_caught_too() -> None:
     assert observers.failures["a"].last == "Nameless"
 
 
-@pytest.mark.parametrize("part", ["tape.write", "tape.checkpoint", "_show", "_count"])
-def test_the_tick_goes_on_whatever_fails_that_observes_it(
+@pytest.mark.parametrize("part", ["tape.write", "tape.checkpoint", "_publish_snapshot", "_count"])
+def test_the_tick_continues_when_any_observer_fails(
     looped: Looped, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     looped.start(Mode.RUNNING)
@@ -74,8 +74,8 @@ def test_the_tick_goes_on_whatever_fails_that_observes_it(
     assert after.count == failures.count, "it works again"
 
 
-def test_what_cannot_be_packed_is_lost_counted_and_a_gap(looped: Looped) -> None:
-    """A request that slipped past its bounds costs its record, and the next has a checkpoint."""
+def test_a_record_that_cannot_be_packed_is_lost_and_counted(looped: Looped) -> None:
+    """A record that cannot be packed is lost, and the next one has a checkpoint."""
     looped.run(5)
     looped.request_queue.post(PendingRequest([b"me"], _Large(1, 1)))
     looped.run(5)
@@ -86,7 +86,7 @@ def test_what_cannot_be_packed_is_lost_counted_and_a_gap(looped: Looped) -> None
 
 
 class _Large(Hold, frozen=True, tag="hold"):
-    """A request whose members have no bounds."""
+    """A request whose members have no limits."""
 
     other: int = 2**64
 
@@ -106,7 +106,7 @@ def test_any_other_exception_ends_the_loop_with_an_answer_to_each(
     assert all("the tick failed" in reply["error"]["message"] for reply in replies)
 
 
-def test_an_exception_behind_the_requests_loses_no_answer(
+def test_an_exception_after_the_requests_loses_no_answer(
     looped: Looped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looped.start(Mode.HOLDING)
@@ -117,7 +117,7 @@ def test_an_exception_behind_the_requests_loses_no_answer(
     assert looped.collect() == [{"id": "stop", "ok": True, "mode": "estop"}]
 
 
-def test_status_and_state_survive_what_they_are_made_of(
+def test_status_and_state_continue_when_a_part_fails(
     tmp_path: Path, context: "zmq.Context[zmq.Socket[bytes]]"
 ) -> None:
     with Served(tmp_path, statistics=failing(ValueError("no figures"))) as served:

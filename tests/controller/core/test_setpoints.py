@@ -1,4 +1,4 @@
-"""What moves the targets, whoever decides it: no step is larger than the limits allow."""
+"""No step of the targets is larger than the limits allow, in any sequence of commands."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def mover() -> Mover:
     return made
 
 
-def test_holding_stays_and_going_goes_slowly_and_arrives() -> None:
+def test_hold_keeps_the_targets_and_go_moves_slowly_to_the_destination() -> None:
     hand = mover()
     start = hand.position
     for _ in range(20):
@@ -45,13 +45,13 @@ def test_holding_stays_and_going_goes_slowly_and_arrives() -> None:
     np.testing.assert_allclose(hand.position, aim, atol=1e-3)
 
 
-def test_a_spared_servo_is_asked_for_its_share_and_the_others_for_all() -> None:
+def test_only_the_targets_of_a_derated_servo_are_reduced() -> None:
     share = np.ones(N)
     share[6] = 0.5
     untouched = mover()
     untouched.derate(untouched.state.motion, EFFORT, np.ones(N), HAND.upper, 0.01)
     np.testing.assert_array_equal(untouched.position, mover().position)
-    # The servos stand still, as if something held them, while the policy wants them elsewhere.
+    # The servos are blocked while the policy commands other positions.
     hand, stands = mover(), mover().position
     for _ in range(100):
         before = hand.state.motion
@@ -64,10 +64,10 @@ def test_a_spared_servo_is_asked_for_its_share_and_the_others_for_all() -> None:
     np.testing.assert_allclose(hand.position[free], LIMITS.upper[free], atol=1e-3)
 
 
-def worst(story: list[Step]) -> float:
-    """The largest step of a story, as a share of what the limits allow; above 1 is a violation."""
+def worst(sequence: list[Step]) -> float:
+    """The largest step of a sequence, as a share of the limit; above 1 is a violation."""
     hand, found = mover(), 0.0
-    for number, (dt, action, share, stands) in enumerate(story):
+    for number, (dt, action, share, stands) in enumerate(sequence):
         before = hand.state.motion
         if number % PATH.ticks_per_action == 0:
             hand.act(PATH, action)
@@ -85,7 +85,7 @@ def worst(story: list[Step]) -> float:
 
 
 def draw(rng: np.random.Generator) -> Step:
-    """One tick of whatever may happen, the worst more often than in life."""
+    """One random tick; difficult cases are more frequent than in normal operation."""
     extremes = [-1.0, 1.0, -1e300, 1e300, np.nan, np.inf, -np.inf]
     action = np.where(rng.random(N) < 0.5, rng.choice(extremes, N), rng.uniform(-1, 1, N))
     share = np.where(rng.random(N) < 0.5, 1.0, rng.uniform(LEAST, 1.0, N))
@@ -94,7 +94,7 @@ def draw(rng: np.random.Generator) -> Step:
 
 
 def search(seed: int, rounds: int) -> float:
-    """Climbs from a random story to worse ones, a few ticks at a time."""
+    """Searches from a random sequence for worse ones, by changing a few ticks at a time."""
     rng = np.random.default_rng(seed)
     best = [draw(rng) for _ in range(TICKS)]
     score = worst(best)
@@ -109,13 +109,13 @@ def search(seed: int, rounds: int) -> float:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_story_that_a_search_finds_breaks_a_limit(seed: int) -> None:
+def test_no_sequence_from_a_search_exceeds_a_limit(seed: int) -> None:
     print(f"seed {seed}")
     assert search(seed, 60) <= 1 + 1e-6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10, 14))
-def test_no_story_that_a_long_search_finds_breaks_a_limit(seed: int) -> None:
+def test_no_sequence_from_a_long_search_exceeds_a_limit(seed: int) -> None:
     print(f"seed {seed}")
     assert search(seed, 3000) <= 1 + 1e-6

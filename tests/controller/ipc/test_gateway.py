@@ -1,4 +1,4 @@
-"""The way in from the network, over real TCP and CURVE, with the gateway as a process."""
+"""The network gateway as a process, over real TCP and CURVE."""
 
 import json
 import os
@@ -103,7 +103,7 @@ def until(what: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
-def test_who_may_command_does_and_sees_what_happens(network: Network) -> None:
+def test_the_role_command_may_command_and_sees_events(network: Network) -> None:
     with network.client("commander") as client:
         client.subscribe()
         until(lambda: next(client.messages(WAIT), None))
@@ -113,20 +113,20 @@ def test_who_may_command_does_and_sees_what_happens(network: Network) -> None:
         assert client.call("disable")["mode"] == "off"
 
 
-def test_who_may_observe_watches_and_may_stop_the_hand_but_no_more(network: Network) -> None:
+def test_the_role_observe_may_only_read_and_stop_the_hand(network: Network) -> None:
     with network.client("observer") as client, network.client("commander") as commander:
         assert client.status()["mode"] == "off"
         assert client.call("events")["last"] > 0
         assert next(iter(client.messages(WAIT)))
         for request in ("enable", "clear", "shutdown"):
-            with pytest.raises(RefusedError, match="observer may only observe") as refused:
+            with pytest.raises(RefusedError, match="observer may send only status") as refused:
                 client.call(request)
             assert refused.value.code == "forbidden"
         assert client.call("estop")["mode"] == "estop"
         assert commander.call("clear")["mode"] == "off"
 
 
-def test_programs_reach_a_hand_elsewhere_by_a_key_file(network: Network) -> None:
+def test_programs_reach_a_remote_hand_with_a_key_file(network: Network) -> None:
     key = ["--key", str(network.place / "observer")]
     status = [sys.executable, "-m", "inhand.controller.cli.main", "status", "--json", *key]
     done = subprocess.run(status, env=environment(), capture_output=True, text=True, timeout=60)
@@ -141,7 +141,7 @@ def test_programs_reach_a_hand_elsewhere_by_a_key_file(network: Network) -> None
         page.communicate(timeout=60)
 
 
-def test_a_picture_goes_over_the_network_while_somebody_looks(network: Network) -> None:
+def test_images_are_sent_over_the_network_only_while_subscribed(network: Network) -> None:
     preview = Preview(image_address(network.place, "left"))
     corners = TagCorners(0.0, "left", (), frozen_array(np.empty((0, 4, 2))), 0.1)
     with network.client("observer") as client:
@@ -157,7 +157,7 @@ def test_a_picture_goes_over_the_network_while_somebody_looks(network: Network) 
     preview.close()
 
 
-def test_nobody_else_gets_in(network: Network) -> None:
+def test_clients_without_a_listed_key_are_refused(network: Network) -> None:
     with network.client("stranger", timeout=0.5) as client:
         with pytest.raises(ClientError, match="is your key on its list"):
             client.call("estop")
@@ -177,8 +177,8 @@ def test_nobody_else_gets_in(network: Network) -> None:
     assert "unknown key" in said and load_client_key(network.place / "stranger").secret not in said
 
 
-def test_a_recorded_message_played_again_is_not_understood(network: Network) -> None:
-    """Whoever listens on the wire can repeat the bytes of a session, and nothing comes of it."""
+def test_a_replayed_session_is_rejected(network: Network) -> None:
+    """An attacker that repeats the recorded bytes of a session has no effect."""
     listener = socket.create_server(("127.0.0.1", 0))
     key = load_client_key(network.place / "commander")
     port = listener.getsockname()[1]
@@ -223,7 +223,7 @@ def relay(near: socket.socket, far: socket.socket, done: Callable[[], bool]) -> 
     return carried
 
 
-def test_what_is_malformed_or_too_large_gets_no_further(network: Network) -> None:
+def test_malformed_or_too_large_messages_are_not_forwarded(network: Network) -> None:
     with network.client("commander") as client:
         for message, code in ((b"{", "malformed"), (b"x" * 70_000, "too_large")):
             client._commands.send(message)
@@ -234,7 +234,7 @@ def test_what_is_malformed_or_too_large_gets_no_further(network: Network) -> Non
         assert client.status()["mode"] == "off"
 
 
-def test_a_revoked_key_counts_no_more_even_on_an_open_connection(network: Network) -> None:
+def test_a_revoked_key_is_refused_even_on_an_open_connection(network: Network) -> None:
     network.generate("guest", "command")
     with network.client("guest") as client:
         assert client.call("enable")["mode"] == "holding"

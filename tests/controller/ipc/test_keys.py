@@ -1,4 +1,4 @@
-"""The keys of network clients: files that only their owner reads, a list that is checked."""
+"""Keys of network clients: files that only their owner can read, a list that is checked."""
 
 import stat
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_new_client_is_on_the_list_and_its_file_is_private(tmp_path: Path) -> 
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
 
 
-def test_revoking_counts_at_once(tmp_path: Path) -> None:
+def test_revoking_takes_effect_at_once(tmp_path: Path) -> None:
     ring = KeyRing(tmp_path / "keys")
     for name in ("one", "two"):
         generate(ring, name, tmp_path / name)
@@ -69,12 +69,12 @@ def test_secrets_are_in_no_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["command", "admin " + "x" * 40 + " me", "command short me"])
-def test_a_list_that_makes_no_sense_lets_nobody_in(tmp_path: Path, line: str) -> None:
+def test_an_invalid_list_accepts_no_client(tmp_path: Path, line: str) -> None:
     (tmp_path / "clients").write_text(f"# a comment\n\n{line}\n")
     with pytest.raises(ConfigError, match="line 3"):
         KeyRing(tmp_path).clients()
 
 
-def test_without_a_server_key_the_way_to_one_is_named(tmp_path: Path) -> None:
+def test_without_a_server_key_the_error_names_the_command_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="inhand keys generate"):
         KeyRing(tmp_path).server()

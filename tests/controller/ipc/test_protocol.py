@@ -1,4 +1,4 @@
-"""Requests are read strictly: what is wrong gets a code and one line, never a crash."""
+"""Requests are checked strictly: an error gets a code and one line, never a crash."""
 
 import json
 from math import hypot, nan, pi
@@ -46,7 +46,7 @@ def refused(message: bytes, code: str, words: str = "") -> ProtocolError:
 
 
 def answer(message: bytes) -> dict[str, Any]:
-    """What a daemon would reply, had the request been carried out."""
+    """The daemon's reply if the request were carried out."""
     try:
         reply = reply_ok(decode_request(message).id, {})
     except ProtocolError as error:
@@ -141,7 +141,7 @@ def test_an_unknown_field_is_refused(example: dict[str, Any]) -> None:
         (encoded(type="random_goals", max_angle=4), "invalid", "max_angle"),
     ],
 )
-def test_what_is_wrong_is_said(message: bytes, code: str, words: str) -> None:
+def test_errors_are_described(message: bytes, code: str, words: str) -> None:
     refused(message, code, words)
 
 
@@ -194,6 +194,6 @@ def test_a_quaternion_is_unit_or_refused(values: list[float]) -> None:
             unit_quaternion(values)
 
 
-def test_nan_is_no_quaternion() -> None:
+def test_nan_is_not_a_quaternion() -> None:
     with pytest.raises(ValueError, match="finite"):
         unit_quaternion([nan, 0, 0, 0])

@@ -1,4 +1,4 @@
-"""What one client may ask for, and that asking too much costs nobody else."""
+"""The rate limit of one client; a client above it does not affect the others."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def test_a_burst_and_then_a_steady_rate() -> None:
     assert [limit.allows(b"a", 99.0) for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_clients_that_fell_silent_are_forgotten() -> None:
+def test_idle_clients_are_removed() -> None:
     limit = RateLimit(rate=10.0, burst=5.0)
     for number in range(5000):
         limit.allows(str(number).encode(), number * 1e-5)
@@ -27,7 +27,7 @@ def test_clients_that_fell_silent_are_forgotten() -> None:
     assert len(limit._buckets) <= 256
 
 
-def test_a_flood_is_refused_and_harms_nobody(
+def test_a_flood_is_refused_and_does_not_affect_other_clients(
     tmp_path: Path,
     context: "zmq.Context[zmq.Socket[bytes]]",
 ) -> None:
@@ -41,5 +41,5 @@ def test_a_flood_is_refused_and_harms_nobody(
         refused = [reply for reply in replies if not reply["ok"]]
         assert refused and {reply["error"]["code"] for reply in refused} == {"busy"}
         assert "more than 500 requests" in refused[0]["error"]["message"]
-        # An emergency stop is never too much.
+        # An emergency stop is never refused.
         assert flood.ask("estop")["mode"] == "estop"

@@ -1,4 +1,4 @@
-"""What passes between tick and server: bounded, and an emergency stop before all else."""
+"""The queues between tick and server: bounded, with emergency stops first."""
 
 import select
 
@@ -36,7 +36,7 @@ def test_requests_are_taken_in_order_and_a_few_at_a_time() -> None:
     request_queue.close()
 
 
-def test_no_more_wait_than_the_queue_holds_but_emergency_stops_always_do() -> None:
+def test_the_queue_is_bounded_except_for_emergency_stops() -> None:
     request_queue = RequestQueue()
     posted = [request_queue.post(pending) for pending in pending_requests(QUEUE + 2)]
     assert posted == [True] * QUEUE + [False] * 2
@@ -51,7 +51,7 @@ def test_no_more_wait_than_the_queue_holds_but_emergency_stops_always_do() -> No
     request_queue.close()
 
 
-def test_what_waited_is_refused_by_an_emergency_stop() -> None:
+def test_an_emergency_stop_refuses_waiting_requests() -> None:
     request_queue = RequestQueue()
     request_queue.post(PendingRequest([b"you"], Enable(1, "e")))
     request_queue.post(PendingRequest([b"me"], Estop(1, "s")))
@@ -81,7 +81,7 @@ def goals(id: int, count: int) -> PendingRequest:
     return PendingRequest([b"me"], Goals(1, id, goals=[GoalAim(face="+x")] * count))
 
 
-def test_a_tick_takes_work_not_messages() -> None:
+def test_a_tick_takes_a_limited_amount_of_work() -> None:
     request_queue = RequestQueue()
     for pending in (
         goals(0, 1000),

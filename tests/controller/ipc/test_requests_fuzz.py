@@ -1,4 +1,4 @@
-"""Whatever a client says has one reply, and nothing of it raises in the tick."""
+"""Any message of a client gets one reply, and none raises an exception in the tick."""
 
 import json
 from collections import Counter
@@ -116,7 +116,7 @@ def large(kind: str, id: int = 2**64) -> bytes:
 @example(b'{"v":1,"id":1,"type":"random_goals","max_angle":1e-320,"timeout":1e-320}')
 @example(b'{"v":1,"id":"\\ud800","type":"hold"}')
 @example(b'{"v":' + b"[" * 900 + b"]" * 900 + b',"id":1,"type":"hold"}')
-def test_one_reply_and_nothing_raised(looped: Looped, message: bytes) -> None:
+def test_one_reply_and_no_exception(looped: Looped, message: bytes) -> None:
     replies = looped.say(message)
     assert len(replies) == 1
     reply = replies[0]
@@ -126,7 +126,7 @@ def test_one_reply_and_nothing_raised(looped: Looped, message: bytes) -> None:
     looped.loop.stop_reason = ""
     goal = looped.controller.goals.active
     assert goal is None or np.isfinite(goal.quaternion).all()
-    # From wherever that led, on towards goals.
+    # From the resulting mode, continue towards goals.
     mode = looped.controller.mode
     ways = {Mode.OFF: "enable", Mode.HOLDING: "arm", Mode.ESTOP: "clear", Mode.FAULT: "clear"}
     if mode in ways:
@@ -157,7 +157,7 @@ def test_each_message_over_the_socket_has_one_reply(
 
 
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.RUNNING])
-def test_the_tick_gets_its_goals_ready_made(
+def test_goals_are_built_before_the_tick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
     looped = Looped(tmp_path)

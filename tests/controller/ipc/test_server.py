@@ -1,4 +1,4 @@
-"""The command and state sockets, over real ipc: one reply each, estop first, numbered news."""
+"""The command and state sockets over real ipc: one reply each, estop first, numbered events."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_each_request_gets_exactly_one_reply(
     assert asker.silent()
 
 
-def test_the_straight_way_to_a_goal(served: Served, client: Asker) -> None:
+def test_from_start_to_a_goal(served: Served, client: Asker) -> None:
     until_in_hand(client)
     assert client.ask("enable") == {"id": 1, "ok": True, "mode": "holding"}
     assert client.ask("arm")["mode"] == "ready"
@@ -62,7 +62,7 @@ def test_the_straight_way_to_a_goal(served: Served, client: Asker) -> None:
     assert client.ask("home")["error"]["code"] == "refused"
 
 
-def test_what_is_malformed_is_answered_and_harms_nobody(
+def test_malformed_messages_are_answered_and_affect_no_other_client(
     served: Served, client: Asker, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     for frames in ([b"{"], [b""], [b"", b""], [b"a", b"b"], [b"", b"{}", b"{}"], [b"x" * 70_000]):
@@ -71,7 +71,7 @@ def test_what_is_malformed_is_answered_and_harms_nobody(
         reply = json.loads(client.socket.recv_multipart()[-1])
         assert reply["error"]["code"] in ("malformed", "version", "too_large")
     assert client.silent()
-    # Beyond a megabyte the connection is cut, for that client alone.
+    # Above a megabyte that client, and no other, is disconnected.
     rude = Asker(context, served.directory)
     rude.socket.send(b"x" * (2 << 20))
     assert rude.silent()
@@ -121,7 +121,7 @@ def test_state_and_events_are_numbered(
     assert len(numbers[b"event"]) >= 2
 
 
-def test_who_watches_is_told_what_there_is_once_a_second(
+def test_the_description_is_published_once_a_second(
     served: Served, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     socket = subscribe(context, served.directory)
@@ -138,7 +138,7 @@ def test_events_fill_a_gap(served: Served, client: Asker) -> None:
     until_in_hand(client)
     client.ask("enable")
     client.ask("disable")
-    # An event follows its reply at once, but not before it.
+    # The event of a request is sent directly after its reply.
     time.sleep(0.05)
     everything = client.ask("events")
     kinds = [(event["n"], event["kind"]) for event in everything["events"]]
@@ -218,7 +218,7 @@ def test_a_server_that_fails_ends_the_daemon(
     assert served.failures == ["the command socket failed: RuntimeError('a defect')"]
 
 
-def test_a_socket_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_socket_that_cannot_be_created(tmp_path: Path) -> None:
     request_queue = RequestQueue()
     deep = tmp_path / ("x" * 120)
     with pytest.raises(StartError, match="short path"):

@@ -1,4 +1,4 @@
-"""Two people command one hand: the last word counts, each is answered, and both see all of it."""
+"""Two clients command one hand: the last request counts, and both see all events."""
 
 import time
 from collections.abc import Iterator
@@ -38,12 +38,14 @@ def test_the_last_goal_counts_and_both_see_it(pair: tuple[Client, Client]) -> No
 
 
 def started(hand: Client) -> list[int]:
-    """The goals that were begun, as one of them is told."""
+    """The goals that began, from the events that one client received."""
     events = hand.call("events")["events"]
     return [event["goal"] for event in events if event["kind"] == "goal_started"]
 
 
-def test_who_goes_on_after_the_other_stopped_is_refused(pair: tuple[Client, Client]) -> None:
+def test_a_client_that_continues_after_the_other_stopped_is_refused(
+    pair: tuple[Client, Client],
+) -> None:
     one, other = pair
     one.call("random_goals", count=3, seed=1)
     assert other.call("hold")["mode"] == "holding"

@@ -1,4 +1,4 @@
-"""What is made of recordings: tables, reports, a page with a slider, a whole file of a torn one."""
+"""Tables, reports and the viewer page of a recording, and the repair of an incomplete one."""
 
 import csv
 import json
@@ -26,14 +26,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def torn(path: Path, tmp_path: Path) -> Path:
-    torn = tmp_path / "torn.mcap.part"
+def incomplete(path: Path, tmp_path: Path) -> Path:
+    incomplete = tmp_path / "incomplete.mcap.part"
     whole = path.read_bytes()
-    torn.write_bytes(whole[: len(whole) * 2 // 3])
-    return torn
+    incomplete.write_bytes(whole[: len(whole) * 2 // 3])
+    return incomplete
 
 
-def test_the_stock_reader_validates_a_recording(path: Path) -> None:
+def test_the_standard_mcap_reader_accepts_a_recording(path: Path) -> None:
     with path.open("rb") as file:
         reader = make_reader(file, validate_crcs=True)
         summary = reader.get_summary()
@@ -48,7 +48,7 @@ def test_the_stock_reader_validates_a_recording(path: Path) -> None:
         assert count == summary.statistics.message_count
 
 
-def test_a_recording_becomes_tables(path: Path, tmp_path: Path) -> None:
+def test_a_recording_is_exported_as_tables(path: Path, tmp_path: Path) -> None:
     written = export(open_recording(path), tmp_path / "tables")
     ticks = [x for x in open_recording(path).records() if type(x).__name__ == "TickRecord"]
     assert written["tick.csv"] == written["state.csv"] == len(ticks)
@@ -71,7 +71,7 @@ def test_tags_have_a_row_each() -> None:
     assert rows[1]["y3"] == 7
 
 
-def test_the_commands_write_reports_and_say_what(
+def test_the_commands_write_reports_and_print_the_files(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(*arguments: str) -> tuple[object, str]:
@@ -100,17 +100,17 @@ def test_the_commands_write_reports_and_say_what(
         assert "not a recording of inhandd" in str(code)
 
 
-def test_a_torn_recording_is_shown_once_it_is_repaired(torn: Path, tmp_path: Path) -> None:
+def test_an_incomplete_recording_is_shown_after_repair(incomplete: Path, tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="recording repair"):
-        RecordedFeed(torn)
-    ticks = len(read_run(open_recording(torn)).times)
+        RecordedFeed(incomplete)
+    ticks = len(read_run(open_recording(incomplete)).times)
     repaired = tmp_path / "repaired.mcap"
-    assert repair(torn, repaired) > ticks
+    assert repair(incomplete, repaired) > ticks
     assert len(read_run(open_recording(repaired)).times) == ticks
     assert RecordedFeed(repaired).moment() is not None
 
 
-def test_the_page_shows_the_time_that_the_slider_says(path: Path) -> None:
+def test_the_page_shows_the_time_of_the_slider(path: Path) -> None:
     feed = RecordedFeed(path)
     begin, end = open_recording(path).span()
     first = feed.moment()

@@ -1,4 +1,4 @@
-"""The flight recorder: what it keeps, when it writes, and what trouble with the disk does."""
+"""The flight recorder: records in memory, reasons to save, and disk errors."""
 
 import json
 import time
@@ -39,7 +39,7 @@ def ticks(path: Path) -> list[TickRecord]:
     return [record for record in open_recording(path).records() if isinstance(record, TickRecord)]
 
 
-def test_a_fault_leaves_a_file_with_what_went_before_and_what_followed(hand: Recorded) -> None:
+def test_a_fault_saves_the_time_before_and_after_it(hand: Recorded) -> None:
     hand.start()
     hand.run(16.0)
     assert not hand.files(), "nothing is written without a reason"
@@ -58,7 +58,7 @@ def test_a_fault_leaves_a_file_with_what_went_before_and_what_followed(hand: Rec
     assert hand.told == [("recording_saved", {"file": str(file), "reason": "fault"})]
 
 
-def test_an_emergency_stop_and_a_request_are_reasons_too(hand: Recorded) -> None:
+def test_an_emergency_stop_and_a_request_also_save_a_file(hand: Recorded) -> None:
     hand.start()
     hand.tick(Estop(1, 9))
     hand.run(AFTER + 0.1)
@@ -68,7 +68,7 @@ def test_an_emergency_stop_and_a_request_are_reasons_too(hand: Recorded) -> None
     assert [open_recording(file).reason for file in hand.files()] == ["estop", "request"]
 
 
-def test_a_continuous_recording_goes_on_in_files_that_each_begin_with_a_checkpoint(
+def test_each_file_of_a_continuous_recording_begins_with_a_checkpoint(
     tmp_path: Path,
 ) -> None:
     hand = Recorded(tmp_path, Limits(10.0, MEGABYTE // 5, 100 * MEGABYTE))
@@ -79,14 +79,14 @@ def test_a_continuous_recording_goes_on_in_files_that_each_begin_with_a_checkpoi
     hand.close()
     files = hand.files()
     assert len(files) >= 3
-    # The first file goes back to the first tick, before which there was no checkpoint.
+    # The first file starts at the first tick, which has no checkpoint before it.
     for file in files[1:]:
         assert isinstance(next(iter(open_recording(file).records())), CheckpointRecord)
     numbers = [record.n for file in files for record in ticks(file)]
     assert numbers == list(range(1, hand.tape._n + 1)), "no tick is missing between the files"
 
 
-def test_the_oldest_recordings_make_way(tmp_path: Path) -> None:
+def test_the_oldest_recordings_are_deleted(tmp_path: Path) -> None:
     hand = Recorded(tmp_path, Limits(5.0, MEGABYTE // 4, MEGABYTE // 2))
     hand.seen = False
     hand.recorder.ask("start")
@@ -97,7 +97,7 @@ def test_the_oldest_recordings_make_way(tmp_path: Path) -> None:
     assert ticks(files[-1])[-1].n == hand.tape._n
 
 
-def test_a_directory_that_cannot_be_written_is_told_once_and_tried_again(hand: Recorded) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_once_and_retried(hand: Recorded) -> None:
     hand.directory.write_text("a file where the directory should be")
     hand.seen = False
     hand.recorder.ask("start")
@@ -113,7 +113,7 @@ def test_a_directory_that_cannot_be_written_is_told_once_and_tried_again(hand: R
     assert hand.tape.lost == 0
 
 
-def test_foxglove_finds_poses_joints_and_log_under_its_own_schemas(hand: Recorded) -> None:
+def test_poses_joints_and_log_use_foxglove_schemas(hand: Recorded) -> None:
     hand.start()
     hand.run(2.0)
     hand.recorder.ask("save")
@@ -147,7 +147,7 @@ def test_foxglove_finds_poses_joints_and_log_under_its_own_schemas(hand: Recorde
     assert joints == list(hand.controller.hand.joint_names)
 
 
-def test_what_a_crash_leaves_is_read_as_far_as_it_goes(hand: Recorded) -> None:
+def test_the_complete_part_of_a_file_after_a_crash_is_readable(hand: Recorded) -> None:
     hand.start()
     hand.recorder.ask("save")
     hand.run(AFTER + 0.1)
@@ -164,7 +164,7 @@ def test_what_a_crash_leaves_is_read_as_far_as_it_goes(hand: Recorded) -> None:
         open_recording(file.with_name("absent.mcap"))
 
 
-def test_pictures_in_memory_take_no_more_than_they_may(hand: Recorded) -> None:
+def test_images_in_memory_are_limited(hand: Recorded) -> None:
     hand.run(0.1)
     for number in range(100):
         hand.recorder.take_picture(Picture("left", hand.t + 0.01 * number, bytes(1_000_000)))
@@ -177,7 +177,7 @@ def test_pictures_in_memory_take_no_more_than_they_may(hand: Recorded) -> None:
     assert pictures[0]["format"] == "jpeg" and pictures[0]["frame_id"] == "left"
 
 
-def test_pictures_are_recorded_on_request_and_not_before(tmp_path: Path) -> None:
+def test_images_are_recorded_only_on_request(tmp_path: Path) -> None:
     hand = Recorded(tmp_path)
     address = f"ipc://{tmp_path}/image-left.sock"
     preview, link = Preview(address), RecorderLink()

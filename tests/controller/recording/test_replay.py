@@ -1,4 +1,4 @@
-"""A recording run again: equal to the bit, and the first difference where it is not."""
+"""A replayed recording is equal to the bit, or the first difference is shown."""
 
 from dataclasses import is_dataclass, replace
 from enum import Enum
@@ -34,7 +34,7 @@ def recorded(directory: Path, eventful: bool = False) -> Path:
     hand.start()
     hand.run(9.0)
     if eventful:
-        # Now and then a servo does not answer; checkpoints fall into such a time too.
+        # Sometimes a servo does not answer, also at the time of a checkpoint.
         hand.world.silence = 0.01
         hand.run(6.0)
         hand.world.silence = 0.0
@@ -121,7 +121,7 @@ def test_a_recording_with_a_thousand_goals_waiting_is_equal_to_the_bit(tmp_path:
 
 
 def members(live: object, path: str = "") -> dict[str, set[str]]:
-    """The names of what an object is made of, and of all its own parts that change."""
+    """The member names of an object and of its parts that change."""
     found = {path: set(vars(live))}
     for name, value in vars(live).items():
         module = type(value).__module__
@@ -131,8 +131,8 @@ def members(live: object, path: str = "") -> dict[str, set[str]]:
     return found
 
 
-def test_no_member_comes_or_goes_while_a_controller_works(tmp_path: Path) -> None:
-    """What is there only sometimes cannot be put into a fresh controller."""
+def test_no_member_is_added_or_removed_while_a_controller_works(tmp_path: Path) -> None:
+    """A member that does not always exist could not be restored into a new controller."""
     hand = Recorded(tmp_path)
     before = members(hand.controller)
     hand.line = ""
@@ -194,8 +194,10 @@ def test_the_first_difference_is_shown_to_the_last_bit(
     assert "outputs.pose.position" in capsys.readouterr().out
 
 
-def test_an_input_that_was_not_what_was_consumed_is_found(path: Path, tmp_path: Path) -> None:
-    """A frame that the recording lacks: the pose is another one from then on."""
+def test_a_recorded_input_that_differs_from_the_used_one_is_found(
+    path: Path, tmp_path: Path
+) -> None:
+    """A frame that is missing in the recording changes the pose from then on."""
     dropped = 0
 
     def drop(record: TickRecord | CheckpointRecord) -> TickRecord | CheckpointRecord:
@@ -211,14 +213,16 @@ def test_an_input_that_was_not_what_was_consumed_is_found(path: Path, tmp_path: 
     assert difference.what.startswith("outputs.pose")
 
 
-def test_behind_a_gap_the_replay_goes_on_at_the_next_checkpoint(path: Path, tmp_path: Path) -> None:
+def test_after_a_gap_the_replay_continues_at_the_next_checkpoint(
+    path: Path, tmp_path: Path
+) -> None:
     other = rewritten(path, tmp_path, lambda record: None if record.n == 650 else record)
     report = Replay(open_recording(other)).run()
     assert report.difference is None and report.gaps == 1
     assert report.skipped > 100 and report.ticks > 500
 
 
-def test_what_cannot_be_run_again_says_why(tmp_path: Path) -> None:
+def test_a_recording_that_cannot_be_run_again_gives_the_reason(tmp_path: Path) -> None:
     path = recorded(tmp_path)
     lacking = rewritten(path, tmp_path, lambda r: r if isinstance(r, TickRecord) else None)
     with pytest.raises(RecordingError, match="no checkpoint"):

@@ -1,4 +1,4 @@
-"""The inbox of the tick: what cameras send, and nothing from anybody else."""
+"""The camera inbox accepts messages only from the cameras of the rig."""
 
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ def corners(camera: str, t: float) -> TagCorners:
     return TagCorners(t, camera, (3,), np.zeros((1, 4, 2)), 0.3)
 
 
-def test_corners_are_taken_in_order_and_strangers_are_counted(tmp_path: Path) -> None:
+def test_corners_are_taken_in_order_and_unknown_cameras_are_counted(tmp_path: Path) -> None:
     inbox = CameraInbox(tmp_path, ["left", "right"])
     status = CameraStatus(1.0, "left", 5, 0.01, 15.0, 0.002, "")
     with zmq.Context() as context, context.socket(zmq.PUSH) as camera:
@@ -32,7 +32,7 @@ def test_corners_are_taken_in_order_and_strangers_are_counted(tmp_path: Path) ->
         for number in range(50):
             camera.send(encode(corners("left", float(number))))
         time.sleep(0.2)
-        # A flood takes no more of one tick than a bounded number.
+        # During a flood one tick takes only a limited number of messages.
         assert len(inbox.take()) == 32
         assert len(inbox.take()) == 18
     inbox.close()

@@ -1,4 +1,4 @@
-"""What is wrong with a camera is told when it begins, and when it ends, once."""
+"""A camera problem is reported once when it begins and once when it ends."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def status(t: float, **differs: float | str) -> CameraStatus:
     return CameraStatus(t=t, camera="left", **(usual | differs))
 
 
-def test_each_problem_is_told_once_and_its_end_too() -> None:
+def test_each_problem_is_reported_once_and_its_end_too() -> None:
     watch = CameraWatch(["left"], 0.0)
     assert watch.changes({}, 9.0) == []
     assert watch.changes({}, 11.0) == [("left", "its process has not reported yet")]
@@ -31,15 +31,15 @@ def test_each_problem_is_told_once_and_its_end_too() -> None:
     assert "silent for 2.1 s" in silent
 
 
-def test_late_and_rare_pictures_are_problems() -> None:
+def test_late_frames_and_a_low_frame_rate_are_problems() -> None:
     watch = CameraWatch(["left"], 0.0)
     fine = status(1.0, frame_age=LATEST, rate=SLOWEST)
     assert watch.changes({"left": fine}, 1.0) == []
     ((_, late),) = watch.changes({"left": status(1.0, frame_age=0.31)}, 1.0)
-    assert late == "its pictures come 0.31 s late"
+    assert late == "its frames are 0.31 s late"
     ((_, rare),) = watch.changes({"left": status(1.0, rate=4.9)}, 1.0)
-    assert rare == "it gives only 4.9 pictures a second"
-    # Before the first picture there is nothing to be late or rare.
+    assert rare == "it delivers only 4.9 frames a second"
+    # Before the first frame neither its age nor the frame rate is checked.
     assert watch.changes({"left": status(1.0, frames=0, frame_age=99.0, rate=0.0)}, 1.0) == [
         ("left", "")
     ]

@@ -1,4 +1,4 @@
-"""What keeps the daemon from starting is said in one line; what readonly refuses."""
+"""Start errors of the daemon are one line of text; requests that readonly refuses."""
 
 import os
 from dataclasses import replace
@@ -47,7 +47,7 @@ def test_no_servo_bus(tmp_path: Path) -> None:
     refused(tmp_path, RIG + '[bus]\nport = "/dev/nothing"', BusError, "/dev/nothing: no such")
 
 
-def test_a_camera_that_the_rig_lacks(tmp_path: Path) -> None:
+def test_a_camera_that_is_not_in_the_rig(tmp_path: Path) -> None:
     refused(tmp_path, RIG.replace("left", "top"), StartError, "has no camera top; it has")
 
 
@@ -66,7 +66,7 @@ def test_a_policy_for_another_tick_rate(tmp_path: Path) -> None:
     refused(tmp_path, config, PolicyError, "made for 100 ticks/s", policy=tmp_path / "p.onnx")
 
 
-def test_a_policy_that_is_none_or_of_another_hand_or_object(tmp_path: Path) -> None:
+def test_a_policy_file_that_is_invalid_or_for_another_hand_or_object(tmp_path: Path) -> None:
     path, built = tmp_path / "p.onnx", tiny_policy.model(HAND)
     path.write_bytes(b"a picture of a cat")
     refused(tmp_path, RIG, PolicyError, "not an ONNX file", policy=path)
@@ -79,13 +79,13 @@ def test_a_policy_that_is_none_or_of_another_hand_or_object(tmp_path: Path) -> N
         refused(tmp_path, RIG, PolicyError, words, policy=path)
 
 
-def test_a_policy_that_nobody_allowed(tmp_path: Path) -> None:
+def test_a_policy_that_is_not_allowed(tmp_path: Path) -> None:
     tiny_policy.write_policy(tmp_path / "block.onnx", HAND)
     config = f'[policy]\ndirectory = "{tmp_path}"\n' + RIG
     refused(tmp_path, config, PolicyError, "not on the allow-list")
 
 
-def test_another_daemon_has_the_directory(tmp_path: Path) -> None:
+def test_another_daemon_uses_the_directory(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     held = lock_run_directory(tmp_path / "run")
     refused(tmp_path, "", StartError, "another inhandd runs")
@@ -104,14 +104,14 @@ def test_readonly_refuses_what_could_move_the_hand(kind: str) -> None:
 
 
 class _PunctualHand(FragileHand):
-    """A hand whose readings are of now."""
+    """A hand whose joint states carry the current time."""
 
     def read(self, deadline: float | None = None) -> JointState:
         return replace(super().read(deadline), t=monotonic())
 
 
 @pytest.mark.parametrize("exit", ["relax", "hold"])
-def test_a_defect_in_the_tick_stops_the_hand_in_order(
+def test_a_defect_in_the_tick_stops_the_hand_in_a_controlled_way(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -164,7 +164,7 @@ def test_a_defect_in_the_tick_stops_the_hand_in_order(
         ({"sim": True, "hold": True, "real_time": True}, "real time cannot be held"),
     ],
 )
-def test_what_is_about_simulated_time_goes_with_it(
+def test_simulated_time_options_need_a_simulation(
     tmp_path: Path, options: dict[str, bool], words: str
 ) -> None:
     with pytest.raises(StartError, match=words):

@@ -1,4 +1,4 @@
-"""Tags that are seen and fit no pose are told once, with the cause, and their end too."""
+"""Detected tags that fit no pose are reported once with the cause, and once at the end."""
 
 from dataclasses import replace
 
@@ -38,18 +38,18 @@ def frames(t: float) -> dict[str, TagCorners]:
     return seen
 
 
-def test_a_misfit_is_told_once_and_its_end_too() -> None:
+def test_a_misfit_is_reported_once_and_its_end_too() -> None:
     watch, t = FitWatch(TURNED, RIG), 0.0
     for look in range(1, 10):
         t = 0.25 * look
         assert watch.look(frames(t), None, t) == (look == LOOKS)
     assert "tags [0, 1, 2, 3, 4] of block" in watch.problem and "180°" in watch.problem
-    # Out of sight it is told on for a while, then no longer.
+    # Without tags the problem is reported for a while, then it ends.
     assert not watch.look(frames(t), None, t + UNSEEN + 0.1)
     assert watch.look(frames(t), None, t + FORGOTTEN + 0.1) and watch.problem == ""
 
 
-def test_a_pose_ends_it() -> None:
+def test_a_pose_ends_the_problem() -> None:
     watch = FitWatch(TURNED, RIG)
     for look in range(LOOKS):
         watch.look(frames(0.25 * look), None, 0.25 * look)
@@ -59,13 +59,13 @@ def test_a_pose_ends_it() -> None:
     assert watch.look(frames(1.0), pose_filter.predict(1.0), 1.0) and watch.problem == ""
 
 
-def test_what_fits_is_no_problem_even_where_the_filter_refuses_it() -> None:
+def test_tags_that_fit_are_no_problem_even_if_the_filter_rejects_them() -> None:
     watch = FitWatch(BLOCK, RIG)
     assert not any(watch.look(frames(0.25 * k), None, 0.25 * k) for k in range(10))
     assert not any(watch.look({}, None, 3.0 + k) for k in range(10))
 
 
-def test_cameras_that_run_freely_are_looked_at_one_by_one() -> None:
+def test_unsynchronised_cameras_are_checked_one_by_one() -> None:
     watch = FitWatch(TURNED, RIG)
     for look in range(LOOKS):
         t = 0.25 * look

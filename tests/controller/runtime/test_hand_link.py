@@ -1,4 +1,4 @@
-"""The link to the hand: it never raises in the tick, and finds a lost bus again."""
+"""The link to the hand never raises in the tick, and reconnects a lost bus."""
 
 import threading
 from contextlib import AbstractContextManager
@@ -19,7 +19,7 @@ REST = Targets(0.0, frozen_array(HAND.rest))
 
 
 class FragileHand(HandBackend):
-    """A hand whose cable the test pulls; it keeps what it was told last."""
+    """A hand that the test disconnects; it keeps the last command."""
 
     def __init__(self) -> None:
         self.hand = HAND
@@ -95,13 +95,13 @@ def test_torque_is_switched_once_and_targets_follow_it(link: HandLink, hand: Fra
     assert link.read() is not None and not link.problem
 
 
-def test_the_deadline_reaches_the_hand_and_what_ails_a_part_of_it_comes_back(
+def test_the_deadline_reaches_the_hand_and_the_problem_of_a_part_is_reported(
     link: HandLink, hand: FragileHand
 ) -> None:
     hand.part = "no answer from servo 7"
     assert link.read(5.0) is not None and hand.deadline == 5.0
     assert link.problem == "no answer from servo 7"
-    # The rest of the hand goes on: it is neither lost nor sought.
+    # The rest of the hand works: the bus is neither lost nor reconnected.
     link.seek()
     assert link.write(True, REST) == REST and hand.closings == 0 and not link.lost
     hand.part = ""
@@ -124,7 +124,7 @@ def test_errors_are_counted_and_named_not_raised(link: HandLink, hand: FragileHa
     assert link.write(True, REST) == REST and not link.lost
 
 
-def test_a_servo_that_shut_itself_down_is_told_from_a_bad_bus(
+def test_a_servo_that_shut_down_is_distinguished_from_a_bad_bus(
     link: HandLink, hand: FragileHand
 ) -> None:
     hand.ill = "servo 5 (FFJ2): overloaded"
@@ -137,7 +137,7 @@ def test_a_servo_that_shut_itself_down_is_told_from_a_bad_bus(
     assert link.read() is not None and link.servo_error == link.problem == ""
 
 
-def test_commands_that_fail_alone_are_a_lost_bus_too(link: HandLink, hand: FragileHand) -> None:
+def test_failed_commands_alone_count_as_a_lost_bus(link: HandLink, hand: FragileHand) -> None:
     hand.deaf = True
     for _ in range(3):
         assert not link.lost
@@ -154,7 +154,7 @@ def test_one_missed_read_does_not_close_the_bus(link: HandLink, hand: FragileHan
     assert link.read() is not None and hand.closings == 0
 
 
-def test_a_lost_bus_is_found_again_without_torque(link: HandLink, hand: FragileHand) -> None:
+def test_a_lost_bus_is_reconnected_without_torque(link: HandLink, hand: FragileHand) -> None:
     link.write(True, REST)
     lose(link, hand)
     link.seek()
@@ -167,14 +167,14 @@ def test_a_lost_bus_is_found_again_without_torque(link: HandLink, hand: FragileH
     link.seek()
     wait_for_the_search()
     assert link.read() is not None and not link.lost
-    # A fault still wants to hold: but nobody knows where the servos stand now.
+    # The fault mode asks to hold, but the present joint positions are unknown.
     assert link.write(True, REST) is None and hand.torque is False
     assert link.write(False, REST) is None
     assert link.write(True, REST) == REST and hand.torque is True
 
 
 @pytest.mark.parametrize("torque", [True, False])
-def test_closing_leaves_torque_as_told(link: HandLink, hand: FragileHand, torque: bool) -> None:
+def test_closing_sets_torque_as_requested(link: HandLink, hand: FragileHand, torque: bool) -> None:
     link.write(True, REST)
     link.close(torque=torque)
     assert hand.torque is torque and not hand.open
@@ -189,7 +189,7 @@ def test_closing_a_lost_hand_does_not_raise(link: HandLink, hand: FragileHand) -
     assert not hand.open
 
 
-def test_a_search_that_time_does_not_wait_for_is_none(hand: FragileHand) -> None:
+def test_no_reconnection_after_simulated_time_has_ended(hand: FragileHand) -> None:
     class Ended(MonotonicClock):
         """The clock of a simulated world that is gone."""
 
@@ -201,5 +201,5 @@ def test_a_search_that_time_does_not_wait_for_is_none(hand: FragileHand) -> None
     for _ in range(3):
         assert link.read() is None
     link.seek()
-    assert "no simulated time any more" in link.problem
+    assert "simulated time has ended" in link.problem
     assert link.read() is None

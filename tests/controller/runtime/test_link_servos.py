@@ -1,4 +1,4 @@
-"""The link to real drivers with emulated servos on pty lines: what it does while some are ill."""
+"""The link with real drivers and emulated servos on pty lines, while some servos have errors."""
 
 import os
 import time
@@ -30,10 +30,10 @@ def rig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 @pytest.mark.parametrize("bit", ERRORS)
-def test_with_any_servo_ill_the_hand_is_read_held_and_let_go(rig: Rig, bit: int) -> None:
+def test_with_any_servo_error_the_hand_is_read_held_and_released(rig: Rig, bit: int) -> None:
     link = rig.link
     for id in IDS:
-        # What the servos were told by a synchronous write has arrived once they answer again.
+        # A synchronous write has no reply; it has arrived once the servos answer the next read.
         assert link.read() is not None
         assert link.write(True, REST) is not None
         rig.ill(id, bit)
@@ -56,7 +56,7 @@ def test_with_any_servo_ill_the_hand_is_read_held_and_let_go(rig: Rig, bit: int)
 
 @pytest.mark.parametrize("id", [1, 5, 20])
 @pytest.mark.parametrize("bit", ERRORS)
-def test_the_exit_lets_go_around_an_ill_servo(
+def test_the_exit_switches_torque_off_with_a_servo_in_error(
     monkeypatch: pytest.MonkeyPatch, id: int, bit: int
 ) -> None:
     with rigged(1, monkeypatch) as rig:
@@ -67,7 +67,7 @@ def test_the_exit_lets_go_around_an_ill_servo(
         assert rig.pulling == 0
 
 
-def test_the_exit_leaves_torque_where_that_is_configured(rig: Rig) -> None:
+def test_the_exit_leaves_torque_on_if_configured(rig: Rig) -> None:
     rig.link.write(True, REST)
     rig.ill(5, 0)
     rig.link.close(True)
@@ -90,7 +90,7 @@ def test_a_silent_servo_is_named_until_it_is_read_back(
         rig.until(lambda: rig.pulling == 0 and not link.problem, torque=False)
 
 
-def test_one_bus_of_two_that_is_gone_leaves_the_other_in_hand(
+def test_with_one_of_two_buses_lost_the_other_is_still_controlled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with rigged(2, monkeypatch) as rig:
@@ -106,7 +106,7 @@ def test_one_bus_of_two_that_is_gone_leaves_the_other_in_hand(
             before = rig.lines[1].bus.packets
             link.write(True, REST)
             link.seek()
-        # What was written has arrived once the servos answer again.
+        # The write has arrived once the servos answer the next read.
         assert link.lost and link.read() is not None
         assert rig.lines[1].bus.packets >= before + 2
         assert rig.lines[1].bus.torque_on().all()
@@ -115,14 +115,14 @@ def test_one_bus_of_two_that_is_gone_leaves_the_other_in_hand(
         assert not rig.lines[1].bus.torque_on().any()
 
 
-def test_torque_off_is_the_first_thing_on_a_line_that_came_back(
+def test_torque_off_is_sent_first_on_a_reconnected_bus(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with rigged(1, monkeypatch) as rig, wires(HAND) as again:
         link = rig.link
         link.write(True, REST)
         rig.lines[0].unplug()
-        rig.until(lambda: link._buses[0]._seeking is not None)
+        rig.until(lambda: link._buses[0]._reconnect_thread is not None)
         # The emergency stop comes while there is no line; then there is one, with an ill servo.
         link.write(False, REST)
         for servo in again.bus.servos.values():
@@ -136,15 +136,17 @@ def test_torque_off_is_the_first_thing_on_a_line_that_came_back(
         rig.lines = [again]
 
 
-def test_a_lost_line_is_let_go_at_once_while_it_is_sought(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torque_goes_off_at_once_while_a_lost_bus_is_reconnected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with rigged(1, monkeypatch) as rig:
         monkeypatch.setattr(rig.link._buses[0], "_pause", 60.0)
         link, (line,) = rig.link, rig.lines
         link.write(True, REST)
         every = dict(line.bus.servos)
         line.bus.servos.clear()
-        rig.until(lambda: link._buses[0]._seeking is not None)
-        # They answer again, but the next look is a minute away.
+        rig.until(lambda: link._buses[0]._reconnect_thread is not None)
+        # The servos answer again, but the next attempt to reconnect is a minute away.
         line.bus.servos.update(every)
         assert rig.pulling == 20
         rig.until(lambda: rig.pulling == 0, torque=False)
@@ -156,8 +158,8 @@ def test_a_hand_that_was_not_set_up_again_gets_no_torque(monkeypatch: pytest.Mon
         link.write(True, REST)
         every = dict(line.bus.servos)
         line.bus.servos.clear()
-        rig.until(lambda: link._buses[0]._seeking is not None)
-        # What comes back is another hand.
+        rig.until(lambda: link._buses[0]._reconnect_thread is not None)
+        # Another hand is connected in its place.
         every[5].set(registers.MODEL_NUMBER, 1)
         line.bus.servos.update(every)
         rig.until(lambda: "model number 1" in link.problem)
@@ -167,7 +169,7 @@ def test_a_hand_that_was_not_set_up_again_gets_no_torque(monkeypatch: pytest.Mon
         assert rig.pulling == 0
 
 
-def test_a_clear_starts_an_ill_servo_anew_and_torque_is_off(rig: Rig) -> None:
+def test_a_clear_reboots_a_servo_in_error_and_torque_is_off(rig: Rig) -> None:
     link = rig.link
     link.write(True, REST)
     rig.ill(5)
@@ -185,10 +187,10 @@ def test_a_clear_starts_an_ill_servo_anew_and_torque_is_off(rig: Rig) -> None:
 
 @pytest.mark.parametrize("id", [1, 5, 20])
 @pytest.mark.parametrize("buses", [1, 2])
-def test_a_fault_by_one_servo_leaves_the_others_their_share_of_torque(
+def test_a_fault_of_one_servo_leaves_the_others_their_share_of_torque(
     monkeypatch: pytest.MonkeyPatch, id: int, buses: int
 ) -> None:
-    """The whole loop but its clock: the controller's time is the test's."""
+    """The whole loop except its clock: the test sets the controller's time."""
     with rigged(buses, monkeypatch) as rig:
         bench = Bench(safety=SafetySettings(fault_hold=0.1))
         controller, link = bench.controller, rig.link

@@ -1,4 +1,4 @@
-"""The processes that the daemon owns: real ones, that end, hang, and come back."""
+"""The daemon's child processes: real processes that end, hang, and are restarted."""
 
 import logging
 import os
@@ -43,7 +43,7 @@ def wait(what: Callable[[], object], patience: float = 5.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_child_is_told_to_end_and_made_to() -> None:
+def test_a_child_is_terminated_and_then_killed() -> None:
     willing = child("import time; time.sleep(60)")
     assert not willing.ended
     willing.stop()
@@ -59,7 +59,7 @@ def test_a_child_is_told_to_end_and_made_to() -> None:
     assert stubborn.process.returncode == -signal.SIGKILL
 
 
-def test_the_world_says_where_it_is() -> None:
+def test_the_ready_message_of_the_world() -> None:
     world = child(READY, piped=True)
     ready = wait_for_simulation(world)
     assert (ready.bus, ready.cameras) == ("/dev/pts/9", {"left": "ipc://l"})
@@ -70,11 +70,11 @@ def test_the_world_says_where_it_is() -> None:
     ("program", "words"),
     [
         ("raise SystemExit(3)", "ended with code 3"),
-        ("print('hello')", "said b'hello"),
-        ("print('{\"ready\": true}')", "which is not its address"),
+        ("print('hello')", "sent b'hello"),
+        ("print('{\"ready\": true}')", "instead of its ready message"),
     ],
 )
-def test_a_world_that_does_not_come_up(program: str, words: str) -> None:
+def test_a_world_that_does_not_start(program: str, words: str) -> None:
     world = child(program, piped=True)
     with pytest.raises(StartError, match=words):
         wait_for_simulation(world)
@@ -84,7 +84,7 @@ def test_a_world_that_does_not_come_up(program: str, words: str) -> None:
 def test_a_world_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inhand.controller.runtime.processes.SIMULATION_TIMEOUT", 0.1)
     world = child("import time; time.sleep(60)", piped=True)
-    with pytest.raises(StartError, match="not up after"):
+    with pytest.raises(StartError, match="not ready after"):
         wait_for_simulation(world)
     world.stop()
 
@@ -97,13 +97,13 @@ def test_a_simulation_that_is_not_installed(
         start_simulation(Config(), tmp_path, 0)
 
 
-def test_a_camera_process_is_told_what_it_needs() -> None:
+def test_arguments_of_a_camera_process() -> None:
     arguments = camera_arguments("left", "/dev/video0", "rig.toml", "block", "ipc://x")
     assert arguments[:2] == ["-m", "inhand.perception.camera.camera_process"]
     assert arguments[arguments.index("--source") + 1] == "/dev/video0"
 
 
-def test_a_camera_is_started_again_and_a_world_is_not(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_is_restarted_and_a_world_is_not(caplog: pytest.LogCaptureFixture) -> None:
     reasons: list[str] = []
     supervisor = Supervisor(reasons.append)
     request_queue = RequestQueue()
@@ -122,7 +122,7 @@ def test_a_camera_is_started_again_and_a_world_is_not(caplog: pytest.LogCaptureF
 
 @pytest.fixture
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
-    """What the service manager listens on."""
+    """The notification socket of the service manager."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listening.bind(str(tmp_path / "notify"))
     listening.settimeout(3.0)
@@ -153,7 +153,7 @@ def test_only_a_tick_that_advances_feeds_the_watchdog(
     request_queue.close()
 
 
-def test_where_time_may_stand_still_the_watchdog_is_fed_all_the_same(
+def test_in_simulated_time_the_watchdog_is_always_fed(
     manager: socket.socket,
 ) -> None:
     bench, request_queue = Bench(), RequestQueue()
@@ -167,7 +167,7 @@ def test_where_time_may_stand_still_the_watchdog_is_fed_all_the_same(
     request_queue.close()
 
 
-def test_the_service_manager_is_told(
+def test_the_service_manager_is_notified(
     manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert notify("READY=1") and manager.recv(100) == b"READY=1"

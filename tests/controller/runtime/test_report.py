@@ -1,4 +1,4 @@
-"""What the daemon says about a run: members of `status`, and the lines at its end."""
+"""Statistics of a run: members of `status`, and the text at the daemon's end."""
 
 import json
 import socket
@@ -21,7 +21,7 @@ from tests.controller.bench_hand import BLOCK, Bench, learned
 from tests.controller.runtime.test_hand_link import FragileHand
 
 
-def test_a_run_in_figures(tmp_path: Path) -> None:
+def test_the_statistics_of_a_run(tmp_path: Path) -> None:
     bench = Bench(learned(tmp_path))
     inbox = CameraInbox(tmp_path, ["left"])
     inbox.status["left"] = CameraStatus(1.0, "left", 5, 0.01, 15.0, 0.002, "too dark")

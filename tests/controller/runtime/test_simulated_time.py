@@ -1,4 +1,4 @@
-"""A simulated hand on a machine that is slow, halts, or has much else to do: it notices nothing."""
+"""A simulated hand on a slow, halted or busy machine: simulated time is not affected."""
 
 import os
 import signal
@@ -94,7 +94,7 @@ def test_servos_wait_for_a_daemon_that_halts(directory: Path, hand: Client) -> N
     assert status["tick"]["on_time_share"] == 1.0 and status["tick"]["skipped"] == 0
 
 
-def test_how_fast_time_goes_is_told(directory: Path, hand: Client) -> None:
+def test_the_speed_of_simulated_time_is_reported(directory: Path, hand: Client) -> None:
     wait(lambda: 0.0 < hand.status()["real_time_factor"] < 1.2)
     command = [
         sys.executable,
@@ -108,7 +108,9 @@ def test_how_fast_time_goes_is_told(directory: Path, hand: Client) -> None:
     assert "× real time" in said
 
 
-def test_a_camera_process_that_dies_does_not_stop_the_world(directory: Path, hand: Client) -> None:
+def test_a_killed_camera_process_does_not_stop_simulated_time(
+    directory: Path, hand: Client
+) -> None:
     os.kill(
         process_of(directory, "inhand.perception.camera.camera_process", "wrist"), signal.SIGKILL
     )
@@ -142,7 +144,7 @@ def test_the_daemon_ends_when_its_world_does(tmp_path: Path) -> None:
 
 
 def run(directory: Path, seed: int) -> list[dict[str, Any]]:
-    """What a hand says of itself at instants of its time while it works on a goal."""
+    """The states of a hand at fixed simulated times while it works on a goal."""
     directory.mkdir()
     said = []
     with (
@@ -166,7 +168,7 @@ def run(directory: Path, seed: int) -> list[dict[str, Any]]:
     return said
 
 
-def test_a_run_of_one_seed_is_the_same_run_whatever_else_the_machine_does(tmp_path: Path) -> None:
+def test_runs_with_the_same_seed_are_equal_on_a_busy_machine(tmp_path: Path) -> None:
     first = run(tmp_path / "first", 7)
     assert first[-1]["mode"] == "running" and first[0]["joints"] != first[-1]["joints"]
     other = subprocess.Popen([sys.executable, "-c", "while True: pass"])

@@ -1,4 +1,4 @@
-"""Pictures in simulated time: taken when they are due, waited for, and not from the dead."""
+"""Detections in simulated time: delivered when due, and waited for while the camera runs."""
 
 import threading
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def cameras(tmp_path: Path) -> Iterator[Cameras]:
     cameras.close()
 
 
-def test_what_is_taken_is_what_is_due_whenever_it_came(cameras: Cameras) -> None:
+def test_detections_are_delivered_when_due_whenever_they_arrived(cameras: Cameras) -> None:
     cameras.send("right", 0.0)
     cameras.send("left", 0.0)
     cameras.inbox.wait_for_all()
@@ -71,7 +71,7 @@ def test_a_slow_camera_is_waited_for(cameras: Cameras) -> None:
     assert monotonic() - began > 0.4
 
 
-def test_what_comes_again_counts_once(cameras: Cameras) -> None:
+def test_a_repeated_frame_counts_once(cameras: Cameras) -> None:
     for name in ("left", "right", "left"):
         cameras.send(name, 0.0)
     cameras.inbox.wait_for_all()
@@ -80,7 +80,7 @@ def test_what_comes_again_counts_once(cameras: Cameras) -> None:
     assert cameras.taken(0.05) == []
 
 
-def test_a_camera_whose_process_has_ended_is_not_waited_for_until_it_is_heard_again(
+def test_a_camera_whose_process_has_ended_is_not_waited_for_until_it_sends_again(
     cameras: Cameras,
 ) -> None:
     cameras.send("left", 0.0)
@@ -96,7 +96,7 @@ def test_a_camera_whose_process_has_ended_is_not_waited_for_until_it_is_heard_ag
     assert cameras.taken(0.23)[-2:] == [(0.2, "left"), (0.2, "right")]
 
 
-def test_a_camera_that_hangs_stops_the_world_for_a_while_only(
+def test_a_camera_that_hangs_stops_simulated_time_only_for_a_while(
     cameras: Cameras, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timed_cameras, "PATIENCE", 0.3)
@@ -111,6 +111,6 @@ def test_a_camera_that_hangs_stops_the_world_for_a_while_only(
     assert monotonic() - began < 0.3
 
 
-def test_whoever_stops_the_daemon_need_not_wait_for_a_camera(cameras: Cameras) -> None:
+def test_stopping_the_daemon_does_not_wait_for_a_camera(cameras: Cameras) -> None:
     cameras.given_up = True
     assert cameras.taken(1.0) == []
