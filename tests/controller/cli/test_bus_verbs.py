@@ -100,7 +100,7 @@ def test_a_servo_gets_another_id(line: Wires) -> None:
     with pytest.raises(BusError, match="0 to 252"):
         SetId(port=line.port, id=5, new=253).run()
     line.bus.servos[5].set(registers.TORQUE_ENABLE, 1)
-    with pytest.raises(BusError, match="holds with torque"):
+    with pytest.raises(BusError, match=r"torque of servo \d+ is on"):
         SetId(port=line.port, id=5, new=50).run()
 
 

@@ -155,7 +155,7 @@ def test_what_it_returns_is_what_was_sent(hand: HandBackend) -> None:
 def test_a_target_that_is_no_number_is_refused(hand: HandBackend, nonsense: float) -> None:
     wanted = hand.hand.rest.copy()
     wanted[3] = nonsense
-    with pytest.raises(BusError, match="is no number; nothing was sent"):
+    with pytest.raises(BusError, match="is not a finite number; nothing was sent"):
         tell(hand, wanted)
     assert np.isfinite(hand.read().position).all()
 

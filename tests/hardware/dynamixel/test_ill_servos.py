@@ -166,7 +166,9 @@ def test_a_servo_that_does_not_take_its_torque_bound_is_named(
     servos.close()
     line.bus.servos[4].set(registers.CURRENT_LIMIT, 500)
     line.bus.servos[4].set(registers.GOAL_CURRENT, 500)
-    with pytest.raises(BusError, match=r"servo 4 \(FFJ3\) did not take the bound.*torque_share"):
+    with pytest.raises(
+        BusError, match=r"torque limit of servo 4 \(FFJ3\) could not be set.*torque_share"
+    ):
         servos.connect()
 
 
@@ -197,6 +199,6 @@ def test_a_servo_that_started_anew_is_named(servos: ServoHand, line: Wires) -> N
             servos.read()
         except BusError as error:
             said = str(error)
-    assert "servo 7 (MFJ3) has started anew, without torque" in said
+    assert "servo 7 (MFJ3) has restarted and lost its torque" in said
     servos.set_torque(True)
     assert line.bus.torque_on().all()

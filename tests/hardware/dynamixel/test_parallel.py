@@ -97,7 +97,7 @@ def test_shut_down_servos_of_both_are_started_anew(
     ("others", "wrong"),
     [
         ({"b": [77]}, "port b: hand dactyl24 has no servo 77"),
-        ({"b": [3], "c": [3]}, "servo 3 is said to be on b and on c"),
+        ({"b": [3], "c": [3]}, "servo 3 is listed on two ports: b and c"),
         ({"b": []}, "port b: no servo of hand dactyl24 is on it"),
         ({"b": range(1, 21)}, "port a: no servo of hand dactyl24 is on it"),
     ],

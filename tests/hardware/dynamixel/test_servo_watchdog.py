@@ -93,7 +93,7 @@ def test_an_owner_that_hung_is_told_and_moves_nothing(line: Wires) -> None:
     far = Targets(0.0, frozen_array(HAND.rest + 0.2))
     held = line.bus.targets()
     for _ in range(2):
-        with pytest.raises(BusError, match="the servos have stopped by themselves"):
+        with pytest.raises(BusError, match="the servos have stopped: their bus watchdog"):
             servos.write(far)
         with pytest.raises(BusError, match="switch torque off and on"):
             servos.read()
@@ -139,7 +139,7 @@ def test_a_servo_that_started_anew_is_noticed_and_named(line: Wires) -> None:
         except BusError as error:
             problem = str(error)
         time.sleep(0.01)
-    assert "servo 6 (MFJ4) has started anew, without torque" in problem
+    assert "servo 6 (MFJ4) has restarted and lost its torque" in problem
     with pytest.raises(BusError, match="started anew"):
         servos.write(Targets(0.0, frozen_array(HAND.rest)))
     servos.set_torque(True)

@@ -107,7 +107,7 @@ def test_without_a_port_it_is_an_error_and_tried_again_for_as_long_as_told(line:
     assert "no such device" in let_go(servos, 0.1)
     assert time.monotonic() - began >= 0.1
     readonly = ServoHand(HAND, line.port, BAUD, readonly=True)
-    with pytest.raises(BusError, match="only to be read"):
+    with pytest.raises(BusError, match="opened read-only"):
         readonly.relax()
     readonly.close()
 
