@@ -13,7 +13,7 @@ from inhand.hardware.dynamixel.reply_timing import LONGEST, ReplyTimeout
 from inhand.hardware.errors import BusError
 
 BRING_UP_PATIENCE = 0.1
-"""Reply timeout during bring-up [s], where no tick waits."""
+"""Reply timeout during bring-up [s]."""
 TICK_PATIENCE = LONGEST
 """Reply timeout in a tick [s]: a lost reply and a second attempt take little more than a tick."""
 
@@ -198,11 +198,7 @@ class Bus:
         return self.ask(requests.write(id, address, data), [id], 0).get(id)
 
     def ping(self, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Pings servos one after another; returns model number and firmware of those that answer.
-
-        Args:
-            ids: servos to ping.
-        """
+        """Pings servos one by one; returns model number and firmware of those that answer."""
         found = {}
         for id in ids:
             for _ in range(_PINGS):
