@@ -122,7 +122,7 @@ class Servo:
         if error & self.get(registers.SHUTDOWN):
             self.set(registers.TORQUE_ENABLE, 0)
 
-    def minds_silence(self, seconds: float) -> bool:
+    def watchdog_due(self, seconds: float) -> bool:
         """Whether the bus watchdog trips when the line has been silent for so long [s]."""
         steps = self.get(registers.BUS_WATCHDOG)
         armed = steps > 0 and bool(self.get(registers.TORQUE_ENABLE))

@@ -64,7 +64,7 @@ class BringUp:
         without = [id for id, model in models.items() if not model.current_control]
         if without:
             log.warning(
-                "servo %s has no current control; its PWM is limited instead, and the current "
+                "no current control in servo %s; its PWM is limited instead, and the current "
                 "that it reports is its load",
                 group.names(without),
             )

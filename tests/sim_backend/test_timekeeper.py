@@ -39,9 +39,9 @@ def kept(directory: Path, seats: int = 1) -> Iterator[list[float]]:
         while not over.is_set():
             target = keeper.target()
             if target is None:
-                keeper.hear(select.select(keeper.files(), [], [], 0.02)[0])
+                keeper.receive(select.select(keeper.files(), [], [], 0.02)[0])
                 continue
-            keeper.tell(target)
+            keeper.set_time(target)
             instants.append(target)
             keeper.wake()
 
@@ -131,11 +131,11 @@ def test_who_dies_is_waited_for_no_longer(tmp_path: Path) -> None:
             reached = threading.Event()
 
             def go_on() -> None:
-                with seat:
+                with place:
                     clock.sleep_until(2.0)
                     reached.set()
 
-            seat = clock.aside()
+            place = clock.aside()
             clock.close()
             thread = threading.Thread(target=go_on)
             thread.start()
@@ -158,7 +158,7 @@ def test_a_sleep_ends_when_it_is_given_up(tmp_path: Path) -> None:
         clock = SimulatedClock(tmp_path, over.is_set)
         other = clock.aside()
         threading.Timer(0.2, over.set).start()
-        # The other seat is busy for ever.
+        # The other place is busy for ever.
         clock.sleep_until(1.0)
         assert clock.now() < 1.0
         with other:
@@ -188,9 +188,9 @@ def test_who_sleeps_says_what_it_has_sent(tmp_path: Path) -> None:
     thread = threading.Thread(target=send)
     thread.start()
     while keeper.target() is None:
-        keeper.hear(select.select(keeper.files(), [], [], PATIENCE)[0])
+        keeper.receive(select.select(keeper.files(), [], [], PATIENCE)[0])
     assert (keeper.target(), keeper.sent) == (0.1, 12)
-    keeper.tell(0.1)
+    keeper.set_time(0.1)
     keeper.wake()
     thread.join()
     keeper.close()

@@ -99,7 +99,7 @@ def test_another_hand_on_the_line_is_refused(line: Wires) -> None:
         first, servo=msgspec.structs.replace(first.servo, model="XC330-M288")
     )
     hand = replace(HAND, actuators=(other, *HAND.actuators[1:]))
-    with pytest.raises(BusError, match=r"servo 1 \(WRJ2\) is of model number 1020"):
+    with pytest.raises(BusError, match=r"servo 1 \(WRJ2\) has model number 1020"):
         ServoHand(hand, line.port, BAUD).connect()
     assert not line.bus.torque_on().any()
 
@@ -185,4 +185,4 @@ def test_servos_without_current_control_are_bounded_by_their_pwm(
         assert line.bus.servos[3].get(registers.GOAL_PWM) == round(885 * 0.7 / 1.5)
         assert line.bus.servos[5].get(registers.OPERATING_MODE) == registers.CURRENT_BASED_POSITION
         servos.close()
-    assert "servo 3 (FFJ4), 4 (FFJ3) cannot bound its current" in caplog.text
+    assert "no current control in servo 3 (FFJ4), 4 (FFJ3)" in caplog.text
