@@ -42,7 +42,7 @@ class TimedSimulation(Simulation):
         return self._keeper.now
 
     def serve(self) -> None:
-        """Steps the world to the earliest time until which all sleep, until the parent has ended."""
+        """Steps to the earliest time until which all programs sleep; ends with the parent."""
         parent, keeper = Parent(), self._keeper
         while parent.alive and not self._states.poll(int(1000 * _IDLE)):
             # Waits for the renderer, which shall draw the first state.

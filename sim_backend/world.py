@@ -173,7 +173,7 @@ class World:
         return self._angles.copy()
 
     def object_pose(self) -> tuple[Array, Array]:
-        """Centre of the object's shape, world frame [m], (3,), and world from object, wxyz, (4,)."""
+        """Centre of the shape, world frame [m], (3,), and world from object, wxyz, (4,)."""
         center, (x, y, z, w) = pybullet.getBasePositionAndOrientation(
             self.object_body, physicsClientId=self.client
         )
