@@ -118,7 +118,7 @@ class Scene:
         return np.ascontiguousarray(image)
 
     def _distort(self, image: Image, camera: Camera) -> Image:
-        """Applies the camera's lens distortion to a pinhole image; pixels outside of it are white."""
+        """Applies the camera's lens distortion to a pinhole image; white outside of it."""
         key = (camera.width, camera.height, camera.matrix.tobytes(), camera.distortion.tobytes())
         if key not in self._lenses:
             self._lenses[key] = _lens(camera).astype(np.float32)

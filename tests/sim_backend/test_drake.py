@@ -172,5 +172,5 @@ class Dented(ObjectDescription):
 
 def test_an_object_that_is_not_convex_is_refused() -> None:
     fields = {name: getattr(BLOCK, name) for name in BLOCK.__dataclass_fields__}
-    with pytest.raises(UniverseError, match="1 of its 8 corners lie inside.*convex"):
+    with pytest.raises(UniverseError, match="1 of its 8 corners are inside.*convex"):
         DrakeWorld(HAND, Dented(**fields), Universe(), seed=1)
