@@ -11,7 +11,16 @@ from types import TracebackType
 
 import cv2
 import numpy as np
-import pybullet
+
+try:
+    import pybullet
+except ModuleNotFoundError:
+    if __name__ != "__main__":
+        raise
+    sys.exit(
+        "error: pybullet, which draws the picture, is not installed; install it with "
+        "`pip install 'inhand[sim]'`"
+    )
 
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand, load_hand

@@ -1,4 +1,4 @@
-"""Simulated time: nobody is passed over, nothing goes back, and the dead are not waited for."""
+"""Simulated time waits for every program, never decreases, and ignores programs that have died."""
 
 import os
 import select
@@ -27,12 +27,12 @@ clock.sleep_until(0.5)
 print(clock.now(), flush=True)
 sys.stdin.read()
 """
-"""A program that takes part until 0.5 s, and then is busy for ever."""
+"""A program that takes part until 0.5 s, and then never sleeps again."""
 
 
 @contextmanager
 def kept(directory: Path, seats: int = 1) -> Iterator[list[float]]:
-    """Time that goes on as soon as it may; gives the instants at which it stood."""
+    """Advances time as soon as all sleep; yields the list of its instants."""
     keeper, instants, over = Timekeeper(directory, seats), [0.0], threading.Event()
 
     def run() -> None:
@@ -55,7 +55,7 @@ def kept(directory: Path, seats: int = 1) -> Iterator[list[float]]:
         keeper.close()
 
 
-def test_everybody_wakes_at_the_instant_it_waited_for_and_time_never_goes_back(
+def test_every_program_wakes_at_its_instant_and_time_never_decreases(
     tmp_path: Path,
 ) -> None:
     woken: list[list[tuple[float, float]]] = [[] for _ in range(4)]
@@ -97,7 +97,7 @@ def test_everybody_wakes_at_the_instant_it_waited_for_and_time_never_goes_back(
     assert instants == sorted(instants)
 
 
-def test_time_begins_only_when_all_that_are_wanted_have_come(tmp_path: Path) -> None:
+def test_time_begins_only_when_all_expected_programs_have_joined(tmp_path: Path) -> None:
     begun = threading.Event()
 
     def wait() -> None:
@@ -118,7 +118,7 @@ def test_time_begins_only_when_all_that_are_wanted_have_come(tmp_path: Path) -> 
         first.join()
 
 
-def test_who_dies_is_waited_for_no_longer(tmp_path: Path) -> None:
+def test_time_does_not_wait_for_a_program_that_has_died(tmp_path: Path) -> None:
     with kept(tmp_path, seats=2):
         process = subprocess.Popen(
             [sys.executable, "-c", HOLDER, str(tmp_path)],
@@ -165,7 +165,7 @@ def test_a_sleep_ends_when_it_is_given_up(tmp_path: Path) -> None:
             pass
 
 
-def test_a_file_is_waited_for_without_time_passing(tmp_path: Path) -> None:
+def test_an_immediate_reply_takes_no_simulated_time(tmp_path: Path) -> None:
     with kept(tmp_path):
         clock = SimulatedClock(tmp_path)
         ours, theirs = os.pipe()
@@ -176,7 +176,7 @@ def test_a_file_is_waited_for_without_time_passing(tmp_path: Path) -> None:
         clock.close()
 
 
-def test_who_sleeps_says_what_it_has_sent(tmp_path: Path) -> None:
+def test_a_sleep_carries_the_number_of_bytes_sent(tmp_path: Path) -> None:
     keeper = Timekeeper(tmp_path)
 
     def send() -> None:
@@ -203,13 +203,13 @@ def test_time_is_no_faster_than_real_time_and_makes_up_for_little() -> None:
     assert pace.early(0.01) == pytest.approx(0.01)
     real[0] += 0.05
     assert pace.early(0.01) == pytest.approx(-0.04)
-    # A long halt is not made up for but for its end.
+    # Only the last part of a long pause is made up for.
     real[0] += 10.0
     pace.early(0.01)
     assert pace.early(0.01) == pytest.approx(-MOST_MADE_UP)
 
 
-def test_the_speed_is_that_of_the_last_seconds() -> None:
+def test_the_speed_factor_covers_the_last_seconds() -> None:
     real = [0.0]
     pace = Pace(lambda: real[0])
     for tick in range(1000):
