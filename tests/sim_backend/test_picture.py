@@ -69,7 +69,8 @@ def test_the_command_writes_the_picture(tmp_path: Path) -> None:
 def test_without_pybullet_the_command_ends_with_one_line(tmp_path: Path) -> None:
     file = tmp_path / "hand.png"
     program = (
-        f"import runpy, sys; sys.modules['pybullet'] = None; sys.argv = ['picture', {str(file)!r}]; "
+        "import runpy, sys; sys.modules['pybullet'] = None; "
+        f"sys.argv = ['picture', {str(file)!r}]; "
         "runpy.run_module('inhand.sim_backend.picture', run_name='__main__')"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
