@@ -127,14 +127,14 @@ class ServoBus:
         self.heat.advance(np.abs(self._units.currents(counts)) / self._largest, dt)
         self._table[:, registers.TEMPERATURE.address] = self.heat.temperature
         limits = self._table[:, registers.TEMPERATURE_LIMIT.address]
-        ill = {
+        errors = {
             registers.OVERHEATED: self.heat.temperature >= limits,
             registers.OVERLOADED: self.heat.loaded >= OVERLOAD_TIME,
         }
-        for error, which in ill.items():
+        for error, which in errors.items():
             for place in np.flatnonzero(which).tolist():
                 self._ordered[place].protect(error)
-        return any(which.any() for which in ill.values())
+        return any(which.any() for which in errors.values())
 
     def targets(self) -> Array:
         """Commanded servo angles [rad], (n_actuators,)."""

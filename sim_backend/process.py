@@ -233,12 +233,12 @@ def run(arguments: Namespace) -> None:
     hand, target = load_hand(arguments.hand), load_object(arguments.object)
     universe = load_universe(arguments.universe, hand) if arguments.universe else Universe()
     rng = np.random.default_rng([arguments.seed, 1])
-    believed, real = directory / "rig.toml", directory / "rig-as-it-is.toml"
+    calibrated, actual = directory / "rig.toml", directory / "rig-as-it-is.toml"
     rig = rig_around(hand)
-    save_rig(believed, declared_rig(rig, universe))
-    save_rig(real, shifted_rig(rig, universe, rng))
+    save_rig(calibrated, declared_rig(rig, universe))
+    save_rig(actual, shifted_rig(rig, universe, rng))
     addresses = {name: f"ipc://{directory}/camera-{name}.sock" for name in rig}
-    renderer = start_renderer(arguments, universe, real, addresses)
+    renderer = start_renderer(arguments, universe, actual, addresses)
     try:
         world = World(hand, target, universe, seed=arguments.seed)
         if arguments.priority:
@@ -250,7 +250,7 @@ def run(arguments: Namespace) -> None:
         ready = {
             "ready": True,
             "bus": simulation.port,
-            "rig": str(believed),
+            "rig": str(calibrated),
             "cameras": addresses,
             "world": f"ipc://{directory}/world.sock",
             "up": time.monotonic(),

@@ -131,7 +131,7 @@ class ServoHand(HandBackend):
         self._watchdog.check_doubted(self._poll_list.asked, deadline)
         t = self.bus.clock.now()
         try:
-            measured, came, ill = self._state_reader.read(deadline)
+            measured, came, faulty = self._state_reader.read(deadline)
         except BusError:
             self._watchdog.doubt(self._group.ids)
             raise
@@ -146,16 +146,16 @@ class ServoHand(HandBackend):
         else:
             self._watchdog.doubt(self._poll_list.silent)
             state[:, ~came] = np.nan
-        if ill:
+        if faulty:
             # The hardware error may be one of the encoder: positions out of range are not used.
-            state[:, self._turns.far(state[0]) & np.isin(self._group.ids, ill)] = np.nan
+            state[:, self._turns.far(state[0]) & np.isin(self._group.ids, faulty)] = np.nan
         state.setflags(write=False)
         position, velocity, current = state
         joints = JointState(
             t, position, velocity, current, condition.temperature, condition.voltage
         )
-        if ill:
-            raise ServoError(self._group.diagnose(ill, deadline), joints)
+        if faulty:
+            raise ServoError(self._group.diagnose(faulty, deadline), joints)
         return joints
 
     def write(self, targets: Targets) -> Targets:
@@ -234,7 +234,7 @@ class ServoHand(HandBackend):
             bus.open()
             group.write_all(registers.TORQUE_ENABLE, off)
         self._watchdog.end()
-        return group.may_pull(deadline)
+        return group.torque_not_off(deadline)
 
     def reboot(self) -> list[str]:
         """Reboots servos with a hardware error, and sets them up again; torque is off afterwards.
@@ -254,15 +254,15 @@ class ServoHand(HandBackend):
         self._watchdog.end()
         group.write_all(registers.TORQUE_ENABLE, [0] * len(group.ids))
         found = group.ask(group.ids, error, 3).numbers(error)
-        ill = tuple(id for id, value in found.items() if value)
-        for id in ill:
+        faulty = tuple(id for id, value in found.items() if value)
+        for id in faulty:
             self.bus.reboot(id)
         until = self.bus.clock.now() + START_TIME
-        while not group.ask(ill, error, 2).complete:
+        while not group.ask(faulty, error, 2).complete:
             if self.bus.clock.now() > until:
-                raise BusError(f"servo {group.names(ill)} did not answer after its reboot")
+                raise BusError(f"servo {group.names(faulty)} did not answer after its reboot")
         self._bring_up.set_up()
-        return [group.names([id]) for id in ill]
+        return [group.names([id]) for id in faulty]
 
     def close(self) -> None:
         self.bus.close()
@@ -271,9 +271,9 @@ class ServoHand(HandBackend):
         """Present positions of all servos as register values [counts], (n_actuators,)."""
         group = self._group
         for _ in range(_ATTEMPTS):
-            measured, came, ill = self._state_reader.read()
-            if ill:
-                raise ServoError(group.diagnose(ill))
+            measured, came, faulty = self._state_reader.read()
+            if faulty:
+                raise ServoError(group.diagnose(faulty))
             if came.all():
                 return measured["position"].astype(np.int64)
         raise BusError(

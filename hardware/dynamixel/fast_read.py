@@ -64,9 +64,9 @@ def encode_reply(header: bytes, blocks: Sequence[tuple[int, int, bytes]]) -> lis
     for id, error, data in blocks:
         body = start + bytes((error, id)) + data
         crc = checksum(body, crc)
-        said = struct.pack("<H", crc)
-        pieces.append(body + said)
-        crc, start = checksum(said, crc), b""
+        sent = struct.pack("<H", crc)
+        pieces.append(body + sent)
+        crc, start = checksum(sent, crc), b""
     return pieces
 
 
@@ -92,11 +92,11 @@ class _Form:
         """Whether each block fits its checksum and its servo's id."""
         crc, good, size = self.begin, list[bool](), self.block
         for id, start in zip(self.ids, range(0, len(blocks), size), strict=False):
-            body, said = blocks[start : start + size - 2], blocks[start + size - 2 : start + size]
+            body, sent = blocks[start : start + size - 2], blocks[start + size - 2 : start + size]
             right = checksum(body, crc)
-            good.append(right == int.from_bytes(said, "little") and body[1] == id)
+            good.append(right == int.from_bytes(sent, "little") and body[1] == id)
             # The next servo continues from the checksum on the wire, even where data are damaged.
-            crc = checksum(said, int.from_bytes(said, "little"))
+            crc = checksum(sent, int.from_bytes(sent, "little"))
         return good
 
 

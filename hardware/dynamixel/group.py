@@ -82,22 +82,22 @@ class ServoGroup:
         """Raises BusError if a servo is missing, refused or reports a hardware error."""
         if silent := replies.silent:
             raise BusError(f"{self.no_answer(silent)}; check power, cable, id and baud")
-        self.refuse_troubled(replies, address)
+        self.require_healthy(replies, address)
 
     def no_answer(self, silent: Iterable[int]) -> str:
         """Message that these servos do not answer."""
         return f"no answer from servo {self.names(silent)} on {self.bus.port}"
 
-    def refuse_troubled(self, replies: Replies, address: int) -> None:
+    def require_healthy(self, replies: Replies, address: int) -> None:
         """Raises ServoError if a servo reports a hardware error, BusError if one refused."""
         if not replies.error.any():
             return
         alarmed = replies.having(ALERT)
         if alarmed and address != registers.HARDWARE_ERROR.address:
             raise ServoError(self.diagnose(alarmed))
-        self.refuse_refused(replies, address)
+        self.require_accepted(replies, address)
 
-    def refuse_refused(self, replies: Replies, address: int) -> None:
+    def require_accepted(self, replies: Replies, address: int) -> None:
         """Raises BusError if a servo refused the read."""
         if refused := replies.having(_REFUSED):
             raise BusError(
@@ -117,7 +117,7 @@ class ServoGroup:
         listed = "; ".join(causes) or f"servo {self.names(alarmed)}: hardware error"
         return f"{listed}; remove the cause, then reboot the servo"
 
-    def may_pull(self, deadline: float | None = None) -> str:
+    def torque_not_off(self, deadline: float | None = None) -> str:
         """Message with the servos whose torque is not confirmed as off; empty if all are off.
 
         Servos with hardware errors are asked too.

@@ -91,7 +91,7 @@ class ServoWatchdog:
         group, register = self._group, registers.BUS_WATCHDOG
         replies = group.ask(ids, register, 2, deadline)
         # Hardware errors are reported by the read of the measurements.
-        group.refuse_refused(replies, register.address)
+        group.require_accepted(replies, register.address)
         found = replies.numbers(register)
         self._doubted -= found.keys()
         # A restart clears the watchdog and the torque of a servo.

@@ -89,11 +89,11 @@ class StateReader:
         return self._evaluated(replies)
 
     def _evaluated(self, replies: Replies) -> tuple[Measured, Mask, list[int]]:
-        ill = []
+        faulty = []
         if replies.error.any():
-            self._group.refuse_refused(replies, _ADDRESS)
-            ill = replies.having(ALERT)
-        return _counts(replies.data), replies.came, ill
+            self._group.require_accepted(replies, _ADDRESS)
+            faulty = replies.having(ALERT)
+        return _counts(replies.data), replies.came, faulty
 
 
 def _counts(rows: Bytes) -> Measured:
