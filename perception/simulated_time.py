@@ -1,8 +1,9 @@
-"""Simulated time: one process makes it, others read it and take part in it.
+"""Simulated time: one process makes it; other processes read it or take part in it.
 
-Whoever takes part says until when it sleeps. Time goes on when all of them sleep, to the earliest
-of these instants and no further, so that nobody is late however slow the machine is. In a
-directory lie a page with the present time, for all to read, and a socket to take part at.
+Each program that takes part sends the time until which it sleeps. When all of them sleep, time
+advances to the earliest of these times and no further: no program is late, however slow the
+machine is. The run directory contains a page of shared memory with the present time, and a socket
+for the programs that take part.
 """
 
 import mmap
@@ -18,40 +19,40 @@ from math import floor
 from pathlib import Path
 
 CAMERA_RATE = 15.0
-"""Pictures a second of the simulated cameras [Hz]."""
+"""Frame rate of the simulated cameras [Hz]."""
 CAMERA_LATENCY = 0.03
-"""From a picture to the tick that uses it: drawing, detection and transport, as measured over the
-wires in real time (docs/evaluation.md) [s]."""
+"""Time from an image to the tick that uses it [s]: rendering, detection and transport, as measured
+between the real processes in real time (docs/evaluation.md)."""
 
 _PAGE = struct.Struct("<dd")
 _INSTANT = struct.Struct("<d")
 SLEEP = struct.Struct("<dQ")
-"""What is said by who sleeps: until when [s], and how many bytes it has sent to servos so far."""
+"""Message of a program before it sleeps: end of the sleep [s], number of bytes sent to servos."""
 _LOOK = 0.2
-"""How long to sleep at most before looking whether it is still of use [s]."""
+"""Interval at which a sleeping thread checks `given_up`, in real time [s]."""
 _REPLY = 0.5
-"""Real time in which a reply comes, if one comes, while simulated time stands still [s]."""
+"""Longest real time until a reply comes while simulated time stands still [s]."""
 
 
 def picture_number(t: float) -> int:
-    """Number of the newest picture that a camera has begun by a time [s]; the first is 0."""
+    """Number of the newest image that a camera has started at time `t` [s]; the first is 0."""
     return floor(t * CAMERA_RATE + 1e-6)
 
 
 def socket_path(directory: Path) -> Path:
-    """Where programs take part in the time of a run directory."""
+    """The socket at which programs take part in the simulated time of a run."""
     return directory / "time.sock"
 
 
 class TimePage:
-    """The present simulated time, as every process may read it.
+    """The present simulated time in shared memory.
 
     Args:
-        directory: where the page is.
-        create: whether to make it, and to begin at 0.
+        directory: of the run.
+        create: whether to create the page, with time 0.
 
     Raises:
-        OSError: there is no such page, or it cannot be made.
+        OSError: there is no such page, or it cannot be created.
     """
 
     def __init__(self, directory: Path, *, create: bool = False) -> None:
@@ -67,27 +68,27 @@ class TimePage:
             os.close(file)
 
     def now(self) -> float:
-        """The present [s]; 0 when the world began."""
+        """The present time [s]; 0 at the start of the world."""
         return float(_INSTANT.unpack_from(self._memory)[0])
 
     def factor(self) -> float:
-        """How fast time has gone lately: 1 is as fast as real time."""
+        """Recent speed of simulated time; 1 is the speed of real time."""
         return float(_INSTANT.unpack_from(self._memory, _INSTANT.size)[0])
 
     def set(self, now: float, factor: float) -> None:
-        """Sets both, if this process made the page."""
+        """Sets both; only for the process that created the page."""
         _INSTANT.pack_into(self._memory, 0, now)
         _INSTANT.pack_into(self._memory, _INSTANT.size, factor)
 
 
 class SimulatedClock:
-    """A clock of simulated time, which stands still while a thread that takes part does not sleep.
+    """A clock of simulated time, which stands still until all threads that take part sleep.
 
-    The thread that makes it takes part from then on; another does within `aside`.
+    The thread that creates the clock takes part from then on; another thread does within `aside`.
 
     Args:
         directory: of the run.
-        given_up: asked while it sleeps, whether to wait no longer.
+        given_up: called during a sleep; true ends the sleep.
 
     Raises:
         OSError: there is no simulated time in that directory.
@@ -99,37 +100,37 @@ class SimulatedClock:
         self._given_up = given_up
         self._sent = 0
         self._local = threading.local()
-        self._local.seat = self._sit_down()
+        self._local.connection = self._connect()
 
     def now(self) -> float:
-        """The present [s]."""
+        """The present time [s]."""
         return self._page.now()
 
     def factor(self) -> float:
-        """How fast time has gone lately: 1 is as fast as real time."""
+        """Recent speed of simulated time; 1 is the speed of real time."""
         return self._page.factor()
 
     def sleep_until(self, deadline: float) -> None:
-        """Returns at `deadline` [s] exactly, or when it is given up."""
-        seat: socket.socket = self._local.seat
+        """Sleeps until exactly `deadline` [s], or until `given_up` returns true."""
+        connection: socket.socket = self._local.connection
         if deadline <= self.now():
             return
         try:
-            seat.send(SLEEP.pack(deadline, self._sent))
-            while not select.select((seat,), (), (), _LOOK)[0]:
+            connection.send(SLEEP.pack(deadline, self._sent))
+            while not select.select((connection,), (), (), _LOOK)[0]:
                 if self._given_up():
                     return
-            if seat.recv(_INSTANT.size):
+            if connection.recv(_INSTANT.size):
                 return
         except OSError:
             pass
-        # The world has ended; whoever supervises it sees that, and needs a moment.
+        # The world has ended: sleep for a moment, until the supervisor detects it.
         time.sleep(min(_LOOK, deadline - self.now()))
 
     def wait_readable(self, file: int, deadline: float) -> bool:
-        """Whether a file becomes readable by a time [s].
+        """Waits until a file is readable, at most until `deadline` [s]; returns whether it is.
 
-        What the world answers at once comes while time stands still.
+        An immediate reply of the world arrives while simulated time stands still.
         """
         if select.select((file,), (), (), _REPLY if deadline > self.now() else 0.0)[0]:
             return True
@@ -137,35 +138,35 @@ class SimulatedClock:
         return bool(select.select((file,), (), (), 0.0)[0])
 
     def note_sent(self, size: int) -> None:
-        """Takes note of bytes to servos, without which time must not go on."""
+        """Counts bytes sent to servos: time does not advance before the world has read them."""
         self._sent += size
 
     @contextmanager
-    def _seated(self, seat: socket.socket) -> Iterator[None]:
-        self._local.seat = seat
+    def _joined(self, connection: socket.socket) -> Iterator[None]:
+        self._local.connection = connection
         try:
             yield
         finally:
-            del self._local.seat
-            seat.close()
+            del self._local.connection
+            connection.close()
 
     def aside(self) -> AbstractContextManager[None]:
-        """Takes part once more, for another thread, which sleeps within what is returned."""
-        return self._seated(self._sit_down())
+        """A context in which another thread takes part; it may sleep only inside."""
+        return self._joined(self._connect())
 
     def close(self) -> None:
-        """Takes part no longer; time goes on without this thread."""
+        """Leaves; time no longer waits for this thread."""
         with suppress(AttributeError):
-            self._local.seat.close()
-            del self._local.seat
+            self._local.connection.close()
+            del self._local.connection
 
-    def _sit_down(self) -> socket.socket:
-        seat = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            seat.connect(str(self._path))
-            # Only when the world has answered is it sure that time waits.
-            seat.recv(_INSTANT.size)
+            connection.connect(str(self._path))
+            # Time waits for this thread only after the world's answer.
+            connection.recv(_INSTANT.size)
         except OSError:
-            seat.close()
+            connection.close()
             raise
-        return seat
+        return connection

@@ -16,8 +16,8 @@ from inhand.perception.tags import MODULES, Image, tag_image
 
 PIXELS_PER_METRE = 4000.0
 SAMPLES = 4
-"""Samples along an edge of a texel: the share of them that is white is the texel's grey. Warps of
-OpenCV put edges up to a texel apart, depending on the version."""
+"""Samples along each edge of a texel; a texel's grey is the share of white samples. OpenCV's warps
+are not used: their edges differ by up to a texel between versions."""
 # The renderer samples the nearest texel. A blur of about one camera pixel, as a lens has, avoids
 # stepped tag borders; its standard deviation on the face [m].
 PRINT_BLUR = 0.0004
@@ -102,7 +102,7 @@ def capsule_mesh(radius: float, half_length: float, sides: int) -> str:
     Args:
         radius: [m].
         half_length: of the straight part [m].
-        sides: faces around; the caps get a quarter as many rings.
+        sides: number of faces around the axis; each cap has a quarter as many rings.
     """
     rise = np.linspace(0.0, np.pi / 2, max(2, sides // 4), endpoint=False)
     heights = np.concatenate(

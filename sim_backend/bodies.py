@@ -17,17 +17,17 @@ from inhand.sim_backend.pybullet_universe import solid_inertia
 GEAR_FORCE = 100.0
 """Torque limit of the constraint between coupled joints [N·m]: large enough never to be reached."""
 GEAR_ERP = 0.8
-"""Share of a coupling's error that one step removes; 0.2 leaves 0.4 degrees."""
+"""Share of a coupling's error that one step removes; with 0.2, an error of 0.4 degrees stays."""
 
 
 @dataclass(frozen=True)
 class Surface:
-    """How the object's surface meets the hand's; of the nominal world by default.
+    """Contact parameters of the object with the hand; the defaults are those of the nominal world.
 
     Attributes:
-        torsion: coefficient of friction against turning about a contact's normal [m].
-        softness: how deep a contact sinks under 1 N [m].
-        damping: of a contact that sinks [N·s/m].
+        torsion: coefficient of torsional friction about a contact's normal [m].
+        softness: indentation of a contact under 1 N [m].
+        damping: of a soft contact [N·s/m].
     """
 
     torsion: float = 0.0
@@ -36,9 +36,9 @@ class Surface:
 
 
 def add_hand(client: int, hand: Hand, position: Array, quaternion: Array) -> int:
-    """Loads the hand with free joints: no motors, no damping but the hand's own.
+    """Loads the hand without PyBullet's default motors and damping.
 
-    Joint and link numbers are the hand's own order.
+    Joint and link numbers have the hand's order.
 
     Args:
         client: PyBullet's client.
@@ -47,7 +47,7 @@ def add_hand(client: int, hand: Hand, position: Array, quaternion: Array) -> int
         quaternion: world from base, wxyz, (4,).
 
     Returns:
-        PyBullet's number of the body.
+        PyBullet's id of the body.
     """
     with tempfile.TemporaryDirectory(prefix="inhand-world-") as directory:
         path = Path(directory) / f"{hand.name}.urdf"
@@ -130,10 +130,10 @@ def add_object(
         client: PyBullet's client.
         target: the object.
         center_of_mass: object frame [m], (3,).
-        surface: what counts of it against the hand.
+        surface: contact parameters.
 
     Returns:
-        PyBullet's number of the body.
+        PyBullet's id of the body.
     """
     if target.shape == "box":
         shape = pybullet.createCollisionShape(
@@ -157,7 +157,7 @@ def add_object(
         spinningFriction=0.0,
         rollingFriction=0.0,
         restitution=0.0,
-        # By default PyBullet rounds a box's edges by 1 mm, and blows a mesh up by as much.
+        # By default PyBullet rounds the edges of a box by 1 mm, and enlarges a mesh by 1 mm.
         collisionMargin=0.0,
         linearDamping=0.0,
         angularDamping=0.0,
@@ -165,7 +165,7 @@ def add_object(
         physicsClientId=client,
     )
     if surface.torsion:
-        # PyBullet takes it times the sliding friction of the hand, 1.0.
+        # PyBullet multiplies it by the sliding friction of the hand, 1.0.
         pybullet.changeDynamics(body, -1, spinningFriction=surface.torsion, physicsClientId=client)
     if surface.softness:
         pybullet.changeDynamics(

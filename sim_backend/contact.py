@@ -1,26 +1,26 @@
-"""What a contact's softness and rebound mean as a spring and a damper, for engines of points.
+"""Contact softness and rebound as a spring and a damper, for engines with point contacts.
 
-A block that falls flat on its four corners rests on four springs; each gives by `contact_softness`
-under 1 N.
+A block that lies flat on its four corners rests on four springs; each has an indentation of
+`contact_softness` under 1 N.
 """
 
 import math
 
 CORNERS = 4
 DROP = 0.01
-"""Height from which a rebound is measured [m]."""
+"""Drop height for which a rebound is defined [m]."""
 
 
 def damping_ratio(rebound: float) -> float:
-    """Of a spring and a damper on which a mass bounces.
+    """Damping ratio of a spring and a damper on which a mass bounces.
 
     Args:
         rebound: height after the bounce over the height before it, in [0, 1).
 
     Returns:
-        The share of critical damping. A contact pushes and never pulls, and so lets go before the
-        oscillation is half over; the exact relation between its damping ratio z and the ratio of
-        speeds e is ln e = -z/√(1 - z²) · atan2(2z√(1 - z²), 2z² - 1) below 1.
+        Damping over critical damping. A contact force is never negative, so the contact ends
+        before half a period. For a damping ratio z below 1, the ratio of speeds e follows from
+        ln e = -z/√(1 - z²) · atan2(2z√(1 - z²), 2z² - 1).
     """
     if rebound <= 0.0:
         return 1.0
@@ -35,13 +35,13 @@ def damping_ratio(rebound: float) -> float:
 
 
 def corner_damping(softness: float, rebound: float, mass: float, timestep: float) -> float:
-    """Damping of each of the corners on which a body bounces [N·s/m].
+    """Damping of each of the four corners on which a body bounces [N·s/m].
 
     Args:
-        softness: how much each gives [m/N].
+        softness: indentation of each per force [m/N].
         rebound: as for `damping_ratio`.
         mass: of the body [kg].
-        timestep: of an engine that steps its contacts implicitly [s], which damps by itself.
+        timestep: of an engine with implicit contact steps [s], which add damping.
     """
     frequency = math.sqrt(CORNERS / (softness * mass))
     ratio = max(damping_ratio(rebound) - 0.5 * frequency * timestep, 0.0)

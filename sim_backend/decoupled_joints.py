@@ -1,7 +1,7 @@
 """Decoupled joints behind emulated servos: no contact, no gravity, no inertial coupling.
 
-A step takes microseconds, while `World` needs a physics engine. The parameters are known exactly,
-so that the results of calibration can be compared with them.
+A step takes microseconds, without a physics engine. The parameters are known exactly, so that
+results of calibration can be compared with them.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Dynamixel servos as they are seen on the wire: bytes in, bytes out, registers in between."""
+"""Emulated Dynamixel servos on a serial line: instruction packets in, status packets out."""
 
 import struct
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from inhand.sim_backend.servo import TABLE_SIZE, Servo
 from inhand.sim_backend.servo_dynamics import Mask
 
 Measure = Callable[[], tuple[Array, Array, Array]]
-"""Gives position [rad], velocity [rad/s] and current [A] of all servos, each (n_actuators,)."""
+"""Returns position [rad], velocity [rad/s] and current [A] of all servos, each (n_actuators,)."""
 _GOAL = slice(registers.GOAL_POSITION.address, registers.GOAL_POSITION.address + 4)
 _CURRENT = slice(registers.PRESENT_CURRENT.address, registers.PRESENT_CURRENT.address + 2)
 _MEASURED = slice(registers.MEASURED[0], sum(registers.MEASURED))
@@ -35,17 +35,17 @@ class ServoBus:
     """All servos of a hand on one half-duplex line.
 
     Args:
-        hand: which servos there are.
-        measure: asked for the present state whenever registers are read.
+        hand: defines the servos.
+        measure: called for the present state before registers are read.
 
     Attributes:
         servos: by id.
-        packets: intact instructions that came so far.
-        outside: goals beyond the hand's limits, and further out than both the servo stood when it
-            was read last and its goal before, that came so far, as (servo id, goal in counts).
-        stopped_after: silence after which a bus watchdog tripped last [s].
-        delay: for which the servos waited before their last answer, all together [s].
-        heat: how warm they are.
+        packets: number of intact instruction packets received.
+        outside: goals that moved a joint further outside its limits: beyond its limit, its last
+            read position and its previous goal. As (servo id, goal in counts).
+        stopped_after: time without a packet after which a bus watchdog tripped last [s].
+        delay: sum of the return delays in the last answer [s].
+        heat: thermal model of the servos.
     """
 
     def __init__(self, hand: Hand, measure: Measure) -> None:
@@ -62,7 +62,7 @@ class ServoBus:
         self.servos = {servo.get(registers.ID): servo for servo in self._ordered}
         self.packets = 0
         self.outside: list[tuple[int, int]] = []
-        self._told: dict[int, int] = {}
+        self._last_goal: dict[int, int] = {}
         self.stopped_after = 0.0
         self._silence = 0.0
         self.delay = 0.0
@@ -75,24 +75,26 @@ class ServoBus:
         }
 
     def receive(self, data: bytes, speed: int | None = None) -> bytes:
-        """Takes bytes from the line; returns what the servos answer.
+        """Takes bytes from the line; returns the answer of the servos.
 
         Args:
-            data: what came.
-            speed: baud rate at which it did: servos of another one hear noise and say nothing. None
-                if the line has no speed.
+            data: received bytes.
+            speed: baud rate of these bytes: servos with another baud rate do not answer. None if
+                the line has no baud rate.
         """
         answer, self.delay = b"", 0.0
-        deaf = {id: s for id, s in self.servos.items() if speed is not None and s.baud != speed}
-        if len(deaf) == len(self.servos):
+        mismatched = {
+            id: s for id, s in self.servos.items() if speed is not None and s.baud != speed
+        }
+        if len(mismatched) == len(self.servos):
             return b""
-        for id in deaf:
+        for id in mismatched:
             del self.servos[id]
-        answer = self._hear(data)
-        self.servos |= deaf
+        answer = self._process(data)
+        self.servos |= mismatched
         return answer
 
-    def _hear(self, data: bytes) -> bytes:
+    def _process(self, data: bytes) -> bytes:
         answer = b""
         for packet in self._parser.feed(data):
             if packet.instruction != Instruction.STATUS:
@@ -102,13 +104,13 @@ class ServoBus:
         return answer
 
     def advance(self, dt: float) -> bool:
-        """Lets time pass on a line where nothing has come [s]; says whether a servo stopped."""
+        """Advances time by `dt` [s] without a packet; returns whether a servo stopped."""
         steps = int(self._silence / registers.WATCHDOG_UNIT)
         self._silence += dt
-        # Nothing can happen between two steps of the watchdogs, and this is called often.
+        # The watchdogs count in steps; between two of them there is nothing to do.
         if int(self._silence / registers.WATCHDOG_UNIT) == steps:
             return False
-        due = [servo for servo in self._ordered if servo.minds_silence(self._silence)]
+        due = [servo for servo in self._ordered if servo.watchdog_due(self._silence)]
         if due:
             self._refresh()
             self.stopped_after = self._silence
@@ -117,22 +119,22 @@ class ServoBus:
         return bool(due)
 
     def warm(self, dt: float) -> bool:
-        """Lets the servos heat or cool for a while [s]; says whether one shut itself down.
+        """Advances the thermal model by `dt` [s]; returns whether a servo has shut down.
 
-        The currents are those that were measured last.
+        It uses the currents of the last measurement.
         """
         counts = np.ascontiguousarray(self._table[:, _CURRENT]).view("<i2")[:, 0]
         self.heat.advance(np.abs(self._units.currents(counts)) / self._largest, dt)
         self._table[:, registers.TEMPERATURE.address] = self.heat.temperature
         limits = self._table[:, registers.TEMPERATURE_LIMIT.address]
-        ill = {
+        errors = {
             registers.OVERHEATED: self.heat.temperature >= limits,
             registers.OVERLOADED: self.heat.loaded >= OVERLOAD_TIME,
         }
-        for error, which in ill.items():
+        for error, which in errors.items():
             for place in np.flatnonzero(which).tolist():
                 self._ordered[place].protect(error)
-        return any(which.any() for which in ill.values())
+        return any(which.any() for which in errors.values())
 
     def targets(self) -> Array:
         """Commanded servo angles [rad], (n_actuators,)."""
@@ -144,11 +146,11 @@ class ServoBus:
 
     @property
     def in_order(self) -> list[Servo]:
-        """The servos in actuator order, whatever their ids are now."""
+        """The servos in actuator order, also if their ids have changed."""
         return self._ordered
 
     def torque_on(self) -> Mask:
-        """Servos that pull, (n_actuators,)."""
+        """Servos with torque, (n_actuators,)."""
         on: Mask = self._table[:, registers.TORQUE_ENABLE.address] != 0
         return on
 
@@ -193,7 +195,7 @@ class ServoBus:
             case Instruction.WRITE if len(parameters) > 2:
                 (address,) = struct.unpack_from("<H", parameters)
                 fault = self._write(servo, address, parameters[2:])
-                # An id that was written counts at once, after the reply.
+                # A new id is valid at once, after the reply.
                 self.servos[servo.get(registers.ID)] = self.servos.pop(packet.id)
                 return self._status(servo, packet.id, servo.alert | (fault or 0))
             case Instruction.REBOOT:
@@ -230,18 +232,18 @@ class ServoBus:
         if address == goal.address and len(data) == goal.size:
             id, turned = servo.get(registers.ID), COUNTS * servo.turns
             count, present = goal.unpack(data) - turned, servo.get(registers.PRESENT_POSITION)
-            # A joint that stands outside may be told to stay, and to come back.
+            # A joint outside its limits may stay where it is, or move back.
             low, high = self._limits[id]
-            here = present - turned, self._told.get(id, present - turned)
+            here = present - turned, self._last_goal.get(id, present - turned)
             low, high = min(low, *here), max(high, *here)
-            self._told[id] = count
-            # The limits themselves need not be whole counts.
+            self._last_goal[id] = count
+            # One count of tolerance, as the limits are not whole counts.
             if not low - 1 <= count <= high + 1:
                 self.outside.append((id, count))
         return servo.write(address, data)
 
     def _answer_fast(self, address: int, length: int, ids: bytes) -> bytes:
-        """One reply of all; it breaks off at a servo that is not there, as the others wait."""
+        """The reply of a fast sync read; it breaks off at a missing servo, as the others wait."""
         self._refresh()
         blocks = []
         for id in ids:
@@ -249,7 +251,7 @@ class ServoBus:
             if not isinstance(data, bytes):
                 break
             blocks.append((id, self.servos[id].alert, data))
-            # They count their delays at the same time.
+            # The return delays of all servos run at the same time.
             self.delay = max(self.delay, self.servos[id].return_delay)
         return b"".join(encode_reply(reply_header(len(ids), length), blocks))
 
@@ -266,16 +268,16 @@ class ServoBus:
         return self._status(servo, id, servo.alert, data)
 
     def _status(self, servo: Servo, id: int, error: int, data: bytes = b"") -> bytes:
-        """A servo's own reply, which it waits with."""
+        """A status packet of one servo, after its return delay."""
         self.delay += servo.return_delay
         return encode_status(id, error, data)
 
     def _turned(self) -> NDArray[np.int64]:
-        """Counts that each servo is whole turns away, (n_actuators,)."""
+        """Offset of each servo's position by whole turns [counts], (n_actuators,)."""
         return np.array([COUNTS * servo.turns for servo in self._ordered], np.int64)
 
     def _refresh(self) -> None:
-        """Puts what the world measures now into the registers."""
+        """Writes the present measurements into the registers."""
         position, velocity, current = self._measure()
         units, counts = self._units, np.empty(len(self._ordered), registers.MEASURED_COUNTS)
         counts["position"] = units.position_counts(position) + self._turned()

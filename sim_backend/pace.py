@@ -1,11 +1,11 @@
-"""A line on which bytes take their time: what servos answer leaves as their baud rate lets it.
+"""A servo line with transmission times: answers leave at the baud rate of the servos.
 
-Stand it where a `FaultyLine` would send at once:
+Use it in place of a `ServoBus`:
 
     line = PacedLine(bus, lambda: speed_of(file))
-    line.receive(data, now)          # what came; servos of another speed have heard noise
-    out = line.due(now)              # what has left by now
-    wait = line.next - now           # until more will
+    line.receive(data, now)          # received bytes; servos with another baud rate ignore them
+    out = line.due(now)              # bytes that have left by now
+    wait = line.next - now           # time until more bytes leave
 """
 
 import termios
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from inhand.sim_backend.emulator import ServoBus
 
 BITS = 10
-"""Of a byte on the line, with its start and stop bit."""
+"""Bits of a byte on the line, with its start and stop bit."""
 CHUNK = 62
-"""Bytes that a USB adapter hands over together: a packet of 64 without its two of status."""
+"""Bytes that a USB adapter passes on together: a packet of 64 without two status bytes."""
 
 _SPEEDS = {
     getattr(termios, name): int(name[1:])
@@ -27,7 +27,7 @@ _SPEEDS = {
 
 
 def speed_of(file: int) -> int:
-    """Baud rate that a terminal was set to by whoever has it open; 0 if it is no usual one."""
+    """Baud rate that the other program set on a terminal; 0 if it is not a standard one."""
     return _SPEEDS.get(termios.tcgetattr(file)[5], 0)
 
 
@@ -36,10 +36,10 @@ class PacedLine:
 
     Args:
         bus: the servos.
-        speed: gives the baud rate at which the other end speaks and listens now.
+        speed: returns the present baud rate of the other end.
 
     Attributes:
-        next: when more will have left [s]; infinity if nothing is on its way.
+        next: time at which the next bytes leave [s]; infinity if there are none.
     """
 
     def __init__(self, bus: ServoBus, speed: Callable[[], int]) -> None:
@@ -49,7 +49,7 @@ class PacedLine:
         self._leaving: deque[tuple[float, bytes]] = deque()
 
     def receive(self, data: bytes, now: float) -> None:
-        """Takes what the other end said; the answer begins when all of it has passed the line."""
+        """Takes bytes of the other end; the answer begins after their time on the line."""
         speed = self._speed()
         if not speed:
             return
@@ -66,7 +66,7 @@ class PacedLine:
         self._look()
 
     def due(self, now: float) -> bytes:
-        """What has left by a time [s]."""
+        """Bytes that have left at time `now` [s]."""
         out = b""
         while self._leaving and self._leaving[0][0] <= now:
             out += self._leaving.popleft()[1]

@@ -1,4 +1,4 @@
-"""Pictures of the hand for people: coloured faces, soft edges, a shadow, the goal beside the hand.
+"""Pictures of the hand for documents: coloured faces, antialiasing, a shadow, and the goal.
 
 `python -m inhand.sim_backend.picture FILE.png` draws the hand at rest with the block.
 """
@@ -11,7 +11,16 @@ from types import TracebackType
 
 import cv2
 import numpy as np
-import pybullet
+
+try:
+    import pybullet
+except ModuleNotFoundError:
+    if __name__ != "__main__":
+        raise
+    sys.exit(
+        "error: pybullet, which draws the picture, is not installed; install it with "
+        "`pip install 'inhand[sim]'`"
+    )
 
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand, load_hand
@@ -27,30 +36,30 @@ from inhand.sim_backend.rig import make_camera
 from inhand.sim_backend.scene import Scene
 
 OVERSAMPLING = 2
-"""Rendered pixels for one pixel, along each edge: the renderer has no antialiasing."""
+"""Rendered pixels per pixel of the picture, along each edge: the renderer has no antialiasing."""
 
 GHOST_OPACITY = 0.55
-"""Of the goal that is drawn beside the hand; 1 hides what is behind it."""
+"""Opacity of the goal, which is drawn beside the hand; 1 is opaque."""
 
-# Places relative to where the hand holds an object, world frame [m]. From far away with a long
-# lens, block and goal are seen from nearly the same direction.
+# Positions relative to the middle of the workspace, world frame [m]. With a distant camera and a
+# long focal length, block and goal are seen from nearly the same direction.
 VIEW = np.array([-0.42, -0.48, 0.62])
 LOOK_AT = np.array([-0.048, -0.012, 0.022])
 GHOST = np.array([-0.111, 0.093, 0.02])
 FOCAL_SCALE = np.array([[1.85, 1.0, 1.0], [1.0, 1.85, 1.0], [1.0, 1.0, 1.0]])
-"""Of the intrinsic matrix, relative to that of the simulated cameras."""
+"""Factors on the intrinsic matrix of the simulated cameras."""
 
 TURN = np.array([0.0, 0.0, 0.3])
-"""Of the object in the still picture, as a rotation vector [rad]."""
+"""Rotation of the object in the still picture, as a rotation vector [rad]."""
 TURN_TO_GO = np.array([0.5, -0.4, 0.9])
-"""From there to the goal in the still picture, as a rotation vector [rad]."""
+"""Rotation from the object to the goal in the still picture, as a rotation vector [rad]."""
 
 
 class Studio(Scene):
     """Draws the hand, the object with coloured faces, and the goal as a translucent object.
 
     Args:
-        hand: what to draw.
+        hand: the hand to draw.
         description: the object.
         directory: for meshes and textures.
         width: of the pictures [px].
@@ -94,7 +103,7 @@ class Studio(Scene):
             joint_angles: [rad], (n_joints,).
             position: object, world frame [m], (3,).
             quaternion: world from object, wxyz, (4,).
-            goal: the orientation asked for, world from object, wxyz, (4,); None draws no ghost.
+            goal: goal orientation, world from object, wxyz, (4,); None draws no goal.
         """
         self.place(joint_angles, position, quaternion)
         self._move_ghost(self._ghost_position + [0.0, 0.0, 100.0], rotations.IDENTITY)
@@ -116,7 +125,7 @@ class Studio(Scene):
         )
 
     def _small(self) -> Image:
-        """What the camera sees, edges smoothed."""
+        """The camera's image, scaled down to the size of the picture."""
         image = self.render(self._camera, shadow=True)
         return np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -141,7 +150,7 @@ def _camera(center: Array, width: int, height: int) -> Camera:
 
 
 def _tinted(texture: Path, faces: int) -> Path:
-    """Writes a copy of an object's texture in which the white of each face has the face's colour.
+    """Writes a copy of an object's texture in which each face is tinted with its colour.
 
     Args:
         texture: PNG, the faces in square cells, row by row.

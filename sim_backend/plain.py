@@ -1,4 +1,4 @@
-"""Facts about a model as JSON that is the same on every machine."""
+"""Model parameters as JSON values that are equal on every machine."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ _DIGITS = 6
 
 
 def plain(value: object) -> object:
-    """Numbers rounded to what is meant, names as text."""
+    """Rounds numbers to six digits, and reduces paths to file names."""
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, float):
         return f"{value:.{_DIGITS}g}"
     if isinstance(value, bytes):
-        # Shapes are made in folders of passing names.
+        # Shape files are in temporary directories, whose names differ.
         return Path(value.decode()).name
     return value

@@ -1,7 +1,7 @@
 """The simulated hand as a process; its servos answer on a serial line.
 
-Run as `python -m inhand.sim_backend`; prints one line of JSON when the world is up, ends when its
-parent does. The cameras are drawn by a process of their own, fed with time-stamped states.
+Run as `python -m inhand.sim_backend`. It prints one line of JSON when the world is ready, and ends
+with its parent. Another process renders the cameras from time-stamped states.
 """
 
 import json
@@ -35,9 +35,9 @@ from inhand.sim_backend.states import encode_state
 from inhand.sim_backend.world import World
 
 STATE_RATE = 100.0
-"""States published for the renderer, a second."""
+"""Rate of states published for the renderer [Hz]."""
 LARGEST_LAG = 0.1
-"""Further behind than this, the world gives up catching up and time slips [s]."""
+"""Largest delay that the world makes up for; with a larger one, its time slips [s]."""
 RENDERER_TIMEOUT = 60.0
 
 
@@ -46,13 +46,13 @@ class Simulation:
 
     Args:
         world: the physics.
-        directory: where the sockets are made.
+        directory: for the sockets.
         rng: of the joint sensors' noise.
 
     Attributes:
         port: device file of the serial line.
-        slipped: time that was given up so far [s].
-        taken: bytes that came on the line so far.
+        slipped: time by which the world has slipped behind real time [s].
+        taken: number of bytes received on the line.
     """
 
     def __init__(self, world: World, directory: Path, rng: np.random.Generator) -> None:
@@ -61,13 +61,13 @@ class Simulation:
         hand, universe = world.hand, world.universe
         self._bias = rng.normal(0.0, universe.joint_noise[1], hand.n_actuators)
         self._bus = ServoBus(hand, self._measure)
-        # The other end stays open here, so that the line outlives whoever talks on it.
+        # The other end stays open here, so that the line persists when a client closes it.
         self._line, self._other_end = pty.openpty()
         tty.setraw(self._other_end)
         os.set_blocking(self._line, False)
         self.port = os.ttyname(self._other_end)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
-        # Which tells who listens, too.
+        # XPUB, unlike PUB, reports subscriptions.
         self._states = context.socket(zmq.XPUB)
         self._requests = context.socket(zmq.REP)
         for socket, name in ((self._states, "world-states"), (self._requests, "world")):
@@ -75,7 +75,7 @@ class Simulation:
             socket.bind(f"ipc://{directory}/{name}.sock")
 
     def serve(self) -> None:
-        """Steps the world in time with the clock and answers, until the parent is gone."""
+        """Steps the world in real time and answers, until the parent has ended."""
         parent = Parent()
         step = self.world.timestep
         steps_per_state = max(1, round(1.0 / STATE_RATE / step))
@@ -85,7 +85,7 @@ class Simulation:
             deadline += step
             if self._listen(deadline):
                 targets, torque = self._bus.targets(), self._bus.torque_on()
-            # The time of the world, so that its own delays are no silence.
+            # The bus watchdogs count the world's time, so that its delays do not trip them.
             elif self._bus.advance(step):
                 targets = self._bus.targets()
             self.world.step(targets, torque)
@@ -101,23 +101,23 @@ class Simulation:
                 print(f"simulation: {lag:.2f} s behind; time slips", file=sys.stderr, flush=True)
 
     def _listen(self, deadline: float) -> bool:
-        """Serves the line until the deadline; says whether anything came."""
+        """Serves the line until the deadline; returns whether anything came."""
         came = False
         while True:
             patience = deadline - time.monotonic()
             readable, _, _ = select.select([self._line], [], [], max(0.0, patience))
             if readable:
                 came = True
-                self._hear()
+                self._serve_line()
             elif patience <= 0:
                 return came
 
     def now(self) -> float:
-        """The present [s], as frames and states are stamped."""
+        """The present time [s], the time base of frames and states."""
         return time.monotonic()
 
-    def _hear(self) -> None:
-        """Takes what waits on the line, and answers."""
+    def _serve_line(self) -> None:
+        """Reads the line and answers."""
         data = os.read(self._line, 65536)
         self.taken += len(data)
         answer = self._bus.receive(data)
@@ -128,7 +128,7 @@ class Simulation:
         try:
             os.write(self._line, answer)
         except BlockingIOError:
-            # Nobody reads: on a real line the bytes would be lost in the same way.
+            # No program reads: on a real line the bytes would be lost in the same way.
             return
 
     def _measure(self) -> tuple[Array, Array, Array]:
@@ -146,7 +146,7 @@ class Simulation:
         self._states.send(state, zmq.NOBLOCK)
 
     def _answer(self) -> None:
-        """Answers a request of the world's own socket, if there is one."""
+        """Answers one request on the world's socket, if there is one."""
         try:
             message = self._requests.recv(zmq.NOBLOCK)
         except zmq.Again:
@@ -182,7 +182,7 @@ class Simulation:
 
 
 def _quaternion(given: object) -> Array | None:
-    """A unit quaternion (4,), wxyz, from a request; None leaves it to chance."""
+    """A unit quaternion (4,), wxyz, from a request; None for a random one."""
     if given is None:
         return None
     values = np.array(given, dtype=np.float64)
@@ -196,10 +196,10 @@ def _quaternion(given: object) -> Array | None:
 def start_renderer(
     arguments: Namespace, universe: Universe, rig: Path, addresses: dict[str, str]
 ) -> "subprocess.Popen[bytes]":
-    """Starts the process that draws the cameras, and waits until it is up.
+    """Starts the process that renders the cameras, and waits until it is ready.
 
     Raises:
-        InhandError: it did not come up.
+        InhandError: the process did not get ready.
     """
     command = [sys.executable, "-P", "-m", "inhand.sim_backend.renderer", "--hand", arguments.hand]
     command += ["--object", arguments.object, "--object-scale", str(universe.object_size)]
@@ -215,34 +215,34 @@ def start_renderer(
     readable, _, _ = select.select([process.stdout], [], [], RENDERER_TIMEOUT)
     if not readable or not process.stdout.readline():
         end_process(process)
-        raise InhandError("simulation: the renderer did not come up; its messages stand above")
+        raise InhandError("simulation: the renderer did not start; see its messages above")
     return process
 
 
 def _simulation(world: World, directory: Path, rng: np.random.Generator, seats: int) -> Simulation:
     if not seats:
         return Simulation(world, directory, rng)
-    from inhand.sim_backend.in_time import TimedSimulation
+    from inhand.sim_backend.timed_simulation import TimedSimulation
 
     return TimedSimulation(world, directory, rng, seats)
 
 
 def run(arguments: Namespace) -> None:
-    """Brings the world up, says where it is, and serves it."""
+    """Starts the world, prints its addresses, and serves it."""
     directory: Path = arguments.run_dir
     hand, target = load_hand(arguments.hand), load_object(arguments.object)
     universe = load_universe(arguments.universe, hand) if arguments.universe else Universe()
     rng = np.random.default_rng([arguments.seed, 1])
-    believed, real = directory / "rig.toml", directory / "rig-as-it-is.toml"
+    calibrated, actual = directory / "rig.toml", directory / "rig-as-it-is.toml"
     rig = rig_around(hand)
-    save_rig(believed, declared_rig(rig, universe))
-    save_rig(real, shifted_rig(rig, universe, rng))
+    save_rig(calibrated, declared_rig(rig, universe))
+    save_rig(actual, shifted_rig(rig, universe, rng))
     addresses = {name: f"ipc://{directory}/camera-{name}.sock" for name in rig}
-    renderer = start_renderer(arguments, universe, real, addresses)
+    renderer = start_renderer(arguments, universe, actual, addresses)
     try:
         world = World(hand, target, universe, seed=arguments.seed)
         if arguments.priority:
-            # Where that is not allowed, a busy machine makes time slip, which is told.
+            # Without this permission, time may slip on a busy machine, which is reported.
             with suppress(PermissionError):
                 parameters = os.sched_param(arguments.priority)
                 os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, parameters)
@@ -250,7 +250,7 @@ def run(arguments: Namespace) -> None:
         ready = {
             "ready": True,
             "bus": simulation.port,
-            "rig": str(believed),
+            "rig": str(calibrated),
             "cameras": addresses,
             "world": f"ipc://{directory}/world.sock",
             "up": time.monotonic(),
@@ -264,23 +264,23 @@ def run(arguments: Namespace) -> None:
 def main() -> None:
     """Entry point of `python -m inhand.sim_backend`."""
     parser = ArgumentParser(prog="python -m inhand.sim_backend", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, required=True, help="where sockets are made")
+    parser.add_argument("--run-dir", type=Path, required=True, help="directory for sockets")
     parser.add_argument("--hand", required=True, help="name or file of the hand")
     parser.add_argument("--object", required=True, help="name or file of the object")
-    parser.add_argument("--seed", type=int, required=True, help="of everything random")
+    parser.add_argument("--seed", type=int, required=True, help="seed of all random draws")
     parser.add_argument("--priority", type=int, default=0, help="SCHED_FIFO; 0 is the ordinary one")
     parser.add_argument(
         "--seats",
         type=int,
         default=0,
-        help="programs that take part in simulated time, which begins with them; 0 is real time",
+        help="number of programs that join before simulated time begins; 0 is real time",
     )
     parser.add_argument("--universe", type=Path, help="file with what differs from nominal")
     arguments = parser.parse_args()
-    # Ctrl-C is for the parent, which then ends this process in order.
+    # The parent handles Ctrl-C and then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # PyBullet greets on standard output, where the parent expects our one line.
+    # PyBullet prints a banner to standard output, where the parent expects one line of JSON.
     arguments.report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:

@@ -10,7 +10,7 @@ PUSH_TIME = 0.05
 
 
 class Pushes:
-    """Draws a force for each span of `PUSH_TIME`, mostly zero.
+    """Draws a force for each interval of `PUSH_TIME`; most are zero.
 
     Args:
         universe: its `push_rate` and `push_acceleration` are used.

@@ -1,4 +1,4 @@
-"""A universe as a changed hand and object, from which PyBullet and Drake worlds are built."""
+"""Applies a universe to hand and object, from which PyBullet and Drake worlds are built."""
 
 from dataclasses import replace
 
@@ -17,8 +17,8 @@ from inhand.sim_backend.servo_dynamics import series_gain
 def varied_hand(hand: Hand, universe: Universe) -> Hand:
     """The hand of a universe: masses, damping, friction, limits, gains, torque limits and sizes.
 
-    Gains are those of servo and tendon in series. The rotor's inertia is not part of a link's mass
-    and does not change.
+    Gains are those of servo and tendon in series. The rotor inertia does not depend on the link's
+    mass and does not change.
     """
     mass = _values(universe.link_mass, hand.n_joints, 1.0)
     damping = _values(universe.joint_damping, hand.n_joints, 1.0)
@@ -54,9 +54,9 @@ def varied_hand(hand: Hand, universe: Universe) -> Hand:
 
 
 def mounting(hand: Hand, universe: Universe) -> tuple[Array, Array]:
-    """Where the hand's base is: world frame [m], (3,), and world from base, wxyz, (4,).
+    """Pose of the hand's base: world frame [m], (3,), and world from base, wxyz, (4,).
 
-    It is turned about the middle of the workspace, so that the object stays over the palm.
+    The hand is tilted about the middle of the workspace, so that the object stays over the palm.
     """
     quaternion = rotations.exp(np.array([*universe.mounting_tilt, 0.0]))
     center = np.array(hand.workspace.center)
@@ -66,9 +66,9 @@ def mounting(hand: Hand, universe: Universe) -> tuple[Array, Array]:
 
 
 def lengthened(origin: Vector, by: float) -> Vector:
-    """A joint's place in its parent's frame [m], moved away from the parent's joint.
+    """Position of a joint in its parent's frame [m], `by` [m] further from the parent's joint.
 
-    A joint that shares its place with its parent's has no distance to change.
+    A joint at the same place as its parent's joint does not move.
     """
     distance = float(np.linalg.norm(origin))
     if not by or not distance:
@@ -79,7 +79,7 @@ def lengthened(origin: Vector, by: float) -> Vector:
 
 
 def _widened(shape: Shape, factor: float) -> Shape:
-    """A capsule of another radius about the same axis; a box as it is."""
+    """A capsule with its radius multiplied by a factor; a box does not change."""
     if shape.kind == "box" or factor == 1.0:
         return shape
     radius, half = shape.size
@@ -87,7 +87,7 @@ def _widened(shape: Shape, factor: float) -> Shape:
 
 
 def varied_object(target: ObjectDescription, universe: Universe) -> ObjectDescription:
-    """The object of a universe: its extents, mass and friction (the tags stay where they are)."""
+    """The object of a universe: its extents, mass and friction; the tags do not move."""
     length, width, height = target.size
     factor = universe.object_size
     return replace(
@@ -99,11 +99,11 @@ def varied_object(target: ObjectDescription, universe: Universe) -> ObjectDescri
 
 
 def solid_inertia(target: ObjectDescription) -> Array:
-    """Inertia of the homogeneous object about its centre [kg·m²], (3,), its own axes."""
+    """Principal inertia of the homogeneous object about its centre [kg·m²], (3,), object frame."""
     x, y, z = target.size
     if target.shape == "box":
         return target.mass / 12 * np.array([y * y + z * z, x * x + z * z, x * x + y * y])
-    # A regular polygon's second moment about any axis in its plane, per area, from its apothem.
+    # Second moment per area of a regular polygon about any axis in its plane, from its apothem.
     apothem = x / 2
     half_side = apothem * np.tan(np.pi / target.sides)
     plane = apothem**2 / 4 + half_side**2 / 12

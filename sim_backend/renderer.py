@@ -1,8 +1,8 @@
 """The simulated cameras as a process: states in, frames out.
 
-PyBullet holds Python's lock while it renders, so this runs beside the world and not in it. Run
-as `python -m inhand.sim_backend.renderer`; prints one line of JSON when ready, ends when its parent
-does.
+PyBullet holds Python's global interpreter lock while it renders, so this is a separate process. Run
+as `python -m inhand.sim_backend.renderer`. It prints one line of JSON when ready, and ends with its
+parent.
 """
 
 import json
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from inhand.sim_backend.scene import Scene
 
 RATE = CAMERA_RATE
-"""Triggers a second."""
+"""Rate of triggers [Hz]."""
 
 
 def serve(
@@ -44,10 +44,10 @@ def serve(
     outputs: Mapping[str, zmq.Socket[bytes]],
     rate: float,
 ) -> None:
-    """Renders all cameras at each trigger, from one state, until the parent process is gone.
+    """Renders all cameras at each trigger, from one state, until the parent process has ended.
 
-    A trigger without a state newer than the last is passed over: when the world stands still,
-    so do the frames, and their age shows it.
+    A trigger without a new state is skipped: when the world stands still, there are no new frames,
+    and the age of the last one shows it.
     """
     parent = Parent()
     seq = 0
@@ -56,7 +56,7 @@ def serve(
         now = time.monotonic()
         if now < trigger:
             time.sleep(trigger - now)
-        # The next trigger in phase that is still to come: missed ones are not made up for.
+        # The next trigger in the future with the same phase: missed triggers are skipped.
         trigger += (1 + max(0, int((time.monotonic() - trigger) * rate))) / rate
         if not states.poll(200):
             continue
@@ -74,9 +74,9 @@ def serve_timed(
     states: zmq.Socket[bytes],
     outputs: Mapping[str, zmq.Socket[bytes]],
 ) -> None:
-    """Renders all cameras at each trigger of simulated time, until the parent process is gone.
+    """Renders all cameras at each trigger of simulated time, until the parent process has ended.
 
-    A state that is told again has its frames sent again, for who was not there the first time.
+    If a state comes again, its frames are sent again, for receivers that connected later.
     """
     parent = Parent()
     drawn, t, seq, messages = -1, -1.0, 0, dict[str, list[bytes]]()
@@ -99,16 +99,16 @@ def serve_timed(
 def _draw(
     scene: "Scene", cameras: Mapping[str, Camera], state: WorldState, seq: int
 ) -> Iterator[tuple[str, list[bytes]]]:
-    """The messages with the frames of one instant, by camera."""
+    """Camera names and messages with the frames of one instant."""
     scene.place(np.array(state.joints), np.array(state.position), np.array(state.quaternion))
     for name, camera in cameras.items():
         yield name, pack_frame(Frame(state.t, with_noise(scene.render(camera), seq)), seq)
 
 
 def with_noise(image: Image, seq: int) -> Image:
-    """A picture that differs from the one before by a pixel, as a sensor's noise sees to.
+    """An image with one pixel changed, as sensor noise would change it.
 
-    One that does not is taken for that of a camera that hangs.
+    Identical images are taken as the sign of a frozen camera.
     """
     noisy = image.copy()
     noisy[0, 0] = seq % 256
@@ -119,7 +119,7 @@ def _decode(message: bytes) -> WorldState | None:
     try:
         return decode_state(message)
     except msgspec.DecodeError as error:
-        print(f"renderer: malformed state passed over: {error}", file=sys.stderr)
+        print(f"renderer: malformed state skipped: {error}", file=sys.stderr)
         return None
 
 
@@ -127,7 +127,7 @@ def _socket(kind: int, address: str, *, timed: bool) -> zmq.Socket[bytes]:
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
     socket.set(zmq.LINGER, 0)
     if kind == zmq.SUB:
-        # In real time the newest state counts; in simulated time each one that is to be drawn.
+        # In real time only the newest state is used; in simulated time, none may be lost.
         socket.set(zmq.CONFLATE, int(not timed))
         socket.subscribe(b"")
         socket.connect(address)
@@ -155,12 +155,12 @@ def main() -> None:
     )
     parser.add_argument("--rate", type=float, default=RATE, help="triggers a second")
     parser.add_argument(
-        "--timed", action="store_true", help="draw at the states' times, whatever time it is"
+        "--timed", action="store_true", help="trigger in simulated time, by the times of the states"
     )
     arguments = parser.parse_args()
     timed = arguments.timed
     if not timed:
-        # The ticks of world and daemon have deadlines; a frame that is a little late only ages.
+        # Lower priority than world and daemon, whose ticks have deadlines.
         os.nice(5)
     try:
         hand = load_hand(arguments.hand)
@@ -175,8 +175,8 @@ def main() -> None:
             f"error: --camera {arguments.camera}: each must be NAME=ADDRESS with a name of the "
             f"rig ({', '.join(rig)}), once"
         )
-    # PyBullet greets on standard output, where the parent expects our one line: send the
-    # greeting to standard error, whenever it is flushed.
+    # PyBullet prints a banner to standard output, where the parent expects one line of JSON: the
+    # banner goes to standard error instead.
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     from inhand.sim_backend.scene import Scene, resized

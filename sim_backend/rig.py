@@ -14,19 +14,19 @@ from inhand.perception.rotations import Array
 
 WIDTH, HEIGHT = 320, 240
 FOCAL_LENGTH = 440.0
-"""[px]: 6 cm of object motion to any side stay in view at 0.4 m."""
+"""[px]: at 0.4 m, an object may move by 6 cm to any side and stays in view."""
 
 TARGET = (0.0, 0.335, 0.05)
-"""What all cameras look at with `dactyl24`: the object's usual place, world frame [m]."""
+"""Point that all cameras face with `dactyl24`: the usual object position, world frame [m]."""
 ABOVE_CENTER = (0.0, 0.0, 0.005)
-"""Where that is from the middle of a hand's workspace [m]."""
+"""Position of this point relative to the middle of a hand's workspace [m]."""
 
 POSITIONS = {
     "left": (-0.26, 0.30, 0.34),
     "right": (0.26, 0.30, 0.34),
     "wrist": (0.0, 0.04, 0.32),
 }
-"""Seen from there, world frame [m]. None looks over the fingertips, which would hide the object."""
+"""Camera positions, world frame [m]. None is behind the fingertips, which would hide the object."""
 
 
 def default_rig(
@@ -37,7 +37,7 @@ def default_rig(
     Args:
         width: of the images [px].
         height: of the images [px].
-        target: what they look at, and stand around, world frame [m].
+        target: point that they face, and around which they are placed, world frame [m].
     """
     up, shift = np.array([0.0, 0.5, 1.0]), np.array(target) - TARGET
     return {
@@ -47,8 +47,8 @@ def default_rig(
 
 
 def rig_around(hand: Hand) -> dict[str, Camera]:
-    """The cameras by name, around where a hand holds objects."""
-    # The rounding gives `TARGET` to the bit.
+    """The cameras by name, around the workspace of a hand."""
+    # With the rounding, the result for `dactyl24` is exactly `TARGET`.
     return default_rig(target=np.add(hand.workspace.center, ABOVE_CENTER).round(9).tolist())
 
 

@@ -21,19 +21,19 @@ from inhand.sim_backend.assets import capsule_mesh, write_object_assets
 NEAR, FAR = 0.05, 2.0
 HAND_COLOR = (0.42, 0.44, 0.47, 1.0)
 LIGHT = (0.3, -0.4, 1.0)
-# TinyRenderer draws half a pixel to the right and half a pixel up of where OpenGL would.
+# TinyRenderer's image is half a pixel to the right and half a pixel up of OpenGL's.
 RASTER_OFFSET = np.array([0.5, -0.5])
 
 
 class Scene:
-    """A PyBullet client of its own that only draws.
+    """A PyBullet client that only renders.
 
     Args:
-        hand: what to draw.
-        description: the object, its tags where the description says.
+        hand: the hand to draw.
+        description: the object with its tags.
         directory: for meshes and texture; not needed after the constructor.
-        sides: faces around a finger. Few are faster: with 8 an image takes a fifth less time than
-            with PyBullet's own capsules.
+        sides: number of faces around a finger. Fewer are faster: with 8, an image takes a fifth
+            less time than with PyBullet's own capsules.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Scene:
         )
 
     def render(self, camera: Camera, shadow: bool = False) -> Image:
-        """What the camera sees, RGB, (height, width, 3), through its lens distortion."""
+        """The camera's image with lens distortion, RGB, (height, width, 3)."""
         _, _, rgba, _, _ = pybullet.getCameraImage(
             camera.width,
             camera.height,
@@ -174,7 +174,7 @@ def _view(camera: Camera) -> list[float]:
 
 
 def _projection(camera: Camera) -> list[float]:
-    """OpenGL projection matrix, column by column, of the camera's intrinsic matrix."""
+    """OpenGL projection matrix, column by column, from the camera's intrinsic matrix."""
     center = camera.matrix[:2, 2] - RASTER_OFFSET
     matrix = np.zeros((4, 4))
     matrix[0, 0] = 2 * camera.matrix[0, 0] / camera.width
@@ -188,7 +188,7 @@ def _projection(camera: Camera) -> list[float]:
 
 
 def _lens(camera: Camera) -> Array:
-    """Pixel of the pinhole image that each pixel of the lens shows, (height, width, 2)."""
+    """Pinhole image coordinates of each pixel of the distorted image [px], (height, width, 2)."""
     rows, columns = np.mgrid[: camera.height, : camera.width]
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float64)
     source = camera.normalize(pixels) @ np.diag(np.diag(camera.matrix)[:2]) + camera.matrix[:2, 2]

@@ -1,4 +1,4 @@
-"""One emulated servo: its control table, and what it lets be done to it."""
+"""One emulated servo: its control table, and the rules of access to it."""
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.protocol import ALERT, Fault
@@ -26,21 +26,21 @@ _WRITABLE = (
 )
 _BAUDS = {value: baud for baud, value in registers.BAUD_RATES.items()}
 _GOALS = frozenset(range(100, registers.GOAL_POSITION.address + registers.GOAL_POSITION.size))
-"""Goals of PWM, current, velocity and position, and the profile between them."""
+"""Addresses of the goals of PWM, current, velocity and position, and of the motion profile."""
 
 
 class Servo:
-    """A servo as its registers show it.
+    """The registers of one servo.
 
     Args:
         id: on the bus.
-        model: which one it is.
-        table: where its control table lies; a place of its own if not given.
+        model: its model.
+        table: memory for its control table; new memory if not given.
 
     Attributes:
-        held: goal position that counts while the bus watchdog is tripped, in place of the register.
-        turns: whole turns that its position is read away from where the joint stands, as it counts
-            them on until it starts anew.
+        held: goal position while the bus watchdog is tripped, in place of the register [counts].
+        turns: whole turns that its position register counts in addition to the joint's angle; a
+            reboot clears them.
     """
 
     def __init__(self, id: int, model: Model, table: memoryview | None = None) -> None:
@@ -55,7 +55,7 @@ class Servo:
         self.set(registers.MODEL_NUMBER, model.number)
         self.set(registers.FIRMWARE, _FIRMWARE)
         self.set(registers.ID, id)
-        # As they leave the factory: 500 µs, position mode.
+        # Factory settings: 500 µs, position mode.
         self.set(registers.RETURN_DELAY, 250)
         self.set(registers.OPERATING_MODE, 3)
         self.set(registers.TEMPERATURE_LIMIT, model.hottest)
@@ -75,22 +75,22 @@ class Servo:
         return register.unpack(self._table[register.address : register.address + register.size])
 
     def set(self, register: Register, value: int) -> None:
-        """Sets a register from inside, where no rule applies."""
+        """Sets a register without access rules."""
         self._table[register.address : register.address + register.size] = register.pack(value)
 
     @property
     def baud(self) -> int:
-        """At which it speaks and listens."""
+        """Baud rate [bit/s]."""
         return _BAUDS.get(self.get(registers.BAUD_RATE), 0)
 
     @property
     def return_delay(self) -> float:
-        """Before it answers [s]."""
+        """Delay before a status packet [s]."""
         return 2e-6 * self.get(registers.RETURN_DELAY)
 
     @property
     def alert(self) -> int:
-        """The alert bit, as it stands in every status packet."""
+        """The alert bit of every status packet."""
         return ALERT if self.get(registers.HARDWARE_ERROR) else 0
 
     @property
@@ -100,47 +100,47 @@ class Servo:
 
     @property
     def goal(self) -> int:
-        """Where it goes, in counts."""
+        """Effective goal position [counts]."""
         return self.held if self.stopped else self.get(registers.GOAL_POSITION)
 
     def reboot(self) -> None:
-        """Starts anew: what is not in EEPROM is as after power-up."""
+        """Reboots: registers outside of EEPROM are as after power-up."""
         for register in (registers.HARDWARE_ERROR, registers.TORQUE_ENABLE, registers.BUS_WATCHDOG):
             self.set(register, 0)
         self.set(registers.GOAL_CURRENT, self.get(registers.CURRENT_LIMIT))
         self.forget_turns()
 
     def forget_turns(self) -> None:
-        """Counts from within one turn again, as an encoder does that sees no more than one."""
+        """Reduces the position to one turn, as after power-up."""
         position = self.get(registers.PRESENT_POSITION)
         self.turns -= position // registers.COUNTS
         self.set(registers.PRESENT_POSITION, position % registers.COUNTS)
 
     def protect(self, error: int) -> None:
-        """Notes a hardware error, and lets go if it is one that it shuts down for."""
+        """Sets a hardware error; torque goes off if the shutdown register contains that error."""
         self.set(registers.HARDWARE_ERROR, self.get(registers.HARDWARE_ERROR) | error)
         if error & self.get(registers.SHUTDOWN):
             self.set(registers.TORQUE_ENABLE, 0)
 
-    def minds_silence(self, seconds: float) -> bool:
-        """Whether the bus watchdog trips when the line has been silent for so long [s]."""
+    def watchdog_due(self, seconds: float) -> bool:
+        """Whether the bus watchdog trips after `seconds` without a packet [s]."""
         steps = self.get(registers.BUS_WATCHDOG)
         armed = steps > 0 and bool(self.get(registers.TORQUE_ENABLE))
         return armed and seconds > steps * registers.WATCHDOG_UNIT
 
     def stop(self) -> None:
-        """Trips the bus watchdog: the servo stays where it stands."""
+        """Trips the bus watchdog: the servo holds its present position."""
         self.held = self.get(registers.PRESENT_POSITION)
         self.set(registers.BUS_WATCHDOG, registers.WATCHDOG_TRIPPED)
 
     def read(self, address: int, length: int) -> bytes | Fault:
-        """Registers from `address` on, or why not."""
+        """Registers from `address` on, or the fault."""
         if address + length > TABLE_SIZE:
             return Fault.RANGE
         return bytes(self._table[address : address + length])
 
     def write(self, address: int, data: bytes) -> Fault | None:
-        """Writes registers from `address` on, or says why not."""
+        """Writes registers from `address` on; returns the fault if it is refused."""
         span = range(address, address + len(data))
         if not self._writable.issuperset(span):
             return Fault.ACCESS
@@ -156,7 +156,7 @@ class Servo:
         return None
 
     def _in_range(self, address: int, data: bytes) -> bool:
-        """Whether the values may stand there; only registers written alone are checked."""
+        """Whether the values are in range; only registers written alone are checked."""
         if address == registers.TORQUE_ENABLE.address:
             return data[0] <= 1
         if address == registers.BUS_WATCHDOG.address:

@@ -1,9 +1,9 @@
-"""What sits between a commanded angle and a joint: delay, backlash, springs, torque limit.
+"""Model between a commanded angle and a joint: delay, backlash, springs, torque limit.
 
-Knows no engine. A servo is a spring from its encoder's angle to its target, limited in torque;
-what damps it is the joint's own damping. A tendon between encoder and joint is a second spring in
-series. The motor moves freely within the backlash, so that the encoder stands at the target where
-the slack lets it.
+It is independent of the physics engine. A servo is a spring from its encoder's angle to its target,
+limited in torque; the joint's own damping damps it. A tendon between encoder and joint is a second
+spring in series. The motor moves freely within the backlash, so that the encoder is at the target
+if that is within the backlash.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from inhand.hardware.records import Array
 Mask = NDArray[np.bool_]
 
 TICK = 0.01
-"""How often commands come [s]; each time, jitter is drawn anew."""
+"""Interval of commands [s]; jitter is drawn for each."""
 
 
 class Servos:
@@ -26,9 +26,9 @@ class Servos:
     Args:
         hand: the nominal hand.
         universe: its `action_delay`, `action_latency`, `control_jitter`, `backlash`, `compliance`,
-            gains and torque limits count here.
-        timestep: of the physics [s]; delays are rounded to it, jitter so that its mean stays.
-        rng: source of jitter; not used without.
+            gains and torque limits are used.
+        timestep: of the physics [s]; delays are rounded to it, jitter so that its mean is kept.
+        rng: source of jitter; not used without jitter.
 
     Raises:
         DescriptionError: the hand has a servo of unknown model.
@@ -56,21 +56,21 @@ class Servos:
         self._pull, self._on = np.zeros(n), np.zeros(n, dtype=np.bool_)
 
     def reset(self, angles: Array) -> None:
-        """Forgets what was sent; every servo stands at these angles [rad], (n_actuators,)."""
+        """Clears delayed targets; every servo is at these angles [rad], (n_actuators,)."""
         self._sent[:] = angles
         self._pull = np.array(angles, dtype=np.float64)
 
     def advance(self, targets: Array, torque_on: Mask, angles: Array) -> Array:
-        """Takes the targets of one physics step.
+        """Advances by one physics step.
 
         Args:
             targets: commanded angles [rad], (n_actuators,).
-            torque_on: servos that pull, (n_actuators,); the others turn freely.
-            angles: of the joints that the servos drive [rad], (n_actuators,).
+            torque_on: servos with torque, (n_actuators,); the others turn freely.
+            angles: of the driven joints [rad], (n_actuators,).
 
         Returns:
-            How far spring and tendon are stretched together [rad], (n_actuators,); their torque is
-            `series_gain` times that, up to the limit.
+            Total stretch of spring and tendon [rad], (n_actuators,); their torque is `series_gain`
+            times that, up to the limit.
         """
         depth = len(self._sent)
         self._now = (self._now + 1) % depth
@@ -79,13 +79,13 @@ class Servos:
             self._late = int(self._jitter * self._rng.random() + self._rng.random())
         self._steps += 1
         arrived = self._sent[(self._now - self._delay - self._late) % depth, self._columns]
-        # A motor without torque is dragged along by the walls of its slack, if at all.
+        # A motor without torque moves only when the joint reaches an end of the backlash.
         self._pull, self._on = np.where(torque_on, arrived, self._tight(angles)), torque_on
         stretch: Array = np.where(torque_on, arrived - self._tight(angles), 0.0)
         return stretch
 
     def encoders(self, angles: Array) -> Array:
-        """What the encoders read at these joint angles [rad], (n_actuators,)."""
+        """Encoder readings at these joint angles [rad], (n_actuators,)."""
         tight = self._tight(angles)
         if not self._compliance.any():
             return tight
@@ -94,13 +94,13 @@ class Servos:
         return read
 
     def _tight(self, angles: Array) -> Array:
-        """What the encoders would read if tendons did not stretch [rad], (n_actuators,)."""
+        """Encoder readings without the stretch of tendons [rad], (n_actuators,)."""
         bounded: Array = np.clip(self._pull, angles - self.backlash, angles + self.backlash)
         return bounded
 
 
 def series_gain(hand: Hand, universe: Universe) -> Array:
-    """Of a servo's spring and the tendon to its joint in series [N·m/rad], (n_actuators,)."""
+    """Stiffness of servo and tendon in series [N·m/rad], (n_actuators,)."""
     gain = hand.gain * (np.array(universe.actuator_gain) if universe.actuator_gain else 1.0)
     soft = np.array(universe.compliance) if universe.compliance else 0.0
     series: Array = gain / (1.0 + gain * soft)

@@ -1,4 +1,4 @@
-"""Friction of joints that is larger at rest than in motion, for engines that step one world."""
+"""Static friction of joints above the kinetic friction, for engines that step one world."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 
 STICK_SPEED = 0.05
-"""A joint slower than this is at rest [rad/s]: engines creep a little under friction."""
+"""A slower joint counts as at rest [rad/s]: in the engines, joints with friction creep slowly."""
 
 
 class Stiction:
-    """The friction of a hand's joints, as it depends on whether they move.
+    """Friction of a hand's joints at rest and in motion.
 
     Args:
-        hand: of the universe, with the friction of joints in motion.
-        universe: its `stiction` counts here.
+        hand: of the universe, with the kinetic friction of joints.
+        universe: its `stiction` is used.
 
     Attributes:
-        acts: whether friction depends on motion at all.
+        acts: whether any joint has stiction.
     """
 
     def __init__(self, hand: Hand, universe: Universe) -> None:
@@ -27,11 +27,11 @@ class Stiction:
         self.acts = bool(self._more.any())
 
     def friction(self, speeds: Array) -> Array:
-        """Torque that friction holds at most [N·m], (n_joints,), at these speeds [rad/s]."""
+        """Largest friction torque [N·m], (n_joints,), at these speeds [rad/s], (n_joints,)."""
         return breakaway(self._moving, self._more, speeds)
 
 
 def breakaway(moving: Array, more: Array, speeds: Array) -> Array:
-    """Friction that is `more` at rest than `moving` [N·m], over any leading axes."""
+    """Friction torque [N·m], (..., n_joints): `moving`, with `more` added at rest."""
     torque: Array = moving + np.where(np.abs(speeds) < STICK_SPEED, more, 0.0)
     return torque

@@ -1,4 +1,4 @@
-"""Who makes simulated time: asks everybody that takes part, and keeps to real time at most."""
+"""Source of simulated time: waits for the programs that take part; not faster than real time."""
 
 import socket
 import struct
@@ -12,59 +12,59 @@ from pathlib import Path
 from inhand.perception.simulated_time import SLEEP, TimePage, socket_path
 
 MOST_MADE_UP = 0.1
-"""Further behind real time than this, simulated time has become slower, and stays behind [s]."""
+"""Largest delay behind real time that simulated time makes up for [s]."""
 _WINDOW = 2.0
-"""Real time over which the speed is told [s]."""
+"""Real time over which the speed is measured [s]."""
 _INSTANT = struct.Struct("<d")
 
 
 class Timekeeper:
-    """The programs that take part in simulated time, and what they wait for.
+    """The programs that take part in simulated time, and the times until which they sleep.
 
     Args:
         directory: of the run.
-        seats: how many must have taken part before time begins.
+        seats: number of programs that must have joined before time begins.
 
     Attributes:
-        now: the present [s].
-        sent: bytes that were sent to servos by the time that all sleep.
+        now: the present time [s].
+        sent: number of bytes that the programs have sent to servos.
     """
 
     def __init__(self, directory: Path, seats: int = 1) -> None:
         self.now, self.sent = 0.0, 0
         self._missing = seats
         self._page = TimePage(directory, create=True)
-        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         socket_path(directory).unlink(missing_ok=True)
-        self._door.bind(str(socket_path(directory)))
-        self._door.listen()
-        self._door.setblocking(False)
+        self._listener.bind(str(socket_path(directory)))
+        self._listener.listen()
+        self._listener.setblocking(False)
         self._waiting: dict[socket.socket, float | None] = {}
         self._factor = 1.0
 
     def files(self) -> list[socket.socket]:
-        """What to listen to: see `hear`."""
-        return [self._door, *self._waiting]
+        """Sockets to wait for; see `receive`."""
+        return [self._listener, *self._waiting]
 
-    def hear(self, readable: Iterable[object]) -> None:
-        """Takes who comes, what they say, and who goes.
+    def receive(self, readable: Iterable[object]) -> None:
+        """Handles messages of programs, new programs, and programs that have left.
 
         Args:
-            readable: which of `files` have something.
+            readable: those of `files` that are readable.
         """
-        for line in list(self._waiting):
-            if line in readable:
-                self._listen(line)
-        if self._door in readable:
+        for program in list(self._waiting):
+            if program in readable:
+                self._receive_sleep(program)
+        if self._listener in readable:
             with suppress(OSError):
-                line, _ = self._door.accept()
-                line.setblocking(False)
-                self._waiting[line] = None
+                program, _ = self._listener.accept()
+                program.setblocking(False)
+                self._waiting[program] = None
                 self._missing -= 1
-                self._grant(line)
+                self._release(program)
 
     def target(self) -> float | None:
-        """Until when all of them sleep [s]; None while one does not, or is still to come."""
+        """Earliest end of all sleeps [s]; None if a program does not sleep, or has yet to join."""
         if self._missing > 0 or not self._waiting:
             return None
         earliest = inf
@@ -74,50 +74,50 @@ class Timekeeper:
             earliest = min(earliest, until)
         return earliest
 
-    def tell(self, t: float, factor: float | None = None) -> None:
-        """Says how late it is, on the way to the target [s]."""
+    def set_time(self, t: float, factor: float | None = None) -> None:
+        """Publishes the present time `t` [s] and the speed."""
         self._factor = self._factor if factor is None else factor
         self.now = max(self.now, t)
         self._page.set(self.now, self._factor)
 
     def wake(self) -> None:
-        """Wakes everybody whose time has come."""
-        for line, until in list(self._waiting.items()):
+        """Wakes the programs whose sleep is over."""
+        for program, until in list(self._waiting.items()):
             if until is not None and until <= self.now:
-                self._waiting[line] = None
-                self._grant(line)
+                self._waiting[program] = None
+                self._release(program)
 
     def close(self) -> None:
-        """Leaves everybody."""
-        for line in self.files():
-            line.close()
+        """Closes all connections."""
+        for program in self.files():
+            program.close()
 
-    def _listen(self, line: socket.socket) -> None:
+    def _receive_sleep(self, program: socket.socket) -> None:
         try:
-            message = line.recv(SLEEP.size)
+            message = program.recv(SLEEP.size)
         except BlockingIOError:
             return
         except OSError:
             message = b""
         if len(message) != SLEEP.size:
-            del self._waiting[line]
-            line.close()
+            del self._waiting[program]
+            program.close()
             return
         until, sent = SLEEP.unpack(message)
         self.sent = max(self.sent, sent)
-        self._waiting[line] = until
+        self._waiting[program] = until
         if until <= self.now:
-            self._waiting[line] = None
-            self._grant(line)
+            self._waiting[program] = None
+            self._release(program)
 
-    def _grant(self, line: socket.socket) -> None:
-        # Who is gone by now is noticed when its line is heard next.
+    def _release(self, program: socket.socket) -> None:
+        # A program that has ended is detected at the next read of its connection.
         with suppress(OSError):
-            line.send(_INSTANT.pack(self.now))
+            program.send(_INSTANT.pack(self.now))
 
 
 class Pace:
-    """Keeps simulated time from going faster than real time, and measures how fast it goes.
+    """Limits the speed of simulated time to that of real time, and measures it.
 
     Args:
         clock: of real time [s].
@@ -129,7 +129,7 @@ class Pace:
         self._marks: deque[tuple[float, float]] = deque()
 
     def early(self, t: float) -> float:
-        """How long to wait before it may be so late [s]; 0 or less if it may be now."""
+        """Real time to wait until simulated time may be `t` [s]; 0 or less: no wait."""
         real = self._clock()
         if self._origin is None:
             self._origin = real - t
@@ -139,7 +139,7 @@ class Pace:
         return early
 
     def factor(self, t: float) -> float:
-        """Simulated time by real time over the last seconds, now that it is `t` [s]."""
+        """Simulated time over real time in the last `_WINDOW`; the present time is `t` [s]."""
         real, marks = self._clock(), self._marks
         marks.append((real, t))
         while len(marks) > 2 and marks[1][0] <= real - _WINDOW:

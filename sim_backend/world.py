@@ -1,4 +1,4 @@
-"""The simulated hand with an object: PyBullet behind servos, one physics step at a time."""
+"""The simulated hand with an object in PyBullet, driven by servo models."""
 
 import numpy as np
 import pybullet
@@ -17,24 +17,24 @@ from inhand.sim_backend.stiction import Stiction
 
 
 class World:
-    """One hand and one object in a PyBullet client of their own, in one universe.
+    """One hand and one object in one universe, with its own PyBullet client.
 
-    Arrays follow the hand's orders; quaternions are wxyz. Two worlds of one seed that are told
-    the same do the same.
+    Arrays have the hand's joint or actuator order; quaternions are wxyz. With equal seeds and
+    equal calls, two worlds give equal results.
 
     Args:
         hand: the nominal hand.
         target: the nominal object.
-        universe: what differs from nominal.
+        universe: deviations from nominal.
         seed: of orientations and pushes.
         gui: whether to open PyBullet's window.
 
     Attributes:
         timestep: length of one physics step [s].
         client: PyBullet's client.
-        hand_body: PyBullet's number of the hand; its joint numbers are the hand's order.
-        object_body: PyBullet's number of the object, whose pose there is that of its centre
-            of mass.
+        hand_body: PyBullet's id of the hand; its joints have the hand's order.
+        object_body: PyBullet's id of the object; its pose in PyBullet is that of the centre of
+            mass.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class World:
         self.reset()
 
     def _surface(self, mass: float) -> Surface:
-        """How an object of this mass [kg] meets the hand."""
+        """Contact parameters of an object of this mass [kg]."""
         universe = self.universe
         softness, rebound = universe.contact_softness, universe.contact_rebound
         damping = corner_damping(softness, rebound, mass, self.timestep) if softness else 0.0
@@ -81,18 +81,18 @@ class World:
 
     @property
     def time(self) -> float:
-        """Simulated time since the world was made [s]; a reset does not turn it back."""
+        """Simulated time since the world was created [s]; a reset does not change it."""
         return self._steps * self.timestep
 
     def reset(self, object_quaternion: Array | None = None) -> None:
-        """Puts the hand at rest and the object into it.
+        """Puts the hand into its rest pose and the object onto it.
 
         Args:
-            object_quaternion: world from object, (4,); drawn from all orientations if None.
+            object_quaternion: world from object, wxyz, (4,); random if None.
         """
         rest = self.hand.joint_angles(self.hand.rest)
         for joint, link in enumerate(self._varied.links):
-            # The universe may have moved a limit past the rest pose.
+            # In this universe the rest pose may be outside a joint limit.
             angle = min(max(float(rest[joint]), link.range[0]), link.range[1])
             pybullet.resetJointState(self.hand_body, joint, angle, 0.0, physicsClientId=self.client)
         self._servos.reset(self.hand.rest)
@@ -101,10 +101,10 @@ class World:
         self._read_joints()
 
     def place_object(self, quaternion: Array | None = None) -> None:
-        """Puts the object back where it starts, at rest, the hand as it is.
+        """Puts the object at its start position with zero velocity; the hand does not change.
 
         Args:
-            quaternion: world from object, (4,); drawn from all orientations if None.
+            quaternion: world from object, wxyz, (4,); random if None.
         """
         if quaternion is None:
             quaternion = rotations.random_quaternion(self._rng)
@@ -123,7 +123,7 @@ class World:
 
         Args:
             targets: commanded servo angles [rad], (n_actuators,).
-            torque_on: servos that pull, (n_actuators,).
+            torque_on: servos with torque, (n_actuators,).
         """
         stretch = self._servos.advance(targets, torque_on, self._angles[self._driven])
         limit = self._varied.torque_limit
@@ -160,9 +160,9 @@ class World:
         self._speeds = np.array([state[1] for state in states])
 
     def encoders(self) -> tuple[Array, Array, Array]:
-        """What the servos measure: position [rad], velocity [rad/s], current [A].
+        """Measurements of the servos: position [rad], velocity [rad/s], current [A].
 
-        Each is (n_actuators,). The current is the spring's torque over the torque constant.
+        Each is (n_actuators,). The current is the servo's torque over its torque constant.
         """
         position = self._servos.encoders(self._angles[self._driven])
         velocity = self._speeds[self._driven]
@@ -173,7 +173,7 @@ class World:
         return self._angles.copy()
 
     def object_pose(self) -> tuple[Array, Array]:
-        """Centre of the object's shape, world frame [m], (3,), and world from object, (4,)."""
+        """Centre of the shape, world frame [m], (3,), and world from object, wxyz, (4,)."""
         center, (x, y, z, w) = pybullet.getBasePositionAndOrientation(
             self.object_body, physicsClientId=self.client
         )
@@ -181,12 +181,12 @@ class World:
         return np.array(center) - rotations.rotate(quaternion, self._center), quaternion
 
     def dropped(self) -> bool:
-        """Whether the object has left the hand."""
+        """Whether the object has left the workspace of the hand."""
         position, _ = self.object_pose()
         space = self.hand.workspace
         away = float(np.linalg.norm(position - np.array(space.center)))
         return away > space.radius or bool(position[2] < space.drop_height)
 
     def close(self) -> None:
-        """Ends the client; the world is of no use afterwards."""
+        """Ends PyBullet's client; the world cannot be used afterwards."""
         pybullet.disconnect(physicsClientId=self.client)

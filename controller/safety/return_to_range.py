@@ -1,4 +1,4 @@
-"""How joints that get torque outside their range come back into it: each by itself, slowly."""
+"""Slow return of joints that are outside their range when torque goes on: each joint alone."""
 
 from dataclasses import replace
 
@@ -8,20 +8,19 @@ from inhand.controller.safety.safety import POSITION_MARGIN, Limits
 from inhand.hardware.records import Array
 
 NEAR = 2 * POSITION_MARGIN
-"""A joint so near to its limits is as good as inside them [rad]: some rest at their stops."""
+"""Distance from the limits within which a joint counts as inside [rad]: some rest at a stop."""
 
 
 class WayBack:
-    """Limits that are as wide as where the targets are, and become narrower at a given speed.
+    """Temporary limits that include targets outside the range, and shrink at a given speed.
 
     Args:
-        limits: of joints that are in their ranges.
-        speed: at which joints come back [rad/s].
+        limits: limits of joints that are inside their ranges.
+        speed: speed at which joints return [rad/s].
 
     Attributes:
-        limits: what targets must keep to now; joints that are on their way back move no faster
-            than they may.
-        outside: whether a joint is so far out that everything else waits for it.
+        limits: present limits of targets; joints that return have `speed` as velocity limit.
+        outside: whether a joint is more than `NEAR` outside, so that all other motion waits.
     """
 
     def __init__(self, limits: Limits, speed: float) -> None:
@@ -30,12 +29,12 @@ class WayBack:
         self._speed, self._halted = speed, False
 
     def pin(self, position: Array) -> None:
-        """Begins with these targets [rad], (n_actuators,)."""
+        """Starts with these targets [rad], (n_actuators,)."""
         self._halted = False
         self._widen(position, position, position)
 
     def halt(self, position: Array) -> None:
-        """Leaves what is outside where its target is [rad], (n_actuators,), until `pin`."""
+        """Stops the return until `pin`: joints outside keep these targets [rad], (n_actuators,)."""
         self._halted = True
         self._widen(position, position, position)
 

@@ -1,4 +1,4 @@
-"""Bring-up: are these the servos of this hand, and are they set as they must be?"""
+"""Bring-up: checks the servo models and writes the settings that differ from the required ones."""
 
 import logging
 
@@ -11,13 +11,15 @@ log = logging.getLogger(__name__)
 
 
 class BringUp:
-    """Checks servos and sets what differs; their EEPROM only where it does, and torque is off.
+    """Checks the servos and writes the registers that differ.
+
+    EEPROM registers are written only where they differ; this needs torque off.
 
     Args:
         group: the servos.
-        condition: what bounds their torque.
+        condition: writes the torque limits.
         gains: register values of proportional, integral and derivative gain; None leaves them.
-        readonly: whether to say what differs instead of setting it.
+        readonly: whether to log differences instead of writing registers.
     """
 
     def __init__(
@@ -39,31 +41,31 @@ class BringUp:
             servo = actuator.servo
             if numbers[servo.id] != model.number:
                 raise BusError(
-                    f"servo {group.names([servo.id])} is of model number {numbers[servo.id]}, but "
+                    f"servo {group.names([servo.id])} has model number {numbers[servo.id]}, but "
                     f"hand {hand.name} has a {servo.model} ({model.number}) there; is the "
                     "right hand plugged in?"
                 )
 
     def watched(self) -> bool:
-        """Whether a watchdog that must be ended is armed or has tripped."""
+        """Whether a bus watchdog is armed or has tripped, so that it must be switched off."""
         left = self._group.other_than(registers.BUS_WATCHDOG, 0)
         if left and self._readonly:
             log.warning("bus watchdog of servo %s is armed or tripped", self._group.names(left))
         return bool(left) and not self._readonly
 
     def set_up(self) -> None:
-        """Sets operating mode, delay of replies and gains where they differ; bounds the torque.
+        """Sets operating mode, return delay and gains where they differ; limits the torque.
 
         Raises:
-            BusError: a servo did not take a value.
+            BusError: a register did not change.
         """
         group = self._group
         models = dict(zip(group.ids, group.units.models, strict=True))
         without = [id for id, model in models.items() if not model.current_control]
         if without:
             log.warning(
-                "servo %s cannot bound its current; its PWM is bounded instead, and what it "
-                "reports as current is its load",
+                "no current control in servo %s; its PWM is limited instead, and the current "
+                "that it reports is its load",
                 group.names(without),
             )
         wanted = [

@@ -1,4 +1,4 @@
-"""A half-duplex servo bus on a serial port: requests out, replies in, never longer than told."""
+"""A half-duplex servo bus on a serial port: sends requests and collects replies, with deadlines."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,18 +9,18 @@ from inhand.hardware.dynamixel.line_clock import LineClock
 from inhand.hardware.dynamixel.port import Port
 from inhand.hardware.dynamixel.protocol import Instruction, Packet, Parser
 from inhand.hardware.dynamixel.replies import Replies
-from inhand.hardware.dynamixel.reply_timing import LONGEST, Beginnings
+from inhand.hardware.dynamixel.reply_timing import LONGEST, ReplyTimeout
 from inhand.hardware.errors import BusError
 
 BRING_UP_PATIENCE = 0.1
-"""[s], where nothing presses."""
+"""Reply timeout during bring-up [s]."""
 TICK_PATIENCE = LONGEST
-"""[s], so that a lost reply and a second attempt take little more than a tick."""
+"""Reply timeout in a tick [s]: a lost reply and a second attempt take little more than a tick."""
 
 END_OF_REPLY = 0.001
-"""Silence that ends a reply which has begun, beside the time of `GATHERED` bytes [s]."""
+"""Silence that ends a reply which has begun, in addition to the time of `GATHERED` bytes [s]."""
 GATHERED = 64
-"""Bytes that an adapter may gather before it hands them over."""
+"""Bytes that an adapter may buffer before it passes them on."""
 
 _REQUESTS_KEPT = 64
 
@@ -29,21 +29,21 @@ _PINGS = 2
 
 
 class Bus:
-    """The one owner of a serial port with servos on it.
+    """The only owner of a serial port with servos on it.
 
     Args:
         port: device file.
-        baud: bits a second.
+        baud: baud rate [bit/s].
         readonly: whether to send nothing that changes a servo.
-        clock: of all times here; CLOCK_MONOTONIC if not given.
+        clock: time source; CLOCK_MONOTONIC if not given.
 
     Attributes:
-        clock: of all times here.
-        missing: replies that never came, by servo id.
-        retried: how often a servo was asked once more, by its id.
-        refused: replies that were an error, by servo id.
-        last_sent: when the last request went out [s].
-        patience: how long servos may take to begin a reply, beside the time of its bytes on the
+        clock: time source.
+        missing: number of missing replies, by servo id.
+        retried: number of repeated requests, by servo id.
+        refused: number of error replies, by servo id.
+        last_sent: time of the last request [s].
+        patience: longest time until a reply begins, in addition to the time of its bytes on the
             wire [s].
     """
 
@@ -60,26 +60,26 @@ class Bus:
         self._fast = FastChoice()
         self._parser = Parser()
         self._noise = 0
-        self._begins = Beginnings()
+        self._timeout = ReplyTimeout()
         self._line = Port(port, baud, clock)
         self.clock = self._line.clock
         self._ready: dict[tuple[int, int, tuple[int, ...], bool], bytes] = {}
 
     @property
     def discarded(self) -> int:
-        """Bytes that came and belonged to no intact reply."""
+        """Number of received bytes that belonged to no intact reply."""
         return self._parser.discarded + self._noise
 
     @property
     def is_open(self) -> bool:
-        """Whether this process has the port."""
+        """Whether this process has the port open."""
         return self._line.is_open
 
     def open(self) -> None:
         """Opens the port for this process alone.
 
         Raises:
-            BusError: there is no such port, or somebody else has it.
+            BusError: there is no such port, or another process uses it.
         """
         self._line.open()
 
@@ -90,27 +90,27 @@ class Bus:
     def ask(
         self, request: bytes, ids: Sequence[int], size: int | None, deadline: float | None = None
     ) -> dict[int, Packet]:
-        """Sends a request and gathers the replies.
+        """Sends a request and collects the replies.
 
         Args:
             request: packet to send.
             ids: servos that reply, each once.
-            size: bytes of data in each reply; longer and shorter ones do not count. None takes
-                any.
-            deadline: when to give up at the latest [s].
+            size: bytes of data in each reply; replies of another length are ignored. None accepts
+                any length.
+            deadline: latest time to stop waiting [s].
 
         Returns:
             The replies that came in time, by servo id.
 
         Raises:
-            BusError: the port is gone.
+            BusError: the port was lost.
         """
         self._send(request)
         parser, replies, wanted = self._parser, dict[int, Packet](), set(ids)
 
         def take(data: bytes) -> bool:
             for packet in parser.feed(data):
-                # Some adapters echo what they send, which is no status.
+                # Some adapters echo the request, which is not a status packet.
                 strange = packet.instruction != Instruction.STATUS or packet.id not in wanted
                 if strange or packet.id in replies:
                     self._noise += len(packet.parameters) + 10
@@ -136,14 +136,14 @@ class Bus:
         attempts: int = 1,
         deadline: float | None = None,
     ) -> Replies:
-        """Reads the same registers of several servos; asks the silent ones again.
+        """Reads the same registers of several servos; asks again those that did not answer.
 
-        The first of several attempts is a fast read, as long as such reads work on this bus. Where
-        one breaks off, the second attempt leaves out the servo that fell silent: waiting for it
-        would cost the others' time.
+        The first of several attempts is a fast sync read, as long as such reads work on this bus.
+        If its reply breaks off, the second attempt omits the servo at which it broke off: waiting
+        for that servo would delay the others.
         """
         asked = tuple(ids)
-        # A single attempt at less than all servos must not stand or fall with one of them.
+        # One silent servo ends a fast reply; a single attempt must not depend on one servo.
         if attempts > 1 and len(asked) > 1 and self._fast.wanted():
             replies, again = self._fast_sync_read(address, length, asked, deadline)
             self._fast.note(replies.complete)
@@ -162,43 +162,43 @@ class Bus:
         return replies
 
     def reply_time(self, count: int, length: int) -> float:
-        """How long so many replies with so many bytes of data take on the wire [s]."""
+        """Time on the wire of `count` replies with `length` bytes of data each [s]."""
         return 10 * count * (length + 11) / self.baud
 
     def sync_write(self, address: int, length: int, rows: Mapping[int, bytes]) -> None:
         """Writes the same registers of several servos, which do not reply.
 
         Raises:
-            BusError: the port is gone, or only to be read.
+            BusError: the port was lost, or was opened read-only.
         """
         self.tell(requests.sync_write(address, length, rows))
 
     def tell(self, request: bytes) -> None:
-        """Sends a request that nobody replies to.
+        """Sends a request to which no servo replies.
 
         Raises:
-            BusError: the port is gone, or only to be read.
+            BusError: the port was lost, or was opened read-only.
         """
         self._refuse_if_readonly()
         self._line.send(request)
         self.last_sent = self.clock.now()
 
     def read(self, id: int, address: int, length: int, deadline: float | None = None) -> bytes:
-        """Reads registers of one servo; nothing if it did not answer, or refused."""
+        """Reads registers of one servo; empty if the servo did not answer, or refused."""
         replies = self.ask(requests.read(id, address, length), [id], length, deadline)
         return replies[id].data if id in replies else b""
 
     def write(self, id: int, address: int, data: bytes) -> Packet | None:
-        """Writes registers of one servo; its reply, None if none came.
+        """Writes registers of one servo; returns its reply, None if none came.
 
         Raises:
-            BusError: the port is gone, or only to be read.
+            BusError: the port was lost, or was opened read-only.
         """
         self._refuse_if_readonly()
         return self.ask(requests.write(id, address, data), [id], 0).get(id)
 
     def ping(self, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Model number and firmware of those of these servos that are there, one after another."""
+        """Pings servos one by one; returns model number and firmware of those that answer."""
         found = {}
         for id in ids:
             for _ in range(_PINGS):
@@ -209,7 +209,7 @@ class Bus:
         return found
 
     def listen(self, request: bytes, duration: float) -> list[Packet]:
-        """Sends a request; every status packet that comes within a time [s], whoever it is from."""
+        """Sends a request; returns the status packets of all servos within `duration` [s]."""
         self._send(request)
         end, packets = self.clock.now() + duration, list[Packet]()
         while (left := end - self.clock.now()) > 0:
@@ -217,10 +217,10 @@ class Bus:
         return [packet for packet in packets if packet.instruction == Instruction.STATUS]
 
     def reboot(self, id: int) -> Packet | None:
-        """Starts a servo anew; its reply, None if none came.
+        """Reboots a servo; returns its reply, None if none came.
 
         Raises:
-            BusError: the port is gone, or only to be read.
+            BusError: the port was lost, or was opened read-only.
         """
         self._refuse_if_readonly()
         return self.ask(requests.reboot(id), [id], 0).get(id)
@@ -228,8 +228,8 @@ class Bus:
     def _fast_sync_read(
         self, address: int, length: int, ids: tuple[int, ...], deadline: float | None
     ) -> tuple[Replies, list[int]]:
-        """The replies, and whom to ask again."""
-        request, steady = self._request(address, length, ids, fast=True), self._begins.steady
+        """The replies, and the ids of the servos to ask again."""
+        request, steady = self._request(address, length, ids, fast=True), self._timeout.steady
         self._send(request)
         reply = FastReply(ids, length)
         self._gather(reply.feed, len(request), reply_size(len(ids), length), deadline)
@@ -239,12 +239,12 @@ class Bus:
             return replies, []
         silent = replies.silent
         self.missing.update(silent)
-        # On a line where replies begin late now and then, all may answer yet.
+        # If reply delays vary on this line, an empty reply does not show which servo is silent.
         fallen = ids[0] if reply.empty and steady else reply.broke_off_at
         return replies, [id for id in silent if id != fallen]
 
     def _request(self, address: int, length: int, ids: tuple[int, ...], *, fast: bool) -> bytes:
-        """A synchronous read; the same ones are asked for over and over."""
+        """The packet of a sync read, cached: every tick sends the same ones."""
         key = address, length, ids, fast
         ready = self._ready.get(key)
         if ready is None:
@@ -256,31 +256,38 @@ class Bus:
     def _gather(
         self, take: Callable[[bytes], bool], asking: int, reply: int, deadline: float | None
     ) -> None:
-        """Hands over what arrives until it is enough, or time is up; sizes are in bytes."""
+        """Passes received bytes on until the reply is complete or the time is over.
+
+        Args:
+            take: gets the bytes; returns whether the reply is complete.
+            asking: size of the request [bytes].
+            reply: size of the reply [bytes].
+            deadline: latest time to stop waiting [s].
+        """
         presses = self.patience <= TICK_PATIENCE
         now = sent = self.last_sent
         last = sent + 10 * (asking + reply) / self.baud + self.patience
         if deadline is not None:
             last = min(last, deadline)
-        begins, begun = min(last, sent + 10 * asking / self.baud + self._begins.patience()), False
+        begins, begun = min(last, sent + 10 * asking / self.baud + self._timeout.patience()), False
         end = begins if presses else last
         while True:
             data = self._line.receive(end - now)
             now = self.clock.now()
             if data and not begun:
                 begun = True
-                self._begins.note(now - sent)
+                self._timeout.note(now - sent)
             if take(data):
                 return
             if now >= end:
                 if not begun and end < last:
-                    self._begins.note_none()
+                    self._timeout.note_none()
                 return
             if data and presses:
                 end = min(last, now + END_OF_REPLY + 10 * GATHERED / self.baud)
 
     def _send(self, packet: bytes) -> None:
-        # What is still there answers an older request.
+        # Bytes still in the buffer belong to an older request.
         self._noise += self._line.purge()
         self._line.send(packet)
         self.last_sent = self.clock.now()
@@ -288,4 +295,4 @@ class Bus:
 
     def _refuse_if_readonly(self) -> None:
         if self._readonly:
-            raise BusError(f"serial port {self.port} is only to be read; nothing was written")
+            raise BusError(f"serial port {self.port} was opened read-only; nothing was written")

@@ -1,4 +1,4 @@
-"""Looks at a servo bus, and says what is wrong in words. Nothing is written to any servo."""
+"""Diagnosis of a servo bus, as findings with remedies. Nothing is written to any servo."""
 
 import os
 from collections import Counter
@@ -13,20 +13,20 @@ from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.hand_description import Actuator
 
 OLDEST_FIRMWARE = 46
-"""With fast sync reads in every model; the bus watchdog is older."""
+"""First firmware with fast sync reads in every model; the bus watchdog is older."""
 WARM = 60.0
 """Temperature of a servo at which the daemon begins to derate it [°C]."""
 _PING_TIME = 0.8
-"""Within which all servos have answered a ping of all, one after another by their ids [s]."""
+"""Time in which all servos answer a broadcast ping, one after another in the order of ids [s]."""
 
 
 def check_bus(hand: Hand, port: str, baud: int) -> list[Finding]:
-    """Findings about port, servos and their settings.
+    """Findings about the port, the servos and their settings.
 
     Args:
-        hand: which servos there should be.
+        hand: defines the expected servos.
         port: device file.
-        baud: bits a second.
+        baud: baud rate [bit/s].
     """
     findings = [_port(port)]
     if findings[0].verdict == "bad":
@@ -43,8 +43,11 @@ def check_bus(hand: Hand, port: str, baud: int) -> list[Finding]:
 
 
 def users_of(port: str) -> list[str]:
-    """Processes that have the port open, as `name (pid)`; of other users only with privileges."""
-    # By device, not by path: a container's /dev/pts/0 is another one.
+    """Processes that have the port open, as `name (pid)`.
+
+    Processes of other users are found only with privileges.
+    """
+    # Compared by device, not by path: /dev/pts/0 of a container is another device.
     device, found = os.stat(port), []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
@@ -53,7 +56,7 @@ def users_of(port: str) -> list[str]:
             if any(_is(device, file) for file in (process / "fd").iterdir()):
                 found.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
         except OSError:
-            # It has ended, or is somebody else's.
+            # The process has ended, or belongs to another user.
             continue
     return found
 
@@ -71,7 +74,7 @@ def _port(port: str) -> Finding:
             "port",
             "bad",
             f"{port} does not exist",
-            "plug the adapter in; `ls /dev/serial/by-id` shows what there is; name it under [bus]",
+            "plug the adapter in; `ls /dev/serial/by-id` lists the ports; set `port` under [bus]",
         )
     if not os.access(port, os.R_OK | os.W_OK):
         return Finding(
@@ -85,24 +88,24 @@ def _port(port: str) -> Finding:
         return Finding(
             "port", "bad", f"{port} is in use by {', '.join(users)}", _users_remedy(port)
         )
-    return Finding("port", "good", f"{port} is there and free")
+    return Finding("port", "good", f"{port} exists and is free")
 
 
 def _users_remedy(port: str) -> str:
-    users = ", ".join(users_of(port)) or "whoever has it"
-    return f"only one program may talk on a bus: end {users}; a daemon: inhand shutdown"
+    users = ", ".join(users_of(port)) or "the program that uses it"
+    return f"only one program may use a bus: end {users}; `inhand shutdown` ends the daemon"
 
 
 def _servos(hand: Hand, bus: Bus) -> Iterator[Finding]:
     wanted = {a.servo.id: a for a in hand.actuators}
-    heard = _heard(bus)
-    found = bus.ping([id for id in wanted if id in heard] or list(wanted))
-    if not found and not heard:
+    answers = _ping_counts(bus)
+    found = bus.ping([id for id in wanted if id in answers] or list(wanted))
+    if not found and not answers:
         yield Finding(
             "servos",
             "bad",
-            f"none answers at {bus.baud} baud",
-            "switch their power on; check the cable; `inhand scan` tries every baud rate",
+            f"no servo answers at {bus.baud} baud",
+            "switch the servo power on; check the cable; `inhand scan` tries every baud rate",
         )
         return
     missing = [_name(wanted, id) for id in wanted if id not in found]
@@ -111,23 +114,24 @@ def _servos(hand: Hand, bus: Bus) -> Iterator[Finding]:
             "servos",
             "bad",
             f"{len(found)} of {len(wanted)} answer; missing: {', '.join(missing)}",
-            "check the cable before the first of them; `inhand scan` shows other ids and bauds",
+            "check the cable before the first missing servo; `inhand scan` finds servos with "
+            "other ids and baud rates",
         )
     else:
         yield Finding("servos", "good", f"{len(found)} of {len(wanted)} answer")
-    if twice := [_name(wanted, id) for id, count in sorted(heard.items()) if count > 1]:
+    if twice := [_name(wanted, id) for id, count in sorted(answers.items()) if count > 1]:
         yield Finding(
             "duplicate ids",
             "bad",
             ", ".join(twice),
-            "take one of each pair off the bus, give it its own id with `inhand set-id`",
+            "disconnect one servo of each pair, then give the other a free id with `inhand set-id`",
         )
-    if strangers := sorted(heard.keys() - wanted.keys()):
+    if strangers := sorted(answers.keys() - wanted.keys()):
         yield Finding(
             "unknown ids",
             "warning",
             f"{', '.join(map(str, strangers))} are on the bus but not in hand {hand.name}",
-            "take them off, or give them the ids of missing servos with `inhand set-id`",
+            "disconnect them, or give them the ids of missing servos with `inhand set-id`",
         )
     known = {id: found[id] for id in found if id in wanted}
     yield from _models(wanted, known)
@@ -143,7 +147,7 @@ def _models(wanted: dict[int, Actuator], found: dict[int, tuple[int, int]]) -> I
     ]
     if other:
         yield Finding(
-            "models", "bad", "; ".join(other), "plug the right hand in, or mend the hand file"
+            "models", "bad", "; ".join(other), "plug the right hand in, or correct the hand file"
         )
     elif found:
         yield Finding("models", "good", "as in the hand file")
@@ -153,7 +157,7 @@ def _models(wanted: dict[int, Actuator], found: dict[int, tuple[int, int]]) -> I
             "firmware",
             "warning",
             f"older than {OLDEST_FIRMWARE}: {', '.join(old)}",
-            "update it with Robotis' Dynamixel Wizard; until then reads may fall back to slow ones",
+            "update it with Robotis' Dynamixel Wizard; until then the slower sync read may be used",
         )
     elif found:
         yield Finding("firmware", "good", f"{OLDEST_FIRMWARE} or newer")
@@ -181,7 +185,7 @@ def _settings(
             "return delay",
             "warning",
             ", ".join(delay),
-            "nothing: the driver sets it to 0 when it brings the hand up with torque off",
+            "nothing to do: the driver sets it to 0 at bring-up with torque off",
         )
     elif found:
         yield Finding("return delay", "good", "0")
@@ -193,16 +197,19 @@ def _settings(
         yield Finding("hardware errors", "good", "none")
     if voltage:
         yield Finding(
-            "voltage", "bad", ", ".join(voltage), "mend the supply: too weak, too long, or too much"
+            "voltage",
+            "bad",
+            ", ".join(voltage),
+            "check the supply: too weak, its cable too long or thin, or its voltage too high",
         )
     elif found:
-        yield Finding("voltage", "good", "as the models need it")
+        yield Finding("voltage", "good", "within the range of the models")
     if hot:
         yield Finding("temperature", "warning", ", ".join(hot), "let the servos cool down")
 
 
-def _heard(bus: Bus) -> Counter[int]:
-    """How often each id answers a ping of all."""
+def _ping_counts(bus: Bus) -> Counter[int]:
+    """Number of answers of each id to a broadcast ping; two mean a duplicate id."""
     return Counter(packet.id for packet in bus.listen(requests.ping(), _PING_TIME) if packet.data)
 
 

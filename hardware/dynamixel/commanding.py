@@ -1,4 +1,4 @@
-"""Goals of all servos: pinned to where they stand, then inside the joints' ranges."""
+"""Goal positions of all servos: first the present positions, then targets within joint limits."""
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from inhand.hardware.records import Array, Targets
 
 
 class Commanding:
-    """Writes goals. A joint that got torque outside its range may be told to come back, and never
-    further out than it is by then.
+    """Writes goal positions, clamped to the joint limits.
+
+    A joint outside its range when torque goes on gets wider limits, which include its position.
+    They shrink as its targets move back to the range, so that it is never sent further out again.
 
     Args:
         group: the servos.
-        turns: that they count.
+        turns: offsets by whole turns of the servos.
     """
 
     def __init__(self, group: ServoGroup, turns: Turns) -> None:
@@ -26,10 +28,13 @@ class Commanding:
         self._outside = False
 
     def pin(self, positions: Counts) -> None:
-        """Sets every goal to where the servo stands, as its register has it, (n_actuators,).
+        """Sets every goal to the present position.
+
+        Args:
+            positions: register values of the present positions [counts], (n_actuators,).
 
         Raises:
-            BusError: a servo did not take its goal.
+            BusError: a goal register did not change.
         """
         group, register = self._group, registers.GOAL_POSITION
         group.bus.tell(self._write.packet(positions))
@@ -44,7 +49,7 @@ class Commanding:
         self._outside = bool((self._lower < hand.lower).any() or (self._upper > hand.upper).any())
 
     def send(self, targets: Targets) -> Targets:
-        """Commands all servos; what is returned is inside the limits, rounded as servos count."""
+        """Commands all servos; returns the targets as sent: clamped, and rounded to counts."""
         inside = np.minimum(np.maximum(targets.position, self._lower), self._upper)
         if self._outside:
             self._shrink(inside)

@@ -1,4 +1,4 @@
-"""Voltage and temperature of the servos, read in turn; and the bound on their torque."""
+"""Voltage and temperature of the servos, read one servo at a time; and the torque limits."""
 
 import numpy as np
 
@@ -9,24 +9,25 @@ from inhand.hardware.errors import BusError
 from inhand.hardware.records import Array, frozen_array
 
 POLL_EVERY = 10
-"""In one of so many reads, the next servo is asked for its voltage and temperature."""
+"""Every tenth read also reads the voltage and temperature of one servo, in turn."""
 _ATTEMPTS = 3
-"""At setting the bound on torque: no servo confirms a synchronous write, which noise may damage."""
+"""Attempts to set the torque limits: servos do not confirm a sync write, which may be damaged."""
 
 
 class Condition:
-    """Voltages, temperatures and torque bounds of the servos.
+    """Voltages, temperatures and torque limits of the servos.
 
-    Hot servos are derated by the daemon, which draws their targets nearer; the bound stays as set.
+    The daemon derates hot servos: it moves their targets closer to their positions. The torque
+    limit in the register stays the same.
 
     Args:
         group: the servos.
-        torque_share: share of each actuator's torque limit that they may use.
+        torque_share: usable share of each actuator's torque limit.
 
     Attributes:
-        temperature: [°C], (n_actuators,); NaN where it was not read yet.
-        voltage: at the servos' inputs [V], (n_actuators,); NaN where it was not read yet.
-        problem: which servos have too little or too much voltage, and what to do; empty if none.
+        temperature: [°C], (n_actuators,); NaN: not read yet.
+        voltage: input voltage of the servos [V], (n_actuators,); NaN: not read yet.
+        problem: servos with too low or too high voltage, and the remedy; empty if none.
     """
 
     def __init__(self, group: ServoGroup, torque_share: float) -> None:
@@ -39,10 +40,10 @@ class Condition:
         self._range = np.array([model.voltage for model in group.units.models])
 
     def bound_torque(self) -> None:
-        """Writes every servo's bound on its torque, and reads it back.
+        """Writes the torque limit of every servo, and reads it back.
 
         Raises:
-            BusError: a servo did not take it.
+            BusError: a register did not change.
         """
         group, models = self._group, self._group.units.models
         goals = group.units.torque_goals(self._torque_share)
@@ -60,18 +61,23 @@ class Condition:
                     break
             else:
                 raise BusError(
-                    f"servo {group.names(refused)} did not take the bound on its torque (register "
-                    f"{register.address}); is its own limit (register 36 or 38) smaller? Raise "
-                    "that, or lower torque_share under [bus] of the configuration"
+                    f"the torque limit of servo {group.names(refused)} could not be set (register "
+                    f"{register.address}); is its limit in EEPROM (register 36 or 38) smaller? "
+                    "Raise that, or lower torque_share under [bus] of the configuration"
                 )
 
     def look_at_all(self) -> None:
-        """Reads all servos at once, where time does not press."""
+        """Reads all servos at once; for bring-up, where no tick waits."""
         group = self._group
         self._take(group.bus.sync_read(*registers.CONDITION, group.ids, attempts=2))
 
     def poll(self, patience: float, deadline: float | None) -> None:
-        """Looks at the servo whose turn it is, if it is time."""
+        """Reads the next servo, in one of `POLL_EVERY` calls.
+
+        Args:
+            patience: longest time to wait for its reply [s].
+            deadline: latest time to stop waiting [s].
+        """
         self._reads += 1
         turn, rest = divmod(self._reads, POLL_EVERY)
         id = self._group.ids[turn % len(self._group.ids)]
@@ -94,7 +100,7 @@ class Condition:
 
     def _judge_voltage(self) -> None:
         low, high = self._range.T
-        # NaN, a voltage that is not read yet, is neither below nor above.
+        # NaN (not read yet) compares false with both limits.
         less, more = self.voltage < low, self.voltage > high
         self.problem = ""
         if less.any() or more.any():
@@ -104,9 +110,9 @@ class Condition:
             remedy = (
                 "the supply is too weak, or its cable too long or thin"
                 if less.any()
-                else "the supply gives too much"
+                else "the voltage of the supply is too high"
             )
             self.problem = (
-                f"servo {names}: {self.voltage[at]:.1f} V at the input, {low[at]:.1f} to "
-                f"{high[at]:.1f} V are allowed; {remedy}"
+                f"servo {names}: {self.voltage[at]:.1f} V at the input; allowed are {low[at]:.1f} "
+                f"to {high[at]:.1f} V; {remedy}"
             )

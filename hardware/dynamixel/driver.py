@@ -13,39 +13,39 @@ from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.dynamixel.line_clock import LineClock
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
-from inhand.hardware.dynamixel.state_reader import Measuring
+from inhand.hardware.dynamixel.state_reader import StateReader
 from inhand.hardware.dynamixel.turns import Counts, Turns
 from inhand.hardware.errors import BusError, ServoError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState, Targets
 
 WATCHDOG = 0.1
-"""[s], as long as ten ticks."""
+"""Default timeout of the servos' bus watchdog [s]: ten ticks."""
 _ATTEMPTS = 3
-"""At finding out where the servos stand, where time does not press."""
+"""Attempts to read all positions outside of ticks."""
 START_TIME = 2.0
-"""Within which a servo must answer after a reboot [s]."""
+"""Longest time from a reboot to a servo's first answer [s]."""
 
 
 class ServoHand(HandBackend):
-    """The hand's servos, each in the mode where it follows positions with a bounded torque.
+    """The hand's servos, each in position control with a torque limit.
 
     Args:
-        hand: which servos there are, and how they sit.
+        hand: its servos, with their signs and zeros.
         port: device file of the bus.
-        baud: bits a second.
-        patience: how long a servo may take to begin a reply in `read` [s].
-        watchdog: the servos stop by themselves when nothing was said for so long while torque
-            is on [s], in steps of 20 ms; 0 for never.
+        baud: baud rate [bit/s].
+        patience: longest time until a servo begins its reply in `read` [s].
+        watchdog: timeout of the servos' bus watchdog while torque is on: without a packet for
+            that long, the servos stop [s], in steps of 20 ms; 0 switches it off.
         readonly: whether to send nothing that changes a servo.
         gains: register values of proportional, integral and derivative gain; None leaves them.
-        torque_share: share of each actuator's torque limit that the servos may use.
-        anywhere: whether joints may stand anywhere, as their zeros are being looked for.
-        clock: of all times here; CLOCK_MONOTONIC if not given.
+        torque_share: usable share of each actuator's torque limit.
+        anywhere: whether to accept joints outside their ranges, as calibration of zeros needs it.
+        clock: time source; CLOCK_MONOTONIC if not given.
 
     Attributes:
-        bus: that they are on.
-        condition: their voltages and temperatures.
+        bus: the bus of the servos.
+        condition: voltages and temperatures of the servos.
 
     Raises:
         DescriptionError: the hand has a servo of unknown model.
@@ -72,8 +72,8 @@ class ServoHand(HandBackend):
         self._watchdog = ServoWatchdog(self._group, watchdog)
         self.condition = Condition(self._group, torque_share)
         self._bring_up = BringUp(self._group, self.condition, gains, readonly=readonly)
-        self._measuring = Measuring(self._group)
-        self._roll = self._measuring.roll
+        self._state_reader = StateReader(self._group)
+        self._poll_list = self._state_reader.poll_list
         self._turns = Turns(hand, self._group.units, anywhere=anywhere)
         self._commanding = Commanding(self._group, self._turns)
         self._readonly = readonly
@@ -81,24 +81,25 @@ class ServoHand(HandBackend):
 
     @property
     def problem(self) -> str:
-        silent = self._roll.silent
+        silent = self._poll_list.silent
         return self._group.no_answer(silent) if silent else self.condition.problem
 
     def connect(self) -> None:
-        """Opens the bus, finds every servo and sets what it needs; torque stays as it is.
+        """Opens the bus, finds every servo and sets it up; torque stays as it is.
 
         Raises:
-            BusError: a servo is absent, of another model, or cannot be set up; or its joint stands
-                far outside its range, in whatever turn.
+            BusError: a servo is absent, of another model, or cannot be set up; or its joint is far
+                outside its range in every turn of the servo.
         """
         self.bus.open()
         self.bus.patience = BRING_UP_PATIENCE
         self._watchdog.forget()
-        self._roll.reset()
+        self._poll_list.reset()
         try:
             self._bring_up.check_models()
             if self._bring_up.watched():
-                # An earlier owner's silence has stopped them; they stay where they stand.
+                # The previous program ended without switching torque off: the goals are set to
+                # the present positions, so that the servos do not move.
                 positions = self._everywhere()
                 self._watchdog.end()
                 self._commanding.pin(positions)
@@ -113,76 +114,76 @@ class ServoHand(HandBackend):
         self.bus.patience = self._patience
 
     def read(self, deadline: float | None = None) -> JointState:
-        """Measures all servos: one request, at most one more to those whose answer was lost.
+        """Measures all servos: one request, and at most one retry for lost answers.
 
-        Servos that said nothing the last time are asked after the others, and not in every read, so
-        that they cost little time and no other servo's measurement.
+        Servos that did not answer the last time are polled after the others, and not in every
+        read: they cost little time, and the other servos are measured in time.
 
         Args:
-            deadline: when to give up at the latest [s].
+            deadline: latest time to stop waiting [s].
 
         Raises:
-            ServoError: a servo reports a hardware error; it carries what was measured, of that
-                servo too.
-            BusError: no servo answered, or some have stopped by themselves.
+            ServoError: a servo reports a hardware error; the error carries the measurement,
+                including that servo's.
+            BusError: no servo answered, a bus watchdog has tripped, or a servo has restarted.
         """
-        self._watchdog.check(self._roll.asked, deadline)
-        self._watchdog.check_doubted(self._roll.asked, deadline)
+        self._watchdog.check(self._poll_list.asked, deadline)
+        self._watchdog.check_doubted(self._poll_list.asked, deadline)
         t = self.bus.clock.now()
         try:
-            measured, came, ill = self._measuring.read(deadline)
+            measured, came, faulty = self._state_reader.read(deadline)
         except BusError:
             self._watchdog.doubt(self._group.ids)
             raise
         condition = self.condition
         if not self._pulling:
-            # A servo that started anew since counts from another turn; goals are none yet.
+            # A servo that has restarted may count from another turn; there is no goal to keep yet.
             self._turns.settle(measured["position"].astype(np.int64), came)
         state = self._group.units.measured(measured)
         state[0] -= self._turns.angle
         if came.all():
             condition.poll(self._patience / 2, deadline)
         else:
-            self._watchdog.doubt(self._roll.silent)
+            self._watchdog.doubt(self._poll_list.silent)
             state[:, ~came] = np.nan
-        if ill:
-            # What is wrong may be the encoder.
-            state[:, self._turns.far(state[0]) & np.isin(self._group.ids, ill)] = np.nan
+        if faulty:
+            # The hardware error may be one of the encoder: positions out of range are not used.
+            state[:, self._turns.far(state[0]) & np.isin(self._group.ids, faulty)] = np.nan
         state.setflags(write=False)
         position, velocity, current = state
         joints = JointState(
             t, position, velocity, current, condition.temperature, condition.voltage
         )
-        if ill:
-            raise ServoError(self._group.diagnose(ill, deadline), joints)
+        if faulty:
+            raise ServoError(self._group.diagnose(faulty, deadline), joints)
         return joints
 
     def write(self, targets: Targets) -> Targets:
-        """Commands all servos; what is returned is inside the limits, rounded as servos count.
+        """Commands all servos; returns the targets as sent: clamped, and rounded to counts.
 
-        A joint that got torque outside its range is never sent further out than it was before.
+        A joint that was outside its range when torque went on is never sent further out.
 
         Raises:
-            BusError: a target is not finite, the servos have stopped by themselves, or the port is
-                gone.
+            BusError: a target is not finite, a bus watchdog has tripped, or the port was lost.
         """
-        # What a failed read left in doubt is the next read's to find out: a servo that does not
-        # answer must not keep targets from the others.
-        self._watchdog.check(self._roll.asked)
+        # Servos that did not answer are checked in the next read: a silent servo must not delay
+        # the targets of the others.
+        self._watchdog.check(self._poll_list.asked)
         if not np.isfinite(targets.position).all():
             rows = zip(self._group.ids, targets.position, strict=True)
             wrong = self._group.names(id for id, x in rows if not np.isfinite(x))
-            raise BusError(f"target of servo {wrong} is no number; nothing was sent")
+            raise BusError(f"target of servo {wrong} is not a finite number; nothing was sent")
         return self._commanding.send(targets)
 
     def set_torque(self, on: bool) -> None:
-        """Switches torque; before it goes on, every goal is set to where the servo stands.
+        """Switches torque; before it goes on, every goal is set to the present position.
 
-        The servos' watchdog, tripped or not, ends here; with torque it is armed anew.
+        The servos' bus watchdog is switched off, also if it has tripped; with torque on it is
+        armed again.
 
         Raises:
-            BusError: a servo did not answer, or did not switch, or its joint stands where it
-                cannot. Torque goes off at all others.
+            BusError: a servo did not answer or did not switch, or its joint is far outside its
+                range. Torque goes off at all servos that can be reached.
         """
         if not on:
             if left := self.relax():
@@ -206,18 +207,19 @@ class ServoHand(HandBackend):
             raise
 
     def relax(self, deadline: float | None = None) -> str:
-        """Switches torque off and reads it back, once; needs no bring-up and no healthy servo.
+        """Switches torque off and reads it back, once.
 
-        Opens the bus if it is closed, or anew if it was lost.
+        Works before bring-up and with servos that report hardware errors. Opens the bus if it is
+        closed, and opens it again if it was lost.
 
         Args:
-            deadline: when to give up reading back at the latest [s, CLOCK_MONOTONIC].
+            deadline: latest time to stop reading back [s, CLOCK_MONOTONIC].
 
         Returns:
-            At which servos torque was not read back as off; empty if it is off at all.
+            The servos whose torque was not read back as off; empty if torque is off at all.
 
         Raises:
-            BusError: the port is gone, or only to be read.
+            BusError: the port was lost, or was opened read-only.
         """
         group, bus = self._group, self.bus
         self._pulling = False
@@ -228,22 +230,22 @@ class ServoHand(HandBackend):
         try:
             group.write_all(registers.TORQUE_ENABLE, off)
         except BusError:
-            # What is open may be the remains of a device that was plugged in anew since.
+            # The open file may belong to a device that was unplugged and plugged in again.
             bus.open()
             group.write_all(registers.TORQUE_ENABLE, off)
         self._watchdog.end()
-        return group.may_pull(deadline)
+        return group.torque_not_off(deadline)
 
     def reboot(self) -> list[str]:
-        """Starts servos with a hardware error anew, and sets them up again; torque is off then.
+        """Reboots servos with a hardware error, and sets them up again; torque is off afterwards.
 
-        Opens the bus if it is closed, as a hand in such a state cannot be connected.
+        Opens the bus if it is closed, as `connect` refuses a hand with hardware errors.
 
         Returns:
-            Names of the servos that were started.
+            Names of the servos that were rebooted.
 
         Raises:
-            BusError: a servo did not come back, or has its error again.
+            BusError: a servo did not answer after its reboot, or has its error again.
         """
         if not self.bus.is_open:
             self.bus.open()
@@ -252,29 +254,31 @@ class ServoHand(HandBackend):
         self._watchdog.end()
         group.write_all(registers.TORQUE_ENABLE, [0] * len(group.ids))
         found = group.ask(group.ids, error, 3).numbers(error)
-        ill = tuple(id for id, value in found.items() if value)
-        for id in ill:
+        faulty = tuple(id for id, value in found.items() if value)
+        for id in faulty:
             self.bus.reboot(id)
         until = self.bus.clock.now() + START_TIME
-        while not group.ask(ill, error, 2).complete:
+        while not group.ask(faulty, error, 2).complete:
             if self.bus.clock.now() > until:
-                raise BusError(f"servo {group.names(ill)} did not come back after its reboot")
+                raise BusError(f"servo {group.names(faulty)} did not answer after its reboot")
         self._bring_up.set_up()
-        return [group.names([id]) for id in ill]
+        return [group.names([id]) for id in faulty]
 
     def close(self) -> None:
         self.bus.close()
 
     def _everywhere(self) -> Counts:
-        """Where all servos stand, as their registers have it, (n_actuators,)."""
+        """Present positions of all servos as register values [counts], (n_actuators,)."""
         group = self._group
         for _ in range(_ATTEMPTS):
-            measured, came, ill = self._measuring.read()
-            if ill:
-                raise ServoError(group.diagnose(ill))
+            measured, came, faulty = self._state_reader.read()
+            if faulty:
+                raise ServoError(group.diagnose(faulty))
             if came.all():
                 return measured["position"].astype(np.int64)
-        raise BusError(f"{group.no_answer(self._roll.silent)}; check power, cable, id and baud")
+        raise BusError(
+            f"{group.no_answer(self._poll_list.silent)}; check power, cable, id and baud"
+        )
 
     def _require_plausible(self, positions: Counts) -> None:
         if problem := self._turns.problem(self._turns.angles(positions)):

@@ -1,8 +1,8 @@
-"""The one reply that all servos of a fast sync read write together, block by block.
+"""The reply of a fast sync read: one packet, to which each servo adds a block.
 
-A header, then error byte, id, data and checksum of each servo in the order that was asked for; no
-byte stuffing. Each checksum covers everything before it, earlier checksums included. What the next
-one begins with follows from the checksum before it alone: damaged data spoil no other block.
+A header, then error byte, id, data and checksum of each servo in the requested order; no byte
+stuffing. Each checksum covers everything before it, including earlier checksums. The CRC continues
+from the checksum as received, so that damaged data invalidate only their own block.
 """
 
 import struct
@@ -20,24 +20,24 @@ _BESIDE_DATA = 4
 
 _FAILURES_TO_FALL_BACK = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 50, 1600
-"""Reads without fast ones after they failed, at first and at most."""
+"""Number of reads without fast ones after these failed: the first and the largest."""
 
 
 class FastChoice:
-    """Whether to ask for fast replies: not while they fail, and again once the bus is better."""
+    """Decides whether to use fast sync reads: after failures they pause, then are tried again."""
 
     def __init__(self) -> None:
         self._failures, self._left, self._pause = 0, 0, _FIRST_PAUSE
 
     def wanted(self) -> bool:
-        """Whether the next read is to be a fast one."""
+        """Whether the next read shall be a fast one."""
         if self._left:
             self._left -= 1
             return False
         return True
 
     def note(self, worked: bool) -> None:
-        """Takes what came of a fast read."""
+        """Records whether a fast read was complete."""
         if worked:
             self._failures, self._pause = 0, _FIRST_PAUSE
             return
@@ -48,7 +48,7 @@ class FastChoice:
 
 
 def reply_header(count: int, length: int) -> bytes:
-    """How a reply of `count` servos with `length` bytes of data each begins."""
+    """Header of a reply of `count` servos with `length` bytes of data each."""
     size = 1 + count * (length + _BESIDE_DATA)
     return HEADER + struct.pack("<BHB", BROADCAST, size, Instruction.STATUS)
 
@@ -64,22 +64,22 @@ def encode_reply(header: bytes, blocks: Sequence[tuple[int, int, bytes]]) -> lis
     for id, error, data in blocks:
         body = start + bytes((error, id)) + data
         crc = checksum(body, crc)
-        said = struct.pack("<H", crc)
-        pieces.append(body + said)
-        crc, start = checksum(said, crc), b""
+        sent = struct.pack("<H", crc)
+        pieces.append(body + sent)
+        crc, start = checksum(sent, crc), b""
     return pieces
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What is known of a reply before it comes.
+    """The expected layout of a reply.
 
     Attributes:
-        header: how it begins.
+        header: first bytes.
         begin: checksum of the header.
         ids: of the servos, in order.
-        block: length of what one servo writes [bytes].
-        all: a mask that has all servos.
+        block: length of one servo's block [bytes].
+        all: mask with all servos, (n,).
     """
 
     header: bytes
@@ -89,14 +89,14 @@ class _Form:
     all: Mask
 
     def intact(self, blocks: bytes) -> list[bool]:
-        """Whose block is as its checksum says."""
+        """Whether each block fits its checksum and its servo's id."""
         crc, good, size = self.begin, list[bool](), self.block
         for id, start in zip(self.ids, range(0, len(blocks), size), strict=False):
-            body, said = blocks[start : start + size - 2], blocks[start + size - 2 : start + size]
+            body, sent = blocks[start : start + size - 2], blocks[start + size - 2 : start + size]
             right = checksum(body, crc)
-            good.append(right == int.from_bytes(said, "little") and body[1] == id)
-            # The next block begins with what was said, not with what it should have been.
-            crc = checksum(said, int.from_bytes(said, "little"))
+            good.append(right == int.from_bytes(sent, "little") and body[1] == id)
+            # The next servo continues from the checksum on the wire, even where data are damaged.
+            crc = checksum(sent, int.from_bytes(sent, "little"))
         return good
 
 
@@ -109,16 +109,16 @@ def _form(ids: tuple[int, ...], length: int) -> _Form:
 
 
 class FastReply:
-    """Gathers one reply as its bytes arrive.
+    """Collects one reply as its bytes arrive.
 
     Args:
-        ids: servos asked, in order.
+        ids: requested servos, in order.
         length: bytes of data of each.
 
     Attributes:
         complete: whether every byte of the reply came.
-        broke_off_at: servo that the reply has nothing more of, nor of those behind it, as they wait
-            for it; None if it is complete, or did not even begin.
+        broke_off_at: first servo without a block; the later ones wait for it and do not answer
+            either. None if the reply is complete, or its header did not come.
     """
 
     def __init__(self, ids: tuple[int, ...], length: int) -> None:
@@ -131,7 +131,7 @@ class FastReply:
         self._start = -1
 
     def feed(self, data: bytes) -> bool:
-        """Takes bytes as they come; whether that is all."""
+        """Takes bytes as they come; returns whether the reply is complete."""
         self._buffer += data
         if self._start < 0:
             self._start = self._buffer.find(self._form.header)
@@ -144,7 +144,7 @@ class FastReply:
         return not self._buffer
 
     def replies(self) -> tuple[Replies, int]:
-        """Blocks that came intact, and how many bytes were of no use."""
+        """The intact blocks, and the number of bytes outside of them."""
         if self._start < 0:
             return Replies.none(self._ids, self._length), len(self._buffer)
         form, size, asked = self._form, self._form.block, len(self._ids)
@@ -152,7 +152,7 @@ class FastReply:
         count = min((len(self._buffer) - first) // size, asked)
         self.broke_off_at = self._ids[count] if count < asked else None
         useful = self._buffer[first : first + count * size]
-        # The last checksum covers all: each one is looked at only where that does not fit.
+        # The last checksum covers the whole reply: the others are checked only if it is wrong.
         whole = self._buffer[self._start : first + asked * size]
         right = self.complete and checksum(whole[:-2]) == int.from_bytes(whole[-2:], "little")
         right = right and useful[1::size] == form.ids

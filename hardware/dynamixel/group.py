@@ -1,4 +1,4 @@
-"""All servos of a hand on a bus, asked and told together."""
+"""All servos of a hand on a bus, read and written together."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,21 +11,21 @@ from inhand.hardware.errors import BusError, ServoError
 from inhand.hardware.model.hand import Hand
 
 _ATTEMPTS = 3
-"""Where time does not press."""
+"""Attempts to read all servos outside of ticks."""
 _REFUSED = ~ALERT & 0xFF
-"""Bits of an error byte that say why a servo did not do what it was asked."""
+"""Bits of an error byte with the reason why a servo refused a request."""
 
 
 class ServoGroup:
-    """What is done with all servos alike; whoever does not answer, or refuses, is named.
+    """Reads and writes of all servos; errors name the servos that do not answer or refuse.
 
     Args:
-        hand: which servos there are.
-        bus: that they are on.
+        hand: defines the servos.
+        bus: the bus of the servos.
 
     Attributes:
         ids: of the servos, in actuator order.
-        units: how they count.
+        units: conversion between register counts and physical units.
 
     Raises:
         DescriptionError: the hand has a servo of unknown model.
@@ -37,10 +37,10 @@ class ServoGroup:
         self.ids = tuple(actuator.servo.id for actuator in hand.actuators)
         self._name = {a.servo.id: f"{a.servo.id} ({a.name})" for a in hand.actuators}
         self._errors: dict[int, int] = {}
-        self._unheard: list[int] = []
+        self._unanswered: list[int] = []
 
     def names(self, ids: Iterable[int]) -> str:
-        """Servos as people know them: id and joint."""
+        """Servos for messages: id and joint."""
         return ", ".join(self._name[id] for id in ids)
 
     def write_all(self, register: Register, values: Iterable[int]) -> None:
@@ -65,13 +65,13 @@ class ServoGroup:
         attempts: int,
         deadline: float | None = None,
     ) -> Replies:
-        """What these servos have in a register."""
+        """Reads a register of these servos; see `Bus.sync_read`."""
         return self.bus.sync_read(
             register.address, register.size, ids, attempts=attempts, deadline=deadline
         )
 
     def differing(self, register: Register, values: dict[int, int]) -> list[int]:
-        """Servos whose register has another value than they should."""
+        """Servos whose register differs from the wanted value, given by servo id."""
         return [id for id, now in self.read_all(register).items() if now != values[id]]
 
     def other_than(self, register: Register, value: int) -> list[int]:
@@ -79,27 +79,26 @@ class ServoGroup:
         return self.differing(register, dict.fromkeys(self.ids, value))
 
     def require(self, replies: Replies, address: int) -> None:
-        """Raises BusError if a servo is missing or in trouble."""
+        """Raises BusError if a servo is missing, refused or reports a hardware error."""
         if silent := replies.silent:
             raise BusError(f"{self.no_answer(silent)}; check power, cable, id and baud")
-        self.refuse_troubled(replies, address)
+        self.require_healthy(replies, address)
 
     def no_answer(self, silent: Iterable[int]) -> str:
-        """Who does not answer, in words."""
+        """Message that these servos do not answer."""
         return f"no answer from servo {self.names(silent)} on {self.bus.port}"
 
-    def refuse_troubled(self, replies: Replies, address: int) -> None:
-        """Raises ServoError if a servo that answered reports a hardware error, BusError if one
-        refused."""
+    def require_healthy(self, replies: Replies, address: int) -> None:
+        """Raises ServoError if a servo reports a hardware error, BusError if one refused."""
         if not replies.error.any():
             return
         alarmed = replies.having(ALERT)
         if alarmed and address != registers.HARDWARE_ERROR.address:
             raise ServoError(self.diagnose(alarmed))
-        self.refuse_refused(replies, address)
+        self.require_accepted(replies, address)
 
-    def refuse_refused(self, replies: Replies, address: int) -> None:
-        """Raises BusError if a servo refused to be read."""
+    def require_accepted(self, replies: Replies, address: int) -> None:
+        """Raises BusError if a servo refused the read."""
         if refused := replies.having(_REFUSED):
             raise BusError(
                 f"servo {self.names(refused)} refused to read {replies.data.shape[1]} bytes at "
@@ -107,7 +106,7 @@ class ServoGroup:
             )
 
     def diagnose(self, alarmed: Sequence[int], deadline: float | None = None) -> str:
-        """Which hardware errors servos have, in words, and what to do."""
+        """Message with the hardware errors of these servos and the remedy."""
         found = self.ask(tuple(alarmed), registers.HARDWARE_ERROR, 1, deadline)
         self._errors |= found.numbers(registers.HARDWARE_ERROR)
         causes = [
@@ -118,24 +117,27 @@ class ServoGroup:
         listed = "; ".join(causes) or f"servo {self.names(alarmed)}: hardware error"
         return f"{listed}; remove the cause, then reboot the servo"
 
-    def may_pull(self, deadline: float | None = None) -> str:
-        """Which servos do not say that their torque is off; empty if all do, ill ones too."""
-        register, told = registers.TORQUE_ENABLE, dict[int, int]()
-        # Whoever was not heard the last time is asked last: waiting for it costs the others' time.
-        first = tuple(id for id in self.ids if id not in self._unheard)
-        for ids, attempts in ((first, 2), (tuple(self._unheard), 1)):
+    def torque_not_off(self, deadline: float | None = None) -> str:
+        """Message with the servos whose torque is not confirmed as off; empty if all are off.
+
+        Servos with hardware errors are asked too.
+        """
+        register, torque = registers.TORQUE_ENABLE, dict[int, int]()
+        # Servos that did not answer the last time are asked last: waiting for them takes time.
+        first = tuple(id for id in self.ids if id not in self._unanswered)
+        for ids, attempts in ((first, 2), (tuple(self._unanswered), 1)):
             if ids:
                 replies = self.ask(ids, register, attempts, deadline)
                 refused = set(replies.having(_REFUSED))
                 numbers = replies.numbers(register)
-                told |= {id: on for id, on in numbers.items() if id not in refused}
-        self._unheard = [id for id in self.ids if id not in told]
+                torque |= {id: on for id, on in numbers.items() if id not in refused}
+        self._unanswered = [id for id in self.ids if id not in torque]
         problems = []
-        if silent := [id for id in self.ids if id not in told]:
+        if silent := [id for id in self.ids if id not in torque]:
             problems.append(
                 f"torque could not be confirmed on servo {self.names(silent)}, which may still "
                 f"pull: {self.no_answer(silent)}"
             )
-        if pulling := [id for id, on in told.items() if on]:
+        if pulling := [id for id, on in torque.items() if on]:
             problems.append(f"torque did not go off at servo {self.names(pulling)}")
         return "; ".join(problems)

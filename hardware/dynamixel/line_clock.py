@@ -1,4 +1,4 @@
-"""The clock that a serial line is waited on with: real time, unless another is given."""
+"""Time source and waiting for a serial line: real time by default."""
 
 import select
 import time
@@ -6,18 +6,18 @@ from typing import Protocol
 
 
 class LineClock(Protocol):
-    """A source of time on which a line can be waited for."""
+    """A time source that can wait for a line to become readable."""
 
     def now(self) -> float:
         """The present [s]; never goes backwards."""
         ...
 
     def wait_readable(self, file: int, deadline: float) -> bool:
-        """Whether a file becomes readable by a time [s]."""
+        """Waits until a file is readable, at most until `deadline` [s]; returns whether it is."""
         ...
 
     def note_sent(self, size: int) -> None:
-        """Takes note of so many bytes that were sent."""
+        """Records that `size` bytes were sent."""
         ...
 
 
@@ -32,4 +32,4 @@ class RealLineClock:
         return bool(select.select((file,), (), (), patience)[0])
 
     def note_sent(self, size: int) -> None:
-        """Nothing is to be done: real time waits for nobody."""
+        """Does nothing: only simulated time depends on the bytes sent."""

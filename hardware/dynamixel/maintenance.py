@@ -1,4 +1,4 @@
-"""What is done to servos before they are a hand: find, number, set the speed, reboot."""
+"""Maintenance of single servos: scan, set the id, set the baud rate, reboot."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ _RESTART_TIME = 2.0
 
 
 def scan(port: str, bauds: Sequence[int] = BAUDS) -> Iterator[tuple[int, int, str, int]]:
-    """Finds servos at every speed; yields baud, id, model and firmware of each.
+    """Finds servos at every baud rate; yields baud rate, id, model and firmware of each.
 
     Raises:
         BusError: the port cannot be opened.
@@ -36,27 +36,27 @@ def set_id(bus: Bus, id: int, new: int) -> None:
     """Gives a servo another id.
 
     Raises:
-        BusError: it is not there, the new id is taken or impossible, or the servo refused.
+        BusError: the servo does not answer or refused, or the new id is in use or invalid.
     """
     if not 0 <= new <= 252:
-        raise BusError(f"set-id: {new} is no id; there are 0 to 252")
+        raise BusError(f"set-id: {new} is not a valid id; choose one from 0 to 252")
     if bus.ping([new]):
         raise BusError(f"set-id: there is a servo {new} on {bus.port} already; choose another id")
     if sum(packet.id == id for packet in bus.listen(requests.ping(), _PING_TIME)) > 1:
-        raise BusError(f"set-id: two servos have id {id}; leave one of them on the bus alone")
+        raise BusError(f"set-id: two servos have id {id}; disconnect one of them")
     _write(bus, id, registers.ID, new)
     if new not in bus.ping([new]):
-        raise BusError(f"set-id: servo {id} took id {new} but does not answer by it; scan the bus")
+        raise BusError(f"set-id: servo {id} accepted id {new} but does not answer; scan the bus")
 
 
 def set_baud(bus: Bus, ids: Sequence[int], baud: int) -> None:
-    """Sets the speed of servos, which do not answer at the old one afterwards.
+    """Sets the baud rate of servos, which do not answer at the old one afterwards.
 
     Raises:
-        BusError: there is no such speed, or a servo is not there or refused.
+        BusError: there is no such baud rate, or a servo does not answer or refused.
     """
     if baud not in registers.BAUD_RATES:
-        raise BusError(f"set-baud: {baud} is no speed of these servos; there are {BAUDS}")
+        raise BusError(f"set-baud: {baud} is not a baud rate of these servos; choose from {BAUDS}")
     missing = [id for id in ids if id not in bus.ping([id])]
     if missing:
         raise BusError(f"set-baud: no answer from servo {missing}; nothing was changed")
@@ -65,10 +65,10 @@ def set_baud(bus: Bus, ids: Sequence[int], baud: int) -> None:
 
 
 def reboot(bus: Bus, ids: Sequence[int]) -> None:
-    """Starts servos anew; they are without torque and hardware error afterwards.
+    """Reboots servos; torque and hardware errors are cleared afterwards.
 
     Raises:
-        BusError: one does not come back, or has its error again.
+        BusError: a servo does not answer after its reboot, or has its error again.
     """
     for id in ids:
         if bus.reboot(id) is None:
@@ -77,10 +77,10 @@ def reboot(bus: Bus, ids: Sequence[int]) -> None:
     for id in ids:
         while not (data := bus.read(id, registers.HARDWARE_ERROR.address, 1)):
             if bus.clock.now() > until:
-                raise BusError(f"reboot: servo {id} did not come back")
+                raise BusError(f"reboot: servo {id} did not answer after its reboot")
         if data[0]:
             problem = registers.hardware_error(data[0])
-            raise BusError(f"reboot: servo {id} is {problem} again; remove the cause")
+            raise BusError(f"reboot: servo {id} reports again: {problem}; remove the cause")
 
 
 def _write(bus: Bus, id: int, register: Register, value: int) -> None:
@@ -88,7 +88,7 @@ def _write(bus: Bus, id: int, register: Register, value: int) -> None:
     if not torque:
         raise BusError(f"no answer from servo {id} on {bus.port}; `inhand scan` shows all")
     if torque[0]:
-        raise BusError(f"servo {id} holds with torque; switch it off first (inhand disable)")
+        raise BusError(f"torque of servo {id} is on; switch it off first (inhand disable)")
     reply = bus.write(id, register.address, register.pack(value))
     if reply is None or reply.error & 0x7F:
-        raise BusError(f"servo {id} did not take {value} at register {register.address}")
+        raise BusError(f"servo {id} did not accept {value} at register {register.address}")

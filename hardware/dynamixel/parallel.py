@@ -1,4 +1,4 @@
-"""A hand whose servos sit on several buses: all are read at the same time."""
+"""A hand with servos on several buses: all buses are read at the same time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +18,15 @@ Result = TypeVar("Result")
 
 
 def by_port(hand: Hand, port: str, others: Mapping[str, Sequence[int]]) -> dict[str, Hand]:
-    """The part of a hand that is on each port: as a hand that has no other servos.
+    """Splits a hand by port: for each port, a hand with only the servos of that port.
 
     Args:
-        hand: all of it.
-        port: of the servos that no other port has.
+        hand: the whole hand.
+        port: port of all servos that are not in `others`.
         others: ids of the servos on other ports.
 
     Raises:
-        DescriptionError: an id is not of this hand, or on two ports, or a port has none.
+        DescriptionError: an id is not of this hand or on two ports, or a port has no servo.
     """
     known = {actuator.servo.id for actuator in hand.actuators}
     where: dict[int, str] = {}
@@ -35,7 +35,7 @@ def by_port(hand: Hand, port: str, others: Mapping[str, Sequence[int]]) -> dict[
             if id not in known:
                 raise DescriptionError(f"port {name}: hand {hand.name} has no servo {id}")
             if id in where:
-                raise DescriptionError(f"servo {id} is said to be on {where[id]} and on {name}")
+                raise DescriptionError(f"servo {id} is listed on two ports: {where[id]} and {name}")
             where[id] = name
     parts = {}
     for name in (port, *others):
@@ -47,11 +47,11 @@ def by_port(hand: Hand, port: str, others: Mapping[str, Sequence[int]]) -> dict[
 
 
 class ParallelHand(HandBackend):
-    """Several buses as one hand; whatever goes wrong on one of them is said with its port.
+    """Several buses as one hand; errors name the port of the bus.
 
     Args:
-        hand: all of it.
-        parts: what is on each bus, each with a part of the hand; see `by_port`.
+        hand: the whole hand.
+        parts: one backend for each bus, with its part of the hand; see `by_port`.
     """
 
     def __init__(self, hand: Hand, parts: Sequence[HandBackend]) -> None:
@@ -71,7 +71,7 @@ class ParallelHand(HandBackend):
         return self._parts
 
     def connect(self) -> None:
-        """Opens all buses; none stays open if one cannot be."""
+        """Opens all buses; if one cannot be opened, all are closed again."""
         try:
             for part in self._parts:
                 part.connect()
@@ -80,10 +80,10 @@ class ParallelHand(HandBackend):
             raise
 
     def read(self, deadline: float | None = None) -> JointState:
-        """Measures all servos, on all buses at once; the time is that of the earliest."""
+        """Measures all servos, on all buses at once; the time is the earliest of all buses."""
         first, *rest = self._parts
         futures = [self._helpers.submit(part.read, deadline) for part in rest]
-        # What has begun is waited for, whatever becomes of the others.
+        # All reads are waited for, also if one fails.
         steps: list[Callable[[], JointState]] = [partial(first.read, deadline)]
         states = _all(steps + [future.result for future in futures])
         return JointState(
@@ -96,11 +96,11 @@ class ParallelHand(HandBackend):
         )
 
     def write(self, targets: Targets) -> Targets:
-        """Commands all servos, also those on buses behind one that failed."""
+        """Commands all servos; if one bus fails, the others still get their targets."""
         if not np.isfinite(targets.position).all():
             rows = zip(self.hand.actuator_names, targets.position.tolist(), strict=True)
             wrong = ", ".join(name for name, x in rows if not np.isfinite(x))
-            raise BusError(f"target of {wrong} is no number; nothing was sent")
+            raise BusError(f"target of {wrong} is not a finite number; nothing was sent")
         steps = [
             partial(part.write, Targets(targets.t, frozen_array(targets.position[places])))
             for part, places in zip(self._parts, self._places, strict=True)
@@ -109,17 +109,17 @@ class ParallelHand(HandBackend):
         return Targets(targets.t, self._joined([one.position for one in sent]))
 
     def set_torque(self, on: bool) -> None:
-        """Switches torque on every bus that can be spoken to."""
+        """Switches torque on every bus that can be reached."""
         _all([partial(part.set_torque, on) for part in self._parts])
 
     def relax(self, deadline: float | None = None) -> str:
-        """Switches torque off on every bus that can be spoken to, on all at once."""
+        """Switches torque off on every bus that can be reached, on all at once."""
         futures = [self._helpers.submit(part.relax, deadline) for part in self._parts]
         left = _all([future.result for future in futures])
         return "; ".join(one for one in left if one)
 
     def reboot(self) -> list[str]:
-        """Starts servos anew that have shut themselves down, on all buses."""
+        """Reboots servos with a hardware error, on all buses."""
         return [name for names in _all([part.reboot for part in self._parts]) for name in names]
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class ParallelHand(HandBackend):
             part.close()
 
     def _joined(self, values: Sequence[Array | None]) -> Array:
-        """One array of the parts' own; NaN where a part has none."""
+        """Joins the arrays of the parts, (n_actuators,); NaN where a part has none."""
         joined = np.full(self.hand.n_actuators, np.nan)
         for places, value in zip(self._places, values, strict=True):
             if value is not None:
@@ -136,10 +136,10 @@ class ParallelHand(HandBackend):
 
 
 def _all(steps: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Takes every step, and then tells of those that failed.
+    """Runs every step; returns the results.
 
     Raises:
-        BusError: with what every one of them said.
+        BusError: one or more steps failed; with all their messages.
     """
     results, problems = list[Result](), list[str]()
     for step in steps:

@@ -1,4 +1,4 @@
-"""Who is asked in a tick: a servo that fell silent is not waited for together with the others."""
+"""Poll list: the servos of a tick's sync read; silent servos are polled separately."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,20 +6,20 @@ from numpy.typing import NDArray
 from inhand.hardware.dynamixel.replies import Mask
 
 EAGER = 5
-"""Reads in which a servo that fell silent is asked each time: it may have missed one request."""
+"""Number of reads in which a servo that became silent is polled each time."""
 PAUSE = 10
-"""From then on it is asked once in so many reads."""
+"""After that, a silent servo is polled in one of this number of reads."""
 
 
-class Roll:
-    """The servos that are asked together, and the silent ones, which are asked apart.
+class PollList:
+    """Divides the servos: those that answer are polled together, silent ones separately.
 
     Args:
         ids: of all servos.
 
     Attributes:
-        asked: servos to ask together.
-        places: where they stand among all, (n,).
+        asked: servos to poll together.
+        places: indices of these servos among all servos, (n,).
     """
 
     def __init__(self, ids: tuple[int, ...]) -> None:
@@ -29,17 +29,17 @@ class Roll:
         self._sort()
 
     def reset(self) -> None:
-        """Takes all as present, as nothing is known."""
+        """Starts again: all servos are polled together."""
         self._missed[:] = 0
         self._sort()
 
     @property
     def silent(self) -> tuple[int, ...]:
-        """Servos that did not answer when they were asked last."""
+        """Servos that did not answer the last time they were polled."""
         return tuple(id for id, n in zip(self._ids, self._missed.tolist(), strict=True) if n)
 
     def apart(self) -> tuple[int, ...]:
-        """Silent servos to ask in this read, after the others; another one first each time."""
+        """Silent servos to poll in this read, after the others; the first one changes each time."""
         if len(self.asked) == len(self._ids):
             return ()
         self._reads += 1
@@ -50,7 +50,7 @@ class Roll:
         return tuple(turn[first:] + turn[:first])
 
     def note(self, asked: Mask, came: Mask) -> None:
-        """Takes who was asked, and who answered, each (n,)."""
+        """Records which servos were asked, and which answered, each (n,)."""
         missed = np.where(came, 0, self._missed + asked)
         changed = (missed > 0) != (self._missed > 0)
         self._missed = missed

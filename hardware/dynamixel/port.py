@@ -1,4 +1,4 @@
-"""A serial port that belongs to one process: bytes out, bytes in, no longer than told."""
+"""A serial port, opened by one process alone: sends bytes, and receives them with a timeout."""
 
 import logging
 import os
@@ -13,16 +13,19 @@ log = logging.getLogger(__name__)
 
 _PORT_ERRORS = serial.SerialException, OSError, termios.error
 _LARGEST = 4096
-"""Bytes taken at once."""
+"""Largest number of bytes of one read."""
 
 
 class Port:
-    """pyserial opens it and sets it up; what a tick does goes to the file itself, which is faster.
+    """A serial port.
+
+    pyserial opens and configures it. Sending and receiving use the file descriptor directly, which
+    is faster.
 
     Args:
         path: device file.
-        baud: bits a second.
-        clock: what is waited on; real time if not given.
+        baud: baud rate [bit/s].
+        clock: time source; real time if not given.
     """
 
     def __init__(self, path: str, baud: int, clock: LineClock | None = None) -> None:
@@ -33,14 +36,14 @@ class Port:
 
     @property
     def is_open(self) -> bool:
-        """Whether this process has the port."""
+        """Whether this process has the port open."""
         return self._serial is not None
 
     def open(self) -> None:
         """Opens the port for this process alone.
 
         Raises:
-            BusError: there is no such port, or somebody else has it.
+            BusError: there is no such port, or another process uses it.
         """
         self.close()
         if not os.path.exists(self.path):
@@ -57,7 +60,7 @@ class Port:
         try:
             port.set_low_latency_mode(True)
         except (OSError, ValueError, NotImplementedError) as error:
-            # Only adapters that gather bytes have such a mode, and only they need it.
+            # Only adapters that buffer bytes have this mode, and only they need it.
             log.info("serial port %s has no low-latency mode: %s", self.path, error)
         self._serial, self._file = port, port.fileno()
 
@@ -68,10 +71,10 @@ class Port:
             self._serial, self._file = None, -1
 
     def purge(self) -> int:
-        """Forgets what has arrived; returns how many bytes that was.
+        """Discards received bytes; returns their number.
 
         Raises:
-            BusError: the port is gone.
+            BusError: the port was lost.
         """
         self._require_open()
         stale = 0
@@ -86,7 +89,7 @@ class Port:
         """Sends a packet.
 
         Raises:
-            BusError: the port is gone, or takes no more bytes.
+            BusError: the port was lost, or its send buffer is full.
         """
         self._require_open()
         try:
@@ -95,13 +98,13 @@ class Port:
             raise self._gone(error) from error
         self.clock.note_sent(sent)
         if sent != len(packet):
-            raise BusError(f"serial port {self.path} takes no more bytes; does anybody read them?")
+            raise BusError(f"serial port {self.path}: its send buffer is full; is the hand there?")
 
     def receive(self, patience: float) -> bytes:
-        """What arrives first within a time [s]; empty if nothing does.
+        """The first bytes that arrive within `patience` [s]; empty if none do.
 
         Raises:
-            BusError: the port is gone.
+            BusError: the port was lost.
         """
         self._require_open()
         try:
@@ -111,7 +114,7 @@ class Port:
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
         if not data:
-            raise self._gone(OSError("it is ready, but has nothing to read"))
+            raise self._gone(OSError("it reports data, but a read returns none"))
         return data
 
     def _require_open(self) -> None:

@@ -1,4 +1,4 @@
-"""Dynamixel Protocol 2.0 as bytes: packets, their checksum, and a parser that finds its feet again.
+"""Dynamixel Protocol 2.0: packets, checksum, and a parser that resynchronises after noise.
 
 Robotis e-manual, "DYNAMIXEL Protocol 2.0".
 """
@@ -18,11 +18,11 @@ _MARK, _STUFFED = b"\xff\xff\xfd", b"\xff\xff\xfd\xfd"
 _OVERHEAD = 7
 """Header, id and length [bytes]."""
 _LONGEST = 1024
-"""A longer packet than this is no packet but noise in the length field [bytes]."""
+"""Longest packet [bytes]; a larger value in the length field is noise."""
 
 
 class Instruction(IntEnum):
-    """What a packet asks for."""
+    """Instruction of a packet."""
 
     PING = 0x01
     READ = 0x02
@@ -38,7 +38,7 @@ class Instruction(IntEnum):
 
 
 class Fault(IntEnum):
-    """Why a servo refused, in the low seven bits of a status packet's error byte."""
+    """Why a servo refused a request: low seven bits of a status packet's error byte."""
 
     RESULT = 1
     INSTRUCTION = 2
@@ -70,12 +70,12 @@ class Packet:
 
     @property
     def data(self) -> bytes:
-        """What a status packet carries."""
+        """The data of a status packet, without the error byte."""
         return self.parameters[1:]
 
 
 def checksum(data: bytes, crc: int = 0) -> int:
-    """CRC-16 of polynomial 0x8005, most significant bit first; `crc` is of what came before."""
+    """CRC-16 of polynomial 0x8005, most significant bit first; `crc` is of the bytes before."""
     return crc16.umts(data, crc)
 
 
@@ -92,7 +92,7 @@ def encode_status(id: int, error: int, data: bytes = b"") -> bytes:
 
 
 class Parser:
-    """Turns a stream of bytes into packets; what is none is passed over and counted.
+    """Turns a stream of bytes into packets; other bytes are skipped and counted.
 
     Attributes:
         discarded: bytes that belonged to no intact packet.
@@ -103,7 +103,7 @@ class Parser:
         self._buffer = bytearray()
 
     def clear(self) -> None:
-        """Forgets a packet that is incomplete."""
+        """Discards an incomplete packet."""
         self.discarded += len(self._buffer)
         self._buffer.clear()
 
@@ -115,7 +115,7 @@ class Parser:
         while True:
             start = buffer.find(HEADER)
             if start < 0:
-                # The end may be the beginning of a header.
+                # The last bytes may be the beginning of a header.
                 self._discard(max(0, len(buffer) - len(HEADER) + 1))
                 return packets
             self._discard(start)
@@ -130,7 +130,7 @@ class Parser:
                 return packets
             (crc,) = struct.unpack_from("<H", buffer, end - 2)
             if crc != checksum(bytes(buffer[: end - 2])):
-                # The header may have been noise, with a true one behind it.
+                # The header may be noise, with a real header after it.
                 self._discard(1)
                 continue
             body = bytes(buffer[_OVERHEAD : end - 2]).replace(_STUFFED, _MARK)

@@ -1,7 +1,8 @@
-"""The registers of Dynamixel X-series servos, and how they count.
+"""The registers of Dynamixel X-series servos, and their units.
 
-Robotis e-manual, control tables of the models below: the same addresses in all, but where a model
-has no current control its goal current is absent, and its present load stands at present current.
+Robotis e-manual, control tables of the models below: all models have the same addresses. A model
+without current control has no goal current, and has its present load at the address of present
+current.
 """
 
 from dataclasses import dataclass
@@ -64,37 +65,37 @@ INPUT_VOLTAGE = Register(144, 2)
 TEMPERATURE = Register(146, 1)
 
 FIRST_RAM = TORQUE_ENABLE.address
-"""Registers below live in EEPROM, which is locked while torque is on."""
+"""First address in RAM; lower ones are in EEPROM, which is locked while torque is on."""
 
 MEASURED = PRESENT_CURRENT.address, PRESENT_POSITION.address + 4 - PRESENT_CURRENT.address
-"""Address and length of current, velocity and position, which lie side by side."""
+"""Address and length of present current, velocity and position, which are adjacent."""
 MEASURED_COUNTS = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
-"""How they do."""
+"""Layout of these registers."""
 
 CONDITION = INPUT_VOLTAGE.address, INPUT_VOLTAGE.size + TEMPERATURE.size
-"""Address and length of input voltage and temperature, which lie side by side."""
+"""Address and length of input voltage and temperature, which are adjacent."""
 VOLTAGE_UNIT = 0.1
-"""Of the input voltage [V]."""
+"""Unit of the input voltage [V]."""
 
 WATCHDOG_UNIT = 0.02
-"""Of the bus watchdog [s]; it takes 1 to 127 of them, 0 for none."""
+"""Unit of the bus watchdog [s]; its values are 1 to 127, and 0 for off."""
 WATCHDOG_TRIPPED = -1
-"""In the bus watchdog: the servo was not spoken to in time, and has stopped."""
+"""Value of the bus watchdog after it has tripped: no packet came in time, the servo has stopped."""
 
 CURRENT_BASED_POSITION = 5
-"""Operating mode: position control with a limit on the current."""
+"""Operating mode: position control with a current limit."""
 POSITION = 3
-"""Operating mode: position control; what bounds it is the share of the supply, the PWM."""
+"""Operating mode: position control with a PWM limit."""
 FULL_PWM = 885
-"""Of the goal PWM, in counts."""
+"""Goal PWM of full supply voltage [counts]."""
 
 BAUD_RATES = {9600: 0, 57600: 1, 115200: 2, 1000000: 3, 2000000: 4, 3000000: 5, 4000000: 6}
 """Value of the baud rate register by bits a second."""
 
 COUNTS = 4096
-"""Of a turn; a servo's centre is half of it."""
+"""Position counts of one turn; the centre of a servo is at half of them."""
 VELOCITY_UNIT = 0.229 * 2 * pi / 60
-"""[rad/s] a count."""
+"""[rad/s] per count."""
 
 HARDWARE_ERRORS = {
     0: "input voltage out of range",
@@ -109,17 +110,17 @@ OVERHEATED, OVERLOADED = 1 << 2, 1 << 5
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What differs between servo models.
+    """Data of a servo model.
 
     Attributes:
-        number: in the model number register.
-        current_unit: [A] a count; of a model that reports load, the current that this load takes.
-        current_limit: default of the register of that name, in counts.
+        number: value of the model number register.
+        current_unit: [A] per count; for a model that reports load, the current of this load.
+        current_limit: default of the current limit register [counts].
         torque_per_ampere: stall torque over stall current [N·m/A].
         stall_torque: [N·m].
-        voltage: lowest and highest at its input [V].
-        hottest: at which it protects itself [°C].
-        current_control: whether it can bound its current; otherwise its PWM is bounded.
+        voltage: lowest and highest input voltage [V].
+        hottest: temperature limit, at which the servo shuts down [°C].
+        current_control: whether it has current control; otherwise its PWM is limited.
     """
 
     number: int
@@ -133,30 +134,30 @@ class Model:
 
     @property
     def operating_mode(self) -> int:
-        """In which it follows positions with a bounded torque."""
+        """Operating mode for position control with a torque limit."""
         return CURRENT_BASED_POSITION if self.current_control else POSITION
 
     @property
     def torque_register(self) -> Register:
-        """What bounds its torque."""
+        """Register that limits the torque."""
         return GOAL_CURRENT if self.current_control else GOAL_PWM
 
     def torque_goal(self, torque: float) -> int:
-        """Value of that register for a torque [N·m]."""
+        """Value of the torque register for a torque limit [N·m]."""
         if not self.current_control:
             return min(round(FULL_PWM * torque / self.stall_torque), FULL_PWM)
         return min(round(torque / self.torque_per_ampere / self.current_unit), self.current_limit)
 
 
 MODELS = {
-    # Stall torque and current at 12 V, or at 5 V for the M models of the 330 series; voltages as
-    # limits are set when they leave the factory, and so the temperatures.
+    # Stall torque and current at 12 V, or at 5 V for the M models of the 330 series; voltages and
+    # temperatures are the factory settings of the limits.
     "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3, 4.1, (9.5, 16.0), 80),
     "XM430-W210": Model(1030, 0.00269, 1193, 3.0 / 2.3, 3.0, (9.5, 16.0), 80),
     "XC330-M288": Model(1240, 0.001, 2352, 0.93 / 1.8, 0.93, (3.5, 7.0), 70),
     "XL330-M288": Model(1200, 0.001, 1750, 0.52 / 1.47, 0.52, (3.5, 7.0), 70),
     "XL330-M077": Model(1190, 0.001, 1750, 0.215 / 1.47, 0.215, (3.5, 7.0), 70),
-    # Its load is a thousandth of the largest.
+    # Its load register is in thousandths of the largest load.
     "XL430-W250": Model(1060, 0.0014, 1000, 1.5 / 1.4, 1.5, (6.0, 14.0), 72, current_control=False),
 }
 
@@ -168,7 +169,7 @@ def hardware_error(value: int) -> str:
 
 
 class Units:
-    """Turns a hand's angles, velocities and currents into register counts, and back.
+    """Converts a hand's angles, velocities and currents to register counts, and back.
 
     Attributes:
         models: of the servos, in actuator order.
@@ -209,7 +210,7 @@ class Units:
         return _whole(currents / self._current)
 
     def torque_goals(self, share: float = 1.0) -> list[int]:
-        """Values that bound each servo's torque at a share of its limit, (n_actuators,)."""
+        """Register values that limit each torque to a share of its limit, (n_actuators,)."""
         limits = (share * self._torque_limit).tolist()
         return [model.torque_goal(x) for model, x in zip(self.models, limits, strict=True)]
 
@@ -219,7 +220,7 @@ class Units:
         return angles
 
     def angle_of(self, counts: NDArray[np.int64]) -> Array:
-        """The turn that so many counts are [rad], (n_actuators,)."""
+        """The rotation of `counts` position counts, without the zero [rad], (n_actuators,)."""
         turn: Array = counts * self._angle
         return turn
 
@@ -238,7 +239,7 @@ class Units:
         return rows
 
     def currents(self, counts: Array) -> Array:
-        """Motor currents [A], (n_actuators,), positive where they turn the joint positively."""
+        """Motor currents [A], (n_actuators,), positive for a torque in the joint's direction."""
         currents: Array = counts * self._current
         return currents
 

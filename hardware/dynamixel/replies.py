@@ -1,4 +1,4 @@
-"""What several servos answered to one request for the same registers."""
+"""The replies of several servos to one read of the same registers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Replies:
 
     Attributes:
         ids: servos asked, in the order of the rows.
-        came: whose reply came intact, (n,).
-        error: error bytes, (n,); 0 where none came.
-        data: registers, (n, length); 0 where none came.
-        complete: whether all have answered.
+        came: whether an intact reply came, (n,).
+        error: error bytes, (n,); 0 where no reply came.
+        data: register bytes, (n, length); 0 where no reply came.
+        complete: whether all servos have answered.
     """
 
     ids: tuple[int, ...]
@@ -32,14 +32,14 @@ class Replies:
 
     @classmethod
     def none(cls, ids: Sequence[int], length: int) -> "Replies":
-        """Nobody has answered yet."""
+        """Replies before any servo has answered."""
         n = len(ids)
         came, error, data = np.zeros(n, np.bool_), np.zeros(n, "u1"), np.zeros((n, length), "u1")
         return cls(tuple(ids), came, error, data, not n)
 
     @property
     def silent(self) -> list[int]:
-        """Who has not."""
+        """Ids of the servos that have not answered."""
         return [id for id, came in zip(self.ids, self.came.tolist(), strict=True) if not came]
 
     def having(self, bits: int) -> list[int]:
@@ -47,20 +47,20 @@ class Replies:
         return [id for id, error in zip(self.ids, self.error.tolist(), strict=True) if error & bits]
 
     def put(self, id: int, error: int, data: bytes) -> None:
-        """Takes a reply."""
+        """Adds the reply of one servo."""
         row = self.ids.index(id)
         self.came[row], self.error[row] = True, error
         self.data[row, : len(data)] = np.frombuffer(data, np.uint8)
         self.complete = bool(self.came.all())
 
     def place(self, others: "Replies", rows: NDArray[np.intp]) -> None:
-        """Takes the replies of some of these servos, which stand in these rows."""
+        """Copies the replies of some of these servos; `rows` are their rows here, (m,)."""
         rows, came = rows[others.came], others.came
         self.came[rows] = True
         self.error[rows], self.data[rows] = others.error[came], others.data[came]
         self.complete = bool(self.came.all())
 
     def numbers(self, register: Register) -> Mapping[int, int]:
-        """The register that the data are of, by servo id, of those that answered."""
+        """The register's values, by id, of the servos that answered."""
         rows = zip(self.ids, self.came.tolist(), self.data, strict=True)
         return {id: register.unpack(row.tobytes()) for id, came, row in rows if came}

@@ -1,38 +1,38 @@
-"""How soon servos begin to answer: who has not begun by then will not, and is not waited for."""
+"""Adaptive timeout for the first byte of a reply, from the delays of recent replies."""
 
 USUAL = 0.001
-"""In which an adapter hands over what a reply begins with, as long as nothing else is known [s]."""
+"""Delay of the first byte that is assumed before any reply was measured [s]."""
 LONGEST = 0.004
-"""That is waited for, however late replies began of late [s]."""
-_FADING, _GROWING = 0.995, 1.5
-"""What becomes of the time to wait for when a reply begins, and when none does."""
-_SPARE = 0.0005
-"""Beside twice the longest beginning of late [s]."""
+"""Largest timeout [s]."""
+_DECAY, _GROWTH = 0.995, 1.5
+"""Factors on the longest recent delay: for each reply, and for each reply that does not come."""
+_MARGIN = 0.0005
+"""The timeout is twice the longest recent delay plus this [s]."""
 
 
-class Beginnings:
-    """The time after which replies began of late.
+class ReplyTimeout:
+    """The longest recent delay of a reply's first byte, and the timeout that follows from it.
 
-    A machine that is busy for a moment makes them late: who waited in vain waits longer the next
-    time, and less again with every reply that begins soon, a third after two seconds of ticks.
+    A busy machine delays replies. So the timeout grows after each reply that does not come, and
+    decays with each that does: to a third after two seconds of ticks.
     """
 
     def __init__(self) -> None:
         self._longest = USUAL
 
     def patience(self) -> float:
-        """How long to wait for a reply to begin, beside the time of the request on the wire [s]."""
-        return min(2 * self._longest + _SPARE, LONGEST)
+        """Timeout for the first byte, in addition to the time of the request on the wire [s]."""
+        return min(2 * self._longest + _MARGIN, LONGEST)
 
     @property
     def steady(self) -> bool:
-        """Whether they began so soon that one which does not in that time never will."""
+        """Whether the timeout is below its largest value: later replies are then not expected."""
         return self.patience() < LONGEST
 
     def note(self, seconds: float) -> None:
-        """A reply began so long after its request."""
-        self._longest = max(seconds, _FADING * self._longest)
+        """Records the delay from a request to the first byte of its reply [s]."""
+        self._longest = max(seconds, _DECAY * self._longest)
 
     def note_none(self) -> None:
-        """None did."""
-        self._longest = min(_GROWING * self._longest, LONGEST)
+        """Records that no reply came."""
+        self._longest = min(_GROWTH * self._longest, LONGEST)

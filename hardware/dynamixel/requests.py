@@ -1,4 +1,4 @@
-"""What is asked of servos, as packets.
+"""Request packets to servos.
 
 Robotis e-manual, "DYNAMIXEL Protocol 2.0", Instruction Details.
 """
@@ -14,16 +14,16 @@ from inhand.hardware.dynamixel.registers import Register
 from inhand.hardware.errors import BusError
 
 _CLEAR_TURNS = b"\x01\x44\x58\x4c\x22"
-"""The manual's key: so that noise never moves the zero."""
+"""Key from the manual, so that noise does not change the position by chance."""
 
 
 def ping(id: int = BROADCAST) -> bytes:
-    """Asks one servo, or all that hear it, for model and firmware."""
+    """Asks one servo, or all on the line, for model and firmware."""
     return encode(id, Instruction.PING)
 
 
 def read(id: int, address: int, length: int) -> bytes:
-    """Asks a servo for registers."""
+    """Reads registers of one servo."""
     return encode(id, Instruction.READ, struct.pack("<HH", address, length))
 
 
@@ -33,17 +33,17 @@ def write(id: int, address: int, data: bytes) -> bytes:
 
 
 def reboot(id: int) -> bytes:
-    """Starts a servo anew, without torque and without its hardware error."""
+    """Reboots a servo, which clears its torque and its hardware error."""
     return encode(id, Instruction.REBOOT)
 
 
 def clear_turns(id: int) -> bytes:
-    """Has a servo forget whole turns, so that its position is within one turn again."""
+    """Clears the whole turns of a servo, so that its position is within one turn again."""
     return encode(id, Instruction.CLEAR, _CLEAR_TURNS)
 
 
 def sync_read(address: int, length: int, ids: Sequence[int], *, fast: bool = False) -> bytes:
-    """Asks several servos for the same registers; `fast`: for one reply of all, see `fast_read`."""
+    """Reads the same registers of several servos; `fast`: one reply for all, see `fast_read`."""
     instruction = Instruction.FAST_SYNC_READ if fast else Instruction.SYNC_READ
     return encode(BROADCAST, instruction, struct.pack("<HH", address, length) + bytes(ids))
 
@@ -53,11 +53,11 @@ def sync_write(address: int, length: int, rows: Mapping[int, bytes]) -> bytes:
 
     Args:
         address: first register.
-        length: bytes a servo.
-        rows: what each servo gets, by its id.
+        length: bytes for each servo.
+        rows: bytes of each servo, by id.
 
     Raises:
-        BusError: a row is not of that length.
+        BusError: a row has another length.
     """
     parts = [struct.pack("<HH", address, length)]
     for id, row in rows.items():
@@ -68,11 +68,11 @@ def sync_write(address: int, length: int, rows: Mapping[int, bytes]) -> bytes:
 
 
 class SyncWrite:
-    """Writes of the same four-byte register of the same servos, made ready once.
+    """Writes of the same four-byte register of the same servos, prepared once.
 
     Args:
-        register: what is written.
-        ids: servos that get a value each.
+        register: register to write.
+        ids: servos, in the order of the values.
     """
 
     def __init__(self, register: Register, ids: Sequence[int]) -> None:
@@ -91,12 +91,12 @@ _ROW = np.dtype([("id", "u1"), ("value", "<i4")])
 
 
 def bulk_read(spans: Mapping[int, tuple[int, int]]) -> bytes:
-    """Asks each servo for registers of its own: address and length, by its id."""
+    """Reads different registers of each servo: address and length, by id."""
     rows = (struct.pack("<BHH", id, *span) for id, span in spans.items())
     return encode(BROADCAST, Instruction.BULK_READ, b"".join(rows))
 
 
 def bulk_write(rows: Mapping[int, tuple[int, bytes]]) -> bytes:
-    """Writes registers of each servo's own, without replies: address and data, by its id."""
+    """Writes different registers of each servo, without replies: address and data, by id."""
     parts = (struct.pack("<BHH", id, at, len(data)) + data for id, (at, data) in rows.items())
     return encode(BROADCAST, Instruction.BULK_WRITE, b"".join(parts))

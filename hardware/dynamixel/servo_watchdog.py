@@ -1,4 +1,4 @@
-"""The servos' own watchdogs: they stop by themselves when their owner says nothing any more."""
+"""Bus watchdogs in the servos: a servo stops if no packet comes within the timeout."""
 
 from collections.abc import Iterable
 from math import ceil
@@ -8,15 +8,15 @@ from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.errors import BusError
 
 CHECK_EVERY = 1.0
-"""Time between two looks at whether all servos still have theirs [s]: a rebooted one has not."""
+"""Interval of checks that the watchdogs are still armed [s]: a reboot switches them off."""
 
 
 class ServoWatchdog:
-    """Arms the watchdogs, and finds out which servos have stopped or started anew.
+    """Arms the watchdogs, and detects servos that have stopped or restarted.
 
     Args:
         group: the servos.
-        silence: after which they stop [s], in steps of 20 ms; 0 for never.
+        silence: timeout of the watchdogs [s], in steps of 20 ms; 0 switches them off.
     """
 
     def __init__(self, group: ServoGroup, silence: float) -> None:
@@ -27,10 +27,10 @@ class ServoWatchdog:
         self._look_again = 0.0
 
     def arm(self) -> None:
-        """Arms those of all servos.
+        """Arms the watchdogs of all servos.
 
         Raises:
-            BusError: a servo has none.
+            BusError: a servo did not arm its watchdog.
         """
         if not self._steps:
             return
@@ -44,27 +44,29 @@ class ServoWatchdog:
         self._armed, self._look_again = True, self._group.bus.clock.now() + CHECK_EVERY
 
     def end(self) -> None:
-        """Ends them, tripped or not."""
+        """Switches the watchdogs off, also if they have tripped."""
         self.forget()
         self._group.write_all(registers.BUS_WATCHDOG, [0] * len(self._group.ids))
 
     def forget(self) -> None:
-        """Takes none for armed."""
+        """Assumes that no watchdog is armed; nothing is sent."""
         self._armed, self._stopped = False, ""
         self._doubted.clear()
 
     def check(self, present: tuple[int, ...], deadline: float | None = None) -> None:
-        """Finds out, after a silence and once in a while, whether servos pull no more.
+        """Checks for tripped watchdogs and restarted servos.
+
+        The servos are read only after a pause in the communication, and every `CHECK_EVERY`.
 
         Args:
             present: servos that answer.
-            deadline: when to give up at the latest [s].
+            deadline: latest time to stop waiting [s].
 
         Raises:
-            BusError: they do not.
+            BusError: a servo has stopped or restarted.
         """
         now = self._group.bus.clock.now()
-        # The servos' clock runs from the end of the packet, and a little differently.
+        # A servo measures the time from the end of the packet, with its own clock.
         longest = 0.8 * self._steps * registers.WATCHDOG_UNIT
         silence = now - self._group.bus.last_sent
         if self._armed and (silence > longest or now > self._look_again):
@@ -74,31 +76,29 @@ class ServoWatchdog:
         self._refuse_if_stopped()
 
     def check_doubted(self, present: tuple[int, ...], deadline: float | None = None) -> None:
-        """The same of those that were silent, now that they answer again: see `doubt`."""
+        """Checks the servos that were silent and now answer again; see `doubt`."""
         if self._armed and self._doubted:
             self._look(tuple(id for id in present if id in self._doubted), deadline)
         self._refuse_if_stopped()
 
     def doubt(self, ids: Iterable[int]) -> None:
-        """Has servos looked at once they answer again: what is silent may start anew."""
+        """Marks silent servos for a check when they answer again: they may have restarted."""
         if self._armed:
             self._doubted.update(ids)
 
     def _look(self, ids: tuple[int, ...], deadline: float | None) -> None:
-        """Finds out why servos have stopped, if they have."""
+        """Reads the watchdogs of servos; records why they have stopped, if they have."""
         group, register = self._group, registers.BUS_WATCHDOG
         replies = group.ask(ids, register, 2, deadline)
-        # A servo with a hardware error answers all the same; what it measures tells of the error.
-        group.refuse_refused(replies, register.address)
+        # Hardware errors are reported by the read of the measurements.
+        group.require_accepted(replies, register.address)
         found = replies.numbers(register)
         self._doubted -= found.keys()
-        # A servo that starts anew forgets its watchdog, and its torque.
+        # A restart clears the watchdog and the torque of a servo.
         if rebooted := [id for id, steps in found.items() if steps == 0]:
-            self._stopped = f"servo {group.names(rebooted)} has started anew, without torque"
+            self._stopped = f"servo {group.names(rebooted)} has restarted and lost its torque"
         elif any(steps != self._steps for steps in found.values()):
-            self._stopped = (
-                "the servos have stopped by themselves, as nothing was said to them in time"
-            )
+            self._stopped = "the servos have stopped: their bus watchdog received no packet in time"
         self._armed = not self._stopped
 
     def _refuse_if_stopped(self) -> None:

@@ -1,7 +1,8 @@
-"""Which whole turn a servo counts in: chosen from where its joint can be, kept in software.
+"""Offsets of servo positions by whole turns: chosen from the joints' ranges, kept in software.
 
-In current-based position mode a servo counts whole turns on, and forgets them when its power goes:
-the same angle may be read any number of turns away (Robotis e-manual, Present Position and Clear).
+In current-based position mode a servo counts whole turns, and loses the count when its power goes
+off: it may read the same angle with any number of whole turns added (Robotis e-manual, Present
+Position and Clear).
 """
 
 import numpy as np
@@ -15,21 +16,24 @@ from inhand.hardware.records import Array
 Counts = NDArray[np.int64]
 
 MARGIN = 0.5
-"""So far beyond its range a joint may stand when it gets torque [rad]; as far as readings count."""
+"""Largest distance of a joint from its range at which torque may go on [rad].
+
+With a hardware error, positions further out are not used.
+"""
 
 
 class Turns:
-    """Turns between what each servo counts and where its joint is.
+    """Offset of each servo's position by whole turns.
 
     Args:
         hand: the ranges of the joints.
         units: of its servos.
-        anywhere: whether joints may stand anywhere, as their zeros are being looked for; positions
-            are then within the servo's own turn.
+        anywhere: whether to accept joints outside their ranges, as calibration of zeros needs it;
+            positions are then within one turn of the servo.
 
     Attributes:
-        counts: to take away from a register's position, (n_actuators,).
-        angle: the same as an angle [rad], (n_actuators,).
+        counts: offset to subtract from the position register [counts], (n_actuators,).
+        angle: the same offset as an angle [rad], (n_actuators,).
     """
 
     def __init__(self, hand: Hand, units: Units, *, anywhere: bool = False) -> None:
@@ -40,10 +44,10 @@ class Turns:
         self._middle = units.position_counts((hand.lower + hand.upper) / 2)
 
     def settle(self, positions: Counts, which: NDArray[np.bool_] | None = None) -> None:
-        """Chooses the turn that puts each joint nearest to the middle of its range.
+        """Chooses the offset that puts each joint nearest to the middle of its range.
 
         Args:
-            positions: as the registers have them, (n_actuators,).
+            positions: register values [counts], (n_actuators,).
             which: servos that were read, (n_actuators,); the others keep theirs. None for all.
         """
         if self._anywhere:
@@ -59,13 +63,17 @@ class Turns:
         return self._units.angles(positions - self.counts)
 
     def far(self, angles: Array) -> NDArray[np.bool_]:
-        """Joints that can stand at these angles [rad] in no turn, (n_actuators,)."""
+        """Joints more than `MARGIN` outside their range at these angles [rad], (n_actuators,)."""
         hand = self._hand
         far: NDArray[np.bool_] = (angles < hand.lower - MARGIN) | (angles > hand.upper + MARGIN)
         return far
 
     def problem(self, angles: Array) -> str:
-        """Which joints stand where they cannot, and what to do; empty if none does."""
+        """Message with the joints far outside their range, and the remedy; empty if there is none.
+
+        Args:
+            angles: joint angles [rad], (n_actuators,).
+        """
         if self._anywhere:
             return ""
         hand = self._hand
@@ -73,6 +81,6 @@ class Turns:
             f"joint {hand.actuator_names[i]} (servo {hand.actuators[i].servo.id}) stands at "
             f"{angles[i]:+.2f} rad, more than {MARGIN} rad outside its range, "
             f"{hand.lower[i]:.2f} to {hand.upper[i]:.2f}: move it there by hand, without torque; "
-            "if it is there, `inhand calibrate joints` finds its zero"
+            "if it is in its range, `inhand calibrate joints` finds its zero"
             for i in np.flatnonzero(self.far(angles)).tolist()
         )

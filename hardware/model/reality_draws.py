@@ -1,6 +1,6 @@
-"""What rubber, tendons, assembly and slow computers do to a world, drawn at random.
+"""Random draws of the effects of rubber, tendons, assembly and slow computers.
 
-The ranges of scale 1, with their sources, stand in `docs/universe.md`.
+`docs/universe.md` lists the ranges of scale 1 with their sources.
 """
 
 from typing import TYPE_CHECKING
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from inhand.hardware.model.universe import Universe
 
 TORSIONAL_FRICTION = 0.005
-"""Largest at scale 1 [m]: MuJoCo's default. A soft fingertip with a contact patch of radius a has
-3π/16 · friction · a, 2 mm for a patch of 3 mm."""
+"""Largest value at scale 1 [m]: MuJoCo's default. A soft fingertip with a contact patch of radius a
+has 3π/16 · friction · a, 2 mm for a patch of 3 mm."""
 CONTACT_SOFTNESS = 0.002
-"""Largest at scale 1 [m]: a fingertip of 7 mm sinks 0.8 mm under 1 N at a modulus of 5e5 Pa, and
-2.5 mm at a tenth of that."""
+"""Largest value at scale 1 [m]: the indentation of a fingertip of 7 mm under 1 N is 0.8 mm at a
+modulus of 5e5 Pa, and 2.5 mm at a tenth of that."""
 CONTACT_REBOUND = 0.1
-"""Largest at scale 1."""
+"""Largest value at scale 1."""
 COMPLIANCE = 0.05
 """Standard deviation at scale 1 [rad/(N·m)]: a tendon of 1 mm polyethylene fibre, 0.3 m long, on a
-pulley of 10 mm turns by 0.06."""
+pulley of 10 mm has 0.06."""
 STICTION = 0.003
-"""Standard deviation at scale 1 [N·m]: as much as that of the joints' friction."""
+"""Standard deviation at scale 1 [N·m]: equal to that of `joint_friction`."""
 LINK_LENGTH = 0.001
-"""Standard deviation at scale 1 [m]: 2 mm are two of them."""
+"""Standard deviation at scale 1 [m]: an error of 2 mm is two of them."""
 SHAPE_RADIUS = 0.05
 """Largest relative change at scale 1."""
 MOUNTING_TILT = 0.05
-"""Standard deviation an axis at scale 1 [rad]: three degrees."""
+"""Standard deviation of each axis at scale 1 [rad]: three degrees."""
 ACTION_LATENCY = 0.075
-"""Longest at scale 1 [s]: 1.5 steps of the policy, as automatic randomization reached for DeXtreme
-(arXiv:2210.13702)."""
+"""Longest latency at scale 1 [s]: 1.5 policy steps, as DeXtreme reached with automatic domain
+randomisation (arXiv:2210.13702)."""
 POSE_INTERVAL = (0.05, 0.3)
-"""One to six steps of the policy at scale 1 [s], as it reached there."""
+"""Range at scale 1 [s]: one to six policy steps, from the same source."""
 PAUSE_RATE = 0.1
-"""At scale 1 [1/s]."""
+"""Value at scale 1 [1/s]."""
 PAUSE_TIME = 0.15
-"""Longest at scale 1 [s]."""
+"""Longest pause at scale 1 [s]."""
 
 
 def draw_reality(
@@ -49,12 +49,12 @@ def draw_reality(
     """Draws these fields of a universe.
 
     Args:
-        hand: what fields of joints and servos are sized for.
-        rng: source of randomness; takes the same numbers at any scale.
+        hand: defines the sizes of fields of joints and servos.
+        rng: source of randomness; `scale` does not change which numbers are taken from it.
         scale: 0 is nominal.
 
     Returns:
-        Values by the names of fields.
+        Values by field name.
     """
     joints, actuators = hand.n_joints, hand.n_actuators
     share = rng.random(6)
@@ -78,14 +78,14 @@ def draw_reality(
 
 
 def describe_reality(hand: Hand, universe: "Universe") -> Array:
-    """These fields and what else a learner may be told of servos and joints, as one vector.
+    """These fields, torque limits and joint friction as a vector: privileged inputs of a learner.
 
     Args:
-        hand: what fields of joints and servos are sized for.
-        universe: whose.
+        hand: defines the sizes of fields of joints and servos.
+        universe: the universe to describe.
 
     Returns:
-        Each over its range at scale 1, (n,): zero in the nominal world.
+        Values divided by their range at scale 1, (n,); zero in the nominal world.
     """
     joints, actuators = hand.n_joints, hand.n_actuators
     single = np.array(

@@ -1,10 +1,10 @@
-"""Where a servo's turn ends: a joint must not run through it, or it is read a turn off."""
+"""End of a servo's turn: a joint range that crosses it would be read with an error of one turn."""
 
 from math import pi
 
 
 def turn_problem(name: str, zero: float, low: float, high: float) -> str:
-    """Why a servo cannot tell where its joint is after a restart; empty if it can.
+    """Message if a joint's position is ambiguous after a restart of its servo; empty if not.
 
     Args:
         name: of the actuator.
@@ -16,6 +16,7 @@ def turn_problem(name: str, zero: float, low: float, high: float) -> str:
         return ""
     return (
         f"actuator {name}: range {low:.2f} to {high:.2f} rad crosses the end of its servo's turn "
-        f"(zero {zero:.2f} ± 3.14 rad), and would be read a turn off after a restart; screw the "
-        "horn on so that the joint's middle is the servo's, then inhand calibrate joints"
+        f"(zero {zero:.2f} ± 3.14 rad); after a restart its position would be wrong by one turn; "
+        "mount the horn so that the middle of the joint's range is at the servo's centre, then "
+        "run inhand calibrate joints"
     )

@@ -1,8 +1,8 @@
-"""Universe: everything that may differ between worlds, drawn at random or read from TOML.
+"""Universe: all parameters that may differ between worlds, drawn at random or read from TOML.
 
-Every field means the same in every engine that has it. Nominal values are the defaults. The
-ranges of `scale = 1` are those of Dactyl (arXiv:1808.00177, tables 1, 7 and 8), and of
-`reality_draws` for what rubber and tendons do; `docs/universe.md` lists them.
+Every field has the same meaning in every engine that supports it. The defaults are the nominal
+values. The ranges of `scale = 1` are those of Dactyl (arXiv:1808.00177, tables 1, 7 and 8), and
+those of `reality_draws` for the effects of rubber and tendons; `docs/universe.md` lists them.
 """
 
 import math
@@ -22,7 +22,7 @@ Numbers = tuple[float, ...]
 GRAVITY = 9.81
 
 Vary = Literal["everything", "physics", "sensing"]
-"""Which kind of fields a draw may change; for ablations."""
+"""The kind of fields that a draw changes; for ablations."""
 
 SENSING = (
     "joint_noise",
@@ -37,7 +37,7 @@ SENSING = (
     "camera_shift",
     "camera_focal",
 )
-"""Fields about what a robot measures; all others are physics."""
+"""Fields of sensing; all others are physics."""
 
 RANGES = {
     "object_size": (0.95, 1.05),
@@ -48,13 +48,13 @@ RANGES = {
     "actuator_gain": (0.75, 1.5),
     "torque_limit": (0.75, 1.25),
 }
-"""Ends of the factors at scale 1, drawn log-uniformly."""
+"""Ranges of the factors at scale 1, drawn log-uniformly."""
 JOINT_FRICTION = 0.003
 """Standard deviation of a joint's added friction at scale 1 [N·m]."""
 ACTION_DELAY = 0.05
-"""Of half of the servos at scale 1 [s]."""
+"""Action delay of half of the servos at scale 1 [s]."""
 POSE_LATENCY = 0.12
-"""The longest at scale 1 [s]."""
+"""Longest pose latency at scale 1 [s]."""
 
 
 class UniverseError(InhandError):
@@ -62,7 +62,7 @@ class UniverseError(InhandError):
 
 
 class MujocoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Solver settings that only MuJoCo reads: time step [s], contact time constant [s]."""
+    """Solver settings of MuJoCo: time step [s], contact time constant [s]."""
 
     timestep: float = 0.01
     iterations: int = 6
@@ -71,22 +71,22 @@ class MujocoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PybulletSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Solver settings that only PyBullet reads: time step [s]."""
+    """Solver settings of PyBullet: time step [s]."""
 
     timestep: float = 0.002
     iterations: int = 50
 
 
 class DrakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What only Drake reads.
+    """Settings of Drake.
 
     Attributes:
         timestep: [s].
-        contact: pressure fields, or points.
-        solver: how contact is approximated.
-        modulus: of the hand's pressure field [Pa]; `contact_softness` comes on top.
-        edge_radius: of the object's edges and corners [m].
-        fingertips: shape of the links that carry a fingertip.
+        contact: contact model: pressure fields (hydroelastic), or points.
+        solver: Drake's discrete contact approximation.
+        modulus: hydroelastic modulus of the hand [Pa]; `contact_softness` makes it softer.
+        edge_radius: radius of the object's edges and corners [m].
+        fingertips: collision shape of the fingertip links.
     """
 
     timestep: float = 0.0025
@@ -103,7 +103,7 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         object_size: factor on every extent of the object.
         object_mass: factor.
-        friction: factor on the coefficient of the pair object-hand.
+        friction: factor on the friction coefficient between object and hand.
         center_of_mass: offset of the object's centre of mass, object frame [m].
         link_mass: factors, (n_joints,).
         joint_damping: factors, (n_joints,).
@@ -112,37 +112,37 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         torque_limit: factors, (n_actuators,).
         limit_offset: added to the lower and upper joint limits [rad], (2 n_joints,).
         backlash: half-width of the slack between servo and joint [rad], (n_actuators,).
-        compliance: how far a joint turns under torque while its servo's encoder stands still
+        compliance: rotation of a joint per torque while its servo's encoder is at rest
             [rad/(N·m)], (n_actuators,).
-        stiction: by how much friction at rest is above the one in motion [N·m], (n_joints,).
-        link_length: added to the distance of each joint from its parent's [m], (n_joints,).
+        stiction: static friction minus kinetic friction [N·m], (n_joints,).
+        link_length: added to the distance of each joint from its parent joint [m], (n_joints,).
         shape_radius: factors on the radius of each link's capsules, (n_joints,).
-        mounting_tilt: turn of the hand about the world's x and y axes, as a rotation vector
-            through the middle of its workspace [rad]. Gravity and cameras do not turn with it.
-        torsional_friction: coefficient of the pair object-hand [m]: a contact resists turning
-            about its normal with up to so much times its normal force.
-        contact_softness: by how much deeper a fingertip sinks under 1 N than in the engine's own
-            contact [m].
-        contact_rebound: height to which the block bounces off the palm, over the height of 1 cm
-            that it fell from; needs `contact_softness`.
+        mounting_tilt: rotation of the hand about the world's x and y axes, as a rotation vector
+            through the middle of its workspace [rad]. Gravity and cameras do not rotate with it.
+        torsional_friction: coefficient between object and hand [m]: largest torque about the
+            normal of a contact, divided by the normal force.
+        contact_softness: additional indentation of a fingertip under 1 N, compared with the
+            engine's own contact [m].
+        contact_rebound: rebound height of the block on the palm over its drop height of 1 cm;
+            needs `contact_softness`.
         gravity: world frame [m/s²].
-        action_delay: from command to servo [s], (n_actuators,).
-        action_latency: the same for all servos, on top [s].
-        control_jitter: each tick's commands come up to so much later than that, evenly [s].
-        joint_noise: standard deviation a step, and of the episode's bias [rad].
+        action_delay: delay from command to servo [s], (n_actuators,).
+        action_latency: additional delay, the same for all servos [s].
+        control_jitter: largest additional delay of each tick's commands, uniform from 0 [s].
+        joint_noise: standard deviation in each step, and of the constant bias in an episode [rad].
         position_noise: the same for the object's position [m].
         rotation_noise: the same for the object's orientation [rad].
         joint_latency: age of joint readings [s].
         pose_latency: age of object poses [s].
-        pose_interval: shortest time from one pose to the next [s]; 0 leaves the cameras' own.
+        pose_interval: shortest time between poses [s]; 0: the interval of the cameras.
         pose_dropout: probability that a pose measurement is missing.
-        pose_freeze: probability a second that poses freeze for one second.
-        pose_outlier: probability that a pose measurement is a wild one.
-        camera_shift: standard deviation of camera positions [m] and turns [rad].
+        pose_freeze: probability per second that poses freeze for one second.
+        pose_outlier: probability that a pose measurement is an outlier.
+        camera_shift: standard deviation of camera positions [m] and orientations [rad].
         camera_focal: relative standard deviation of focal lengths.
-        push_rate: pushes a second on the object.
-        push_acceleration: standard deviation of a push [m/s²], held for one policy step.
-        pause_rate: pauses of the controller a second; the servos hold what they were told last.
+        push_rate: pushes on the object [1/s].
+        push_acceleration: standard deviation of a push [m/s²], constant for one policy step.
+        pause_rate: pauses of the controller [1/s]; the servos keep their last targets.
         pause_time: length of a pause [s].
     """
 
@@ -211,11 +211,11 @@ def load_universe(path: Path, hand: Hand) -> Universe:
 
 
 def trained_range(field: str, scale: float) -> tuple[float, float]:
-    """Between which values a policy met a field of joints or servos in nearly all its universes.
+    """Range of a field of joints or servos in nearly all training universes of a policy.
 
     Args:
         field: `joint_damping`, `joint_friction`, `actuator_gain`, `torque_limit`, `action_delay`.
-        scale: of its training universes.
+        scale: of the training universes.
     """
     if field == "joint_friction":
         return 0.0, 2 * JOINT_FRICTION * scale
@@ -231,8 +231,8 @@ def sample(
     """Draws a universe; `scale` multiplies log-ranges and standard deviations.
 
     Args:
-        hand: what per-joint fields are sized for.
-        rng: source of randomness; the same numbers are taken from it whatever `vary` is.
+        hand: defines the sizes of fields of joints and servos.
+        rng: source of randomness; `vary` does not change which numbers are taken from it.
         scale: 0 is nominal, 1 the published ranges.
         vary: the kind of fields that differ from nominal.
     """
@@ -280,7 +280,7 @@ def sample(
         push_rate=0.2 * scale,
         push_acceleration=1.0 * scale,
     )
-    # What was drawn so far does not depend on what is drawn from here on.
+    # These fields are drawn last, so that they do not change the draws of the fields above.
     universe = msgspec.structs.replace(universe, **draw_reality(hand, rng, scale))
     if vary == "everything":
         return universe

@@ -1,4 +1,4 @@
-"""What values the fields of a universe may have, and how many."""
+"""Validity rules of universe fields: ranges of values, and array sizes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,10 +42,10 @@ _NOT_NEGATIVE = (
 
 
 def problem(values: Mapping[str, Any]) -> str:
-    """What no world can have; empty if there is no such thing.
+    """Message about the first invalid value; empty if all are valid.
 
     Args:
-        values: of a universe by the names of its fields.
+        values: of a universe, by field name.
     """
     for name in _POSITIVE:
         if not min(np.atleast_1d(values[name]), default=1.0) > 0:
@@ -63,7 +63,7 @@ def problem(values: Mapping[str, Any]) -> str:
     if not values["contact_rebound"] < 1:
         return "contact_rebound must be below 1"
     if values["contact_rebound"] and not values["contact_softness"]:
-        return "contact_rebound needs contact_softness: what does not give does not bounce"
+        return "contact_rebound needs contact_softness: a rigid contact does not bounce"
     for name in ("mujoco", "pybullet"):
         if not (values[name].timestep > 0 and values[name].iterations >= 1):
             return f"[{name}] timestep must be positive, iterations at least 1"
@@ -74,7 +74,7 @@ def problem(values: Mapping[str, Any]) -> str:
 
 
 def sizes(hand: Hand) -> dict[str, int]:
-    """How many values the fields of joints and servos have, by their names."""
+    """Number of values of the fields of joints and servos, by field name."""
     joints, actuators = hand.n_joints, hand.n_actuators
     return {
         "link_mass": joints,

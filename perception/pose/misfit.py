@@ -1,4 +1,4 @@
-"""Why tags that are seen give no pose: what is wrong with the object, its file or the cameras."""
+"""Diagnosis for visible tags that fit no pose: errors of the object, its file or the cameras."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,15 +14,15 @@ SIZES = {
     0.8: "the size in the object file is that of the picture with its white edge",
     1.25: "the tags were printed too large",
 }
-"""What a tag's black square may measure by the object file's `size`, and why: an official picture
-is ten modules wide with its white edge, the square is eight."""
+"""Likely wrong sizes: factor on the object file's `size`, and the cause. An official tag image is
+ten modules wide with its white edge; the black square is eight."""
 
 TURNS = {
     2: ("by 180°", "3.1416"),
     1: ("by 90° clockwise", "-1.5708"),
     3: ("by 90° counter-clockwise", "1.5708"),
 }
-"""How tags may be turned: steps of the corners, in words, and as `turn` in the object file."""
+"""Rotations of tags by number of corner steps: in words, and as `turn` in the object file [rad]."""
 
 
 def misfit(
@@ -30,12 +30,12 @@ def misfit(
     cameras: Mapping[str, Camera],
     frames: Sequence[TagCorners],
 ) -> str:
-    """Says why what was seen at one instant fits no pose; empty if it does, or nothing was seen.
+    """Message why the tags of one instant fit no pose; empty if they fit, or none was detected.
 
     Args:
         description: the object.
         cameras: the rig.
-        frames: what was seen, at most one record a camera.
+        frames: detected tags, at most one record for each camera.
     """
     known = {tag.id for tag in description.tags}
     seen = [frame for frame in frames if known.intersection(frame.ids)]
@@ -50,7 +50,7 @@ def misfit(
 def _cause(
     description: ObjectDescription, cameras: Mapping[str, Camera], seen: list[TagCorners]
 ) -> str:
-    """The likely cause, and what to do."""
+    """The likely cause, and the remedy."""
     for steps, (words, turn) in TURNS.items():
         turned = [
             replace(frame, corners=frozen_array(np.roll(frame.corners, steps, axis=1)))
@@ -58,8 +58,8 @@ def _cause(
         ]
         if estimate_poses(description, cameras, turned):
             return (
-                f"each is turned {words} from where the object file has it; glue them on the way "
-                f"up that docs/perception.md shows, or add {turn} to each `turn` in the file"
+                f"each is turned {words} from where the object file has it; glue them on as "
+                f"docs/perception.md shows, or add {turn} to each `turn` in the file"
             )
     for factor, why in SIZES.items():
         tags = tuple(replace(tag, size=factor * tag.size) for tag in description.tags)
@@ -70,10 +70,10 @@ def _cause(
             )
     if len(seen) > 1 and all(estimate_poses(description, cameras, [frame]) for frame in seen):
         return (
-            "each camera alone has one, so the cameras contradict each other; was one moved? "
-            "inhand calibrate extrinsics"
+            "each camera alone gives a pose, so the cameras contradict each other; was one moved? "
+            "Run inhand calibrate extrinsics"
         )
     return (
-        "is a tag turned, of another size or in another place than the object file says? inhand "
-        "calibrate object"
+        "is a tag turned, of another size or in another place than the object file says? Run "
+        "inhand calibrate object"
     )

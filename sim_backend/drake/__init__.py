@@ -1,1 +1,1 @@
-"""The hand and an object in Drake: rubber that gives, and another solver. Extra `drake`."""
+"""The hand and an object in Drake, with compliant (hydroelastic) contact. Extra `drake`."""

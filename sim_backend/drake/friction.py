@@ -1,4 +1,4 @@
-"""Coulomb friction of joints, which Drake has not: springs that let go when they are stretched."""
+"""Coulomb friction of joints, which Drake does not have: springs that slip at a limit torque."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,18 +9,18 @@ from inhand.hardware.records import Array
 from inhand.sim_backend.stiction import STICK_SPEED
 
 SHARE = 0.1
-"""Of the stiffest spring on a joint's inertia that an explicit step takes."""
+"""Stiffness over the value inertia / timestep², so that the explicit step is stable."""
 
 
 class JointFriction:
-    """A spring at each joint, from where it was held last: it pulls up to friction's torque.
+    """A spring at each joint, which slips at the friction torque.
 
-    It does not creep as viscous friction would. A joint of friction F at rest gives by F over the
-    stiffness: some tenths of a milliradian.
+    Unlike regularised (viscous) friction, it does not creep. At rest, a joint with friction F moves
+    by F over the stiffness: some tenths of a milliradian.
 
     Args:
         hand: of the universe.
-        universe: its `stiction` counts here.
+        universe: its `stiction` is used.
         timestep: of the physics [s].
     """
 
@@ -28,7 +28,7 @@ class JointFriction:
         n = hand.n_joints
         inertia = np.array([link.rotor_inertia for link in hand.links])
         self._stiffness = np.maximum(SHARE * inertia / timestep**2, 1e-9)
-        # Half of critical: a held joint comes to rest.
+        # Half of critical damping, so that a held joint comes to rest.
         self._damping = np.sqrt(self._stiffness * inertia)
         self._moving = np.array([link.friction for link in hand.links])
         self._more = np.array(universe.stiction) if universe.stiction else np.zeros(n)
@@ -36,18 +36,18 @@ class JointFriction:
         self._stuck: NDArray[np.bool_] = np.ones(n, dtype=np.bool_)
 
     def reset(self, angles: Array) -> None:
-        """Holds the joints where they are [rad], (n_joints,)."""
+        """Sets the springs to zero torque at these angles [rad], (n_joints,)."""
         self._held, self._stuck = angles.copy(), np.ones(len(angles), dtype=np.bool_)
 
     def torque(self, angles: Array, speeds: Array) -> Array:
-        """Friction's torque [N·m], (n_joints,), at these angles [rad] and speeds [rad/s]."""
-        # Springs stretch at some speed, so that a joint sticks until its spring lets go.
+        """Friction torque [N·m], (n_joints,), at these angles [rad] and speeds [rad/s]."""
+        # A joint that sticks moves a little with its spring: it sticks until the spring slips.
         self._stuck |= np.abs(speeds) < STICK_SPEED
         spring = self._stiffness * (self._held - angles)
         self._stuck &= np.abs(spring) <= self._moving + self._more
         limit = self._moving + np.where(self._stuck, self._more, 0.0)
         torque: Array = np.clip(spring - self._damping * speeds, -limit, limit)
-        # A spring that slips is dragged along at the stretch of its limit.
+        # A spring that slips keeps the stretch of its limit.
         most = limit / self._stiffness
         self._held = np.clip(self._held, angles - most, angles + most)
         return torque

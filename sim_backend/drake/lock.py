@@ -1,4 +1,4 @@
-"""The nominal world in Drake as one number, as `inhand.sim_backend.lock` has PyBullet's."""
+"""Digest of the nominal Drake world; see `inhand.sim_backend.lock` for that of PyBullet."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ _PROPERTIES = (
 
 
 def drake_digest(hand: Hand, target: ObjectDescription) -> str:
-    """SHA-256 of everything that Drake holds about the nominal world."""
+    """SHA-256 of all parameters of the nominal world that Drake reports."""
     world = DrakeWorld(hand, target, Universe(), seed=0)
     settings = DrakeSettings()
     facts: list[object] = [hand.digest, target.digest, friction.SHARE, surfaces.MESH]
@@ -51,7 +51,7 @@ def drake_digest(hand: Hand, target: ObjectDescription) -> str:
 
 
 def _numbers(values: ArrayLike) -> list[float]:
-    """Without what is nothing but for rounding, and has a sign by chance."""
+    """Numbers rounded to 1e-12; adding 0.0 turns -0.0 into 0.0."""
     numbers: list[float] = (np.round(np.ravel(values), 12) + 0.0).tolist()
     return numbers
 

@@ -35,15 +35,15 @@ OBJECT = "object"
 
 @dataclass(frozen=True)
 class Model:
-    """A plant in its diagram, and where things are in it.
+    """A plant in its diagram, with the indices of its joints.
 
     Attributes:
         diagram: plant and geometry.
         plant: the physics.
         scene: the geometry.
         object: the object's body.
-        joints: position of each of the hand's joints in the plant's vector, (n_joints,).
-        speeds: the same of their velocities.
+        joints: index of each of the hand's joints in the plant's position vector, (n_joints,).
+        speeds: index of each in the plant's velocity vector, (n_joints,).
     """
 
     diagram: Diagram
@@ -66,10 +66,10 @@ def build(
 
     Args:
         hand: of the universe.
-        base: place of its base, world frame [m], (3,), and world from base, wxyz, (4,).
+        base: position of its base, world frame [m], (3,), and world from base, wxyz, (4,).
         target: of the universe.
         center_of_mass: object frame [m], (3,).
-        skin: how the hand gives.
+        skin: contact parameters of the hand.
         settings: of the engine.
     """
     builder = DiagramBuilder()
@@ -136,14 +136,14 @@ def _add_hand(plant: MultibodyPlant, hand: Hand, base: tuple[Array, Array]) -> N
 
 
 def _inertia(target: ObjectDescription, center_of_mass: Array) -> SpatialInertia:
-    """Of the homogeneous object, its centre of mass moved; about the shape's centre."""
+    """Spatial inertia of the homogeneous object with offset centre of mass, in the object frame."""
     x, y, z = solid_inertia(target)
     central = RotationalInertia(x, y, z)
     return SpatialInertia.MakeFromCentralInertia(target.mass, center_of_mass, central)
 
 
 def _filter_collisions(plant: MultibodyPlant, scene: SceneGraph, hand: Hand) -> None:
-    """Of the hand's links, those that are listed collide with each other, and no others."""
+    """Lets only the listed pairs of the hand's links collide with each other."""
     listed = {frozenset(pair) for pair in hand.collision_pairs}
     manager = scene.collision_filter_manager()
     geometries = {

@@ -1,4 +1,4 @@
-"""Shapes of the hand and the object for Drake, and how their surfaces give."""
+"""Collision shapes of hand and object for Drake, and their contact properties."""
 
 import math
 from dataclasses import dataclass, replace
@@ -24,25 +24,25 @@ from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.contact import DROP
 
 RESOLUTION = 0.004
-"""Edges of the meshes that round shapes are cut into [m]."""
+"""Edge length of the meshes of round shapes [m]."""
 MESH = 0.9
-"""Force of a fingertip's mesh over that of the ball that it stands for, around 1 N."""
+"""Force of a fingertip's mesh over that of the exact sphere, around 1 N."""
 HARD = 1e9
-"""Stiffness of a point contact on the object's side [N/m]: the hand's alone counts."""
+"""Point contact stiffness of the object [N/m]: so high that only that of the hand matters."""
 DISSIPATION = 50.0
-"""Of a contact that does not bounce, after Hunt and Crossley [s/m]: Drake's own default."""
+"""Hunt-Crossley dissipation of a contact without rebound [s/m]: Drake's default."""
 RELAXATION = 0.02
-"""Of a contact in the solver `sap`, which knows no other damping [s]."""
+"""Relaxation time of a contact in the solver `sap`, which has no other damping [s]."""
 
 
 @dataclass(frozen=True)
 class Rubber:
-    """How the hand's skin gives in one universe.
+    """Contact parameters of the hand in one universe.
 
     Attributes:
-        modulus: of the pressure field [Pa].
+        modulus: hydroelastic modulus [Pa].
         stiffness: of a point contact [N/m].
-        dissipation: after Hunt and Crossley [s/m].
+        dissipation: Hunt-Crossley dissipation [s/m].
     """
 
     modulus: float
@@ -51,14 +51,14 @@ class Rubber:
 
 
 def rubber(universe: Universe, radius: float) -> Rubber:
-    """The skin of a universe.
+    """Contact parameters of the hand in a universe.
 
-    A ball in a pressure field that rises to the modulus E at its middle presses a flat face with
-    π E (d² - 2 d³/3R) at depth d; its mesh does with a tenth less.
+    The force between a flat face and a sphere with a pressure field that rises to the modulus E at
+    its middle is π E (d² - 2 d³/3R) at depth d; that of its mesh is a tenth less.
 
     Args:
-        universe: its modulus, `contact_softness` and `contact_rebound` count here.
-        radius: R of a fingertip, which sinks in by the softness under 1 N [m].
+        universe: its modulus, `contact_softness` and `contact_rebound` are used.
+        radius: radius R of a fingertip, for which the softness is defined [m].
     """
 
     def force(depth: float) -> float:
@@ -77,10 +77,14 @@ def rubber(universe: Universe, radius: float) -> Rubber:
 
 
 def _dissipation(rebound: float) -> float:
-    """With which a mass bounces to this share of the height that it fell from.
+    """Hunt-Crossley dissipation for a rebound [s/m].
 
-    A contact force that grows by a factor 1 + c v with the speed of approach v makes of the speed
-    v a speed e v, with c v (1 + e) = ln((1 + c v) / (1 - c e v)) (Hunt and Crossley 1975).
+    Args:
+        rebound: height after the bounce over the height before it.
+
+    With dissipation c, the contact force has the factor 1 + c v at speed of approach v. A mass that
+    arrives with speed v leaves with speed e v, where c v (1 + e) = ln((1 + c v) / (1 - c e v))
+    (Hunt and Crossley 1975).
     """
     if rebound <= 0.0:
         return DISSIPATION
@@ -95,7 +99,7 @@ def _dissipation(rebound: float) -> float:
 
 
 def hand_properties(skin: Rubber, friction: float) -> ProximityProperties:
-    """Of the hand's shapes: they give."""
+    """Contact properties of the hand's shapes, which are compliant."""
     properties = ProximityProperties()
     AddCompliantHydroelasticProperties(RESOLUTION, skin.modulus, properties)
     _add_material(properties, skin, skin.stiffness, friction)
@@ -103,7 +107,7 @@ def hand_properties(skin: Rubber, friction: float) -> ProximityProperties:
 
 
 def object_properties(skin: Rubber, friction: float) -> ProximityProperties:
-    """Of the object's shape: it does not give, and bounces as the hand's skin does."""
+    """Contact properties of the object, which is rigid; its dissipation is that of the hand."""
     properties = ProximityProperties()
     AddRigidHydroelasticProperties(RESOLUTION, properties)
     _add_material(properties, skin, HARD, friction)
@@ -123,16 +127,17 @@ def _add_material(
 
 
 def frictions(pair: float) -> tuple[float, float]:
-    """Coefficients of hand and object that make this one of the pair.
+    """Friction coefficients of hand and object that give the coefficient `pair` between them.
 
-    Drake takes 2 a b / (a + b). The hand's with itself is 1, as long as the pair's is not above.
+    Drake combines a and b to 2 a b / (a + b). The coefficient of the hand is 1, or `pair` if that
+    is larger.
     """
     hand = max(1.0, pair)
     return hand, pair * hand / (2.0 * hand - pair)
 
 
 def link_shape(link: Link, shape: Shape, settings: DrakeSettings) -> DrakeShape:
-    """A collision primitive; fingertips may be ellipsoids around their capsules' axes."""
+    """The collision shape of a link; fingertips may be ellipsoids with the axes of the capsules."""
     if shape.kind == "box":
         x, y, z = (2.0 * half for half in shape.size)
         return Box(x, y, z)
@@ -150,8 +155,8 @@ def object_shape(target: ObjectDescription, edge: float) -> DrakeShape:
         edge: radius of its edges [m]; 0 leaves them sharp.
 
     Raises:
-        UniverseError: the edges are rounder than the object is large.
-        UniverseError: the object is not convex.
+        UniverseError: the edge radius is larger than half of the object, or the object is not
+            convex.
     """
     if 2.0 * edge >= min(target.size):
         raise UniverseError(
@@ -162,8 +167,8 @@ def object_shape(target: ObjectDescription, edge: float) -> DrakeShape:
     if hull.num_vertices() != len(target.vertices):
         raise UniverseError(
             f"object {target.name}: {len(target.vertices) - hull.num_vertices()} of its "
-            f"{len(target.vertices)} corners lie inside the others' hull, and Drake takes convex "
-            "objects only; use engine pybullet or mujoco, or give its convex hull"
+            f"{len(target.vertices)} corners are inside the convex hull, and Drake accepts only "
+            "convex objects; use engine pybullet or mujoco, or give the convex hull"
         )
     if edge == 0.0:
         if target.shape == "box":
@@ -176,7 +181,7 @@ def object_shape(target: ObjectDescription, edge: float) -> DrakeShape:
 
 
 def _directions(target: ObjectDescription) -> Array:
-    """Unit vectors that a rounded edge shows: the faces' normals and halfway between, (n, 3)."""
+    """Unit normals of faces and, halfway between them, of edges, for the rounding, (n, 3)."""
     sides = 4 if target.shape == "box" else target.sides
     around = np.arange(2 * sides) * np.pi / sides
     ring = np.stack([np.cos(around), np.sin(around), np.zeros_like(around)], axis=-1)

@@ -1,4 +1,4 @@
-"""One world in Drake with the face of `inhand.sim_backend.world.World`."""
+"""One world in Drake, with the interface of `inhand.sim_backend.world.World`."""
 
 import numpy as np
 from pydrake.multibody.math import SpatialVelocity
@@ -19,22 +19,22 @@ from inhand.sim_backend.servo_dynamics import Mask, Servos
 class DrakeWorld:
     """One hand and one object in Drake, in one universe.
 
-    Arrays follow the hand's orders; quaternions are wxyz. Two worlds of one seed that are told
-    the same do the same.
+    Arrays have the hand's joint or actuator order; quaternions are wxyz. With equal seeds and
+    equal calls, two worlds give equal results.
 
     Args:
         hand: the nominal hand.
         target: the nominal object.
-        universe: what differs from nominal.
+        universe: deviations from nominal.
         seed: of orientations and pushes.
 
     Attributes:
         timestep: length of one physics step [s].
-        plant: Drake's physics.
-        inspector: of its geometry.
+        plant: Drake's multibody plant.
+        inspector: Drake's inspector of the geometry.
 
     Raises:
-        UniverseError: Drake has no such universe.
+        UniverseError: Drake does not support this universe.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class DrakeWorld:
 
     @property
     def time(self) -> float:
-        """Simulated time since the world was made [s]; a reset does not turn it back."""
+        """Simulated time since the world was created [s]; a reset does not change it."""
         return self._steps * self.timestep
 
     def reset(self, object_quaternion: Array | None = None) -> None:
-        """Puts the hand at rest and the object into it.
+        """Puts the hand into its rest pose and the object onto it.
 
         Args:
-            object_quaternion: world from object, (4,); drawn from all orientations if None.
+            object_quaternion: world from object, wxyz, (4,); random if None.
         """
         rest = self.hand.joint_angles(self.hand.rest)
         positions = self.plant.GetPositions(self._context).copy()
-        # The universe may have moved a limit past the rest pose.
+        # In this universe the rest pose may be outside a joint limit.
         positions[self._model.joints] = np.clip(rest, *self._limits)
         self.plant.SetPositions(self._context, positions)
         self.plant.SetVelocities(self._context, np.zeros(self.plant.num_velocities()))
@@ -98,10 +98,10 @@ class DrakeWorld:
         self.place_object(object_quaternion)
 
     def place_object(self, quaternion: Array | None = None) -> None:
-        """Puts the object back where it starts, at rest, the hand as it is.
+        """Puts the object at its start position with zero velocity; the hand does not change.
 
         Args:
-            quaternion: world from object, (4,); drawn from all orientations if None.
+            quaternion: world from object, wxyz, (4,); random if None.
         """
         if quaternion is None:
             quaternion = rotations.random_quaternion(self._rng)
@@ -114,7 +114,7 @@ class DrakeWorld:
         self._read()
 
     def set_object_velocity(self, linear: Array, angular: Array) -> None:
-        """Gives the object's centre a velocity [m/s] and the object a turn [rad/s], world frame."""
+        """Sets linear [m/s] and angular velocity [rad/s] of the object, world frame, each (3,)."""
         velocity = SpatialVelocity(angular, linear)
         self.plant.SetFreeBodySpatialVelocity(self._context, self._model.object, velocity)
 
@@ -123,7 +123,7 @@ class DrakeWorld:
 
         Args:
             targets: commanded servo angles [rad], (n_actuators,).
-            torque_on: servos that pull, (n_actuators,).
+            torque_on: servos with torque, (n_actuators,).
         """
         stretch = self._servos.advance(targets, torque_on, self._angles[self._driven])
         limit = self._varied.torque_limit
@@ -149,9 +149,9 @@ class DrakeWorld:
         self._speeds = self.plant.GetVelocities(self._context)[self._model.speeds]
 
     def encoders(self) -> tuple[Array, Array, Array]:
-        """What the servos measure: position [rad], velocity [rad/s], current [A].
+        """Measurements of the servos: position [rad], velocity [rad/s], current [A].
 
-        Each is (n_actuators,). The current is the spring's torque over the torque constant.
+        Each is (n_actuators,). The current is the servo's torque over its torque constant.
         """
         position = self._servos.encoders(self._angles[self._driven])
         velocity = self._speeds[self._driven]
@@ -163,31 +163,31 @@ class DrakeWorld:
         return angles
 
     def object_pose(self) -> tuple[Array, Array]:
-        """Centre of the object's shape, world frame [m], (3,), and world from object, (4,)."""
+        """Centre of the shape, world frame [m], (3,), and world from object, wxyz, (4,)."""
         at = self._object_at
         pose = self.plant.GetPositions(self._context)[at : at + 7]
         return pose[4:7].copy(), rotations.normalize(pose[:4])
 
     def dropped(self) -> bool:
-        """Whether the object has left the hand."""
+        """Whether the object has left the workspace of the hand."""
         position, _ = self.object_pose()
         space = self.hand.workspace
         away = float(np.linalg.norm(position - np.array(space.center)))
         return away > space.radius or bool(position[2] < space.drop_height)
 
     def close(self) -> None:
-        """Does nothing; a PyBullet world needs it."""
+        """Does nothing; only PyBullet worlds need it."""
 
 
 def _require_known(universe: Universe) -> None:
-    """Refuses what Drake cannot do.
+    """Checks that Drake supports the universe.
 
     Raises:
-        UniverseError: with what to do.
+        UniverseError: Drake does not; with the remedy.
     """
     if universe.torsional_friction:
         raise UniverseError(
-            "universe: Drake has no torsional_friction, it comes of the contact's patch; "
+            "universe: Drake has no torsional_friction, as it follows from the contact patch; "
             "leave it out, or use engine pybullet or mujoco"
         )
     if universe.contact_rebound and universe.drake.solver == "sap":

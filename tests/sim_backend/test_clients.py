@@ -124,26 +124,26 @@ def client(
     client.close()
 
 
-def test_who_is_there(client: Client) -> None:
+def test_ping_finds_the_servos(client: Client) -> None:
     for actuator in HAND.actuators[:4]:
         assert client.ping(actuator.servo.id) == registers.MODELS[actuator.servo.model].number
     assert client.ping(200) is None
 
 
-def test_what_is_written_is_read(client: Client) -> None:
+def test_a_written_register_reads_back(client: Client) -> None:
     assert client.write(3, GOAL, 2500) == 0
     assert client.read(3, GOAL) == 2500
     assert client.read(4, GOAL) == 0
 
 
 @pytest.mark.parametrize("fast", [False, True])
-def test_all_at_once(client: Client, fast: bool) -> None:
+def test_sync_reads_and_writes_of_all_servos(client: Client, fast: bool) -> None:
     goals = {id: 2000 + id for id in IDS}
     client.write_all(GOAL, goals)
     assert client.read_all(GOAL, IDS, fast=fast) == goals
 
 
-def test_what_is_refused(client: Client, line: Wires) -> None:
+def test_invalid_accesses_are_refused(client: Client, line: Wires) -> None:
     assert client.write(3, registers.PRESENT_POSITION, 5) == Fault.ACCESS
     assert client.write(3, registers.MODEL_NUMBER, 5) == Fault.ACCESS
     assert client.write(3, TORQUE, 2) == Fault.RANGE

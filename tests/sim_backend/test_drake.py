@@ -1,4 +1,4 @@
-"""The world in Drake: steady, the same every time, and plain about what it cannot do."""
+"""The world in Drake: stable, repeatable, and with clear errors for unsupported universes."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -90,7 +90,7 @@ def test_random_commands_do_not_upset_the_world(universe: Universe) -> None:
     check(universe, 1.0)
 
 
-def test_nor_with_the_prism() -> None:
+def test_random_commands_with_the_prism_do_not_upset_the_world() -> None:
     check(Universe(), 1.0, "prism")
 
 
@@ -154,7 +154,9 @@ def test_rounded_edges_leave_the_faces_where_they_are() -> None:
         (Universe(drake=DrakeSettings(edge_radius=0.03)), "edge_radius 0.03 m is more than half"),
     ],
 )
-def test_what_drake_cannot_do_is_refused_in_one_line(universe: Universe, message: str) -> None:
+def test_universes_that_drake_does_not_support_are_refused_in_one_line(
+    universe: Universe, message: str
+) -> None:
     with pytest.raises(UniverseError, match=message) as refused:
         DrakeWorld(HAND, BLOCK, universe, seed=1)
     assert "\n" not in str(refused.value)
@@ -172,5 +174,5 @@ class Dented(ObjectDescription):
 
 def test_an_object_that_is_not_convex_is_refused() -> None:
     fields = {name: getattr(BLOCK, name) for name in BLOCK.__dataclass_fields__}
-    with pytest.raises(UniverseError, match="1 of its 8 corners lie inside.*convex"):
+    with pytest.raises(UniverseError, match="1 of its 8 corners are inside.*convex"):
         DrakeWorld(HAND, Dented(**fields), Universe(), seed=1)

@@ -54,7 +54,9 @@ def test_current_heats_with_its_square_and_air_cools() -> None:
     ("share", "seconds", "error"),
     [(0.9, 300, registers.OVERHEATED), (1.0, 3, registers.OVERLOADED)],
 )
-def test_a_servo_lets_go_until_it_is_rebooted(share: float, seconds: int, error: int) -> None:
+def test_a_shut_down_servo_has_no_torque_until_it_is_rebooted(
+    share: float, seconds: int, error: int
+) -> None:
     bench = Working()
     servo, torque = bench.bus.servos[7], registers.TORQUE_ENABLE
     bench.work(np.where(ONE, share, 0.1), seconds)
@@ -67,14 +69,14 @@ def test_a_servo_lets_go_until_it_is_rebooted(share: float, seconds: int, error:
     assert servo.write(torque.address, b"\1") is None
 
 
-def test_a_servo_that_is_not_to_shut_down_only_tells() -> None:
+def test_a_servo_without_shutdown_only_reports_its_error() -> None:
     bench = Working()
     bench.bus.servos[7].set(registers.SHUTDOWN, 0)
     bench.work(np.where(ONE, 1.0, 0.1), 3)
     assert bench.bus.servos[7].alert and bench.bus.torque_on().all()
 
 
-def test_temperatures_reach_whoever_reads_and_overheating_is_named() -> None:
+def test_temperatures_are_read_over_the_line_and_overheating_is_named() -> None:
     with wires(HAND) as line:
         servos = ServoHand(HAND, line.port, 4_000_000, patience=0.1, watchdog=0)
         servos.connect()

@@ -45,7 +45,7 @@ def test_an_answer_leaves_at_the_pace_of_the_line(baud: int, fast: bool, delay: 
     assert line.next == float("inf")
 
 
-def test_what_is_said_meanwhile_waits_until_the_line_is_free() -> None:
+def test_an_answer_waits_until_the_line_is_free() -> None:
     bus, request = servos(1_000_000), requests.ping(1)
     line = PacedLine(bus, lambda: 1_000_000)
     line.receive(requests.sync_write(116, 4, {}), 0.0)
@@ -55,7 +55,7 @@ def test_what_is_said_meanwhile_waits_until_the_line_is_free() -> None:
     assert len(line.due(silence + 1e-5 * 14 + 1e-9)) == 14
 
 
-def test_servos_of_another_speed_hear_noise() -> None:
+def test_servos_with_another_baud_rate_do_not_answer() -> None:
     bus = servos(1_000_000)
     bus.servos[7].set(registers.BAUD_RATE, registers.BAUD_RATES[57600])
     assert bus.receive(requests.ping(7), 1_000_000) == b""
@@ -66,7 +66,7 @@ def test_servos_of_another_speed_hear_noise() -> None:
     assert set(bus.servos) == set(IDS)
 
 
-def test_the_stock_sdk_must_speak_at_the_servos_speed() -> None:
+def test_the_stock_sdk_must_use_the_servos_baud_rate() -> None:
     with wires(HAND, 57600) as line:
         port, sdk = PortHandler(line.port), PacketHandler(2.0)
         for baud, expected in ((1_000_000, COMM_RX_TIMEOUT), (57600, COMM_SUCCESS)):
@@ -80,7 +80,7 @@ def test_the_stock_sdk_must_speak_at_the_servos_speed() -> None:
             port.closePort()
 
 
-def test_a_wrong_speed_is_named_and_the_scan_finds_the_right_one() -> None:
+def test_a_wrong_baud_rate_is_named_and_the_scan_finds_the_right_one() -> None:
     with wires(HAND, 1_000_000) as line:
         servos = ServoHand(HAND, line.port, 4_000_000)
         with pytest.raises(BusError, match=r"no answer from servo 1 .*cable, id and baud"):

@@ -1,4 +1,4 @@
-"""The picture for people shows the object as it is and the goal as it was asked for."""
+"""The picture shows the object and the goal in their orientations."""
 
 import subprocess
 import sys
@@ -64,3 +64,19 @@ def test_the_command_writes_the_picture(tmp_path: Path) -> None:
     file = tmp_path / "images" / "hand.png"
     subprocess.run([sys.executable, "-m", "inhand.sim_backend.picture", str(file)], check=True)
     assert cv2.imread(str(file)).shape == (720, 960, 3)
+
+
+def test_without_pybullet_the_command_ends_with_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "hand.png"
+    program = (
+        "import runpy, sys; sys.modules['pybullet'] = None; "
+        f"sys.argv = ['picture', {str(file)!r}]; "
+        "runpy.run_module('inhand.sim_backend.picture', run_name='__main__')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "error: pybullet, which draws the picture, is not installed; "
+        "install it with `pip install 'inhand[sim]'`"
+    ]
+    assert not file.exists()

@@ -83,7 +83,7 @@ def settle(servos: ServoHand, target: np.ndarray[Any, Any]) -> None:
         time.sleep(0.02)
 
 
-def test_the_hand_goes_where_the_bytes_tell_it(station: dict[str, Any], servos: ServoHand) -> None:
+def test_the_hand_follows_commands_on_the_line(station: dict[str, Any], servos: ServoHand) -> None:
     servos.set_torque(True)
     for offset in (0.2, 0.0):
         target = HAND.rest.copy()
@@ -123,9 +123,7 @@ def test_cameras_see_the_block_where_the_world_has_it(
     assert turned < 0.05
 
 
-def test_the_hand_stops_when_nothing_is_said_to_it(
-    station: dict[str, Any], servos: ServoHand
-) -> None:
+def test_the_hand_stops_without_packets(station: dict[str, Any], servos: ServoHand) -> None:
     hasty = ServoHand(HAND, station["bus"], 4_000_000, patience=0.1, watchdog=0.1)
     servos.close()
     hasty.connect()
@@ -135,7 +133,7 @@ def test_the_hand_stops_when_nothing_is_said_to_it(
             hasty.write(Targets(time.monotonic(), frozen_array(target)))
     # On a busy machine the world's time slips behind ours.
     time.sleep(3.0)
-    with pytest.raises(BusError, match="stopped by themselves"):
+    with pytest.raises(BusError, match="the servos have stopped: their bus watchdog"):
         hasty.read()
     hasty.set_torque(False)
     hasty.close()
@@ -175,7 +173,7 @@ def test_requests_that_make_no_sense_are_refused(
         (["--object", "ball"], "ball"),
     ],
 )
-def test_what_cannot_be_simulated_is_said_in_one_line(
+def test_a_wrong_start_ends_with_a_one_line_error(
     tmp_path: Path, arguments: list[str], error: str
 ) -> None:
     process = start(tmp_path, *arguments)

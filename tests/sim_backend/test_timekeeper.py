@@ -1,4 +1,4 @@
-"""Simulated time: nobody is passed over, nothing goes back, and the dead are not waited for."""
+"""Simulated time waits for every program, never decreases, and ignores programs that have died."""
 
 import os
 import select
@@ -27,21 +27,21 @@ clock.sleep_until(0.5)
 print(clock.now(), flush=True)
 sys.stdin.read()
 """
-"""A program that takes part until 0.5 s, and then is busy for ever."""
+"""A program that takes part until 0.5 s, and then never sleeps again."""
 
 
 @contextmanager
 def kept(directory: Path, seats: int = 1) -> Iterator[list[float]]:
-    """Time that goes on as soon as it may; gives the instants at which it stood."""
+    """Advances time as soon as all sleep; yields the list of its instants."""
     keeper, instants, over = Timekeeper(directory, seats), [0.0], threading.Event()
 
     def run() -> None:
         while not over.is_set():
             target = keeper.target()
             if target is None:
-                keeper.hear(select.select(keeper.files(), [], [], 0.02)[0])
+                keeper.receive(select.select(keeper.files(), [], [], 0.02)[0])
                 continue
-            keeper.tell(target)
+            keeper.set_time(target)
             instants.append(target)
             keeper.wake()
 
@@ -55,7 +55,7 @@ def kept(directory: Path, seats: int = 1) -> Iterator[list[float]]:
         keeper.close()
 
 
-def test_everybody_wakes_at_the_instant_it_waited_for_and_time_never_goes_back(
+def test_every_program_wakes_at_its_instant_and_time_never_decreases(
     tmp_path: Path,
 ) -> None:
     woken: list[list[tuple[float, float]]] = [[] for _ in range(4)]
@@ -97,7 +97,7 @@ def test_everybody_wakes_at_the_instant_it_waited_for_and_time_never_goes_back(
     assert instants == sorted(instants)
 
 
-def test_time_begins_only_when_all_that_are_wanted_have_come(tmp_path: Path) -> None:
+def test_time_begins_only_when_all_expected_programs_have_joined(tmp_path: Path) -> None:
     begun = threading.Event()
 
     def wait() -> None:
@@ -118,7 +118,7 @@ def test_time_begins_only_when_all_that_are_wanted_have_come(tmp_path: Path) -> 
         first.join()
 
 
-def test_who_dies_is_waited_for_no_longer(tmp_path: Path) -> None:
+def test_time_does_not_wait_for_a_program_that_has_died(tmp_path: Path) -> None:
     with kept(tmp_path, seats=2):
         process = subprocess.Popen(
             [sys.executable, "-c", HOLDER, str(tmp_path)],
@@ -131,11 +131,11 @@ def test_who_dies_is_waited_for_no_longer(tmp_path: Path) -> None:
             reached = threading.Event()
 
             def go_on() -> None:
-                with seat:
+                with place:
                     clock.sleep_until(2.0)
                     reached.set()
 
-            seat = clock.aside()
+            place = clock.aside()
             clock.close()
             thread = threading.Thread(target=go_on)
             thread.start()
@@ -158,14 +158,14 @@ def test_a_sleep_ends_when_it_is_given_up(tmp_path: Path) -> None:
         clock = SimulatedClock(tmp_path, over.is_set)
         other = clock.aside()
         threading.Timer(0.2, over.set).start()
-        # The other seat is busy for ever.
+        # The other place is busy for ever.
         clock.sleep_until(1.0)
         assert clock.now() < 1.0
         with other:
             pass
 
 
-def test_a_file_is_waited_for_without_time_passing(tmp_path: Path) -> None:
+def test_an_immediate_reply_takes_no_simulated_time(tmp_path: Path) -> None:
     with kept(tmp_path):
         clock = SimulatedClock(tmp_path)
         ours, theirs = os.pipe()
@@ -176,7 +176,7 @@ def test_a_file_is_waited_for_without_time_passing(tmp_path: Path) -> None:
         clock.close()
 
 
-def test_who_sleeps_says_what_it_has_sent(tmp_path: Path) -> None:
+def test_a_sleep_carries_the_number_of_bytes_sent(tmp_path: Path) -> None:
     keeper = Timekeeper(tmp_path)
 
     def send() -> None:
@@ -188,9 +188,9 @@ def test_who_sleeps_says_what_it_has_sent(tmp_path: Path) -> None:
     thread = threading.Thread(target=send)
     thread.start()
     while keeper.target() is None:
-        keeper.hear(select.select(keeper.files(), [], [], PATIENCE)[0])
+        keeper.receive(select.select(keeper.files(), [], [], PATIENCE)[0])
     assert (keeper.target(), keeper.sent) == (0.1, 12)
-    keeper.tell(0.1)
+    keeper.set_time(0.1)
     keeper.wake()
     thread.join()
     keeper.close()
@@ -203,13 +203,13 @@ def test_time_is_no_faster_than_real_time_and_makes_up_for_little() -> None:
     assert pace.early(0.01) == pytest.approx(0.01)
     real[0] += 0.05
     assert pace.early(0.01) == pytest.approx(-0.04)
-    # A long halt is not made up for but for its end.
+    # Only the last part of a long pause is made up for.
     real[0] += 10.0
     pace.early(0.01)
     assert pace.early(0.01) == pytest.approx(-MOST_MADE_UP)
 
 
-def test_the_speed_is_that_of_the_last_seconds() -> None:
+def test_the_speed_factor_covers_the_last_seconds() -> None:
     real = [0.0]
     pace = Pace(lambda: real[0])
     for tick in range(1000):

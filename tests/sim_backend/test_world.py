@@ -76,7 +76,7 @@ def test_the_servos_reach_their_targets_and_coupled_joints_follow(world: World) 
     assert angles[HAND.joint_names.index("LFJ1")] == pytest.approx(1.2, abs=0.05)
 
 
-def test_a_servo_without_torque_hangs_and_draws_nothing(world: World) -> None:
+def test_a_servo_without_torque_is_limp_and_draws_no_current(world: World) -> None:
     for _ in range(500):
         world.step(HAND.rest, OFF)
     _, _, current = world.encoders()
@@ -109,7 +109,7 @@ def test_the_same_seed_and_commands_give_the_same_world() -> None:
     np.testing.assert_array_equal(ends[0], ends[1])
 
 
-def test_worlds_do_not_touch_each_other(world: World) -> None:
+def test_worlds_are_independent(world: World) -> None:
     world.reset(TURNED)
     other = World(HAND, BLOCK, Universe(gravity=(0.0, 0.0, 0.0)), seed=2)
     run(other, 0.1, HAND.upper)

@@ -1,4 +1,4 @@
-"""A servo bus on a pty, served from a thread: what tests of driver and emulator talk to."""
+"""A servo bus on a pty, served from a thread, for tests of driver and emulator."""
 
 import os
 import pty
@@ -86,14 +86,14 @@ class Wires:
                     os.write(self._line, self.noise + answer)
 
     def _answer(self, data: bytes, now: float) -> bytes:
-        """What comes back at once."""
+        """The answer without delay."""
         if self._paced is None:
             return self.faults.receive(data, now)
         self._paced.receive(data, now)
         return b""
 
     def deafen(self) -> None:
-        """Lets all servos fall silent."""
+        """Makes all servos silent."""
         with self.lock:
             for id in list(self.bus.servos):
                 self.faults.inject("silent", id)

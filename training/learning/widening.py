@@ -1,6 +1,6 @@
-"""An older teacher learns to read more: inputs that came later begin with no weight.
+"""Adds inputs to the network of an older teacher: the weights of new inputs start at zero.
 
-What it does in worlds as it knew them stays the same.
+So its actions in worlds with the older inputs stay the same.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ def widen_network(state: dict[str, Tensor], inputs: int) -> dict[str, Tensor]:
     """A teacher's weights for more inputs, the new ones last.
 
     Args:
-        state: of a `inhand.training.learning.teacher.Network`.
-        inputs: how many there are now.
+        state: state of an `inhand.training.learning.teacher.Network`.
+        inputs: new number of inputs.
     """
     more = inputs - len(state["mean"])
     if more <= 0:
@@ -29,12 +29,12 @@ def widen_network(state: dict[str, Tensor], inputs: int) -> dict[str, Tensor]:
 
 
 def widen_optimizer(state: dict[str, Any], known: int, inputs: int) -> dict[str, Any]:
-    """What Adam remembers of those weights, for as many more inputs.
+    """The optimizer state (Adam's moments) for more inputs, with zeros for the new ones.
 
     Args:
         state: of the optimizer.
-        known: how many inputs its network had.
-        inputs: how many there are now.
+        known: old number of inputs.
+        inputs: new number of inputs.
     """
     if inputs <= known:
         return state

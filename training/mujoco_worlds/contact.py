@@ -1,10 +1,11 @@
 """Softness and rebound of the object's contacts as MuJoCo's impedance and damping ratio.
 
 MuJoCo's contact is a spring and a damper on the acceleration, weighted by an impedance that grows
-with depth. At rest its force is k · d²/(1 - d) · depth / A, where k comes from the time constant,
-d is the impedance and A the inverse mass that both bodies show together (MuJoCo's documentation,
-computation, solver parameters). A longer time constant would make it softer too, but slower than
-rubber; a lower impedance leaves its pace, and a width lets it stiffen as rubber does.
+with depth. At rest its force is k · d²/(1 - d) · depth / A, where k follows from the time constant,
+d is the impedance and A the sum of the inverse masses of both bodies (MuJoCo's documentation,
+computation, solver parameters). A longer time constant would also make the contact softer, but
+slower than rubber. A lower impedance keeps the time constant, and with the impedance width the
+contact becomes stiffer with depth, as rubber does.
 """
 
 import math
@@ -18,19 +19,19 @@ from inhand.sim_backend.contact import damping_ratio
 from inhand.training.mujoco_worlds.model import OBJECT
 
 STIFFENS = 4.0
-"""At so many times its depth under 1 N, a contact is as stiff as MuJoCo's own."""
+"""At this multiple of its depth under 1 N, a contact is as stiff as MuJoCo's nominal one."""
 
 
 def change_contact(
     fields: dict[str, Array], nominal: mujoco.MjModel, hand: Hand, universe: Universe
 ) -> None:
-    """Writes `geom_solref` and `geom_solimp` of the object, whose contacts have its own.
+    """Writes `geom_solref` and `geom_solimp` of the object; all its contacts use them.
 
     Args:
         fields: of the universe's model, with the time constant of its solver settings.
         nominal: the nominal model.
         hand: the hand in it.
-        universe: its `contact_softness` and `contact_rebound` count here.
+        universe: its `contact_softness` and `contact_rebound` are used.
     """
     if not universe.contact_softness:
         return
@@ -41,7 +42,7 @@ def change_contact(
     inverse_mass = float(nominal.body_invweight0[nominal.body(OBJECT).id, 0])
     inverse_mass += float(nominal.body_invweight0[tips, 0].mean())
     stiffness = 1.0 / (high * time) ** 2
-    # Half-way through its width, the impedance of MuJoCo's own contact is half-way too.
+    # At half of its width, the impedance of the nominal contact is the mean of its ends.
     own = _depth(0.5 * (low + high), stiffness, inverse_mass)
     depth = own + universe.contact_softness
     needed = _impedance(depth, stiffness, inverse_mass)
@@ -49,16 +50,16 @@ def change_contact(
     low = max(needed - (high - needed) / (STIFFENS - 1.0), 0.05)
     fields["geom_solimp"][geom] = low, high, width, 0.5, 1.0
     ratio = damping_ratio(universe.contact_rebound)
-    # A smaller damping ratio would also make the spring stiffer, but for the time constant.
+    # The longer time constant cancels the effect of the damping ratio on the stiffness.
     fields["geom_solref"][geom] = time / ratio, ratio
 
 
 def _depth(impedance: float, stiffness: float, inverse_mass: float) -> float:
-    """How deep a contact sinks under 1 N [m]."""
+    """Depth of a contact under 1 N [m]."""
     return inverse_mass * (1.0 - impedance) / (stiffness * impedance**2)
 
 
 def _impedance(depth: float, stiffness: float, inverse_mass: float) -> float:
-    """With which impedance a contact sinks so deep [m] under 1 N."""
+    """Impedance for which the depth of a contact under 1 N is `depth` [m]."""
     c = inverse_mass / (stiffness * depth)
     return 0.5 * (math.sqrt(c * c + 4.0 * c) - c)

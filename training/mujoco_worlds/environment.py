@@ -1,4 +1,4 @@
-"""Many hands with an object each, stepped together: the world that policies learn in."""
+"""A batch of hands, each with an object, stepped together: the environment of training."""
 
 from dataclasses import dataclass
 
@@ -37,13 +37,13 @@ class Rewards:
 
 @dataclass(frozen=True)
 class Step:
-    """What one policy step brought, each (n,).
+    """Results of one policy step, each (n,).
 
     Attributes:
         reward: sum of the weighted terms.
-        reached: a goal was reached, and a new one drawn.
-        dropped: the object left the hand, which ends the episode.
-        timed_out: no goal for too long, which ends the episode.
+        reached: whether a goal was reached; a new one is drawn.
+        dropped: whether the object left the workspace, which ends the episode.
+        timed_out: whether the time for the goal is over, which ends the episode.
     """
 
     reward: Array
@@ -53,18 +53,18 @@ class Step:
 
 
 class BatchEnvironment:
-    """A batch of hands in MuJoCo, advanced by the robot's own action path.
+    """A batch of hands in MuJoCo, with the action path of the real robot.
 
     Args:
         hand: the hand.
         target: the object.
         size: number of worlds.
         threads: of the physics; 0 for all cores.
-        seed: of everything random.
+        seed: of all random draws.
         rewards: weights.
 
     Attributes:
-        digests: SHA-256 of what learning depends on, by what it is.
+        digests: SHA-256 of hand file, object and model, on which learned weights depend.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class BatchEnvironment:
             "object": target.digest,
             "model": model_digest(model),
         }
-        # A universe may ask for another size of an object that has a mesh.
+        # A universe may have another object size; meshes need a copy for each size.
         varied = build_spec(hand, target, MESH_SIZES).compile()
         self._batch = Batch(varied, size, threads)
         self._qpos = self._batch.bind("qpos")
@@ -99,7 +99,7 @@ class BatchEnvironment:
         self._force = self._batch.bind("xfrc_applied")[:, self._object, :3]
         self._steps_per_tick = round(tick / model.opt.timestep)
         self.variation = Variation(self._batch, model, hand, tick)
-        # A ring of what was sent, and where in it the newest stands.
+        # Ring buffer of sent targets, and the index of the newest.
         self._history = np.tile(hand.rest, (MAX_DELAY + 1, size, 1))
         self._newest = 0
         self._worlds = np.arange(size)[:, None], np.arange(hand.n_actuators)[None]
@@ -114,9 +114,10 @@ class BatchEnvironment:
 
     @property
     def joint_position(self) -> Array:
-        """Servo angles as the encoders see them [rad], (size, n_actuators).
+        """Encoder readings [rad], (size, n_actuators).
 
-        A servo moves freely within its backlash: it stands at its target if the slack lets it.
+        A servo moves freely within its backlash: it is at its target if that is within the
+        backlash.
         """
         targets = self._delayed_targets()
         tight = self._tight(targets, self._qpos[:, self._driven])
@@ -124,13 +125,13 @@ class BatchEnvironment:
         return read
 
     def _tight(self, targets: Array, angles: Array) -> Array:
-        """What the encoders would read if tendons did not stretch [rad], (size, n_actuators)."""
+        """Encoder readings without the stretch of tendons [rad], (size, n_actuators)."""
         slack = self.variation.backlash
         bounded: Array = np.clip(targets, angles - slack, angles + slack)
         return bounded
 
     def _delayed_targets(self) -> Array:
-        """What has reached the servos of what was sent [rad], (size, n_actuators)."""
+        """Targets that have reached the servos, after their delays [rad], (size, n_actuators)."""
         worlds, actuators = self._worlds
         age = self.variation.delay + self.variation.late[:, None]
         arrived: Array = self._history[(self._newest - age) % len(self._history), worlds, actuators]
@@ -152,17 +153,17 @@ class BatchEnvironment:
 
     @property
     def joint_velocity(self) -> Array:
-        """Of the joints that servos drive [rad/s], (size, n_actuators)."""
+        """Velocities of the driven joints [rad/s], (size, n_actuators)."""
         velocity: Array = self._qvel[:, self._driven]
         return velocity
 
     def harden(self, goal_distance: float, universe_scale: float) -> None:
-        """Sets how far goals lie [rad] and how wide universes vary, and starts every world anew."""
+        """Sets the distance of goals [rad] and the scale of universes, and resets all worlds."""
         self.goal_distance, self.universe_scale = goal_distance, universe_scale
         self.reset(np.arange(self.size))
 
     def reset(self, ids: NDArray[np.int64]) -> None:
-        """Puts the objects of these worlds into resting hands, in any orientation."""
+        """Resets these worlds: hands in their rest pose, objects in random orientations."""
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
         hand, n = self.hand, len(ids)
         self.variation.draw(ids, self.rng, self.universe_scale)
@@ -183,7 +184,7 @@ class BatchEnvironment:
         self._new_goals(ids)
 
     def _new_goals(self, ids: NDArray[np.int64]) -> None:
-        """Draws goals up to `goal_distance` [rad] away, but no goal already reached."""
+        """Draws goals up to `goal_distance` [rad] away, but none that is already reached."""
         axis = self.rng.standard_normal((len(ids), 3))
         axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
         low = min(0.5, self.goal_distance)
@@ -194,7 +195,7 @@ class BatchEnvironment:
         self._goal_steps[ids] = 0
 
     def step(self, actions: Array) -> Step:
-        """Advances every world by one policy step; ended episodes wait for `reset`.
+        """Advances every world by one policy step; the caller resets worlds with ended episodes.
 
         Args:
             actions: in [-1, 1], (size, n_actuators).
@@ -207,14 +208,14 @@ class BatchEnvironment:
             self._newest = (self._newest + 1) % len(self._history)
             self._history[self._newest] = self.state.motion.position
             self.variation.stick(self._qvel[:, : self.hand.n_joints])
-            # The spring pulls from the encoder's angle, which leads the joint's by the slack.
+            # The spring acts from the encoder's angle; its offset from the joint is the backlash.
             targets, angles = self._delayed_targets(), self._qpos[:, self._driven]
             self._ctrl[:] = targets + angles - self._tight(targets, angles)
             self._batch.step(nstep=self._steps_per_tick)
         return self._judge(actions)
 
     def _where_it_runs(self, state: ActionState) -> ActionState:
-        """The new state of the path, but where the controller pauses the old one."""
+        """The new state of the path; the old one in worlds where the controller pauses."""
         paused = self.variation.paused[:, None]
         if not paused.any():
             return state
@@ -230,7 +231,7 @@ class BatchEnvironment:
         )
 
     def _push(self) -> None:
-        """Pushes some objects for the length of one policy step."""
+        """Draws pushes on the objects for one policy step."""
         universes = self.variation.universes
         rate = np.array([one.push_rate for one in universes])
         strength = np.array([one.push_acceleration for one in universes])
@@ -264,7 +265,7 @@ class BatchEnvironment:
         return Step(reward, reached, dropped, timed_out)
 
     def observe(self) -> NDArray[np.float32]:
-        """What a perfect robot would measure, (size, observation_size)."""
+        """Observations without measurement errors, (size, observation_size)."""
         joints = self.joint_position
         return observe(
             self.hand,
@@ -279,9 +280,9 @@ class BatchEnvironment:
         )
 
     def privileged(self) -> NDArray[np.float32]:
-        """Velocities, the universe, and the share of the goal's time that is gone, (size, n).
+        """Velocities, the universe, and the elapsed share of the time for the goal, (size, n).
 
-        What came to universes later stands last, so that an older teacher can be widened.
+        Newer fields of universes are last, so that the network of an older teacher can be widened.
         """
         clock = self._goal_steps[:, None] / self._goal_limit
         parts = [self._qvel, self.variation.privileged, clock, self.variation.reality]

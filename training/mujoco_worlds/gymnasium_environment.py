@@ -1,4 +1,4 @@
-"""One world of the batch as a Gymnasium environment, for other people's algorithms."""
+"""One world as a Gymnasium environment, for other learning algorithms."""
 
 from typing import Any
 
@@ -17,17 +17,17 @@ Action = NDArray[np.float32]
 
 
 class HandEnvironment(gymnasium.Env[Observation, Action]):
-    """The hand turns an object from goal to goal; an episode ends by a drop or a time-out.
+    """The hand turns an object from goal to goal; an episode ends with a drop or a timeout.
 
-    Observations are those of a perfect robot (`inhand.controller.policy.observation`); actions in
+    Observations have no measurement errors (`inhand.controller.policy.observation`); actions in
     [-1, 1] are targets around the rest pose, (n_actuators,). `info` has `goals_reached`, and
-    `privileged`: what only a simulation knows.
+    `privileged`: quantities that only a simulation can measure.
 
     Args:
         hand: name or file of the hand.
         target: name or file of the object.
-        goal_distance: of goals from where the object is, at most [rad].
-        universe_scale: how wide universes vary; 0 is nominal.
+        goal_distance: largest distance of a goal from the present orientation [rad].
+        universe_scale: scale of the variation of universes; 0 is nominal.
         rewards: weights.
     """
 
@@ -43,14 +43,14 @@ class HandEnvironment(gymnasium.Env[Observation, Action]):
         self._difficulty = goal_distance, universe_scale
         self._rewards = rewards
         self._worlds: BatchEnvironment | None = None
-        # Angles [rad], distances [m], unit vectors and rotations all stay within.
+        # Angles [rad], distances [m], unit vectors and rotations are all within these bounds.
         self.observation_space = spaces.Box(-10.0, 10.0, (observation_size(self._hand),))
         self.action_space = spaces.Box(-1.0, 1.0, (self._hand.n_actuators,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts an episode; a seed makes everything that follows repeatable."""
+        """Starts an episode; with a seed, all later random draws are repeatable."""
         super().reset(seed=seed)
         if self._worlds is None or seed is not None:
             draw = int(self.np_random.integers(2**31))

@@ -19,13 +19,13 @@ def build_spec(hand: Hand, target: ObjectDescription, sizes: Sequence[float] = (
     Args:
         hand: the hand.
         target: the object.
-        sizes: factors at which to add further meshes of an object that has one, after the
-            nominal mesh and in this order: a compiled mesh cannot be resized.
+        sizes: size factors for additional meshes, after the nominal mesh and in this order; only
+            for an object with a mesh, since a compiled mesh cannot be resized.
 
-    Contact: the object takes part with every link; links of different collision groups
-    with each other (bit masks say what `hand.collision_pairs` lists). The object's friction
-    has priority, so that it is the coefficient of the pair, as the product with 1.0 is in
-    PyBullet.
+    Contact: the object collides with every link; links of different collision groups collide with
+    each other (the bit masks correspond to `hand.collision_pairs`). The object's friction has
+    priority, so that it is the coefficient of the pair; in PyBullet the same follows from the
+    product with 1.0.
     """
     spec = mujoco.MjSpec.from_string(hand_urdf(hand))
     spec.compiler.autolimits = True
@@ -44,16 +44,16 @@ def build_spec(hand: Hand, target: ObjectDescription, sizes: Sequence[float] = (
 
 
 def model_digest(model: mujoco.MjModel) -> str:
-    """SHA-256 of everything in the nominal model that physics depends on.
+    """SHA-256 of all parameters of the nominal model on which the physics depends.
 
-    Checkpoints carry it: what was learned in another model is of no use in this one.
+    Checkpoints contain it: weights learned with another model are not valid for this one.
     """
     hasher = hashlib.sha256()
     prefixes = ("body_", "jnt_", "dof_", "geom_", "eq_", "actuator_", "exclude_")
     for name in sorted(name for name in dir(model) if name.startswith(prefixes)):
         values = getattr(model, name)
         if isinstance(values, np.ndarray):
-            # Six digits, as processors differ in the last ones.
+            # Six digits, as the last digits differ between processors.
             numbers = [f"{float(value):.6g}" for value in values.ravel()]
             hasher.update(f"{name}: {numbers}".encode())
     option = model.opt
@@ -83,12 +83,12 @@ def _set_contacts(spec: mujoco.MjSpec, hand: Hand) -> None:
 def _set_joints(spec: mujoco.MjSpec, hand: Hand) -> None:
     for link in hand.links:
         joint = spec.joint(link.joint)
-        # The further entries are the coefficients of the square and cube of the speed.
+        # The other entries are the coefficients of the square and cube of the speed.
         joint.damping[0] = link.damping
         joint.frictionloss = link.friction
         joint.armature = 0.0
     for equality in spec.equalities:
-        # Twice the step is the stiffest time constant that the solver holds stable.
+        # Twice the step is the smallest time constant for which the solver is stable.
         equality.solref[:] = (0.02, 1.0)
 
 
@@ -111,7 +111,7 @@ def _add_object(
     spec: mujoco.MjSpec, hand: Hand, target: ObjectDescription, sizes: Sequence[float]
 ) -> None:
     body = spec.worldbody.add_body(name=OBJECT, pos=hand.workspace.object_start)
-    # A universe may move the centre of mass, which the shortcut for simple bodies forbids.
+    # MuJoCo's shortcut for simple bodies does not allow universes to move the centre of mass.
     body.simple = 0
     body.add_freejoint(name=OBJECT)
     geom = body.add_geom(
@@ -127,7 +127,7 @@ def _add_object(
         geom.type = mujoco.mjtGeom.mjGEOM_BOX
         geom.size = target.half_extents
         return
-    # Meshes that no geom uses would be dropped, as pictures are from a URDF.
+    # By default the compiler of a URDF removes meshes that no geom uses.
     spec.compiler.discardvisual = False
     for number, factor in enumerate((1.0, *sizes)):
         name = f"{OBJECT}{number}" if number else OBJECT

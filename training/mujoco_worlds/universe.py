@@ -45,16 +45,16 @@ FIELDS = (
 
 
 def model_fields(nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> Fields:
-    """The fields of the nominal model, changed as a universe says.
+    """The fields of the nominal model, changed for a universe.
 
-    A box is resized in place; of an object with a mesh everything but the mesh is, which whoever
-    writes the fields sees to. After writing them, `mj_setConst` must run: without it the contact
-    solver goes unstable.
+    A box is resized here. For an object with a mesh, the caller must choose a mesh of the right
+    size. After writing the fields, the caller must run `mj_setConst`: without it the contact solver
+    becomes unstable.
 
     Args:
-        nominal: what `build_spec` compiles to.
+        nominal: the compiled model of `build_spec`.
         hand: the hand in it.
-        universe: what differs.
+        universe: deviations from nominal.
 
     Returns:
         A copy of each of `FIELDS`.
@@ -80,7 +80,7 @@ def _factors(values: tuple[float, ...], size: int) -> Array:
 
 
 def _change_links(fields: Fields, hand: Hand, universe: Universe) -> None:
-    """Masses, damping, friction and limits. The rotor's inertia is no part of a link's mass."""
+    """Masses, damping, friction and limits; the rotor inertia does not depend on a link's mass."""
     mass = _factors(universe.link_mass, hand.n_joints)
     # Links are the first bodies after the world, in the hand's order.
     links = slice(1, 1 + hand.n_joints)
@@ -105,7 +105,7 @@ def _change_servos(fields: Fields, hand: Hand, universe: Universe) -> None:
 
 
 def _change_sizes(fields: Fields, nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> None:
-    """Where joints sit, how thick capsules are, and how the hand is mounted."""
+    """Positions of joints, radii of capsules, and mounting of the hand."""
     links = slice(1, 1 + hand.n_joints)
     if universe.link_length:
         origins = [
@@ -135,12 +135,12 @@ def _change_solver(fields: Fields, nominal: mujoco.MjModel, settings: MujocoSett
     fields["opt.iterations"][...] = settings.iterations
     if settings.elliptic_cone:
         fields["opt.cone"][...] = mujoco.mjtCone.mjCONE_ELLIPTIC
-    # The object's contacts have priority, so that its time constant is theirs.
+    # The object has contact priority, so that all its contacts use its time constant.
     fields["geom_solref"][nominal.geom(OBJECT).id, 0] = settings.contact_time
 
 
 def _change_object(fields: Fields, nominal: mujoco.MjModel, universe: Universe) -> None:
-    """Mass and size scale the inertia as for a homogeneous body of the same shape."""
+    """Scales the inertia by mass and size as for a homogeneous body of the same shape."""
     body, geom = nominal.body(OBJECT).id, nominal.geom(OBJECT).id
     fields["body_mass"][body] *= universe.object_mass
     fields["body_inertia"][body] *= universe.object_mass * universe.object_size**2

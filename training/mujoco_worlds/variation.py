@@ -1,4 +1,4 @@
-"""Universes of a batch: what differs from world to world, drawn anew with each episode."""
+"""Universes of a batch: the deviations of each world from nominal, drawn for each episode."""
 
 import mujoco
 import numpy as np
@@ -16,22 +16,22 @@ from inhand.training.mujoco_worlds.model import OBJECT
 from inhand.training.mujoco_worlds.universe import FIELDS, model_fields
 
 MAX_DELAY = 20
-"""Longest way of a command to its servo that is modelled, jitter included [ticks]."""
+"""Longest delay of a command to its servo in the model, including jitter [ticks]."""
 
 NOMINAL_EVERY = 8
-"""Every so many worlds one stays nominal, so that what was learned first is not forgotten."""
+"""One in this number of worlds stays nominal, so that performance there does not degrade."""
 
 
 MESH_SIZES = (*(0.9 + 0.01 * i for i in range(10)), *(1.01 + 0.01 * i for i in range(10)))
-"""Factors at which a batch has meshes of its object beside the nominal one."""
+"""Size factors of the additional meshes of an object in a batch."""
 
 
 def draw_solver(rng: np.random.Generator, scale: float) -> MujocoSettings:
-    """MuJoCo's own settings, drawn around the nominal ones: what no engine agrees on.
+    """Draws MuJoCo's solver settings around the nominal ones.
 
-    A batch takes equally many steps a tick in all its worlds: in one with longer steps, time runs
-    faster than the policy believes, as Dactyl's did (arXiv:1808.00177, appendix C.2). Contacts
-    only get softer, as twice the time step is the stiffest that MuJoCo takes.
+    All worlds of a batch have the same number of steps in a tick: with a longer time step, a tick
+    is longer than the policy assumes, as in Dactyl (arXiv:1808.00177, appendix C.2). Contacts only
+    become softer, as the nominal time constant is MuJoCo's smallest: two time steps.
 
     Args:
         rng: source of randomness.
@@ -48,10 +48,10 @@ def draw_solver(rng: np.random.Generator, scale: float) -> MujocoSettings:
 
 
 class Variation:
-    """The universes of a batch, as arrays with one row a world.
+    """The universes of a batch, as arrays with one row for each world.
 
     Args:
-        batch: of `build_spec` with `MESH_SIZES`.
+        batch: batch of the model of `build_spec` with `MESH_SIZES`.
         nominal: the model of the nominal world.
         hand: the hand.
         tick: length of a tick [s].
@@ -60,13 +60,12 @@ class Variation:
         universes: one for each world.
         vary: the kind of fields that draws change.
         delay: from command to servo [ticks], (size, n_actuators).
-        late: what jitter adds to that in the present tick [ticks], (size,).
+        late: additional delay by jitter in the present tick [ticks], (size,).
         backlash: half-width of the slack between servo and joint [rad], (size, n_actuators).
-        compliance: of what is between servo and joint [rad/(N·m)], (size, n_actuators).
-        paused: in which worlds the controller pauses in the present tick, (size,).
-        privileged: what only a simulation knows of its universe, scaled to about 1,
-            (size, n).
-        reality: the same of what rubber, tendons and assembly do, (size, m).
+        compliance: of the tendon between servo and joint [rad/(N·m)], (size, n_actuators).
+        paused: whether the controller pauses in the present tick, (size,).
+        privileged: fields of the universe, scaled to about 1, (size, n).
+        reality: the same for the fields of `reality_draws`, (size, m).
     """
 
     def __init__(self, batch: Batch, nominal: mujoco.MjModel, hand: Hand, tick: float) -> None:
@@ -102,13 +101,13 @@ class Variation:
                 universe = replace(universe, mujoco=draw_solver(rng, wide))
             self._set(int(i), universe)
         self._batch.set_const(ids)
-        # That takes the bounding sphere of a mesh from the model, whatever the universe says.
+        # `set_const` resets the bounding sphere of a mesh to the nominal one.
         sizes = [self.universes[i].object_size for i in ids]
         radius = self._nominal.geom_rbound[self._object]
         self._fields["geom_rbound"][ids, self._object] = radius * np.array(sizes)
 
     def tick(self, rng: np.random.Generator) -> None:
-        """Draws how late the commands of one tick come, and where the controller pauses."""
+        """Draws the jitter of one tick's commands, and pauses of the controller."""
         if self._jitter.any():
             chance = rng.random((2, len(self.late)))
             self.late = (self._jitter * chance[0] + chance[1]).astype(np.int64)
@@ -119,16 +118,16 @@ class Variation:
             self.paused = self._pause_left > 0.5 * self._tick
 
     def stick(self, speeds: Array) -> None:
-        """Sets the joints' friction for their speeds [rad/s], (size, n_joints)."""
+        """Sets the joints' friction at these speeds [rad/s], (size, n_joints)."""
         if self._stiction.any():
             self._friction[:] = breakaway(self._moving, self._stiction, speeds)
 
     def stretch(self, targets: Array, tight: Array) -> Array:
-        """By how much tendons stretch [rad], (size, n_actuators).
+        """Stretch of the tendons [rad], (size, n_actuators).
 
         Args:
-            targets: that have reached the servos [rad], (size, n_actuators).
-            tight: what the encoders would read if tendons did not stretch [rad], the same shape.
+            targets: targets that have reached the servos [rad], (size, n_actuators).
+            tight: encoder readings without the stretch of tendons [rad], (size, n_actuators).
         """
         pull = self._gain * (targets - tight)
         torque = np.clip(pull, -self._torque_limit, self._torque_limit)

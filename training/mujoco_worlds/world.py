@@ -1,4 +1,4 @@
-"""One world in MuJoCo, called as `sim_backend.world.World` is, for evaluation and tests."""
+"""One world in MuJoCo with the interface of `sim_backend.world.World`, for evaluation and tests."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from inhand.training.mujoco_worlds.universe import model_fields
 
 
 def universe_model(hand: Hand, target: ObjectDescription, universe: Universe) -> mujoco.MjModel:
-    """The model of one universe, by the route that training takes (`model_fields`)."""
+    """The model of one universe, changed with `model_fields` as in training."""
     if target.shape != "box":
         # A mesh cannot be resized in a compiled model.
         length, width, height = (universe.object_size * extent for extent in target.size)
@@ -40,13 +40,13 @@ def universe_model(hand: Hand, target: ObjectDescription, universe: Universe) ->
 class MujocoWorld:
     """One hand and one object in MuJoCo, in one universe.
 
-    Arrays follow the hand's orders; quaternions are wxyz. Two worlds of one seed that are told
-    the same do the same.
+    Arrays have the hand's joint or actuator order; quaternions are wxyz. With equal seeds and
+    equal calls, two worlds give equal results.
 
     Args:
         hand: the nominal hand.
         target: the nominal object.
-        universe: what differs from nominal.
+        universe: deviations from nominal.
         seed: of orientations and pushes.
 
     Attributes:
@@ -73,27 +73,27 @@ class MujocoWorld:
 
     @property
     def time(self) -> float:
-        """Simulated time since the world was made [s]; a reset does not turn it back."""
+        """Simulated time since the world was created [s]; a reset does not change it."""
         return self._steps * self.timestep
 
     def reset(self, object_quaternion: Array | None = None) -> None:
-        """Puts the hand at rest and the object into it.
+        """Puts the hand into its rest pose and the object onto it.
 
         Args:
-            object_quaternion: world from object, (4,); drawn from all orientations if None.
+            object_quaternion: world from object, wxyz, (4,); random if None.
         """
         mujoco.mj_resetData(self.model, self.data)
         rest = self.hand.joint_angles(self.hand.rest)
-        # The universe may have moved a limit past the rest pose.
+        # In this universe the rest pose may be outside a joint limit.
         self.data.qpos[: self.hand.n_joints] = np.clip(rest, *self._limits)
         self._servos.reset(self.hand.rest)
         self.place_object(object_quaternion)
 
     def place_object(self, quaternion: Array | None = None) -> None:
-        """Puts the object back where it starts, at rest, the hand as it is.
+        """Puts the object at its start position with zero velocity; the hand does not change.
 
         Args:
-            quaternion: world from object, (4,); drawn from all orientations if None.
+            quaternion: world from object, wxyz, (4,); random if None.
         """
         if quaternion is None:
             quaternion = rotations.random_quaternion(self._rng)
@@ -107,10 +107,10 @@ class MujocoWorld:
 
         Args:
             targets: commanded servo angles [rad], (n_actuators,).
-            torque_on: servos that pull, (n_actuators,).
+            torque_on: servos with torque, (n_actuators,).
         """
         angles = self.data.qpos[self._driven]
-        # The model's actuators pull from the joint's angle, which trails the encoder's.
+        # The model's actuators act from the joint's angle: their target is that plus the stretch.
         self.data.ctrl[:] = angles + self._servos.advance(targets, torque_on, angles)
         if self._stiction.acts:
             self._friction[:] = self._stiction.friction(self.data.qvel[: self.hand.n_joints])
@@ -119,9 +119,9 @@ class MujocoWorld:
         self._steps += 1
 
     def encoders(self) -> tuple[Array, Array, Array]:
-        """What the servos measure: position [rad], velocity [rad/s], current [A].
+        """Measurements of the servos: position [rad], velocity [rad/s], current [A].
 
-        Each is (n_actuators,). The current is the spring's torque over the torque constant.
+        Each is (n_actuators,). The current is the servo's torque over its torque constant.
         """
         position = self._servos.encoders(self.data.qpos[self._driven])
         current = self.data.actuator_force / self._servos.torque_per_ampere
@@ -133,17 +133,17 @@ class MujocoWorld:
         return angles
 
     def object_pose(self) -> tuple[Array, Array]:
-        """Centre of the object's shape, world frame [m], (3,), and world from object, (4,)."""
+        """Centre of the shape, world frame [m], (3,), and world from object, wxyz, (4,)."""
         at = self.hand.n_joints
         pose = self.data.qpos[at : at + 7].copy()
         return pose[:3], rotations.normalize(pose[3:])
 
     def dropped(self) -> bool:
-        """Whether the object has left the hand."""
+        """Whether the object has left the workspace of the hand."""
         position, _ = self.object_pose()
         space = self.hand.workspace
         away = float(np.linalg.norm(position - np.array(space.center)))
         return away > space.radius or bool(position[2] < space.drop_height)
 
     def close(self) -> None:
-        """Does nothing; a PyBullet world needs it."""
+        """Does nothing; only PyBullet worlds need it."""

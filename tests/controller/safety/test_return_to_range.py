@@ -1,4 +1,4 @@
-"""Joints that get torque outside their range: pinned there, then brought back, slowly and alone."""
+"""Joints outside their range when torque goes on: held there, then moved back slowly."""
 
 from collections.abc import Callable
 
@@ -51,7 +51,7 @@ def pinned(away: Array) -> Mover:
 
 @settings(deadline=None, max_examples=60)
 @given(PLACES, arrays(np.float64, (40, N), elements=st.floats(-1, 1)), st.data())
-def test_whatever_is_asked_for_a_joint_outside_only_comes_back(
+def test_a_joint_outside_only_moves_back_for_any_command(
     away: Array, actions: Array, data: st.DataObject
 ) -> None:
     mover = pinned(away)
@@ -85,7 +85,7 @@ def test_whatever_is_asked_for_a_joint_outside_only_comes_back(
 
 @settings(deadline=None, max_examples=60)
 @given(PLACES)
-def test_all_come_back_in_time_and_the_others_wait(away: Array) -> None:
+def test_all_joints_return_in_time_and_the_others_wait(away: Array) -> None:
     mover = pinned(away)
     begin = mover.position
     mover.go(HAND.rest)
@@ -107,7 +107,7 @@ def test_all_come_back_in_time_and_the_others_wait(away: Array) -> None:
     assert (beyond(mover.position) < 1e-6).all()
 
 
-def test_a_stop_stops_a_joint_on_its_way_back() -> None:
+def test_a_stop_stops_a_joint_that_returns() -> None:
     mover = pinned(np.where(np.arange(N) == 4, 0.45, -0.2))
     for _ in range(10):
         mover.come_back(0.01)
@@ -171,7 +171,7 @@ def test_in_a_stopped_mode_it_does_not_move(stop: str) -> None:
     assert stands[4] > HAND.upper[4] + 0.3
 
 
-def test_enable_names_a_joint_that_stands_where_it_cannot() -> None:
+def test_enable_names_a_joint_far_outside_its_range() -> None:
     bench = Bench()
     bench.servos[4] = HAND.upper[4] + 0.7
     bench.run(0.3)

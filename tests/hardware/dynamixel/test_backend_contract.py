@@ -1,4 +1,4 @@
-"""What every hand must do, whatever is beyond its wires: one suite over all of them."""
+"""Contract of every hand backend: one suite over all of them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def driver(hand: Hand, port: str) -> ServoHand:
 
 @contextmanager
 def kinematic(_: Path) -> Iterator[HandBackend]:
-    """Servos that follow at once, on a line without any faults."""
+    """Servos that follow at once, on a line without faults."""
     hand = load_hand("dactyl24")
     with wires(hand) as line:
         yield driver(hand, line.port)
@@ -47,7 +47,7 @@ def second_hand(_: Path) -> Iterator[HandBackend]:
 
 @contextmanager
 def paced(_: Path) -> Iterator[HandBackend]:
-    """Bytes that take their time, as on a real line."""
+    """A line with transmission times, like a real one."""
     hand = load_hand("dactyl24")
     with wires(hand, BAUD) as line:
         yield driver(hand, line.port)
@@ -64,7 +64,7 @@ def noisy(_: Path) -> Iterator[HandBackend]:
 
 @contextmanager
 def on_two_buses(_: Path) -> Iterator[HandBackend]:
-    """Half of the servos on a line of its own."""
+    """Two lines, each with half of the servos."""
     hand = load_hand("dactyl24")
     first, second = by_port(hand, "one", {"other": range(11, 21)}).values()
     with wires(first) as one, wires(second) as other:
@@ -100,7 +100,7 @@ def tell(hand: HandBackend, angles: Array) -> Targets:
     return hand.write(Targets(time.monotonic(), frozen_array(angles)))
 
 
-def test_it_says_where_it_stands_and_when(hand: HandBackend) -> None:
+def test_a_read_returns_positions_with_their_time(hand: HandBackend) -> None:
     last = 0.0
     for _ in range(5):
         before = time.monotonic()
@@ -116,7 +116,7 @@ def test_it_says_where_it_stands_and_when(hand: HandBackend) -> None:
     assert hand.problem == ""
 
 
-def test_torque_comes_and_goes_without_a_snap(hand: HandBackend) -> None:
+def test_torque_switches_without_motion(hand: HandBackend) -> None:
     hand.set_torque(False)
     before = hand.read().position
     hand.set_torque(True)
@@ -125,7 +125,7 @@ def test_torque_comes_and_goes_without_a_snap(hand: HandBackend) -> None:
         hand.set_torque(False)
 
 
-def test_it_goes_where_it_is_told(hand: HandBackend) -> None:
+def test_joints_reach_their_targets(hand: HandBackend) -> None:
     hand.set_torque(True)
     for offset in (0.1, 0.0):
         wanted = np.clip(hand.hand.rest + offset, hand.hand.lower, hand.hand.upper)
@@ -136,7 +136,7 @@ def test_it_goes_where_it_is_told(hand: HandBackend) -> None:
     hand.set_torque(False)
 
 
-def test_what_it_returns_is_what_was_sent(hand: HandBackend) -> None:
+def test_write_returns_the_targets_as_sent(hand: HandBackend) -> None:
     hand.set_torque(True)
     wanted = hand.hand.rest + 0.0123
     sent = hand.write(Targets(5.0, frozen_array(wanted)))
@@ -152,17 +152,17 @@ def test_what_it_returns_is_what_was_sent(hand: HandBackend) -> None:
 
 
 @pytest.mark.parametrize("nonsense", [np.nan, np.inf, -np.inf])
-def test_a_target_that_is_no_number_is_refused(hand: HandBackend, nonsense: float) -> None:
+def test_a_target_that_is_not_finite_is_refused(hand: HandBackend, nonsense: float) -> None:
     wanted = hand.hand.rest.copy()
     wanted[3] = nonsense
-    with pytest.raises(BusError, match="is no number; nothing was sent"):
+    with pytest.raises(BusError, match="is not a finite number; nothing was sent"):
         tell(hand, wanted)
     assert np.isfinite(hand.read().position).all()
 
 
 def test_a_read_ends_by_its_deadline(hand: HandBackend) -> None:
     began = time.monotonic()
-    # What is there already may be taken, but nothing is waited for.
+    # Bytes that have arrived may be used, but the read must not wait.
     with suppress(BusError):
         hand.read(began - 1.0)
     assert time.monotonic() - began < PATIENCE
@@ -171,7 +171,7 @@ def test_a_read_ends_by_its_deadline(hand: HandBackend) -> None:
         assert time.monotonic() < until
 
 
-def test_it_can_be_closed_twice_and_opened_anew(hand: HandBackend) -> None:
+def test_it_can_be_closed_twice_and_opened_again(hand: HandBackend) -> None:
     hand.close()
     hand.close()
     for attempt in (hand.read, lambda: tell(hand, hand.hand.rest)):

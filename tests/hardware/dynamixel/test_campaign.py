@@ -75,7 +75,7 @@ def kept_waiting() -> float:
 
 
 def recover(line: CountingWires, servos: ServoHand) -> None:
-    """The cause is gone; the hand is taken into service again without a new process."""
+    """Brings the hand up again in the same process, after the cause was removed."""
     with line.lock:
         line.faults.mend()
     until = time.monotonic() + 20
@@ -144,11 +144,11 @@ def campaign(count: int, seed: int, *, punctual: bool) -> None:
     assert all(told[fault] for fault in SERVO)
 
 
-def test_faults_are_borne_and_told() -> None:
+def test_faults_are_survived_and_reported() -> None:
     campaign(300, seed=int(time.time()), punctual=False)
 
 
 @pytest.mark.slow
 @pytest.mark.alone
-def test_ten_thousand_faults_are_borne_and_told() -> None:
+def test_ten_thousand_faults_are_survived_and_reported() -> None:
     campaign(10_400, seed=int(time.time()), punctual=True)

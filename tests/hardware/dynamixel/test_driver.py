@@ -20,7 +20,7 @@ HAND, BAUD, PATIENCE = conftest.HAND, conftest.BAUD, conftest.PATIENCE
 
 
 def test_bring_up_sets_what_differs_and_leaves_torque_alone(servos: ServoHand, line: Wires) -> None:
-    # What a synchronous write says has arrived once the next request is answered.
+    # A sync write has arrived when the next request is answered.
     servos.read()
     for servo in line.bus.servos.values():
         assert servo.get(registers.OPERATING_MODE) == registers.CURRENT_BASED_POSITION
@@ -49,7 +49,7 @@ def test_reading_gives_where_the_servos_stand(servos: ServoHand, line: Wires) ->
     assert not state.position.flags.writeable
 
 
-def test_torque_goes_on_without_a_snap(servos: ServoHand, line: Wires) -> None:
+def test_torque_goes_on_without_motion(servos: ServoHand, line: Wires) -> None:
     line.position = HAND.rest + 0.1
     servos.set_torque(True)
     np.testing.assert_allclose(servos.read().position, HAND.rest + 0.1, atol=2e-3)
@@ -58,7 +58,7 @@ def test_torque_goes_on_without_a_snap(servos: ServoHand, line: Wires) -> None:
     assert not line.bus.torque_on().any()
 
 
-def test_what_was_sent_is_returned_as_the_servos_round_it(servos: ServoHand, line: Wires) -> None:
+def test_sent_targets_are_returned_as_rounded_to_counts(servos: ServoHand, line: Wires) -> None:
     wanted = HAND.rest + 0.0123
     sent = servos.write(Targets(5.0, frozen_array(wanted)))
     assert sent.t == 5.0
@@ -73,7 +73,7 @@ def test_torque_that_does_not_go_on_is_an_error(servos: ServoHand, line: Wires) 
         servos.set_torque(True)
 
 
-def test_a_port_that_is_gone(servos: ServoHand, line: Wires) -> None:
+def test_a_lost_port_is_an_error(servos: ServoHand, line: Wires) -> None:
     line.unplug()
     with pytest.raises(BusError, match=f"serial port {line.port}"):
         servos.read()
@@ -83,12 +83,12 @@ def test_a_port_that_is_gone(servos: ServoHand, line: Wires) -> None:
     servos.close()
 
 
-def test_a_port_that_is_not_there() -> None:
+def test_a_missing_port_is_an_error() -> None:
     with pytest.raises(BusError, match="/dev/nothing: no such device; plug the hand in"):
         ServoHand(HAND, "/dev/nothing", BAUD).connect()
 
 
-def test_a_port_that_somebody_else_has(servos: ServoHand, line: Wires) -> None:
+def test_a_port_in_use_is_an_error(servos: ServoHand, line: Wires) -> None:
     with pytest.raises(BusError, match="is it in use"):
         ServoHand(HAND, line.port, BAUD).connect()
 
@@ -99,7 +99,7 @@ def test_another_hand_on_the_line_is_refused(line: Wires) -> None:
         first, servo=msgspec.structs.replace(first.servo, model="XC330-M288")
     )
     hand = replace(HAND, actuators=(other, *HAND.actuators[1:]))
-    with pytest.raises(BusError, match=r"servo 1 \(WRJ2\) is of model number 1020"):
+    with pytest.raises(BusError, match=r"servo 1 \(WRJ2\) has model number 1020"):
         ServoHand(hand, line.port, BAUD).connect()
     assert not line.bus.torque_on().any()
 
@@ -115,12 +115,14 @@ def test_before_connecting_there_is_nothing_to_read() -> None:
         ServoHand(HAND, "/dev/nothing", BAUD).read()
 
 
-def test_a_target_that_is_no_number_is_not_sent(servos: ServoHand, line: Wires) -> None:
+def test_a_target_that_is_not_finite_is_not_sent(servos: ServoHand, line: Wires) -> None:
     position = HAND.rest.copy()
     position[2] = np.nan
     servos.read()
     packets = line.bus.packets
-    with pytest.raises(BusError, match=re.escape("target of servo 3 (FFJ4) is no number")):
+    with pytest.raises(
+        BusError, match=re.escape("target of servo 3 (FFJ4) is not a finite number")
+    ):
         servos.write(Targets(0.0, frozen_array(position)))
     servos.read()
     assert line.bus.packets == packets + 1
@@ -141,13 +143,13 @@ def test_the_emulator_notices_goals_beyond_the_limits(servos: ServoHand, line: W
     assert line.bus.outside == [(1, 4000)]
 
 
-def test_a_bus_that_is_only_read(line: Wires) -> None:
+def test_a_read_only_bus_refuses_writes(line: Wires) -> None:
     servos = ServoHand(HAND, line.port, BAUD, PATIENCE, readonly=True)
     servos.connect()
     np.testing.assert_allclose(servos.read().position, line.position, atol=2e-3)
-    with pytest.raises(BusError, match="only to be read"):
+    with pytest.raises(BusError, match="opened read-only"):
         servos.write(Targets(0.0, frozen_array(HAND.rest)))
-    with pytest.raises(BusError, match="only to be read"):
+    with pytest.raises(BusError, match="opened read-only"):
         servos.set_torque(False)
     servos.close()
     asked = {p.instruction for p in Parser().feed(line.received)}
@@ -183,4 +185,4 @@ def test_servos_without_current_control_are_bounded_by_their_pwm(
         assert line.bus.servos[3].get(registers.GOAL_PWM) == round(885 * 0.7 / 1.5)
         assert line.bus.servos[5].get(registers.OPERATING_MODE) == registers.CURRENT_BASED_POSITION
         servos.close()
-    assert "servo 3 (FFJ4), 4 (FFJ3) cannot bound its current" in caplog.text
+    assert "no current control in servo 3 (FFJ4), 4 (FFJ3)" in caplog.text

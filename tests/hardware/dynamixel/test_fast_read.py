@@ -1,4 +1,4 @@
-"""The reply of a fast sync read: equal to what the stock SDK takes, and told apart from damage."""
+"""The reply of a fast sync read: accepted by the stock SDK, and robust against damage."""
 
 from dynamixel_sdk import COMM_SUCCESS, PacketHandler
 from hypothesis import given
@@ -81,7 +81,9 @@ def test_a_changed_byte_costs_two_blocks_at_most(
 
 
 @given(blocks, st.integers(0, 10_000))
-def test_of_a_reply_that_breaks_off_the_beginning_counts(rows: dict[int, bytes], at: int) -> None:
+def test_complete_blocks_of_a_reply_that_breaks_off_are_used(
+    rows: dict[int, bytes], at: int
+) -> None:
     data = reply(rows)
     at %= len(data)
     reading = FastReply(tuple(rows), LENGTH)
@@ -93,7 +95,7 @@ def test_of_a_reply_that_breaks_off_the_beginning_counts(rows: dict[int, bytes],
         assert reading.broke_off_at == list(rows)[whole]
 
 
-def test_an_answer_of_another_length_is_none() -> None:
+def test_an_answer_of_another_length_is_ignored() -> None:
     reading = FastReply((1, 2), LENGTH + 1)
     reading.feed(reply({1: bytes(LENGTH), 2: bytes(LENGTH)}))
     assert came(reading) == {}

@@ -1,4 +1,4 @@
-"""Servos that are silent, late, hot or have shut down: what the driver makes of them."""
+"""The driver with servos that are silent, late, hot or have shut down."""
 
 import re
 import struct
@@ -50,7 +50,7 @@ def test_a_silent_servo_is_named_and_nothing_stale_comes_back(
     assert servos.read().position[at] == pytest.approx(line.position[at], abs=2e-3)
 
 
-def test_a_silent_servo_is_not_waited_for(servos: ServoHand, line: Wires) -> None:
+def test_a_silent_servo_does_not_delay_reads(servos: ServoHand, line: Wires) -> None:
     servos.read()
     del line.bus.servos[7]
     for _ in range(EAGER + 1):
@@ -84,9 +84,7 @@ def test_no_servo_at_all_is_an_error(servos: ServoHand, line: Wires) -> None:
     assert np.isfinite(servos.read().position).all()
 
 
-def test_a_voltage_that_is_out_of_range_is_told_with_a_remedy(
-    servos: ServoHand, line: Wires
-) -> None:
+def test_a_voltage_out_of_range_is_reported_with_a_remedy(servos: ServoHand, line: Wires) -> None:
     assert servos.problem == ""
     for volts, remedy in ((31, "3.1 V.*3.5 to 7.0 V.*too weak"), (74, "7.4 V.*too much")):
         line.bus.servos[4].set(registers.INPUT_VOLTAGE, volts)
@@ -97,7 +95,7 @@ def test_a_voltage_that_is_out_of_range_is_told_with_a_remedy(
         assert "servo 4 (FFJ3)" in servos.problem
 
 
-def test_a_hardware_error_is_told_in_words(servos: ServoHand, line: Wires) -> None:
+def test_a_hardware_error_is_reported_in_words(servos: ServoHand, line: Wires) -> None:
     line.bus.servos[4].set(registers.HARDWARE_ERROR, 1 << 2)
     with pytest.raises(BusError, match=r"servo 4 \(FFJ3\): overheated; remove the cause"):
         servos.read()
@@ -106,7 +104,7 @@ def test_a_hardware_error_is_told_in_words(servos: ServoHand, line: Wires) -> No
 def test_a_late_reply_to_an_older_request_does_not_count(servos: ServoHand, line: Wires) -> None:
     line.position = HAND.rest + 0.1
     servos.read()
-    # What the last request asked for, had it been answered a second time.
+    # A second reply to the last request.
     (last,) = Parser().feed(line.received)[-1:]
     address, length = struct.unpack_from("<HH", last.parameters)
     older = line.bus.receive(requests.sync_read(address, length, range(1, 21)))
@@ -122,7 +120,7 @@ def test_a_late_reply_to_an_older_request_does_not_count(servos: ServoHand, line
     np.testing.assert_allclose(servos.read().position, HAND.rest, atol=2e-3)
 
 
-def test_a_read_takes_no_longer_than_told(servos: ServoHand, line: Wires) -> None:
+def test_a_read_ends_at_its_deadline_with_a_silent_servo(servos: ServoHand, line: Wires) -> None:
     line.bus.servos.clear()
     began = time.monotonic()
     with pytest.raises(BusError, match="no answer"):
@@ -131,7 +129,7 @@ def test_a_read_takes_no_longer_than_told(servos: ServoHand, line: Wires) -> Non
     assert servos.bus.missing[7] >= 1
 
 
-def test_fast_reads_are_given_up_and_tried_again() -> None:
+def test_fast_reads_pause_after_failures_and_are_tried_again() -> None:
     choice = FastChoice()
     for _ in range(3):
         assert choice.wanted()
@@ -143,8 +141,8 @@ def test_fast_reads_are_given_up_and_tried_again() -> None:
     assert choice.wanted()
 
 
-def test_a_hot_servo_is_told_and_its_torque_bound_stays(servos: ServoHand, line: Wires) -> None:
-    # What a synchronous write says has arrived once the next request is answered.
+def test_a_hot_servo_is_reported_and_its_torque_limit_stays(servos: ServoHand, line: Wires) -> None:
+    # A sync write has arrived when the next request is answered.
     servos.read()
     servo, goal = line.bus.servos[4], registers.GOAL_CURRENT
     bound = servo.get(goal)
@@ -160,17 +158,17 @@ def test_a_hot_servo_is_told_and_its_torque_bound_stays(servos: ServoHand, line:
     assert servos.condition.voltage[3] == pytest.approx(5.0)
 
 
-def test_a_servo_that_does_not_take_its_torque_bound_is_named(
-    servos: ServoHand, line: Wires
-) -> None:
+def test_a_servo_that_refuses_its_torque_limit_is_named(servos: ServoHand, line: Wires) -> None:
     servos.close()
     line.bus.servos[4].set(registers.CURRENT_LIMIT, 500)
     line.bus.servos[4].set(registers.GOAL_CURRENT, 500)
-    with pytest.raises(BusError, match=r"servo 4 \(FFJ3\) did not take the bound.*torque_share"):
+    with pytest.raises(
+        BusError, match=r"torque limit of servo 4 \(FFJ3\) could not be set.*torque_share"
+    ):
         servos.connect()
 
 
-def test_servos_that_shut_down_are_started_anew_on_request(servos: ServoHand, line: Wires) -> None:
+def test_servos_that_shut_down_are_rebooted_on_request(servos: ServoHand, line: Wires) -> None:
     servos.set_torque(True)
     with line.lock:
         line.faults.inject("alert", 7)
@@ -187,7 +185,7 @@ def test_servos_that_shut_down_are_started_anew_on_request(servos: ServoHand, li
     assert line.bus.torque_on().all()
 
 
-def test_a_servo_that_started_anew_is_named(servos: ServoHand, line: Wires) -> None:
+def test_a_servo_that_restarted_is_named(servos: ServoHand, line: Wires) -> None:
     servos.set_torque(True)
     with line.lock:
         line.faults.inject("rebooting", 7, time.monotonic())
@@ -197,6 +195,6 @@ def test_a_servo_that_started_anew_is_named(servos: ServoHand, line: Wires) -> N
             servos.read()
         except BusError as error:
             said = str(error)
-    assert "servo 7 (MFJ3) has started anew, without torque" in said
+    assert "servo 7 (MFJ3) has restarted and lost its torque" in said
     servos.set_torque(True)
     assert line.bus.torque_on().all()

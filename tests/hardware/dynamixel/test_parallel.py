@@ -1,4 +1,4 @@
-"""A hand on two buses: what is asked of both at once, and what one of them says of itself."""
+"""A hand on two buses: joint requests to both, and errors of one of them."""
 
 import time
 from collections.abc import Iterator
@@ -38,7 +38,9 @@ def hand(lines: tuple[Wires, Wires]) -> Iterator[ParallelHand]:
     hand.close()
 
 
-def test_every_joint_is_where_it_belongs(hand: ParallelHand, lines: tuple[Wires, Wires]) -> None:
+def test_every_joint_has_its_place_in_the_joined_arrays(
+    hand: ParallelHand, lines: tuple[Wires, Wires]
+) -> None:
     rng = np.random.default_rng(1)
     angles = rng.uniform(HAND.lower, HAND.upper)
     for line, part in zip(lines, PARTS.values(), strict=True):
@@ -49,7 +51,9 @@ def test_every_joint_is_where_it_belongs(hand: ParallelHand, lines: tuple[Wires,
     np.testing.assert_allclose(state.voltage, voltage)
 
 
-def test_both_buses_are_waited_for_at_once(hand: ParallelHand, lines: tuple[Wires, Wires]) -> None:
+def test_both_buses_are_read_at_the_same_time(
+    hand: ParallelHand, lines: tuple[Wires, Wires]
+) -> None:
     for line in lines:
         line.bus.servos.clear()
     for part in hand._parts:
@@ -58,7 +62,7 @@ def test_both_buses_are_waited_for_at_once(hand: ParallelHand, lines: tuple[Wire
     began = time.monotonic()
     with pytest.raises(BusError, match=f"on {lines[0].port}.*; .*on {lines[1].port}"):
         hand.read()
-    # Each is asked twice: one after another they would take four times their patience at least.
+    # Each is asked twice: one after another, the reads would take at least four timeouts.
     assert time.monotonic() - began < 4 * 0.5
 
 
@@ -70,7 +74,7 @@ def test_a_silent_servo_of_one_bus_is_named(hand: ParallelHand, lines: tuple[Wir
     assert f"no answer from servo 9 (RFJ4) on {lines[1].port}" == hand.problem
 
 
-def test_torque_goes_off_on_the_bus_that_is_left(
+def test_torque_goes_off_on_the_remaining_bus(
     hand: ParallelHand, lines: tuple[Wires, Wires]
 ) -> None:
     hand.set_torque(True)
@@ -82,7 +86,7 @@ def test_torque_goes_off_on_the_bus_that_is_left(
     assert not lines[1].bus.torque_on().any()
 
 
-def test_shut_down_servos_of_both_are_started_anew(
+def test_shut_down_servos_of_both_buses_are_rebooted(
     hand: ParallelHand, lines: tuple[Wires, Wires]
 ) -> None:
     for line, id in zip(lines, (3, 9), strict=True):
@@ -97,11 +101,13 @@ def test_shut_down_servos_of_both_are_started_anew(
     ("others", "wrong"),
     [
         ({"b": [77]}, "port b: hand dactyl24 has no servo 77"),
-        ({"b": [3], "c": [3]}, "servo 3 is said to be on b and on c"),
+        ({"b": [3], "c": [3]}, "servo 3 is listed on two ports: b and c"),
         ({"b": []}, "port b: no servo of hand dactyl24 is on it"),
         ({"b": range(1, 21)}, "port a: no servo of hand dactyl24 is on it"),
     ],
 )
-def test_what_cannot_be_wired(others: dict[str, list[int]], wrong: str) -> None:
+def test_wrong_assignments_of_servos_to_ports_are_refused(
+    others: dict[str, list[int]], wrong: str
+) -> None:
     with pytest.raises(DescriptionError, match=wrong):
         by_port(HAND, "a", others)

@@ -1,4 +1,4 @@
-"""The codec: equal to Robotis' own, and not to be confused by any noise."""
+"""The codec: equal to that of Robotis, and robust against noise."""
 
 import struct
 

@@ -95,7 +95,7 @@ def test_requests_for_several_servos(
 
 
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20))
-def test_a_write_made_ready_is_the_same_as_any(values: list[int]) -> None:
+def test_a_prepared_write_equals_any_other(values: list[int]) -> None:
     goal, ids = GOAL_POSITION, range(1, 1 + len(values))
     rows = {id: goal.pack(value) for id, value in zip(ids, values, strict=True)}
     ready = requests.SyncWrite(goal, ids)
@@ -103,6 +103,6 @@ def test_a_write_made_ready_is_the_same_as_any(values: list[int]) -> None:
         assert ready.packet(np.array(values)) == requests.sync_write(goal.address, 4, rows)
 
 
-def test_rows_of_a_sync_write_must_be_alike() -> None:
+def test_rows_of_a_sync_write_must_have_equal_lengths() -> None:
     with pytest.raises(BusError, match="servo 2 is given 3 bytes instead of 4"):
         requests.sync_write(116, 4, {1: b"abcd", 2: b"abc"})

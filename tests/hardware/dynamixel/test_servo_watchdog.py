@@ -1,4 +1,4 @@
-"""Servos stop by themselves when their owner dies or hangs: a real process, killed and stopped."""
+"""The bus watchdog stops servos when their owner, a real process, is killed or stopped."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def wait_until_stopped(line: Wires) -> None:
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
-def test_servos_stop_when_their_owner_is_gone(line: Wires, blow: signal.Signals) -> None:
+def test_servos_stop_when_their_owner_dies_or_hangs(line: Wires, blow: signal.Signals) -> None:
     command = [sys.executable, "-c", OWNER, line.port, str(WATCHDOG)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
@@ -73,7 +73,7 @@ def test_servos_stop_when_their_owner_is_gone(line: Wires, blow: signal.Signals)
         np.testing.assert_array_equal(line.position, held)
         assert line.bus.torque_on().all()
         owner.kill()
-    # The next owner finds them so, moves nothing, and frees them.
+    # The next owner detects it, moves nothing, and clears the watchdogs.
     servos = ServoHand(HAND, line.port, 4_000_000, 0.1, watchdog=2.0)
     servos.connect()
     np.testing.assert_allclose(servos.read().position, held, atol=2e-3)
@@ -85,7 +85,7 @@ def test_servos_stop_when_their_owner_is_gone(line: Wires, blow: signal.Signals)
     servos.close()
 
 
-def test_an_owner_that_hung_is_told_and_moves_nothing(line: Wires) -> None:
+def test_an_owner_that_hung_gets_an_error_and_moves_nothing(line: Wires) -> None:
     servos = ServoHand(HAND, line.port, 4_000_000, 0.1, watchdog=WATCHDOG)
     servos.connect()
     servos.set_torque(True)
@@ -93,7 +93,7 @@ def test_an_owner_that_hung_is_told_and_moves_nothing(line: Wires) -> None:
     far = Targets(0.0, frozen_array(HAND.rest + 0.2))
     held = line.bus.targets()
     for _ in range(2):
-        with pytest.raises(BusError, match="the servos have stopped by themselves"):
+        with pytest.raises(BusError, match="the servos have stopped: their bus watchdog"):
             servos.write(far)
         with pytest.raises(BusError, match="switch torque off and on"):
             servos.read()
@@ -125,7 +125,7 @@ def test_the_watchdog_counts_steps_of_20_ms(line: Wires) -> None:
     servos.close()
 
 
-def test_a_servo_that_started_anew_is_noticed_and_named(line: Wires) -> None:
+def test_a_servo_that_restarted_is_detected_and_named(line: Wires) -> None:
     servos = ServoHand(HAND, line.port, 4_000_000, 0.1, watchdog=2.0)
     servos.connect()
     servos.set_torque(True)
@@ -139,8 +139,8 @@ def test_a_servo_that_started_anew_is_noticed_and_named(line: Wires) -> None:
         except BusError as error:
             problem = str(error)
         time.sleep(0.01)
-    assert "servo 6 (MFJ4) has started anew, without torque" in problem
-    with pytest.raises(BusError, match="started anew"):
+    assert "servo 6 (MFJ4) has restarted and lost its torque" in problem
+    with pytest.raises(BusError, match="has restarted"):
         servos.write(Targets(0.0, frozen_array(HAND.rest)))
     servos.set_torque(True)
     servos.read()

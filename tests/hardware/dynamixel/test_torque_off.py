@@ -1,4 +1,4 @@
-"""Torque goes off at every servo that hears it, whatever is wrong with one of them or the hand."""
+"""Torque goes off at every servo that can be reached, whatever is wrong with the others."""
 
 import time
 
@@ -42,7 +42,7 @@ def test_a_servo_with_an_error_still_pulls_if_it_does_not_shut_down_for_it(line:
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_a_silent_servo_is_named_and_the_others_let_go(line: Wires, id: int) -> None:
+def test_a_silent_servo_is_named_and_torque_goes_off_at_the_others(line: Wires, id: int) -> None:
     servos = ServoHand(HAND, line.port, BAUD, PATIENCE, watchdog=0)
     servos.connect()
     servos.set_torque(True)
@@ -51,7 +51,7 @@ def test_a_silent_servo_is_named_and_the_others_let_go(line: Wires, id: int) -> 
     name = HAND.actuator_names[IDS.index(id)]
     assert f"torque could not be confirmed on servo {id} ({name})" in said
     assert [s.get(registers.TORQUE_ENABLE) for s in line.bus.servos.values()] == [0] * 19
-    # Once it hears again, it is told again.
+    # When it answers again, torque is switched off again.
     line.bus.servos[id] = silent
     assert servos.relax() == "" and not line.bus.torque_on().any()
     servos.close()
@@ -85,10 +85,10 @@ def test_no_bring_up_is_needed_and_torque_off_comes_first(line: Wires) -> None:
     servos.close()
 
 
-def test_a_port_that_came_back_is_opened_anew(line: Wires) -> None:
+def test_a_port_that_came_back_is_opened_again(line: Wires) -> None:
     servos = ServoHand(HAND, line.port, BAUD, PATIENCE)
     servos.connect()
-    # What is open now belongs to a line that is gone; another one has its name.
+    # The open file belongs to a line that is gone; a new line has the same name.
     line.unplug()
     with wires(HAND) as again:
         servos.bus._line.path = again.port
@@ -99,7 +99,7 @@ def test_a_port_that_came_back_is_opened_anew(line: Wires) -> None:
         servos.close()
 
 
-def test_without_a_port_it_is_an_error_and_tried_again_for_as_long_as_told(line: Wires) -> None:
+def test_torque_off_without_a_port_is_retried_until_its_deadline(line: Wires) -> None:
     servos = ServoHand(HAND, "/dev/nothing", BAUD)
     with pytest.raises(BusError, match="no such device"):
         servos.relax()
@@ -107,12 +107,12 @@ def test_without_a_port_it_is_an_error_and_tried_again_for_as_long_as_told(line:
     assert "no such device" in let_go(servos, 0.1)
     assert time.monotonic() - began >= 0.1
     readonly = ServoHand(HAND, line.port, BAUD, readonly=True)
-    with pytest.raises(BusError, match="only to be read"):
+    with pytest.raises(BusError, match="opened read-only"):
         readonly.relax()
     readonly.close()
 
 
-def test_it_takes_no_longer_than_told(servos: ServoHand, line: Wires) -> None:
+def test_torque_off_ends_at_its_deadline(servos: ServoHand, line: Wires) -> None:
     servos.set_torque(True)
     line.deafen()
     began = time.monotonic()
@@ -129,7 +129,7 @@ def test_it_is_repeated_until_it_is_read_back(servos: ServoHand, line: Wires) ->
 
 
 @pytest.mark.parametrize("bit", ERRORS)
-def test_several_buses_let_go_around_an_ill_servo(bit: int) -> None:
+def test_torque_goes_off_on_several_buses_despite_a_hardware_error(bit: int) -> None:
     parts = by_port(HAND, "one", {"other": [1, 2, *range(9, 13), *range(16, 21)]})
     first, second = parts.values()
     with wires(first) as one, wires(second) as other:

@@ -1,4 +1,4 @@
-"""Tags that are seen and fit no pose: the cause is named, from pictures of a block."""
+"""Visible tags that fit no pose: the message names the cause, from images of a block."""
 
 import re
 from dataclasses import replace
@@ -41,7 +41,7 @@ def seen(rig: dict[str, Camera]) -> list[TagCorners]:
     ]
 
 
-def test_what_fits_is_no_misfit(rig: dict[str, Camera], seen: list[TagCorners]) -> None:
+def test_tags_that_fit_give_no_message(rig: dict[str, Camera], seen: list[TagCorners]) -> None:
     assert min(len(frame.ids) for frame in seen) >= 2
     assert misfit(BLOCK, rig, seen) == "" == misfit(BLOCK, rig, [])
     assert all(misfit(BLOCK, rig, [frame]) == "" for frame in seen)
@@ -67,7 +67,7 @@ def test_what_is_wrong_with_all_tags_is_named(
         assert re.search(said, text), text
 
 
-def test_what_to_write_into_the_file_is_right(
+def test_the_suggested_correction_of_the_file_is_right(
     rig: dict[str, Camera], seen: list[TagCorners]
 ) -> None:
     for turn in (np.pi, np.pi / 2, -np.pi / 2):
@@ -95,5 +95,5 @@ def test_cameras_that_contradict_each_other_are_named(
     assert "the cameras contradict each other" in text and "inhand calibrate extrinsics" in text
 
 
-def test_tags_of_other_objects_are_none(rig: dict[str, Camera], seen: list[TagCorners]) -> None:
+def test_tags_of_other_objects_are_ignored(rig: dict[str, Camera], seen: list[TagCorners]) -> None:
     assert misfit(load_object("prism"), rig, seen) == ""

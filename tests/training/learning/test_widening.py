@@ -1,4 +1,4 @@
-"""A teacher that saw less of its universe goes on where all of it is seen."""
+"""A teacher with fewer privileged inputs continues with all of them."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def worlds(size: int = 16) -> BatchEnvironment:
     return BatchEnvironment(HAND, BLOCK, size, threads=1, seed=3)
 
 
-def test_the_shipped_teacher_acts_as_before_whatever_rubber_does() -> None:
+def test_the_shipped_teacher_ignores_the_added_inputs() -> None:
     here = worlds()
     here.harden(float(np.pi), 1.0)
     inputs = teacher_inputs(here, "cpu")
@@ -34,7 +34,7 @@ def test_the_shipped_teacher_acts_as_before_whatever_rubber_does() -> None:
     torch.testing.assert_close(wide.act(inputs), narrow.act(inputs[:, :known]))
 
 
-def test_a_run_goes_on_from_an_older_one_and_learns_from_what_is_new() -> None:
+def test_a_run_continues_from_an_older_one_and_learns_from_new_inputs() -> None:
     recipe = Recipe(worlds=32, horizon=8, vary_to=1.0)
     run = Teacher(worlds(32), recipe)
     run.resume(OLDER)
@@ -46,7 +46,7 @@ def test_a_run_goes_on_from_an_older_one_and_learns_from_what_is_new() -> None:
     assert moved.abs().max() > 0
 
 
-def test_a_network_that_sees_everything_is_left_as_it_is() -> None:
+def test_a_network_with_all_inputs_does_not_change() -> None:
     run = Teacher(worlds(32), Recipe(worlds=32, horizon=8))
     state = run.network.state_dict()
     assert widen_network(state, len(run.network.mean)) is state

@@ -1,4 +1,4 @@
-"""PyBullet and MuJoCo hold the same hand and the same object, nominal or in a universe."""
+"""PyBullet and MuJoCo have the same hand and object, nominal or in a universe."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""MuJoCo sees the hand that the file describes."""
+"""The MuJoCo model agrees with the hand file."""
 
 import mujoco
 import numpy as np

@@ -1,4 +1,4 @@
-"""What rubber, tendons and assembly do to a world does the same in every engine.
+"""The effects of rubber, tendons and assembly are the same in every engine.
 
 Each test measures one effect of a field and compares it with what mechanics says.
 """
@@ -57,7 +57,7 @@ def test_without_torsional_friction_a_block_spins_on(engine: Engine) -> None:
 
 
 @pytest.mark.skipif(DRAKE not in ENGINES, reason="needs the extra drake")
-def test_rubber_stops_a_spinning_block_by_its_patch() -> None:
+def test_a_rubber_patch_stops_a_spinning_block() -> None:
     """A patch of radius a, pressed parabolically: 8/15 of a times friction and weight, to 10 %."""
     radius = np.sqrt(2 * CAPSULE.size[0] * indentation(DRAKE))
     assert spin_down(DRAKE) == pytest.approx(8 / 15 * radius / INERTIA, rel=0.1)
@@ -96,7 +96,7 @@ def test_rebound_is_how_high_the_block_bounces(engine: Engine, softness: float) 
 
 
 @every
-def test_compliance_hides_what_a_joint_gives_from_its_encoder(engine: Engine) -> None:
+def test_the_encoder_does_not_see_the_compliance_of_a_joint(engine: Engine) -> None:
     """The wrist sags by its torque times the compliance more, which the encoder does not see.
 
     To 2 %.
@@ -120,7 +120,7 @@ def test_compliance_hides_what_a_joint_gives_from_its_encoder(engine: Engine) ->
 def test_compliance_and_servo_are_springs_in_series_up_to_the_torque_limit(
     engine: Engine,
 ) -> None:
-    """A stalled servo pulls with its limit; its encoder has gone on by what the tendon gives."""
+    """A stalled servo has its limit torque; its encoder has moved by the stretch of the tendon."""
     world = engine.world(gravity=WEIGHTLESS, compliance=per_actuator(FINGER, 0.1, 0.0))
     respond(world, FINGER, 3.0, 1.0)
     position, _, _ = world.encoders()
@@ -148,9 +148,7 @@ def left(engine: Engine, torque: float, stiction: float) -> float:
 
 @every
 @pytest.mark.parametrize("stiction", [0.01, 0.03])
-def test_stiction_is_what_it_takes_more_to_break_a_joint_away(
-    engine: Engine, stiction: float
-) -> None:
+def test_stiction_adds_to_the_torque_that_starts_a_joint(engine: Engine, stiction: float) -> None:
     """A fifth less than friction and stiction leaves the joint, a fifth more moves it.
 
     Once it moves, it goes on till friction alone holds it. MuJoCo creeps a little.
@@ -181,7 +179,7 @@ def test_longer_links_carry_the_fingertip_further(engine: Engine) -> None:
 @every
 @pytest.mark.parametrize("factor", [0.8, 1.2])
 def test_a_thicker_fingertip_reaches_further(engine: Engine, factor: float) -> None:
-    """By what is added to its radius, to 0.05 mm."""
+    """By the increase of its radius, to 0.05 mm."""
     radii = per_joint("FFJ1", factor, 1.0)
     lift = CAPSULE.size[0] * (factor - 1.0)
     higher = height_on_tip(engine, shape_radius=radii, lift=lift) - height_on_tip(engine)

@@ -1,4 +1,4 @@
-"""Every field of a universe that acts on the physics does the same in every engine.
+"""Every physics field of a universe has the same effect in every engine.
 
 Each test measures one effect and compares it with what mechanics says, so that the engines
 agree with it and therefore with each other. Tolerances are stated with each.
@@ -54,7 +54,7 @@ def test_gravity_is_the_acceleration_of_free_fall(engine: Engine) -> None:
 
 
 @both
-def test_a_fall_takes_its_time(engine: Engine) -> None:
+def test_the_time_of_a_fall_follows_from_gravity(engine: Engine) -> None:
     """20 cm, to two steps."""
     world = engine.world()
     steps = 0

@@ -1,4 +1,4 @@
-"""Every world of test runs in every engine, and what an engine lacks is said in one line."""
+"""Every world of test runs in every engine; unsupported fields give a one-line error."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_every_world_of_test_runs(setup: Setup, engine: Any, name: str) -> None:
 
 
 @needs_drake
-def test_what_drake_lacks_is_one_line(inhand_eval: Run, universe: Run) -> None:
+def test_what_drake_does_not_support_is_a_one_line_error(inhand_eval: Run, universe: Run) -> None:
     for text, said in (
         ("[drake]\ntimestep = 0.003", "must be a multiple of the other"),
         ("torsional_friction = 0.002", "Drake has no torsional_friction"),
@@ -53,7 +53,7 @@ def test_an_engine_that_is_not_installed_says_which_extra_brings_it(
 
 
 @needs_drake
-def test_drawn_universes_leave_drake_its_own_torsion(setup: Setup) -> None:
+def test_drawn_universes_for_drake_have_no_torsional_friction(setup: Setup) -> None:
     drawn = replace(setup, scale=1.0)
     plans = [plan_trial(replace(drawn, engine=engine), 1) for engine in ("drake", "pybullet")]
     assert plans[0].universe.torsional_friction == 0.0 < plans[1].universe.torsional_friction
