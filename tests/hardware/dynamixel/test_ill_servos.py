@@ -86,7 +86,7 @@ def test_no_servo_at_all_is_an_error(servos: ServoHand, line: Wires) -> None:
 
 def test_a_voltage_out_of_range_is_reported_with_a_remedy(servos: ServoHand, line: Wires) -> None:
     assert servos.problem == ""
-    for volts, remedy in ((31, "3.1 V.*3.5 to 7.0 V.*too weak"), (74, "7.4 V.*too much")):
+    for volts, remedy in ((31, "3.1 V.*3.5 to 7.0 V.*too weak"), (74, "7.4 V.*too high")):
         line.bus.servos[4].set(registers.INPUT_VOLTAGE, volts)
         until = time.monotonic() + 60
         while not re.search(remedy, servos.problem):
