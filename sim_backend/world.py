@@ -10,13 +10,13 @@ from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.bodies import Surface, add_hand, add_object, set_friction
 from inhand.sim_backend.contact import corner_damping
-from inhand.sim_backend.pushes import Pushes
+from inhand.sim_backend.engine_world import EngineWorld
 from inhand.sim_backend.pybullet_universe import mounting, varied_hand, varied_object
-from inhand.sim_backend.servo_dynamics import Mask, Servos
+from inhand.sim_backend.servo_dynamics import Mask
 from inhand.sim_backend.stiction import Stiction
 
 
-class World:
+class World(EngineWorld):
     """One hand and one object in one universe, with its own PyBullet client.
 
     Arrays have the hand's joint or actuator order; quaternions are wxyz. With equal seeds and
@@ -45,9 +45,7 @@ class World:
         seed: int,
         gui: bool = False,
     ) -> None:
-        self.hand, self.target, self.universe = hand, target, universe
-        self.timestep = universe.pybullet.timestep
-        self._rng = np.random.default_rng(seed)
+        super().__init__(hand, target, universe, seed, universe.pybullet.timestep)
         self.client: int = pybullet.connect(pybullet.GUI if gui else pybullet.DIRECT)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=self.timestep,
@@ -64,11 +62,7 @@ class World:
         varied = varied_object(target, universe)
         self.object_body = add_object(self.client, varied, self._center, self._surface(varied.mass))
         self._stiction = Stiction(self._varied, universe)
-        self._servos = Servos(hand, universe, self.timestep, self._rng.spawn(1)[0])
-        self._pushes = Pushes(universe, target.mass, self._rng)
         self._joints = list(range(hand.n_joints))
-        self._driven = list(hand.driven_joint)
-        self._steps = 0
         self._torque = np.zeros(hand.n_actuators)
         self.reset()
 
@@ -79,36 +73,16 @@ class World:
         damping = corner_damping(softness, rebound, mass, self.timestep) if softness else 0.0
         return Surface(universe.torsional_friction, softness, damping)
 
-    @property
-    def time(self) -> float:
-        """Simulated time since the world was created [s]; a reset does not change it."""
-        return self._steps * self.timestep
-
-    def reset(self, object_quaternion: Array | None = None) -> None:
-        """Puts the hand into its rest pose and the object onto it.
-
-        Args:
-            object_quaternion: world from object, wxyz, (4,); random if None.
-        """
-        rest = self.hand.joint_angles(self.hand.rest)
+    def _put_hand(self, angles: Array) -> None:
         for joint, link in enumerate(self._varied.links):
             # In this universe the rest pose may be outside a joint limit.
-            angle = min(max(float(rest[joint]), link.range[0]), link.range[1])
+            angle = min(max(float(angles[joint]), link.range[0]), link.range[1])
             pybullet.resetJointState(self.hand_body, joint, angle, 0.0, physicsClientId=self.client)
-        self._servos.reset(self.hand.rest)
         self._torque = np.zeros(self.hand.n_actuators)
-        self.place_object(object_quaternion)
         self._read_joints()
 
-    def place_object(self, quaternion: Array | None = None) -> None:
-        """Puts the object at its start position with zero velocity; the hand does not change.
-
-        Args:
-            quaternion: world from object, wxyz, (4,); random if None.
-        """
-        if quaternion is None:
-            quaternion = rotations.random_quaternion(self._rng)
-        w, x, y, z = rotations.normalize(np.asarray(quaternion, dtype=np.float64)).tolist()
+    def _put_object(self, quaternion: Array) -> None:
+        w, x, y, z = quaternion.tolist()
         start = np.array(self.hand.workspace.object_start)
         center = start + rotations.rotate(np.array([w, x, y, z]), self._center)
         pybullet.resetBasePositionAndOrientation(
@@ -180,13 +154,6 @@ class World:
         quaternion = np.array([w, x, y, z])
         return np.array(center) - rotations.rotate(quaternion, self._center), quaternion
 
-    def dropped(self) -> bool:
-        """Whether the object has left the workspace of the hand."""
-        position, _ = self.object_pose()
-        space = self.hand.workspace
-        away = float(np.linalg.norm(position - np.array(space.center)))
-        return away > space.radius or bool(position[2] < space.drop_height)
-
     def close(self) -> None:
-        """Ends PyBullet's client; the world cannot be used afterwards."""
+        """Ends PyBullet's client."""
         pybullet.disconnect(physicsClientId=self.client)

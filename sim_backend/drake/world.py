@@ -11,12 +11,12 @@ from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.drake.friction import JointFriction
 from inhand.sim_backend.drake.plant import build
 from inhand.sim_backend.drake.surfaces import rubber
-from inhand.sim_backend.pushes import Pushes
+from inhand.sim_backend.engine_world import EngineWorld
 from inhand.sim_backend.pybullet_universe import mounting, varied_hand, varied_object
-from inhand.sim_backend.servo_dynamics import Mask, Servos
+from inhand.sim_backend.servo_dynamics import Mask
 
 
-class DrakeWorld:
+class DrakeWorld(EngineWorld):
     """One hand and one object in Drake, in one universe.
 
     Arrays have the hand's joint or actuator order; quaternions are wxyz. With equal seeds and
@@ -41,9 +41,7 @@ class DrakeWorld:
         self, hand: Hand, target: ObjectDescription, universe: Universe, seed: int
     ) -> None:
         _require_known(universe)
-        self.hand, self.target, self.universe = hand, target, universe
-        self.timestep = universe.drake.timestep
-        self._rng = np.random.default_rng(seed)
+        super().__init__(hand, target, universe, seed, universe.drake.timestep)
         self._varied = varied_hand(hand, universe)
         radius = min(hand.links[tip].shapes[0].size[0] for tip in hand.fingertips)
         self._model = build(
@@ -63,51 +61,27 @@ class DrakeWorld:
         self._force = plant.get_applied_generalized_force_input_port().FixValue(
             self._context, force
         )
-        self._servos = Servos(hand, universe, self.timestep, self._rng.spawn(1)[0])
-        self._pushes = Pushes(universe, target.mass, self._rng)
         self._friction = JointFriction(self._varied, universe, self.timestep)
         self._center = np.array(universe.center_of_mass)
-        self._driven = list(hand.driven_joint)
         self._object_at = self._model.object.floating_positions_start()
         self._object_speeds = self._model.object.floating_velocities_start_in_v()
         self._limits = np.array([link.range for link in self._varied.links]).T
-        self._steps = 0
         self._torque = np.zeros(hand.n_actuators)
         self.reset()
 
-    @property
-    def time(self) -> float:
-        """Simulated time since the world was created [s]; a reset does not change it."""
-        return self._steps * self.timestep
-
-    def reset(self, object_quaternion: Array | None = None) -> None:
-        """Puts the hand into its rest pose and the object onto it.
-
-        Args:
-            object_quaternion: world from object, wxyz, (4,); random if None.
-        """
-        rest = self.hand.joint_angles(self.hand.rest)
+    def _put_hand(self, angles: Array) -> None:
         positions = self.plant.GetPositions(self._context).copy()
         # In this universe the rest pose may be outside a joint limit.
-        positions[self._model.joints] = np.clip(rest, *self._limits)
+        positions[self._model.joints] = np.clip(angles, *self._limits)
         self.plant.SetPositions(self._context, positions)
         self.plant.SetVelocities(self._context, np.zeros(self.plant.num_velocities()))
-        self._servos.reset(self.hand.rest)
         self._friction.reset(positions[self._model.joints])
         self._torque = np.zeros(self.hand.n_actuators)
-        self.place_object(object_quaternion)
 
-    def place_object(self, quaternion: Array | None = None) -> None:
-        """Puts the object at its start position with zero velocity; the hand does not change.
-
-        Args:
-            quaternion: world from object, wxyz, (4,); random if None.
-        """
-        if quaternion is None:
-            quaternion = rotations.random_quaternion(self._rng)
+    def _put_object(self, quaternion: Array) -> None:
         at = self._object_at
         positions = self.plant.GetPositions(self._context).copy()
-        positions[at : at + 4] = rotations.normalize(np.asarray(quaternion, np.float64))
+        positions[at : at + 4] = quaternion
         positions[at + 4 : at + 7] = self.hand.workspace.object_start
         self.plant.SetPositions(self._context, positions)
         self.set_object_velocity(np.zeros(3), np.zeros(3))
@@ -167,16 +141,6 @@ class DrakeWorld:
         at = self._object_at
         pose = self.plant.GetPositions(self._context)[at : at + 7]
         return pose[4:7].copy(), rotations.normalize(pose[:4])
-
-    def dropped(self) -> bool:
-        """Whether the object has left the workspace of the hand."""
-        position, _ = self.object_pose()
-        space = self.hand.workspace
-        away = float(np.linalg.norm(position - np.array(space.center)))
-        return away > space.radius or bool(position[2] < space.drop_height)
-
-    def close(self) -> None:
-        """Does nothing; only PyBullet worlds need it."""
 
 
 def _require_known(universe: Universe) -> None:

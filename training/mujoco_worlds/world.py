@@ -11,9 +11,9 @@ from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
-from inhand.sim_backend.pushes import Pushes
+from inhand.sim_backend.engine_world import EngineWorld
 from inhand.sim_backend.pybullet_universe import varied_hand
-from inhand.sim_backend.servo_dynamics import Mask, Servos
+from inhand.sim_backend.servo_dynamics import Mask
 from inhand.sim_backend.stiction import Stiction
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec
 from inhand.training.mujoco_worlds.universe import model_fields
@@ -37,7 +37,7 @@ def universe_model(hand: Hand, target: ObjectDescription, universe: Universe) ->
     return model
 
 
-class MujocoWorld:
+class MujocoWorld(EngineWorld):
     """One hand and one object in MuJoCo, in one universe.
 
     Arrays have the hand's joint or actuator order; quaternions are wxyz. With equal seeds and
@@ -56,50 +56,24 @@ class MujocoWorld:
     def __init__(
         self, hand: Hand, target: ObjectDescription, universe: Universe, seed: int
     ) -> None:
-        self.hand, self.target, self.universe = hand, target, universe
-        self.timestep = universe.mujoco.timestep
-        self._rng = np.random.default_rng(seed)
+        super().__init__(hand, target, universe, seed, universe.mujoco.timestep)
         self.model = universe_model(hand, target, universe)
         self.data = mujoco.MjData(self.model)
-        self._servos = Servos(hand, universe, self.timestep, self._rng.spawn(1)[0])
-        self._pushes = Pushes(universe, target.mass, self._rng)
-        self._driven = list(hand.driven_joint)
         self._push = self.data.xfrc_applied[self.model.body(OBJECT).id, :3]
         self._limits = self.model.jnt_range[: hand.n_joints].T
         self._stiction = Stiction(varied_hand(hand, universe), universe)
         self._friction = self.model.dof_frictionloss[: hand.n_joints]
-        self._steps = 0
         self.reset()
 
-    @property
-    def time(self) -> float:
-        """Simulated time since the world was created [s]; a reset does not change it."""
-        return self._steps * self.timestep
-
-    def reset(self, object_quaternion: Array | None = None) -> None:
-        """Puts the hand into its rest pose and the object onto it.
-
-        Args:
-            object_quaternion: world from object, wxyz, (4,); random if None.
-        """
+    def _put_hand(self, angles: Array) -> None:
         mujoco.mj_resetData(self.model, self.data)
-        rest = self.hand.joint_angles(self.hand.rest)
         # In this universe the rest pose may be outside a joint limit.
-        self.data.qpos[: self.hand.n_joints] = np.clip(rest, *self._limits)
-        self._servos.reset(self.hand.rest)
-        self.place_object(object_quaternion)
+        self.data.qpos[: self.hand.n_joints] = np.clip(angles, *self._limits)
 
-    def place_object(self, quaternion: Array | None = None) -> None:
-        """Puts the object at its start position with zero velocity; the hand does not change.
-
-        Args:
-            quaternion: world from object, wxyz, (4,); random if None.
-        """
-        if quaternion is None:
-            quaternion = rotations.random_quaternion(self._rng)
+    def _put_object(self, quaternion: Array) -> None:
         at = self.hand.n_joints
         self.data.qpos[at : at + 3] = self.hand.workspace.object_start
-        self.data.qpos[at + 3 : at + 7] = rotations.normalize(np.asarray(quaternion, np.float64))
+        self.data.qpos[at + 3 : at + 7] = quaternion
         self.data.qvel[at : at + 6] = 0.0
 
     def step(self, targets: Array, torque_on: Mask) -> None:
@@ -137,13 +111,3 @@ class MujocoWorld:
         at = self.hand.n_joints
         pose = self.data.qpos[at : at + 7].copy()
         return pose[:3], rotations.normalize(pose[3:])
-
-    def dropped(self) -> bool:
-        """Whether the object has left the workspace of the hand."""
-        position, _ = self.object_pose()
-        space = self.hand.workspace
-        away = float(np.linalg.norm(position - np.array(space.center)))
-        return away > space.radius or bool(position[2] < space.drop_height)
-
-    def close(self) -> None:
-        """Does nothing; only PyBullet worlds need it."""
