@@ -178,7 +178,7 @@ def words(moment: Moment | None, problem: str) -> str:
     )
     tick = moment.statistics.get("tick")
     if tick and "recent_on_time_share" in tick:
-        lines.append(f"ticks: {as_pace(moment.statistics)}")
+        lines.append(f"pace: {as_pace(moment.statistics)}")
     lines += _troubles(moment.statistics)
     return "\n\n".join(lines)
 
