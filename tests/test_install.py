@@ -22,7 +22,7 @@ assert Path(inhand.__file__).is_relative_to({site!r}), inhand.__file__
 hand = load_hand("dactyl24")
 for name in ("block-teacher", "block-student", "block-refined", "prism-refined"):
     load_recipe(name)
-assert set(read_lock()) == {{"mujoco", "pybullet"}}
+assert set(read_lock()) == {{"mujoco", "pybullet", "drake"}}
 for name in ("block", "prism"):
     file = find_policy(f"{{name}}.onnx", SHIPPED)
     print(load_policy(file, hand, load_object(name), allowed=shipped_hashes()).name)
