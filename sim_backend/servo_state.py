@@ -119,9 +119,8 @@ class ServoState:
             )
 
 
-def _view(table: NDArray[np.uint8], register: Register, kind: str) -> NDArray[np.generic]:
+def _view(table: NDArray[np.uint8], register: Register, kind: str) -> NDArray[np.int64]:
     """A register of all servos; changes with the table."""
-    view: NDArray[np.generic] = table[:, register.address : register.address + register.size].view(
-        kind
-    )[:, 0]
+    span = table[:, register.address : register.address + register.size]
+    view: NDArray[np.int64] = span.view(kind)[:, 0]
     return view
