@@ -3,10 +3,11 @@
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Protocol
 
+import msgspec
 import numpy as np
 import tyro
 
@@ -17,6 +18,7 @@ from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.sim_backend.emulator import ServoBus
+from inhand.sim_backend.line_members import LARGEST_ID
 from inhand.sim_backend.linked_pty import LinkedPty
 from inhand.sim_backend.pace import PacedLine
 from inhand.sim_backend.servo_dynamics import Mask
@@ -43,6 +45,8 @@ class Options:
         port_link: Name of the port; made now, removed at the end.
         hand: Name or file of the hand.
         factory: Servos as they come out of the box: all have id 1 and 57600 baud.
+        first_id: Number the servos from here on, instead of with the ids in the hand file: LEAP
+            hands begin at 0.
         baud: Baud rate that all servos have, without --factory.
         paced: Bytes take their time on the line, as many as the baud rate says.
         physics: Put the hand into PyBullet, with an object; else the servos follow their goals at
@@ -54,6 +58,7 @@ class Options:
     port_link: Annotated[Path, tyro.conf.arg(metavar="PATH")]
     hand: str = "dactyl24"
     factory: bool = False
+    first_id: Annotated[int | None, tyro.conf.arg(metavar="ID")] = None
     baud: int = 4_000_000
     paced: bool = False
     physics: bool = False
@@ -197,7 +202,7 @@ def run(options: Options) -> None:
     Raises:
         InhandError: the hand, the baud rate or the port is wrong.
     """
-    hand = load_hand(options.hand)
+    hand = _numbered(load_hand(options.hand), options.first_id)
     models = {actuator.servo.model for actuator in hand.actuators}
     for name in sorted(models):
         if options.baud not in registers.MODELS[name].bauds:
@@ -221,6 +226,21 @@ def _world(hand: Hand, options: Options) -> Joints:
     from inhand.sim_backend.world import World
 
     return World(hand, load_object(options.object), Universe(), options.seed)
+
+
+def _numbered(hand: Hand, first: int | None) -> Hand:
+    """The hand with ids from `first` on; None leaves them."""
+    if first is None:
+        return hand
+    if not 0 <= first <= LARGEST_ID + 1 - hand.n_actuators:
+        raise InhandError(f"--first-id {first}: the ids of {hand.n_actuators} servos end at 252")
+    actuators = tuple(
+        msgspec.structs.replace(
+            actuator, servo=msgspec.structs.replace(actuator.servo, id=first + i)
+        )
+        for i, actuator in enumerate(hand.actuators)
+    )
+    return replace(hand, actuators=actuators)
 
 
 def _ids(hand: Hand) -> str:

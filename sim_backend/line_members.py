@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from inhand.hardware.dynamixel import registers
 from inhand.sim_backend.servo import Servo
 
-_SECONDARY = registers.SECONDARY_ID.address
-_LARGEST_ID = 252
+LARGEST_ID = 252
 """Largest id; larger values of the secondary id switch it off."""
+_SECONDARY = registers.SECONDARY_ID.address
 
 
 class LineMembers:
@@ -60,7 +60,7 @@ class LineMembers:
 
     def shadows(self) -> list[Servo]:
         """The servos that have a secondary id, at which they execute and do not answer."""
-        return [s for s in self if s.table[_SECONDARY] <= _LARGEST_ID]
+        return [s for s in self if s.table[_SECONDARY] <= LARGEST_ID]
 
     def moved(self, servo: Servo, before: int) -> None:
         """Records that a servo may have another id than `before` now."""
