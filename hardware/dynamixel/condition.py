@@ -47,11 +47,11 @@ class Condition:
         """
         group, models = self._group, self._group.units.models
         goals = group.units.torque_goals(self._torque_share)
-        for register in {model.torque_register for model in models}:
+        for register in {registers.torque_register(model) for model in models}:
             values = {
                 id: goal
                 for id, goal, model in zip(group.ids, goals, models, strict=True)
-                if model.torque_register == register
+                if registers.torque_register(model) == register
             }
             rows = {id: register.pack(goal) for id, goal in values.items()}
             for _ in range(_ATTEMPTS):
