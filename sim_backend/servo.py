@@ -1,29 +1,13 @@
 """One emulated servo: its control table, and the rules of access to it."""
 
 from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.control_table import control_table
 from inhand.hardware.dynamixel.protocol import ALERT, Fault
 from inhand.hardware.dynamixel.registers import Model, Register
 
 TABLE_SIZE = 147
 """Bytes of the control table."""
 _FIRMWARE = 50
-_WRITABLE = (
-    registers.ID,
-    registers.RETURN_DELAY,
-    registers.OPERATING_MODE,
-    registers.TEMPERATURE_LIMIT,
-    registers.CURRENT_LIMIT,
-    registers.SHUTDOWN,
-    registers.TORQUE_ENABLE,
-    registers.STATUS_RETURN_LEVEL,
-    registers.BUS_WATCHDOG,
-    registers.GOAL_PWM,
-    registers.GOAL_POSITION,
-    registers.BAUD_RATE,
-    registers.POSITION_D,
-    registers.POSITION_I,
-    registers.POSITION_P,
-)
 _BAUDS = {value: baud for baud, value in registers.BAUD_RATES.items()}
 _GOALS = frozenset(range(100, registers.GOAL_POSITION.address + registers.GOAL_POSITION.size))
 """Addresses of the goals of PWM, current, velocity and position, and of the motion profile."""
@@ -45,28 +29,20 @@ class Servo:
 
     def __init__(self, id: int, model: Model, table: memoryview | None = None) -> None:
         self.held = self.turns = 0
+        self._model = model
         self._table = memoryview(bytearray(TABLE_SIZE)) if table is None else table
+        entries = [e for e in control_table(model).values() if e.register.address < TABLE_SIZE]
         self._writable = {
-            address for r in _WRITABLE for address in range(r.address, r.address + r.size)
+            address
+            for e in entries
+            if e.writable
+            for address in range(e.register.address, e.register.address + e.register.size)
         }
-        if model.current_control:
-            goal = registers.GOAL_CURRENT
-            self._writable.update(range(goal.address, goal.address + goal.size))
+        for entry in entries:
+            self.set(entry.register, entry.default or 0)
         self.set(registers.MODEL_NUMBER, model.number)
         self.set(registers.FIRMWARE, _FIRMWARE)
         self.set(registers.ID, id)
-        # Factory settings: 500 µs, position mode.
-        self.set(registers.RETURN_DELAY, 250)
-        self.set(registers.OPERATING_MODE, 3)
-        self.set(registers.TEMPERATURE_LIMIT, model.hottest)
-        self.set(registers.CURRENT_LIMIT, model.current_limit)
-        # Overload, electrical shock and overheating.
-        self.set(registers.SHUTDOWN, 0x34)
-        self.set(registers.STATUS_RETURN_LEVEL, 2)
-        self.set(registers.GOAL_CURRENT, model.current_limit)
-        self.set(registers.GOAL_PWM, registers.FULL_PWM)
-        self.set(registers.BAUD_RATE, registers.BAUD_RATES[57600])
-        self.set(registers.POSITION_P, 800)
         self.set(registers.INPUT_VOLTAGE, 120 if model.stall_torque > 1 else 50)
         self.set(registers.TEMPERATURE, 30)
 
@@ -105,9 +81,15 @@ class Servo:
 
     def reboot(self) -> None:
         """Reboots: registers outside of EEPROM are as after power-up."""
-        for register in (registers.HARDWARE_ERROR, registers.TORQUE_ENABLE, registers.BUS_WATCHDOG):
-            self.set(register, 0)
-        self.set(registers.GOAL_CURRENT, self.get(registers.CURRENT_LIMIT))
+        for entry in control_table(self._model).values():
+            at = entry.register.address
+            if registers.FIRST_RAM <= at < registers.REALTIME_TICK.address:
+                self.set(entry.register, entry.default or 0)
+        for goal, limit in (
+            (registers.GOAL_CURRENT, registers.CURRENT_LIMIT),
+            (registers.GOAL_PWM, registers.PWM_LIMIT),
+        ):
+            self.set(goal, self.get(limit))
         self.forget_turns()
 
     def forget_turns(self) -> None:

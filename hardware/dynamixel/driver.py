@@ -12,6 +12,7 @@ from inhand.hardware.dynamixel.commanding import Commanding
 from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.dynamixel.line_clock import LineClock
+from inhand.hardware.dynamixel.return_of_servo import ReturnOfServo
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
 from inhand.hardware.dynamixel.state_reader import StateReader
 from inhand.hardware.dynamixel.turns import Counts, Turns
@@ -70,12 +71,16 @@ class ServoHand(HandBackend):
         self._patience = patience
         self._group = ServoGroup(hand, self.bus)
         self._watchdog = ServoWatchdog(self._group, watchdog)
-        self.condition = Condition(self._group, torque_share)
-        self._bring_up = BringUp(self._group, self.condition, gains, readonly=readonly)
+        self.condition = Condition(self._group)
+        limits = gains, torque_share
+        self._bring_up = BringUp(self._group, self.condition, *limits, readonly=readonly)
         self._state_reader = StateReader(self._group)
         self._poll_list = self._state_reader.poll_list
         self._turns = Turns(hand, self._group.units, anywhere=anywhere)
         self._commanding = Commanding(self._group, self._turns)
+        self._return = ReturnOfServo(
+            self._group, self._bring_up, self._watchdog, self._turns, self._commanding
+        )
         self._readonly = readonly
         self._pulling = False
 
@@ -123,9 +128,9 @@ class ServoHand(HandBackend):
             deadline: latest time to stop waiting [s].
 
         Raises:
-            ServoError: a servo reports a hardware error; the error carries the measurement,
-                including that servo's.
-            BusError: no servo answered, a bus watchdog has tripped, or a servo has restarted.
+            ServoError: a servo reports a hardware error, or has restarted and has no torque; the
+                error carries the measurement, including that servo's.
+            BusError: no servo answered, or a bus watchdog has tripped.
         """
         self._watchdog.check(self._poll_list.asked, deadline)
         self._watchdog.check_doubted(self._poll_list.asked, deadline)
@@ -139,6 +144,9 @@ class ServoHand(HandBackend):
         if not self._pulling:
             # A servo that has restarted may count from another turn; there is no goal to keep yet.
             self._turns.settle(measured["position"].astype(np.int64), came)
+        elif self._watchdog.restarted:
+            back = np.isin(self._group.ids, list(self._watchdog.restarted))
+            self._turns.settle(measured["position"].astype(np.int64), back & came)
         state = self._group.units.measured(measured)
         state[0] -= self._turns.angle
         if came.all():
@@ -156,6 +164,8 @@ class ServoHand(HandBackend):
         )
         if faulty:
             raise ServoError(self._group.diagnose(faulty, deadline), joints)
+        if self._watchdog.restarted:
+            raise ServoError(self._return.attempt(measured["position"], came), joints)
         return joints
 
     def write(self, targets: Targets) -> Targets:
@@ -178,6 +188,7 @@ class ServoHand(HandBackend):
     def set_torque(self, on: bool) -> None:
         """Switches torque; before it goes on, every goal is set to the present position.
 
+        All settings are read back first, and torque goes on only if they are the wanted ones.
         The servos' bus watchdog is switched off, also if it has tripped; with torque on it is
         armed again.
 
@@ -189,18 +200,8 @@ class ServoHand(HandBackend):
             if left := self.relax():
                 raise BusError(left)
             return
-        group, torque = self._group, registers.TORQUE_ENABLE
-        self._watchdog.end()
-        positions = self._everywhere()
-        self._turns.settle(positions)
-        self._require_plausible(positions)
-        self._commanding.pin(positions)
-        self._pulling = True
         try:
-            group.write_all(torque, [1] * len(group.ids))
-            if wrong := group.other_than(torque, 1):
-                raise BusError(f"torque did not go on at servo {group.names(wrong)}")
-            self._watchdog.arm()
+            self._switch_on()
         except BusError:
             with suppress(BusError):
                 self.relax()
@@ -266,6 +267,22 @@ class ServoHand(HandBackend):
 
     def close(self) -> None:
         self.bus.close()
+
+    def _switch_on(self) -> None:
+        group, torque = self._group, registers.TORQUE_ENABLE
+        self._watchdog.end()
+        # The joints may still fall: their positions are read as late as possible.
+        self._bring_up.verify(group.ids, write=True)
+        positions = self._everywhere()
+        self._turns.settle(positions)
+        self._require_plausible(positions)
+        self._commanding.pin(positions)
+        self._pulling = True
+        group.write_all(torque, [1] * len(group.ids))
+        if wrong := group.other_than(torque, 1):
+            raise BusError(f"torque did not go on at servo {group.names(wrong)}")
+        self._watchdog.arm()
+        self._return.reset()
 
     def _everywhere(self) -> Counts:
         """Present positions of all servos as register values [counts], (n_actuators,)."""
