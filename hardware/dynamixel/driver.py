@@ -16,6 +16,7 @@ from inhand.hardware.dynamixel.return_of_servo import ReturnOfServo
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
 from inhand.hardware.dynamixel.state_reader import StateReader
 from inhand.hardware.dynamixel.turns import Counts, Turns
+from inhand.hardware.dynamixel.user_search import UserSearch
 from inhand.hardware.errors import BusError, ServoError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState, Targets
@@ -83,11 +84,13 @@ class ServoHand(HandBackend):
         )
         self._readonly = readonly
         self._pulling = False
+        self._users = UserSearch(self.bus)
 
     @property
     def problem(self) -> str:
         silent = self._poll_list.silent
-        return self._group.no_answer(silent) if silent else self.condition.problem
+        problem = self._group.no_answer(silent) if silent else self.condition.problem
+        return "; ".join(one for one in (self._users.problem, problem) if one)
 
     def connect(self) -> None:
         """Opens the bus, finds every servo and sets it up; torque stays as it is.
@@ -137,10 +140,11 @@ class ServoHand(HandBackend):
         t = self.bus.clock.now()
         try:
             measured, came, faulty = self._state_reader.read(deadline)
-        except BusError:
+        except BusError as error:
             self._watchdog.doubt(self._group.ids)
-            raise
+            raise self._users.explained(error) from error
         condition = self.condition
+        self._users.watch()
         if not self._pulling:
             # A servo that has restarted may count from another turn; there is no goal to keep yet.
             self._turns.settle(measured["position"].astype(np.int64), came)
@@ -226,13 +230,14 @@ class ServoHand(HandBackend):
         self._pulling = False
         off = [0] * len(group.ids)
         if not bus.is_open:
-            bus.open()
+            # Torque off is sent even if another program uses the port.
+            bus.open(alone=False)
         bus.patience = self._patience
         try:
             group.write_all(registers.TORQUE_ENABLE, off)
         except BusError:
             # The open file may belong to a device that was unplugged and plugged in again.
-            bus.open()
+            bus.open(alone=False)
             group.write_all(registers.TORQUE_ENABLE, off)
         self._watchdog.end()
         return group.torque_not_off(deadline)
