@@ -103,6 +103,7 @@ _VERBS: dict[str, Any] = {
 _COMMANDS = {
     # Verbs that are programs of their own, with what they do.
     "demo": "start a simulated hand and send it goals",
+    "emulate": "emulate a hand's servos on a serial port, for any program",
     "view": "show a running hand, or a recording, as a web page",
     "recording": "turn a recording into tables, or repair one",
     "plot": "make a report of a recording: goals, errors, latency",
@@ -120,6 +121,7 @@ _COMMANDS = {
 
 _OPTIONAL = {
     # verb: module that a robot need not have installed; its `main` takes the arguments after it
+    "emulate": "inhand.sim_backend.emulate",
     "view": "inhand.controller.view.__main__",
     "eval": "inhand.training.evaluation.evaluation",
     "measure": "inhand.training.evaluation.batch_measure",

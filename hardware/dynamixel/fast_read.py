@@ -49,7 +49,12 @@ class FastChoice:
 
 def reply_header(count: int, length: int) -> bytes:
     """Header of a reply of `count` servos with `length` bytes of data each."""
-    size = 1 + count * (length + _BESIDE_DATA)
+    return bulk_reply_header((length,) * count)
+
+
+def bulk_reply_header(lengths: Sequence[int]) -> bytes:
+    """Header of a reply of servos with these numbers of bytes of data."""
+    size = 1 + sum(lengths) + _BESIDE_DATA * len(lengths)
     return HEADER + struct.pack("<BHB", BROADCAST, size, Instruction.STATUS)
 
 
