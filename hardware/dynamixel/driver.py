@@ -11,6 +11,7 @@ from inhand.hardware.dynamixel.bus import BRING_UP_PATIENCE, TICK_PATIENCE, Bus
 from inhand.hardware.dynamixel.commanding import Commanding
 from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
+from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.line_clock import LineClock
 from inhand.hardware.dynamixel.return_of_servo import ReturnOfServo
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
@@ -50,7 +51,7 @@ class ServoHand(HandBackend):
         condition: voltages and temperatures of the servos.
 
     Raises:
-        DescriptionError: the hand has a servo of unknown model.
+        DescriptionError: see `check_servos`.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ServoHand(HandBackend):
         anywhere: bool = False,
         clock: LineClock | None = None,
     ) -> None:
+        check_servos(hand, baud)
         self.hand = hand
         self.bus = Bus(port, baud, readonly=readonly, clock=clock)
         self._patience = patience
