@@ -36,6 +36,8 @@ from inhand.controller.config.config import load_config, show_config
 from inhand.controller.errors import ConfigError
 from inhand.controller.system.open_hand import seated_hand
 from inhand.errors import InhandError
+from inhand.hardware.dynamixel.hand_check import check_servos
+from inhand.hardware.dynamixel.parallel import by_port
 from inhand.hardware.model.hand import load_hand
 
 
@@ -62,7 +64,9 @@ class ConfigVerb:
         config = load_config(self.file)
         if self.action == "check":
             # What it names must be right too.
-            seated_hand(load_hand(config.hand), config.bus)
+            hand = seated_hand(load_hand(config.hand), config.bus)
+            by_port(hand, config.bus.port, config.bus.others)
+            check_servos(hand, config.bus.baud)
         show = self.action == "show"
         if self.json:
             told = msgspec.to_builtins(config) if show else {"file": str(self.file), "ok": True}

@@ -71,17 +71,18 @@ class Bus:
         return self._parser.discarded + self._noise
 
     @property
+    def strays(self) -> int:
+        """Number of discarded bytes and missing replies: both grow if others use the line."""
+        return self.discarded + self.missing.total()
+
+    @property
     def is_open(self) -> bool:
         """Whether this process has the port open."""
         return self._line.is_open
 
-    def open(self) -> None:
-        """Opens the port for this process alone.
-
-        Raises:
-            BusError: there is no such port, or another process uses it.
-        """
-        self._line.open()
+    def open(self, *, alone: bool = True) -> None:
+        """Opens the port; see `Port.open`."""
+        self._line.open(alone=alone)
 
     def close(self) -> None:
         """Releases the port. Safe to call twice."""

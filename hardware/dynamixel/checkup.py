@@ -3,10 +3,10 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from inhand.hardware.dynamixel import registers, requests
 from inhand.hardware.dynamixel.bus import Bus
+from inhand.hardware.dynamixel.port_users import not_permitted, users_of
 from inhand.hardware.errors import BusError
 from inhand.hardware.findings import Finding
 from inhand.hardware.model.hand import Hand
@@ -42,32 +42,6 @@ def check_bus(hand: Hand, port: str, baud: int) -> list[Finding]:
     return findings
 
 
-def users_of(port: str) -> list[str]:
-    """Processes that have the port open, as `name (pid)`.
-
-    Processes of other users are found only with privileges.
-    """
-    # Compared by device, not by path: /dev/pts/0 of a container is another device.
-    device, found = os.stat(port), []
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit() or int(process.name) == os.getpid():
-            continue
-        try:
-            if any(_is(device, file) for file in (process / "fd").iterdir()):
-                found.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
-        except OSError:
-            # The process has ended, or belongs to another user.
-            continue
-    return found
-
-
-def _is(device: os.stat_result, file: Path) -> bool:
-    try:
-        return os.path.samestat(device, file.stat())
-    except OSError:
-        return False
-
-
 def _port(port: str) -> Finding:
     if not os.path.exists(port):
         return Finding(
@@ -77,13 +51,7 @@ def _port(port: str) -> Finding:
             "plug the adapter in; `ls /dev/serial/by-id` lists the ports; set `port` under [bus]",
         )
     if not os.access(port, os.R_OK | os.W_OK):
-        return Finding(
-            "port",
-            "bad",
-            f"this user may not open {port}",
-            "install the udev rule (docs/hardware.md), or join the group: "
-            "sudo usermod -aG dialout $USER, then log in again",
-        )
+        return Finding("port", "bad", *not_permitted(port))
     if users := users_of(port):
         return Finding(
             "port", "bad", f"{port} is in use by {', '.join(users)}", _users_remedy(port)

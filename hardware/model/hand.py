@@ -17,19 +17,22 @@ from inhand.hardware.model.hand_description import (
     Actuator,
     HandDescription,
     Link,
+    Power,
     Workspace,
     problems,
 )
 from inhand.hardware.records import Array, frozen_array
 
 HANDS = Path(__file__).parents[1] / "hands"
+_POWER = b"\n[power]\n"
 
 
 @dataclass(frozen=True, eq=False)
 class Hand:
     """A checked hand description with derived arrays.
 
-    Joint order is the order of `links`; actuator order is the order of `actuators`.
+    Joint order is the order of `links`; actuator order is the order of `actuators`. `digest` does
+    not cover `power`.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Hand:
     collision_groups: dict[str, tuple[str, ...]]
     links: tuple[Link, ...]
     actuators: tuple[Actuator, ...]
+    power: Power | None = None
 
     @property
     def n_joints(self) -> int:
@@ -202,9 +206,21 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
     return Hand(
         name=data.name,
         root=data.root,
-        digest=hashlib.sha256(raw).hexdigest(),
+        digest=hashlib.sha256(_counted(raw, path)).hexdigest(),
         workspace=data.workspace,
         collision_groups=data.collision_groups,
         links=data.links,
         actuators=data.actuators,
+        power=data.power,
     )
+
+
+def _counted(raw: bytes, path: str | Path) -> bytes:
+    """What the digest of a hand file covers: all before the table `[power]`, which comes last.
+
+    The currents of supply and servos are no part of the simulated hand.
+    """
+    counted, found, rest = raw.partition(_POWER)
+    if found and tomllib.loads((found + rest).decode()).keys() != {"power"}:
+        raise DescriptionError(f"hand file {path}: [power] must be the last table")
+    return counted
