@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.interfaces import PoseSource
 from inhand.controller.errors import RefusedError
-from inhand.controller.safety.drop_detector import Presence
+from inhand.controller.safety.drop_detector import DropDetector
 from inhand.controller.safety.modes import Request
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
@@ -35,7 +35,7 @@ class ObjectWatch(Generic[Measurement]):
         self.dropped = 0
         self._pose_source = pose_source
         self._max_age = settings.safety.predict
-        self._presence = Presence(hand.workspace, self._max_age)
+        self._presence = DropDetector(hand.workspace, self._max_age)
 
     @property
     def in_hand(self) -> bool:

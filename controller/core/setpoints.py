@@ -6,7 +6,7 @@ import numpy as np
 
 from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.safety.derating import Effort, within_reach
-from inhand.controller.safety.return_to_range import WayBack
+from inhand.controller.safety.return_to_range import ReturnLimits
 from inhand.controller.safety.safety import Limits, Motion, limit
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
@@ -25,7 +25,7 @@ class Mover:
     def __init__(self, hand: Hand, tick_rate: int, home_speed: float) -> None:
         self._path = ActionPath(hand, policy_rate=tick_rate, tick_rate=tick_rate)
         self._home_speed = home_speed
-        self._way_back = WayBack(self._path.limits, home_speed)
+        self._way_back = ReturnLimits(self._path.limits, home_speed)
         self._state: ActionState | None = None
         self._anchor: Array | None = None
         self._destination: Array | None = None
