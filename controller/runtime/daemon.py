@@ -15,14 +15,14 @@ from inhand.controller.config.config import Config, load_config
 from inhand.controller.core.controller import Controller
 from inhand.controller.errors import StartError
 from inhand.controller.estimation.fusion import PoseFilter
-from inhand.controller.estimation.warm_up import rehearse
+from inhand.controller.estimation.warm_up import warm_up_pose_filter
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
 from inhand.controller.policy.files import allowed_hashes, find_policy
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.recorder_link import RecorderLink
 from inhand.controller.runtime.camera_inbox import CameraInbox
-from inhand.controller.runtime.description import introduce
+from inhand.controller.runtime.description import describe_for_clients
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.loop import TickLoop
@@ -155,7 +155,7 @@ class Daemon:
             statistics=lambda: statistics(loop, world, fit, self._factor()),
             load_policy=load,
             give_up=children.fail,
-            description=introduce(config, directory, world),
+            description=describe_for_clients(config, directory, world),
             recorder=recorder,
             observers=loop.observers,
             now=clock.now,
@@ -234,7 +234,7 @@ class Daemon:
             sources, rig, config.object, inbox.address, directory, timed=self.options.timed
         ):
             children.watch(child)
-        rehearse(target, cameras, hand)
+        warm_up_pose_filter(target, cameras, hand)
         filter_ = PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
         return inbox, filter_, FitWatch(target, cameras)
 
