@@ -152,7 +152,7 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
         request_queue,
         statistics=lambda: statistics(loop, None, FitWatch(block, {})),
         load_policy=lambda name: policy,
-        give_up=loop.stop,
+        on_failure=loop.stop,
         recorder=recorder,
     )
     server.start()

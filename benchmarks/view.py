@@ -22,7 +22,7 @@ from benchmarks.measure import Row, row
 from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
 from inhand.controller.system.clock import VirtualClock
-from inhand.controller.system.realtime import give_way
+from inhand.controller.system.realtime import lower_priority
 from inhand.controller.view.live import LiveFeed
 from inhand.controller.view.page import Page
 from inhand.controller.view.recorded import RecordedFeed
@@ -141,7 +141,7 @@ def _record(directory: Path) -> None:
 def _page(directory: Path) -> Iterator[Page]:
     """Runs the page in this process, from the first scene until the end of the block."""
     ended, before = threading.Event(), os.getpriority(os.PRIO_PROCESS, 0)
-    give_way()
+    lower_priority()
     feed = LiveFeed(directory, None)
     page = _Watched(feed, host="127.0.0.1", port=8180)
     page.open()

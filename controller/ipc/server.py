@@ -84,7 +84,7 @@ class Server(threading.Thread):
         *,
         statistics: Callable[[], dict[str, object]],
         load_policy: Callable[[str], PolicyRunner],
-        give_up: Callable[[str], None],
+        on_failure: Callable[[str], None],
         description: Mapping[str, object] | None = None,
         recorder: RecorderRequests | None = None,
         observers: Observers | None = None,
@@ -97,7 +97,7 @@ class Server(threading.Thread):
             request_queue: the queue to the tick.
             statistics: returns the members of `status` beside the snapshot.
             load_policy: loads and checks a policy; called in a separate thread, may be slow.
-            give_up: called with the reason when the sockets cannot be served any more.
+            on_failure: called with the reason when the sockets cannot be served any more.
             description: description of hand, object and cameras, which does not change.
             recorder: the recorder, if there is one.
             observers: the tick's observers; `status` contains their failures.
@@ -109,7 +109,7 @@ class Server(threading.Thread):
         super().__init__(name="server", daemon=True)
         self._request_queue = request_queue
         self._load_policy = load_policy
-        self._give_up = give_up
+        self._on_failure = on_failure
         self._recorder = recorder
         self._stopping = threading.Event()
         self._rate = RateLimit()
@@ -140,7 +140,7 @@ class Server(threading.Thread):
         except Exception as error:
             # Without the command socket nobody can stop the hand, so the daemon ends.
             log.exception("the sockets are no longer served")
-            self._give_up(f"the command socket failed: {error!r}")
+            self._on_failure(f"the command socket failed: {error!r}")
         finally:
             self._close()
 

@@ -23,7 +23,7 @@ from inhand.controller.recording.recorder_link import (
     decode_recorder_request,
 )
 from inhand.controller.recording.writer import RecordingFile
-from inhand.controller.system.realtime import give_way
+from inhand.controller.system.realtime import lower_priority
 from inhand.hardware.model.hand import parse_hand
 from inhand.perception.camera.preview import TOPIC, decode_header
 from inhand.perception.parent import Parent
@@ -150,7 +150,7 @@ def main() -> None:
         "--control", type=int, required=True, help="file descriptor of the socket for requests"
     )
     arguments = parser.parse_args()
-    give_way()
+    lower_priority()
     wanted = msgspec.json.decode(Path(arguments.wanted).read_bytes(), type=RecorderConfig)
     lines = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
     RecorderProcess(wanted, *lines).run()

@@ -154,7 +154,7 @@ class Daemon:
             request_queue,
             statistics=lambda: statistics(loop, world, fit, self._factor()),
             load_policy=load,
-            give_up=children.fail,
+            on_failure=children.fail,
             description=describe_for_clients(config, directory, world),
             recorder=recorder,
             observers=loop.observers,

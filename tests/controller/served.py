@@ -50,7 +50,7 @@ class Served:
             self.request_queue,
             statistics=statistics,
             load_policy=load or self._load,
-            give_up=self.failures.append,
+            on_failure=self.failures.append,
             description=description,
         )
         self.ticking = threading.Event()

@@ -222,7 +222,7 @@ def test_a_socket_that_cannot_be_created(tmp_path: Path) -> None:
     request_queue = RequestQueue()
     deep = tmp_path / ("x" * 120)
     with pytest.raises(StartError, match="short path"):
-        Server(deep, request_queue, statistics=dict, load_policy=Served._load, give_up=print)
+        Server(deep, request_queue, statistics=dict, load_policy=Served._load, on_failure=print)
     request_queue.close()
 
 
