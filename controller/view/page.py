@@ -13,7 +13,7 @@ from inhand.controller.client.simulated import WorldClient
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, ConfigError, RefusedError
 from inhand.controller.view.panel import Panel
-from inhand.controller.view.scene_view import Stage
+from inhand.controller.view.scene_view import SceneView
 from inhand.controller.view.view_model import Feed, Setting
 
 RATE = 30.0
@@ -55,7 +55,7 @@ class Page:
         self._host, self._port = host, port
         self.address = ""
         self._setting: Setting | None = None
-        self._stage: Stage | None = None
+        self._scene_view: SceneView | None = None
         self._panel: Panel | None = None
         self._due = dict.fromkeys(("curves", "pictures", "words"), 0.0)
 
@@ -90,7 +90,7 @@ class Page:
         feed = self._feed
         if feed.setting is not self._setting:
             self._set_up(feed.setting)
-        stage, panel = self._stage, self._panel
+        stage, panel = self._scene_view, self._panel
         if stage is None or panel is None:
             return
         feed.looking = self.watched and panel.pictures_wanted
@@ -123,7 +123,7 @@ class Page:
             return
         self._setting = setting
         with self._server.atomic():
-            stage = Stage(self._server, setting)
+            stage = SceneView(self._server, setting)
             panel = Panel(
                 self._server,
                 setting,
@@ -132,7 +132,7 @@ class Page:
                 controls=self._feed.controls,
             )
         panel.ghost = lambda: np.array(stage.ghost.wxyz, dtype=np.float64)
-        self._stage, self._panel = stage, panel
+        self._scene_view, self._panel = stage, panel
 
     def _ask(self, client: ClientHandle | None, type: str, members: dict[str, object]) -> None:
         """Sends a request and shows the result in the browser that asked."""
@@ -146,8 +146,8 @@ class Page:
             client.add_notification(
                 type, said, auto_close_seconds=_SHOWN, color="red" if refused else "green"
             )
-        if type == "goal" and self._stage is not None:
-            self._stage.let_go()
+        if type == "goal" and self._scene_view is not None:
+            self._scene_view.follow_goal()
 
 
 class Commander:

@@ -164,7 +164,7 @@ def words(moment: Moment | None, problem: str) -> str:
     held = "in the hand" if state["object"]["in_hand"] else "not in the hand"
     pose = state["object"]["pose"]
     lines.append(f"### {state['mode']}\n{state['reason']}")
-    seen = f"seen {pose['age']:.2f} s ago{_doubt(pose)}" if pose else "never seen"
+    seen = f"seen {pose['age']:.2f} s ago{_uncertainty(pose)}" if pose else "never seen"
     lines.append(f"object {held}, {seen}")
     goal = state["goal"]
     lines.append(
@@ -183,7 +183,7 @@ def words(moment: Moment | None, problem: str) -> str:
     return "\n\n".join(lines)
 
 
-def _doubt(pose: Message) -> str:
+def _uncertainty(pose: Message) -> str:
     deviation = pose["deviation"]
     return f", ±{1e3 * max(deviation[:3]):.1f} mm, ±{degrees(max(deviation[3:6])):.1f}°"
 
