@@ -90,8 +90,8 @@ class Fit:
         current_per_stretch: [A/rad].
         position_residual: root mean square [rad].
         current_residual: root mean square [A].
-        inertia_deviation: relative standard deviation of the inertia's part, and so of `gain` and all
-            other parameters that are divided by the inertia.
+        inertia_deviation: relative standard deviation of the inertia's part, and so of `gain` and
+            all other parameters that are divided by the inertia.
         model: angles of the fitted model at the samples' times [rad], (n,).
     """
 

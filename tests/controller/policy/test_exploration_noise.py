@@ -35,4 +35,4 @@ def test_no_deviation_is_no_noise() -> None:
 
 
 def test_the_noise_is_repeatable() -> None:
-    np.testing.assert_array_equal(disturbed(0.3, 20), shaken(0.3, 20))
+    np.testing.assert_array_equal(disturbed(0.3, 20), disturbed(0.3, 20))
