@@ -31,7 +31,7 @@ class PolicyStep:
         self.action: Array | None = None
         self.paused = False
         self._hand, self._target = hand, target
-        self._unstick = ExplorationNoise(hand.n_actuators, settings.unstick_after, settings.unstick)
+        self._noise = ExplorationNoise(hand.n_actuators, settings.unstick_after, settings.unstick)
         self._ticks_to_action = 0
 
     def restart(self) -> None:
@@ -84,6 +84,6 @@ class PolicyStep:
                 goal_quaternion=goal.quaternion,
                 pose_age=np.array(pose.age),
             )
-            self.action = self._unstick.apply(policy.act(observation), t - goal.started)
+            self.action = self._noise.apply(policy.act(observation), t - goal.started)
         self._ticks_to_action -= 1
         return self.action

@@ -14,7 +14,7 @@ from inhand.controller.core.requests import RecordAction
 from inhand.controller.ipc.request_queue import Answer
 from inhand.controller.recording.flight_recorder import Limits
 from inhand.controller.recording.reader import Header
-from inhand.controller.recording.tick_record import Tape
+from inhand.controller.recording.tick_record import RecordSender
 from inhand.controller.system.child_process import Child
 
 _MOST_AT_ONCE = 32
@@ -88,7 +88,7 @@ class RecorderLink:
         self._control, self._control_end = socket.socketpair(*kind)
         self._control.setblocking(False)
         self._tick = tick
-        self.tape = Tape(tick)
+        self.tape = RecordSender(tick)
 
     def start(self, wanted: RecorderConfig, run_directory: Path) -> Child:
         """Starts the recorder's process."""

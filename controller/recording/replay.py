@@ -153,8 +153,8 @@ class Replay:
         controller, inputs = self._controller, record.inputs
         if inputs.line is not None:
             controller.watch_line(inputs.line)
-        for heard in inputs.heard:
-            pending = PendingRequest([], heard.request, self._policy(heard.policy_sha256))
+        for recorded in inputs.requests:
+            pending = PendingRequest([], recorded.request, self._policy(recorded.policy_sha256))
             perform(controller, pending, readonly=self.recording.header.readonly)
         controller.tick(inputs.t, inputs.joints, inputs.corners)
         if inputs.sent is not None:

@@ -14,7 +14,7 @@ from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.recording.flight_recorder import FlightRecorder, Limits
 from inhand.controller.recording.foxglove_channels import Translator
 from inhand.controller.recording.reader import Header, versions
-from inhand.controller.recording.tick_record import Inputs, Tape, Times, heard
+from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests
 from inhand.controller.recording.writer import RecordingFile
 from inhand.hardware.model.hand import hand_file
 from inhand.hardware.records import Targets
@@ -86,7 +86,7 @@ class Recorded:
         self.t = 50.0
         self._targets: Targets | None = None
         line, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.tape = Tape(line)
+        self.tape = RecordSender(line)
         self._line = line
 
     def tick(self, *requests: AnyRequest) -> None:
@@ -96,9 +96,9 @@ class Recorded:
         self.world.move(self.t, controller.snapshot(), self._targets)
         if self.line is not None:
             controller.watch_line(self.line)
-        letters = [PendingRequest([], request) for request in requests]
-        for pending in letters:
-            answer = perform(controller, pending, readonly=False)
+        pending = [PendingRequest([], request) for request in requests]
+        for one in pending:
+            answer = perform(controller, one, readonly=False)
             assert answer.result is not None, answer.message
         joints = self.world.joints() if self.answered else None
         corners = self.world.corners() if self.seen else []
@@ -110,7 +110,7 @@ class Recorded:
         events = controller.take_events()
         times = Times(self.t, self.t, self.t, self.t, self.t)
         told = None if sent is None else sent.position
-        inputs = Inputs(self.line, heard(letters), self.t, joints, corners, told)
+        inputs = Inputs(self.line, recorded_requests(pending), self.t, joints, corners, told)
         self.tape.write(inputs, snapshot, events, times)
         self.tape.checkpoint(controller, snapshot)
         while self.pending():

@@ -77,9 +77,9 @@ class Served:
         while not self._over:
             self.ticking.wait()
             # The daemon's loop, on a hand without wires and cameras.
-            letters = self.request_queue.take(8)
+            requests = self.request_queue.take(8)
             controller = self.bench.controller
-            answers = [perform(controller, pending, readonly=False) for pending in letters]
+            answers = [perform(controller, pending, readonly=False) for pending in requests]
             self.bench.events.clear()
             self.bench.t = time.monotonic() - TICK
             self.bench.tick()

@@ -7,7 +7,7 @@ from inhand.controller.policy.exploration_noise import PERSISTENCE, ExplorationN
 STILL = np.zeros(20)
 
 
-def applyn(
+def disturbed(
     deviation: float, steps: int = 4000
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     noise = ExplorationNoise(20, 5.0, deviation)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from inhand.controller.ipc.request_queue import RequestQueue
-from inhand.controller.recording.tick_record import Tape
+from inhand.controller.recording.tick_record import RecordSender
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
@@ -29,7 +29,9 @@ def test_the_statistics_of_a_run(tmp_path: Path) -> None:
     controller = bench.controller
     line, _end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     request_queue, ticker = RequestQueue(), Ticker(VirtualClock(), 0.01)
-    loop = TickLoop(controller, HandLink(FragileHand()), inbox, request_queue, ticker, Tape(line))
+    loop = TickLoop(
+        controller, HandLink(FragileHand()), inbox, request_queue, ticker, RecordSender(line)
+    )
     loop.tape.lost = 3
     loop.sections["read"].add(0.002)
     ticker.statistics.add(0.0, 0.002, 0.01, 1, 0.0101)
