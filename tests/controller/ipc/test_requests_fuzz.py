@@ -11,6 +11,7 @@ import zmq
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from inhand.controller.core import requests
 from inhand.controller.core.requests import TYPES
 from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.request_queue import PendingRequest
