@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 import numpy as np
 import viser
@@ -48,8 +49,11 @@ class Reader:
         seconds: time until the scene arrived [s]; infinite before.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self) -> None:
         self.seconds = np.inf
+
+    def open(self, address: str) -> Self:
+        """Connects to the page and starts to receive."""
         began = time.monotonic()
         self._socket = connect(
             address.replace("http", "ws"),
@@ -58,6 +62,7 @@ class Reader:
         )
         self._thread = threading.Thread(target=self._read, args=(began,))
         self._thread.start()
+        return self
 
     def close(self) -> None:
         self._socket.close()
@@ -88,7 +93,7 @@ def measure() -> list[Row]:
         ):
             for _ in range(ROUNDS):
                 for looked_at in (True, False):
-                    reader = Reader(page.address) if looked_at else None
+                    reader = Reader().open(page.address) if looked_at else None
                     began, used = time.monotonic(), sum(os.times()[:2])
                     while (spent := time.monotonic() - began) < WINDOW:
                         time.sleep(1.0)

@@ -39,37 +39,43 @@ class Gateway:
     """The two network sockets and their connections to the daemon's sockets.
 
     Args:
+        context: of all its sockets; `close` ends it.
         directory: directory of the daemon's sockets.
         ring: the keys.
-        command: TCP address to bind for commands.
-        state: TCP address to bind for state, events and images.
-        images: addresses of the cameras' preview images.
-
-    Raises:
-        ConfigError: there is no server key.
-        StartError: an address cannot be bound.
     """
 
     def __init__(
-        self, directory: Path, ring: KeyRing, command: str, state: str, images: Sequence[str] = ()
+        self, context: "zmq.Context[zmq.Socket[bytes]]", directory: Path, ring: KeyRing
     ) -> None:
-        self._directory, self._ring = directory, ring
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context, self._directory, self._ring = context, directory, ring
         self._clients: dict[bytes, zmq.Socket[bytes]] = {}
+        self._authenticator = ThreadAuthenticator(context)
+        self._poller = zmq.Poller()
+
+    def open(self, command: str, state: str, images: Sequence[str] = ()) -> None:
+        """Makes the sockets.
+
+        Args:
+            command: TCP address to bind for commands.
+            state: TCP address to bind for state, events and images.
+            images: addresses of the cameras' preview images.
+
+        Raises:
+            ConfigError: there is no server key.
+            StartError: an address cannot be bound.
+        """
+        keys = self._ring.server()
         # Started before anything is bound, so that no client ever connects without authentication.
-        self._authenticator = ThreadAuthenticator(self._context)
         self._authenticator.start()
         self._authenticator.configure_curve_callback(_DOMAIN, self)
-        keys = ring.server()
         self._commands = self._bind(zmq.ROUTER, command, keys.public, keys.secret)
         self._states = self._bind(zmq.XPUB, state, keys.public, keys.secret)
         self._source = self._context.socket(zmq.SUB)
         # A camera process makes images only while there is a subscriber: this socket subscribes
         # only to what the clients subscribe to.
         self._source.set(zmq.RCVHWM, 100)
-        for address in (socket_address(directory, "state"), *images):
+        for address in (socket_address(self._directory, "state"), *images):
             self._source.connect(address)
-        self._poller = zmq.Poller()
         self._poller.register(self._commands, zmq.POLLIN)
         self._poller.register(self._source, zmq.POLLIN)
         self._poller.register(self._states, zmq.POLLIN)
@@ -183,9 +189,8 @@ def main() -> None:
     os.umask(0o077)
     try:
         ring = KeyRing(arguments.keys)
-        gateway = Gateway(
-            arguments.directory, ring, arguments.command, arguments.state, arguments.image
-        )
+        gateway = Gateway(zmq.Context(), arguments.directory, ring)
+        gateway.open(arguments.command, arguments.state, arguments.image)
         gateway.serve(Parent())
     except InhandError as error:
         sys.exit(f"error: {error}")

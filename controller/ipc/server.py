@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Protocol
 
 import zmq
@@ -38,7 +37,6 @@ from inhand.controller.ipc.protocol import (
 from inhand.controller.ipc.publisher import Publisher
 from inhand.controller.ipc.rate_limit import RATE, RateLimit
 from inhand.controller.ipc.request_queue import OVERTAKEN, Answer, PendingRequest, RequestQueue
-from inhand.controller.ipc.sockets import bind
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +77,7 @@ class Server(threading.Thread):
 
     def __init__(
         self,
-        directory: Path,
+        sockets: tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"],
         request_queue: RequestQueue,
         *,
         statistics: Callable[[], dict[str, object]],
@@ -90,10 +88,10 @@ class Server(threading.Thread):
         observers: Observers | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Binds the sockets.
+        """Stores its parts.
 
         Args:
-            directory: directory for the sockets.
+            sockets: command and state socket, as `sockets.bind` makes them; `stop` closes them.
             request_queue: the queue to the tick.
             statistics: returns the members of `status` beside the snapshot.
             load_policy: loads and checks a policy; called in a separate thread, may be slow.
@@ -102,9 +100,6 @@ class Server(threading.Thread):
             recorder: the recorder, if there is one.
             observers: the tick's observers; `status` contains their failures.
             now: returns the daemon's time [s].
-
-        Raises:
-            StartError: a socket cannot be created.
         """
         super().__init__(name="server", daemon=True)
         self._request_queue = request_queue
@@ -116,7 +111,7 @@ class Server(threading.Thread):
         self._loading = threading.Lock()
         # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
-        self._commands, self._states_socket = bind(directory)
+        self._commands, self._states_socket = sockets
         self._publisher = Publisher(
             self._states_socket,
             request_queue,

@@ -18,6 +18,7 @@ from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.estimation.warm_up import warm_up_pose_filter
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
+from inhand.controller.ipc.sockets import bind
 from inhand.controller.policy.files import allowed_hashes, find_policy
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.recorder_link import RecorderLink
@@ -105,18 +106,17 @@ class Daemon:
         policy = first_policy(options.policy, config, hand, target)
         world = wait_for_simulation(simulation) if simulation else None
         clock = self._clock = (
-            SimulatedClock(directory, self._stopping)
+            SimulatedClock.open(directory, self._stopping)
             if options.timed
             else MonotonicClock(config.realtime.spin)
         )
-        inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children)
-        exits.callback(inbox.close)
+        inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children, exits)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
-        recorder = RecorderLink(clock.now)
+        recorder = RecorderLink.open(clock.now)
+        exits.callback(recorder.close)
         children.watch(
             recorder.start(recorder_config(options, config, directory, world), directory)
         )
-        exits.callback(recorder.close)
         silent = options.dry_run or options.readonly
         link = _open_hand(hand, config, world, clock, silent=silent)
 
@@ -130,7 +130,7 @@ class Daemon:
             line = EstopLine(switch.source, switch.port, config.realtime.priority)
             line.start()
             exits.callback(line.close)
-        request_queue = RequestQueue()
+        request_queue = RequestQueue().open()
         exits.callback(request_queue.close)
         ticker = Ticker(clock, 1.0 / config.tick_rate)
         loop = self._loop = TickLoop(
@@ -150,7 +150,7 @@ class Daemon:
             return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
 
         server = Server(
-            directory,
+            bind(directory),
             request_queue,
             statistics=lambda: statistics(loop, world, fit, self._factor()),
             load_policy=load,
@@ -207,6 +207,7 @@ class Daemon:
         target: ObjectDescription,
         world: SimulationReady | None,
         children: Supervisor,
+        exits: ExitStack,
     ) -> tuple[CameraInbox, PoseFilter, FitWatch]:
         """Starts the camera processes."""
         rig = world.rig if world else config.cameras.rig
@@ -229,7 +230,8 @@ class Daemon:
             TimedCameras(directory, cameras, self._clock.now, self._stopping)
             if self.options.timed
             else CameraInbox(directory, cameras)
-        )
+        ).open()
+        exits.callback(inbox.close)
         for child in start_cameras(
             sources, rig, config.object, inbox.address, directory, timed=self.options.timed
         ):

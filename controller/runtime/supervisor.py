@@ -134,7 +134,7 @@ class Supervisor:
 
     def _restart(self) -> None:
         """Restarts processes that ended; the end of the simulation ends the daemon."""
-        for number, child in enumerate(self._children):
+        for child in self._children:
             if not child.ended or self._ended.is_set():
                 continue
             if child.name == "simulation":
@@ -147,4 +147,4 @@ class Supervisor:
                 self._cameras[0].forget(child.name.removeprefix("camera "))
             if self._ended.wait(1.0):
                 return
-            self._children[number] = child.again()
+            child.start()

@@ -64,7 +64,7 @@ class Looped:
         line, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line = line
         self._beats = Beats(clock)
-        self.request_queue = RequestQueue()
+        self.request_queue = RequestQueue().open()
         self.loop = TickLoop(
             self.controller, hand, hand, self.request_queue, self._beats, RecordSender(line)
         )

@@ -69,7 +69,7 @@ class Recorded:
         self.told: list[tuple[str, dict[str, Any]]] = []
 
         def open_file(path: Path, reason: str) -> RecordingFile:
-            return RecordingFile(path, said, Translator(HAND, OFFSET), reason)
+            return RecordingFile.open(path, said, Translator(HAND, OFFSET), reason)
 
         self.recorder = FlightRecorder(
             self.directory,
@@ -77,6 +77,7 @@ class Recorded:
             open_file,
             lambda kind, data: self.told.append((kind, data)),
         )
+        self.recorder.start()
         self.controller = Controller[TagCorners](
             HAND, BLOCK, PoseFilter(BLOCK, RIG, hand=HAND), policy=learned(directory), seed=1
         )

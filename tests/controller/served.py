@@ -13,6 +13,7 @@ from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
+from inhand.controller.ipc.sockets import bind
 from inhand.controller.policy.files import find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.controller.system.paths import socket_address
@@ -43,10 +44,10 @@ class Served:
     ) -> None:
         self.directory = directory
         self.bench = bench or Bench(learned(directory))
-        self.request_queue = RequestQueue()
+        self.request_queue = RequestQueue().open()
         self.failures: list[str] = []
         self.server = Server(
-            directory,
+            bind(directory),
             self.request_queue,
             statistics=statistics,
             load_policy=load or self._load,

@@ -142,7 +142,7 @@ def test_programs_reach_a_remote_hand_with_a_key_file(network: Network) -> None:
 
 
 def test_images_are_sent_over_the_network_only_while_subscribed(network: Network) -> None:
-    preview = Preview(image_address(network.place, "left"))
+    preview = Preview.open(image_address(network.place, "left"))
     corners = TagCorners(0.0, "left", (), frozen_array(np.empty((0, 4, 2))), 0.1)
     with network.client("observer") as client:
         socket = client.watch("image")

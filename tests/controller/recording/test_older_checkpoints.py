@@ -66,7 +66,7 @@ def flat(state: Any) -> dict[str, Any]:
 
 def rewritten(path: Path, directory: Path, change: Any) -> Path:
     """The recording with the state of each checkpoint changed."""
-    file = RecordingFile(
+    file = RecordingFile.open(
         directory / "older.mcap", open_recording(path).header, Translator(HAND, OFFSET), "request"
     )
     for record in open_recording(path).records():

@@ -23,12 +23,12 @@ from tests.controller.runtime.test_hand_link import FragileHand
 
 def test_the_statistics_of_a_run(tmp_path: Path) -> None:
     bench = Bench(learned(tmp_path))
-    inbox = CameraInbox(tmp_path, ["left"])
+    inbox = CameraInbox(tmp_path, ["left"]).open()
     inbox.status["left"] = CameraStatus(1.0, "left", 5, 0.01, 15.0, 0.002, "too dark")
     world = SimulationReady(True, "/dev/pts/9", "rig.toml", {}, "ipc://world")
     controller = bench.controller
     line, _end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    request_queue, ticker = RequestQueue(), Ticker(VirtualClock(), 0.01)
+    request_queue, ticker = RequestQueue().open(), Ticker(VirtualClock(), 0.01)
     loop = TickLoop(
         controller, HandLink(FragileHand()), inbox, request_queue, ticker, RecordSender(line)
     )

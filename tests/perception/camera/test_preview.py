@@ -19,7 +19,7 @@ CORNERS = TagCorners(1.0, "left", (7,), frozen_array(np.arange(8).reshape(1, 4, 
 
 @pytest.fixture
 def preview(tmp_path: Path) -> Iterator[Preview]:
-    preview = Preview(f"ipc://{tmp_path}/image-left.sock")
+    preview = Preview.open(f"ipc://{tmp_path}/image-left.sock")
     yield preview
     preview.close()
 
@@ -77,4 +77,4 @@ def test_who_does_not_read_is_not_waited_for(preview: Preview, reader: "zmq.Sock
 
 def test_a_place_where_no_socket_can_be_is_named(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="no-such"):
-        Preview(f"ipc://{tmp_path}/no-such/image.sock")
+        Preview.open(f"ipc://{tmp_path}/no-such/image.sock")

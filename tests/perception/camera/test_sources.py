@@ -149,7 +149,7 @@ def write_video(path: Path, frames: int) -> None:
 def test_a_video_is_replayed_at_its_pace(tmp_path: Path) -> None:
     write_video(tmp_path / "hand.avi", 5)
     time = Time()
-    source = VideoSource(tmp_path / "hand.avi", time.clock, time.sleep)
+    source = VideoSource.open(tmp_path / "hand.avi", time.clock, time.sleep)
     frames = []
     while not source.finished:
         frame = source.read(1.0)
@@ -165,7 +165,7 @@ def test_a_video_is_replayed_at_its_pace(tmp_path: Path) -> None:
 def test_a_slow_reader_of_a_video_sees_the_newest(tmp_path: Path) -> None:
     write_video(tmp_path / "hand.avi", 8)
     time = Time()
-    source = VideoSource(tmp_path / "hand.avi", time.clock, time.sleep)
+    source = VideoSource.open(tmp_path / "hand.avi", time.clock, time.sleep)
     assert source.read(1.0) is not None
     time.now += 0.45
     frame = source.read(1.0)
