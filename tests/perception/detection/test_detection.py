@@ -36,7 +36,7 @@ def errors(
         scene.place(joints, position, quaternion)
         seen = detector.detect(spoil(scene.render(camera), rng), 0.0)
         for tag, corners in zip(seen.ids, seen.corners, strict=True):
-            world = position + rotations.rotate(quaternion, block.tag_corners(tag))
+            world = position + rotations.rotate(quaternion, block.tag(tag).corners)
             distances.append(np.linalg.norm(corners - camera.project(world), axis=1))
     return np.array(distances)
 

@@ -41,7 +41,7 @@ def seen_by(
     """Exact corners of some tags in one camera."""
     position, quaternion = truth
     corners = [
-        camera.project(position + rotations.rotate(quaternion, description.tag_corners(tag)))
+        camera.project(position + rotations.rotate(quaternion, description.tag(tag).corners))
         for tag in ids
     ]
     return TagCorners(0.0, camera.name, ids, frozen_array(np.reshape(corners, (-1, 4, 2))), 0.05)
@@ -228,7 +228,7 @@ def test_agrees_with_opencv_on_one_camera(
         (pose,) = estimate_poses(
             block, rig, [replace(frame, corners=frozen_array(noisy), noise=0.5)]
         )
-        points = np.concatenate([block.tag_corners(tag) for tag in ids])
+        points = np.concatenate([block.tag(tag).corners for tag in ids])
         _, turn, shift = cv2.solvePnP(
             points, noisy.reshape(-1, 1, 2), camera.matrix, camera.distortion
         )
