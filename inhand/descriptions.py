@@ -44,7 +44,7 @@ class DescriptionKind:
         except FileNotFoundError as error:
             if self.folder is None:
                 raise self.error(
-                    f"{self.name} file {path}: {error.strerror}; give the path of a {self.name} file"
+                    f"{self.name} file {path}: {error.strerror}; give another path"
                 ) from None
             known = ", ".join(sorted(file.stem for file in self.folder.glob("*.toml")))
             raise self.error(
