@@ -161,9 +161,9 @@ def main() -> None:
     arguments = parser.parse_args()
     lower_priority()
     wanted = msgspec.json.decode(Path(arguments.wanted).read_bytes(), type=RecorderConfig)
-    lines = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
+    tape, control = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
     now = TimePage.open(Path(wanted.time)).now if wanted.time else time.monotonic
-    RecorderProcess(wanted, *lines, now).run()
+    RecorderProcess(wanted, tape, control, now).run()
 
 
 if __name__ == "__main__":
