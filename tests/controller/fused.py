@@ -1,4 +1,4 @@
-"""An object that sways and turns, and what a filter is told of it."""
+"""Motion of an object that sways and turns, and the measurements that a filter gets of it."""
 
 import numpy as np
 

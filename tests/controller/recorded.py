@@ -51,7 +51,7 @@ def header(policies: Path) -> Header:
 
 
 class Recorded:
-    """The daemon's loop without clock and wires; what the tape says goes straight to a recorder.
+    """The daemon's loop without clock and wires; its records go straight to a recorder.
 
     Attributes:
         controller: the real one.

@@ -1,4 +1,4 @@
-"""A bench hand that ticks in real time behind the real sockets, and who asks it."""
+"""A bench hand that ticks in real time behind the real sockets, and a client of it."""
 
 import json
 import threading
@@ -90,7 +90,7 @@ class Served:
 
 
 class Asker:
-    """A client that knows nothing but ZMQ and JSON."""
+    """A client that uses only ZMQ and JSON."""
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], directory: Path, kind: int = zmq.DEALER

@@ -30,7 +30,7 @@ WAIT = 15.0
 
 
 class Network:
-    """A served bench hand, and a gateway before it.
+    """A served bench hand, and a gateway that forwards to it.
 
     Attributes:
         place: directory of keys and of the clients' files.

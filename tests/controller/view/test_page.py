@@ -55,9 +55,7 @@ def test_a_goal_is_set_on_the_page_and_seen_reached(tmp_path: Path, open_page: O
             page.screenshot(path=Path(folder) / "bench.png")
 
 
-def test_who_only_looks_is_offered_the_emergency_stop_and_nothing_else(
-    tmp_path: Path, open_page: Open
-) -> None:
+def test_an_observer_gets_only_the_emergency_stop(tmp_path: Path, open_page: Open) -> None:
     with served(tmp_path, ObligingBench(learned(tmp_path))), browser() as page:
         page.goto(open_page(False))
         page.get_by_role("button", name="EMERGENCY STOP").wait_for()

@@ -137,7 +137,7 @@ def test_a_joint_that_can_be_in_no_turn_where_it_stands_is_refused_before_any_to
     servos.close()
 
 
-def test_who_only_reads_or_looks_for_zeros_is_refused_nothing(line: Wires) -> None:
+def test_reading_and_joint_calibration_accept_any_turn(line: Wires) -> None:
     line.position[4] = HAND.upper[4] + 1.0
     line.bus.in_order[7].turns = 1
     for options in ({"readonly": True}, {"anywhere": True}):

@@ -113,7 +113,7 @@ def test_tags_of_other_objects_are_ignored(rig: dict[str, Camera]) -> None:
     assert seen.ids == (0,)
 
 
-def test_a_tag_seen_twice_is_not_believed(rig: dict[str, Camera]) -> None:
+def test_a_tag_that_is_seen_twice_is_rejected(rig: dict[str, Camera]) -> None:
     page = printed([(0, 40, 60), (0, 180, 60), (1, 110, 150)])
     detector = detector_of(rig["left"], (0, 1))
     assert detector.detect(page, 0.0).ids == (1,)

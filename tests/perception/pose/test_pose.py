@@ -144,7 +144,7 @@ def test_two_faces_leave_one_solution(rig: dict[str, Camera], block: ObjectDescr
             assert len(estimate_poses(block, rig, [seen_by(camera, block, ids, truth)])) == 1
 
 
-def test_one_wrong_corner_is_outvoted(
+def test_one_wrong_corner_does_not_change_the_pose(
     rig: dict[str, Camera], block: ObjectDescription, random_pose: Draw
 ) -> None:
     rng = np.random.default_rng(7)
@@ -159,7 +159,7 @@ def test_one_wrong_corner_is_outvoted(
         assert distance < 0.2 and angle < 0.3
 
 
-def test_the_covariance_is_honest(
+def test_the_covariance_matches_the_errors(
     rig: dict[str, Camera], block: ObjectDescription, random_pose: Draw
 ) -> None:
     rng = np.random.default_rng(8)
@@ -186,7 +186,7 @@ def test_the_covariance_is_honest(
     assert 4.5 < np.mean(squares) < 6.5
 
 
-def test_cameras_that_are_off_as_declared_give_a_pose_that_knows_it(
+def test_declared_errors_of_cameras_appear_in_the_covariance(
     rig: dict[str, Camera], block: ObjectDescription, random_pose: Draw
 ) -> None:
     rng = np.random.default_rng(10)
