@@ -12,7 +12,7 @@ from typing import Self
 
 from inhand.perception.simulated_time import SLEEP, TimePage, socket_path
 
-MOST_MADE_UP = 0.1
+MAX_CATCH_UP = 0.1
 """Largest delay behind real time that simulated time makes up for [s]."""
 _WINDOW = 2.0
 """Real time over which the speed is measured [s]."""
@@ -147,8 +147,8 @@ class Pace:
         if self._origin is None:
             self._origin = real - t
         early = self._origin + t - real
-        if early < -MOST_MADE_UP:
-            self._origin -= early + MOST_MADE_UP
+        if early < -MAX_CATCH_UP:
+            self._origin -= early + MAX_CATCH_UP
         return early
 
     def factor(self, t: float) -> float:

@@ -24,7 +24,7 @@ from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.policy.files import SHIPPED, policy_with_hash
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording import tick_record
-from inhand.controller.recording.checkpoint import capture, known_to, restore
+from inhand.controller.recording.checkpoint import capture, restore, without_newer_members
 from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, TickRecord
@@ -112,7 +112,7 @@ class Replay:
             if isinstance(record, CheckpointRecord):
                 if last is not None and last == record.n:
                     made = upgraded(record.state)
-                    state = known_to(made, capture(self._controller))
+                    state = without_newer_members(made, capture(self._controller))
                     difference = _compare(record, {"state": made}, {"state": state})
                     if difference:
                         break

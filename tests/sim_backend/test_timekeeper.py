@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from inhand.perception.simulated_time import SimulatedClock, TimePage, picture_number
-from inhand.sim_backend.timekeeper import MOST_MADE_UP, Pace, Timekeeper
+from inhand.sim_backend.timekeeper import MAX_CATCH_UP, Pace, Timekeeper
 
 PATIENCE = 30.0
 
@@ -206,7 +206,7 @@ def test_time_is_no_faster_than_real_time_and_makes_up_for_little() -> None:
     # Only the last part of a long pause is made up for.
     real[0] += 10.0
     pace.early(0.01)
-    assert pace.early(0.01) == pytest.approx(-MOST_MADE_UP)
+    assert pace.early(0.01) == pytest.approx(-MAX_CATCH_UP)
 
 
 def test_the_speed_factor_covers_the_last_seconds() -> None:
