@@ -115,7 +115,7 @@ class Client:
             The request's number, for `receive`.
         """
         number = next(self._numbers)
-        self._connected().commands.send(encode_request(number, type, members))
+        self._commands.send(encode_request(number, type, members))
         self._open.add(number)
         return number
 
@@ -130,16 +130,15 @@ class Client:
             RefusedError: the daemon refused, with the protocol's error code.
             ClientError: no reply came in time.
         """
-        connection = self._connected()
         self._open.discard(number)
         if number in self._early:
             return accepted(self._early.pop(number))
         deadline = time.monotonic() + self._timeout
         while True:
             left = deadline - time.monotonic()
-            if left <= 0 or not connection.commands.poll(int(left * 1000) + 1):
-                raise connection.route.silence(type, self._timeout)
-            reply: Message = msgspec.json.decode(connection.commands.recv())
+            if left <= 0 or not self._commands.poll(int(left * 1000) + 1):
+                raise self._connected().route.silence(type, self._timeout)
+            reply: Message = msgspec.json.decode(self._commands.recv())
             if reply.get("id") in (number, None):
                 return accepted(reply)
             # The late reply to an earlier request that timed out is skipped.
@@ -180,6 +179,10 @@ class Client:
     def events(self, timeout: float) -> Iterator[Message]:
         """The events that are published from now on, until the time is over [s]."""
         return (message for topic, message in self.messages(timeout) if topic == "event")
+
+    @property
+    def _commands(self) -> "zmq.Socket[bytes]":
+        return self._connected().commands
 
     def _connected(self) -> _Connection:
         """The connection, which is made if there is none."""
