@@ -10,6 +10,7 @@ from inhand.hardware.dynamixel.protocol import Fault, Instruction, Parser
 from inhand.hardware.dynamixel.registers import COUNTS, Units
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
+from inhand.sim_backend.goal_writer import GoalWriter
 from inhand.sim_backend.heat import OVERLOAD_TIME, Heat
 from inhand.sim_backend.instructions import Instructions
 from inhand.sim_backend.line_members import LineMembers
@@ -20,6 +21,7 @@ from inhand.sim_backend.servo_state import ServoState
 
 Measure = Callable[[], tuple[Array, Array, Array]]
 """Returns position [rad], velocity [rad/s] and current [A] of all servos, each (n_actuators,)."""
+_ALL = 0, TABLE_SIZE
 _TRIPPED = registers.WATCHDOG_TRIPPED & 0xFF
 _WRONG_VOLTAGE = 1
 """Bit of the hardware errors: the input voltage is out of range."""
@@ -38,8 +40,6 @@ class ServoBus:
     Attributes:
         members: the servos that are connected, by the id that each has now.
         packets: number of intact instruction packets received.
-        outside: goals that moved a joint further outside its limits: beyond its limit, its last
-            read position and its previous goal. As (servo id, goal in counts).
         stopped_after: time without a packet after which a bus watchdog tripped last [s].
         delay: sum of the return delays in the last answer [s].
         heat: thermal model of the servos.
@@ -57,24 +57,29 @@ class ServoBus:
             )
         ]
         self._state = ServoState(self._table, self._ordered)
-        self._place = {servo: place for place, servo in enumerate(self._ordered)}
         self.members = LineMembers(self._ordered)
-        self._instructions = Instructions(self.members, self._refresh, self._write)
+        ends = self._units.position_counts(hand.lower), self._units.position_counts(hand.upper)
+        limits = np.sort(ends, axis=0).T
+        self._goals = GoalWriter(self.members, self._ordered, self._state, limits)
+        self._instructions = Instructions(
+            self.members, self._refresh, self._write, self._goals.write
+        )
         self.packets = 0
-        self.outside: list[tuple[int, int]] = []
-        self._last_goal: dict[int, int] = {}
         self.stopped_after = 0.0
         self._silence = 0.0
         self._fresh = False
         self.heat = Heat(hand.n_actuators)
         self._largest = np.array([m.current_limit * m.current_unit for m in self._units.models])
-        ends = self._units.position_counts(hand.lower), self._units.position_counts(hand.upper)
-        self._limits = np.sort(ends, axis=0).T.tolist()
 
     @property
     def servos(self) -> dict[int, Servo]:
         """The connected servos by id; of several with one id, the first."""
         return self.members.servos
+
+    @property
+    def outside(self) -> list[tuple[int, int]]:
+        """Goals that moved a joint further outside its limits, as (servo id, goal in counts)."""
+        return self._goals.outside
 
     @property
     def delay(self) -> float:
@@ -184,35 +189,24 @@ class ServoBus:
     def _write(self, servo: Servo, address: int, data: bytes) -> Fault | None:
         goal = registers.GOAL_POSITION
         if address == goal.address and len(data) == goal.size:
-            self._note_goal(servo, goal.unpack(data))
+            self._goals.note(servo, goal.unpack(data))
         elif address <= registers.TORQUE_ENABLE.address and not self._fresh:
             # A servo whose torque or mode is switched uses its present position.
             self._refresh()
         return servo.write(address, data)
 
-    def _note_goal(self, servo: Servo, goal: int) -> None:
-        """Records a goal that moves a joint further outside its limits."""
-        place, count = self._place[servo], servo.joint_count(goal)
-        present = servo.joint_count(servo.get(registers.PRESENT_POSITION))
-        # A joint outside its limits may stay where it is, or move back.
-        here = present, self._last_goal.get(place, present)
-        low, high = min(self._limits[place][0], *here), max(self._limits[place][1], *here)
-        self._last_goal[place] = count
-        # One count of tolerance, as the limits are not whole counts.
-        if not low - 1 <= count <= high + 1:
-            self.outside.append((servo.get(registers.ID), count))
-
     def _turned(self) -> NDArray[np.int64]:
         """Offset of each servo's position by whole turns [counts], (n_actuators,)."""
         return np.array([COUNTS * servo.turns for servo in self._ordered], np.int64)
 
-    def _refresh(self) -> None:
-        """Writes the present measurements into the registers."""
+    def _refresh(self, span: tuple[int, int] = _ALL) -> None:
+        """Writes the present measurements into the registers of a span of addresses."""
         position, velocity, current = self._measure()
         units = self._units
         self._state.measured(
             units.position_counts(position) + self._turned(),
             units.velocity_counts(velocity),
             units.current_counts(current),
+            span,
         )
         self._fresh = True

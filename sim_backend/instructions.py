@@ -4,7 +4,7 @@ Robotis e-manual, "DYNAMIXEL Protocol 2.0", Instruction Details and Status Packe
 """
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.fast_read import bulk_reply_header, encode_reply
@@ -16,14 +16,19 @@ from inhand.hardware.dynamixel.protocol import (
     encode_status,
 )
 from inhand.sim_backend.line_members import LineMembers
+from inhand.sim_backend.register_file import TABLE_SIZE
 from inhand.sim_backend.servo import RESET_ALL, Servo
 
+Refresh = Callable[[tuple[int, int]], None]
+"""Writes the measurements into the registers from one address to before another."""
 Write = Callable[[Servo, int, bytes], Fault | None]
 """Writes registers of a servo from an address on; returns the fault if they are refused."""
 
 _CLEAR_TURNS = b"\x01\x44\x58\x4c\x22"
 _BACKUP = {b"\x01CTRL": Servo.back_up, b"\x02CTRL": Servo.restore}
 """What the parameters of a control table backup do."""
+_LEVEL = registers.STATUS_RETURN_LEVEL.address
+_WHOLE = 0, TABLE_SIZE
 _SPAN = struct.Struct("<BHH")
 """Id, address and length."""
 
@@ -50,6 +55,12 @@ def _spans(parameters: bytes) -> list[tuple[int, int, int]]:
     return list(_SPAN.iter_unpack(whole))
 
 
+def _hull(spans: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+    """The first address of all spans, and the first one after them."""
+    first = min((address for _, address, _ in spans), default=0)
+    return first, max((address + length for _, address, length in spans), default=0)
+
+
 class Instructions:
     """Executes packets on the servos of a line.
 
@@ -57,14 +68,17 @@ class Instructions:
         members: the servos.
         refresh: writes the present measurements into their registers.
         write: writes registers of a servo.
+        goals: executes the parameters of a sync write of goals; returns whether it could.
 
     Attributes:
         delay: sum of the return delays in the answers since it was set to 0 [s].
     """
 
-    def __init__(self, members: LineMembers, refresh: Callable[[], None], write: Write) -> None:
+    def __init__(
+        self, members: LineMembers, refresh: Refresh, write: Write, goals: Callable[[bytes], bool]
+    ) -> None:
         self.delay = 0.0
-        self._members, self._refresh, self._write = members, refresh, write
+        self._members, self._refresh, self._write, self._goals = members, refresh, write, goals
         self._shadows = list[Servo]()
 
     def perform(self, packet: Packet) -> bytes:
@@ -76,7 +90,7 @@ class Instructions:
                 return b""
             case Instruction.SYNC_READ if len(parameters) >= 4:
                 span = struct.unpack_from("<HH", parameters)
-                return self._read_each((id, *span) for id in parameters[4:])
+                return self._read_each([(id, *span) for id in parameters[4:]])
             case Instruction.FAST_SYNC_READ if len(parameters) >= 4:
                 span = struct.unpack_from("<HH", parameters)
                 return self._read_fast([(id, *span) for id in parameters[4:]])
@@ -118,7 +132,7 @@ class Instructions:
         if packet.instruction == Instruction.PING:
             return self._answer_ping(servo, packet.id)
         if packet.instruction == Instruction.READ and len(packet.parameters) == 4:
-            self._refresh()
+            self._refresh(_WHOLE)
             return self._answer_read(servo, packet.id, *struct.unpack("<HH", packet.parameters))
         level = servo.get(registers.STATUS_RETURN_LEVEL)
         fault = self._execute(servo, packet.id, packet)
@@ -141,16 +155,16 @@ class Instructions:
                     return Fault.INSTRUCTION
                 return self._write_register(servo, id, *servo.take_registered())
             case Instruction.REBOOT:
-                self._refresh()
+                self._refresh(_WHOLE)
                 servo.reboot()
                 return None
             case Instruction.FACTORY_RESET if len(parameters) == 1:
-                self._refresh()
+                self._refresh(_WHOLE)
                 fault = servo.factory_reset(parameters)
                 self._members.moved(servo, id)
                 return fault
             case Instruction.CLEAR if len(parameters) == len(_CLEAR_TURNS):
-                self._refresh()
+                self._refresh(_WHOLE)
                 return servo.clear_turns() if parameters == _CLEAR_TURNS else Fault.RANGE
             case Instruction.BACKUP if parameters in _BACKUP:
                 return _BACKUP[parameters](servo)
@@ -172,6 +186,8 @@ class Instructions:
         return fault
 
     def _sync_write(self, parameters: bytes) -> None:
+        if not self._shadows and self._goals(parameters):
+            return
         address, length = struct.unpack_from("<HH", parameters)
         rows = parameters[4:]
         if not length or len(rows) % (length + 1):
@@ -200,9 +216,9 @@ class Instructions:
             if servo.get(registers.SECONDARY_ID) == id != servo.get(registers.ID)
         ]
 
-    def _read_each(self, spans: Iterable[tuple[int, int, int]]) -> bytes:
+    def _read_each(self, spans: Sequence[tuple[int, int, int]]) -> bytes:
         """One answer of each servo."""
-        self._refresh()
+        self._refresh(_hull(spans))
         return b"".join(
             collide([self._answer_read(s, id, address, length) for s in here])
             for id, address, length in spans
@@ -211,15 +227,15 @@ class Instructions:
 
     def _read_fast(self, spans: Sequence[tuple[int, int, int]]) -> bytes:
         """One answer of all servos; it breaks off at a missing servo, as the others wait."""
-        self._refresh()
+        self._refresh(_hull(spans))
         blocks, collided = list[tuple[int, int, bytes]](), list[int]()
         for id, address, length in spans:
             here = self._members.addressed(id)
             data = here[0].read(address, length) if here else None
-            if not isinstance(data, bytes) or here[0].get(registers.STATUS_RETURN_LEVEL) < 1:
+            if not isinstance(data, bytes) or not here[0].table[_LEVEL]:
                 break
             blocks.append((id, here[0].alert, data))
-            if any(servo.read(address, length) != data for servo in here[1:]):
+            if len(here) > 1 and any(servo.read(address, length) != data for servo in here[1:]):
                 collided.append(len(blocks) - 1)
             # The return delays of all servos run at the same time.
             self.delay = max(self.delay, here[0].return_delay)
@@ -234,7 +250,7 @@ class Instructions:
         return self._status(servo, id, servo.alert, struct.pack("<HB", model, firmware))
 
     def _answer_read(self, servo: Servo, id: int, address: int, length: int) -> bytes:
-        if servo.get(registers.STATUS_RETURN_LEVEL) < 1:
+        if not servo.table[_LEVEL]:
             return b""
         data = servo.read(address, length)
         if isinstance(data, Fault):

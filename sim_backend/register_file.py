@@ -6,6 +6,7 @@ Robotis e-manual, control tables of the X series, Indirect Address and Indirect 
 from collections.abc import Iterator
 from functools import cache
 
+from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.control_table import Entry, control_table, table_size
 from inhand.hardware.dynamixel.protocol import Fault
 from inhand.hardware.dynamixel.registers import Model, Register
@@ -30,6 +31,8 @@ class RegisterFile:
 
     def __init__(self, model: Model, table: memoryview | None = None) -> None:
         self.model, self.entries, self.size = model, control_table(model), table_size(model)
+        self._backup = b""
+        self._direct = min(_pointers(model))
         self.table = memoryview(bytearray(TABLE_SIZE)) if table is None else table
         for entry in self.entries.values():
             self.set(entry.register, entry.default or 0)
@@ -42,12 +45,38 @@ class RegisterFile:
         """Sets a register without access rules."""
         self.table[register.address : register.address + register.size] = register.pack(value)
 
+    @property
+    def has_backup(self) -> bool:
+        """Whether a control table is stored."""
+        return bool(self._backup)
+
+    def back_up(self) -> Fault | None:
+        """Stores the control table; returns the fault if torque is on."""
+        if self.get(registers.TORQUE_ENABLE):
+            return Fault.RESULT
+        self._backup = bytes(self.table[: self.size])
+        self.set(registers.BACKUP_READY, 1)
+        return None
+
+    def restore(self) -> Fault | None:
+        """Restores the stored control table; returns the fault if torque is on or none is stored.
+
+        The id, the goal position and measured values stay as they are.
+        """
+        if self.get(registers.TORQUE_ENABLE) or not self._backup:
+            return Fault.RESULT
+        for entry in self.entries.values():
+            register = entry.register
+            if entry.writable and register not in (registers.ID, registers.GOAL_POSITION):
+                span = slice(register.address, register.address + register.size)
+                self.table[span] = self._backup[span]
+        return None
+
     def read(self, address: int, length: int) -> bytes | Fault:
         """Registers from `address` on, or the fault; 0 at addresses without a register."""
         if address + length > self.size:
             return Fault.ACCESS
-        first = _first_indirect(self.model)
-        if address + length <= first:
+        if address + length <= self._direct:
             return bytes(self.table[address : address + length])
         return bytes(self.table[self._target(x)] for x in range(address, address + length))
 
@@ -60,7 +89,7 @@ class RegisterFile:
         """The registers that a write covers, each with its value; or the fault."""
         if address + len(data) > self.size:
             return Fault.ACCESS
-        if address + len(data) <= _first_indirect(self.model):
+        if address + len(data) <= self._direct:
             runs = [(address, data)]
         else:
             runs = list(self._runs(address, data))
@@ -100,8 +129,3 @@ def _pointers(model: Model) -> dict[int, Register]:
         for entry in control_table(model).values()
         if entry.name.startswith("indirect address")
     }
-
-
-@cache
-def _first_indirect(model: Model) -> int:
-    return min(_pointers(model))

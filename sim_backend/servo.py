@@ -16,6 +16,7 @@ RESET_ALL, RESET_BUT_ID, RESET_BUT_ID_AND_BAUD = b"\xff", b"\x01", b"\x02"
 """Options of a factory reset."""
 
 _FIRMWARE = 50
+_DELAY, _ERROR = registers.RETURN_DELAY.address, registers.HARDWARE_ERROR.address
 _TIMED_PROFILE, _REVERSED, _TORQUE_BY_GOAL = 4, 1, 8
 """Bits of the drive mode."""
 _TORQUE_AT_START = 1
@@ -60,7 +61,6 @@ class Servo(RegisterFile):
         self.held = self.turns = 0
         self.profile: Profile | Spin | None = None
         self.registered: tuple[int, bytes] | None = None
-        self._backup = b""
         self.set(registers.FIRMWARE, _FIRMWARE)
         self.set(registers.ID, id)
         self.set(registers.INPUT_VOLTAGE, round(model.series.supply / registers.VOLTAGE_UNIT))
@@ -75,12 +75,12 @@ class Servo(RegisterFile):
     @property
     def return_delay(self) -> float:
         """Delay before a status packet [s]."""
-        return 2e-6 * self.get(registers.RETURN_DELAY)
+        return 2e-6 * self.table[_DELAY]
 
     @property
     def alert(self) -> int:
         """The alert bit of every status packet."""
-        return ALERT if self.get(registers.HARDWARE_ERROR) else 0
+        return ALERT if self.table[_ERROR] else 0
 
     @property
     def stopped(self) -> bool:
@@ -128,7 +128,7 @@ class Servo(RegisterFile):
         for entry in self.entries.values():
             if entry.bound is not None:
                 self.set(entry.register, self.get(entry.bound))
-        self.set(registers.BACKUP_READY, int(bool(self._backup)))
+        self.set(registers.BACKUP_READY, int(self.has_backup))
         self.forget_turns()
         self.set(registers.GOAL_POSITION, self.get(registers.PRESENT_POSITION))
         self.set(registers.TORQUE_ENABLE, self.get(registers.STARTUP) & _TORQUE_AT_START)
@@ -171,29 +171,6 @@ class Servo(RegisterFile):
         self.turns -= encoder // COUNTS
         self.set(registers.PRESENT_POSITION, self.direction * (encoder % COUNTS) + self.offset)
 
-    def back_up(self) -> Fault | None:
-        """Stores the control table; returns the fault if torque is on."""
-        if self.get(registers.TORQUE_ENABLE):
-            return Fault.RESULT
-        self._backup = bytes(self.table[: self.size])
-        self.set(registers.BACKUP_READY, 1)
-        return None
-
-    def restore(self) -> Fault | None:
-        """Restores the stored control table; returns the fault if torque is on or none is stored.
-
-        Id and measured values stay as they are.
-        """
-        if self.get(registers.TORQUE_ENABLE) or not self._backup:
-            return Fault.RESULT
-        for address, entry in self.entries.items():
-            register = entry.register
-            if entry.writable and address not in (registers.ID.address, *_GOALS):
-                self.table[address : address + register.size] = self._backup[
-                    address : address + register.size
-                ]
-        return None
-
     def protect(self, error: int) -> None:
         """Sets a hardware error; torque goes off if the shutdown register contains that error."""
         self.set(registers.HARDWARE_ERROR, self.get(registers.HARDWARE_ERROR) | error)
@@ -214,24 +191,18 @@ class Servo(RegisterFile):
 
     def write(self, address: int, data: bytes) -> Fault | None:
         """Writes registers from `address` on; returns the fault if it is refused."""
-        pieces = self.pieces(address, data)
+        pieces = self._accepted(address, data)
         if isinstance(pieces, Fault):
             return pieces
-        for entry, value in pieces:
-            if fault := self._refused(entry, value):
-                return fault
         for entry, value in pieces:
             self._take(entry.register, value)
         return None
 
     def register(self, address: int, data: bytes) -> Fault | None:
         """Keeps a write for a later action; returns the fault if it is refused."""
-        pieces = self.pieces(address, data)
+        pieces = self._accepted(address, data)
         if isinstance(pieces, Fault):
             return pieces
-        for entry, value in pieces:
-            if fault := self._refused(entry, value):
-                return fault
         self.registered = address, data
         self.set(registers.REGISTERED_INSTRUCTION, 1)
         return None
@@ -242,6 +213,14 @@ class Servo(RegisterFile):
         kept, self.registered = self.registered, None
         self.set(registers.REGISTERED_INSTRUCTION, 0)
         return kept
+
+    def _accepted(self, address: int, data: bytes) -> list[tuple[Entry, int]] | Fault:
+        """The registers of a write with their values, or why it is refused as a whole."""
+        pieces = self.pieces(address, data)
+        if isinstance(pieces, Fault):
+            return pieces
+        faults = (self._refused(entry, value) for entry, value in pieces)
+        return next((fault for fault in faults if fault), pieces)
 
     def _refused(self, entry: Entry, value: int) -> Fault | None:
         """Why a register does not take a value; None if it does."""

@@ -27,14 +27,14 @@ _NOW = np.dtype(
     ]
 )
 """Layout of the registers from realtime tick to position trajectory."""
+_REST = registers.POSITION_TRAJECTORY.address
+"""End of the first whole register after present current, velocity and position."""
 _LONGEST_TICK = 32_768
 """The realtime tick starts again after this number of milliseconds."""
 _IN_POSITION = 20
 """Largest distance from the goal that counts as arrived [counts]."""
 _ARRIVED, _PROFILE, _NOT_FOLLOWING, _SHAPE = 1, 2, 8, 4
 """Bits of the moving status; the shape of the profile is shifted to bit 4."""
-_REVERSED = 1
-"""Bit of the drive mode."""
 
 
 class ServoState:
@@ -48,6 +48,9 @@ class ServoState:
         goal: goal positions [counts].
         now: measured values and trajectories.
         elapsed: time since power-up [s].
+        mode: operating modes.
+        least_position: lower position limits [counts].
+        most_position: upper position limits [counts].
     """
 
     def __init__(self, table: NDArray[np.uint8], servos: Sequence[Servo]) -> None:
@@ -61,6 +64,11 @@ class ServoState:
         self._homing = _view(table, registers.HOMING_OFFSET, "<i4")
         self._protocol = _view(table, registers.PROTOCOL, "u1")
         self._threshold = _view(table, registers.MOVING_THRESHOLD, "<i4")
+        self._watchdog = _view(table, registers.BUS_WATCHDOG, "i1")
+        self._profile = _view(table, registers.PROFILE_VELOCITY, "<i4")
+        self.mode = _view(table, registers.OPERATING_MODE, "u1")
+        self.least_position = _view(table, registers.MIN_POSITION, "<i4")
+        self.most_position = _view(table, registers.MAX_POSITION, "<i4")
         self._torque = _view(table, registers.TORQUE_ENABLE, "u1")
         self._volts = _view(table, registers.INPUT_VOLTAGE, "<u2")
         self._least = _view(table, registers.MIN_VOLTAGE, "<u2")
@@ -70,6 +78,16 @@ class ServoState:
         """Whether all servos have this protocol type."""
         return bool((self._protocol == protocol).all())
 
+    def plain(self) -> bool:
+        """Whether all servos take a goal position as it is, in every mode of position control."""
+        return not (
+            self._drive.any()
+            or self._homing.any()
+            or self._profile.any()
+            or (self._watchdog == registers.WATCHDOG_TRIPPED).any()
+            or any(servo.profile is not None for servo in self._servos)
+        )
+
     def wrong_voltage(self) -> Mask:
         """Servos whose input voltage is outside their limits."""
         wrong: Mask = (self._volts < self._least) | (self._volts > self._most)
@@ -77,26 +95,31 @@ class ServoState:
 
     def frame(self) -> tuple[Counts, Counts] | None:
         """Sign and offset from encoder to position register; None if all are as usual."""
-        if not self._homing.any() and not (self._drive & _REVERSED).any():
+        if not self._homing.any() and not self._drive.any():
             return None
         signs = np.array([servo.direction for servo in self._servos], np.int64)
         return signs, np.array([servo.offset for servo in self._servos], np.int64)
 
-    def measured(self, encoder: Counts, velocity: Counts, current: Counts) -> None:
+    def measured(
+        self, encoder: Counts, velocity: Counts, current: Counts, span: tuple[int, int]
+    ) -> None:
         """Writes measured values into the registers.
 
         Args:
             encoder: counts, including whole turns.
             velocity: in the direction of the encoder [counts].
             current: in the direction of the encoder [counts].
+            span: first address that is going to be read, and the first one after that.
         """
         now, frame = self.now, self.frame()
         if frame is not None:
             encoder = frame[0] * encoder + frame[1]
             velocity, current = frame[0] * velocity, frame[0] * current
         now["position"], now["velocity"], now["current"] = encoder, velocity, current
-        now["tick"] = int(1000 * self.elapsed) % _LONGEST_TICK
-        self._report()
+        # A controller reads the rest seldom.
+        if span[0] < registers.PRESENT_CURRENT.address or span[1] >= _REST:
+            now["tick"] = int(1000 * self.elapsed) % _LONGEST_TICK
+            self._report()
 
     def _report(self) -> None:
         """Writes trajectories and motion bits; without torque, the trajectory is the position."""

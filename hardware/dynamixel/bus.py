@@ -213,8 +213,8 @@ class Bus:
         """Sends a request; returns the status packets of all servos within `duration` [s]."""
         self._send(request)
         end, packets = self.clock.now() + duration, list[Packet]()
-        while (left := end - self.clock.now()) > 0:
-            packets += self._parser.feed(self._line.receive(left))
+        while self.clock.now() < end:
+            packets += self._parser.feed(self._line.receive(end))
         return [packet for packet in packets if packet.instruction == Instruction.STATUS]
 
     def reboot(self, id: int) -> Packet | None:
@@ -273,7 +273,7 @@ class Bus:
         begins, begun = min(last, sent + 10 * asking / self.baud + self._timeout.patience()), False
         end = begins if presses else last
         while True:
-            data = self._line.receive(end - now)
+            data = self._line.receive(end)
             now = self.clock.now()
             if data and not begun:
                 begun = True

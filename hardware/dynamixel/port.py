@@ -98,6 +98,8 @@ class Port:
         try:
             while piece := os.read(self._file, _LARGEST):
                 stale += len(piece)
+                if len(piece) < _LARGEST:
+                    break
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
         return stale
@@ -117,15 +119,15 @@ class Port:
         if sent != len(packet):
             raise BusError(f"serial port {self.path}: its send buffer is full; is the hand there?")
 
-    def receive(self, patience: float) -> bytes:
-        """The first bytes that arrive within `patience` [s]; empty if none do.
+    def receive(self, deadline: float) -> bytes:
+        """The first bytes that arrive until `deadline` [s of the clock]; empty if none do.
 
         Raises:
             BusError: the port was lost.
         """
         self._require_open()
         try:
-            if not self.clock.wait_readable(self._file, self.clock.now() + patience):
+            if not self.clock.wait_readable(self._file, deadline):
                 return b""
             data = os.read(self._file, _LARGEST)
         except _PORT_ERRORS as error:

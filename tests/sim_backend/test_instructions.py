@@ -82,10 +82,20 @@ def test_a_registered_write_waits_for_the_action(port: PortHandler) -> None:
     for id in (3, 4):
         assert read(port, id, GOAL) == 2000 + id
         assert read(port, id, registers.REGISTERED_INSTRUCTION) == 0
-    # Of one servo, with an answer.
-    assert register_write(port, 4, GOAL, 1900) == 0
-    assert SDK.action(port, 4) == COMM_SUCCESS
-    assert read(port, 4, GOAL) == 1900
+
+
+def test_an_action_of_one_servo_is_answered(line: Wires) -> None:
+    # The SDK does not wait for this answer.
+    bus = Bus(line.port, 1_000_000)
+    bus.patience = 1.0
+    bus.open()
+    try:
+        data = GOAL.address.to_bytes(2, "little") + GOAL.pack(1900)
+        for instruction, parameters in ((Instruction.REG_WRITE, data), (Instruction.ACTION, b"")):
+            assert bus.ask(encode(4, instruction, parameters), [4], 0)[4].error == 0
+        assert line.bus.servos[4].get(GOAL) == 1900
+    finally:
+        bus.close()
 
 
 @pytest.mark.parametrize(
@@ -133,6 +143,7 @@ def test_clear_is_refused_while_the_servo_moves(port: PortHandler, line: Wires) 
 
 def test_a_clear_without_its_key_is_refused(line: Wires) -> None:
     bus = Bus(line.port, 1_000_000)
+    bus.patience = 1.0
     bus.open()
     try:
         for parameters, fault in ((b"\x01\x44\x58\x4c\x23", Fault.RANGE), (b"\x01", Fault.LENGTH)):
@@ -257,6 +268,7 @@ def test_different_answers_of_two_servos_are_garbled(port: PortHandler, line: Wi
 
 def test_unknown_instructions_and_wrong_lengths(line: Wires) -> None:
     bus = Bus(line.port, 1_000_000)
+    bus.patience = 1.0
     bus.open()
     try:
         for instruction, parameters, fault in (
