@@ -37,6 +37,11 @@ def reboot(id: int) -> bytes:
     return encode(id, Instruction.REBOOT)
 
 
+def factory_reset(id: int) -> bytes:
+    """Gives a servo its factory settings, except id and baud rate, and reboots it."""
+    return encode(id, Instruction.FACTORY_RESET, b"\x02")
+
+
 def clear_turns(id: int) -> bytes:
     """Clears the whole turns of a servo, so that its position is within one turn again."""
     return encode(id, Instruction.CLEAR, _CLEAR_TURNS)
