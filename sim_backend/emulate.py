@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,10 +124,10 @@ class Emulation:
             for servo in self.bus.in_order:
                 servo.set(registers.BAUD_RATE, servo.model.bauds[options.baud])
 
-    def serve(self) -> None:
-        """Answers on the port, and moves the joints in real time; does not return."""
+    def serve(self, ended: threading.Event) -> None:
+        """Answers on the port, and moves the joints in real time, until `ended` is set."""
         step, begun = self._joints.timestep, time.monotonic()
-        while True:
+        while not ended.is_set():
             self._exchange(begun + step)
             now = time.monotonic()
             # With a larger lag, time slips.
@@ -199,8 +200,8 @@ class Emulation:
         return self._joints.encoders()
 
 
-def run(options: Options) -> None:
-    """Emulates until the process is ended.
+def run(options: Options, ended: threading.Event) -> None:
+    """Emulates until `ended` is set.
 
     Raises:
         InhandError: the hand, the baud rate or the port is wrong.
@@ -219,7 +220,7 @@ def run(options: Options) -> None:
         ids = "all id 1" if options.factory else f"ids {_ids(hand)}"
         print(f"{line.link}: {hand.n_actuators} servos of {hand.name}, {ids}, {baud} baud")
         print("Ctrl-C ends it", flush=True)
-        Emulation(hand, joints, line, options).serve()
+        Emulation(hand, joints, line, options).serve(ended)
     finally:
         line.close()
 
@@ -253,5 +254,8 @@ def _ids(hand: Hand) -> str:
 def main() -> None:
     """Entry point of `inhand emulate`."""
     options = tyro.cli(Options, prog="inhand emulate", config=(tyro.conf.FlagCreatePairsOff,))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    run(options)
+    ended = threading.Event()
+    # Not by an exception, which could leave the link behind.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    run(options, ended)

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "inhand set-id": "controller/cli/test_bus_verbs.py",
     "inhand set-baud": "controller/cli/test_bus_verbs.py",
     "inhand reboot": "controller/cli/test_bus_verbs.py",
+    "inhand emulate": "sim_backend/test_emulate.py",
     "inhand doctor": "controller/calibration/test_doctor_host.py",
     "inhand keys": "controller/cli/test_key_verbs.py",
     "inhand object": "controller/cli/test_object_verbs.py",

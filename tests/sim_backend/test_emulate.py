@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dynamixel_sdk import COMM_SUCCESS, PacketHandler, PortHandler
 
 from inhand.controller.cli.bus_verbs import Scan, SetBaud, SetId
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.model.hand import load_hand
+from inhand.hardware.records import Targets
 from tests.sim_backend.leap_client import LeapClient
 from tests.sim_backend.lerobot_bus import LerobotBus
 
@@ -61,7 +63,8 @@ def emulator(port: Path, *arguments: str) -> Iterator[Emulator]:
         yield one
     finally:
         one.process.terminate()
-        one.process.communicate(timeout=PATIENCE)
+        _, said = one.process.communicate(timeout=PATIENCE)
+    assert one.process.returncode == 0, said
     assert not port.is_symlink()
 
 
@@ -154,6 +157,45 @@ def test_our_own_driver_and_its_lock(tmp_path: Path) -> None:
             servos.set_torque(True)
             assert servos.read().position.shape == (16,)
             servos.close()
+
+
+@pytest.mark.usefixtures("sdk")
+def test_clients_that_come_and_go(leap: Emulator) -> None:
+    packets = PacketHandler(2.0)
+    for _ in range(200):
+        port = PortHandler(str(leap.port))
+        assert port.openPort() and port.setBaudRate(4_000_000)
+        assert packets.ping(port, 5)[1] == COMM_SUCCESS
+        port.closePort()
+
+
+def test_physics_moves_the_joints_in_time(tmp_path: Path) -> None:
+    port, hand = tmp_path / "hand", load_hand("dactyl24")
+    with emulator(port, "--hand", "dactyl24", "--physics"):
+        servos = ServoHand(hand, str(port), 4_000_000, 0.2, watchdog=0.0)
+        servos.connect()
+        servos.set_torque(True)
+        at = hand.actuator_names.index("FFJ3")
+        goal = np.array(hand.rest)
+        goal[at] += 0.2
+        servos.write(Targets(0.0, goal))
+        # It is on its way for a while, and there in the end.
+        assert servos.read().position[at] < goal[at] - 0.1
+        wait_for(lambda: abs(servos.read().position[at] - goal[at]) < 0.05)
+        servos.close()
+
+
+@pytest.mark.usefixtures("sdk")
+def test_bytes_take_their_time(tmp_path: Path) -> None:
+    with emulator(tmp_path / "hand", "--hand", "leap16", "--paced", "--baud", "57600") as one:
+        port, packets = PortHandler(str(one.port)), PacketHandler(2.0)
+        assert port.openPort() and port.setBaudRate(57600)
+        began = time.monotonic()
+        data, result, _ = packets.readTxRx(port, 3, 0, 140)
+        assert result == COMM_SUCCESS and len(data) == 140
+        # Request and answer, and half a millisecond of return delay.
+        assert time.monotonic() - began >= 10 * (14 + 151) / 57600 + 0.0005
+        port.closePort()
 
 
 def test_a_client_that_locked_the_port_leaves_it_free(leap: Emulator) -> None:
