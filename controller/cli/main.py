@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import tyro
 
-from inhand.controller.cli.bus_verbs import Doctor, Reboot, Scan, SetBaud, SetId
+from inhand.controller.cli.bus_verbs import Doctor, Reboot, Restore, Scan, SetBaud, SetId
 from inhand.controller.cli.display import as_json
 from inhand.controller.cli.goal_verbs import Goal, Goals, RandomGoals
 from inhand.controller.cli.key_verbs import Keys
@@ -102,6 +102,7 @@ _VERBS: dict[str, Any] = {
     "set-id": SetId,
     "set-baud": SetBaud,
     "reboot": Reboot,
+    "restore": Restore,
 }
 
 _COMMANDS = {

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 
 from inhand.hardware.dynamixel import requests
 from inhand.hardware.dynamixel.fast_read import FastChoice, FastReply, reply_size
@@ -69,6 +70,15 @@ class Bus:
     def discarded(self) -> int:
         """Number of received bytes that belonged to no intact reply."""
         return self._parser.discarded + self._noise
+
+    @property
+    def fastest_reply(self) -> float:
+        """Shortest time from a request to the first byte of its reply [s]."""
+        return self._timeout.fastest
+
+    def forget_reply_times(self) -> None:
+        """Measures `fastest_reply` anew; the first reply may come earlier than those after it."""
+        self._timeout.fastest = inf
 
     @property
     def strays(self) -> int:
@@ -167,11 +177,7 @@ class Bus:
         return 10 * count * (length + 11) / self.baud
 
     def sync_write(self, address: int, length: int, rows: Mapping[int, bytes]) -> None:
-        """Writes the same registers of several servos, which do not reply.
-
-        Raises:
-            BusError: the port was lost, or was opened read-only.
-        """
+        """Writes the same registers of several servos, which do not reply; see `tell`."""
         self.tell(requests.sync_write(address, length, rows))
 
     def tell(self, request: bytes) -> None:
@@ -190,11 +196,7 @@ class Bus:
         return replies[id].data if id in replies else b""
 
     def write(self, id: int, address: int, data: bytes) -> Packet | None:
-        """Writes registers of one servo; returns its reply, None if none came.
-
-        Raises:
-            BusError: the port was lost, or was opened read-only.
-        """
+        """Writes registers of one servo, see `tell`; returns its reply, None if none came."""
         self._refuse_if_readonly()
         return self.ask(requests.write(id, address, data), [id], 0).get(id)
 
@@ -209,20 +211,21 @@ class Bus:
                 found[id] = int.from_bytes(reply.data[:2], "little"), reply.data[2]
         return found
 
-    def listen(self, request: bytes, duration: float) -> list[Packet]:
-        """Sends a request; returns the status packets of all servos within `duration` [s]."""
+    def listen(self, request: bytes, duration: float) -> tuple[list[Packet], int]:
+        """Sends a request; returns the status packets of all servos within `duration` [s].
+
+        Also returns the number of bytes that came and belong to no intact packet.
+        """
         self._send(request)
-        end, packets = self.clock.now() + duration, list[Packet]()
+        end, packets, before = self.clock.now() + duration, list[Packet](), self.discarded
         while self.clock.now() < end:
             packets += self._parser.feed(self._line.receive(end))
-        return [packet for packet in packets if packet.instruction == Instruction.STATUS]
+        self._parser.clear()
+        status = [packet for packet in packets if packet.instruction == Instruction.STATUS]
+        return status, self.discarded - before
 
     def reboot(self, id: int) -> Packet | None:
-        """Reboots a servo; returns its reply, None if none came.
-
-        Raises:
-            BusError: the port was lost, or was opened read-only.
-        """
+        """Reboots a servo, see `tell`; returns its reply, None if none came."""
         self._refuse_if_readonly()
         return self.ask(requests.reboot(id), [id], 0).get(id)
 

@@ -13,6 +13,8 @@ from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.line_clock import LineClock
+from inhand.hardware.dynamixel.reply_timing import patience_for
+from inhand.hardware.dynamixel.restart import restart_faulty
 from inhand.hardware.dynamixel.return_of_servo import ReturnOfServo
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
 from inhand.hardware.dynamixel.state_reader import StateReader
@@ -26,8 +28,6 @@ WATCHDOG = 0.1
 """Default timeout of the servos' bus watchdog [s]: ten ticks."""
 _ATTEMPTS = 3
 """Attempts to read all positions outside of ticks."""
-START_TIME = 2.0
-"""Longest time from a reboot to a servo's first answer [s]."""
 
 
 class ServoHand(HandBackend):
@@ -45,6 +45,7 @@ class ServoHand(HandBackend):
         torque_share: usable share of each actuator's torque limit.
         anywhere: whether to accept joints outside their ranges, as calibration of zeros needs it.
         clock: time source; CLOCK_MONOTONIC if not given.
+        period: time between two reads; 0 if any is all right [s].
 
     Attributes:
         bus: the bus of the servos.
@@ -67,11 +68,12 @@ class ServoHand(HandBackend):
         torque_share: float = 1.0,
         anywhere: bool = False,
         clock: LineClock | None = None,
+        period: float = 0.0,
     ) -> None:
         check_servos(hand, baud)
         self.hand = hand
         self.bus = Bus(port, baud, readonly=readonly, clock=clock)
-        self._patience = patience
+        self._patience, self._period = patience, period
         self._group = ServoGroup(hand, self.bus)
         self._watchdog = ServoWatchdog(self._group, watchdog)
         self.condition = Condition(self._group)
@@ -107,6 +109,7 @@ class ServoHand(HandBackend):
         self._poll_list.reset()
         try:
             self._bring_up.check_models()
+            self.bus.forget_reply_times()
             if self._bring_up.watched():
                 # The previous program ended without switching torque off: the goals are set to
                 # the present positions, so that the servos do not move.
@@ -118,6 +121,7 @@ class ServoHand(HandBackend):
             self._turns.settle(positions)
             if not self._readonly:
                 self._require_plausible(positions)
+            self._patience = patience_for(self.bus.fastest_reply, self._period, self._patience)
         except BusError:
             self.bus.close()
             raise
@@ -257,20 +261,11 @@ class ServoHand(HandBackend):
         """
         if not self.bus.is_open:
             self.bus.open()
-        group, error = self._group, registers.HARDWARE_ERROR
         self._pulling = False
         self._watchdog.end()
-        group.write_all(registers.TORQUE_ENABLE, [0] * len(group.ids))
-        found = group.ask(group.ids, error, 3).numbers(error)
-        faulty = tuple(id for id, value in found.items() if value)
-        for id in faulty:
-            self.bus.reboot(id)
-        until = self.bus.clock.now() + START_TIME
-        while not group.ask(faulty, error, 2).complete:
-            if self.bus.clock.now() > until:
-                raise BusError(f"servo {group.names(faulty)} did not answer after its reboot")
+        names = restart_faulty(self._group)
         self._bring_up.set_up()
-        return [group.names([id]) for id in faulty]
+        return names
 
     def close(self) -> None:
         self.bus.close()

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 _PROCESSES = Path("/proc")
+MEDDLERS = ("ModemManager", "brltty")
+"""ModemManager sends modem commands to new ports; brltty claims some for braille displays."""
 
 
 def users_of(port: str) -> list[str]:
@@ -30,6 +32,19 @@ def users_of(port: str) -> list[str]:
             # The process has ended, or belongs to another user.
             continue
     return found
+
+
+def meddlers(processes: Path = _PROCESSES) -> list[str]:
+    """Running programs that are known to take serial adapters away, as `name (pid)`."""
+    found = []
+    for process in processes.iterdir():
+        try:
+            name = (process / "comm").read_text().strip() if process.name.isdigit() else ""
+        except OSError:
+            continue
+        if name in MEDDLERS:
+            found.append(f"{name} ({process.name})")
+    return sorted(found)
 
 
 def group_of(port: str) -> str:
