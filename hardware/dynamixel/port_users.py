@@ -2,6 +2,7 @@
 
 import grp
 import os
+import time
 from pathlib import Path
 
 _PROCESSES = Path("/proc")
@@ -9,11 +10,16 @@ MEDDLERS = ("ModemManager", "brltty")
 """ModemManager sends modem commands to new ports; brltty claims some for braille displays."""
 
 
-def users_of(port: str) -> list[str]:
+def users_of(port: str, pause: float = 0.0) -> list[str]:
     """Processes that have the port open, as `name (pid)`; without this one.
 
-    Processes of other users are found only with privileges. The process at the other end of a
-    pseudo-terminal, such as an emulator, is no user.
+    Args:
+        port: device file.
+        pause: time to wait after each process, so that other threads are not held up [s].
+
+    Returns:
+        Those that could be looked at: of other users only with privileges. The process at the other
+        end of a pseudo-terminal, such as an emulator, is no user.
     """
     try:
         # Compared by device, not by path: /dev/pts/0 of a container is another device.
@@ -24,6 +30,8 @@ def users_of(port: str) -> list[str]:
     for process in _PROCESSES.iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
+        if pause:
+            time.sleep(pause)
         try:
             files = list((process / "fd").iterdir())
             if any(_is(device, file) for file in files) and not _serves(process, files, port):

@@ -8,6 +8,8 @@ from inhand.hardware.errors import BusError
 
 PAUSE = 5.0
 """Shortest time between two searches [s]."""
+_GENTLE = 0.002
+"""Pause after each process, so that a tick is not held up [s]."""
 
 
 class UserSearch:
@@ -58,4 +60,4 @@ class UserSearch:
         self._thread.start()
 
     def _search(self) -> None:
-        self.found = users_of(self._port)
+        self.found = users_of(self._port, _GENTLE)

@@ -39,6 +39,7 @@ CONFIGURE = (
     "inhand config show /etc/inhand/inhandd.toml",
     "inhand config check /etc/inhand/inhandd.toml",
     "inhand config check my-station.toml",
+    "inhand config check inhandd.toml",
 )
 HERE = {*STARTED, *STEER, *RECORD, *PICTURES, *OPEN, *WATCHED, *EVALUATE, *CONFIGURE}
 
@@ -53,6 +54,7 @@ ELSEWHERE = {
     "inhand set-id": "controller/cli/test_bus_verbs.py",
     "inhand set-baud": "controller/cli/test_bus_verbs.py",
     "inhand reboot": "controller/cli/test_bus_verbs.py",
+    "inhand restore": "hardware/dynamixel/test_checkup.py",
     "inhand emulate": "sim_backend/test_emulate.py",
     "inhand doctor": "controller/calibration/test_doctor_host.py",
     "inhand keys": "controller/cli/test_key_verbs.py",
