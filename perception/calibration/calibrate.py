@@ -1,10 +1,11 @@
 """`inhand calibrate`: cameras and objects, from pictures. Insufficient pictures are refused."""
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -15,21 +16,24 @@ from inhand.perception.calibration.camera_info import load_intrinsics, save_intr
 from inhand.perception.calibration.capture import capture, capture_place
 from inhand.perception.calibration.capture_object import capture_object
 from inhand.perception.calibration.extrinsics import calibrate_extrinsics
-from inhand.perception.calibration.intrinsics import LensViews
+from inhand.perception.calibration.intrinsics import IntrinsicsReport, LensViews
 from inhand.perception.calibration.plate import Plate
+from inhand.perception.calibration.residual_picture import residual_picture
 from inhand.perception.calibration.tag_placement import (
+    PlacementReport,
     calibrate_placement,
     missing_views,
     save_object,
 )
 from inhand.perception.camera.open_source import open_source
+from inhand.perception.camera.settings import DeviceSettings
 from inhand.perception.cameras import Camera, CameraError, load_rig, save_rig
 from inhand.perception.detection.detection import TagDetector
+from inhand.perception.lens import Model
 from inhand.perception.objects import load_object
-from inhand.perception.pictures import write_picture
+from inhand.perception.pictures import picture_files, pictures, write_picture
 from inhand.perception.readout import Readout
 from inhand.perception.records import TagCorners
-from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
 
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
@@ -60,17 +64,24 @@ class Printed:
 class CameraLens:
     """Find a camera's intrinsics from 15 or more pictures of the plate.
 
+    Pictures that contradict the others are named; nothing is written until you decide on them.
+
     Show it near, far, tilted and at the image's borders.
 
     Example: inhand calibrate camera pictures/left --name left --out left.yaml
 
     Attributes:
-        folder: The pictures, PNG or JPEG.
+        folder: The pictures, PNG, JPEG, BMP or TIFF.
         name: Of the camera.
-        out: ROS camera_info file to write; a picture of the corners goes beside it.
-        source: Camera to take pictures with, like /dev/video0, until they suffice; they are stored
-            in the folder.
+        out: ROS camera_info file to write; a picture of the residuals goes beside it.
+        source: Camera to take pictures with, like /dev/video0 or a URL, until they suffice; they
+            are stored in the folder.
         size: Width and height to request from the camera [px].
+        lens: `fisheye` for lenses of more than about 100 degrees.
+        numbers: How many numbers of distortion to find: 5, 8, 12 or 14 of a pinhole.
+        outliers: What to do with pictures that contradict the others: `ask` on a terminal, `drop`
+            or `keep` them.
+        device: Settings of the camera.
         plate: What the pictures show; measure a printed square, as printers change the scale.
     """
 
@@ -79,21 +90,36 @@ class CameraLens:
     out: Path
     source: str = ""
     size: tuple[int, int] = (640, 480)
+    lens: Model = "pinhole"
+    numbers: int = 0
+    outliers: Literal["ask", "drop", "keep"] = "ask"
+    device: DeviceSettings = DeviceSettings()
     plate: Plate = field(default_factory=Plate)
 
     def run(self) -> None:
-        views, readout = LensViews(self.plate), Readout()
-        for path, image in _pictures(self.folder) if self._kept() else []:
-            views.add(image)
-            readout.show(f"{path.name}: {views.status}")
+        views, readout = LensViews(self.plate, self.lens, self.numbers), Readout()
+        if not self.source or picture_files(self.folder):
+            for path, image in pictures(self.folder):
+                views.add(image, path.name)
+                readout.show(f"{path.name}: {views.status}")
         if self.source:
-            with closing(open_source(self.source, self.size)) as source:
+            with closing(open_source(self.source, self.size, self.device)) as source:
                 capture(source, self.plate, views, self.folder, readout)
         readout.end()
-        report = views.report()
+        report = self._agreed(views, views.report())
         save_intrinsics(self.out, self.name, report.intrinsics)
-        *_, (_, image) = _pictures(self.folder)
-        _draw(self.out.with_suffix(".png"), image, report.pixels)
+        *_, (_, image) = pictures(self.folder)
+        write_picture(
+            self.out.with_name(f"{self.out.stem}-residuals.png"),
+            residual_picture(
+                image,
+                f"{self.name}: {report.residual:.3f} px",
+                [one.name for one in report.pictures],
+                [one.pixels for one in report.pictures],
+                [one.errors for one in report.pictures],
+                [one.outlier for one in report.pictures],
+            ),
+        )
         matrix, spread = report.intrinsics.matrix, report.deviation
         print(
             f"residual  {report.residual:.3f} px, over {100 * report.coverage:.0f} % of the image"
@@ -104,9 +130,32 @@ class CameraLens:
             print(f"{what}    {x:.2f} ± {dx:.2f}, {y:.2f} ± {dy:.2f} px")
         print(f"wrote     {self.out}")
 
-    def _kept(self) -> bool:
-        """Whether to read pictures from the folder; without a camera they are required."""
-        return not self.source or any(self.folder.glob("*.png"))
+    def _agreed(self, views: LensViews, report: IntrinsicsReport) -> IntrinsicsReport:
+        """The report after outliers were dropped, if the user agrees.
+
+        Raises:
+            CameraError: there are outliers, and nobody can be asked.
+        """
+        while worst := [one for one in report.pictures if one.outlier]:
+            for one in worst:
+                print(
+                    f"outlier   {one.name}: residual {one.residual:.2f} px, moves the lens by "
+                    f"{one.influence:.1f} of its standard deviations"
+                )
+            if self.outliers == "keep":
+                return report
+            if self.outliers == "ask":
+                if not sys.stdin.isatty():
+                    raise CameraError(
+                        f"{len(worst)} of {len(report.pictures)} pictures contradict the others: "
+                        f"{', '.join(one.name for one in worst)}; look at them, then give "
+                        "--outliers drop, or --outliers keep"
+                    )
+                if input("Leave them out? [y/N] ").strip().lower() not in ("y", "yes"):
+                    return report
+            views.drop([one.name for one in worst])
+            report = views.report()
+        return report
 
 
 @dataclass(frozen=True)
@@ -123,6 +172,7 @@ class Places:
         out: Rig file to write; cameras in it that are not named stay unchanged.
         position: Of the plate's top left corner, world frame [m].
         quaternion: World from plate, wxyz; the plate's x runs right, its y down the print.
+        device: Settings of the cameras.
         plate: What the pictures show.
     """
 
@@ -132,6 +182,7 @@ class Places:
     position: tuple[float, float, float]
     quaternion: tuple[float, float, float, float]
     sources: tuple[str, ...] = ()
+    device: DeviceSettings = DeviceSettings()
     plate: Plate = field(default_factory=Plate)
 
     def run(self) -> None:
@@ -142,12 +193,12 @@ class Places:
         addresses = _paired(self.cameras, self.sources)
         readout = Readout()
         for name in self.cameras:
-            intrinsics = load_intrinsics(self.folder / f"{name}.yaml")
+            intrinsics = load_intrinsics(self.folder / f"{name}.yaml", name)
             if name in addresses:
                 size = (intrinsics.width, intrinsics.height)
-                with closing(open_source(addresses[name], size)) as source:
+                with closing(open_source(addresses[name], size, self.device)) as source:
                     capture_place(source, self.plate, name, self.folder / name, readout)
-            images = [image for _, image in _pictures(self.folder / name)]
+            paths, images = zip(*pictures(self.folder / name), strict=True)
             place = np.array(self.position)
             report = calibrate_extrinsics(
                 name, intrinsics, self.plate, place, rotations.normalize(turn), images, readout.show
@@ -156,7 +207,17 @@ class Places:
             # The camera's latency does not depend on its pose.
             late = rig[name].latency if name in rig else 0.0
             rig[name] = replace(report.camera, latency=late)
-            _draw(self.folder / f"{name}-place.png", images[-1], report.pixels)
+            ends = np.cumsum(report.counts)[:-1]
+            write_picture(
+                self.folder / f"{name}-place.png",
+                residual_picture(
+                    images[-1],
+                    f"{name}: {report.residual:.3f} px",
+                    [path.name for path in paths],
+                    np.split(report.pixels, ends),
+                    np.split(report.errors, ends),
+                ),
+            )
             print(
                 f"{name}: residual {report.residual:.3f} px, place known to "
                 f"{1000 * report.camera.position_sigma:.2f} mm and "
@@ -177,9 +238,10 @@ class Tags:
             have the same file name.
         rig: The calibrated cameras.
         object: Name or file of the object, as drawn.
-        out: Object file to write; a picture of the corners goes beside it.
+        out: Object file to write; a picture of the residuals of each camera goes beside it.
         sources: Cameras to take the pictures with until they suffice, in the order of the rig file,
             like /dev/video0.
+        device: Settings of the cameras.
     """
 
     folder: Folder
@@ -187,26 +249,31 @@ class Tags:
     object: str
     out: Path
     sources: tuple[str, ...] = ()
+    device: DeviceSettings = DeviceSettings()
 
     def run(self) -> None:
         rig, description = load_rig(self.rig), load_object(self.object)
         ids = tuple(tag.id for tag in description.tags)
         instants: dict[str, list[TagCorners]] = {}
+        last: dict[str, Image] = {}
         readout = Readout()
         if addresses := _paired(tuple(rig), self.sources):
             with ExitStack() as stack:
                 sources = {
                     name: stack.enter_context(
-                        closing(open_source(addresses[name], (camera.width, camera.height)))
+                        closing(
+                            open_source(addresses[name], (camera.width, camera.height), self.device)
+                        )
                     )
                     for name, camera in rig.items()
                 }
                 capture_object(sources, description, rig, self.folder, readout)
         for name, camera in rig.items():
-            for path, image in _pictures(self.folder / name):
+            for path, image in pictures(self.folder / name):
                 # A new detector for each picture: one detector expects a sequence of frames.
                 seen = TagDetector(camera, description).detect(image, 0.0)
                 instants.setdefault(path.stem, []).append(seen)
+                last[name] = image
                 lacking = missing_views(ids, list(instants.values())) or ["nothing"]
                 readout.show(
                     f"{name}/{path.name}: {len(instants)} instants; missing: {', '.join(lacking)}"
@@ -214,7 +281,7 @@ class Tags:
         report = calibrate_placement(description, rig, list(instants.values()), readout.show)
         readout.end()
         save_object(self.out, report.description)
-        _draw(self.out.with_suffix(".png"), image, seen.corners.reshape(-1, 2))
+        _draw_object(self.out, report, list(instants), last)
         print(f"residual {report.residual:.3f} px over {len(instants)} instants")
         for tag, shift, sure in zip(ids, report.shifts, report.deviations, strict=True):
             right, up = 1000 * shift[:2]
@@ -248,25 +315,19 @@ def _paired(names: tuple[str, ...], addresses: tuple[str, ...]) -> dict[str, str
     return dict(zip(names, addresses, strict=False))
 
 
-def _pictures(folder: Path) -> Iterator[tuple[Path, Image]]:
-    """The pictures of a folder by name, grey.
-
-    Raises:
-        CameraError: there is none, or one cannot be read.
-    """
-    paths = sorted(p for p in folder.glob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
-    if not paths:
-        raise CameraError(f"folder {folder} holds no PNG or JPEG picture")
-    for path in paths:
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise CameraError(f"picture {path} cannot be read; is the file complete?")
-        yield path, np.asarray(image, dtype=np.uint8)
-
-
-def _draw(path: Path, image: Image, pixels: Array) -> None:
-    """Writes a picture with the detected corners marked."""
-    canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    for x, y in pixels:
-        cv2.circle(canvas, (round(x), round(y)), 3, (0, 160, 0), 1, cv2.LINE_AA)
-    write_picture(path, np.asarray(canvas, dtype=np.uint8))
+def _draw_object(
+    out: Path, report: PlacementReport, instants: list[str], images: dict[str, Image]
+) -> None:
+    """Writes a picture of the residuals for each camera."""
+    for name, image in images.items():
+        mine = [one for one in report.views if one.camera == name]
+        write_picture(
+            out.with_name(f"{out.stem}-{name}-residuals.png"),
+            residual_picture(
+                image,
+                f"{name}: {report.description.name}",
+                [instants[one.instant] for one in mine],
+                [one.pixels for one in mine],
+                [one.errors for one in mine],
+            ),
+        )

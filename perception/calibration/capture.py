@@ -10,7 +10,7 @@ from inhand.perception.calibration.intrinsics import MINIMUM_CORNERS, LensViews,
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.camera.sources import Source
 from inhand.perception.cameras import CameraError
-from inhand.perception.pictures import write_picture
+from inhand.perception.pictures import picture_files, write_picture
 from inhand.perception.readout import Readout
 from inhand.perception.tags import Image
 
@@ -52,8 +52,8 @@ def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readou
         elif not views.differs(*now):
             what = "move or tilt the plate"
         else:
-            path = keep(folder, len(list(folder.glob("*.png"))), image)
-            views.add(image)
+            path = keep(folder, next_number(folder), image)
+            views.add(image, path.name)
             what = f"took {path.name}"
         before = now
         readout.show(f"{what}: {views.status}")
@@ -100,7 +100,7 @@ def require_empty(folder: Path) -> None:
     Raises:
         CameraError: the folder holds pictures.
     """
-    if any(folder.glob("*.png")):
+    if picture_files(folder):
         raise CameraError(
             f"folder {folder} holds pictures already; without a source they are used, with "
             "one give another folder or move them away"
@@ -123,13 +123,22 @@ def next_picture(source: Source, status: str) -> Image:
     raise CameraError(f"the source gave no frame for {PATIENCE:.0f} s; {status}")
 
 
+def next_number(folder: Path) -> int:
+    """The number after the highest among a folder's pictures; 0 without any."""
+    names = [path.stem for path in folder.glob("*")]
+    return max((int(name) for name in names if name.isdecimal()), default=-1) + 1
+
+
 def keep(folder: Path, number: int, image: Image) -> Path:
-    """Writes a picture to `folder/NUMBER.png`.
+    """Writes a picture to `folder/NUMBER.png`, which must not exist.
 
     Raises:
+        CameraError: it exists.
         WriteError: it cannot be written.
     """
     path = folder / f"{number:03d}.png"
+    if path.exists():
+        raise CameraError(f"picture {path} exists already; it stays as it is")
     write_picture(path, image)
     return path
 

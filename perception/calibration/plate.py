@@ -4,7 +4,7 @@ A part of a plate with tags is sufficient, since the tags identify the corners. 
 seen as a whole.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -21,6 +21,7 @@ from inhand.perception.calibration.tag_plates import (
     dictionary_named,
     find_tags,
     fitting,
+    refine_crossings,
 )
 from inhand.perception.cameras import CameraError
 from inhand.perception.detection.refinement import refine_corners
@@ -131,8 +132,8 @@ class Plate:
             )
         if len(fit) > 1:
             return *nothing, (
-                "the tags in view fit both layouts of a ChArUco plate; show two rows of tags or "
-                "more, or name the layout with --plate.layout"
+                "the tags in view fit both layouts of a ChArUco plate; show the whole plate, or "
+                "name the layout with --plate.layout"
             )
         layout = fit[0]
         if self.kind == "aprilgrid":
@@ -149,8 +150,17 @@ class Plate:
         if labels is None or not len(labels):
             return *nothing, ""
         known = np.asarray(layout.board.getChessboardCorners(), dtype=np.float64)
-        pixels = np.asarray(found, dtype=np.float64).reshape(-1, 2)
-        return known[np.asarray(labels).ravel()], pixels, ""
+        gap = (1 - self.marker / self.square) / 2
+        return known[np.asarray(labels).ravel()], refine_crossings(image, found, gap), ""
+
+    def settled(self, image: Image) -> "Plate":
+        """The plate with its layout, if that was open and this picture shows it; else itself."""
+        if self.kind != "charuco" or len(self._layouts) == 1:
+            return self
+        fit = fitting(self._layouts, *find_tags(image, self._layouts[0].detectors))
+        if len(fit) != 1:
+            return self
+        return replace(self, layout="legacy" if fit[0] is self._layouts[1] else "current")
 
     def explain(self, image: Image) -> str:
         """Why a picture shows no corners of the plate, if that can be found out; else empty."""

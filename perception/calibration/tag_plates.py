@@ -21,8 +21,14 @@ NEAR = 1.5
 OFF = 0.5
 """Largest distance of a neighbour from where a tag predicts it [squares]."""
 
-AGREEMENT = 0.7
+SHORT_OF_TAG = 0.8
+"""Half a window in which a corner is refined, relative to its distance from the tags."""
+
+AGREEMENT = 0.8
 """Least share of neighbours that are where they are predicted."""
+
+CLEARLY = 2
+"""By so many more neighbours out of place an arrangement is worse than another."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +152,16 @@ def fitting(layouts: Sequence[Layout], corners: Array, ids: Array) -> list[Layou
         corners: of the tags [px], (k, 4, 2).
         ids: of the tags, (k,).
     """
-    fit, tested = [], False
+    found = []
     for layout in layouts:
         agree, count = _agreement(layout, corners, ids)
-        tested |= count > 0
         if agree >= AGREEMENT * count and any(tag in layout.tags for tag in ids.tolist()):
-            fit.append((count, layout))
-    if tested:
+            found.append((count - agree, count, layout))
+    if any(count for _, count, _ in found):
         # An arrangement in which no two tags in view are neighbours is not a better explanation.
-        fit = [one for one in fit if one[0]]
-    return [layout for _, layout in fit]
+        found = [one for one in found if one[1]]
+    least = min((wrong for wrong, _, _ in found), default=0)
+    return [layout for wrong, _, layout in found if wrong < least + CLEARLY]
 
 
 def _agreement(layout: Layout, corners: Array, ids: Array) -> tuple[int, int]:
@@ -183,6 +189,35 @@ def _agreement(layout: Layout, corners: Array, ids: Array) -> tuple[int, int]:
         count += len(near)
         agree += int((np.linalg.norm(expected - seen, axis=1) < OFF * pixels).sum())
     return agree, count
+
+
+def refine_crossings(image: Image, found: Array, gap: float) -> Array:
+    """Sub-pixel corners of the squares of a ChArUco plate.
+
+    OpenCV's own refinement uses windows that reach into the tags, which shifts corners by up to
+    half a pixel (measured: 0.46 px at squares of 60 px). These windows end before the tags.
+
+    Args:
+        image: grey, (height, width).
+        found: corners by OpenCV [px], n of them.
+        gap: between a square's edge and its tag, in edges of a square.
+
+    Returns:
+        Corners [px], (n, 2).
+    """
+    corners = np.array(found, dtype=np.float32).reshape(-1, 1, 2)
+    apart = np.linalg.norm(corners - corners.reshape(1, -1, 2), axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    # Of a foreshortened square the shorter edge counts.
+    edges = np.minimum(apart.min(axis=1, initial=1e3), 1e3)
+    windows = np.clip((SHORT_OF_TAG * gap * edges).astype(int), 2, 8)
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-3)
+    for window in set(windows.tolist()):
+        mine = windows == window
+        corners[mine] = cv2.cornerSubPix(
+            image, np.ascontiguousarray(corners[mine]), (window, window), (-1, -1), stop
+        )
+    return np.asarray(corners, dtype=np.float64).reshape(-1, 2)
 
 
 @cache
