@@ -231,7 +231,13 @@ class Daemon:
             else CameraInbox(directory, cameras)
         )
         for child in start_cameras(
-            sources, rig, config.object, inbox.address, directory, timed=self.options.timed
+            sources,
+            rig,
+            config.object,
+            inbox.address,
+            directory,
+            timed=self.options.timed,
+            settings={} if world else config.cameras.devices,
         ):
             children.watch(child)
         rehearse(target, cameras, hand)

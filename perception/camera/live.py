@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.perception.camera.frame_clock import FrameClock
-from inhand.perception.camera.settings import DeviceSettings, apply_settings
+from inhand.perception.camera.properties import apply_settings
+from inhand.perception.camera.settings import DeviceSettings
 from inhand.perception.camera.sources import Frame, FrozenPicture
 from inhand.perception.cameras import CameraError
 from inhand.perception.errors import PerceptionError
