@@ -21,6 +21,11 @@ NUMBERS: dict[str, tuple[int, ...]] = {"pinhole": (4, 5, 8, 12, 14), "fisheye": 
 EXACT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
 """Iterations with which the distortion of a wide lens is inverted."""
 
+WIDEST = 1.45
+"""Largest angle to the optical axis at which the distortion of a pinhole is inverted [rad]."""
+
+NEWTON_STEPS = 6
+
 RETURN = 0.05
 """Largest distance of a pixel from the projection of its own ray [px]; it is larger where the model
 has no inverse."""
@@ -76,10 +81,38 @@ class Lens:
         if self.model == "fisheye":
             rays = cv2.fisheye.undistortPoints(points, self.matrix, self.distortion, criteria=EXACT)
         elif self.wide:
-            rays = cv2.undistortPoints(points, self.matrix, self.distortion, criteria=EXACT)
+            return self._inverted(points.reshape(-1, 2))
         else:
             rays = cv2.undistortPoints(points, self.matrix, self.distortion)
         return np.asarray(rays, dtype=np.float64).reshape(-1, 2)
+
+    def _inverted(self, pixels: Array) -> Array:
+        """Rays of a wide pinhole lens: by a table of the radius, then by Newton's method.
+
+        OpenCV's iteration does not converge for the strong distortion of wide lenses.
+        """
+        plane = np.linalg.solve(self.matrix, np.column_stack([pixels, np.ones(len(pixels))]).T)
+        plane = plane[:2].T
+        radius = np.linalg.norm(plane, axis=1)
+        undistorted = np.tan(np.linspace(0.0, WIDEST, 500))
+        k1, k2, _, _, k3, *rest = np.pad(self.distortion, (0, max(0, 8 - len(self.distortion))))
+        square = undistorted**2
+        table = undistorted * (1 + square * (k1 + square * (k2 + square * k3)))
+        table /= 1 + square * (rest[0] + square * (rest[1] + square * rest[2]))
+        # Beyond the first maximum the model folds the image back.
+        rising = np.concatenate([[True], np.cumprod(np.diff(table) > 0).astype(bool)])
+        found = np.interp(radius, table[rising], undistorted[rising])
+        rays = plane * (found / np.maximum(radius, 1e-12))[:, None]
+        for _ in range(NEWTON_STEPS):
+            points = np.column_stack([rays, np.ones(len(rays))])
+            seen, by_point = self.derivative(points)
+            slope = by_point[:, :, :2]
+            sound = np.abs(np.linalg.det(slope)) > 1e-6
+            step = np.linalg.solve(
+                np.where(sound[:, None, None], slope, np.eye(2)), (pixels - seen)[..., None]
+            )[..., 0]
+            rays = rays + np.where(sound[:, None], np.clip(step, -0.2, 0.2), 0.0)
+        return np.asarray(rays, dtype=np.float64)
 
     def stretch(self, rays: Array) -> Array:
         """Derivative of the pixels by undistorted coordinates, (n, 2), at these; (n, 2, 2)."""

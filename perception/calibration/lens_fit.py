@@ -30,6 +30,8 @@ ITERATIONS = 30
 CONVERGED = 1e-7
 """Step, in focal lengths and in radians, at which the iteration ends."""
 
+LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
+
 OUTLIER_SCALE = 3.0
 """Residual, in standard deviations, from which a corner loses weight (Cauchy)."""
 
@@ -83,6 +85,7 @@ def fit_lens(
         CameraError: no lens explains the pictures.
     """
     lens, poses = _start(views, size, model, numbers)
+    damping = 0.0
     parts: list[tuple[Array, Array]] = []
     for _ in range(ITERATIONS):
         residuals = [_residual(lens, view, pose) for view, pose in zip(views, poses, strict=True)]
@@ -92,19 +95,22 @@ def fit_lens(
             for view, pose, residual in zip(views, poses, residuals, strict=True)
         ]
         parts = [_reduced(*block) for block in blocks]
-        information = sum(matrix for matrix, _ in parts)
-        pull = sum(vector for _, vector in parts)
-        step = _solve(information, pull)
-        lens = _moved(lens, step)
-        away = np.abs(step[:4]).max() / lens.matrix[0, 0]
-        for k, (own, cross, vector, _, _) in enumerate(blocks):
-            turn = _solve(own, vector - cross @ step)
-            poses[k] = (cv2.Rodrigues(turn[:3])[0] @ poses[k][0], poses[k][1] + turn[3:])
-            away = max(away, float(np.abs(turn[:3]).max()))
-        if not np.isfinite(away):
-            raise CameraError(NO_LENS)
+        while True:
+            moved, placed, away = _stepped(lens, poses, blocks, damping)
+            after = [_residual(moved, v, pose) for v, pose in zip(views, placed, strict=True)]
+            if _cost(after, scale) <= _cost(residuals, scale) * (1 + 1e-9):
+                break
+            damping = max(10 * damping, LEAST_DAMPING)
+            if damping > MOST_DAMPING:
+                break
+        if damping > MOST_DAMPING:
+            break
+        lens, poses = moved, placed
+        damping = damping / 10 if damping > LEAST_DAMPING else 0.0
         if away < CONVERGED:
             break
+    if not np.isfinite(lens.matrix).all():
+        raise CameraError(NO_LENS)
     residuals = [_residual(lens, view, pose) for view, pose in zip(views, poses, strict=True)]
     deviation, influence = _agreement(parts)
     normals = np.array([rotation[:, 2] for rotation, _ in poses])
@@ -117,6 +123,40 @@ def fit_lens(
     )
 
 
+def _stepped(
+    lens: Lens,
+    poses: Sequence[Pose],
+    blocks: Sequence[tuple[Array, Array, Array, Array, Array]],
+    damping: float,
+) -> tuple[Lens, list[Pose], float]:
+    """Lens and poses after one damped step (Levenberg-Marquardt), and how far it went."""
+    damped = [
+        (_damped(own, damping), cross, vector, _damped(information, damping), pull)
+        for own, cross, vector, information, pull in blocks
+    ]
+    parts = [_reduced(*block) for block in damped]
+    information: Array = np.sum([matrix for matrix, _ in parts], axis=0)
+    step = _solve(information, np.sum([vector for _, vector in parts], axis=0))
+    away = float(np.abs(step[:4]).max() / lens.matrix[0, 0])
+    placed = []
+    for (rotation, shift), (own, cross, vector, _, _) in zip(poses, damped, strict=True):
+        turn = _solve(own, vector - cross @ step)
+        placed.append((cv2.Rodrigues(turn[:3])[0] @ rotation, shift + turn[3:]))
+        away = max(away, float(np.abs(turn[:3]).max()))
+    return _moved(lens, step), placed, away
+
+
+def _damped(matrix: Array, damping: float) -> Array:
+    return matrix + damping * np.diag(np.diag(matrix))
+
+
+def _cost(residuals: Sequence[Array], scale: float) -> float:
+    """Robust cost; infinite if anything is not finite."""
+    square = np.square(np.concatenate(residuals)).sum(axis=1) / (OUTLIER_SCALE * scale) ** 2
+    cost = float(np.log1p(square).sum())
+    return cost if np.isfinite(cost) else float("inf")
+
+
 def _agreement(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     """Deviations of the lens' parameters and the influence of each picture.
 
@@ -124,8 +164,8 @@ def _agreement(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     The deviation is that of the corners' noise or of a jackknife over pictures, whichever is
     larger (Efron and Tibshirani, "An introduction to the bootstrap", 11.5).
     """
-    information = sum(matrix for matrix, _ in parts)
-    pull = sum(vector for _, vector in parts)
+    information: Array = np.sum([matrix for matrix, _ in parts], axis=0)
+    pull: Array = np.sum([vector for _, vector in parts], axis=0)
     count = len(parts)
     covariance = np.linalg.pinv(information)
     without = np.zeros((count, len(pull)))

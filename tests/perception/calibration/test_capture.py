@@ -145,7 +145,7 @@ def test_the_command_says_how_far_it_is(
     seen = on_terminal(lambda: exec_main(), monkeypatch)
     assert "000.png: 1 views" in seen and "missing: 7 more views" in seen
     assert "enough" in seen.rsplit("\r", 2)[-2]
-    assert load_intrinsics(out).width == 640 and out.with_suffix(".png").exists()
+    assert load_intrinsics(out).width == 640 and (tmp_path / "left-residuals.png").exists()
     assert "residual" in capsys.readouterr().out
 
 
