@@ -14,7 +14,7 @@ import pytest
 from inhand.controller.calibration import commands
 from inhand.perception import rotations
 from inhand.perception.calibration.camera_info import load_intrinsics
-from inhand.perception.calibration.capture import capture
+from inhand.perception.calibration.capture import capture, require_empty
 from inhand.perception.calibration.intrinsics import LensViews
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.camera.file_sources import FolderSource
@@ -159,3 +159,16 @@ def test_the_plate_itself_is_what_counts() -> None:
     assert views.status.startswith("0 views, 0 % of the image; missing: 8 more views")
     with pytest.raises(CameraError, match="0 of 1 pictures show 12 corners"):
         views.report()
+
+
+def test_pictures_that_are_kept_are_never_overwritten(film: Path, tmp_path: Path) -> None:
+    """A picture was deleted from the middle, so that numbers and their count differ."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("000.png", "002.png", "004.JPG"):
+        (folder / name).write_bytes(b"mine")
+    capture(replayed(film), PLATE, LensViews(PLATE), folder, Told())
+    assert all((folder / name).read_bytes() == b"mine" for name in ("000.png", "002.png"))
+    assert (folder / "005.png").exists()
+    with pytest.raises(CameraError, match="holds pictures already"):
+        require_empty(folder)

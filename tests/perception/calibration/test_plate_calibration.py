@@ -139,7 +139,7 @@ distortion_coefficients:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD[:60], "3 numbers|is the file complete|no names"),
+        (GOOD[:60], "not YAML; is it complete"),
         (GOOD[:150], "no distortion_coefficients"),
         (GOOD.replace("plumb_bob", "equidistant"), "fisheye lens has 4 numbers"),
         (GOOD.replace("431.0", ".nan"), "finite|numbers"),

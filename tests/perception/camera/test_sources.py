@@ -196,3 +196,33 @@ def test_a_picture_of_one_colour_is_not_called_frozen() -> None:
     frozen = FrozenPicture()
     for t in (0.0, 1.0, 2.0):
         frozen.check(Frame(t, np.zeros((24, 32), dtype=np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("names", "apart"),
+    [
+        (["1700000000123456789", "1700000000223456789"], 0.1),
+        (["1700000000123456", "1700000000223456"], 0.1),
+        (["1700000000123", "1700000000223"], 0.1),
+        (["1700000000.123456789", "1700000000.223456789"], 0.1),
+        (["12", "13.5"], 1.5),
+    ],
+)
+def test_names_of_every_unit_are_times(image_folder: Path, names: list[str], apart: float) -> None:
+    for k, name in enumerate(names):
+        cv2.imwrite(str(image_folder / f"{name}.BMP"), np.full((4, 6), 60 + k, np.uint8))
+    time = Time()
+    source = FolderSource(image_folder, time.clock, time.sleep)
+    stamps = []
+    while not source.finished:
+        if (frame := source.read(5.0)) is not None:
+            stamps.append(frame.t)
+    assert stamps == pytest.approx([100.0, 100.0 + apart], abs=1e-6)
+
+
+def test_a_video_may_have_capital_letters(tmp_path: Path) -> None:
+    write_video(tmp_path / "hand.avi", 5)
+    (tmp_path / "hand.avi").rename(tmp_path / "HAND.AVI")
+    source = open_source(str(tmp_path / "HAND.AVI"), SIZE)
+    assert source.read(1.0) is not None
+    source.close()
