@@ -107,7 +107,7 @@ class Lens:
             points = np.column_stack([rays, np.ones(len(rays))])
             seen, by_point = self.derivative(points)
             slope = by_point[:, :, :2]
-            sound = np.abs(np.linalg.det(slope)) > 1e-6
+            sound = np.asarray(np.abs(np.linalg.det(slope)) > 1e-6)
             step = np.linalg.solve(
                 np.where(sound[:, None, None], slope, np.eye(2)), (pixels - seen)[..., None]
             )[..., 0]

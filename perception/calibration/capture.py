@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from inhand.perception.calibration import extrinsics
-from inhand.perception.calibration.intrinsics import MINIMUM_CORNERS, LensViews, View, apart
+from inhand.perception.calibration.intrinsics import MINIMUM_CORNERS, LensViews, apart
+from inhand.perception.calibration.lens_fit import View
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.camera.sources import Source
 from inhand.perception.cameras import CameraError

@@ -112,7 +112,10 @@ def calibrate_extrinsics(
             f"camera {name!r}: no camera pose fits the plate's corners; take the pictures again"
         )
     starts = [
-        (np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64), np.asarray(shift).reshape(3))
+        (
+            np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64),
+            np.asarray(shift, dtype=np.float64).reshape(3),
+        )
         for turn, shift in zip(turns, shifts, strict=True)
     ]
     seen_twice = [

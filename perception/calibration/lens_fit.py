@@ -206,7 +206,10 @@ def _start(
     values = np.asarray(distortion, dtype=np.float64).ravel()
     values = np.pad(values, (0, max(0, numbers - len(values))))[:numbers]
     poses = [
-        (np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64), np.asarray(shift).reshape(3))
+        (
+            np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64),
+            np.asarray(shift, dtype=np.float64).reshape(3),
+        )
         for turn, shift in zip(turns, shifts, strict=True)
     ]
     return Lens(np.asarray(found, dtype=np.float64), values, model), poses
@@ -219,7 +222,10 @@ def _pose(lens: Lens, view: View) -> Pose:
         points, np.clip(lens.rays(pixels), -5, 5), np.eye(3), np.zeros(5), flags=cv2.SOLVEPNP_IPPE
     )
     poses = [
-        (np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64), np.asarray(shift).reshape(3))
+        (
+            np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64),
+            np.asarray(shift, dtype=np.float64).reshape(3),
+        )
         for turn, shift in zip(turns, shifts, strict=True)
     ]
     return min(poses, key=lambda pose: _scale([_residual(lens, view, pose)]))
@@ -233,7 +239,7 @@ def _residual(lens: Lens, view: View, pose: Pose) -> Array:
 def _scale(residuals: Sequence[Array]) -> float:
     """Standard deviation of a corner's coordinate [px], whatever the outliers are."""
     square = np.concatenate([np.square(one).sum(axis=1) for one in residuals])
-    return max(float(np.median(square) / 1.386) ** 0.5, LEAST_NOISE)
+    return float(max(np.sqrt(np.median(square) / 1.386), LEAST_NOISE))
 
 
 def _normal(

@@ -94,7 +94,7 @@ class Plate:
             return april_grid_image(self.columns, self.rows, share, pixels, self._family)
         board = charuco(self._size, self.square, self.marker, self._family, self.layout == "legacy")
         size = (self.columns * pixels, self.rows * pixels)
-        return np.asarray(board.board.generateImage(size), dtype=np.uint8)
+        return np.asarray(board.charuco.generateImage(size), dtype=np.uint8)
 
     def find(self, image: Image) -> tuple[Array, Array]:
         """Finds corners of the plate.
@@ -141,7 +141,7 @@ class Plate:
             whole = np.isfinite(refined).all(axis=(1, 2)) & np.isin(ids, list(layout.tags))
             points = [layout.tags[tag] for tag in ids[whole].tolist()]
             return np.array(points).reshape(-1, 3), refined[whole].reshape(-1, 2), ""
-        detector = cv2.aruco.CharucoDetector(layout.board)
+        detector = cv2.aruco.CharucoDetector(layout.charuco)
         found, labels, _, _ = detector.detectBoard(
             image,
             markerCorners=list(corners.astype(np.float32)[:, None]),
@@ -149,9 +149,10 @@ class Plate:
         )
         if labels is None or not len(labels):
             return *nothing, ""
-        known = np.asarray(layout.board.getChessboardCorners(), dtype=np.float64)
+        known = np.asarray(layout.charuco.getChessboardCorners(), dtype=np.float64)
+        pixels = np.asarray(found, dtype=np.float64).reshape(-1, 2)
         gap = (1 - self.marker / self.square) / 2
-        return known[np.asarray(labels).ravel()], refine_crossings(image, found, gap), ""
+        return known[np.asarray(labels).ravel()], refine_crossings(image, pixels, gap), ""
 
     def settled(self, image: Image) -> "Plate":
         """The plate with its layout, if that was open and this picture shows it; else itself."""

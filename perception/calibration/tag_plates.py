@@ -11,9 +11,12 @@ from functools import cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image, family
+
+Ids = NDArray[np.int64]
 
 NEAR = 1.5
 """Largest distance of the centres of two tags that count as neighbours [squares]."""
@@ -47,6 +50,12 @@ class Layout:
     square: float
     detectors: Sequence[cv2.aruco.ArucoDetector]
     board: cv2.aruco.CharucoBoard | None = None
+
+    @property
+    def charuco(self) -> cv2.aruco.CharucoBoard:
+        """The board of a ChArUco plate."""
+        assert self.board is not None
+        return self.board
 
 
 def charuco(
@@ -119,7 +128,7 @@ def april_grid_image(
     return image
 
 
-def find_tags(image: Image, detectors: Sequence[cv2.aruco.ArucoDetector]) -> tuple[Array, Array]:
+def find_tags(image: Image, detectors: Sequence[cv2.aruco.ArucoDetector]) -> tuple[Array, Ids]:
     """Tags in a picture, by the detector that finds the most.
 
     The small squares of an AprilGrid touch the corners of its tags. Where the tags are not found
@@ -133,7 +142,7 @@ def find_tags(image: Image, detectors: Sequence[cv2.aruco.ArucoDetector]) -> tup
         corners: [px], (k, 4, 2).
         ids: (k,).
     """
-    best = np.empty((0, 4, 2)), np.empty(0, dtype=np.int64)
+    best: tuple[Array, Ids] = np.empty((0, 4, 2)), np.empty(0, dtype=np.int64)
     thinner = [image, np.asarray(cv2.dilate(image, np.ones((3, 3))), dtype=np.uint8)]
     for picture in thinner if len(detectors) > 1 else [image]:
         for detector in detectors:
@@ -144,7 +153,7 @@ def find_tags(image: Image, detectors: Sequence[cv2.aruco.ArucoDetector]) -> tup
     return best
 
 
-def fitting(layouts: Sequence[Layout], corners: Array, ids: Array) -> list[Layout]:
+def fitting(layouts: Sequence[Layout], corners: Array, ids: Ids) -> list[Layout]:
     """The arrangements that tags in a picture agree with.
 
     Args:
@@ -164,7 +173,7 @@ def fitting(layouts: Sequence[Layout], corners: Array, ids: Array) -> list[Layou
     return [layout for wrong, _, layout in found if wrong < least + CLEARLY]
 
 
-def _agreement(layout: Layout, corners: Array, ids: Array) -> tuple[int, int]:
+def _agreement(layout: Layout, corners: Array, ids: Ids) -> tuple[int, int]:
     """How many neighbours are where a tag predicts them, and how many neighbours there are."""
     known = [i for i, tag in enumerate(ids.tolist()) if tag in layout.tags]
     centers = {i: layout.tags[int(ids[i])].mean(axis=0) for i in known}

@@ -87,7 +87,7 @@ def look(address: str, settings: DeviceSettings, size: tuple[int, int] = (640, 4
         CameraError: it delivers no frames.
     """
     with closing(open_source(address, size, settings)) as source:
-        stamps = []
+        stamps: list[float] = []
         end = time.monotonic() + PATIENCE
         problem = f"no frame within {PATIENCE:.0f} s"
         while len(stamps) < FRAMES and time.monotonic() < end:

@@ -11,7 +11,8 @@ from inhand.perception import rotations
 from inhand.perception.calibration import calibrate
 from inhand.perception.calibration.camera_info import Intrinsics, load_intrinsics, save_intrinsics
 from inhand.perception.calibration.extrinsics import calibrate_extrinsics
-from inhand.perception.calibration.intrinsics import IntrinsicsReport, LensViews
+from inhand.perception.calibration.intrinsics import LensViews
+from inhand.perception.calibration.lens_report import IntrinsicsReport
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.cameras import Camera, CameraError, load_rig, look_at
 from inhand.perception.records import frozen_array
