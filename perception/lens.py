@@ -125,7 +125,7 @@ class Lens:
         At the border of a wide image the model may have no inverse.
         """
         rays = self.rays(pixels)
-        known = np.isfinite(rays).all(axis=1) & (np.abs(rays) < 1e3).all(axis=1)
+        known = np.asarray((np.isfinite(rays) & (np.abs(rays) < 1e3)).all(axis=1))
         back = self.project(
             np.column_stack([np.where(known[:, None], rays, 0.0), np.ones(len(rays))])
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from inhand.perception import rotations
 from inhand.perception.calibration.camera_info import Intrinsics
+from inhand.perception.calibration.lens_fit import plane_poses
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.cameras import Camera, CameraError
 from inhand.perception.lens import Lens
@@ -104,20 +105,11 @@ def calibrate_extrinsics(
             f"{MINIMUM_CORNERS} are needed; bring all of it into view, lit evenly{why}"
         )
     lens = intrinsics.lens
-    count, turns, shifts, _ = cv2.solvePnPGeneric(
-        points, lens.rays(pixels), np.eye(3), np.zeros(5), flags=cv2.SOLVEPNP_IPPE
-    )
-    if not count:
+    starts = plane_poses(points, lens.rays(pixels))
+    if not starts:
         raise CameraError(
             f"camera {name!r}: no camera pose fits the plate's corners; take the pictures again"
         )
-    starts = [
-        (
-            np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64),
-            np.asarray(shift, dtype=np.float64).reshape(3),
-        )
-        for turn, shift in zip(turns, shifts, strict=True)
-    ]
     seen_twice = [
         _rms(pixels - lens.project(points @ rotation.T + shift)) for rotation, shift in starts
     ]
@@ -133,7 +125,7 @@ def calibrate_extrinsics(
             f"{MAXIMUM_RESIDUAL} px are allowed; was camera or plate moved, or is the lens "
             "another one?"
         )
-    if count > 1 and seen_twice[1] < MINIMUM_RATIO * max(seen_twice[0], 0.02):
+    if len(starts) > 1 and seen_twice[1] < MINIMUM_RATIO * max(seen_twice[0], 0.02):
         raise CameraError(
             f"camera {name!r}: the plate is seen so frontally that the direction of its tilt is "
             "ambiguous; tilt it, or bring it nearer"
@@ -180,7 +172,7 @@ def _refined(
         expected, by_point = lens.derivative(points @ rotation.T + shift)
         jacobian = _by_pose(by_point, points @ rotation.T)
         step = np.linalg.lstsq(jacobian, (pixels - expected).ravel())[0]
-        rotation = cv2.Rodrigues(step[:3])[0] @ rotation
+        rotation = np.asarray(cv2.Rodrigues(step[:3])[0], dtype=np.float64) @ rotation
         shift = shift + step[3:]
         if np.abs(step).max() < 1e-10:
             break

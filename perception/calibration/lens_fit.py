@@ -7,6 +7,7 @@ second solution: how far it alone pulls the lens, and how much the lens differs 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -205,30 +206,42 @@ def _start(
         raise CameraError(NO_LENS) from error
     values = np.asarray(distortion, dtype=np.float64).ravel()
     values = np.pad(values, (0, max(0, numbers - len(values))))[:numbers]
-    poses = [
-        (
-            np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64),
-            np.asarray(shift, dtype=np.float64).reshape(3),
-        )
-        for turn, shift in zip(turns, shifts, strict=True)
-    ]
+    poses = _poses(turns, shifts)
     return Lens(np.asarray(found, dtype=np.float64), values, model), poses
 
 
 def _pose(lens: Lens, view: View) -> Pose:
     """The better of the two poses of a plate by a lens that is roughly known."""
     points, pixels = view
+    poses = plane_poses(points, np.clip(lens.rays(pixels), -5, 5))
+    return min(poses, key=lambda pose: _scale([_residual(lens, view, pose)]))
+
+
+def plane_poses(points: Array, rays: Array) -> list[Pose]:
+    """Poses of a plate in the camera's frame, the better first.
+
+    A plane has two poses that fit about equally well if it is seen frontally (Collins and Bartoli,
+    "Infinitesimal plane-based pose estimation").
+
+    Args:
+        points: plate frame [m], (n, 3), all with z = 0.
+        rays: undistorted coordinates, (n, 2).
+    """
     _, turns, shifts, _ = cv2.solvePnPGeneric(
-        points, np.clip(lens.rays(pixels), -5, 5), np.eye(3), np.zeros(5), flags=cv2.SOLVEPNP_IPPE
+        points, rays, np.eye(3), np.zeros(5), flags=cv2.SOLVEPNP_IPPE
     )
-    poses = [
+    return _poses(turns, shifts)
+
+
+def _poses(turns: Sequence[Any], shifts: Sequence[Any]) -> list[Pose]:
+    """Poses of OpenCV's rotation vectors and shifts."""
+    return [
         (
-            np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64),
+            np.asarray(cv2.Rodrigues(np.asarray(turn, dtype=np.float64))[0], dtype=np.float64),
             np.asarray(shift, dtype=np.float64).reshape(3),
         )
         for turn, shift in zip(turns, shifts, strict=True)
     ]
-    return min(poses, key=lambda pose: _scale([_residual(lens, view, pose)]))
 
 
 def _residual(lens: Lens, view: View, pose: Pose) -> Array:
