@@ -13,6 +13,7 @@ from inhand.controller.calibration.motion import fixed_link, read_motion
 from inhand.controller.calibration.servos import Servos
 from inhand.controller.recording.reader import open_recording
 from inhand.controller.recording.replay import descriptions
+from inhand.files import back_up
 from inhand.perception.calibration import calibrate
 from inhand.perception.calibration.delay_picture import delay_picture
 from inhand.perception.calibration.latency import LatencyReport, calibrate_latency
@@ -67,6 +68,7 @@ class Latency:
                 self.rig.with_name(f"{self.rig.stem}-{name}-latency.png"), delay_picture(report)
             )
             rig[name] = replace(rig[name], latency=report.camera.latency)
+        back_up(self.rig)
         save_rig(self.rig, rig)
         print(f"wrote {self.rig}")
 

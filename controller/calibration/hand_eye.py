@@ -10,6 +10,7 @@ import tyro
 from inhand.controller.calibration.motion import fixed_link, read_motion
 from inhand.controller.recording.reader import open_recording
 from inhand.controller.recording.replay import descriptions
+from inhand.files import back_up
 from inhand.perception.calibration.hand_eye import calibrate_hand_eye
 from inhand.perception.cameras import CameraError, load_rig, save_rig
 from inhand.perception.readout import Readout
@@ -72,5 +73,6 @@ class HandEye:
                 rotation_sigma=camera.rotation_sigma,
                 latency=camera.latency,
             )
+        back_up(self.rig)
         save_rig(self.rig, rig)
         print(f"wrote {self.rig}")

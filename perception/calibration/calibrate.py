@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from inhand.files import back_up
 from inhand.perception import rotations
 from inhand.perception.calibration.camera_info import load_intrinsics
 from inhand.perception.calibration.capture import capture_place
@@ -123,6 +124,7 @@ class Places:
                 f"{1000 * report.camera.position_sigma:.2f} mm and "
                 f"{np.degrees(report.camera.rotation_sigma):.3f} degrees"
             )
+        back_up(self.out)
         save_rig(self.out, rig)
         print(f"wrote {self.out}")
 
@@ -163,6 +165,7 @@ class Rig:
                 rotation_sigma=UNKNOWN_TURN,
                 model=lens.model,
             )
+        back_up(self.out)
         save_rig(self.out, rig)
         print(f"wrote {self.out}; its cameras have no place yet")
 
@@ -220,6 +223,7 @@ class Tags:
                 )
         report = calibrate_placement(description, rig, list(instants.values()), readout.show)
         readout.end()
+        back_up(self.out)
         save_object(self.out, report.description)
         _draw_object(self.out, report, list(instants), last)
         print(f"residual {report.residual:.3f} px over {len(instants)} instants")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from inhand.files import back_up
 from inhand.perception.calibration.camera_info import save_intrinsics
 from inhand.perception.calibration.capture import capture
 from inhand.perception.calibration.intrinsics import LensViews
@@ -71,6 +72,7 @@ class CameraLens:
                 capture(source, self.plate, views, self.folder, readout)
         readout.end()
         report = self._agreed(views, views.report())
+        back_up(self.out)
         save_intrinsics(self.out, self.name, report.intrinsics)
         *_, (_, image) = pictures(self.folder)
         write_picture(

@@ -117,7 +117,9 @@ def test_outliers_are_named_and_dropped_with_consent_only(
     assert abs(load_intrinsics(out).matrix[0, 0] - focal) < 2.0
     picture = cv2.imread(str(tmp_path / "left-residuals.png"))
     assert picture is not None and picture.shape[1] > 640
+    before = out.read_text()
     calibrated(folder, out, monkeypatch, "--outliers", "keep")
+    assert (tmp_path / "left.yaml.1").read_text() == before != out.read_text()
     # The picture that the command has drawn into a folder is none of its pictures.
     inside = folder / "left.yaml"
     calibrated(folder, inside, monkeypatch, "--outliers", "drop")
