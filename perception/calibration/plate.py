@@ -132,8 +132,10 @@ class Plate:
             )
         if len(fit) > 1:
             return *nothing, (
-                "the tags in view fit both layouts of a ChArUco plate; show the whole plate, or "
-                "name the layout with --plate.layout"
+                "one tag does not show how the plate lies; show more of it"
+                if self.kind == "aprilgrid"
+                else "the tags in view fit both layouts of a ChArUco plate; show the whole plate, "
+                "or name the layout with --plate.layout"
             )
         layout = fit[0]
         if self.kind == "aprilgrid":

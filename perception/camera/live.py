@@ -59,6 +59,8 @@ class LiveSource:
         size: width and height to request [px].
         settings: what else to request.
         stuck: time in one call after which the source fails for good [s].
+        noisy: whether frames have the noise of a sensor, so that equal ones show that the camera
+            has frozen. Video codecs repeat frames of a scene at rest to the bit.
     """
 
     def __init__(
@@ -68,10 +70,11 @@ class LiveSource:
         size: tuple[int, int],
         settings: DeviceSettings,
         stuck: float = STUCK,
+        noisy: bool = True,
     ) -> None:
         self._name, self._opener = name, opener
         self._size, self._settings, self._stuck = size, settings, stuck
-        self._frozen = FrozenPicture()
+        self._frozen = FrozenPicture() if noisy else None
         self._clock = FrameClock()
         self._news = threading.Condition()
         self._newest: Frame | None = None
@@ -100,7 +103,8 @@ class LiveSource:
             frame, self._newest = self._newest, None
             problem, called = self._problem, self._called
         if frame is not None:
-            self._frozen.check(frame)
+            if self._frozen is not None:
+                self._frozen.check(frame)
             return frame
         if called is not None and time.monotonic() - called > self._stuck:
             raise StuckError(

@@ -43,7 +43,8 @@ def open_source(
     elif address and Path(address).is_fifo():
         opener = live.stream(address)
     if opener is not None:
-        return live.LiveSource(address, opener, size, settings)
+        noisy = address.startswith("/dev/")
+        return live.LiveSource(address, opener, size, settings, noisy=noisy)
     if address and Path(address).is_dir():
         return FolderSource(Path(address))
     if Path(address).suffix.lower() in VIDEO_SUFFIXES and Path(address).is_file():

@@ -287,3 +287,20 @@ def test_closing_ends_the_thread(server: MjpegServer) -> None:
     frame_of(source)
     source.close()
     assert not [one for one in threading.enumerate() if one.name == f"camera {server.url}"]
+
+
+def test_a_stream_of_a_scene_at_rest_is_not_called_frozen() -> None:
+    still = np.random.default_rng(3).integers(0, 256, (48, 64), dtype=np.uint8)
+    server = MjpegServer(SIZE, picture=lambda number: still)
+    server.start()
+    source = open_source(server.url, SIZE)
+    first = frame_of(source)
+    while (frame := frame_of(source)).t < first.t + 1.5:
+        assert np.array_equal(frame.image, first.image)
+    # The same from a sensor is a camera that has stopped.
+    sensor = LiveSource("sensor", live.stream(server.url), SIZE, DeviceSettings())
+    frame_of(sensor)
+    assert "frozen for 1" in refusal_of(sensor)
+    source.close()
+    sensor.close()
+    server.stop()

@@ -16,7 +16,7 @@ from inhand.perception.detection.detection import TagDetector
 from inhand.perception.lens import Lens
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.pose.pose import estimate_poses
-from inhand.perception.records import frozen_array
+from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
 from inhand.sim_backend.scene import Scene
@@ -184,3 +184,33 @@ def test_a_fisheye_is_no_pinhole(tmp_path: Path) -> None:
             tmp_path / "rig.toml", {"wide": replace(camera, distortion=frozen_array(np.zeros(5)))}
         )
     assert not (tmp_path / "rig.toml").exists()
+
+
+def test_cameras_of_different_sizes_and_lenses_agree(
+    rig: dict[str, Camera], block: ObjectDescription
+) -> None:
+    """A fisheye at 640x480 and a pinhole at 320x240 see one object."""
+    wide = camera_with(FISHEYE, OBJECT + [0.1, -0.05, 0.12], OBJECT)
+    cameras = {"wide": wide, "left": rig["left"]}
+    turn = rotations.exp(np.array([0.2, 0.1, 0.5]))
+    rng = np.random.default_rng(0)
+    frames = []
+    for name, camera in cameras.items():
+        ids, corners = [], []
+        for tag in block.tags:
+            points = OBJECT + rotations.rotate(turn, tag.corners)
+            normal = rotations.rotate(turn, rotations.to_matrix(tag.quaternion)[:, 2])
+            if normal @ (camera.position - points.mean(axis=0)) > 0.03:
+                ids.append(tag.id)
+                corners.append(camera.project(points) + rng.normal(0.0, 0.1, (4, 2)))
+        frames.append(TagCorners(0.0, name, tuple(ids), frozen_array(corners), 0.1))
+    (pose,) = estimate_poses(block, cameras, frames)
+    assert pose.cameras == 2 and pose.residual < 0.3
+    assert np.linalg.norm(pose.position - OBJECT) < 3e-4
+    error = np.concatenate(
+        [
+            pose.position - OBJECT,
+            rotations.log(rotations.multiply(turn, rotations.conjugate(pose.quaternion))),
+        ]
+    )
+    assert error @ np.linalg.solve(pose.covariance, error) < 25.0
