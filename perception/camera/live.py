@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import cv2
 import numpy as np
@@ -81,10 +81,23 @@ class LiveSource:
         self._problem = ""
         self._differ: list[str] = []
         self._called: float | None = None
-        self._open = True
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
-        self._thread.start()
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        opener: Opener,
+        size: tuple[int, int],
+        settings: DeviceSettings,
+        stuck: float = STUCK,
+        noisy: bool = True,
+    ) -> Self:
+        """Starts to open and to read the camera; the arguments are those of the class."""
+        source = cls(name, opener, size, settings, stuck, noisy)
+        source._thread.start()
+        return source
 
     @property
     def note(self) -> str:

@@ -32,7 +32,7 @@ def open_source(
     if settings.problem:
         raise CameraError(f"camera source {address!r}: {settings.problem}")
     if address.startswith(("ipc://", "tcp://")):
-        return RenderedSource(address)
+        return RenderedSource.open(address)
     opener = None
     if address.startswith("/dev/"):
         opener = live.v4l2(address)
@@ -44,11 +44,11 @@ def open_source(
         opener = live.stream(address)
     if opener is not None:
         noisy = address.startswith("/dev/")
-        return live.LiveSource(address, opener, size, settings, noisy=noisy)
+        return live.LiveSource.open(address, opener, size, settings, noisy=noisy)
     if address and Path(address).is_dir():
         return FolderSource(Path(address))
     if Path(address).suffix.lower() in VIDEO_SUFFIXES and Path(address).is_file():
-        return VideoSource(Path(address))
+        return VideoSource.open(Path(address))
     raise CameraError(
         f"camera source {address!r} is neither an ipc:// or tcp:// address, a device /dev/videoN, "
         "a stream like rtsp:// or http://, a GStreamer pipeline gst:…, a folder of images nor a "

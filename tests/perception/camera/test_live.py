@@ -118,7 +118,7 @@ def test_failing_reads_cost_no_processor(tmp_path: Path) -> None:
         opened.append(time.monotonic())
         return Counted()
 
-    source = LiveSource("short", opener, SIZE, DeviceSettings())
+    source = LiveSource.open("short", opener, SIZE, DeviceSettings())
     spent, began = time.process_time(), time.monotonic()
     while len(opened) < 5:
         assert time.monotonic() - began < PATIENCE
@@ -156,7 +156,7 @@ def test_one_failed_read_costs_a_frame_and_not_the_camera(tmp_path: Path) -> Non
         opened[0] += 1
         return Flaky()
 
-    source = LiveSource("flaky", opener, SIZE, DeviceSettings())
+    source = LiveSource.open("flaky", opener, SIZE, DeviceSettings())
     times = [frame_of(source).t for _ in range(8)]
     source.close()
     assert opened[0] == 1 and times == sorted(set(times))
@@ -167,7 +167,7 @@ def test_a_file_that_is_removed_and_put_back(tmp_path: Path) -> None:
     path, spare = tmp_path / "camera.avi", tmp_path / "spare.avi"
     write_video(spare, 20)
     shutil.copy(spare, path)
-    source = LiveSource("camera", live.stream(str(path)), SIZE, DeviceSettings())
+    source = LiveSource.open("camera", live.stream(str(path)), SIZE, DeviceSettings())
     frame_of(source)
     path.write_bytes(path.read_bytes()[:1000])
     refusal_of(source)
@@ -181,7 +181,7 @@ def test_a_file_that_is_removed_and_put_back(tmp_path: Path) -> None:
 def test_a_driver_that_does_not_return_ends_the_source(tmp_path: Path) -> None:
     pipe = tmp_path / "camera"
     os.mkfifo(pipe)
-    source = LiveSource("pipe", live.stream(str(pipe)), SIZE, DeviceSettings(), stuck=0.3)
+    source = LiveSource.open("pipe", live.stream(str(pipe)), SIZE, DeviceSettings(), stuck=0.3)
     with pytest.raises(StuckError, match="camera pipe: its driver has not answered for"):
         frame_of(source)
     # Let the driver go.
@@ -298,7 +298,7 @@ def test_a_stream_of_a_scene_at_rest_is_not_called_frozen() -> None:
     while (frame := frame_of(source)).t < first.t + 1.5:
         assert np.array_equal(frame.image, first.image)
     # The same from a sensor is a camera that has stopped.
-    sensor = LiveSource("sensor", live.stream(server.url), SIZE, DeviceSettings())
+    sensor = LiveSource.open("sensor", live.stream(server.url), SIZE, DeviceSettings())
     frame_of(sensor)
     assert "frozen for 1" in refusal_of(sensor)
     source.close()
