@@ -4,6 +4,7 @@ A camera that fails is tried again for as long as the source is open, ever more 
 fails now and then costs a frame, and a camera that is absent at the start is waited for.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,9 @@ STUCK = 20.0
 OPEN_TIMEOUT, READ_TIMEOUT = 5000, 3000
 """Time-outs of network streams [ms]."""
 
+STREAM_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
+"""FFmpeg's options for streams, unless the environment has others."""
+
 Opener = Callable[[], cv2.VideoCapture]
 
 Result = TypeVar("Result")
@@ -59,8 +63,9 @@ class LiveSource:
         size: width and height to request [px].
         settings: what else to request.
         stuck: time in one call after which the source fails for good [s].
-        noisy: whether frames have the noise of a sensor, so that equal ones show that the camera
-            has frozen. Video codecs repeat frames of a scene at rest to the bit.
+        device: whether it is a device of this machine, and no stream. Its driver may stamp frames,
+            and equal frames show that it has frozen, as a sensor has noise; video codecs repeat
+            frames of a scene at rest to the bit.
     """
 
     def __init__(
@@ -70,11 +75,11 @@ class LiveSource:
         size: tuple[int, int],
         settings: DeviceSettings,
         stuck: float = STUCK,
-        noisy: bool = True,
+        device: bool = True,
     ) -> None:
         self._name, self._opener = name, opener
         self._size, self._settings, self._stuck = size, settings, stuck
-        self._frozen = FrozenPicture() if noisy else None
+        self._frozen = FrozenPicture() if device else None
         self._clock = FrameClock()
         self._news = threading.Condition()
         self._newest: Frame | None = None
@@ -92,10 +97,10 @@ class LiveSource:
         size: tuple[int, int],
         settings: DeviceSettings,
         stuck: float = STUCK,
-        noisy: bool = True,
+        device: bool = True,
     ) -> Self:
         """Starts to open and to read the camera; the arguments are those of the class."""
-        source = cls(name, opener, size, settings, stuck, noisy)
+        source = cls(name, opener, size, settings, stuck, device)
         source._thread.start()
         return source
 
@@ -140,7 +145,8 @@ class LiveSource:
             before = time.monotonic()
             try:
                 self._drain()
-            except (PerceptionError, cv2.error) as error:
+            except Exception as error:
+                # Whatever a driver does, the thread must go on, or the camera is lost for good.
                 with self._news:
                     self._problem = str(error)
             # A camera that had worked for a while is opened again at once.
@@ -155,19 +161,24 @@ class LiveSource:
         """Opens the camera, reads every frame as soon as it comes, and keeps the newest."""
         device = self._timed(self._opener)
         try:
-            self._differ = apply_settings(device, self._size, self._settings)
+            self._differ = self._timed(lambda: apply_settings(device, self._size, self._settings))
             self._clock = FrameClock()
             failures = 0
             while not self._stop.is_set():
                 found, image = self._timed(device.read)
+                problem = "it gives no more frames"
                 if found:
-                    failures = 0
-                    t = self._clock.stamp(float(device.get(cv2.CAP_PROP_POS_MSEC)) / 1000)
-                    self._publish(t, decoded(image))
-                    continue
+                    told = device.get(cv2.CAP_PROP_POS_MSEC) / 1000 if self._frozen else 0.0
+                    t = self._clock.stamp(float(told))
+                    try:
+                        self._publish(t, decoded(image))
+                        failures = 0
+                        continue
+                    except PerceptionError as error:
+                        problem = str(error)
                 failures += 1
                 if failures >= FAILURES:
-                    raise CameraError("it gives no more frames; it is being opened again")
+                    raise CameraError(f"{problem}; it is being opened again")
                 self._stop.wait(READ_PAUSE)
         finally:
             device.release()
@@ -231,6 +242,8 @@ def stream(url: str) -> Opener:
     """Opens a network stream, or a named pipe, with FFmpeg."""
 
     def open_stream() -> cv2.VideoCapture:
+        # FFmpeg's own buffer would make frames older: 7 ms at 30 frames a second.
+        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", STREAM_OPTIONS)
         limits = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT),

@@ -43,8 +43,8 @@ def open_source(
     elif address and Path(address).is_fifo():
         opener = live.stream(address)
     if opener is not None:
-        noisy = address.startswith("/dev/")
-        return live.LiveSource.open(address, opener, size, settings, noisy=noisy)
+        device = address.startswith("/dev/")
+        return live.LiveSource.open(address, opener, size, settings, device=device)
     if address and Path(address).is_dir():
         return FolderSource(Path(address))
     if Path(address).suffix.lower() in VIDEO_SUFFIXES and Path(address).is_file():

@@ -132,7 +132,12 @@ def test_failing_reads_cost_no_processor(tmp_path: Path) -> None:
     assert opened[4] - opened[3] > opened[1] - opened[0]
 
 
-def test_one_failed_read_costs_a_frame_and_not_the_camera(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "failed", [(False, None), (True, np.frombuffer(b"\xff\xd8 cut off", np.uint8)[None])]
+)
+def test_one_failed_read_costs_a_frame_and_not_the_camera(
+    tmp_path: Path, failed: tuple[bool, object]
+) -> None:
     path = tmp_path / "long.avi"
     write_video(path, 40)
     opened = [0]
@@ -147,7 +152,7 @@ def test_one_failed_read_costs_a_frame_and_not_the_camera(tmp_path: Path) -> Non
         def read(self) -> tuple[bool, object]:
             self._turn += 1
             time.sleep(0.02)
-            return (False, None) if self._turn % 2 else self._capture.read()
+            return failed if self._turn % 2 else self._capture.read()
 
         def __getattr__(self, name: str) -> object:
             return getattr(self._capture, name)
