@@ -45,9 +45,11 @@ def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readou
     before: View | None = None
     while not views.enough:
         image = next_picture(source, views.status)
-        now = plate.find(image)
-        if len(now[0]) < MINIMUM_CORNERS:
-            what = "show the plate"
+        plate = plate.settled(image)
+        points, pixels, why = plate.look(image)
+        now = points, pixels
+        if len(points) < MINIMUM_CORNERS:
+            what = why or "show the plate"
         elif before is None or apart(before, now) > STILL * image.shape[1]:
             what = "hold the plate still"
         elif not views.differs(*now):
@@ -80,9 +82,12 @@ def capture_place(source: Source, plate: Plate, name: str, folder: Path, readout
     while len(taken) < PICTURES_OF_PLACE:
         status = f"{name}: {len(taken)} of {PICTURES_OF_PLACE} pictures"
         image = next_picture(source, status)
-        now = plate.find(image)
-        if len(now[0]) < extrinsics.MINIMUM_CORNERS:
-            what = f"{len(now[0])} corners in view, {extrinsics.MINIMUM_CORNERS} are needed"
+        plate = plate.settled(image)
+        points, pixels, why = plate.look(image)
+        now = points, pixels
+        if len(points) < extrinsics.MINIMUM_CORNERS:
+            what = f"{len(points)} corners in view, {extrinsics.MINIMUM_CORNERS} are needed"
+            what = f"{what}; {why}" if why else what
         elif before is None or apart(before, now) > STILL * image.shape[1]:
             what = "leave plate and camera alone"
         else:

@@ -172,3 +172,10 @@ def test_pictures_that_are_kept_are_never_overwritten(film: Path, tmp_path: Path
     assert (folder / "005.png").exists()
     with pytest.raises(CameraError, match="holds pictures already"):
         require_empty(folder)
+
+
+def test_the_line_says_why_a_plate_does_not_count(film: Path, tmp_path: Path) -> None:
+    told = Told()
+    with pytest.raises(CameraError, match="no frame"):
+        capture(replayed(film), Plate(9, 7), LensViews(Plate(9, 7)), tmp_path / "pictures", told)
+    assert any("not where a plate of 9 x 7 has them" in text for text in told.texts)

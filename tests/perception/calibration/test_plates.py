@@ -44,10 +44,10 @@ def errors(plate: Plate, points: Array, pixels: Array) -> Array:
 @pytest.mark.parametrize(
     ("printed", "least", "accuracy"),
     [
-        (Plate(), 54, 0.15),
-        (EVEN, 70, 0.15),
-        (LEGACY, 70, 0.15),
-        (Plate(9, 6, dictionary="4X4_50"), 40, 0.15),
+        (Plate(), 54, 0.01),
+        (EVEN, 70, 0.01),
+        (LEGACY, 70, 0.01),
+        (Plate(9, 6, dictionary="4X4_50"), 40, 0.01),
         (Plate(8, 6, kind="chessboard"), 35, 0.15),
         (Plate(9, 6, kind="chessboard"), 40, 0.15),
         (Plate(6, 5, 0.03, 0.022, kind="aprilgrid"), 110, 0.7),
