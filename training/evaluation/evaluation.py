@@ -133,6 +133,8 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
     hand, target = load_hand(arguments.hand), load_object(arguments.object)
     path = arguments.policy or SHIPPED / f"{target.name}.onnx"
     policy = load_policy(path, hand, target, allowed=None)
+    for difference in policy.differences:
+        print(f"policy {policy.name}: trained with another {difference}", file=sys.stderr)
     setup = Setup(
         policy=path,
         sha256=policy.sha256,
