@@ -12,7 +12,7 @@ help: ## List the verbs
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; install Debian's package python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e '.[sim,drake,view,train,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[sim,drake,view,print,train,dev]'
 	touch $@
 
 sim: .venv/set-up ## Watch the simulated hand turn the block: ten goals (ARGS="--seed 2" and more)
