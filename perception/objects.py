@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import permutations, product
 from pathlib import Path
 from typing import Literal
@@ -143,6 +143,13 @@ class ObjectDescription:
     def tag_corners(self, tag_id: int) -> Array:
         """Corners of one tag, clockwise from the top left, object frame [m], (4, 3)."""
         return self.tag(tag_id).corners
+
+
+@cache
+def tags_of_known_objects() -> dict[str, frozenset[int]]:
+    """Ids of the tags of each object in `perception/object_files/`, by its name."""
+    known = (load_object(path.stem) for path in sorted(OBJECTS.glob("*.toml")))
+    return {one.name: frozenset(tag.id for tag in one.tags) for one in known}
 
 
 def object_file(name: str | Path) -> Path:

@@ -1,5 +1,6 @@
 """`inhand calibrate`: cameras and objects, from pictures. Insufficient pictures are refused."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from inhand.perception.calibration.tag_placement import (
 from inhand.perception.camera.open_source import open_source
 from inhand.perception.cameras import Camera, CameraError, load_rig, save_rig
 from inhand.perception.detection.detection import TagDetector
+from inhand.perception.errors import ObjectError
 from inhand.perception.objects import load_object
 from inhand.perception.pictures import write_picture
 from inhand.perception.readout import Readout
@@ -192,6 +194,7 @@ class Tags:
         rig, description = load_rig(self.rig), load_object(self.object)
         ids = tuple(tag.id for tag in description.tags)
         instants: dict[str, list[TagCorners]] = {}
+        problems: list[str] = []
         readout = Readout()
         if addresses := _paired(tuple(rig), self.sources):
             with ExitStack() as stack:
@@ -205,13 +208,18 @@ class Tags:
         for name, camera in rig.items():
             for path, image in _pictures(self.folder / name):
                 # A new detector for each picture: one detector expects a sequence of frames.
-                seen = TagDetector(camera, description).detect(image, 0.0)
+                detector = TagDetector(camera, description)
+                seen = detector.detect(image, 0.0)
+                problems.extend([detector.problem] if detector.problem else [])
                 instants.setdefault(path.stem, []).append(seen)
                 lacking = missing_views(ids, list(instants.values())) or ["nothing"]
                 readout.show(
                     f"{name}/{path.name}: {len(instants)} instants; missing: {', '.join(lacking)}"
                 )
-        report = calibrate_placement(description, rig, list(instants.values()), readout.show)
+        try:
+            report = calibrate_placement(description, rig, list(instants.values()), readout.show)
+        except ObjectError as error:
+            raise ObjectError(f"{error}{_most_common(problems)}") from error
         readout.end()
         save_object(self.out, report.description)
         _draw(self.out.with_suffix(".png"), image, seen.corners.reshape(-1, 2))
@@ -246,6 +254,12 @@ def _paired(names: tuple[str, ...], addresses: tuple[str, ...]) -> dict[str, str
             f"of {', '.join(names)}, in this order"
         )
     return dict(zip(names, addresses, strict=False))
+
+
+def _most_common(problems: list[str]) -> str:
+    """The problem that most pictures have, as the end of a message; empty without problems."""
+    counted = Counter(problems).most_common(1)
+    return "".join(f". In {n} pictures, {problem}" for problem, n in counted)
 
 
 def _pictures(folder: Path) -> Iterator[tuple[Path, Image]]:

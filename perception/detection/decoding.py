@@ -71,10 +71,18 @@ class Bits:
         modules: brightness of each module of the data, above 0 if it is nearer to white,
             (k, side, side).
         sound: whether the border is black and its surroundings white, (k,).
+        contrast: difference between the two [grey levels], (k,).
     """
 
     modules: Array
     sound: NDArray[np.bool_]
+    contrast: Array
+
+    def clear(self, share: float) -> NDArray[np.bool_]:
+        """Whether all modules differ from grey by a share of half the contrast, (k,)."""
+        least = np.abs(self.modules).min(axis=(1, 2))
+        result: NDArray[np.bool_] = least > share * self.contrast / 2
+        return result
 
 
 def read_bits(image: Image, quads: Array, side: int, border: int = 1) -> Bits:
@@ -103,7 +111,7 @@ def read_bits(image: Image, quads: Array, side: int, border: int = 1) -> Bits:
     inner = relative[:, 1:-1, 1:-1]
     sharp = inner + SHARPENING * (4 * inner - neighbours)
     data = slice(border, border + side)
-    return Bits(sharp[:, data, data], sound)
+    return Bits(sharp[:, data, data], sound, contrast)
 
 
 def match(bits: Bits, codes: Codes, wrong: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

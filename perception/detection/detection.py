@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.perception.cameras import Camera, CameraError
+from inhand.perception.detection.other_tags import others, recognise
 from inhand.perception.detection.region import RegionOfInterest
 from inhand.perception.detection.tag_finder import FoundTags, TagFinder
 from inhand.perception.objects import ObjectDescription
@@ -14,8 +15,8 @@ from inhand.perception.tags import Image
 FULL_FRAME_PERIOD = 1.0
 """Period with which the whole frame is searched [s]."""
 
-MIRROR_PERIOD = 2.0
-"""Time without a tag after which a mirrored frame is searched [s]."""
+OTHERS_PERIOD = 2.0
+"""Time without a tag after which, and period with which, other tags are searched for [s]."""
 
 
 class TagDetector:
@@ -32,6 +33,7 @@ class TagDetector:
     def __init__(self, camera: Camera, description: ObjectDescription) -> None:
         self.problem = ""
         self._camera = camera
+        self._description = description
         self._ids = frozenset(tag.id for tag in description.tags)
         self._interest = RegionOfInterest(camera, description)
         self._seen = -np.inf
@@ -91,17 +93,11 @@ class TagDetector:
             self._seen = t
             return ""
         if labels:
-            return (
-                f"only tags {sorted(set(labels))} are seen, the object has {sorted(self._ids)}; "
-                "is it the object that the configuration names?"
-            )
-        if 0 <= t - self._seen < MIRROR_PERIOD:
+            return others(self._description, set(labels))
+        if 0 <= t - self._seen < OTHERS_PERIOD:
             return self.problem
-        # Any tag of the family shows that the image is mirrored, also one of another object.
         self._seen = t
-        flipped = np.ascontiguousarray(grey[:, ::-1])
-        mirrored = self._finder.find(flipped).ids
-        return "the picture is mirrored; turn mirroring off in the camera" if mirrored else ""
+        return recognise(grey, self._finder)
 
     def _grey(self, image: NDArray[np.uint8]) -> Image:
         camera = self._camera

@@ -53,19 +53,30 @@ class TagFinder:
         self._parameters = parameters
         self._detector = cv2.aruco.ArucoDetector(family(), parameters)
         self._least_rate = parameters.minMarkerPerimeterRate
+        self._distance_rate = parameters.minMarkerDistanceRate
 
-    def find(self, image: Image, region: Region | None = None, perimeter: float = 0.0) -> FoundTags:
+    def find(
+        self,
+        image: Image,
+        region: Region | None = None,
+        perimeter: float = 0.0,
+        *,
+        nested: bool = False,
+    ) -> FoundTags:
         """Finds tags.
 
         Args:
             image: grey, (height, width).
             region: where to search; everywhere if it is None.
             perimeter: least perimeter of a tag [px]: noise has many small squares.
+            nested: reject no square because another one is around it, such as the edge of the
+                paper.
         """
         height, width = image.shape
         left, top, right, bottom = region or (0, 0, width, height)
         rate = max(self._least_rate, perimeter / max(right - left, bottom - top))
         self._parameters.minMarkerPerimeterRate = rate
+        self._parameters.minMarkerDistanceRate = 0.01 if nested else self._distance_rate
         self._detector.setDetectorParameters(self._parameters)
         part = np.ascontiguousarray(image[top:bottom, left:right])
         found, labels, unread = self._detector.detectMarkers(part)
