@@ -21,6 +21,7 @@ from inhand.perception.calibration import calibrate
 from inhand.perception.calibration.delay_picture import delay_picture
 from inhand.perception.calibration.latency import LatencyReport, calibrate_latency
 from inhand.perception.calibration.link_motion import LinkMotion
+from inhand.perception.calibration.opencv_version import require_opencv
 from inhand.perception.cameras import CameraError, load_rig, save_rig
 from inhand.perception.pictures import write_picture
 from inhand.perception.readout import Readout
@@ -135,6 +136,7 @@ def main() -> int:
     command = tyro.extras.subcommand_cli_from_dict(
         commands, prog="inhand calibrate", description=__doc__
     )
+    require_opencv()
     command.run()
     return 0
 

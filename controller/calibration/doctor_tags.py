@@ -49,8 +49,8 @@ def look_through(name: str, source: str, camera: Camera, target: ObjectDescripti
         return Finding(what, "bad", f"{source} gave no frame in {PATIENCE:g} s", remedy)
     if problem:
         # Problems are a finding, and what to do about it after a colon or semicolon.
-        fault, *remedy = re.split("[;:] ", problem, maxsplit=1)
-        said = remedy[0] if remedy else "docs/perception.md says more"
+        fault, *more = re.split("[;:] ", problem, maxsplit=1)
+        said = more[0] if more else "docs/perception.md says more"
         return Finding(what, "warning", f"{source}: {fault}", said)
     if not seen:
         remedy = "put the object into view, with a tag towards the camera"

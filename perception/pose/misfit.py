@@ -93,13 +93,13 @@ def _size(
 ) -> str:
     """Message if tags, or the object with its tags, fit in another size; empty if they do not."""
     factor = tag_factor(description, cameras, seen)
-    for nearby in NEARBY if factor is not None else ():
-        tags = tuple(replace(tag, size=nearby * factor * tag.size) for tag in description.tags)
+    for scale in () if factor is None else [nearby * factor for nearby in NEARBY]:
+        tags = tuple(replace(tag, size=scale * tag.size) for tag in description.tags)
         if estimate_poses(replace(description, tags=tags), cameras, seen):
             sizes = sorted({round(1000 * tag.size, 1) for tag in tags})
             return (
-                f"they are about {nearby * factor:.2f} times as large as the object file says; "
-                f"measure them, and write their `size` [m], about {sizes} mm, into the file"
+                f"they are about {scale:.2f} times as large as the object file says; measure "
+                f"them, and write their `size` [m], about {sizes} mm, into the file"
             )
     factor = print_factor(description, cameras, seen)
     if factor is not None:

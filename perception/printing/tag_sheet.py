@@ -18,7 +18,7 @@ from inhand.perception.printing.page import (
     fitting,
 )
 from inhand.perception.rotations import Array
-from inhand.perception.tags import FAMILY_SIZE, MODULES, tag_image
+from inhand.perception.tags import FAMILY_SIZE, MODULES, Image, tag_image
 
 GAP = 5.0
 """Distance between pieces on a page [mm]."""
@@ -72,7 +72,7 @@ def tag_area(tag: int, corners: Array) -> Area:
     return black_parts(tag_image(tag, 1), corners[0], right, down)
 
 
-def black_parts(image: Array, origin: Array, right: Array, down: Array) -> Area:
+def black_parts(image: Image, origin: Array, right: Array, down: Array) -> Area:
     """The black parts of a picture: a rectangle for each run of black pixels in a row.
 
     Args:
@@ -85,9 +85,9 @@ def black_parts(image: Array, origin: Array, right: Array, down: Array) -> Area:
     changes = np.argwhere(black[:, 1:] != black[:, :-1])
     # Rows that are equal are one rectangle: plates have hundreds of them.
     outlines, open_runs = [], dict[tuple[int, int], int]()
-    runs = [{} for _ in range(len(image) + 1)]
+    runs: list[set[tuple[int, int]]] = [set() for _ in range(len(image) + 1)]
     for (row, first), (_, last) in zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True):
-        runs[row][first, last] = row
+        runs[row].add((first, last))
     for row, present in enumerate(runs):
         for run in [run for run in open_runs if run not in present]:
             first, last = run
