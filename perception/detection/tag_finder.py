@@ -18,6 +18,10 @@ WRONG_BITS = 2
 """Number of wrong bits that is corrected in squares that OpenCV could not read. A square with
 random bits is then taken for one of the 587 tags in 1 of 44,000 cases."""
 
+LARGEST = 36.0
+"""Edge up to which a square is read again [px]. A larger one that OpenCV cannot read is covered in
+part: in renders with fingers, half of these have a corner that is 1 to 9 px off."""
+
 NEAR = 0.25
 """Distance between the centres of two squares with one id, relative to their edge, up to which they
 are one tag."""
@@ -88,7 +92,7 @@ class TagFinder:
         kept = list(range(len(ids)))
         others = range(len(ids), len(quads))
         # A square whose edges are not clear gives no corners for a pose.
-        clear = [i for i in others if np.isfinite(corners[i]).all()]
+        clear = [i for i in others if np.isfinite(corners[i]).all() and _edge(corners[i]) < LARGEST]
         if clear:
             tags, first = match(read_bits(image, corners[clear], MODULES - 2), _codes(), WRONG_BITS)
             for i, tag, start in zip(clear, tags.tolist(), first.tolist(), strict=True):
@@ -105,7 +109,12 @@ class TagFinder:
 def _same(one: Array, other: Array) -> bool:
     """Whether two squares are so near that they are one tag: its border has two sides."""
     distance = np.linalg.norm(one.mean(axis=0) - other.mean(axis=0))
-    return bool(distance < NEAR * np.linalg.norm(one[1] - one[0]))
+    return bool(distance < NEAR * _edge(one))
+
+
+def _edge(square: Array) -> float:
+    """Longest edge of a square [px]."""
+    return float(np.linalg.norm(square - np.roll(square, 1, axis=0), axis=1).max())
 
 
 @cache
