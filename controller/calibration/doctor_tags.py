@@ -7,6 +7,7 @@ from contextlib import closing
 from inhand.hardware.findings import Finding
 from inhand.perception.camera.health import flaw
 from inhand.perception.camera.open_source import open_source
+from inhand.perception.camera.settings import DeviceSettings
 from inhand.perception.cameras import Camera
 from inhand.perception.detection.detection import TagDetector
 from inhand.perception.errors import PerceptionError
@@ -19,7 +20,13 @@ FRAMES = 3
 """Number of frames that are searched: the first ones of a device may be dark."""
 
 
-def look_through(name: str, source: str, camera: Camera, target: ObjectDescription) -> Finding:
+def look_through(
+    name: str,
+    source: str,
+    camera: Camera,
+    target: ObjectDescription,
+    settings: DeviceSettings | None = None,
+) -> Finding:
     """Reads a few frames of a camera and searches them for tags.
 
     Args:
@@ -27,11 +34,12 @@ def look_through(name: str, source: str, camera: Camera, target: ObjectDescripti
         source: its address in the configuration.
         camera: its calibration.
         target: the object that the configuration names.
+        settings: of the device.
     """
     what = f"camera {name}"
     problem, seen, frames = "", set[int](), 0
     try:
-        with closing(open_source(source, (camera.width, camera.height))) as opened:
+        with closing(open_source(source, (camera.width, camera.height), settings)) as opened:
             end = time.monotonic() + PATIENCE
             while frames < FRAMES and not seen and time.monotonic() < end:
                 frame = opened.read(end - time.monotonic())

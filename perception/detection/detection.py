@@ -38,7 +38,7 @@ class TagDetector:
         self._interest = RegionOfInterest(camera, description)
         self._seen = -np.inf
         self._looked = -np.inf
-        self._finder = TagFinder()
+        self._finder = TagFinder(camera.lens)
 
     def detect(self, image: NDArray[np.uint8], t: float) -> TagCorners:
         """Finds tags.
@@ -60,6 +60,9 @@ class TagDetector:
         kept = [i for i, tag in enumerate(labels) if tag in self._ids and labels.count(tag) == 1]
         self.problem = self._judge(grey, t, labels, len(kept))
         sound = [i for i in kept if np.isfinite(found.corners[i]).all()]
+        lens = self._camera.lens
+        if lens.wide:
+            sound = [i for i in sound if lens.sees(found.corners[i]).all()]
         ids = [labels[i] for i in sound]
         self._interest.follow(ids, found.corners[sound])
         return TagCorners(

@@ -50,7 +50,7 @@ def recognise(image: Image, finder: TagFinder) -> str:
         finder: finds squares.
     """
     squares = finder.find(image, nested=True).rejected
-    corners, _ = refine_corners(image, squares) if len(squares) else (squares, None)
+    corners, _ = refine_corners(image, squares, finder.lens) if len(squares) else (squares, None)
     corners = corners[np.isfinite(corners).all(axis=(1, 2))]
     read: dict[tuple[int, int], Bits] = {}
     for kind in kinds() if len(corners) else ():

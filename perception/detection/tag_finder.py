@@ -8,6 +8,7 @@ import numpy as np
 
 from inhand.perception.detection.decoding import Codes, codes_of, match, read_bits
 from inhand.perception.detection.refinement import refine_corners
+from inhand.perception.lens import Lens
 from inhand.perception.rotations import Array
 from inhand.perception.tags import MODULES, Image, family
 
@@ -46,9 +47,14 @@ class FoundTags:
 
 
 class TagFinder:
-    """OpenCV's detector of squares, with corners and bits that are read anew."""
+    """OpenCV's detector of squares, with corners and bits that are read anew.
 
-    def __init__(self) -> None:
+    Attributes:
+        lens: if it is wide, edges are as bent as it shows straight lines.
+    """
+
+    def __init__(self, lens: Lens | None = None) -> None:
+        self.lens = lens
         parameters = cv2.aruco.DetectorParameters()
         # Two threshold windows find 98 % of what OpenCV's three find, in two thirds of the time.
         parameters.adaptiveThreshWinSizeMin = 7
@@ -88,7 +94,7 @@ class TagFinder:
         quads = np.array([*found, *unread], dtype=np.float64).reshape(-1, 4, 2) + (left, top)
         if not len(quads):
             return FoundTags((), quads, np.empty(0), quads)
-        corners, noise = refine_corners(image, quads)
+        corners, noise = refine_corners(image, quads, self.lens)
         kept = list(range(len(ids)))
         others = range(len(ids), len(quads))
         # A square whose edges are not clear gives no corners for a pose.

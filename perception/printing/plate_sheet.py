@@ -23,21 +23,22 @@ def plate_page(plate: Plate, paper: Paper) -> Page:
     Raises:
         PerceptionError: it is larger than the paper.
     """
-    width, height = _extent(plate)
-    size = fitting(paper, width, height, "the plate")
-    page = Page(size)
     # With so many pixels a square, each module of a tag has a whole number of them.
     pixels = TAG_MODULES * Fraction(plate.marker / plate.square).limit_denominator(60).denominator
-    pixels *= -(-200 // pixels)
+    pixels *= -(-300 // pixels)
+    image = plate.image(pixels)
     scale = MILLIMETRES * plate.square / pixels
+    height, width = (scale * extent for extent in image.shape)
+    size = fitting(paper, width, height, "the plate")
+    page = Page(size)
     top_left = centre(size, width, height) + (0.0, height)
     right, down = np.array([scale, 0.0]), np.array([0.0, -scale])
-    page.shapes.append(black_parts(plate.image(pixels), top_left, right, down))
+    page.shapes.append(black_parts(image, top_left, right, down))
     page.add_footer(
-        f"inhand: plate of {plate.columns} × {plate.rows} squares of "
-        f"{MILLIMETRES * plate.square:g} mm, tags of {MILLIMETRES * plate.marker:g} mm. Glue it "
+        f"inhand: {plate.kind}, {plate.columns} × {plate.rows}, square "
+        f"{MILLIMETRES * plate.square:g} mm, marker {MILLIMETRES * plate.marker:g} mm. Glue it "
         "onto something flat.",
-        "Measure a square and a tag; give the result [m] as --plate.square and --plate.marker.",
+        "Measure both; give the result [m] as --plate.square and --plate.marker.",
     )
     return page
 
@@ -50,23 +51,18 @@ def plate_picture(plate: Plate, paper: Paper, dpi: int) -> bytes:
     Raises:
         PerceptionError: the plate is larger than the paper, or has too few pixels.
     """
-    size = fitting(paper, *_extent(plate), "the plate")
     pixels = round(plate.square / 0.0254 * dpi)
     if not 3 * TAG_MODULES <= pixels * plate.marker / plate.square <= 10_000:
         raise PerceptionError(f"--dpi {dpi} does not suit this plate; 300 to 1200 is usual")
     density = pixels / plate.square
     image = plate.image(pixels)
+    height, width = (MILLIMETRES * extent / density for extent in image.shape)
+    size = fitting(paper, width, height, "the plate")
     columns, rows = (round(edge / MILLIMETRES * density) for edge in size)
     canvas = np.full((rows, columns), 255, dtype=np.uint8)
     top, left = (rows - image.shape[0]) // 2, (columns - image.shape[1]) // 2
     canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
     return _png(canvas, round(density))
-
-
-def _extent(plate: Plate) -> tuple[float, float]:
-    """Width and height [mm]."""
-    square = MILLIMETRES * plate.square
-    return plate.columns * square, plate.rows * square
 
 
 def _png(image: Image, density: int) -> bytes:

@@ -10,19 +10,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from inhand.controller.config.config import Config
+from inhand.controller.config.config import CameraConfig, Config
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.runtime.processes import (
     Child,
     camera_arguments,
+    start_cameras,
     start_simulation,
     wait_for_simulation,
 )
 from inhand.controller.runtime.supervisor import Supervisor
 from inhand.controller.system.notify import notify, watchdog_period
+from inhand.perception.camera.settings import DeviceSettings
 from tests.controller.bench_hand import Bench
 
 READY = (
@@ -33,7 +36,7 @@ READY = (
 
 
 def child(program: str, name: str = "child", *, piped: bool = False) -> Child:
-    return Child(name, ["-c", program], stdout=subprocess.PIPE if piped else None)
+    return Child(name, ["-c", program], stdout=subprocess.PIPE if piped else None).start()
 
 
 def wait(what: Callable[[], object], patience: float = 5.0) -> None:
@@ -103,10 +106,28 @@ def test_arguments_of_a_camera_process() -> None:
     assert arguments[arguments.index("--source") + 1] == "/dev/video0"
 
 
+def test_the_settings_of_a_camera_reach_its_process(tmp_path: Path) -> None:
+    device = CameraConfig(source="/dev/video0", format="MJPG", exposure=0.004)
+    (camera,) = start_cameras(
+        {"left": "/dev/video99"},
+        "rig.toml",
+        "block",
+        f"ipc://{tmp_path}/x",
+        tmp_path,
+        settings={"left": device},
+    )
+    camera.stop()
+    arguments = list(camera.process.args)
+    told = arguments[arguments.index("--settings") + 1]
+    assert msgspec.json.decode(told, type=DeviceSettings) == DeviceSettings(
+        format="MJPG", exposure=0.004
+    )
+
+
 def test_a_camera_is_restarted_and_a_world_is_not(caplog: pytest.LogCaptureFixture) -> None:
     reasons: list[str] = []
     supervisor = Supervisor(reasons.append)
-    request_queue = RequestQueue()
+    request_queue = RequestQueue().open()
     camera, world = (child("import time; time.sleep(60)", n) for n in ("camera", "simulation"))
     supervisor.watch(camera)
     supervisor.watch(world)
@@ -135,7 +156,7 @@ def test_only_a_tick_that_advances_feeds_the_watchdog(
     manager: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    bench, request_queue = Bench(), RequestQueue()
+    bench, request_queue = Bench(), RequestQueue().open()
     supervisor = Supervisor(print)
     supervisor.start(request_queue, dry_run=True)
     time.sleep(0.3)
@@ -156,7 +177,7 @@ def test_only_a_tick_that_advances_feeds_the_watchdog(
 def test_in_simulated_time_the_watchdog_is_always_fed(
     manager: socket.socket,
 ) -> None:
-    bench, request_queue = Bench(), RequestQueue()
+    bench, request_queue = Bench(), RequestQueue().open()
     bench.run(0.1)
     request_queue.snapshot = bench.controller.snapshot()
     supervisor = Supervisor(print, lambda: 0.0, simulated=True)

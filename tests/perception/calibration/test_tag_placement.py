@@ -43,7 +43,7 @@ def glued_badly(rng: np.random.Generator) -> ObjectDescription:
 def look(
     block: ObjectDescription, camera: Camera, t: float, rng: np.random.Generator, turn: np.ndarray
 ) -> TagCorners:
-    """What one camera sees of a block, every face that is turned to it, to 0.1 px."""
+    """The corners that one camera sees of a block: all faces turned to it, with 0.1 px of noise."""
     position = np.array([0.0, 0.335, 0.055])
     ids, corners = [], []
     for tag in block.tags:
@@ -126,7 +126,7 @@ def test_the_command_finds_tags_on_renders_through_a_lens(
     command = [*("object", str(tmp_path), "--rig", str(tmp_path / "rig.toml")), "--object", "block"]
     monkeypatch.setattr("sys.argv", ["calibrate", *command, "--out", str(tmp_path / "mine.toml")])
     assert commands.main() == 0
-    assert "tag 5:" in capsys.readouterr().out and (tmp_path / "mine.png").exists()
+    assert "tag 5:" in capsys.readouterr().out and (tmp_path / "mine-left-residuals.png").exists()
     for tag, real in zip(load_object(tmp_path / "mine.toml").tags, truth.tags, strict=True):
         assert np.linalg.norm(tag.position - real.position) < 2.5e-4
         assert rotations.angle_between(tag.quaternion, real.quaternion) < 0.01

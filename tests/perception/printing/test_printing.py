@@ -188,6 +188,22 @@ def test_the_plate_is_printed_in_true_size() -> None:
     check_plate(printed(pdf([plate_page(large, "a3")], "plate")), DOT, large)
 
 
+@pytest.mark.parametrize(
+    "plate",
+    [
+        Plate(columns=5, rows=4, square=0.03, marker=0.022, kind="aprilgrid"),
+        Plate(columns=8, rows=6, kind="chessboard"),
+        Plate(columns=9, rows=6, dictionary="4X4_50", layout="legacy"),
+    ],
+)
+def test_other_kinds_of_plates_are_printed_in_true_size(plate: Plate) -> None:
+    points, pixels = plate.find(printed(pdf([plate_page(plate, "a4")], "plate")))
+    assert len(points) == plate.corners
+    spans = DOT * np.linalg.norm(pixels - pixels[0], axis=1)
+    truth = 1000 * np.linalg.norm(points - points[0], axis=1)
+    np.testing.assert_allclose(spans, truth, atol=0.1)
+
+
 @pytest.mark.parametrize("dpi", [150, 600])
 def test_the_plate_as_a_picture_states_its_resolution(dpi: int) -> None:
     data = plate_picture(Plate(), "letter", dpi)
