@@ -122,6 +122,7 @@ _COMMANDS = {
     "train": "train a policy",
     "policy": "export a policy",
     "calibrate": "find lenses, places, latency of cameras; places of tags; joints, servos",
+    "print": "write objects with their tags, plates and tags as PDF, in true size",
     "replay": "run a recording again, equal to the bit",
     "bench": "measure speed beside peers, in the source tree",
 }
@@ -225,6 +226,10 @@ def _entry_point(verb: str) -> Callable[[], int | None]:
         from inhand.controller.calibration.commands import main as calibrate
 
         return calibrate
+    if verb == "print":
+        from inhand.controller.cli.print_verbs import main as print_verb
+
+        return print_verb
     if verb == "replay":
         from inhand.controller.recording.replay import main as replay
 

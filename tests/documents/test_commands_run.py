@@ -53,6 +53,7 @@ ELSEWHERE = {
     "inhand cameras": "controller/cli/test_camera_verbs.py",
     "inhand calibrate joints": "controller/calibration/test_joints.py",
     "inhand calibrate servos": "controller/calibration/test_servos.py",
+    "inhand print": "perception/printing/test_printing.py",
     "inhand scan": "controller/cli/test_bus_verbs.py",
     "inhand set-id": "controller/cli/test_bus_verbs.py",
     "inhand set-baud": "controller/cli/test_bus_verbs.py",
