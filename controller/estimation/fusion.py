@@ -122,7 +122,11 @@ class PoseFilter:
             )
             candidates = tuple(
                 PoseCandidate(
-                    pose.position, pose.quaternion, pose.covariance + np.diag(floor), pose.cameras
+                    pose.position,
+                    pose.quaternion,
+                    pose.covariance + np.diag(floor),
+                    pose.cameras,
+                    pose.sensitivity,
                 )
                 for pose in poses
             )

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from inhand.controller.estimation.pose_state import (
+    Innovation,
     MotionModel,
-    PoseCandidate,
     PoseMeasurement,
     PoseState,
     correct,
-    distance,
     initial,
+    innovation,
 )
 from inhand.controller.estimation.prediction import Carrier
-from inhand.perception import rotations
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,11 @@ def step(
     if state is None:
         return initial(measurement, settings.motion)
     state = carrier.ahead(state, measurement.t)
-    distances = [distance(state, candidate) for candidate in measurement.candidates]
-    best = measurement.candidates[int(np.argmin(distances))]
-    if min(distances) <= settings.gate and _near(state, best, settings):
+    best = min(
+        (innovation(state, candidate) for candidate in measurement.candidates),
+        key=lambda found: found.distance,
+    )
+    if best.distance <= settings.gate and _near(best, settings):
         return correct(state, best)
     refused = (*state.refused, measurement)[-settings.recovery :]
     found = _recovered(state, refused, settings, carrier)
@@ -106,15 +107,17 @@ def _recovered(
     found = initial(refused[0], settings.motion)
     for later in refused[1:]:
         found = carrier.ahead(found, later.t)
-        distances = [distance(found, candidate) for candidate in later.candidates]
-        if min(distances) > settings.gate:
+        best = min(
+            (innovation(found, candidate) for candidate in later.candidates),
+            key=lambda one: one.distance,
+        )
+        if best.distance > settings.gate:
             return None
-        found = correct(found, later.candidates[int(np.argmin(distances))])
+        found = correct(found, best)
     return found
 
 
-def _near(state: PoseState, candidate: PoseCandidate, settings: FusionSettings) -> bool:
+def _near(found: Innovation, settings: FusionSettings) -> bool:
     """Whether the candidate is within `jump` and `turn` of the prediction."""
-    shift = float(np.linalg.norm(candidate.position - state.position))
-    turn = float(rotations.angle_between(candidate.quaternion, state.quaternion))
-    return shift <= settings.jump and turn <= settings.turn
+    shift, turn = found.difference[:3], found.difference[3:]
+    return bool(shift @ shift <= settings.jump**2 and turn @ turn <= settings.turn**2)

@@ -22,6 +22,9 @@ from inhand.perception.rotations import Array
 
 _UNTURNED = np.eye(3)
 
+LARGE_ANGLE = 0.01
+"""Rotation from which a correction takes into account that rotations do not commute [rad]."""
+
 
 @dataclass(frozen=True, slots=True)
 class MotionModel:
@@ -55,12 +58,15 @@ class PoseCandidate:
         quaternion: world from object, wxyz, (4,).
         covariance: of position and world rotation, (6, 6) [m, rad].
         cameras: how many cameras agree on it.
+        sensitivity: error of the pose by k errors of the cameras' calibration, in standard
+            deviations, (6, k); `covariance` contains it. None if none is declared.
     """
 
     position: Array
     quaternion: Array
     covariance: Array
     cameras: int = 1
+    sensitivity: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ class PoseState:
         accepted: accepted measurements since the start.
         rejected: rejected measurements since the start.
         recoveries: re-initialisations after consistent rejections.
+        shared: covariance of the error state with the errors of the cameras' calibration, (12, k);
+            None if none is declared.
     """
 
     t: float
@@ -100,6 +108,7 @@ class PoseState:
     accepted: int = 1
     rejected: int = 0
     recoveries: int = 0
+    shared: Array | None = None
 
 
 def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
@@ -109,6 +118,10 @@ def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
     covariance[:6, :6] = best.covariance
     covariance[6:9, 6:9] = motion.linear_speed**2 * np.eye(3)
     covariance[9:, 9:] = motion.angular_speed**2 * np.eye(3)
+    shared = None
+    if best.sensitivity is not None:
+        shared = np.zeros((12, best.sensitivity.shape[1]))
+        shared[:6] = -best.sensitivity
     return PoseState(
         t=measurement.t,
         position=best.position,
@@ -117,6 +130,7 @@ def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
         angular_velocity=np.zeros(3),
         covariance=covariance,
         measured=measurement.t,
+        shared=shared,
     )
 
 
@@ -171,6 +185,7 @@ def propagate(
         accepted=state.accepted,
         rejected=state.rejected,
         recoveries=state.recoveries,
+        shared=None if state.shared is None else step @ state.shared,
     )
 
 
@@ -213,33 +228,82 @@ class _Turn:
         ]
 
 
-def innovation(state: PoseState, candidate: PoseCandidate) -> tuple[Array, Array]:
-    """Innovation of a candidate.
+@dataclass(frozen=True, slots=True)
+class Innovation:
+    """How a candidate differs from the estimate.
 
-    Returns:
+    Attributes:
         difference: candidate minus estimate, position and world rotation, (6,) [m, rad].
-        covariance: of the difference, (6, 6).
+        noise: covariance of the candidate's own error, as that of the difference, (6, 6).
+        sensitivity: of the difference to the errors that all measurements share, (6, k), or None.
+        distance: squared Mahalanobis distance; chi-square with 6 degrees of freedom.
+        gain: of the Kalman correction, (12, 6).
+    """
+
+    difference: Array
+    noise: Array
+    sensitivity: Array | None
+    distance: float
+    gain: Array
+
+
+def innovation(state: PoseState, candidate: PoseCandidate) -> Innovation:
+    """The difference of a candidate of the same instant, and how much of it is to be corrected.
+
+    The candidate's rotation error is a world rotation on top of the true orientation. The
+    difference is on top of the estimated one, so the error enters it through the inverse left
+    Jacobian of SO(3) (Solà et al., "A micro Lie theory for state estimation in robotics",
+    equation 146). At 0.2 rad this matters: a pose can be uncertain about one axis only.
+
+    Errors of the calibration stay the same from frame to frame, so they do not average out. They
+    are considered, but not estimated (Schmidt, "Application of state-space methods to navigation
+    problems", 1966).
     """
     turn = rotations.multiply(candidate.quaternion, rotations.conjugate(state.quaternion))
-    difference = np.concatenate([candidate.position - state.position, rotations.log(turn)])
-    return difference, state.covariance[:6, :6] + candidate.covariance
+    vector = rotations.log(turn)
+    difference = np.concatenate([candidate.position - state.position, vector])
+    noise, sensitivity = candidate.covariance, candidate.sensitivity
+    if sensitivity is not None:
+        noise = noise - sensitivity @ sensitivity.T
+    if vector @ vector > LARGE_ANGLE**2:
+        change = np.eye(6)
+        change[3:, 3:] = np.linalg.inv(left_jacobian(vector))
+        noise = change @ noise @ change.T
+        sensitivity = None if sensitivity is None else change @ sensitivity
+    spread, toward = state.covariance[:6, :6] + noise, state.covariance[:6]
+    if sensitivity is not None:
+        spread = spread + sensitivity @ sensitivity.T
+        if state.shared is not None:
+            mixed = sensitivity @ state.shared.T
+            toward = toward + mixed
+            spread = spread + mixed[:, :6] + mixed[:, :6].T
+    solved = np.linalg.solve(spread, np.column_stack([toward, difference]))
+    distance = float(difference @ solved[:, 12])
+    return Innovation(difference, noise, sensitivity, distance, solved[:, :12].T)
 
 
-def distance(state: PoseState, candidate: PoseCandidate) -> float:
-    """Squared Mahalanobis distance of a candidate; chi-square with 6 degrees of freedom."""
-    difference, covariance = innovation(state, candidate)
-    return float(difference @ np.linalg.solve(covariance, difference))
-
-
-def correct(state: PoseState, candidate: PoseCandidate) -> PoseState:
-    """Kalman correction with a candidate of the same instant."""
-    difference, spread = innovation(state, candidate)
-    gain = np.linalg.solve(spread, state.covariance[:6]).T
-    error = gain @ difference
+def correct(state: PoseState, found: Innovation) -> PoseState:
+    """Kalman correction with the innovation of a candidate."""
+    gain = found.gain
+    error = gain @ found.difference
     # Joseph's form keeps the covariance positive definite despite rounding.
     left = np.eye(12)
     left[:, :6] -= gain
-    covariance = left @ state.covariance @ left.T + gain @ candidate.covariance @ gain.T
+    covariance = left @ state.covariance @ left.T + gain @ found.noise @ gain.T
+    shared = None if state.shared is None else left @ state.shared
+    if found.sensitivity is not None:
+        moved = gain @ found.sensitivity
+        covariance = covariance + moved @ moved.T
+        if shared is not None:
+            mixed = shared @ moved.T
+            covariance = covariance - mixed - mixed.T
+        shared = -moved if shared is None else shared - moved
+    if error[3:6] @ error[3:6] > LARGE_ANGLE**2:
+        # From now on the error is on top of the corrected orientation.
+        reset = np.eye(12)
+        reset[3:6, 3:6] = left_jacobian(error[3:6])
+        covariance = reset @ covariance @ reset.T
+        shared = None if shared is None else reset @ shared
     quaternion = rotations.multiply(rotations.exp(error[3:6]), state.quaternion)
     return replace(
         state,
@@ -251,7 +315,14 @@ def correct(state: PoseState, candidate: PoseCandidate) -> PoseState:
         measured=state.t,
         refused=(),
         accepted=state.accepted + 1,
+        shared=shared,
     )
+
+
+def left_jacobian(vector: Array) -> Array:
+    """Left Jacobian of SO(3) at a rotation vector [rad], (3,); (3, 3)."""
+    jacobian: Array = _Turn(*vector.tolist()).matrix_and_left_jacobian()[1]
+    return jacobian
 
 
 def _product(turn: Sequence[float], quaternion: Sequence[float]) -> Sequence[float]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
@@ -43,6 +44,10 @@ class PoseEstimate:
         cost: robust sum of squared residuals in standard deviations; lower is better.
         corners: number of corners used.
         cameras: number of cameras that saw them.
+        sensitivity: error of the pose by the errors of all cameras of the rig, in its order, each
+            camera's turn, place and focal length in its declared deviations, (6, 7 cameras);
+            None if no camera has any. These errors are the same at all times; `covariance`
+            contains them.
     """
 
     position: Array
@@ -52,6 +57,7 @@ class PoseEstimate:
     cost: float
     corners: int
     cameras: int
+    sensitivity: Array | None = None
 
 
 def estimate_poses(
@@ -93,14 +99,18 @@ def estimate_poses(
     order = [index for index in np.argsort(costs).tolist() if np.isfinite(costs[index])]
     if not order:
         return ()
-    count = len({camera.name for camera, *_ in seen})
-    best = _fitted(corners, seeds[order[0]], count)
+    used = list(dict.fromkeys(camera.name for camera, *_ in seen))
+    count = len(used)
+    names = list(cameras)
+    places = np.concatenate([7 * names.index(name) + np.arange(7) for name in used])
+    shared = _Shared(7 * len(names), places) if len(corners.loose) else None
+    best = _fitted(corners, seeds[order[0]], count, shared)
     if best is None:
         return ()
     if count > 1 or not _coplanar(corners.points):
         return (best,)
     for index in order[1:]:
-        other = _fitted(corners, seeds[index], count)
+        other = _fitted(corners, seeds[index], count, shared)
         if other is not None and _differ(best, other):
             return (best, other) if best.cost <= other.cost else (other, best)
     return (best,)
@@ -115,12 +125,26 @@ def _camera(cameras: Mapping[str, Camera], frame: TagCorners) -> Camera:
     return cameras[frame.camera]
 
 
-def _fitted(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:
+@dataclass(frozen=True)
+class _Shared:
+    """Number of the rig's camera errors, and the places of the used cameras' errors in it."""
+
+    count: int
+    places: NDArray[np.intp]
+
+
+def _fitted(
+    corners: Corners, seed: Pose, cameras: int, shared: _Shared | None
+) -> PoseEstimate | None:
     """The best pose from an initial value; None if its residual is too large."""
     found = refine(corners, seed)
     if found is None or found.residual > max(MAXIMUM_RESIDUAL, 4 * float(corners.noise.mean())):
         return None
     position, rotation = found.pose
+    sensitivity = None
+    if shared is not None:
+        sensitivity = np.zeros((6, shared.count))
+        sensitivity[:, shared.places] = found.sensitivity
     return PoseEstimate(
         position=frozen_array(position),
         quaternion=frozen_array(rotations.from_matrix(rotation)),
@@ -129,6 +153,7 @@ def _fitted(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:
         cost=found.cost,
         corners=len(corners.points),
         cameras=cameras,
+        sensitivity=None if sensitivity is None else frozen_array(sensitivity),
     )
 
 

@@ -74,12 +74,15 @@ class Solution:
         covariance: of position and world rotation, (6, 6) [m, rad].
         residual: weighted root mean square of the reprojection errors [px].
         cost: robust sum of squares in standard deviations; lower is better.
+        sensitivity: error of the pose by each camera's errors, which are in standard deviations
+            and in the order of `Corners.sigmas`, (6, 7 cameras); `covariance` contains it.
     """
 
     pose: Pose
     covariance: Array
     residual: float
     cost: float
+    sensitivity: Array
 
 
 def gather(seen: Sequence[Sighting]) -> Corners:
@@ -156,17 +159,22 @@ def refine(corners: Corners, pose: Pose) -> Solution | None:
         if np.abs(step[:6]).max() < CONVERGED:
             break
     try:
-        covariance = np.linalg.inv(information)[:6, :6]
+        inverse = np.linalg.inv(information)
     except np.linalg.LinAlgError:
         return None
-    if not np.isfinite(covariance).all():
+    if not np.isfinite(inverse).all():
         return None
+    covariance = inverse[:6, :6]
+    # The part of a camera's error that the corners did not reveal moves the pose.
+    sensitivity = np.zeros((6, corners.sigmas.size))
+    sensitivity[:, loose] = -inverse[:6, 6:] / corners.sigmas.ravel()[loose]
     return Solution(
         pose=pose,
         covariance=(covariance + covariance.T) / 2,
         residual=float(np.sqrt((weight * square).sum() / weight.sum())),
         cost=float(_robust_cost(residual, corners.noise))
         + float(prior[6:] @ offsets.flat[loose] ** 2),
+        sensitivity=sensitivity,
     )
 
 
