@@ -5,11 +5,12 @@ arrival within the window. The filter reads no clock. Between measurements the o
 to move with the hand, whose motion the encoders measure without delay.
 """
 
-from bisect import bisect_right, insort
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from inhand.controller.estimation.camera_vote import CameraVote
 from inhand.controller.estimation.hand_motion import HandMotion
 from inhand.controller.estimation.outlier_gate import FusionSettings, step
 from inhand.controller.estimation.pose_state import HELD, PoseCandidate, PoseMeasurement, PoseState
@@ -19,9 +20,19 @@ from inhand.hardware.records import JointState
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.pose.pose import estimate_poses
-from inhand.perception.records import ConfirmedPose, ObjectPose, TagCorners, frozen_array
+from inhand.perception.pose.pose import PoseEstimate, estimate_poses
+from inhand.perception.records import (
+    ConfirmedPose,
+    FilterHealth,
+    ObjectPose,
+    TagCorners,
+    frozen_array,
+)
 from inhand.perception.rotations import Array
+
+SUSPICIOUS = 5.0
+"""Cost a corner from which a camera may contradict the others. It is 1 to 2 without, and 9 or more
+if one of three cameras is turned by 0.3° or more."""
 
 
 class PoseFilter:
@@ -42,13 +53,16 @@ class PoseFilter:
         hand: Hand | None = None,
     ) -> None:
         self._description = description
-        self._cameras = cameras
+        self._vote = CameraVote(cameras)
         held = FusionSettings() if hand is None else FusionSettings(motion=HELD)
         self._settings = settings or held
         self._carrier = Carrier(
             self._settings.motion, None if hand is None else HandMotion(hand, description)
         )
         self._late = 0
+        # Cameras whose latest frame came too late.
+        self._slow: tuple[str, ...] = ()
+        self._known = FilterHealth()
         self.reset()
 
     def reset(self) -> None:
@@ -88,16 +102,35 @@ class PoseFilter:
         if self._newest is None:
             return "no camera has seen the object yet"
         if self._lagging:
+            which = ", ".join(self._slow)
+            whose = f"the frames of camera {which}" if which else "a camera's frames"
             return (
-                f"a camera's frames come more than {self._settings.window:g} s after the others'; "
-                "is it slow, or its clock another one?"
+                f"{whose} come more than {self._settings.window:g} s after the others' and are not "
+                "used; is it slow, or its clock another one?"
             )
-        if self._newest.refused:
+        if refused := self._newest.refused:
+            names = ", ".join(sorted({name for one in refused for name in one.seen_by}))
+            who = f"camera {names}" if names else "a camera"
             return (
-                "what the cameras see does not follow from the poses before: the object was moved "
-                "by hand, or a camera sees something else"
+                f"what {who} sees does not follow from the poses before: the object was moved by "
+                "hand, or a camera sees something else"
             )
         return ""
+
+    @property
+    def health(self) -> FilterHealth:
+        """Counts and problems of the measurements; the same object while nothing changes."""
+        found = FilterHealth(
+            self.accepted,
+            self.rejected,
+            self.late,
+            self.recoveries,
+            self.problem,
+            self._vote.fits,
+        )
+        if found != self._known:
+            self._known = found
+        return self._known
 
     def update(self, *frames: TagCorners) -> None:
         """Adds frames of tag corners.
@@ -108,30 +141,77 @@ class PoseFilter:
         Raises:
             PerceptionError: a frame is of a camera that the rig does not have.
         """
+        newest = max((frame.t for frame in frames if frame.ids), default=-np.inf)
         touched = []
         for frame in frames:
-            if self._too_late(frame.t):
+            if self._too_late(frame.t, newest, frame.camera):
                 continue
             self._frames.setdefault(frame.t, {})[frame.camera] = frame
             if frame.ids and frame.t not in touched:
                 touched.append(frame.t)
+        measurements = []
         for t in sorted(touched):
-            poses = estimate_poses(self._description, self._cameras, self._frames[t].values())
-            floor = np.repeat(
-                [self._settings.position_sigma**2, self._settings.rotation_sigma**2], 3
+            seen = [one for one in self._frames[t].values() if self._vote.used(one.camera)]
+            poses, names = self._agreed(seen)
+            if poses:
+                measurements.append(PoseMeasurement(t, self._candidates(poses), names))
+        self._put(measurements)
+        for t in sorted(touched):
+            self._compare(t)
+
+    def _agreed(self, seen: Sequence[TagCorners]) -> tuple[Sequence[PoseEstimate], tuple[str, ...]]:
+        """The poses of frames of one instant, and the names of the cameras that agree on them.
+
+        If no pose fits all frames well, and one fits those of all cameras but one, it is that one.
+        """
+        rig = self._vote.rig
+        tagged = [frame for frame in seen if frame.ids]
+        poses = estimate_poses(self._description, rig, tagged)
+        found: tuple[Sequence[PoseEstimate], tuple[str, ...]] = (
+            poses,
+            tuple(frame.camera for frame in tagged),
+        )
+        misfit = _misfit(poses)
+        if misfit <= SUSPICIOUS or len(tagged) < 3:
+            return found
+        for left_out in tagged:
+            rest = [frame for frame in tagged if frame is not left_out]
+            poses = estimate_poses(self._description, rig, rest)
+            if _misfit(poses) < min(0.5 * misfit, _misfit(found[0])):
+                found = poses, tuple(frame.camera for frame in rest)
+        return found
+
+    def _candidates(self, poses: Sequence[PoseEstimate]) -> tuple[PoseCandidate, ...]:
+        sigmas = self._settings.position_sigma, self._settings.rotation_sigma
+        floor = np.diag(np.repeat(np.square(sigmas), 3))
+        return tuple(
+            PoseCandidate(
+                pose.position,
+                pose.quaternion,
+                pose.covariance + floor,
+                pose.cameras,
+                pose.sensitivity,
             )
-            candidates = tuple(
-                PoseCandidate(
-                    pose.position,
-                    pose.quaternion,
-                    pose.covariance + np.diag(floor),
-                    pose.cameras,
-                    pose.sensitivity,
-                )
-                for pose in poses
-            )
+            for pose in poses
+        )
+
+    def _compare(self, t: float) -> None:
+        """Lets the vote compare the cameras that saw the object at `t` [s]."""
+        seen = [frame for frame in self._frames.get(t, {}).values() if frame.ids]
+        alone = len(seen) == 1
+        if not alone and not self._vote.due([frame.camera for frame in seen], t):
+            return
+        index = bisect_right(self._times, t) - 1
+        here = index >= 0 and self._times[index] == t
+        for frame in seen:
+            if alone and here and self._vote.used(frame.camera):
+                candidates = self._measurements[index].candidates
+            else:
+                poses = estimate_poses(self._description, self._vote.rig, [frame])
+                candidates = self._candidates(poses)
             if candidates:
-                self._put(PoseMeasurement(t, candidates))
+                state = self._states[index] if here else self._newest
+                self._vote.note(frame.camera, t, _nearest(candidates, state))
 
     def update_pose(
         self,
@@ -161,11 +241,11 @@ class PoseFilter:
                 f"pose measurement at t={t}: position {place}, quaternion {turn} and deviations "
                 f"{sigma_position}, {sigma_rotation} must be finite, the deviations positive"
             )
-        if self._too_late(t):
+        if self._too_late(t, t, ""):
             return
         covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
         candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
-        self._put(PoseMeasurement(t, (candidate,)))
+        self._put([PoseMeasurement(t, (candidate,))])
 
     def note_joints(self, joints: JointState) -> None:
         """Adds joint readings, in order of time."""
@@ -217,24 +297,42 @@ class PoseFilter:
     def _newest(self) -> PoseState | None:
         return self._states[-1] if self._states else self._base
 
-    def _too_late(self, t: float) -> bool:
-        self._lagging = bool(self._times) and t < self._times[-1] - self._settings.window
+    def _too_late(self, t: float, newest: float, camera: str) -> bool:
+        """Whether a measurement comes too late; it is counted then.
+
+        Args:
+            t: when it was captured [s].
+            newest: capture time of the newest that came with it [s].
+            camera: what saw it; empty for a pose from elsewhere.
+        """
+        known = self._times[-1] if self._times else -np.inf
+        # What is a window old or older is part of the estimate before the window.
+        self._lagging = t <= max(known, newest) - self._settings.window or (
+            len(self._times) - bisect_right(self._times, t) > self._settings.repeated
+        )
         self._late += self._lagging
+        if camera and self._lagging != (camera in self._slow):
+            rest = tuple(name for name in self._slow if name != camera)
+            self._slow = (*rest, camera) if self._lagging else rest
         return self._lagging
 
-    def _put(self, measurement: PoseMeasurement) -> None:
-        """Inserts a measurement in order of time, and repeats the steps after it."""
-        t = measurement.t
-        index = bisect_right(self._times, t)
-        if index and self._times[index - 1] == t:
-            # More frames of the same instant have come: the pose of all replaces that of some.
-            index -= 1
-            self._measurements[index] = measurement
-        else:
-            insort(self._times, t)
-            self._measurements.insert(index, measurement)
-        del self._states[index:]
-        for later in self._measurements[index:]:
+    def _put(self, measurements: Sequence[PoseMeasurement]) -> None:
+        """Inserts measurements in order of time, and repeats the steps after the first of them."""
+        if not measurements:
+            return
+        first = len(self._times)
+        for measurement in measurements:
+            index = bisect_right(self._times, measurement.t)
+            if index and self._times[index - 1] == measurement.t:
+                # More frames of the same instant have come: the pose of all replaces that of some.
+                index -= 1
+                self._measurements[index] = measurement
+            else:
+                self._times.insert(index, measurement.t)
+                self._measurements.insert(index, measurement)
+            first = min(first, index)
+        del self._states[first:]
+        for later in self._measurements[first:]:
             before = self._states[-1] if self._states else self._base
             self._states.append(step(before, later, self._settings, self._carrier))
         self._prune()
@@ -248,3 +346,17 @@ class PoseFilter:
             del self._times[:keep], self._measurements[:keep], self._states[:keep]
         for t in [t for t in self._frames if t < horizon]:
             del self._frames[t]
+
+
+def _misfit(poses: Sequence[PoseEstimate]) -> float:
+    """Cost of the best pose a corner; infinite without a pose."""
+    return poses[0].cost / poses[0].corners if poses else np.inf
+
+
+def _nearest(candidates: Sequence[PoseCandidate], state: PoseState | None) -> PoseCandidate:
+    """The candidate whose orientation is nearest to the estimate."""
+    if state is None or len(candidates) == 1:
+        return candidates[0]
+    return min(
+        candidates, key=lambda one: float(rotations.angle_between(one.quaternion, state.quaternion))
+    )

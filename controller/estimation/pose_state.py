@@ -71,10 +71,26 @@ class PoseCandidate:
 
 @dataclass(frozen=True, slots=True)
 class PoseMeasurement:
-    """A measurement at one instant: one of the candidates is the object's pose; best first."""
+    """A measurement at one instant.
+
+    Attributes:
+        t: when it was true [s].
+        candidates: one of them is the object's pose; best first.
+        seen_by: names of the cameras that saw it; empty for a pose from elsewhere.
+    """
 
     t: float
     candidates: tuple[PoseCandidate, ...]
+    seen_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the latest measurement of a camera was accepted."""
+
+    camera: str
+    t: float
+    accepted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,7 @@ class PoseState:
         recoveries: re-initialisations after consistent rejections.
         shared: covariance of the error state with the errors of the cameras' calibration, (12, k);
             None if none is declared.
+        verdicts: the latest one of each camera.
     """
 
     t: float
@@ -109,6 +126,7 @@ class PoseState:
     rejected: int = 0
     recoveries: int = 0
     shared: Array | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
@@ -186,6 +204,7 @@ def propagate(
         rejected=state.rejected,
         recoveries=state.recoveries,
         shared=None if state.shared is None else step @ state.shared,
+        verdicts=state.verdicts,
     )
 
 

@@ -67,7 +67,7 @@ def test_every_estimate_is_finite_and_normalized_for_any_measurements(
 def test_the_order_of_arrival_within_the_window_does_not_matter(
     history: list[Measurement], random: Random
 ) -> None:
-    within = [m for m in history if m[0] >= history[-1][0] - 0.5]
+    within = [m for m in history if m[0] > history[-1][0] - 0.15]
     shuffled = list(within)
     random.shuffle(shuffled)
     in_order, out_of_order = PoseFilter(BLOCK, {}), PoseFilter(BLOCK, {})
@@ -261,18 +261,18 @@ def test_the_estimate_at_the_capture_of_each_accepted_frame_can_be_asked_for() -
     pose_filter = PoseFilter(BLOCK, {})
     assert pose_filter.confirmed(-1.0) == ()
     for k in range(6):
-        t, position, quaternion = measured(k / 15, rng)
+        t, position, quaternion = measured(k / 45, rng)
         outlier = np.array([0.2, 0.0, 0.0]) if k == 3 else np.zeros(3)
         feed(pose_filter, (t, position + outlier, quaternion))
     found = pose_filter.confirmed(0.0)
-    assert [pose.t for pose in found] == [k / 15 for k in (1, 2, 4, 5)]
+    assert [pose.t for pose in found] == [k / 45 for k in (1, 2, 4, 5)]
     for pose in found:
         expected = predicted(pose_filter, pose.t)
         np.testing.assert_array_equal(pose.position, expected.position)
         np.testing.assert_array_equal(pose.quaternion, expected.quaternion)
         np.testing.assert_array_equal(pose.covariance, expected.covariance[:6, :6])
         assert expected.age == 0.0
-    assert [pose.t for pose in pose_filter.confirmed(4 / 15)] == [5 / 15]
+    assert [pose.t for pose in pose_filter.confirmed(4 / 45)] == [5 / 45]
 
 
 def test_invalid_numbers_are_refused() -> None:

@@ -210,7 +210,8 @@ def test_a_block_that_a_policy_turns_is_followed_better_with_the_servos(latency:
 
 def test_the_order_of_arrival_does_not_matter_with_a_hand_that_moves() -> None:
     rng = np.random.default_rng(22)
-    measured = [(k / 15, *carried_by_palm(START, rotations.IDENTITY, k / 15)) for k in range(7)]
+    times = [0.35 + k / 45 for k in range(7)]
+    measured = [(t, *carried_by_palm(START, rotations.IDENTITY, t)) for t in times]
     filters = [PoseFilter(BLOCK, {}, hand=HAND) for _ in range(2)]
     for tick in range(60):
         for one in filters:
