@@ -81,6 +81,23 @@ class ConfirmedPose:
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a measurement showed the object, whether or not the pose filter accepted it.
+
+    Attributes:
+        t: capture time [s].
+        position: world frame [m], (3,).
+        cameras: how many cameras agree on it.
+        accepted: whether the pose filter accepted it.
+    """
+
+    t: float
+    position: Array
+    cameras: int
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CameraFit:
     """How well a camera fits the other cameras.
 

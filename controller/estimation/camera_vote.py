@@ -23,8 +23,12 @@ HURRIED, CALM = 0.06, 0.2
 """Least time between two comparisons of a pair of cameras: until it is judged, and then [s]."""
 SPAN = 0.2
 """Largest time between two poses of a camera from which a pose between them is interpolated [s]."""
-EVIDENCE = 12.0
-"""Number of comparisons from which a pair of cameras is judged."""
+EVIDENCE, CLEAR = 12.0, 5.0
+"""Number of comparisons from which a pair of cameras is judged: usually, and if the displacement is
+clear: `CLEARLY` times what counts as a contradiction, or none."""
+CLEARLY = 4.0
+LASTING = 16.0
+"""Number of comparisons from which a contradiction is told if no camera can be blamed for it."""
 MEMORY = 30.0
 """Number of comparisons after which an old one has a weight of 1/e."""
 NOTICEABLE = 0.0025
@@ -35,6 +39,9 @@ PRIOR = np.repeat([0.1, 0.01], 3)
 """Standard deviations of turn [rad] and shift [m] of a moved camera: it is more likely turned."""
 LARGEST_TURN, LARGEST_SHIFT = np.radians(10.0), 0.08
 """Up to this turn [rad] and shift [m] a camera is corrected; beyond it is not used."""
+STRANGE, IN_A_ROW = 100.0, 4
+"""A pair is compared anew after so many comparisons in a row whose squared Mahalanobis distance to
+those before is larger: one of the cameras has just been moved."""
 LEFT_OVER = np.repeat([0.002, 0.0005], 3)
 """Standard deviations of a corrected camera: turn [rad], place [m]."""
 INTERPOLATION = 0.3
@@ -57,6 +64,7 @@ class CameraVote:
         # Normal equations of the first camera's turn and shift against the second, and back.
         self._sums = {(one, other): np.zeros((6, 7)) for a in pairs for one, other in (a, a[::-1])}
         self._counts = dict.fromkeys(pairs, 0.0)
+        self._strange = dict.fromkeys(pairs, 0)
         # Position and quaternion of cameras that were moved.
         self._places: dict[str, Array] = {}
         self.fits: tuple[CameraFit, ...] = ()
@@ -132,47 +140,68 @@ class CameraVote:
         spread = place.covariance + there.covariance
         # Covariances are of position and rotation, the motion of a camera is turn and shift.
         weight = np.linalg.inv(np.roll(spread, 3, axis=(0, 1)))
+        self._strange[pair] += 1
         rig = self.rig
         for mover, sign in (((other, name), 1.0), ((name, other), -1.0)):
             away = there.position - rig[mover[0]].position
-            self._add(mover, _motion(away), sign * apart, weight)
+            if self._add(mover, _motion(away), sign * apart, weight) < STRANGE:
+                self._strange[pair] = 0
+        if self._strange[pair] >= IN_A_ROW:
+            self._forget(pair)
         self._counts[pair] += 1.0 - self._counts[pair] / MEMORY
         return True
 
-    def _add(self, pair: tuple[str, str], motion: Array, apart: Array, weight: Array) -> None:
+    def _forget(self, pair: tuple[str, str]) -> None:
+        """Begins the comparison of a pair anew."""
+        self._sums[pair], self._sums[pair[::-1]] = np.zeros((6, 7)), np.zeros((6, 7))
+        self._counts[pair], self._strange[pair] = 0.0, 0
+
+    def _add(self, pair: tuple[str, str], motion: Array, apart: Array, weight: Array) -> float:
+        """Adds a comparison; returns its squared Mahalanobis distance to those before."""
         sums = self._sums[pair]
         left = apart - motion @ _solved(sums)
         # One wild pose has little weight (Cauchy).
-        trust = 1.0 / (1.0 + float(left @ weight @ left) / 54.0)
+        distance = float(left @ weight @ left)
+        trust = 1.0 / (1.0 + distance / 54.0)
         rows = motion.T @ weight * trust
         sums *= 1.0 - 1.0 / MEMORY
         sums[:, :6] += rows @ motion
         sums[:, 6] += rows @ apart
+        return distance
 
     def _judge(self) -> None:
         """Finds the camera that was moved, if there is one."""
-        judged = {pair for pair, count in self._counts.items() if count >= EVIDENCE}
-        apart = {pair: self._apart(pair) for pair in judged}
-        bad = {pair for pair in judged if apart[pair] > self._tolerable(pair)}
+        seen = {pair for pair, count in self._counts.items() if count >= CLEAR}
+        apart = {pair: self._apart(pair) for pair in seen}
+        share = {pair: apart[pair] / self._tolerable(pair) for pair in seen}
+        bad = {
+            pair
+            for pair in seen
+            if share[pair] > (1.0 if self._counts[pair] >= EVIDENCE else CLEARLY)
+        }
+        agreed = {pair for pair in seen if share[pair] <= 1.0}
         moved = ""
         for name in self._cameras:
-            own = {pair for pair in judged if name in pair}
-            if len(own) >= 2 and own <= bad and not bad - own and judged - own:
-                moved = name
+            # All pairs with it are bad, and all others agree.
+            own = {pair for pair in self._counts if name in pair}
+            if len(own & bad) >= 2 and seen - own and bad <= own and own & seen <= bad:
+                moved = name if seen - own <= agreed else moved
         if moved:
             self._correct(moved)
-            bad.clear()
         fits = []
         for name, camera in self._cameras.items():
-            others = [pair for pair in judged if name in pair]
-            residual = float(np.median([apart[pair] for pair in others])) if others else 0.0
-            against = tuple(sorted({n for pair in bad if name in pair for n in pair} - {name}))
-            there = self._placed(camera)
-            turn = float(rotations.angle_between(there.quaternion, camera.quaternion))
-            shift = float(np.linalg.norm(there.position - camera.position))
+            others = [apart[pair] for pair in seen if name in pair and moved not in pair]
+            against = {
+                other
+                for pair in bad
+                if name in pair and not moved and self._counts[pair] >= LASTING
+                for other in pair
+                if other != name
+            }
+            turn, shift = self._moved(camera)
             used = bool(turn <= LARGEST_TURN and shift <= LARGEST_SHIFT)
-            residual = 0.0 if name == moved else residual
-            fits.append(CameraFit(name, residual, turn, shift, used, against))
+            residual = float(np.median(others)) if others else 0.0
+            fits.append(CameraFit(name, residual, turn, shift, used, tuple(sorted(against))))
         self.fits = tuple(fits)
 
     def _apart(self, pair: tuple[str, str]) -> float:
@@ -195,10 +224,18 @@ class CameraVote:
 
     def _displaced(self, name: str) -> float:
         """Displacement at the object by a camera's motion since its calibration [m]."""
-        before, now = self._cameras[name], self._placed(self._cameras[name])
-        lever = np.linalg.norm(self._poses[name][-1].candidates[0].position - before.position)
-        turn = float(rotations.angle_between(now.quaternion, before.quaternion))
-        return turn * float(lever) + float(np.linalg.norm(now.position - before.position))
+        camera = self._cameras[name]
+        lever = np.linalg.norm(self._poses[name][-1].candidates[0].position - camera.position)
+        turn, shift = self._moved(camera)
+        return turn * float(lever) + shift
+
+    def _moved(self, camera: Camera) -> tuple[float, float]:
+        """Angle [rad] and distance [m] by which a camera was moved since its calibration."""
+        place = self._places.get(camera.name)
+        if place is None:
+            return 0.0, 0.0
+        turn = float(rotations.angle_between(place[3:], camera.quaternion))
+        return turn, float(np.linalg.norm(place[:3] - camera.position))
 
     def _correct(self, name: str) -> None:
         """Moves a camera to where the others say that it is."""
@@ -213,12 +250,9 @@ class CameraVote:
             # It was put back.
             del self._places[name]
         self._poses[name] = []
-        for pair in self._sums:
-            if name in pair:
-                self._sums[pair] = np.zeros((6, 7))
         for pair in self._counts:
             if name in pair:
-                self._counts[pair] = 0.0
+                self._forget(pair)
 
 
 def _between(

@@ -25,6 +25,7 @@ from inhand.perception.records import (
     ConfirmedPose,
     FilterHealth,
     ObjectPose,
+    Sighting,
     TagCorners,
     frozen_array,
 )
@@ -75,6 +76,7 @@ class PoseFilter:
         self._states: list[PoseState] = []
         self._frames: dict[float, dict[str, TagCorners]] = {}
         self._lagging = False
+        self._sightings: tuple[Sighting, ...] = ()
 
     @property
     def accepted(self) -> int:
@@ -141,6 +143,7 @@ class PoseFilter:
         Raises:
             PerceptionError: a frame is of a camera that the rig does not have.
         """
+        self._sightings = ()
         newest = max((frame.t for frame in frames if frame.ids), default=-np.inf)
         touched = []
         for frame in frames:
@@ -243,6 +246,7 @@ class PoseFilter:
             )
         if self._too_late(t, t, ""):
             return
+        self._sightings = ()
         covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
         candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
         self._put([PoseMeasurement(t, (candidate,))])
@@ -293,6 +297,10 @@ class PoseFilter:
             if state.measured == state.t
         )
 
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Where the measurements of the last update showed the object, oldest first."""
+        return self._sightings
+
     @property
     def _newest(self) -> PoseState | None:
         return self._states[-1] if self._states else self._base
@@ -335,7 +343,14 @@ class PoseFilter:
         for later in self._measurements[first:]:
             before = self._states[-1] if self._states else self._base
             self._states.append(step(before, later, self._settings, self._carrier))
+        self._sightings += tuple(self._sighting(one) for one in measurements)
         self._prune()
+
+    def _sighting(self, measurement: PoseMeasurement) -> Sighting:
+        state = self._states[bisect_right(self._times, measurement.t) - 1]
+        best = measurement.candidates[0]
+        accepted = state.measured == measurement.t
+        return Sighting(measurement.t, best.position, best.cameras, accepted)
 
     def _prune(self) -> None:
         """Discards measurements older than the window."""

@@ -26,7 +26,14 @@ from inhand.hardware.model.hand_description import Workspace
 from inhand.hardware.records import Array, JointState, frozen_array
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import CameraFit, ConfirmedPose, FilterHealth, ObjectPose, TagCorners
+from inhand.perception.records import (
+    CameraFit,
+    ConfirmedPose,
+    FilterHealth,
+    ObjectPose,
+    Sighting,
+    TagCorners,
+)
 
 Checkpoint = Any
 """Nested lists, dicts, strings, numbers and bytes."""
@@ -57,6 +64,7 @@ _RECORDS: dict[str, type[Any]] = {
         ConfirmedPose,
         CameraFit,
         FilterHealth,
+        Sighting,
         TagCorners,
         ActionState,
         safety.Motion,
