@@ -54,6 +54,7 @@ class PoseFilter:
         hand: Hand | None = None,
     ) -> None:
         self._description = description
+        self._cameras = cameras
         self._vote = CameraVote(cameras)
         held = FusionSettings() if hand is None else FusionSettings(motion=HELD)
         self._settings = settings or held

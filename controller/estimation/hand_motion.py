@@ -2,12 +2,13 @@
 
 The palm carries the object; links that touch it drag it at the contacts. The result is the rigid
 motion that follows the touching surfaces best in the least-squares sense, and that of the palm
-where nothing else is near. Contacts slip, so this is an estimate; the random motion of the filter
+where nothing else is near. The palm's share fades with the gap between object and hand. Contacts slip, so this is an estimate; the random motion of the filter
 covers the rest.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ HISTORY = 1.0
 
 REACH = 0.006
 """Largest gap to the object at which a surface can count as a contact [m]."""
+
+FADE = 0.01
+"""Distance beyond `REACH` at which the palm carries the object by 1/e [m]: an object that touches
+nothing is not carried, and the gap is known to a few millimetres."""
 
 SOFTNESS = 0.003
 """Gap at which a contact's weight is 1/e [m]: the error of poses, shapes and encoders."""
@@ -115,9 +120,10 @@ class HandMotion:
         gap = (local @ self._normals.T - self._offsets).max(axis=1) - self._radii
         near = np.flatnonzero(gap < REACH)
         # The object moves with the palm: it turns about each joint between palm and base.
+        carried = self._carrying[:, None] * _palm_share(float(gap.min()))
         response = np.zeros((6, self._hand.n_joints))
-        response[:3] = (rotations.cross(axes, position - origins) * self._carrying[:, None]).T
-        response[3:] = (axes * self._carrying[:, None]).T
+        response[:3] = (rotations.cross(axes, position - origins) * carried).T
+        response[3:] = (axes * carried).T
         if len(near):
             arms = points[near] - position
             moved = rotations.cross(axes, points[near, None] - origins)
@@ -133,6 +139,11 @@ class HandMotion:
             against = moved.transpose(0, 2, 1).reshape(-1, self._hand.n_joints) - flat @ response
             response = response + np.linalg.solve(weighted @ flat + palm, weighted @ against)
         return Grip(joints, response @ self._driven)
+
+
+def _palm_share(gap: float) -> float:
+    """Share of the palm's motion that an object takes part in, by its gap to the hand [m]."""
+    return exp(-((max(gap - REACH, 0.0) / FADE) ** 2))
 
 
 def palm(hand: Hand) -> int | None:

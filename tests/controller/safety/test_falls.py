@@ -11,7 +11,7 @@ from tests.controller.falls import delays, fall
 
 BELOW = frozen_array([0.0, 0.335, HAND.workspace.drop_height - 0.05])
 
-BARS = {1: 0.45, 2: 0.2, 3: 0.12}
+BARS = {1: 0.45, 2: 0.2, 3: 0.15}
 """Longest time from leaving the workspace to the event, by number of cameras [s]."""
 
 
