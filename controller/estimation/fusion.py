@@ -153,14 +153,17 @@ class PoseFilter:
             self._frames.setdefault(frame.t, {})[frame.camera] = frame
             if frame.ids and frame.t not in touched:
                 touched.append(frame.t)
+        touched.sort()
+        self._late += len(touched[: -self._settings.repeated])
+        touched = touched[-self._settings.repeated :]
         measurements = []
-        for t in sorted(touched):
+        for t in touched:
             seen = [one for one in self._frames[t].values() if self._vote.used(one.camera)]
             poses, names = self._agreed(seen)
             if poses:
                 measurements.append(PoseMeasurement(t, self._candidates(poses), names))
         self._put(measurements)
-        for t in sorted(touched):
+        for t in touched:
             self._compare(t)
 
     def _agreed(self, seen: Sequence[TagCorners]) -> tuple[Sequence[PoseEstimate], tuple[str, ...]]:

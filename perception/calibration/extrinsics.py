@@ -18,6 +18,9 @@ MINIMUM_CORNERS = 15
 MAXIMUM_RESIDUAL = 0.5
 """Largest root mean square of the reprojection errors [px]."""
 
+FOCAL_ERROR, CENTRE_ERROR = 0.002, 0.0015
+"""Standard deviations of a lens: of the focal length, relative to it; of the centre, by the width."""
+
 MINIMUM_RATIO = 1.5
 """Least ratio of the errors of the two pose solutions of a plane (two-fold ambiguity)."""
 
@@ -108,7 +111,9 @@ def calibrate_extrinsics(
             "ambiguous; tilt it, or bring it nearer"
         )
     lens_in_plate = -rotation.T @ origin
-    covariance = _covariance(np.asarray(jacobian, dtype=np.float64)[:, :6], residual)
+    covariance = _covariance(
+        np.asarray(jacobian, dtype=np.float64), residual, intrinsics, len(images)
+    )
     # The camera's position is -Rᵀ t: an error of the rotation moves it about the plate.
     toward = np.hstack([-rotation.T @ _skew(origin), -rotation.T])
     camera = Camera(
@@ -129,10 +134,27 @@ def calibrate_extrinsics(
     )
 
 
-def _covariance(jacobian: Array, residual: Array) -> Array:
-    """Covariance of rotation and translation, (6, 6), with the noise of the residuals."""
+def _covariance(jacobian: Array, residual: Array, intrinsics: Intrinsics, pictures: int) -> Array:
+    """Covariance of rotation and translation, (6, 6).
+
+    Neither the errors of the corners average out over pictures of one scene, as detector and print
+    have the same error in each, nor those of the lens.
+
+    Args:
+        jacobian: of the pixels by rotation, translation, focal lengths and centre, (2 n, at least
+            10).
+        residual: reprojection errors [px], (n, 2).
+        intrinsics: the lens.
+        pictures: number of pictures.
+    """
+    pose = jacobian[:, :6]
+    inverse = np.linalg.inv(pose.T @ pose)
     noise = float(np.square(residual).sum()) / max(residual.size - 6, 1)
-    return np.asarray(noise * np.linalg.inv(jacobian.T @ jacobian), dtype=np.float64)
+    focal = jacobian[:, 6] * intrinsics.matrix[0, 0] + jacobian[:, 7] * intrinsics.matrix[1, 1]
+    centre = CENTRE_ERROR * intrinsics.width
+    lens = np.column_stack([FOCAL_ERROR * focal, centre * jacobian[:, 8], centre * jacobian[:, 9]])
+    moved = inverse @ pose.T @ lens
+    return np.asarray(pictures * noise * inverse + moved @ moved.T, dtype=np.float64)
 
 
 def _worst(covariance: Array) -> float:

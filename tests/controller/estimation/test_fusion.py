@@ -4,14 +4,17 @@ import time
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inhand.controller.estimation import fusion
 from inhand.controller.estimation.fusion import PoseFilter
-from inhand.controller.estimation.outlier_gate import FusionSettings
+from inhand.controller.estimation.outlier_gate import FusionSettings, step
+from inhand.controller.estimation.pose_state import PoseState
 from inhand.perception import rotations
 from inhand.perception.errors import PerceptionError
 from inhand.perception.records import ObjectPose, TagCorners, frozen_array
@@ -242,6 +245,72 @@ def test_measurements_that_come_too_late_are_counted_and_ignored() -> None:
     after = predicted(pose_filter, 1.0)
     np.testing.assert_array_equal(before.position, after.position)
     assert pose_filter.late == 1
+
+
+def test_a_measurement_exactly_a_window_old_is_counted_once() -> None:
+    rng = np.random.default_rng(19)
+    window = FusionSettings().window
+    pose_filter, once = PoseFilter(BLOCK, {}), PoseFilter(BLOCK, {})
+    first, last = measured(0.0, rng), measured(window, rng)
+    for measurement in (first, last):
+        feed(pose_filter, measurement)
+        feed(once, measurement)
+    feed(pose_filter, first)
+    assert (pose_filter.accepted, pose_filter.late) == (2, 1)
+    one, other = predicted(pose_filter, window), predicted(once, window)
+    np.testing.assert_array_equal(one.covariance, other.covariance)
+
+
+def test_a_camera_whose_frames_come_late_is_named_and_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = []
+
+    def counted(*arguments: Any) -> PoseState:
+        steps.append(arguments[1].t)
+        return step(*arguments)
+
+    monkeypatch.setattr(fusion, "step", counted)
+    rng = np.random.default_rng(20)
+    rig = default_rig()
+    pose_filter, without = PoseFilter(BLOCK, rig), PoseFilter(BLOCK, rig)
+    seen = [frames_at(k / 30, 0.1, rng) for k in range(60)]
+    for k, frames in enumerate(seen):
+        punctual = [one for one in frames if one.camera != "wrist"]
+        without.update(*punctual)
+        steps.clear()
+        late = [one for one in seen[max(k - 11, 0)] if one.camera == "wrist"] if k >= 11 else []
+        pose_filter.update(*punctual, *late)
+        assert len(steps) == 1
+    assert pose_filter.late == 49 and "camera wrist" in pose_filter.problem
+    one, other = predicted(pose_filter, 2.0), predicted(without, 2.0)
+    np.testing.assert_array_equal(one.covariance, other.covariance)
+    # In time again: the problem is over.
+    pose_filter.update(*frames_at(2.0, 0.1, rng))
+    assert pose_filter.problem == ""
+
+
+def test_the_work_of_a_tick_is_bounded_whatever_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+
+    def counted(*arguments: Any) -> PoseState:
+        steps.append(arguments[1].t)
+        return step(*arguments)
+
+    monkeypatch.setattr(fusion, "step", counted)
+    rng = np.random.default_rng(23)
+    pose_filter = PoseFilter(BLOCK, default_rig())
+    backlog = [frames_at(k / 90, 0.1, rng)[k % 3] for k in range(90)]
+    # A second of frames at once, after a pause of the program.
+    pose_filter.update(*backlog)
+    most = FusionSettings().repeated
+    assert len(steps) <= most + 1
+    assert predicted(pose_filter, 89 / 90).age == pytest.approx(0.0, abs=1e-9)
+    # Frames of one more camera at 90 Hz, each 0.14 s late.
+    for k in range(90, 120):
+        steps.clear()
+        pose_filter.update(frames_at(k / 90, 0.1, rng)[0], frames_at(k / 90 - 0.14, 0.1, rng)[1])
+        assert len(steps) <= most + 1
 
 
 def test_before_anything_was_seen_there_is_no_pose() -> None:
