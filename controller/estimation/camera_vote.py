@@ -19,7 +19,7 @@ from inhand.perception.cameras import Camera
 from inhand.perception.records import CameraFit, frozen_array
 from inhand.perception.rotations import Array
 
-HURRIED, CALM = 0.06, 0.2
+HURRIED, CALM = 0.06, 0.5
 """Least time between two comparisons of a pair of cameras: until it is judged, and then [s]."""
 SPAN = 0.2
 """Largest time between two poses of a camera from which a pose between them is interpolated [s]."""
@@ -39,7 +39,7 @@ PRIOR = np.repeat([0.1, 0.01], 3)
 """Standard deviations of turn [rad] and shift [m] of a moved camera: it is more likely turned."""
 LARGEST_TURN, LARGEST_SHIFT = np.radians(10.0), 0.08
 """Up to this turn [rad] and shift [m] a camera is corrected; beyond it is not used."""
-STRANGE, IN_A_ROW = 100.0, 4
+STRANGE, IN_A_ROW = 30.0, 4
 """A pair is compared anew after so many comparisons in a row whose squared Mahalanobis distance to
 those before is larger: one of the cameras has just been moved."""
 LEFT_OVER = np.repeat([0.002, 0.0005], 3)
@@ -75,6 +75,11 @@ class CameraVote:
         if not self._places:
             return self._cameras
         return {name: self._placed(camera) for name, camera in self._cameras.items()}
+
+    @property
+    def settled(self) -> bool:
+        """Whether all pairs of cameras that see the object together are judged."""
+        return all(count >= EVIDENCE for count in self._counts.values() if count)
 
     def used(self, name: str) -> bool:
         """Whether a camera's frames can be used: it was not moved too far."""

@@ -76,6 +76,8 @@ class PoseFilter:
         self._base: PoseState | None = None
         self._states: list[PoseState] = []
         self._frames: dict[float, dict[str, TagCorners]] = {}
+        # Frames whose pose by one camera alone is still to be computed, one a tick.
+        self._waiting: list[TagCorners] = []
         self._lagging = False
         self._sightings: tuple[Sighting, ...] = ()
 
@@ -145,6 +147,7 @@ class PoseFilter:
             PerceptionError: a frame is of a camera that the rig does not have.
         """
         self._sightings = ()
+        self._solve_waiting()
         newest = max((frame.t for frame in frames if frame.ids), default=-np.inf)
         touched = []
         for frame in frames:
@@ -205,20 +208,32 @@ class PoseFilter:
     def _compare(self, t: float) -> None:
         """Lets the vote compare the cameras that saw the object at `t` [s]."""
         seen = [frame for frame in self._frames.get(t, {}).values() if frame.ids]
-        alone = len(seen) == 1
-        if not alone and not self._vote.due([frame.camera for frame in seen], t):
+        index = self._index(t)
+        if len(seen) == 1 and index is not None and self._vote.used(seen[0].camera):
+            candidates = self._measurements[index].candidates
+            self._vote.note(seen[0].camera, t, _nearest(candidates, self._states[index]))
+        elif len(seen) == 1 or self._vote.due([frame.camera for frame in seen], t):
+            known = {(one.t, one.camera) for one in self._waiting}
+            self._waiting += [one for one in seen if (t, one.camera) not in known]
+            # At first, cameras are judged soon; later it may take a few ticks.
+            while self._waiting and not self._vote.settled:
+                self._solve_waiting()
+
+    def _solve_waiting(self) -> None:
+        """Computes one of the poses by one camera alone that the vote waits for."""
+        if not self._waiting:
             return
+        frame = self._waiting.pop(0)
+        poses = estimate_poses(self._description, self._vote.rig, [frame])
+        if poses:
+            index = self._index(frame.t)
+            state = self._newest if index is None else self._states[index]
+            self._vote.note(frame.camera, frame.t, _nearest(self._candidates(poses), state))
+
+    def _index(self, t: float) -> int | None:
+        """Index of the measurement at `t` [s]; None if there is none in the window."""
         index = bisect_right(self._times, t) - 1
-        here = index >= 0 and self._times[index] == t
-        for frame in seen:
-            if alone and here and self._vote.used(frame.camera):
-                candidates = self._measurements[index].candidates
-            else:
-                poses = estimate_poses(self._description, self._vote.rig, [frame])
-                candidates = self._candidates(poses)
-            if candidates:
-                state = self._states[index] if here else self._newest
-                self._vote.note(frame.camera, t, _nearest(candidates, state))
+        return index if index >= 0 and self._times[index] == t else None
 
     def update_pose(
         self,
@@ -256,7 +271,8 @@ class PoseFilter:
         self._put([PoseMeasurement(t, (candidate,))])
 
     def note_joints(self, joints: JointState) -> None:
-        """Adds joint readings, in order of time."""
+        """Adds joint readings, in order of time, once a tick."""
+        self._solve_waiting()
         self._carrier.note(joints)
 
     def predict(self, t: float) -> ObjectPose | None:

@@ -2,8 +2,8 @@
 
 The palm carries the object; links that touch it drag it at the contacts. The result is the rigid
 motion that follows the touching surfaces best in the least-squares sense, and that of the palm
-where nothing else is near. The palm's share fades with the gap between object and hand. Contacts slip, so this is an estimate; the random motion of the filter
-covers the rest.
+where nothing else is near. The palm's share fades with the gap between object and hand. Contacts
+slip, so this is an estimate; the random motion of the filter covers the rest.
 """
 
 from bisect import bisect_right

@@ -131,7 +131,7 @@ def test_of_two_cameras_that_contradict_each_other_neither_is_blamed() -> None:
     known = {name: camera for name, camera in default_rig().items() if name != "wrist"}
     real = known | {"left": turned(known["left"], np.radians(1.5), np.array([0.0, 0.0, 1.0]))}
     pose_filter = PoseFilter(BLOCK, known)
-    for one in frames(BLOCK, real, trajectory, np.random.default_rng(44), 4.0):
+    for one in frames(BLOCK, real, trajectory, np.random.default_rng(44), 5.0):
         pose_filter.update(one)
     found = fits(pose_filter)
     assert "contradicts right" in found["left"].problem
