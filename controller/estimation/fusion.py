@@ -20,7 +20,8 @@ from inhand.hardware.records import JointState
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.pose.pose import PoseEstimate, estimate_poses
+from inhand.perception.pose.pose import WELL, PoseEstimate, estimate_poses
+from inhand.perception.pose.refine_pose import Pose
 from inhand.perception.records import (
     ConfirmedPose,
     FilterHealth,
@@ -30,10 +31,6 @@ from inhand.perception.records import (
     frozen_array,
 )
 from inhand.perception.rotations import Array
-
-SUSPICIOUS = 5.0
-"""Cost a corner from which a camera may contradict the others. It is 1 to 2 without, and 9 or more
-if one of three cameras is turned by 0.3° or more."""
 
 
 class PoseFilter:
@@ -176,20 +173,27 @@ class PoseFilter:
         """
         rig = self._vote.rig
         tagged = [frame for frame in seen if frame.ids]
-        poses = estimate_poses(self._description, rig, tagged)
+        poses = estimate_poses(self._description, rig, tagged, self._guess())
         found: tuple[Sequence[PoseEstimate], tuple[str, ...]] = (
             poses,
             tuple(frame.camera for frame in tagged),
         )
         misfit = _misfit(poses)
-        if misfit <= SUSPICIOUS or len(tagged) < 3:
+        if misfit <= WELL or len(tagged) < 3:
             return found
         for left_out in tagged:
             rest = [frame for frame in tagged if frame is not left_out]
-            poses = estimate_poses(self._description, rig, rest)
+            poses = estimate_poses(self._description, rig, rest, self._guess())
             if _misfit(poses) < min(0.5 * misfit, _misfit(found[0])):
                 found = poses, tuple(frame.camera for frame in rest)
         return found
+
+    def _guess(self) -> Pose | None:
+        """Where the object was last."""
+        newest = self._newest
+        if newest is None:
+            return None
+        return newest.position, rotations.to_matrix(newest.quaternion)
 
     def _candidates(self, poses: Sequence[PoseEstimate]) -> tuple[PoseCandidate, ...]:
         sigmas = self._settings.position_sigma, self._settings.rotation_sigma
@@ -224,7 +228,7 @@ class PoseFilter:
         if not self._waiting:
             return
         frame = self._waiting.pop(0)
-        poses = estimate_poses(self._description, self._vote.rig, [frame])
+        poses = estimate_poses(self._description, self._vote.rig, [frame], self._guess())
         if poses:
             index = self._index(frame.t)
             state = self._newest if index is None else self._states[index]

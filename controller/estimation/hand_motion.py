@@ -63,7 +63,12 @@ class HandMotion:
 
     def __init__(self, hand: Hand, description: ObjectDescription) -> None:
         self._hand = hand
-        self._points, self._radii, self._links = surface(hand)
+        points, self._radii, self._links = surface(hand)
+        # All points by one product with the stacked poses of the links, (n, 4 n_links).
+        rows = np.arange(len(points))[:, None]
+        self._placing = np.zeros((len(points), 4 * hand.n_joints))
+        self._placing[rows, 4 * self._links[:, None] + np.arange(3)] = points
+        self._placing[rows[:, 0], 4 * self._links + 3] = 1.0
         self._above = hand.moved_by
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
@@ -115,19 +120,26 @@ class HandMotion:
         joints = self.joints(t)
         turns, origins = link_poses(self._hand, self._hand.joint_angles(joints))
         axes = np.einsum("lij,lj->li", turns, self._axes)
-        points = np.einsum("nij,nj->ni", turns[self._links], self._points) + origins[self._links]
-        local = (points - position) @ rotations.to_matrix(quaternion)
-        gap = (local @ self._normals.T - self._offsets).max(axis=1) - self._radii
+        joint_arms = origins - position
+        placed = np.concatenate([turns.transpose(0, 2, 1), joint_arms[:, None]], axis=1)
+        arms = self._placing @ placed.reshape(-1, 3)
+        facing = self._normals @ rotations.to_matrix(quaternion).T
+        gap = (facing @ arms.T - self._offsets[:, None]).max(axis=0) - self._radii
         near = np.flatnonzero(gap < REACH)
         # The object moves with the palm: it turns about each joint between palm and base.
         carried = self._carrying[:, None] * _palm_share(float(gap.min()))
         response = np.zeros((6, self._hand.n_joints))
-        response[:3] = (rotations.cross(axes, position - origins) * carried).T
+        levers = rotations.cross(axes, joint_arms).T
+        response[:3] = -levers * carried.T
         response[3:] = (axes * carried).T
         if len(near):
-            arms = points[near] - position
-            moved = rotations.cross(axes, points[near, None] - origins)
-            moved *= self._above[self._links[near], :, None]
+            arms = arms[near]
+            # Velocity of each surface by each joint: axis x (arm - joint's arm), as one product.
+            across = np.zeros((3, 3, len(axes)))
+            across[1, 2], across[2, 0], across[0, 1] = axes.T
+            across -= across.transpose(1, 0, 2)
+            moved = (arms @ across.reshape(3, -1)).reshape(-1, 3, len(axes)) - levers
+            moved *= self._above[self._links[near], None, :]
             body = np.zeros((len(near), 3, 6))
             body[:, 0, 0] = body[:, 1, 1] = body[:, 2, 2] = 1.0
             body[:, 0, 4], body[:, 1, 5], body[:, 2, 3] = arms[:, 2], arms[:, 0], arms[:, 1]
@@ -136,7 +148,7 @@ class HandMotion:
             weighted = (body * weight[:, None, None]).reshape(-1, 6).T
             flat = body.reshape(-1, 6)
             palm = np.diag(np.repeat([STIFFNESS, STIFFNESS * LEVER**2], 3))
-            against = moved.transpose(0, 2, 1).reshape(-1, self._hand.n_joints) - flat @ response
+            against = moved.reshape(-1, self._hand.n_joints) - flat @ response
             response = response + np.linalg.solve(weighted @ flat + palm, weighted @ against)
         return Grip(joints, response @ self._driven)
 

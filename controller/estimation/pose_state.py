@@ -177,7 +177,7 @@ def propagate(
         along = _Turn(*carried[3:].tolist())
         rotation = along.matrix()
         position = position + carried[:3]
-        quaternion = _product(along.quaternion, quaternion)
+        quaternion = rotations.product(along.quaternion, quaternion)
         linear, angular = rotation @ linear, rotation @ angular
     kept = exp(-dt / motion.decay_time)
     reach = -motion.decay_time * expm1(-dt / motion.decay_time)
@@ -194,7 +194,7 @@ def propagate(
     return PoseState(
         t=t,
         position=position + reach * linear,
-        quaternion=_unit(_product(turn.quaternion, quaternion)),
+        quaternion=_unit(rotations.product(turn.quaternion, quaternion)),
         linear_velocity=kept * linear,
         angular_velocity=kept * angular,
         covariance=0.5 * (covariance + covariance.T),
@@ -342,18 +342,6 @@ def left_jacobian(vector: Array) -> Array:
     """Left Jacobian of SO(3) at a rotation vector [rad], (3,); (3, 3)."""
     jacobian: Array = _Turn(*vector.tolist()).matrix_and_left_jacobian()[1]
     return jacobian
-
-
-def _product(turn: Sequence[float], quaternion: Sequence[float]) -> Sequence[float]:
-    """Quaternion product turn · quaternion, all wxyz."""
-    a, b, c, d = turn
-    w, x, y, z = quaternion
-    return (
-        a * w - b * x - c * y - d * z,
-        a * x + b * w + c * z - d * y,
-        a * y - b * z + c * w + d * x,
-        a * z + b * y - c * x + d * w,
-    )
 
 
 def _unit(quaternion: Sequence[float]) -> Array:

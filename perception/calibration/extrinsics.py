@@ -19,7 +19,7 @@ MAXIMUM_RESIDUAL = 0.5
 """Largest root mean square of the reprojection errors [px]."""
 
 FOCAL_ERROR, CENTRE_ERROR = 0.002, 0.0015
-"""Standard deviations of a lens: of the focal length, relative to it; of the centre, by the width."""
+"""Standard deviations of a lens: focal length, relative to it; centre, as a share of the width."""
 
 MINIMUM_RATIO = 1.5
 """Least ratio of the errors of the two pose solutions of a plane (two-fold ambiguity)."""

@@ -27,6 +27,10 @@ MAXIMUM_RESIDUAL = 1.0
 """Largest residual of a pose, unless the corners' noise is larger [px]. It is larger if the visible
 part of a covered tag was detected as a whole tag."""
 
+WELL = 5.0
+"""Cost a corner up to which all corners fit one pose. It is 1 to 2 as a rule, and 9 or more if one
+of three cameras is turned by 0.3°."""
+
 AMBIGUITY = 0.2
 """Least rotation between two solutions for one face that count as different [rad]."""
 
@@ -64,6 +68,7 @@ def estimate_poses(
     description: ObjectDescription,
     cameras: Mapping[str, Camera],
     frames: Iterable[TagCorners],
+    guess: Pose | None = None,
 ) -> tuple[PoseEstimate, ...]:
     """Finds the object.
 
@@ -71,6 +76,7 @@ def estimate_poses(
         description: the object.
         cameras: the rig.
         frames: tag corners of one instant, at most one record for each camera.
+        guess: where the object may be; if the corners fit there, no other initial value is tried.
 
     Returns:
         Poses, the best first: none without tags, two if one face in one camera is ambiguous.
@@ -87,6 +93,16 @@ def estimate_poses(
     if not seen:
         return ()
     corners = gather(seen)
+    used = list(dict.fromkeys(camera.name for camera, *_ in seen))
+    count = len(used)
+    names = list(cameras)
+    places = np.concatenate([7 * names.index(name) + np.arange(7) for name in used])
+    shared = _Shared(7 * len(names), places) if len(corners.loose) else None
+    unambiguous = count > 1 or not _coplanar(corners.points)
+    if guess is not None and unambiguous:
+        found = _fitted(corners, guess, count, shared)
+        if found is not None and found.cost <= WELL * found.corners:
+            return (found,)
     largest = sorted(seen, key=lambda one: -cv2.contourArea(one[2].astype(np.float32)))
     seeds = [
         pose
@@ -99,15 +115,10 @@ def estimate_poses(
     order = [index for index in np.argsort(costs).tolist() if np.isfinite(costs[index])]
     if not order:
         return ()
-    used = list(dict.fromkeys(camera.name for camera, *_ in seen))
-    count = len(used)
-    names = list(cameras)
-    places = np.concatenate([7 * names.index(name) + np.arange(7) for name in used])
-    shared = _Shared(7 * len(names), places) if len(corners.loose) else None
     best = _fitted(corners, seeds[order[0]], count, shared)
     if best is None:
         return ()
-    if count > 1 or not _coplanar(corners.points):
+    if unambiguous:
         return (best,)
     for index in order[1:]:
         other = _fitted(corners, seeds[index], count, shared)
