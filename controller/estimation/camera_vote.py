@@ -19,7 +19,7 @@ from inhand.perception.cameras import Camera
 from inhand.perception.records import CameraFit, frozen_array
 from inhand.perception.rotations import Array
 
-HURRIED, CALM = 0.06, 0.5
+HURRIED, CALM = 0.06, 1.0
 """Least time between two comparisons of a pair of cameras: until it is judged, and then [s]."""
 SPAN = 0.2
 """Largest time between two poses of a camera from which a pose between them is interpolated [s]."""

@@ -61,7 +61,7 @@ class PoseFilter:
         self._late = 0
         # Cameras whose latest frame came too late.
         self._slow: tuple[str, ...] = ()
-        self._known = FilterHealth()
+        self._known, self._changed = FilterHealth(), True
         self.reset()
 
     def reset(self) -> None:
@@ -75,7 +75,7 @@ class PoseFilter:
         self._frames: dict[float, dict[str, TagCorners]] = {}
         # Frames whose pose by one camera alone is still to be computed, one a tick.
         self._waiting: list[TagCorners] = []
-        self._lagging = False
+        self._lagging, self._changed = False, True
         self._sightings: tuple[Sighting, ...] = ()
 
     @property
@@ -122,16 +122,16 @@ class PoseFilter:
     @property
     def health(self) -> FilterHealth:
         """Counts and problems of the measurements; the same object while nothing changes."""
-        found = FilterHealth(
-            self.accepted,
-            self.rejected,
-            self.late,
-            self.recoveries,
-            self.problem,
-            self._vote.fits,
-        )
-        if found != self._known:
-            self._known = found
+        if self._changed:
+            self._changed = False
+            self._known = FilterHealth(
+                self.accepted,
+                self.rejected,
+                self.late,
+                self.recoveries,
+                self.problem,
+                self._vote.fits,
+            )
         return self._known
 
     def update(self, *frames: TagCorners) -> None:
@@ -143,7 +143,7 @@ class PoseFilter:
         Raises:
             PerceptionError: a frame is of a camera that the rig does not have.
         """
-        self._sightings = ()
+        self._sightings, self._changed = (), True
         self._solve_waiting()
         newest = max((frame.t for frame in frames if frame.ids), default=-np.inf)
         touched = []
@@ -227,6 +227,7 @@ class PoseFilter:
         """Computes one of the poses by one camera alone that the vote waits for."""
         if not self._waiting:
             return
+        self._changed = True
         frame = self._waiting.pop(0)
         poses = estimate_poses(self._description, self._vote.rig, [frame], self._guess())
         if poses:
@@ -269,7 +270,6 @@ class PoseFilter:
             )
         if self._too_late(t, t, ""):
             return
-        self._sightings = ()
         covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
         candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
         self._put([PoseMeasurement(t, (candidate,))])

@@ -141,7 +141,7 @@ def refine(corners: Corners, pose: Pose) -> Solution | None:
             return None
         square = np.einsum("mi,mi->m", residual, residual)
         # Far from the solution residuals are larger than the noise: their median is the scale.
-        typical = (float(np.median(square)) / 1.386) ** 0.5
+        typical = (_median(square) / 1.386) ** 0.5
         sigma = np.maximum(corners.noise, typical)
         weight = 1.0 / (1.0 + square / (sigma * OUTLIER_SCALE) ** 2)
         jacobian = _jacobian(corners, arms, local, offsets)
@@ -177,6 +177,12 @@ def refine(corners: Corners, pose: Pose) -> Solution | None:
         + float(prior[6:] @ offsets.flat[loose] ** 2),
         sensitivity=sensitivity,
     )
+
+
+def _median(values: Array) -> float:
+    """Median of a few numbers, (n,): np.median takes several times as long."""
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def matrix(rotation_vector: NDArray[Any]) -> Array:
