@@ -65,6 +65,7 @@ class CameraVote:
         self._sums = {(one, other): np.zeros((6, 7)) for a in pairs for one, other in (a, a[::-1])}
         self._counts = dict.fromkeys(pairs, 0.0)
         self._strange = dict.fromkeys(pairs, 0)
+        self._bad: tuple[tuple[str, str], ...] = ()
         # Position and quaternion of cameras that were moved.
         self._places: dict[str, Array] = {}
         self.fits: tuple[CameraFit, ...] = ()
@@ -105,7 +106,8 @@ class CameraVote:
 
     def _wait(self, pair: tuple[str, str]) -> float:
         """Least time from one comparison of a pair to the next [s]."""
-        return HURRIED if self._counts[pair] < EVIDENCE else CALM
+        needed = LASTING if pair in self._bad else EVIDENCE
+        return HURRIED if self._counts[pair] < needed else CALM
 
     def _placed(self, camera: Camera) -> Camera:
         place = self._places.get(camera.name)
@@ -185,6 +187,7 @@ class CameraVote:
             if share[pair] > (1.0 if self._counts[pair] >= EVIDENCE else CLEARLY)
         }
         agreed = {pair for pair in seen if share[pair] <= 1.0}
+        self._bad = tuple(sorted(bad))
         moved = ""
         for name in self._cameras:
             # All pairs with it are bad, and all others agree.
