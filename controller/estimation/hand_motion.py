@@ -8,6 +8,7 @@ slip, so this is an estimate; the random motion of the filter covers the rest.
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
 from math import exp
 
 import numpy as np
@@ -63,12 +64,7 @@ class HandMotion:
 
     def __init__(self, hand: Hand, description: ObjectDescription) -> None:
         self._hand = hand
-        points, self._radii, self._links = surface(hand)
-        # All points by one product with the stacked poses of the links, (n, 4 n_links).
-        rows = np.arange(len(points))[:, None]
-        self._placing = np.zeros((len(points), 4 * hand.n_joints))
-        self._placing[rows, 4 * self._links[:, None] + np.arange(3)] = points
-        self._placing[rows[:, 0], 4 * self._links + 3] = 1.0
+        self._points, self._radii, self._links = surface(hand)
         self._above = hand.moved_by
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
@@ -122,7 +118,7 @@ class HandMotion:
         axes = np.einsum("lij,lj->li", turns, self._axes)
         joint_arms = origins - position
         placed = np.concatenate([turns.transpose(0, 2, 1), joint_arms[:, None]], axis=1)
-        arms = self._placing @ placed.reshape(-1, 3)
+        arms = _placing(self._hand) @ placed.reshape(-1, 3)
         facing = self._normals @ rotations.to_matrix(quaternion).T
         gap = (facing @ arms.T - self._offsets[:, None]).max(axis=0) - self._radii
         near = np.flatnonzero(gap < REACH)
@@ -151,6 +147,23 @@ class HandMotion:
             against = moved.reshape(-1, self._hand.n_joints) - flat @ response
             response = response + np.linalg.solve(weighted @ flat + palm, weighted @ against)
         return Grip(joints, response @ self._driven)
+
+
+@cache
+def _placing(hand: Hand) -> Array:
+    """Places all points of `surface` by one product with the stacked poses of the links.
+
+    It depends on the hand alone, so it is no part of a checkpoint.
+
+    Returns:
+        (n, 4 n_links).
+    """
+    points, _, links = surface(hand)
+    rows = np.arange(len(points))
+    placing = np.zeros((len(points), 4 * hand.n_joints))
+    placing[rows[:, None], 4 * links[:, None] + np.arange(3)] = points
+    placing[rows, 4 * links + 3] = 1.0
+    return placing
 
 
 def _palm_share(gap: float) -> float:

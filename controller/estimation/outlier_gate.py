@@ -15,7 +15,7 @@ from inhand.controller.estimation.pose_state import (
     initial,
     innovation,
 )
-from inhand.controller.estimation.prediction import Carrier
+from inhand.controller.estimation.prediction import StatePredictor
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def step(
     state: PoseState | None,
     measurement: PoseMeasurement,
     settings: FusionSettings,
-    carrier: Carrier,
+    carrier: StatePredictor,
 ) -> PoseState:
     """The estimate after one more measurement.
 
@@ -123,7 +123,7 @@ def _recovered(
     state: PoseState,
     refused: Sequence[PoseMeasurement],
     settings: FusionSettings,
-    carrier: Carrier,
+    carrier: StatePredictor,
 ) -> PoseState | None:
     """The estimate from rejected measurements alone; None if they are few or inconsistent."""
     if len(refused) < settings.recovery:

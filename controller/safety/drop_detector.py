@@ -19,7 +19,7 @@ FALL = 0.04
 """A rejected measurement this much lower than the last accepted one may be a fall [m]."""
 
 
-class Presence:
+class DropDetector:
     """Detects when the object leaves the hand and comes back.
 
     It decides by the fused pose, and by measurements that the pose filter rejected: the filter's

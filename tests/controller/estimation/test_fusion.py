@@ -220,7 +220,8 @@ def test_frames_of_one_trigger_are_pooled_however_they_arrive() -> None:
     for pose in poses[1:]:
         # Equal but for what the iterations leave.
         np.testing.assert_allclose(pose.position, poses[0].position, atol=5e-5)
-        np.testing.assert_allclose(pose.covariance, poses[0].covariance, rtol=0.05, atol=1e-8)
+        variances = np.diag(pose.covariance), np.diag(poses[0].covariance)
+        np.testing.assert_allclose(*variances, rtol=0.05)
     assert [one.accepted for one in filters] == [10, 10, 10]
     assert np.linalg.norm(poses[0].position - truth(0.2)[0]) < 1e-3
 

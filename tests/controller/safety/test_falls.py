@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inhand.controller.safety.drop_detector import Presence
+from inhand.controller.safety.drop_detector import DropDetector
 from inhand.perception.records import ObjectPose, Sighting, frozen_array
 from inhand.sim_backend.rig import default_rig
 from tests.controller.bench_hand import HAND, IN_HAND
@@ -35,52 +35,52 @@ def pose(position: np.ndarray, age: float = 0.0) -> ObjectPose:
     return ObjectPose(0.0, position, np.array([1.0, 0, 0, 0]), zeros, zeros, np.eye(12), age)
 
 
-def held() -> Presence:
+def held() -> DropDetector:
     """With the object in the hand since 0.2 s."""
-    presence = Presence(HAND.workspace, 0.3, 2.0)
+    detector = DropDetector(HAND.workspace, 0.3, 2.0)
     for tick in range(21):
-        presence.update(0.01 * tick, pose(IN_HAND))
-    assert presence.certain
-    return presence
+        detector.update(0.01 * tick, pose(IN_HAND))
+    assert detector.certain
+    return detector
 
 
 def test_two_glimpses_outside_that_are_far_apart_are_no_drop() -> None:
-    presence = held()
-    assert presence.update(0.3, pose(BELOW)) is None
+    detector = held()
+    assert detector.update(0.3, pose(BELOW)) is None
     for t in np.arange(0.31, 1.9, 0.01):
-        assert presence.update(t, pose(BELOW, age=0.5)) is None
-    assert presence.update(1.9, pose(BELOW)) is None
-    assert presence.in_hand and not presence.certain
+        assert detector.update(t, pose(BELOW, age=0.5)) is None
+    assert detector.update(1.9, pose(BELOW)) is None
+    assert detector.in_hand and not detector.certain
 
 
 def test_a_rejected_pose_outside_is_doubted_at_once_and_two_are_a_drop() -> None:
-    presence = held()
-    presence.note([Sighting(0.16, BELOW, 1, accepted=False)])
-    assert presence.update(0.21, pose(IN_HAND, age=0.07)) is None
-    assert presence.in_hand and not presence.certain
+    detector = held()
+    detector.note([Sighting(0.16, BELOW, 1, accepted=False)])
+    assert detector.update(0.21, pose(IN_HAND, age=0.07)) is None
+    assert detector.in_hand and not detector.certain
     # An accepted pose inside: the other one was an outlier.
-    presence.note([Sighting(0.2, frozen_array(IN_HAND), 1, accepted=True)])
-    assert presence.update(0.24, pose(IN_HAND, age=0.04)) is None and presence.certain
-    presence.note([Sighting(0.22, BELOW, 1, accepted=False)])
-    assert presence.update(0.26, pose(IN_HAND, age=0.06)) is None
-    presence.note([Sighting(0.25, BELOW, 1, accepted=False)])
-    assert presence.update(0.29, pose(IN_HAND, age=0.09)) == "dropped"
+    detector.note([Sighting(0.2, frozen_array(IN_HAND), 1, accepted=True)])
+    assert detector.update(0.24, pose(IN_HAND, age=0.04)) is None and detector.certain
+    detector.note([Sighting(0.22, BELOW, 1, accepted=False)])
+    assert detector.update(0.26, pose(IN_HAND, age=0.06)) is None
+    detector.note([Sighting(0.25, BELOW, 1, accepted=False)])
+    assert detector.update(0.29, pose(IN_HAND, age=0.09)) == "dropped"
     # The prediction from before the fall is no return.
     for t in np.arange(0.3, 0.5, 0.01):
-        assert presence.update(t, pose(IN_HAND, age=t - 0.2)) is None
-    assert not presence.in_hand
+        assert detector.update(t, pose(IN_HAND, age=t - 0.2)) is None
+    assert not detector.in_hand
 
 
 def test_one_rejected_pose_outside_and_nothing_after_it_is_a_drop() -> None:
-    presence = held()
-    presence.note([Sighting(0.16, BELOW, 1, accepted=False)])
-    verdicts = [presence.update(t, pose(IN_HAND, age=t - 0.1)) for t in np.arange(0.2, 0.6, 0.01)]
-    assert "dropped" in verdicts and not presence.in_hand
+    detector = held()
+    detector.note([Sighting(0.16, BELOW, 1, accepted=False)])
+    verdicts = [detector.update(t, pose(IN_HAND, age=t - 0.1)) for t in np.arange(0.2, 0.6, 0.01)]
+    assert "dropped" in verdicts and not detector.in_hand
 
 
 def test_an_object_that_is_unseen_for_long_does_not_count_as_in_the_hand() -> None:
-    presence = held()
-    assert presence.update(0.6, pose(IN_HAND, age=0.4)) is None
-    assert presence.in_hand and not presence.certain
-    assert presence.update(2.3, pose(IN_HAND, age=2.1)) is None
-    assert not presence.in_hand
+    detector = held()
+    assert detector.update(0.6, pose(IN_HAND, age=0.4)) is None
+    assert detector.in_hand and not detector.certain
+    assert detector.update(2.3, pose(IN_HAND, age=2.1)) is None
+    assert not detector.in_hand
