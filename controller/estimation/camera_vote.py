@@ -228,7 +228,7 @@ class CameraVote:
             lever = float(np.linalg.norm(away))
             variance += camera.position_sigma**2 + (camera.rotation_sigma * lever) ** 2
             variance += (camera.focal_sigma * lever) ** 2
-        return max(NOTICEABLE, DECLARED * variance**0.5)
+        return max(NOTICEABLE, DECLARED * float(np.sqrt(variance)))
 
     def _displaced(self, name: str) -> float:
         """Displacement at the object by a camera's motion since its calibration [m]."""
@@ -263,10 +263,8 @@ class CameraVote:
                 self._forget(pair)
 
 
-def _between(
-    before: PoseMeasurement, after: PoseMeasurement, t: float
-) -> tuple[PoseCandidate, Array]:
-    """The pose of a camera between two of its poses, and the pose's covariance, (6, 6)."""
+def _between(before: PoseMeasurement, after: PoseMeasurement, t: float) -> PoseCandidate:
+    """The pose of a camera at a time `t` [s] between two of its poses."""
     one, other = before.candidates[0], after.candidates[0]
     if after.t == before.t:
         return other
@@ -295,5 +293,5 @@ def _motion(away: Array) -> Array:
 
 def _solved(sums: Array) -> Array:
     """Turn [rad] and shift [m] by normal equations, with the prior, (6,)."""
-    solved: Array = np.linalg.solve(sums[:, :6] + np.diag(PRIOR**-2.0), sums[:, 6])
-    return solved
+    information = sums[:, :6] + np.diag(PRIOR**-2.0)
+    return np.asarray(np.linalg.solve(information, sums[:, 6]), dtype=np.float64)

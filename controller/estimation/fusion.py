@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from inhand.controller.estimation.camera_vote import CameraVote
+from inhand.controller.estimation.frame_poses import agreed, candidates_of, nearest
 from inhand.controller.estimation.hand_motion import HandMotion
 from inhand.controller.estimation.outlier_gate import FusionSettings, step
 from inhand.controller.estimation.pose_state import HELD, PoseCandidate, PoseMeasurement, PoseState
@@ -20,7 +21,7 @@ from inhand.hardware.records import JointState
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.pose.pose import WELL, PoseEstimate, estimate_poses
+from inhand.perception.pose.pose import estimate_poses
 from inhand.perception.pose.refine_pose import Pose
 from inhand.perception.records import (
     ConfirmedPose,
@@ -159,34 +160,12 @@ class PoseFilter:
         measurements = []
         for t in touched:
             seen = [one for one in self._frames[t].values() if self._vote.used(one.camera)]
-            poses, names = self._agreed(seen)
+            poses, names = agreed(self._description, self._vote.rig, seen, self._guess())
             if poses:
-                measurements.append(PoseMeasurement(t, self._candidates(poses), names))
+                measurements.append(PoseMeasurement(t, candidates_of(poses, self._settings), names))
         self._put(measurements)
         for t in touched:
             self._compare(t)
-
-    def _agreed(self, seen: Sequence[TagCorners]) -> tuple[Sequence[PoseEstimate], tuple[str, ...]]:
-        """The poses of frames of one instant, and the names of the cameras that agree on them.
-
-        If no pose fits all frames well, and one fits those of all cameras but one, it is that one.
-        """
-        rig = self._vote.rig
-        tagged = [frame for frame in seen if frame.ids]
-        poses = estimate_poses(self._description, rig, tagged, self._guess())
-        found: tuple[Sequence[PoseEstimate], tuple[str, ...]] = (
-            poses,
-            tuple(frame.camera for frame in tagged),
-        )
-        misfit = _misfit(poses)
-        if misfit <= WELL or len(tagged) < 3:
-            return found
-        for left_out in tagged:
-            rest = [frame for frame in tagged if frame is not left_out]
-            poses = estimate_poses(self._description, rig, rest, self._guess())
-            if _misfit(poses) < min(0.5 * misfit, _misfit(found[0])):
-                found = poses, tuple(frame.camera for frame in rest)
-        return found
 
     def _guess(self) -> Pose | None:
         """Where the object was last."""
@@ -195,27 +174,13 @@ class PoseFilter:
             return None
         return newest.position, rotations.to_matrix(newest.quaternion)
 
-    def _candidates(self, poses: Sequence[PoseEstimate]) -> tuple[PoseCandidate, ...]:
-        sigmas = self._settings.position_sigma, self._settings.rotation_sigma
-        floor = np.diag(np.repeat(np.square(sigmas), 3))
-        return tuple(
-            PoseCandidate(
-                pose.position,
-                pose.quaternion,
-                pose.covariance + floor,
-                pose.cameras,
-                pose.sensitivity,
-            )
-            for pose in poses
-        )
-
     def _compare(self, t: float) -> None:
         """Lets the vote compare the cameras that saw the object at `t` [s]."""
         seen = [frame for frame in self._frames.get(t, {}).values() if frame.ids]
         index = self._index(t)
         if len(seen) == 1 and index is not None and self._vote.used(seen[0].camera):
             candidates = self._measurements[index].candidates
-            self._vote.note(seen[0].camera, t, _nearest(candidates, self._states[index]))
+            self._vote.note(seen[0].camera, t, nearest(candidates, self._states[index]))
         elif len(seen) == 1 or self._vote.due([frame.camera for frame in seen], t):
             known = {(one.t, one.camera) for one in self._waiting}
             self._waiting += [one for one in seen if (t, one.camera) not in known]
@@ -233,7 +198,9 @@ class PoseFilter:
         if poses:
             index = self._index(frame.t)
             state = self._newest if index is None else self._states[index]
-            self._vote.note(frame.camera, frame.t, _nearest(self._candidates(poses), state))
+            self._vote.note(
+                frame.camera, frame.t, nearest(candidates_of(poses, self._settings), state)
+            )
 
     def _index(self, t: float) -> int | None:
         """Index of the measurement at `t` [s]; None if there is none in the window."""
@@ -385,17 +352,3 @@ class PoseFilter:
             del self._times[:keep], self._measurements[:keep], self._states[:keep]
         for t in [t for t in self._frames if t < horizon]:
             del self._frames[t]
-
-
-def _misfit(poses: Sequence[PoseEstimate]) -> float:
-    """Cost of the best pose a corner; infinite without a pose."""
-    return poses[0].cost / poses[0].corners if poses else np.inf
-
-
-def _nearest(candidates: Sequence[PoseCandidate], state: PoseState | None) -> PoseCandidate:
-    """The candidate whose orientation is nearest to the estimate."""
-    if state is None or len(candidates) == 1:
-        return candidates[0]
-    return min(
-        candidates, key=lambda one: float(rotations.angle_between(one.quaternion, state.quaternion))
-    )

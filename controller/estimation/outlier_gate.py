@@ -5,15 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from inhand.controller.estimation.pose_correction import Innovation, correct, innovation
 from inhand.controller.estimation.pose_state import (
-    Innovation,
     MotionModel,
     PoseMeasurement,
     PoseState,
     Verdict,
-    correct,
     initial,
-    innovation,
 )
 from inhand.controller.estimation.prediction import StatePredictor
 

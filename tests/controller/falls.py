@@ -56,7 +56,8 @@ def fall(
     quaternion = rotations.random_quaternion(rng)
     spin = 3.0 * rng.standard_normal(3)
     release = AT_REST + rng.uniform(0.0, 1.0 / RATE)
-    sideways = aside * rotations.rotate(rotations.exp([0.0, 0.0, rng.uniform(0, 6)]), np.eye(3)[0])
+    heading = rng.uniform(0.0, 2 * np.pi)
+    sideways = aside * np.array([np.cos(heading), np.sin(heading), 0.0])
 
     def pose(t: float) -> tuple[Array, Array]:
         since = max(t - release, 0.0)

@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import expm
 
+from inhand.controller.estimation.pose_correction import correct, innovation
 from inhand.controller.estimation.pose_state import (
     MotionModel,
     PoseCandidate,
     PoseMeasurement,
     PoseState,
-    correct,
     initial,
-    innovation,
     propagate,
 )
 from inhand.perception import rotations
