@@ -146,7 +146,7 @@ class CameraVote:
         apart = np.concatenate([turn, there.position - place.position])
         spread = place.covariance + there.covariance
         # Covariances are of position and rotation, the motion of a camera is turn and shift.
-        weight = np.linalg.inv(np.roll(spread, 3, axis=(0, 1)))
+        weight = np.asarray(np.linalg.inv(np.roll(spread, 3, axis=(0, 1))), dtype=np.float64)
         self._strange[pair] += 1
         rig = self.rig
         for mover, sign in (((other, name), 1.0), ((name, other), -1.0)):
