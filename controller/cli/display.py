@@ -43,6 +43,8 @@ def as_status(reply: Message) -> str:
     for camera, fit in fusion.get("cameras", {}).items():
         if fit["problem"]:
             lines.append(f"camera {camera} {fit['problem']}")
+    for name, camera in reply.get("cameras", {}).items():
+        lines += [f"camera {name}: {camera[key]}" for key in ("problem", "note") if camera.get(key)]
     if reply["bus"]["problem"]:
         lines.append(f"bus: {reply['bus']['problem']}")
     return "\n".join(lines)
