@@ -84,3 +84,12 @@ def test_an_object_that_is_unseen_for_long_does_not_count_as_in_the_hand() -> No
     assert detector.in_hand and not detector.certain
     assert detector.update(2.3, pose(IN_HAND, age=2.1)) is None
     assert not detector.in_hand
+
+
+def test_a_rejected_pose_inside_is_doubted_only_if_it_is_much_lower() -> None:
+    detector = held()
+    detector.note([Sighting(0.1, frozen_array(IN_HAND), 1, accepted=True)])
+    detector.note([Sighting(0.15, frozen_array(IN_HAND + [0.02, 0.0, 0.0]), 1, accepted=False)])
+    assert detector.certain
+    detector.note([Sighting(0.16, frozen_array(IN_HAND - [0.0, 0.0, 0.06]), 1, accepted=False)])
+    assert detector.in_hand and not detector.certain
