@@ -117,6 +117,11 @@ class TickLoop:
         self._joints: JointState | None = None
         self._answers: list[Answer] = []
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The state after the last tick; None before the first."""
+        return self._request_queue.snapshot
+
     def stop(self, reason: str) -> None:
         """Asks the loop to end; only the first reason is kept."""
         self.stop_reason = self.stop_reason or reason
