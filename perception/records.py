@@ -63,6 +63,23 @@ class ObjectPose:
     age: float
 
 
+@dataclass(frozen=True, slots=True)
+class ConfirmedPose:
+    """The estimate at the capture time of a measurement that the pose filter accepted.
+
+    Attributes:
+        t: capture time [s].
+        position: world frame [m], (3,).
+        quaternion: world from object, wxyz, (4,).
+        covariance: of position and rotation in the world frame, (6, 6) [m, rad].
+    """
+
+    t: float
+    position: Array
+    quaternion: Array
+    covariance: Array
+
+
 class CameraStatus(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fields=True):
     """Heartbeat of a camera process, sent about twice a second.
 

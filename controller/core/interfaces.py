@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from inhand.controller.errors import PolicyError
 from inhand.controller.policy.action import ActionPath
 from inhand.hardware.records import Array, JointState
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import ConfirmedPose, ObjectPose
 
 Consumed_contra = TypeVar("Consumed_contra", contravariant=True)
 
@@ -26,6 +26,10 @@ class PoseSource(Protocol[Consumed_contra]):
 
     def predict(self, t: float) -> ObjectPose | None:
         """The estimated pose at time `t` [s]; None if no pose was measured yet."""
+        ...
+
+    def confirmed(self, since: float) -> tuple[ConfirmedPose, ...]:
+        """Estimates at the capture times of accepted measurements later than `since` [s]."""
         ...
 
     def reset(self) -> None:

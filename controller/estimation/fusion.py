@@ -20,7 +20,7 @@ from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.pose.pose import estimate_poses
-from inhand.perception.records import ObjectPose, TagCorners, frozen_array
+from inhand.perception.records import ConfirmedPose, ObjectPose, TagCorners, frozen_array
 from inhand.perception.rotations import Array
 
 
@@ -186,6 +186,27 @@ class PoseFilter:
             angular_velocity=frozen_array(ahead.angular_velocity + carried[3:]),
             covariance=frozen_array(ahead.covariance),
             age=t - ahead.measured,
+        )
+
+    def confirmed(self, since: float) -> tuple[ConfirmedPose, ...]:
+        """Estimates at the capture times of accepted measurements, oldest first.
+
+        Unlike `predict`, this extrapolates nothing. An estimate may change while older frames
+        arrive late.
+
+        Args:
+            since: only measurements captured later than this [s]; at most those of the window.
+        """
+        first = bisect_right(self._times, since)
+        return tuple(
+            ConfirmedPose(
+                state.t,
+                frozen_array(state.position),
+                frozen_array(state.quaternion),
+                frozen_array(state.covariance[:6, :6]),
+            )
+            for state in self._states[first:]
+            if state.measured == state.t
         )
 
     @property

@@ -7,7 +7,7 @@ from inhand.controller.estimation.outlier_gate import FusionSettings
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import ConfirmedPose, ObjectPose
 from inhand.perception.rotations import Array
 
 
@@ -59,6 +59,10 @@ class PoseFeed:
     def predict(self, t: float) -> ObjectPose | None:
         """The pose at an instant [s]; None if none was ever measured."""
         return self._filter.predict(t)
+
+    def confirmed(self, since: float) -> tuple[ConfirmedPose, ...]:
+        """Estimates at the capture times of accepted poses later than `since` [s]."""
+        return self._filter.confirmed(since)
 
     def reset(self) -> None:
         """Discards the estimate."""

@@ -26,7 +26,7 @@ from inhand.hardware.model.hand_description import Workspace
 from inhand.hardware.records import Array, JointState, frozen_array
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose, TagCorners
+from inhand.perception.records import ConfirmedPose, ObjectPose, TagCorners
 
 Checkpoint = Any
 """Nested lists, dicts, strings, numbers and bytes."""
@@ -54,6 +54,7 @@ _RECORDS: dict[str, type[Any]] = {
     for kind in (
         JointState,
         ObjectPose,
+        ConfirmedPose,
         TagCorners,
         ActionState,
         safety.Motion,

@@ -256,6 +256,25 @@ def test_before_anything_was_seen_there_is_no_pose() -> None:
     assert pose_filter.predict(1.0) is None
 
 
+def test_the_estimate_at_the_capture_of_each_accepted_frame_can_be_asked_for() -> None:
+    rng = np.random.default_rng(18)
+    pose_filter = PoseFilter(BLOCK, {})
+    assert pose_filter.confirmed(-1.0) == ()
+    for k in range(6):
+        t, position, quaternion = measured(k / 15, rng)
+        outlier = np.array([0.2, 0.0, 0.0]) if k == 3 else np.zeros(3)
+        feed(pose_filter, (t, position + outlier, quaternion))
+    found = pose_filter.confirmed(0.0)
+    assert [pose.t for pose in found] == [k / 15 for k in (1, 2, 4, 5)]
+    for pose in found:
+        expected = predicted(pose_filter, pose.t)
+        np.testing.assert_array_equal(pose.position, expected.position)
+        np.testing.assert_array_equal(pose.quaternion, expected.quaternion)
+        np.testing.assert_array_equal(pose.covariance, expected.covariance[:6, :6])
+        assert expected.age == 0.0
+    assert [pose.t for pose in pose_filter.confirmed(4 / 15)] == [5 / 15]
+
+
 def test_invalid_numbers_are_refused() -> None:
     pose_filter = PoseFilter(BLOCK, {})
     position, quaternion = truth(0.0)
