@@ -1,20 +1,18 @@
-"""Goals: kinds of goals, the goal queue, and the conditions for reaching a goal."""
+"""Goals: kinds of goals, the goal queue, and the active goal."""
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
 import numpy as np
 
+from inhand.controller.core.success import Held, within
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import ConfirmedPose, ObjectPose
 from inhand.perception.rotations import Array
-
-CONFIRMATION_AGE = 0.2
-"""Largest age of the pose measurement on which a goal can be reached [s]."""
 
 _UP = np.array([0.0, 0.0, 1.0])
 
@@ -87,8 +85,11 @@ class ActiveGoal:
         order: the entry of the queue.
         quaternion: the goal orientation, world from object, wxyz, (4,).
         started: time at which it began [s].
-        error: angle between the object and the goal orientation [rad].
-        within_since: time since which the error is within tolerance [s]; None if it is not.
+        error: angle between the object and the goal orientation now; once the goal is reached, in
+            the frame that confirmed it [rad].
+        within_since: capture time of the first frame of those that show the object within
+            tolerance without a gap [s]; None if the last one does not.
+        captured: capture time of the last of them [s].
     """
 
     order: Order
@@ -96,6 +97,7 @@ class ActiveGoal:
     started: float
     error: float
     within_since: float | None = None
+    captured: float | None = None
 
 
 @dataclass(frozen=True)
@@ -205,12 +207,15 @@ class GoalKeeper:
         self.active = None
         return forgotten
 
-    def update(self, t: float, pose: ObjectPose, *, in_hand: bool = True) -> list[Outcome]:
+    def update(
+        self, t: float, pose: ObjectPose, frames: Sequence[ConfirmedPose], *, in_hand: bool = True
+    ) -> list[Outcome]:
         """Compares the active goal with the pose; begins the next goal when it has ended.
 
         Args:
             t: current time [s].
             pose: estimated pose of the object now.
+            frames: estimates at the capture times of the frames that came since the last call.
             in_hand: whether the object is certainly in the hand; otherwise no goal is reached.
 
         Returns:
@@ -218,7 +223,9 @@ class GoalKeeper:
         """
         outcomes: list[Outcome] = []
         if self.active is not None:
-            self.active, over = _measure(self.active, t, pose, in_hand)
+            error = float(rotations.angle_between(self.active.quaternion, pose.quaternion))
+            self.active = replace(self.active, error=error)
+            self.active, over = _measure(self.active, t, frames, in_hand)
             if over is not None:
                 outcomes.append(Outcome(over, self.active, t))
                 self.reached += over == "reached"
@@ -230,6 +237,11 @@ class GoalKeeper:
             self.active = ActiveGoal(order, quaternion, t, error)
             outcomes.append(Outcome("started", self.active, t))
         return outcomes
+
+    def interrupt(self) -> None:
+        """Starts the hold time of the active goal anew, as the hand has paused."""
+        if self.active is not None:
+            self.active = replace(self.active, within_since=None, captured=None)
 
     def _order(self, aim: Aim, tolerance: float, hold: float, timeout: float) -> Order:
         self._number += 1
@@ -245,38 +257,20 @@ class GoalKeeper:
 
 
 def _measure(
-    goal: ActiveGoal, t: float, pose: ObjectPose, in_hand: bool
+    goal: ActiveGoal, t: float, frames: Sequence[ConfirmedPose], in_hand: bool
 ) -> tuple[ActiveGoal, Literal["reached", "missed"] | None]:
-    """The goal with its present error, and its result if it has ended."""
+    """The goal with its hold time, and its result if it has ended."""
     order = goal.order
-    error = float(rotations.angle_between(goal.quaternion, pose.quaternion))
-    since = None
-    if error <= order.tolerance and in_hand:
-        since = t if goal.within_since is None else goal.within_since
-    goal = ActiveGoal(order, goal.quaternion, goal.started, error, since)
-    # The rounding error of tick times is below a microsecond.
-    held = since is not None and t - since >= order.hold - 1e-6
-    if held and _confirmed(goal, t, pose) and _certain(error, pose, order.tolerance):
-        return goal, "reached"
-    if order.timeout and t - goal.started >= order.timeout:
-        return goal, "missed"
-    return goal, None
-
-
-def _confirmed(goal: ActiveGoal, t: float, pose: ObjectPose) -> bool:
-    """Whether a recent measurement confirms the pose; a predicted pose alone is not enough.
-
-    A goal with a hold time needs a frame that was taken within that time: when an object rotates
-    through the goal, the prediction may be at the goal and the next measurement beyond it.
-    """
-    if pose.age > CONFIRMATION_AGE:
-        return False
-    since = goal.within_since
-    return not goal.order.hold or (since is not None and t - pose.age >= since - 1e-6)
-
-
-def _certain(error: float, pose: ObjectPose, tolerance: float) -> bool:
-    """Whether the error plus one standard deviation of the estimate is within tolerance."""
-    deviation = float(np.sqrt(np.linalg.eigvalsh(pose.covariance[3:6, 3:6])[-1]))
-    # A rotation angle is at most pi.
-    return min(error + deviation, np.pi) <= tolerance
+    held = Held(goal.within_since, goal.captured) if in_hand else Held()
+    for frame in frames:
+        if not in_hand or frame.t < goal.started:
+            continue
+        error = float(rotations.angle_between(goal.quaternion, frame.quaternion))
+        held = held.after(frame.t, within(error, frame, order.tolerance))
+        if held.lasts(order.hold):
+            return replace(
+                goal, error=error, within_since=held.since, captured=held.captured
+            ), "reached"
+    goal = replace(goal, within_since=held.since, captured=held.captured)
+    missed = bool(order.timeout) and t - goal.started >= order.timeout
+    return goal, "missed" if missed else None

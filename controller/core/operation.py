@@ -1,5 +1,7 @@
 """What the hand does: its mode, its goals, its policy, and how its targets move."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from inhand.controller.config.settings import ControlSettings
@@ -13,7 +15,7 @@ from inhand.controller.safety.modes import STOPPED, Happening, Mode, Trigger, ne
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array, JointState
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import ConfirmedPose, ObjectPose
 
 MAX_TICKS_LONG = 3
 """The measured length of a tick is bounded to this many nominal ones."""
@@ -141,7 +143,13 @@ class Operation:
             self.torque = False
 
     def move(
-        self, dt: float, joints: JointState, pose: ObjectPose | None, *, certain: bool
+        self,
+        dt: float,
+        joints: JointState,
+        pose: ObjectPose | None,
+        frames: Sequence[ConfirmedPose],
+        *,
+        certain: bool,
     ) -> None:
         """Moves the targets on by one tick, by mode.
 
@@ -149,6 +157,7 @@ class Operation:
             dt: length of the tick [s].
             joints: where the joints are.
             pose: where the object is; None if it was never seen.
+            frames: estimates at the capture times of the frames of this tick.
             certain: whether it is in the hand beyond doubt.
         """
         if self.mover.outside and self.mode not in STOPPED:
@@ -158,7 +167,7 @@ class Operation:
             self.mover.hold(dt)
         elif self._paused(pose):
             self.mover.brake(self.policy.path, dt)
-        elif not self._follow(self.policy, dt, joints, pose, certain):
+        elif not self._follow(self.policy, dt, joints, pose, frames, certain):
             self.mover.hold(dt)
 
     def emit(self, kind: EventKind, **data: object) -> None:
@@ -168,15 +177,23 @@ class Operation:
     def _paused(self, pose: ObjectPose) -> bool:
         """Pauses while the pose is old, and goes on when it is fresh."""
         paused = pose.age > self._settings.safety.predict
+        if paused:
+            self.goals.interrupt()
         if self.policy_step.pause(paused):
             self.emit("pose_old" if paused else "pose_fresh")
         return paused
 
     def _follow(
-        self, policy: PolicyRunner, dt: float, joints: JointState, pose: ObjectPose, certain: bool
+        self,
+        policy: PolicyRunner,
+        dt: float,
+        joints: JointState,
+        pose: ObjectPose,
+        frames: Sequence[ConfirmedPose],
+        certain: bool,
     ) -> bool:
         """One tick of working on the goals; returns whether the hand still runs."""
-        goal = self._present_goal(pose, certain)
+        goal = self._present_goal(pose, frames, certain)
         if goal is None:
             self.take(Happening.QUEUE_EMPTY, "all goals are done")
             return False
@@ -191,15 +208,19 @@ class Operation:
         self.mover.follow(policy.path, dt)
         return True
 
-    def _present_goal(self, pose: ObjectPose, certain: bool) -> ActiveGoal | None:
+    def _present_goal(
+        self, pose: ObjectPose, frames: Sequence[ConfirmedPose], certain: bool
+    ) -> ActiveGoal | None:
         """The goal to work on in this tick; None if all are done."""
-        for outcome in self.goals.update(self.t, pose, in_hand=certain):
+        for outcome in self.goals.update(self.t, pose, frames, in_hand=certain):
             goal = outcome.goal
+            frame = {"captured": goal.captured} if outcome.kind == "reached" else {}
             self.emit(
                 _EVENT_KINDS[outcome.kind],
                 goal=goal.order.number,
                 quaternion=goal.quaternion.tolist(),
                 error=goal.error,
                 seconds=self.t - goal.started,
+                **frame,
             )
         return self.goals.active
