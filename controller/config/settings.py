@@ -14,24 +14,38 @@ class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tolerance: largest error [rad].
         hold: how long the error must stay below it [s].
         timeout: time after which a goal is missed and the next one begins [s]; 0 for never.
+        overdue: after each such time an event says that a goal takes long [s]; 0 for never.
         queue: largest number of goals that may wait.
-        unstick_after: time after which noise is added to the actions of a goal [s].
+        unstick_after: time after which noise is added to the actions of a goal that is not within
+            tolerance [s].
         unstick: standard deviation of that noise, in units of the action; 0 for none.
     """
 
     tolerance: float = 0.4
     hold: float = 0.2
-    timeout: float = 0.0
+    timeout: float = 120.0
+    overdue: float = 30.0
     queue: int = 1000
     unstick_after: float = 5.0
     unstick: float = 0.3
+
+    def terms(
+        self, tolerance: float | None, hold: float | None, timeout: float | None
+    ) -> dict[str, float]:
+        """The terms of a goal; those that are None are the configured ones."""
+        return {
+            "tolerance": self.tolerance if tolerance is None else tolerance,
+            "hold": self.hold if hold is None else hold,
+            "timeout": self.timeout if timeout is None else timeout,
+        }
 
     def check(self) -> None:
         """Raises ConfigError if a value is out of range."""
         if not 0 < self.tolerance <= 3.15:
             raise ConfigError(f"[goals] tolerance = {self.tolerance} rad must lie in (0, 3.15]")
-        if not (0 <= self.hold < float("inf") and 0 <= self.timeout < float("inf")):
-            raise ConfigError("[goals] hold and timeout must be finite and not negative")
+        times = self.hold, self.timeout, self.overdue
+        if not all(0 <= one < float("inf") for one in times):
+            raise ConfigError("[goals] hold, timeout and overdue must be finite and not negative")
         if not 1 <= self.queue <= 100_000:
             raise ConfigError(f"[goals] queue = {self.queue} must lie in 1..100000")
         if not (0 <= self.unstick_after < float("inf") and 0 <= self.unstick <= 1):

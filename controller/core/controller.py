@@ -163,6 +163,7 @@ class Controller(Generic[Measurement]):
         tolerance: float | None = None,
         hold: float | None = None,
         timeout: float | None = None,
+        symmetry: bool = False,
         replace: bool = False,
         endless: bool = False,
     ) -> tuple[int, ...]:
@@ -173,6 +174,7 @@ class Controller(Generic[Measurement]):
             tolerance: largest error that counts as reached [rad]; None takes the setting.
             hold: how long the error must stay below it [s]; None takes the setting.
             timeout: when to go on to the next goal [s]; None takes the setting.
+            symmetry: whether all orientations that look the same but for the tags are the goal.
             replace: whether to forget the goals that are active or waiting.
             endless: whether to draw goals without end.
 
@@ -186,15 +188,12 @@ class Controller(Generic[Measurement]):
         admission.require_goals(aims, self.target, waiting=waiting, limit=defaults.queue)
         if replace:
             self.goals.clear()
-        terms = {
-            "tolerance": defaults.tolerance if tolerance is None else tolerance,
-            "hold": defaults.hold if hold is None else hold,
-            "timeout": defaults.timeout if timeout is None else timeout,
-        }
+        terms = defaults.terms(tolerance, hold, timeout)
         if endless and isinstance(aims[0], RandomGoal):
-            numbers: tuple[int, ...] = (self.goals.add_endless(aims[0], **terms),)
+            first = self.goals.add_endless(aims[0], **terms, symmetry=symmetry)
+            numbers: tuple[int, ...] = (first,)
         else:
-            numbers = self.goals.add(aims, **terms)
+            numbers = self.goals.add(aims, **terms, symmetry=symmetry)
         self.operation.take(Request.GOAL, "goal")
         return numbers
 

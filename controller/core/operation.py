@@ -24,6 +24,7 @@ _EVENT_KINDS: dict[str, EventKind] = {
     "started": "goal_started",
     "reached": "goal_reached",
     "missed": "goal_missed",
+    "overdue": "goal_overdue",
 }
 
 
@@ -63,7 +64,7 @@ class Operation:
         self.reason = "started"
         self.torque = False
         self.events: list[Event] = []
-        self.goals = GoalKeeper(target, np.random.default_rng(seed))
+        self.goals = GoalKeeper(target, np.random.default_rng(seed), settings.goals.overdue)
         self.policy = policy
         self.policy_step = PolicyStep(hand, target, settings.goals)
         self.mover = Mover(hand, settings.tick_rate, settings.safety.home_speed)

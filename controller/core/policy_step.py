@@ -84,6 +84,8 @@ class PolicyStep:
                 goal_quaternion=goal.quaternion,
                 pose_age=np.array(pose.age),
             )
-            self.action = self._unstick.shake(policy.act(observation), t - goal.started)
+            # An object that is within tolerance is left in peace, however long that has taken.
+            stalled = t - goal.started if goal.error > goal.order.tolerance else 0.0
+            self.action = self._unstick.shake(policy.act(observation), stalled)
         self._ticks_to_action -= 1
         return self.action

@@ -18,6 +18,7 @@ EventKind = Literal[
     "goal_started",
     "goal_reached",
     "goal_missed",
+    "goal_overdue",
     "object_in_hand",
     "object_dropped",
     "pose_old",

@@ -106,8 +106,8 @@ def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
         state: the state of the same object, captured by this version.
     """
     if isinstance(older, dict) and isinstance(state, dict):
-        if older.get("is") == "Order" and isinstance(state.get("value"), goals.Order):
-            return unbundled(state["value"])
+        if isinstance(order := state.get("value"), goals.Order):
+            return _order_known_to(older, order)
         live = "is" not in older or older["is"] == "live"
         # In the older one's order, as both are compared packed.
         names = older if live else state
@@ -115,6 +115,16 @@ def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
     if isinstance(older, list) and isinstance(state, list) and len(older) == len(state):
         return [known_to(a, b) for a, b in zip(older, state, strict=True)]
     return state
+
+
+def _order_known_to(older: Checkpoint, order: goals.Order) -> Checkpoint:
+    """An order as the older version packed it, with the members that it had."""
+    if older.get("is") == "Order":
+        whole = unbundled(order)
+        return {**whole, "members": {k: whole["members"][k] for k in older["members"]}}
+    if isinstance(older.get("value"), dict):
+        return {"is": "order", "value": {k: getattr(order, k) for k in older["value"]}}
+    return {"is": "order", "value": order}
 
 
 def _members(live: object) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inhand.controller.config.settings import GoalSettings
 from inhand.controller.core.goals import RandomGoal
 from inhand.controller.errors import PolicyError
 from inhand.controller.safety.modes import Happening, Mode
@@ -116,3 +117,16 @@ def test_a_pause_and_its_end_ask_the_policy_at_once() -> None:
     bench.seen = True
     bench.tick()
     assert policy.steps == steps + 1
+
+
+@pytest.mark.parametrize(("to_go", "shaken"), [(0.1, False), (1.0, True)])
+def test_noise_against_a_stall_spares_an_object_within_tolerance(
+    to_go: float, shaken: bool
+) -> None:
+    policy = Dictator([np.zeros(HAND.n_actuators)])
+    bench = Bench(policy, goals=GoalSettings(unstick_after=0.5))
+    bench.start(Mode.READY)
+    bench.ask(to_go, tolerance=0.2, hold=100.0)
+    bench.run(1.5)
+    assert bench.mode == Mode.RUNNING and bench.targets is not None
+    assert bool((np.abs(bench.targets.position - HAND.rest) > 0.02).any()) == shaken

@@ -11,9 +11,7 @@ from inhand.controller.core.goals import (
     Orientation,
     RandomGoal,
     Turn,
-    random_rotation,
     resolve,
-    shortest_turn,
 )
 from inhand.perception import rotations
 from inhand.perception.objects import load_object
@@ -26,9 +24,6 @@ TERMS = {"tolerance": 0.2, "hold": 0.0, "timeout": 0.0}
 
 quaternions = st.integers(0, 2**32 - 1).map(
     lambda seed: rotations.random_quaternion(np.random.default_rng(seed))
-)
-vectors = st.integers(0, 2**32 - 1).map(
-    lambda seed: (lambda v: v / np.linalg.norm(v))(np.random.default_rng(seed).standard_normal(3))
 )
 
 
@@ -44,16 +39,6 @@ def frame(t: float, angle: float = 0.0, doubt: float = 0.001) -> ConfirmedPose:
 
 def come_to(aim: Orientation | FaceUp | Turn | RandomGoal, quaternion: Array) -> Array:
     return resolve(aim, quaternion, BLOCK, np.random.default_rng(0))
-
-
-@given(vectors, vectors)
-def test_the_shortest_turn_takes_one_vector_to_the_other(one: Array, other: Array) -> None:
-    for target in (other, one, -one):
-        turn = shortest_turn(one, target)
-        np.testing.assert_allclose(rotations.rotate(turn, one), target, atol=1e-7)
-        angle = np.arccos(np.clip(one @ target, -1, 1))
-        identity = np.array([1.0, 0, 0, 0])
-        assert float(rotations.angle_between(turn, identity)) == pytest.approx(angle, abs=1e-6)
 
 
 @pytest.mark.parametrize("target", [BLOCK, PRISM], ids=lambda target: target.name)
@@ -86,18 +71,6 @@ def test_random_goals_are_within_the_largest_angle(now: Array, most: float) -> N
     face = come_to(RandomGoal("face-up"), now)
     tops = [rotations.rotate(face, normal) @ UP for normal in BLOCK.faces.values()]
     assert max(tops) == pytest.approx(1.0)
-
-
-def test_random_rotations_are_uniform_within_their_angle() -> None:
-    rng = np.random.default_rng(2)
-    identity = np.array([1.0, 0, 0, 0])
-    drawn = np.array([random_rotation(rng, 1.5) for _ in range(4000)])
-    angles = np.sort(rotations.angle_between(drawn, identity))
-    expected = (angles - np.sin(angles)) / (1.5 - np.sin(1.5))
-    # Kolmogorov-Smirnov at about 0.1 %.
-    assert np.abs(expected - np.arange(4000) / 4000).max() < 1.95 / np.sqrt(4000)
-    whole = np.array([random_rotation(rng, np.pi) for _ in range(4000)])
-    assert np.abs(np.mean(whole**2, axis=0) - 0.25).max() < 0.02
 
 
 def test_the_same_seed_draws_the_same_goals() -> None:
@@ -211,3 +184,54 @@ def test_an_object_outside_the_hand_reaches_no_goal_and_restarts_the_hold_time_i
         assert not reached(keeper, 0.01 * tick, frame(0.01 * tick), in_hand=False)
     times = [t for t in range(30, 60) if reached(keeper, 0.01 * t, frame(0.01 * t))]
     assert times == [40]
+
+
+@pytest.mark.parametrize("turned", [0.0, 1.0, -2.5])
+def test_a_face_up_without_a_heading_is_reached_by_tilt_alone(turned: float) -> None:
+    keeper = GoalKeeper(BLOCK, np.random.default_rng(4))
+    start = rotations.exp(np.array([1.0, 0.0, 0.0]))
+    keeper.add([FaceUp("+z")], tolerance=0.1, hold=0.0, timeout=0.0)
+    keeper.update(0.0, pose(start), [])
+    now = rotations.multiply(rotations.exp(turned * UP), rotations.exp(np.array([0.05, 0.0, 0.0])))
+    seen = ConfirmedPose(0.1, np.zeros(3), now, 1e-6 * np.eye(6))
+    (outcome,) = keeper.update(0.1, pose(now), [seen])
+    assert outcome.kind == "reached" and outcome.goal.error == pytest.approx(0.05)
+
+
+def test_a_face_up_with_a_heading_needs_it() -> None:
+    keeper = GoalKeeper(BLOCK, np.random.default_rng(4))
+    keeper.add([FaceUp("+z", 0.0)], tolerance=0.1, hold=0.0, timeout=0.0)
+    keeper.update(0.0, pose(rotations.IDENTITY), [])
+    assert not reached(keeper, 0.1, frame(0.1, 1.0))
+    assert reached(keeper, 0.2, frame(0.2, 0.05))
+
+
+@pytest.mark.parametrize("symmetry", [False, True])
+def test_symmetry_makes_orientations_that_look_alike_one_goal(symmetry: bool) -> None:
+    keeper = GoalKeeper(PRISM, np.random.default_rng(4))
+    goal = Orientation(rotations.exp(np.array([0.3, 0.0, 0.0])))
+    keeper.add([goal], tolerance=0.1, hold=0.0, timeout=0.0, symmetry=symmetry)
+    # An eighth of a turn about the prism's axis.
+    now = rotations.multiply(goal.quaternion, rotations.exp(np.pi / 4 * UP))
+    (started,) = keeper.update(0.0, pose(now), [])
+    assert started.goal.error == pytest.approx(0.0 if symmetry else np.pi / 4, abs=1e-6)
+    seen = ConfirmedPose(0.1, np.zeros(3), now, 1e-6 * np.eye(6))
+    outcomes = keeper.update(0.1, pose(now), [seen])
+    assert [outcome.kind for outcome in outcomes] == ["reached"] * symmetry
+
+
+def test_a_goal_that_takes_long_is_reported_again_and_again() -> None:
+    keeper = GoalKeeper(BLOCK, np.random.default_rng(4), overdue=0.5)
+    keeper.add([Orientation(rotations.exp(UP))], tolerance=0.1, hold=0.0, timeout=1.8)
+    said = [
+        (round(0.01 * tick, 2), outcome.kind)
+        for tick in range(200)
+        for outcome in keeper.update(0.01 * tick, pose(rotations.IDENTITY), [])
+    ]
+    assert said == [
+        (0.0, "started"),
+        (0.5, "overdue"),
+        (1.0, "overdue"),
+        (1.5, "overdue"),
+        (1.8, "missed"),
+    ]
