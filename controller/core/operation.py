@@ -70,7 +70,7 @@ class Operation:
         self.mover = Mover(hand, settings.tick_rate, settings.safety.home_speed)
         self.sent: Array | None = None
         self._hand, self._settings = hand, settings
-        self._ticked = False
+        self._ticked, self._share_moving = False, 1.0
         self._entered = self._armed_until = self.t
 
     @property
@@ -82,8 +82,13 @@ class Operation:
     def begin_tick(self, t: float) -> float:
         """Begins a tick at `t` [s]; returns its length [s]."""
         dt = nominal = 1.0 / self._settings.tick_rate
+        # Targets move by no more than the bounded length allows. So in a longer tick they moved
+        # more slowly than the limiter's velocity says.
+        self.mover.slow_down(self._share_moving)
+        self._share_moving = 1.0
         if self._ticked:
             dt = min(max(t - self.t, 0.1 * nominal), MAX_TICKS_LONG * nominal)
+            self._share_moving = min(1.0, dt / max(t - self.t, 1e-9))
         self.t, self._ticked, self.policy_step.action = t, True, None
         return dt
 
@@ -200,7 +205,7 @@ class Operation:
             return False
         sent = self.mover.position if self.sent is None else self.sent
         try:
-            action = self.policy_step.tick(self.t, policy, goal, joints, sent, pose)
+            action = self.policy_step.tick(self.t, dt, policy, goal, joints, sent, pose)
         except PolicyError as error:
             self.take(Happening.POLICY_FAILED, str(error))
             return False

@@ -7,7 +7,7 @@ import numpy as np
 from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.safety.derating import Effort, within_reach
 from inhand.controller.safety.return_to_range import WayBack
-from inhand.controller.safety.safety import Limits, Motion, limit
+from inhand.controller.safety.safety import Limits, Motion, limit, rest_point
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 
@@ -47,8 +47,15 @@ class Mover:
         self._way_back.pin(position)
         self.stop()
 
+    def slow_down(self, share: float) -> None:
+        """Scales the velocity of the targets, which were sent over a longer time than assumed."""
+        if share < 1.0 and self._state is not None:
+            motion = self._state.motion
+            slower = Motion(motion.position, share * motion.velocity)
+            self._state = replace(self._state, motion=slower)
+
     def stop(self) -> None:
-        """From now on `hold` holds the targets of its first call."""
+        """From now on `hold` brakes, and holds the targets at which the hand comes to rest."""
         self._anchor = self._destination = None
 
     def go(self, destination: Array) -> None:
@@ -71,7 +78,10 @@ class Mover:
 
     def hold(self, dt: float) -> None:
         """One tick [s] of holding, or of the motion to the destination."""
-        anchor = self.position if self._anchor is None else self._anchor
+        anchor = self._anchor
+        if anchor is None:
+            # Not the present targets: a hand in motion would pass them, and come back.
+            anchor = rest_point(self._path.limits, self.state.motion)
         if self._destination is not None:
             step = self._home_speed * dt
             anchor = anchor + np.clip(self._destination - anchor, -step, step)

@@ -99,9 +99,9 @@ class Bench:
     def mode(self) -> Mode:
         return self.controller.mode
 
-    def tick(self) -> None:
+    def tick(self, length: float = TICK) -> None:
         """One tick: the servos follow the last targets, then the controller reads and decides."""
-        self.t += TICK
+        self.t += length
         if self.controller.torque and self.targets is not None:
             self.servos = self.servos + 0.4 * (self.targets.position - self.servos)
         for number, angle in self.jammed.items():

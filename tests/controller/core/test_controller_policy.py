@@ -130,3 +130,34 @@ def test_noise_against_a_stall_spares_an_object_within_tolerance(
     bench.run(1.5)
     assert bench.mode == Mode.RUNNING and bench.targets is not None
     assert bool((np.abs(bench.targets.position - HAND.rest) > 0.02).any()) == shaken
+
+
+def test_the_policy_acts_at_its_rate_also_with_uneven_ticks() -> None:
+    policy = Dictator([np.zeros(HAND.n_actuators)])
+    bench = Bench(policy)
+    bench.start(Mode.RUNNING)
+    lengths = np.random.default_rng(3).choice([0.005, 0.01, 0.02], 600)
+    began, steps = bench.t, policy.steps
+    for length in lengths:
+        bench.tick(float(length))
+    assert policy.steps - steps == pytest.approx(20 * (bench.t - began), abs=2)
+
+
+def test_targets_keep_the_limits_when_ticks_are_far_too_long() -> None:
+    """By positions and times alone."""
+    rng = np.random.default_rng(5)
+    bench = Bench(Dictator([np.ones(HAND.n_actuators), -np.ones(HAND.n_actuators)] * 500))
+    bench.start(Mode.RUNNING)
+    assert bench.targets is not None
+    times, places = [bench.t], [bench.targets.position]
+    for length in rng.choice([0.001, 0.01, 0.03, 0.08], 600):
+        bench.tick(float(length))
+        times.append(bench.t)
+        places.append(bench.targets.position)
+    assert bench.mode == Mode.RUNNING
+    time = np.diff(times)[:, None]
+    velocity = np.diff(places, axis=0) / time
+    acceleration = np.diff(velocity, axis=0) / time[1:]
+    assert np.abs(velocity).max() > 1.0
+    assert (np.abs(velocity) <= HAND.velocity_limit * (1 + 1e-9)).all()
+    assert (np.abs(acceleration) <= HAND.acceleration_limit * (1 + 1e-6)).all()
