@@ -70,6 +70,11 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fault_share: share of the torque with which it holds afterwards; 0 switches torque off.
         think: processor time of one tick's decision above which the policy has failed [s].
         home_speed: of the fastest joint on the way to the rest pose [rad/s].
+        blocked_warn: how long a joint may push with all its torque, and not get nearer to its
+            target, before it is reported [s].
+        blocked_back_off: the same, before it must push less [s].
+        blocked_share: share of its torque limit that it may use from then on.
+        blocked_fault: the same, before that is a fault [s].
     """
 
     estop: Literal["relax", "hold"] = "relax"
@@ -83,6 +88,10 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fault_share: float = 0.3
     think: float = 0.05
     home_speed: float = 0.8
+    blocked_warn: float = 1.0
+    blocked_back_off: float = 2.0
+    blocked_share: float = 0.5
+    blocked_fault: float = 10.0
 
     def check(self) -> None:
         """Raises ConfigError if a value is out of range."""
@@ -97,6 +106,12 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError("[safety] fault_share must lie in 0..1, think in (0, 1] s")
         if not (1 <= self.joint_ticks <= 20 and 0 < self.home_speed <= 3):
             raise ConfigError("[safety] joint_ticks must lie in 1..20, home_speed in (0, 3] rad/s")
+        if not 0 < self.blocked_warn <= self.blocked_back_off <= self.blocked_fault <= 3600:
+            raise ConfigError(
+                "[safety] must have 0 < blocked_warn <= blocked_back_off <= blocked_fault <= 3600 s"
+            )
+        if not 0.2 <= self.blocked_share <= 1:
+            raise ConfigError("[safety] blocked_share must lie in 0.2..1")
 
 
 class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

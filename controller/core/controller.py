@@ -231,7 +231,7 @@ class Controller(Generic[Measurement]):
             plausible = self._joint_watch.take(joints, dt)
             if plausible is not None:
                 seen.note_joints(plausible)
-        self._derate()
+        self._derate(dt)
         seen.take(t, measurements)
         self._watch(t)
         known, mover = self._joint_watch.joints, operation.mover
@@ -276,12 +276,13 @@ class Controller(Generic[Measurement]):
             policy_sha256=policy.sha256 if policy else "",
         )
 
-    def _derate(self) -> None:
+    def _derate(self, dt: float) -> None:
         """Decides how much torque each servo may use in this tick."""
-        most = self.settings.safety.fault_share if self.operation.weak else 1.0
-        servos = self._joint_watch.derate(most)
-        if servos is not None:
-            self.operation.emit("derated", servos=servos)
+        operation = self.operation
+        most = self.settings.safety.fault_share if operation.weak else 1.0
+        followed = operation.sent if operation.torque and operation.mode not in STOPPED else None
+        for kind, servos in self._joint_watch.derate(most, followed, dt):
+            operation.emit(kind, servos=servos)
 
     def _watch(self, t: float) -> None:
         """Reacts to joints that cannot be trusted, a dropped object, and a mode that expires."""

@@ -25,6 +25,7 @@ EventKind = Literal[
     "pose_fresh",
     "policy_loaded",
     "derated",
+    "blocked",
     "camera",
     "tags",
     "bus",

@@ -18,7 +18,7 @@ from inhand.controller.core import goals
 from inhand.controller.estimation import hand_motion, pose_state
 from inhand.controller.estimation.outlier_gate import FusionSettings
 from inhand.controller.policy.action import ActionPath, ActionState
-from inhand.controller.safety import modes, safety
+from inhand.controller.safety import following, modes, safety
 from inhand.controller.safety.derating import Effort
 from inhand.controller.system.statistics import Histogram
 from inhand.hardware.model.hand import Hand
@@ -40,6 +40,7 @@ _FIXED = (
     pose_state.MotionModel,
     ActionPath,
     safety.Limits,
+    following.Patience,
     Histogram,
     ort.InferenceSession,
     msgspec.Struct,
