@@ -70,6 +70,7 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fault_share: share of the torque with which it holds afterwards; 0 switches torque off.
         think: processor time of one tick's decision above which the policy has failed [s].
         home_speed: of the fastest joint on the way to the rest pose [rad/s].
+        contact_share: share of the torque on a slow move on which fingers may touch.
         blocked_warn: how long a joint may push with all its torque, and not get nearer to its
             target, before it is reported [s].
         blocked_back_off: the same, before it must push less [s].
@@ -88,6 +89,7 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fault_share: float = 0.3
     think: float = 0.05
     home_speed: float = 0.8
+    contact_share: float = 0.3
     blocked_warn: float = 1.0
     blocked_back_off: float = 2.0
     blocked_share: float = 0.5
@@ -110,8 +112,8 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(
                 "[safety] must have 0 < blocked_warn <= blocked_back_off <= blocked_fault <= 3600 s"
             )
-        if not 0.2 <= self.blocked_share <= 1:
-            raise ConfigError("[safety] blocked_share must lie in 0.2..1")
+        if not (0.2 <= self.blocked_share <= 1 and 0.2 <= self.contact_share <= 1):
+            raise ConfigError("[safety] blocked_share and contact_share must lie in 0.2..1")
 
 
 class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -279,9 +279,8 @@ class Controller(Generic[Measurement]):
     def _derate(self, dt: float) -> None:
         """Decides how much torque each servo may use in this tick."""
         operation = self.operation
-        most = self.settings.safety.fault_share if operation.weak else 1.0
         followed = operation.sent if operation.torque and operation.mode not in STOPPED else None
-        for kind, servos in self._joint_watch.derate(most, followed, dt):
+        for kind, servos in self._joint_watch.derate(operation.torque_share, followed, dt):
             operation.emit(kind, servos=servos)
 
     def _watch(self, t: float) -> None:

@@ -285,7 +285,7 @@ class GoalKeeper:
             if not in_hand or frame.t < goal.started:
                 continue
             then = self._turned_to(goal, frame.quaternion)
-            held = held.after(frame.t, within(then.error, frame, order.tolerance))
+            held = held.after(frame.t, within(then.error, frame, order.tolerance, order.hold))
             if held.lasts(order.hold):
                 return replace(then, within_since=held.since, captured=held.captured), "reached"
         goal = replace(goal, within_since=held.since, captured=held.captured)

@@ -79,6 +79,14 @@ class Operation:
         held = self.t - self._entered
         return self.mode == Mode.FAULT and held > self._settings.safety.fault_hold
 
+    @property
+    def torque_share(self) -> float:
+        """Largest share of its torque limit that any servo may use now."""
+        safety = self._settings.safety
+        if self.weak:
+            return safety.fault_share
+        return safety.contact_share if self.mover.gentle else 1.0
+
     def begin_tick(self, t: float) -> float:
         """Begins a tick at `t` [s]; returns its length [s]."""
         dt = nominal = 1.0 / self._settings.tick_rate
@@ -170,15 +178,22 @@ class Operation:
             # Whatever is asked for waits until every joint is in its range.
             self.mover.come_back(dt)
         elif self.mode != Mode.RUNNING or self.policy is None or pose is None:
-            self.mover.hold(dt)
+            self._hold(dt)
         elif self._paused(pose):
             self.mover.brake(self.policy.path, dt)
         elif not self._follow(self.policy, dt, joints, pose, frames, certain):
-            self.mover.hold(dt)
+            self._hold(dt)
 
     def emit(self, kind: EventKind, **data: object) -> None:
         """Adds an event."""
         self.events.append(Event(self.t, kind, data))
+
+    def _hold(self, dt: float) -> None:
+        """One tick of holding, or of the way to a destination."""
+        before = self.mover.gentle
+        self.mover.hold(dt)
+        if self.mover.gentle and not before:
+            self.emit("path_not_free")
 
     def _paused(self, pose: ObjectPose) -> bool:
         """Pauses while the pose is old, and goes on when it is fresh."""

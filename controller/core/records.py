@@ -26,6 +26,7 @@ EventKind = Literal[
     "policy_loaded",
     "derated",
     "blocked",
+    "path_not_free",
     "camera",
     "tags",
     "bus",

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime as ort
 
 from inhand.controller.core import goals
+from inhand.controller.core.slow_path import PathPlanner
 from inhand.controller.estimation import hand_motion, pose_state
 from inhand.controller.estimation.outlier_gate import FusionSettings
 from inhand.controller.policy.action import ActionPath, ActionState
@@ -39,6 +40,7 @@ _FIXED = (
     FusionSettings,
     pose_state.MotionModel,
     ActionPath,
+    PathPlanner,
     safety.Limits,
     following.Patience,
     Histogram,
