@@ -5,7 +5,7 @@ import numpy as np
 from inhand.controller.config.settings import GoalSettings
 from inhand.controller.core.goals import ActiveGoal
 from inhand.controller.core.interfaces import PolicyRunner
-from inhand.controller.policy.exploration_noise import Unstick
+from inhand.controller.policy.exploration_noise import ExplorationNoise
 from inhand.controller.policy.observation import observe
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import fingertip_positions
@@ -31,7 +31,7 @@ class PolicyStep:
         self.action: Array | None = None
         self.paused = False
         self._hand, self._target = hand, target
-        self._unstick = Unstick(hand.n_actuators, settings.unstick_after, settings.unstick)
+        self._noise = ExplorationNoise(hand.n_actuators, settings.unstick_after, settings.unstick)
         # In nominal ticks, after the next tick of nominal length.
         self._ticks_to_action = -np.inf
 
@@ -93,6 +93,6 @@ class PolicyStep:
             )
             # An object that is within tolerance is left in peace, however long that has taken.
             stalled = t - goal.started if goal.error > goal.order.tolerance else 0.0
-            self.action = self._unstick.shake(policy.act(observation), stalled)
+            self.action = self._noise.apply(policy.act(observation), stalled)
         self._ticks_to_action = left - 1.0
         return self.action

@@ -101,7 +101,7 @@ def restore(live: object, state: Checkpoint) -> None:
         setattr(live, name, _unpack(value, members[name]))
 
 
-def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
+def without_newer_members(older: Checkpoint, state: Checkpoint) -> Checkpoint:
     """Removes the members that a state captured by an older version does not have.
 
     Args:
@@ -110,20 +110,20 @@ def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
     """
     if isinstance(older, dict) and isinstance(state, dict):
         if isinstance(order := state.get("value"), goals.Order):
-            return _order_known_to(older, order)
+            return _order_without_newer_terms(older, order)
         live = "is" not in older or older["is"] == "live"
         # In the older one's order, as both are compared packed.
         names = older if live else state
-        return {k: known_to(older.get(k), state[k]) for k in names if k in state}
+        return {k: without_newer_members(older.get(k), state[k]) for k in names if k in state}
     if isinstance(older, list) and isinstance(state, list) and len(older) == len(state):
-        return [known_to(a, b) for a, b in zip(older, state, strict=True)]
+        return [without_newer_members(a, b) for a, b in zip(older, state, strict=True)]
     return state
 
 
-def _order_known_to(older: Checkpoint, order: goals.Order) -> Checkpoint:
+def _order_without_newer_terms(older: Checkpoint, order: goals.Order) -> Checkpoint:
     """An order as the older version packed it, with the members that it had."""
     if older.get("is") == "Order":
-        whole = unbundled(order)
+        whole = pack_in_older_form(order)
         return {**whole, "members": {k: whole["members"][k] for k in older["members"]}}
     if isinstance(older.get("value"), dict):
         return {"is": "order", "value": {k: getattr(order, k) for k in older["value"]}}
@@ -173,11 +173,11 @@ def _pack_record(value: Any) -> Checkpoint:
     return {"is": type(value).__name__, "members": members}
 
 
-def unbundled(value: Any) -> Checkpoint:
+def pack_in_older_form(value: Any) -> Checkpoint:
     """Packs an order as older versions did: the members of each record."""
     if isinstance(value, _ORDER_PARTS):
         names = getattr(value, "__struct_fields__", None) or [f.name for f in fields(value)]
-        members = {name: unbundled(getattr(value, name)) for name in names}
+        members = {name: pack_in_older_form(getattr(value, name)) for name in names}
         return {"is": type(value).__name__, "members": members}
     return _pack(value)
 

@@ -13,7 +13,7 @@ from inhand.controller.safety.modes import Mode
 from inhand.hardware.dynamixel.registers import Units
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array, JointState, frozen_array
-from tests.controller.bench_hand import BLOCK, HAND, Bench, Dictator
+from tests.controller.bench_hand import BLOCK, HAND, Bench, ScriptedPolicy
 
 SOON = SafetySettings(blocked_warn=0.3, blocked_back_off=0.6, blocked_fault=2.5)
 JOINT = HAND.actuator_names.index("MFJ3")
@@ -21,7 +21,7 @@ JOINT = HAND.actuator_names.index("MFJ3")
 
 def test_a_jammed_servo_is_reported_pushes_less_and_is_a_fault() -> None:
     """Its encoder still has noise, so that it does not count as stuck."""
-    bench = Bench(Dictator([0.9 * np.eye(HAND.n_actuators)[JOINT]]))
+    bench = Bench(ScriptedPolicy([0.9 * np.eye(HAND.n_actuators)[JOINT]]))
     bench.start(Mode.RUNNING)
     began, rng = bench.t, np.random.default_rng(1)
     asked = []
@@ -43,7 +43,7 @@ def test_a_jammed_servo_is_reported_pushes_less_and_is_a_fault() -> None:
 
 def test_a_policy_that_turns_the_object_is_not_taken_for_blocked(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    bench = Bench(Dictator(list(rng.uniform(-1, 1, (200, HAND.n_actuators)))))
+    bench = Bench(ScriptedPolicy(list(rng.uniform(-1, 1, (200, HAND.n_actuators)))))
     bench.start(Mode.RUNNING)
     bench.run(9.0)
     assert "blocked" not in bench.kinds() and bench.mode == Mode.RUNNING

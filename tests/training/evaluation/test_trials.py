@@ -12,17 +12,19 @@ TURNED = rotations.exp(np.array([0.0, 0.0, 1.0]))
 
 def test_judge_measures_the_true_error_in_the_hold_time() -> None:
     judge = Judge(Rules(tolerance=0.4, hold=0.2))
-    judge.hear(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
-    judge.see(1.1, UPRIGHT, False)
-    judge.see(1.2, TURNED, False)
-    judge.see(1.25, UPRIGHT, False)
+    judge.add_event(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
+    judge.add_pose(1.1, UPRIGHT, False)
+    judge.add_pose(1.2, TURNED, False)
+    judge.add_pose(1.25, UPRIGHT, False)
     reached = {"seconds": 0.3, "error": 0.1, "captured": 1.25}
-    judge.hear(1.3, "goal_reached", reached, UPRIGHT)
-    judge.hear(1.3, "goal_started", {"quaternion": TURNED.tolist()}, UPRIGHT)
+    judge.add_event(1.3, "goal_reached", reached, UPRIGHT)
+    judge.add_event(1.3, "goal_started", {"quaternion": TURNED.tolist()}, UPRIGHT)
     for t in (1.4, 1.5, 1.61):
-        judge.see(t, TURNED, False)
-    judge.hear(3.0, "mode", {"before": "running", "cause": "pose_lost", "reason": "lost"}, TURNED)
-    judge.see(3.1, TURNED, True)
+        judge.add_pose(t, TURNED, False)
+    judge.add_event(
+        3.0, "mode", {"before": "running", "cause": "pose_lost", "reason": "lost"}, TURNED
+    )
+    judge.add_pose(3.1, TURNED, True)
     result = judge.result(7)
     assert (result.trial, result.score, result.false_successes) == (7, 0, 1)
     assert result.goals[0].true_error == pytest.approx(1.0)
@@ -36,11 +38,11 @@ def test_without_a_hold_time_the_true_error_at_the_capture_of_the_frame_counts(
     captured: float, true_error: float
 ) -> None:
     judge = Judge(Rules(tolerance=0.4, cap=1))
-    judge.hear(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
-    judge.see(1.1, UPRIGHT, False)
-    judge.see(1.2, TURNED, False)
+    judge.add_event(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
+    judge.add_pose(1.1, UPRIGHT, False)
+    judge.add_pose(1.2, TURNED, False)
     reached = {"seconds": 0.2, "error": 0.1, "captured": captured}
-    judge.hear(1.2, "goal_reached", reached, TURNED)
+    judge.add_event(1.2, "goal_reached", reached, TURNED)
     (goal,) = judge.result(1).goals
     assert goal.true_error == pytest.approx(true_error, abs=1e-6)
     assert goal.reported_error == pytest.approx(1.0)
