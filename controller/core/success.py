@@ -16,8 +16,8 @@ tolerance and return unseen."""
 
 HELD_DEVIATIONS = 2.0
 """Standard deviations that are added to the error in a hold time, one without: the object must
-also be within tolerance between the frames (MuJoCo, 0.2 rad, 0.25 s: with one, 3 of 46 were not in
-all ticks; with two, 0 of 63)."""
+also be within tolerance between the frames (MuJoCo, 0.2 rad, 0.25 s: with one, 3 of 62 were not in
+all ticks; with two, 0 of 81)."""
 
 
 @dataclass(frozen=True, slots=True)
