@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inhand.controller.core.goals import (
@@ -57,6 +57,7 @@ def test_a_face_is_up_by_the_shortest_way_or_with_a_heading(target: object) -> N
             np.testing.assert_allclose(rotations.log(about), UP, atol=1e-7)
 
 
+@settings(deadline=None)
 @given(quaternions, quaternions)
 def test_orientations_and_turns(now: Array, wanted: Array) -> None:
     np.testing.assert_array_equal(come_to(Orientation(wanted), now), wanted)
@@ -64,6 +65,7 @@ def test_orientations_and_turns(now: Array, wanted: Array) -> None:
     assert float(rotations.angle_between(come_to(Turn(turn), now), wanted)) < 1e-6
 
 
+@settings(deadline=None)
 @given(quaternions, st.floats(0.1, np.pi))
 def test_random_goals_are_within_the_largest_angle(now: Array, most: float) -> None:
     goal = come_to(RandomGoal("so3", most), now)

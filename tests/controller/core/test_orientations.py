@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inhand.controller.core.orientations import nearest, random_rotation, shortest_turn
@@ -21,6 +21,7 @@ quaternions = st.integers(0, 2**32 - 1).map(
 )
 
 
+@settings(deadline=None)
 @given(vectors, vectors)
 def test_the_shortest_turn_takes_one_vector_to_the_other(one: Array, other: Array) -> None:
     for target in (other, one, -one):
@@ -43,12 +44,14 @@ def test_random_rotations_are_uniform_within_their_angle() -> None:
     assert np.abs(np.mean(whole**2, axis=0) - 0.25).max() < 0.02
 
 
+@settings(deadline=None)
 @given(quaternions, quaternions)
 def test_one_goal_is_its_own_nearest(goal: Array, now: Array) -> None:
     assert nearest(goal, now, None) is goal
 
 
 @pytest.mark.parametrize("target", [BLOCK, PRISM], ids=lambda target: target.name)
+@settings(deadline=None)
 @given(goal=quaternions, now=quaternions)
 def test_no_symmetric_goal_is_nearer(target: object, goal: Array, now: Array) -> None:
     best = nearest(goal, now, target.symmetry)
@@ -60,6 +63,7 @@ def test_no_symmetric_goal_is_nearer(target: object, goal: Array, now: Array) ->
     assert float(rotations.angle_between(again, now)) == pytest.approx(float(least), abs=1e-6)
 
 
+@settings(deadline=None)
 @given(quaternions, quaternions)
 def test_with_any_heading_only_the_tilt_is_left(goal: Array, now: Array) -> None:
     up_in_object = rotations.rotate(rotations.conjugate(goal), UP)
@@ -67,8 +71,8 @@ def test_with_any_heading_only_the_tilt_is_left(goal: Array, now: Array) -> None
     np.testing.assert_allclose(rotations.rotate(best, up_in_object), UP, atol=1e-7)
     tilt = float(np.arccos(np.clip(rotations.rotate(now, up_in_object) @ UP, -1, 1)))
     error = float(rotations.angle_between(best, now))
-    if tilt < np.pi - 0.31:
+    if tilt < np.pi - 0.301:
         assert error == pytest.approx(tilt, abs=1e-5)
-    else:
+    elif tilt > np.pi - 0.299:
         # The way is not clear: the goal stays as it is.
         np.testing.assert_array_equal(best, goal)
