@@ -34,6 +34,7 @@ class Stepped(NamedTuple):
         ended: indices of the worlds whose episode ended and that were reset, (k,).
         goals: goals reached in each ended episode, k of them.
         dropped: whether each ended episode ended with a drop, k of them.
+        reached: goals reached in this step in all worlds.
     """
 
     reward: Tensor
@@ -41,6 +42,7 @@ class Stepped(NamedTuple):
     ended: NDArray[np.int64]
     goals: list[int]
     dropped: list[bool]
+    reached: int
 
 
 def step_worlds(worlds: BatchEnvironment, actions: Tensor, device: str) -> Stepped:
@@ -55,6 +57,7 @@ def step_worlds(worlds: BatchEnvironment, actions: Tensor, device: str) -> Stepp
     over = step.dropped | step.timed_out
     ended = np.flatnonzero(over)
     goals, dropped = worlds.goals_reached[ended].tolist(), step.dropped[ended].tolist()
+    worlds.count(ended)
     worlds.reset(ended)
     return Stepped(
         reward=torch.as_tensor(step.reward, dtype=torch.float32, device=device),
@@ -62,6 +65,7 @@ def step_worlds(worlds: BatchEnvironment, actions: Tensor, device: str) -> Stepp
         ended=ended,
         goals=goals,
         dropped=dropped,
+        reached=int(step.reached.sum()),
     )
 
 
@@ -73,6 +77,7 @@ class Rollout(msgspec.Struct):
         actions: sampled actions without the part of the noise that was fixed one step earlier.
         means: mean actions of the policy at that time.
         alive: 0 where a step ended its episode, else 1.
+        values: of the critic, before each step.
         returns: targets of the critic.
         gain: normalized advantages.
     """
@@ -81,8 +86,15 @@ class Rollout(msgspec.Struct):
     actions: Tensor
     means: Tensor
     alive: Tensor
+    values: Tensor
     returns: Tensor
     gain: Tensor
+
+    @property
+    def explained(self) -> float:
+        """Share of the variance of the returns that the critic explains, at most 1."""
+        missed = (self.returns - self.values).var() / self.returns.var().clamp(min=1e-8)
+        return 1.0 - float(missed)
 
     def as_one_step(self) -> "Rollout":
         """The same samples with all steps side by side, (1, steps · worlds, ...)."""
@@ -139,7 +151,7 @@ class PpoLearner:
         """
         recipe, network = self._recipe, self._network
         deviation = torch.exp(self._log_deviation)
-        inputs, actions, means, values, rewards, alive = ([] for _ in range(6))
+        inputs, actions, means, rewards, alive = ([] for _ in range(5))
         for _ in range(recipe.horizon):
             seen = teacher_inputs(self._worlds, self._device)
             mean = act(seen)
@@ -153,16 +165,18 @@ class PpoLearner:
             inputs.append(x)
             actions.append(mean + deviation * innovation)
             means.append(mean)
-            values.append(network.value(x))
             rewards.append(step.reward)
             alive.append(step.alive)
-        following = network.value(network.normalize(teacher_inputs(self._worlds, self._device)))
+        last = network.normalize(teacher_inputs(self._worlds, self._device))
+        # One pass over the whole rollout is cheaper than one for each step.
+        *values, following = network.value(torch.stack([*inputs, last]))
         gain = advantages(rewards, values, alive, following, recipe.discount, recipe.trace)
         return Rollout(
             inputs=torch.stack(inputs),
             actions=torch.stack(actions),
             means=torch.stack(means),
             alive=torch.stack(alive),
+            values=torch.stack(values),
             returns=gain + torch.stack(values),
             gain=(gain - gain.mean()) / (gain.std() + 1e-8),
         )
@@ -183,8 +197,8 @@ class PpoLearner:
             policy_learns: whether the policy learns too, or the critic alone.
 
         Returns:
-            Divergence from the policy before, and mean squared error of the critic, both of the
-            last minibatch.
+            Divergence from the policy before, and mean squared error of the critic in units of
+            the returns' variance, both of the last minibatch.
 
         Raises:
             FloatingPointError: the loss is not finite.
@@ -194,10 +208,12 @@ class PpoLearner:
         before = self._log_deviation.detach() + shrink
         old = log_probability(rollout.actions, rollout.means, before)
         moved = error = 0.0
+        network.learn_returns(rollout.returns)
+        wanted = (rollout.returns - network.return_mean) / network.return_deviation
         for _ in range(recipe.epochs):
             for ids in torch.randperm(rollout.actions.shape[1]).chunk(recipe.minibatches):
-                predicted = network.value(rollout.inputs[:, ids])
-                value = (predicted - rollout.returns[:, ids]).square().mean()
+                predicted = network.scaled_value(rollout.inputs[:, ids])
+                value = (predicted - wanted[:, ids]).square().mean()
                 policy = torch.zeros((), device=self._device)
                 if policy_learns:
                     mean, now = means_of(ids), self._log_deviation + shrink

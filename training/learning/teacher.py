@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from msgspec.structs import asdict
+from msgspec import to_builtins
 from torch import Tensor
 
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
@@ -16,7 +16,12 @@ from inhand.training.learning.ppo import (
 )
 from inhand.training.learning.ppo_learner import PpoLearner, Rollout, Stepped
 from inhand.training.learning.widening import widen_network, widen_optimizer
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.automatic_ranges import (
+    AutomaticRanges,
+    Precision,
+    RangesRecipe,
+)
+from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
 
 
 class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +35,12 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
         vary_step: by which the scale of the universes grows, once goals are anywhere.
         vary_at: goals an episode from which on it does.
         vary_to: the last scale.
+        ranges: automatic ranges in place of that scale.
+        rewards: weights of the reward, and the rule of success.
+        renormalize_iterations: iterations in which a run that starts from another one measures
+            its inputs, before their normalization is replaced.
+        final_deviation: of the exploration after `anneal_iterations`; 0: it is not annealed.
+        anneal_iterations: iterations in which it falls from `deviation`.
     """
 
     normalize_iterations: int = 40
@@ -39,6 +50,11 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
     vary_step: float = 0.05
     vary_at: float = 5.0
     vary_to: float = 1.0
+    ranges: RangesRecipe | None = None
+    rewards: Rewards = Rewards()
+    renormalize_iterations: int = 0
+    final_deviation: float = 0.0
+    anneal_iterations: int = 10000
 
 
 class Teacher:
@@ -52,17 +68,30 @@ class Teacher:
         self.network = Network(inputs, worlds.hand.n_actuators, recipe.deviation).to(device)
         actor, log_deviation = list(self.network.actor.parameters()), self.network.log_deviation
         self.ppo = PpoLearner(worlds, recipe, self.network, actor, log_deviation, device)
+        if recipe.ranges:
+            # A teacher measures nothing: axes of sensing would widen without a reason.
+            worlds.ranges = AutomaticRanges(recipe.ranges, worlds.size, "physics")
+            rewards = worlds.rewards
+            if rewards.finest < rewards.tolerance:
+                limits = rewards.tolerance, rewards.finest
+                worlds.precision = Precision(recipe.ranges, *limits, worlds.size)
         self.iteration = self.steps = 0
         self.ended: list[float] = []
         self.seconds = 0.0
+        self._reached = self._dropped = 0
+        self._to_measure = 0
+        self._measured: Network | None = None
 
     def iterate(self) -> dict[str, float]:
         """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
+        self._reached = self._dropped = 0
         rollout = self._rollout().as_one_step()
         moved, _ = self.ppo.update(
             rollout, lambda ids: self.network.actor(rollout.inputs[:, ids]), self.iteration
         )
+        self._renormalize()
+        self._anneal()
         recipe, worlds = self.recipe, self.worlds
         self.iteration += 1
         self.steps += recipe.horizon * recipe.worlds
@@ -70,13 +99,20 @@ class Teacher:
         goals = float(np.mean(self.ended[-1000:])) if self.ended else 0.0
         if len(self.ended) >= 1000:
             self._harden(goals)
+        minutes = recipe.horizon * recipe.worlds / worlds.path.policy_rate / 60
+        ranges, precision = worlds.ranges, worlds.precision
         return {
             "iteration": self.iteration,
             "steps": self.steps,
             "minutes": self.seconds / 60,
             "goals": goals,
+            "goals_per_minute": self._reached / minutes,
+            "drops_per_goal": self._dropped / max(1, self._reached),
             "distance": worlds.goal_distance,
-            "universe_scale": worlds.universe_scale,
+            "universe_scale": ranges.mean_end if ranges else worlds.universe_scale,
+            "entropy": ranges.entropy if ranges else 0.0,
+            "tolerance": precision.now if precision else worlds.rewards.tolerance,
+            "explained": rollout.explained,
             "divergence": moved,
             "step_size_1e6": 1e6 * self.ppo.optimizer.param_groups[0]["lr"],
             "deviation": self.network.log_deviation.exp().mean().item(),
@@ -89,6 +125,7 @@ class Teacher:
             worlds.goal_distance = min(np.pi, worlds.goal_distance * recipe.widen_factor)
         elif (
             worlds.goal_distance == np.pi
+            and not worlds.ranges
             and goals > recipe.vary_at
             and worlds.universe_scale < recipe.vary_to
         ):
@@ -102,12 +139,43 @@ class Teacher:
         def act(inputs: Tensor) -> Tensor:
             if self.iteration < self.recipe.normalize_iterations:
                 self.network.learn_scale(inputs)
+            elif self._measured:
+                self._measured.learn_scale(inputs)
             return self.network.act(inputs)
 
         def count(step: Stepped) -> None:
             self.ended.extend(step.goals)
+            self._reached += step.reached
+            self._dropped += sum(step.dropped)
 
         return self.ppo.rollout(act, count)
+
+    def _renormalize(self) -> None:
+        """Replaces the normalization once it has been measured; see `start_from`."""
+        if self._measured is None:
+            return
+        self._to_measure -= 1
+        if self._to_measure == 0:
+            self.network.renormalize(self._measured.mean, self._measured.variance)
+            # The moments of the gradient were those of other weights.
+            self.ppo.optimizer.state.clear()
+            self._measured = None
+
+    def _anneal(self) -> None:
+        """Bounds the exploration, which falls with the iterations."""
+        recipe = self.recipe
+        if recipe.final_deviation:
+            share = min(1.0, self.iteration / recipe.anneal_iterations)
+            most = recipe.deviation * (recipe.final_deviation / recipe.deviation) ** share
+            self.network.log_deviation.data.clamp_(max=float(np.log(most)))
+
+    def start_from(self, path: Path) -> None:
+        """Starts from the checkpoint of another run; raises as `read_checkpoint` does."""
+        self.resume(path)
+        self._to_measure = self.recipe.renormalize_iterations
+        if self._to_measure:
+            inputs, actions = len(self.network.mean), self.worlds.hand.n_actuators
+            self._measured = Network(inputs, actions, 1.0).to(self.device)
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint atomically."""
@@ -116,13 +184,21 @@ class Teacher:
             self.worlds,
             {
                 "kind": "teacher",
-                "recipe": asdict(self.recipe),
+                "recipe": to_builtins(self.recipe),
                 "network": self.network.state_dict(),
                 "optimizer": self.ppo.optimizer.state_dict(),
                 "counters": [self.iteration, self.steps, self.seconds],
                 "difficulty": [self.worlds.goal_distance, self.worlds.universe_scale],
+                **self._ranges(),
             },
         )
+
+    def _ranges(self) -> dict[str, Any]:
+        ranges, precision = self.worlds.ranges, self.worlds.precision
+        return {
+            "ranges": ranges.state() if ranges else None,
+            "tolerance": precision.now if precision else None,
+        }
 
     def resume(self, path: Path) -> None:
         """Continues from a checkpoint; raises as `read_checkpoint` does."""
@@ -132,3 +208,8 @@ class Teacher:
         self.ppo.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
         self.iteration, self.steps, self.seconds = state["counters"]
         self.worlds.goal_distance, self.worlds.universe_scale = state["difficulty"]
+        if self.worlds.ranges and state.get("ranges"):
+            self.worlds.ranges.load(state["ranges"])
+        if self.worlds.precision and state.get("tolerance"):
+            self.worlds.precision.now = state["tolerance"]
+        self._measured = None

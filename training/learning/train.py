@@ -69,11 +69,12 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     if recipe.stage == "teacher":
         settings = recipe.teacher
-        worlds = BatchEnvironment(hand, target, settings.worlds, threads, settings.seed)
+        size, seed, rewards = settings.worlds, settings.seed, settings.rewards
+        worlds = BatchEnvironment(hand, target, size, threads, seed, rewards)
         worlds.variation.vary = recipe.vary
         teacher = Teacher(worlds, settings, device)
         if recipe.from_run:
-            teacher.resume(Paths(runs / recipe.from_run).checkpoint)
+            teacher.start_from(Paths(runs / recipe.from_run).checkpoint)
         return teacher
     if recipe.stage == "refine":
         refine = recipe.refine

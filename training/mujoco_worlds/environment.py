@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import msgspec
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
@@ -15,23 +16,47 @@ from inhand.hardware.model.kinematics import fingertip_positions
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
+from inhand.training.mujoco_worlds.adversary import Adversary
+from inhand.training.mujoco_worlds.automatic_ranges import AutomaticRanges, Precision
+from inhand.training.mujoco_worlds.draws import scaled_strengths
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
 from inhand.training.mujoco_worlds.variation import MAX_DELAY, MESH_SIZES, Variation
 
 
-@dataclass(frozen=True)
-class Rewards:
-    """Weights of the reward's terms; distances in rad and m."""
+class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Weights of the reward's terms, and the rule of success; distances in rad and m.
+
+    Attributes:
+        progress: of the decrease of the angle to the goal.
+        reached: of a goal.
+        held: of each step within the tolerance, times the steps held so far.
+        dropped: of a drop.
+        timed_out: of a goal that takes too long.
+        distance: of the angle to the goal, each step.
+        action: of the squared action.
+        change: of the squared change of the action.
+        excess: of the squared part of an action beyond its bounds.
+        off_centre: of the distance from the workspace's centre beyond `off_centre_free`.
+        tolerance: largest angle to a goal that is reached.
+        finest: tolerance at which its curriculum ends; none if equal to `tolerance`.
+        hold_steps: successive policy steps within the tolerance after which a goal is reached.
+        seconds_per_goal: time limit of a goal.
+    """
 
     progress: float = 2.0
     reached: float = 5.0
+    held: float = 0.0
     dropped: float = -15.0
     timed_out: float = -4.0
     distance: float = -0.03
     action: float = -0.0003
+    change: float = 0.0
+    excess: float = 0.0
     off_centre: float = -1.0
     off_centre_free: float = 0.03
     tolerance: float = 0.4
+    finest: float = 0.4
+    hold_steps: int = 1
     seconds_per_goal: float = 8.0
 
 
@@ -65,6 +90,9 @@ class BatchEnvironment:
 
     Attributes:
         digests: SHA-256 of hand file, object and model, on which learned weights depend.
+        ranges: automatic ranges of the universes; None: ranges scaled by `universe_scale`.
+        precision: curriculum of the tolerance; None: the same tolerance everywhere.
+        tolerance: of each world's goals [rad], (size,).
     """
 
     def __init__(
@@ -82,6 +110,10 @@ class BatchEnvironment:
         self.path = ActionPath(hand)
         self.goal_distance = 0.8
         self.universe_scale = 0.0
+        self.ranges: AutomaticRanges | None = None
+        self.precision: Precision | None = None
+        self.tolerance = np.full(size, self.rewards.tolerance)
+        self._adversary = Adversary(hand, size, seed)
         tick = 1.0 / self.path.tick_rate
         model = build_spec(hand, target).compile()
         self.digests = {
@@ -108,6 +140,8 @@ class BatchEnvironment:
         self._distance = np.zeros(size)
         self._goal_limit = round(self.rewards.seconds_per_goal * self.path.policy_rate)
         self._goal_steps = np.zeros(size, dtype=np.int64)
+        self._held = np.zeros(size, dtype=np.int64)
+        self._action = np.zeros((size, hand.n_actuators))
         self.goals_reached = np.zeros(size, dtype=np.int64)
         self.state: ActionState = self.path.start(np.tile(hand.rest, (size, 1)))
         self.reset(np.arange(size))
@@ -166,7 +200,15 @@ class BatchEnvironment:
         """Resets these worlds: hands in their rest pose, objects in random orientations."""
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
         hand, n = self.hand, len(ids)
-        self.variation.draw(ids, self.rng, self.universe_scale)
+        if self.ranges:
+            strengths = self.ranges.draw(ids, self.rng)
+        else:
+            strengths = scaled_strengths(self.rng, n, self.universe_scale)
+        self.variation.draw(ids, self.rng, strengths)
+        if self.precision:
+            # Where an axis is tried at its end, goals are coarse, so that ends can be compared.
+            coarse = self.ranges.tried(ids) if self.ranges else np.zeros(n, dtype=np.bool_)
+            self.tolerance[ids] = self.precision.draw(ids, coarse, self.rng)
         self._history[:, ids] = hand.rest
         self._qpos[ids, : hand.n_joints] = hand.joint_angles(hand.rest)
         at = hand.n_joints
@@ -181,18 +223,27 @@ class BatchEnvironment:
             array[ids] = hand.rest
         self.state.motion.velocity[ids] = 0.0
         self.goals_reached[ids] = 0
+        self._action[ids] = 0.0
         self._new_goals(ids)
+
+    def count(self, ids: NDArray[np.int64]) -> None:
+        """Counts the goals of the episodes that ended in these worlds; call it before `reset`."""
+        goals = self.goals_reached[ids].tolist()
+        if self.precision:
+            self.precision.record(ids, goals)
+        if self.ranges:
+            self.ranges.record(ids, goals)
 
     def _new_goals(self, ids: NDArray[np.int64]) -> None:
         """Draws goals up to `goal_distance` [rad] away, but none that is already reached."""
         axis = self.rng.standard_normal((len(ids), 3))
         axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
-        low = min(0.5, self.goal_distance)
+        low = min(self.rewards.tolerance + 0.1, self.goal_distance)
         angle = self.rng.uniform(low, self.goal_distance, (len(ids), 1))
         now = self.object_quaternion[ids]
         self.goal[ids] = rotations.multiply(rotations.exp(angle * axis), now)
         self._distance[ids] = rotations.angle_between(self.goal[ids], now)
-        self._goal_steps[ids] = 0
+        self._goal_steps[ids] = self._held[ids] = 0
 
     def step(self, actions: Array) -> Step:
         """Advances every world by one policy step; the caller resets worlds with ended episodes.
@@ -200,7 +251,8 @@ class BatchEnvironment:
         Args:
             actions: in [-1, 1], (size, n_actuators).
         """
-        self.state = self._where_it_runs(self.path.act(self.state, actions))
+        disturbed = self._adversary.disturb(actions, self.variation.adversary, self._qpos)
+        self.state = self._where_it_runs(self.path.act(self.state, disturbed))
         self._push()
         for _ in range(self.path.ticks_per_action):
             self.variation.tick(self.rng)
@@ -244,7 +296,9 @@ class BatchEnvironment:
     def _judge(self, actions: Array) -> Step:
         weights, space = self.rewards, self.hand.workspace
         distance = rotations.angle_between(self.goal, rotations.normalize(self.object_quaternion))
-        reached = distance < weights.tolerance
+        within = distance < self.tolerance
+        self._held = np.where(within, self._held + 1, 0)
+        reached = self._held >= weights.hold_steps
         offset = np.linalg.norm(self.object_position - np.array(space.center), axis=-1)
         dropped = (offset > space.radius) | (self.object_position[:, 2] < space.drop_height)
         self._goal_steps += 1
@@ -255,10 +309,14 @@ class BatchEnvironment:
             + weights.reached * (reached & ~dropped)
             + weights.dropped * dropped
             + weights.timed_out * timed_out
-            + weights.action * np.einsum("ni,ni->n", actions, actions)
+            + weights.held * self._held
+            + weights.action * _square(actions)
+            + weights.change * _square(np.clip(actions, -1.0, 1.0) - self._action)
+            + weights.excess * _square(actions - np.clip(actions, -1.0, 1.0))
             + weights.off_centre * np.maximum(0.0, offset - weights.off_centre_free)
         )
         self._distance = distance
+        self._action = np.clip(actions, -1.0, 1.0)
         reached &= ~dropped
         self.goals_reached += reached
         self._new_goals(np.flatnonzero(reached))
@@ -280,10 +338,32 @@ class BatchEnvironment:
         )
 
     def privileged(self) -> NDArray[np.float32]:
-        """Velocities, the universe, and the elapsed share of the time for the goal, (size, n).
+        """What only a simulation can measure, (size, n).
 
-        Newer fields of universes are last, so that the network of an older teacher can be widened.
+        Velocities, the universe, the elapsed share of the time for the goal, angular velocity and
+        centre of mass in the world frame, targets that are on their way to the servos, and the
+        rule of success. Newer parts are last, so that the network of an older teacher can be
+        widened. The attitude in the observation is reduced by the object's symmetry, so that only
+        vectors in the world frame can be combined with it.
         """
         clock = self._goal_steps[:, None] / self._goal_limit
-        parts = [self._qvel, self.variation.privileged, clock, self.variation.reality]
+        at = self.hand.n_joints + 3
+        quaternion = rotations.normalize(self.object_quaternion)
+        parts = [
+            self._qvel,
+            self.variation.privileged,
+            clock,
+            self.variation.reality,
+            rotations.rotate(quaternion, self._qvel[:, at : at + 3]),
+            rotations.rotate(quaternion, self.variation.center_of_mass) / 0.002,
+            self._delayed_targets() - self.state.motion.position,
+            self.tolerance[:, None] / self.rewards.tolerance,
+            self._held[:, None] / self.rewards.hold_steps,
+        ]
         return np.concatenate(parts, -1, dtype=np.float32)
+
+
+def _square(values: Array) -> Array:
+    """Squared length of each row, (n, m) to (n,)."""
+    squared: Array = np.einsum("ni,ni->n", values, values)
+    return squared
