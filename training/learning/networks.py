@@ -92,7 +92,7 @@ class Network(nn.Module):
 
     def scaled_value(self, normalized: Tensor) -> Tensor:
         """The same in units of the returns' deviation, without their mean."""
-        value: Tensor = self.critic(normalized)[..., 0]
+        value: Tensor = self.critic(normalized)[..., 0].float()
         return value
 
 

@@ -31,6 +31,7 @@ class PpoRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         deviation: first standard deviation of the exploration.
         persistence: correlation of the exploration's noise from one step to the next.
         seed: of everything random.
+        bfloat16: whether networks compute in bfloat16 where that is fast.
     """
 
     worlds: int = 1024
@@ -46,6 +47,7 @@ class PpoRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deviation: float = 0.35
     persistence: float = 0.6
     seed: int = 1
+    bfloat16: bool = True
 
     @property
     def innovation(self) -> float:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inhand.training.learning.mixed_precision import mixed_precision
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo import (
     PpoRecipe,
@@ -154,7 +155,8 @@ class PpoLearner:
         inputs, actions, means, rewards, alive = ([] for _ in range(5))
         for _ in range(recipe.horizon):
             seen = teacher_inputs(self._worlds, self._device)
-            mean = act(seen)
+            with mixed_precision(self._device, recipe.bfloat16):
+                mean = act(seen).float()
             x = network.normalize(seen)
             # White noise does not move the servos, correlated noise does. Given the noise of
             # the step before, only the innovation is random.
@@ -169,7 +171,8 @@ class PpoLearner:
             alive.append(step.alive)
         last = network.normalize(teacher_inputs(self._worlds, self._device))
         # One pass over the whole rollout is cheaper than one for each step.
-        *values, following = network.value(torch.stack([*inputs, last]))
+        with mixed_precision(self._device, recipe.bfloat16):
+            *values, following = network.value(torch.stack([*inputs, last]))
         gain = advantages(rewards, values, alive, following, recipe.discount, recipe.trace)
         return Rollout(
             inputs=torch.stack(inputs),
@@ -212,11 +215,13 @@ class PpoLearner:
         wanted = (rollout.returns - network.return_mean) / network.return_deviation
         for _ in range(recipe.epochs):
             for ids in torch.randperm(rollout.actions.shape[1]).chunk(recipe.minibatches):
-                predicted = network.scaled_value(rollout.inputs[:, ids])
+                with mixed_precision(self._device, recipe.bfloat16):
+                    predicted = network.scaled_value(rollout.inputs[:, ids])
+                    mean = means_of(ids).float() if policy_learns else rollout.means[:, ids]
                 value = (predicted - wanted[:, ids]).square().mean()
                 policy = torch.zeros((), device=self._device)
                 if policy_learns:
-                    mean, now = means_of(ids), self._log_deviation + shrink
+                    now = self._log_deviation + shrink
                     likely = log_probability(rollout.actions[:, ids], mean, now)
                     policy = policy_loss(likely, old[:, ids], rollout.gain[:, ids], recipe.clip)
                 loss = checked(policy, value, iteration)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
+from inhand.training.learning.mixed_precision import mixed_precision
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo_learner import step_worlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
@@ -39,6 +40,7 @@ class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         teacher_iterations: iterations in which the share of worlds that the teacher acts in falls
             from 1 to 0.
         seed: of everything random.
+        bfloat16: whether networks compute in bfloat16 where that is fast.
     """
 
     worlds: int = 512
@@ -51,6 +53,7 @@ class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decay_iterations: int = 400
     teacher_iterations: int = 30
     seed: int = 2
+    bfloat16: bool = True
 
 
 class StudentNetwork(nn.Module):
@@ -95,7 +98,8 @@ class StudentNetwork(nn.Module):
         else:
             remembered = nn.functional.elu(self.cell(x))
         x = nn.functional.elu(self.second(torch.cat([x, remembered], -1)))
-        return self.last(x), state
+        # In mixed precision, what is carried over many steps stays in single precision.
+        return self.last(x).float(), (state[0].float(), state[1].float())
 
 
 class StudentPolicy:
@@ -197,8 +201,9 @@ class Student:
         observations, wanted, keep = [], [], []
         for _ in range(recipe.horizon):
             seen = self.policy.observe()
-            target = self.teacher.act(teacher_inputs(worlds, self.device))
-            mixed = torch.where(led, target, self.policy.act(seen))
+            with mixed_precision(self.device, recipe.bfloat16):
+                target = self.teacher.act(teacher_inputs(worlds, self.device)).float()
+                mixed = torch.where(led, target, self.policy.act(seen))
             step = step_worlds(worlds, mixed, self.device)
             self.ended.extend(step.goals)
             self.policy.restart(step.ended)
@@ -209,10 +214,11 @@ class Student:
 
     def _learn(self, state: State, observations: Tensor, wanted: Tensor, keep: Tensor) -> float:
         loss = torch.zeros((), device=self.device)
-        for observation, target, alive in zip(observations, wanted, keep, strict=True):
-            action, (hidden, cell) = self.network(observation, state)
-            state = (hidden * alive, cell * alive)
-            loss = loss + (action - target).square().mean()
+        with mixed_precision(self.device, self.recipe.bfloat16):
+            for observation, target, alive in zip(observations, wanted, keep, strict=True):
+                action, (hidden, cell) = self.network(observation, state)
+                state = (hidden * alive, cell * alive)
+                loss = loss + (action - target).square().mean()
         loss = loss / len(observations)
         if not torch.isfinite(loss):
             raise FloatingPointError(
