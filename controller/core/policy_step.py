@@ -83,6 +83,9 @@ class PolicyStep:
                 object_quaternion=pose.quaternion,
                 goal_quaternion=goal.quaternion,
                 pose_age=np.array(pose.age),
+                object_angular_velocity=pose.angular_velocity,
+                goal_tolerance=np.array(goal.order.tolerance),
+                version=policy.observation_version,
             )
             self.action = self._unstick.shake(policy.act(observation), t - goal.started)
         self._ticks_to_action -= 1

@@ -62,6 +62,8 @@ class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         randomization_scale: scale of the universes in training.
         commit: of the training code.
         golden: steps that the runtime replays when it loads the file.
+        world: names of what the output `world` estimates; it has all means, then the logarithms
+            of all standard deviations. Empty: the policy has no such output.
     """
 
     schema: Literal[1]
@@ -78,3 +80,4 @@ class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     randomization_scale: float
     commit: str
     golden: GoldenVector
+    world: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
+from inhand.controller.policy.observation import version_with_size
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
@@ -117,7 +118,9 @@ def _policy(
 
         return act_on_truth, lambda ids: None
 
-    student = StudentPolicy(Sensors(worlds, seed), load_student(worlds, checkpoint), worlds.size)
+    network = load_student(worlds, checkpoint)
+    version = version_with_size(worlds.hand, len(network.mean)) or 1
+    student = StudentPolicy(Sensors(worlds, seed, version), network, worlds.size)
 
     @torch.no_grad()
     def act_on_sensors() -> Array:

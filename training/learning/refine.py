@@ -16,6 +16,7 @@ import torch
 from msgspec.structs import asdict
 from torch import Tensor, nn
 
+from inhand.controller.policy.observation import version_with_size
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
 from inhand.training.learning.networks import Network
 from inhand.training.learning.ppo import (
@@ -83,7 +84,8 @@ class Refinement:
         torch.manual_seed(recipe.seed)
         self.worlds, self.recipe, self.device = worlds, recipe, device
         self.network, self.teacher = student.to(device), teacher.to(device)
-        sensors = Sensors(worlds, recipe.seed)
+        version = version_with_size(worlds.hand, len(student.mean)) or 1
+        sensors = Sensors(worlds, recipe.seed, version)
         self.policy = StudentPolicy(sensors, self.network, worlds.size, device)
         level = torch.full(
             (worlds.hand.n_actuators,), float(np.log(recipe.deviation)), device=device

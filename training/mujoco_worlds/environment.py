@@ -186,6 +186,13 @@ class BatchEnvironment:
         return quaternion
 
     @property
+    def angular_velocity(self) -> Array:
+        """Of the objects, world frame [rad/s], (size, 3)."""
+        at = self.hand.n_joints + 3
+        quaternion = rotations.normalize(self.object_quaternion)
+        return rotations.rotate(quaternion, self._qvel[:, at : at + 3])
+
+    @property
     def joint_velocity(self) -> Array:
         """Velocities of the driven joints [rad/s], (size, n_actuators)."""
         velocity: Array = self._qvel[:, self._driven]
@@ -335,6 +342,8 @@ class BatchEnvironment:
             object_quaternion=rotations.normalize(self.object_quaternion),
             goal_quaternion=self.goal,
             pose_age=np.zeros(self.size),
+            object_angular_velocity=self.angular_velocity,
+            goal_tolerance=self.tolerance,
         )
 
     def privileged(self) -> NDArray[np.float32]:
@@ -347,14 +356,13 @@ class BatchEnvironment:
         vectors in the world frame can be combined with it.
         """
         clock = self._goal_steps[:, None] / self._goal_limit
-        at = self.hand.n_joints + 3
         quaternion = rotations.normalize(self.object_quaternion)
         parts = [
             self._qvel,
             self.variation.privileged,
             clock,
             self.variation.reality,
-            rotations.rotate(quaternion, self._qvel[:, at : at + 3]),
+            self.angular_velocity,
             rotations.rotate(quaternion, self.variation.center_of_mass) / 0.002,
             self._delayed_targets() - self.state.motion.position,
             self.tolerance[:, None] / self.rewards.tolerance,

@@ -37,10 +37,14 @@ class Sensors:
     Args:
         worlds: what is measured.
         seed: of noise and drop-outs.
+        version: of the layout of the observations.
+
+    Attributes:
+        believed: estimated orientations of the last observation, world from object, (n, 4) wxyz.
     """
 
-    def __init__(self, worlds: BatchEnvironment, seed: int) -> None:
-        self._worlds = worlds
+    def __init__(self, worlds: BatchEnvironment, seed: int, version: int = 1) -> None:
+        self._worlds, self._version = worlds, version
         self._rng = np.random.default_rng(seed)
         n, actuators = worlds.size, worlds.hand.n_actuators
         self._joint_bias = np.zeros((n, actuators))
@@ -52,6 +56,7 @@ class Sensors:
         self._levels = np.zeros((n, 7))
         self._poses = TrackedPoses(n, 1.0 / worlds.path.policy_rate)
         self._frozen = np.zeros(n)
+        self.believed = np.tile(rotations.IDENTITY, (n, 1))
         self.reset(np.arange(n))
 
     def reset(self, ids: NDArray[np.int64]) -> None:
@@ -113,6 +118,8 @@ class Sensors:
         worlds, rng, levels = self._worlds, self._rng, self._levels
         self._look()
         position, quaternion, age = self._poses.predict()
+        self.believed = quaternion
+        turning = self._poses.turning()
         joints = (
             worlds.joint_position
             - levels[:, 3, None] * worlds.joint_velocity
@@ -129,4 +136,7 @@ class Sensors:
             object_quaternion=quaternion,
             goal_quaternion=worlds.goal,
             pose_age=age,
+            object_angular_velocity=turning,
+            goal_tolerance=worlds.tolerance,
+            version=self._version,
         )

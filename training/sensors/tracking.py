@@ -111,6 +111,12 @@ class TrackedPoses:
         self._position[ids], self._quaternion[ids] = position, quaternion
         self.captured[ids] = self._looked[ids]
 
+    def turning(self) -> Array:
+        """Predicted present angular velocities, world frame [rad/s], (n, 3)."""
+        decayed = np.exp(-(self._now - self.captured) / self._decay)[:, None]
+        present: Array = decayed * self._turning
+        return present
+
     def predict(self) -> tuple[Array, Array, Array]:
         """Predicted present position and quaternion, and age of the last pose [s], (n,)."""
         age = self._now - self.captured
