@@ -71,6 +71,7 @@ class Teacher:
         if recipe.ranges:
             # A teacher measures nothing: axes of sensing would widen without a reason.
             worlds.ranges = AutomaticRanges(recipe.ranges, worlds.size, "physics")
+            worlds.settle_seconds = recipe.ranges.settle_seconds
             rewards = worlds.rewards
             if rewards.finest < rewards.tolerance:
                 limits = rewards.tolerance, rewards.finest

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inhand.hardware.model.universe import Vary
 from inhand.hardware.records import Array
-from inhand.training.mujoco_worlds.draws import AXES, NAMES, Strengths, axes_of
+from inhand.training.mujoco_worlds.draws import AXES, NAMES, NOMINAL_EVERY, Strengths, axes_of
 
 LOW, HIGH = 0, 1
 """The two ends of an axis."""
@@ -29,6 +29,8 @@ class RangesRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         episodes: number of episodes that decide (N).
         narrow_at: mean goals an episode up to which an end moves inwards (t_L).
         widen_at: mean goals an episode from which on it moves outwards (t_H).
+        settle_seconds: time after a start in which no episode counts [s]: all worlds begin at
+            once then, so that the first episodes to end are short ones.
     """
 
     start: float = 0.3
@@ -37,6 +39,7 @@ class RangesRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     episodes: int = 256
     narrow_at: float = 5.0
     widen_at: float = 20.0
+    settle_seconds: float = 20.0
 
 
 class Boundary:
@@ -91,6 +94,7 @@ class AutomaticRanges:
         drawn = rng.uniform(self.low, self.high, (len(ids), len(AXES)))
         ends = rng.integers(len(self._ends), size=len(ids))
         ends[rng.random(len(ids)) >= self._recipe.boundary] = -1
+        ends[ids % NOMINAL_EVERY == 0] = -1
         self._at[ids] = ends
         rows = np.flatnonzero(ends >= 0)
         axes, sides = self._ends[ends[rows]].T

@@ -86,6 +86,9 @@ AXES = _axes()
 
 NAMES = tuple(AXES)
 
+NOMINAL_EVERY = 8
+"""One in this number of worlds stays nominal, so that performance there does not degrade."""
+
 Strengths = Array
 """One strength for each axis, (len(AXES),) or (n, len(AXES))."""
 

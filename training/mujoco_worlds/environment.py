@@ -92,6 +92,7 @@ class BatchEnvironment:
         digests: SHA-256 of hand file, object and model, on which learned weights depend.
         ranges: automatic ranges of the universes; None: ranges scaled by `universe_scale`.
         precision: curriculum of the tolerance; None: the same tolerance everywhere.
+        settle_seconds: time from the start in which episodes do not count for either [s].
         tolerance: of each world's goals [rad], (size,).
     """
 
@@ -113,6 +114,8 @@ class BatchEnvironment:
         self.ranges: AutomaticRanges | None = None
         self.precision: Precision | None = None
         self.tolerance = np.full(size, self.rewards.tolerance)
+        self.settle_seconds = 0.0
+        self._steps = 0
         self._adversary = Adversary(hand, size, seed)
         tick = 1.0 / self.path.tick_rate
         model = build_spec(hand, target).compile()
@@ -235,6 +238,8 @@ class BatchEnvironment:
 
     def count(self, ids: NDArray[np.int64]) -> None:
         """Counts the goals of the episodes that ended in these worlds; call it before `reset`."""
+        if self._steps < self.settle_seconds * self.path.policy_rate:
+            return
         goals = self.goals_reached[ids].tolist()
         if self.precision:
             self.precision.record(ids, goals)
@@ -271,6 +276,7 @@ class BatchEnvironment:
             targets, angles = self._delayed_targets(), self._qpos[:, self._driven]
             self._ctrl[:] = targets + angles - self._tight(targets, angles)
             self._batch.step(nstep=self._steps_per_tick)
+        self._steps += 1
         return self._judge(actions)
 
     def _where_it_runs(self, state: ActionState) -> ActionState:

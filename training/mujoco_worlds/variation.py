@@ -12,15 +12,20 @@ from inhand.hardware.model.universe import GRAVITY, Universe, Vary
 from inhand.hardware.records import Array
 from inhand.sim_backend.servo_dynamics import series_gain
 from inhand.sim_backend.stiction import breakaway
-from inhand.training.mujoco_worlds.draws import AXES, NAMES, Strengths, axes_of, only, universe_of
+from inhand.training.mujoco_worlds.draws import (
+    AXES,
+    NAMES,
+    NOMINAL_EVERY,
+    Strengths,
+    axes_of,
+    only,
+    universe_of,
+)
 from inhand.training.mujoco_worlds.model import OBJECT
 from inhand.training.mujoco_worlds.universe import FIELDS, model_fields
 
 MAX_DELAY = 20
 """Longest delay of a command to its servo in the model, including jitter [ticks]."""
-
-NOMINAL_EVERY = 8
-"""One in this number of worlds stays nominal, so that performance there does not degrade."""
 
 ADVERSARY = 0.1
 """Share of the adversary in the action at strength 1; automatic ranges reached 0.16 in DeXtreme

@@ -7,8 +7,13 @@ from inhand.controller.policy.observation import observe
 from inhand.hardware.model.kinematics import fingertip_positions
 from inhand.hardware.records import Array
 from inhand.perception import rotations
+from inhand.training.mujoco_worlds.draws import NAMES
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
-from inhand.training.sensors.tracking import TrackedPoses
+from inhand.training.sensors.tracking import (
+    POSITION_DEVIATION,
+    ROTATION_DEVIATION,
+    TrackedPoses,
+)
 
 CAMERA_RATE = (12.0, 20.0)
 """Range of the frame rate [Hz], drawn for each episode."""
@@ -25,6 +30,13 @@ BELIEVED = 0.1
 
 WILD_DISTANCE = 0.1
 """Largest error of an outlier along each axis [m]; its orientation is uniform."""
+
+
+INJECTED = 0.1
+"""Probability at strength 1 that a random pose replaces the estimate for a step. DeXtreme injects
+up to 0.3 (arXiv:2210.13702), so that a policy does not rely on single poses."""
+
+INJECTION = NAMES.index("pose_injection")
 
 
 class Sensors:
@@ -75,6 +87,11 @@ class Sensors:
                 BELIEVED * universe.pose_outlier,
             )
             self._poses.latency[i] = universe.pose_latency
+            # As the robot declares them: noise, but neither bias nor outliers.
+            self._poses.deviation[:, i] = np.hypot(
+                (POSITION_DEVIATION, ROTATION_DEVIATION),
+                (universe.position_noise[0], universe.rotation_noise[0]),
+            )
             self._joint_bias[i] = universe.joint_noise[1]
             self._position_bias[i] = universe.position_noise[1]
             self._rotation_bias[i] = universe.rotation_noise[1]
@@ -113,12 +130,23 @@ class Sensors:
         seen = (self._frozen[ids] == 0.0) & (chance < 1.0 - levels[ids, 4])
         self._poses.accept(ids[seen], position[seen], quaternion[seen])
 
+    def _injected(self) -> Array:
+        """Probability of a random pose in place of the estimate in a step, (n,)."""
+        share: Array = INJECTED * self._worlds.variation.strengths[:, INJECTION]
+        return share
+
     def observe(self) -> NDArray[np.float32]:
         """Measures every world, (n, observation_size). Call it once a policy step."""
         worlds, rng, levels = self._worlds, self._rng, self._levels
         self._look()
         position, quaternion, age = self._poses.predict()
         self.believed = quaternion
+        injected = np.flatnonzero(rng.random(worlds.size) < self._injected())
+        if len(injected):
+            position, quaternion = position.copy(), quaternion.copy()
+            far = rng.uniform(-WILD_DISTANCE, WILD_DISTANCE, (len(injected), 3))
+            position[injected] += far
+            quaternion[injected] = rotations.random_quaternion(rng, (len(injected),))
         turning = self._poses.turning()
         joints = (
             worlds.joint_position

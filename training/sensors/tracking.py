@@ -1,9 +1,12 @@
 """Object poses of a batch of worlds as a robot's cameras and pose filter estimate them.
 
-Cameras have their own triggers, frames arrive with latency, and the filter predicts the present
-pose from the last two. Between frames a turning object deviates from the prediction, which is the
-largest error in a world without noise.
+Cameras have their own triggers, frames arrive with latency, and a Kalman filter predicts the
+present pose. It is the robot's (`inhand.controller.estimation.pose_state`) with the same variance
+about every axis, for which its covariance is three numbers. Between frames a turning object
+deviates from the prediction, which is the largest error in a world without noise.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,31 @@ from inhand.perception import rotations
 
 STEPS_KEPT = 16
 """Number of past policy steps whose true poses are kept, for frames with latency."""
+
+
+POSITION_DEVIATION, ROTATION_DEVIATION = 0.001, 0.01
+"""Declared standard deviations of a pose in a world without noise [m], [rad]."""
+
+LINEAR, ANGULAR = 0, 1
+"""Rows of what is kept for position and rotation."""
+
+
+@dataclass
+class _Spread:
+    """Variances of pose and velocity and their covariance, (2, n) each: linear, then angular."""
+
+    pose: Array
+    mixed: Array
+    speed: Array
+
+    def at(self, ids: NDArray[np.int64]) -> "_Spread":
+        """Those of some worlds."""
+        return _Spread(self.pose[:, ids], self.mixed[:, ids], self.speed[:, ids])
+
+    def put(self, ids: NDArray[np.int64], other: "_Spread") -> None:
+        """Replaces those of some worlds."""
+        self.pose[:, ids], self.mixed[:, ids] = other.pose, other.mixed
+        self.speed[:, ids] = other.speed
 
 
 class TrackedPoses:
@@ -29,10 +57,17 @@ class TrackedPoses:
         rate: frame rate of each world's cameras [Hz], (n,).
         latency: from the trigger to the arrival of the pose [s], (n,).
         captured: time of the last pose that was accepted [s], (n,).
+        deviation: standard deviations of position [m] and rotation [rad] that measurements are
+            declared to have, (2, n).
     """
 
     def __init__(self, n: int, dt: float) -> None:
-        self._dt, self._decay = dt, MotionModel().decay_time
+        motion = MotionModel()
+        self._dt, self._decay = dt, motion.decay_time
+        self._speeds = np.array([[motion.linear_speed], [motion.angular_speed]]) ** 2
+        self.deviation = np.tile([[POSITION_DEVIATION], [ROTATION_DEVIATION]], n)
+        zero = np.zeros((2, n))
+        self._spread = _Spread(self.deviation**2, zero, np.tile(self._speeds, n))
         self._now = 0.0
         self.rate, self.latency = np.full(n, 15.0), np.zeros(n)
         self._phase, self._looked = np.zeros(n), np.zeros(n)
@@ -63,6 +98,10 @@ class TrackedPoses:
         self.captured[ids] = self._looked[ids]
         self._position[ids], self._quaternion[ids] = seen
         self._velocity[ids] = self._turning[ids] = 0.0
+        start = _Spread(
+            self.deviation[:, ids] ** 2, np.zeros((2, len(ids))), np.tile(self._speeds, len(ids))
+        )
+        self._spread.put(ids, start)
 
     def _newest(self) -> Array:
         """Capture time of the newest frame that has arrived [s], (n,)."""
@@ -102,14 +141,48 @@ class TrackedPoses:
 
     def accept(self, ids: NDArray[np.int64], position: Array, quaternion: Array) -> None:
         """Updates the estimate with poses of the newest frames: (k, 3) and quaternion (k, 4)."""
-        span = np.maximum(self._looked[ids] - self.captured[ids], 1e-3)[:, None]
-        # The mean velocity since the last pose is that of half the span ago; it has decayed since.
-        share = np.exp(-0.5 * span / self._decay) / span
-        self._velocity[ids] = share * (position - self._position[ids])
-        turned = rotations.multiply(quaternion, rotations.conjugate(self._quaternion[ids]))
-        self._turning[ids] = share * rotations.log(turned)
-        self._position[ids], self._quaternion[ids] = position, quaternion
+        span = np.maximum(self._looked[ids] - self.captured[ids], 1e-3)
+        kept = np.exp(-span / self._decay)
+        reach = (self._decay * (1.0 - kept))[:, None]
+        spread = self._predicted(self._spread.at(ids), span)
+        total = spread.pose + self.deviation[:, ids] ** 2
+        gain, pull = spread.pose / total, spread.mixed / total
+        self._spread.put(
+            ids,
+            _Spread(
+                (1.0 - gain) * spread.pose,
+                (1.0 - gain) * spread.mixed,
+                spread.speed - pull * spread.mixed,
+            ),
+        )
+        expected = self._position[ids] + reach * self._velocity[ids]
+        moved = position - expected
+        self._position[ids] = expected + gain[LINEAR, :, None] * moved
+        velocity = kept[:, None] * self._velocity[ids]
+        self._velocity[ids] = velocity + pull[LINEAR, :, None] * moved
+        turn = rotations.exp(reach * self._turning[ids])
+        attitude = rotations.multiply(turn, self._quaternion[ids])
+        turned = rotations.log(rotations.multiply(quaternion, rotations.conjugate(attitude)))
+        corrected = rotations.exp(gain[ANGULAR, :, None] * turned)
+        self._quaternion[ids] = rotations.multiply(corrected, attitude)
+        turning = kept[:, None] * self._turning[ids]
+        self._turning[ids] = turning + pull[ANGULAR, :, None] * turned
         self.captured[ids] = self._looked[ids]
+
+    def _predicted(self, spread: _Spread, span: Array) -> _Spread:
+        """The covariance after some time [s], (k,), of velocities that decay and wander."""
+        x = span / self._decay
+        kept, reach = np.exp(-x), -self._decay * np.expm1(-x)
+        pose = self._decay**2 * (2.0 * x + 4.0 * np.expm1(-x) - np.expm1(-2.0 * x))
+        mixed, speed = self._decay * np.expm1(-x) ** 2, -np.expm1(-2.0 * x)
+        return _Spread(
+            spread.pose
+            + 2.0 * reach * spread.mixed
+            + reach**2 * spread.speed
+            + self._speeds * pose,
+            kept * (spread.mixed + reach * spread.speed) + self._speeds * mixed,
+            kept**2 * spread.speed + self._speeds * speed,
+        )
 
     def turning(self) -> Array:
         """Predicted present angular velocities, world frame [rad/s], (n, 3)."""

@@ -1,4 +1,4 @@
-"""The rollout that teacher and refinement share equals PPO's loop written out, to the bit."""
+"""The rollout that teacher and refinement share equals PPO's loop written out."""
 
 from collections.abc import Callable
 
@@ -18,6 +18,7 @@ from inhand.training.learning.teacher import Recipe, Teacher
 from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
 
 WORLDS = 24
+PLAIN = Recipe(worlds=WORLDS, horizon=30, normalize_iterations=1, bfloat16=False)
 
 
 def make_worlds(seed: int, seconds_per_goal: float = 1.0) -> BatchEnvironment:
@@ -27,7 +28,7 @@ def make_worlds(seed: int, seconds_per_goal: float = 1.0) -> BatchEnvironment:
 
 
 def make_teacher() -> Teacher:
-    return Teacher(make_worlds(1), Recipe(worlds=WORLDS, horizon=30, normalize_iterations=1))
+    return Teacher(make_worlds(1), PLAIN)
 
 
 def make_refinement() -> Refinement:
@@ -36,7 +37,9 @@ def make_refinement() -> Refinement:
     torch.manual_seed(5)
     teacher = Network(teacher_inputs(worlds, "cpu").shape[1], worlds.hand.n_actuators, 0.3)
     student = Student(worlds, teacher, StudentRecipe(worlds=WORLDS, hidden=16)).network
-    return Refinement(worlds, student, teacher, RefineRecipe(worlds=WORLDS, horizon=30))
+    return Refinement(
+        worlds, student, teacher, RefineRecipe(worlds=WORLDS, horizon=30, bfloat16=False)
+    )
 
 
 @torch.no_grad()
@@ -77,15 +80,21 @@ def written_out(
     gain = advantages(
         rows.pop("reward"), rows["value"], rows["alive"], following, recipe.discount, recipe.trace
     )
-    returns = gain + torch.stack(rows.pop("value"))
+    rows["values"] = rows.pop("value")
+    returns = gain + torch.stack(rows["values"])
     gain = (gain - gain.mean()) / (gain.std() + 1e-8)
     return {"returns": returns, "gain": gain, **{k: torch.stack(v) for k, v in rows.items()}}
 
 
-def assert_same_bits(rollout: Rollout, plain: dict[str, Tensor]) -> None:
+def assert_same(rollout: Rollout, plain: dict[str, Tensor]) -> None:
     assert (plain["alive"] == 0).any(), "no episode ended in the rollout"
     for name in rollout.__struct_fields__:
-        assert torch.equal(getattr(rollout, name), plain[name]), name
+        mine, theirs = getattr(rollout, name), plain[name]
+        if name in ("values", "returns", "gain"):
+            # The critic's values of a rollout are computed at one go, which rounds otherwise.
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+        else:
+            assert torch.equal(mine, theirs), name
 
 
 def test_a_teachers_rollout_is_the_plain_loop() -> None:
@@ -98,7 +107,7 @@ def test_a_teachers_rollout_is_the_plain_loop() -> None:
         return plain.network.actor(plain.network.normalize(seen))
 
     torch.manual_seed(9)
-    assert_same_bits(
+    assert_same(
         rollout,
         written_out(
             plain.worlds,
@@ -130,7 +139,7 @@ def test_a_refinements_rollout_is_the_plain_loop() -> None:
         state = state[0] * keep, state[1] * keep
 
     torch.manual_seed(9)
-    assert_same_bits(
+    assert_same(
         sequences.rollout,
         written_out(plain.worlds, plain.recipe, plain.teacher, plain.log_deviation, act, restart),
     )
