@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inhand.training.learning.mixed_precision import mixed_precision
-from inhand.training.learning.networks import Network, teacher_inputs
+from inhand.training.learning.networks import Network
 from inhand.training.learning.ppo import (
     PpoRecipe,
     advantages,
@@ -142,11 +142,16 @@ class PpoLearner:
 
     @torch.no_grad()
     def rollout(
-        self, act: Callable[[Tensor], Tensor], stepped: Callable[[Stepped], None]
+        self,
+        look: Callable[[], Tensor],
+        act: Callable[[Tensor], Tensor],
+        stepped: Callable[[Stepped], None],
     ) -> Rollout:
         """Acts for `horizon` steps in all worlds.
 
         Args:
+            look: the critic's raw inputs at present, (worlds, inputs). It is called before each
+                step, and once more after the last one.
             act: mean actions, (worlds, actions), for the critic's raw inputs, (worlds, inputs).
             stepped: called after each step, for bookkeeping of ended episodes.
         """
@@ -154,7 +159,7 @@ class PpoLearner:
         deviation = torch.exp(self._log_deviation)
         inputs, actions, means, rewards, alive = ([] for _ in range(5))
         for _ in range(recipe.horizon):
-            seen = teacher_inputs(self._worlds, self._device)
+            seen = look()
             with mixed_precision(self._device, recipe.bfloat16):
                 mean = act(seen).float()
             x = network.normalize(seen)
@@ -169,7 +174,7 @@ class PpoLearner:
             means.append(mean)
             rewards.append(step.reward)
             alive.append(step.alive)
-        last = network.normalize(teacher_inputs(self._worlds, self._device))
+        last = network.normalize(look())
         # One pass over the whole rollout is cheaper than one for each step.
         with mixed_precision(self._device, recipe.bfloat16):
             *values, following = network.value(torch.stack([*inputs, last]))
@@ -190,6 +195,7 @@ class PpoLearner:
         means_of: Callable[[Tensor], Tensor],
         iteration: int,
         policy_learns: bool = True,
+        auxiliary: Callable[[], Tensor] | None = None,
     ) -> tuple[float, float]:
         """Some epochs over minibatches of the rollout's worlds.
 
@@ -198,6 +204,7 @@ class PpoLearner:
             means_of: present mean actions, (steps, len(ids), actions), in these worlds.
             iteration: for the message of an error.
             policy_learns: whether the policy learns too, or the critic alone.
+            auxiliary: another loss of what `means_of` computed last.
 
         Returns:
             Divergence from the policy before, and mean squared error of the critic in units of
@@ -225,6 +232,8 @@ class PpoLearner:
                     likely = log_probability(rollout.actions[:, ids], mean, now)
                     policy = policy_loss(likely, old[:, ids], rollout.gain[:, ids], recipe.clip)
                 loss = checked(policy, value, iteration)
+                if auxiliary and policy_learns:
+                    loss = loss + auxiliary()
                 self.optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 for group in self.optimizer.param_groups:
@@ -236,6 +245,8 @@ class PpoLearner:
                         moved = float(divergence(before, rollout.means[:, ids], now, mean))
             if moved > 2 * recipe.divergence:
                 break
+        most = recipe.most_deviation(iteration)
+        self._log_deviation.data.clamp_(max=float(np.log(most)))
         if policy_learns:
             steer(self.optimizer, moved, recipe.divergence)
         return moved, error

@@ -105,10 +105,13 @@ class StudentNetwork(nn.Module):
         zero = torch.zeros(n, self.hidden, device=self.mean.device)
         return zero, zero
 
+    def normalize(self, observation: Tensor) -> Tensor:
+        """Observations with zero mean and unit deviation, clipped to ±5, (n, inputs)."""
+        return ((observation - self.mean) / self.deviation).clamp(-5.0, 5.0)
+
     def forward(self, observation: Tensor, state: State) -> tuple[Tensor, State]:
         """One step of n policies: observations (n, inputs) to actions (n, actions)."""
-        x = ((observation - self.mean) / self.deviation).clamp(-5.0, 5.0)
-        x = nn.functional.elu(self.first(x))
+        x = nn.functional.elu(self.first(self.normalize(observation)))
         if self.memory:
             state = self.cell(x, state)
             remembered = state[0]

@@ -21,7 +21,7 @@ from inhand.training.mujoco_worlds.automatic_ranges import (
     Precision,
     RangesRecipe,
 )
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 
 class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
@@ -36,11 +36,8 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
         vary_at: goals an episode from which on it does.
         vary_to: the last scale.
         ranges: automatic ranges in place of that scale.
-        rewards: weights of the reward, and the rule of success.
         renormalize_iterations: iterations in which a run that starts from another one measures
             its inputs, before their normalization is replaced.
-        final_deviation: of the exploration after `anneal_iterations`; 0: it is not annealed.
-        anneal_iterations: iterations in which it falls from `deviation`.
     """
 
     normalize_iterations: int = 40
@@ -51,10 +48,7 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
     vary_at: float = 5.0
     vary_to: float = 1.0
     ranges: RangesRecipe | None = None
-    rewards: Rewards = Rewards()
     renormalize_iterations: int = 0
-    final_deviation: float = 0.0
-    anneal_iterations: int = 10000
 
 
 class Teacher:
@@ -92,7 +86,6 @@ class Teacher:
             rollout, lambda ids: self.network.actor(rollout.inputs[:, ids]), self.iteration
         )
         self._renormalize()
-        self._anneal()
         recipe, worlds = self.recipe, self.worlds
         self.iteration += 1
         self.steps += recipe.horizon * recipe.worlds
@@ -144,12 +137,15 @@ class Teacher:
                 self._measured.learn_scale(inputs)
             return self.network.act(inputs)
 
+        def look() -> Tensor:
+            return teacher_inputs(self.worlds, self.device)
+
         def count(step: Stepped) -> None:
             self.ended.extend(step.goals)
             self._reached += step.reached
             self._dropped += sum(step.dropped)
 
-        return self.ppo.rollout(act, count)
+        return self.ppo.rollout(look, act, count)
 
     def _renormalize(self) -> None:
         """Replaces the normalization once it has been measured; see `start_from`."""
@@ -161,14 +157,6 @@ class Teacher:
             # The moments of the gradient were those of other weights.
             self.ppo.optimizer.state.clear()
             self._measured = None
-
-    def _anneal(self) -> None:
-        """Bounds the exploration, which falls with the iterations."""
-        recipe = self.recipe
-        if recipe.final_deviation:
-            share = min(1.0, self.iteration / recipe.anneal_iterations)
-            most = recipe.deviation * (recipe.final_deviation / recipe.deviation) ** share
-            self.network.log_deviation.data.clamp_(max=float(np.log(most)))
 
     def start_from(self, path: Path) -> None:
         """Starts from the checkpoint of another run; raises as `read_checkpoint` does."""

@@ -24,7 +24,8 @@ from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_r
 from inhand.training.learning.student import Student, load_student
 from inhand.training.learning.teacher import Teacher
 from inhand.training.learning.widening import widen_network
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.automatic_ranges import Precision
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
@@ -69,8 +70,8 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     if recipe.stage == "teacher":
         settings = recipe.teacher
-        size, seed, rewards = settings.worlds, settings.seed, settings.rewards
-        worlds = BatchEnvironment(hand, target, size, threads, seed, rewards)
+        size, seed = settings.worlds, settings.seed
+        worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
         worlds.variation.vary = recipe.vary
         teacher = Teacher(worlds, settings, device)
         if recipe.from_run:
@@ -78,19 +79,28 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
         return teacher
     if recipe.stage == "refine":
         refine = recipe.refine
-        rewards = Rewards(seconds_per_goal=refine.seconds_per_goal)
+        seconds = refine.seconds_per_goal
+        rewards = msgspec.structs.replace(recipe.rewards, seconds_per_goal=seconds)
         worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed, rewards)
         another = recipe.from_object not in ("", recipe.object)
         critic = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device, another)
         student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint, another)
-        worlds.variation.vary = recipe.vary
-        worlds.harden(float(torch.pi), recipe.universe_scale)
+        _vary(worlds, recipe)
         return Refinement(worlds, student, critic, refine, device)
-    worlds = BatchEnvironment(hand, target, recipe.student.worlds, threads, recipe.student.seed)
+    size, seed = recipe.student.worlds, recipe.student.seed
+    worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
     network = load_teacher(worlds, Paths(runs / recipe.from_run).checkpoint, device)
-    worlds.variation.vary = recipe.vary
-    worlds.harden(float(torch.pi), recipe.universe_scale)
+    _vary(worlds, recipe)
     return Student(worlds, network, recipe.student, device)
+
+
+def _vary(worlds: BatchEnvironment, recipe: RunRecipe) -> None:
+    """Sets the universes and tolerances of a student's worlds."""
+    worlds.variation.vary = recipe.vary
+    rewards = recipe.rewards
+    if rewards.finest < rewards.tolerance:
+        worlds.precision = Precision(None, rewards.tolerance, rewards.finest, worlds.size)
+    worlds.harden(float(torch.pi), recipe.universe_scale)
 
 
 def load_teacher(

@@ -160,7 +160,7 @@ class Precision:
     """The tolerance of the goals: finer where the policy succeeds with the finest so far.
 
     Args:
-        recipe: number of episodes and thresholds.
+        recipe: number of episodes and thresholds; None: the finest from the start, and for good.
         coarsest: first tolerance [rad].
         finest: last tolerance [rad].
         size: number of worlds.
@@ -171,10 +171,13 @@ class Precision:
 
     FACTOR = 0.9
 
-    def __init__(self, recipe: RangesRecipe, coarsest: float, finest: float, size: int) -> None:
-        self._recipe, self._limits = recipe, (finest, coarsest)
-        self.now = coarsest
-        self._boundary = Boundary(recipe)
+    def __init__(
+        self, recipe: RangesRecipe | None, coarsest: float, finest: float, size: int
+    ) -> None:
+        self._limits = finest, coarsest
+        self.now = coarsest if recipe else finest
+        self._share = recipe.boundary if recipe else 0.0
+        self._boundary = Boundary(recipe or RangesRecipe())
         self._at = np.zeros(size, dtype=np.bool_)
 
     def draw(
@@ -187,7 +190,7 @@ class Precision:
             coarse: where the tolerance is the coarsest, (k,).
             rng: source of randomness.
         """
-        self._at[ids] = (rng.random(len(ids)) < self._recipe.boundary) & ~coarse
+        self._at[ids] = (rng.random(len(ids)) < self._share) & ~coarse
         coarsest = self._limits[1]
         drawn = coarsest * (self.now / coarsest) ** rng.random(len(ids))
         return np.where(self._at[ids], self.now, np.where(coarse, coarsest, drawn))

@@ -130,6 +130,25 @@ class Sensors:
         seen = (self._frozen[ids] == 0.0) & (chance < 1.0 - levels[ids, 4])
         self._poses.accept(ids[seen], position[seen], quaternion[seen])
 
+    def privileged(self) -> NDArray[np.float32]:
+        """What is hidden from the robot in its measurements, (n, k), in units of about 1.
+
+        Biases of joints, position and rotation, latency and interval of the poses, and the error
+        of the last estimated rotation.
+        """
+        true = rotations.normalize(self._worlds.object_quaternion)
+        error = rotations.log(rotations.multiply(true, rotations.conjugate(self.believed)))
+        poses = self._poses
+        parts = [
+            self._joint_bias / 0.02,
+            self._position_bias / 0.005,
+            self._rotation_bias / 0.05,
+            poses.latency[:, None] / 0.1,
+            1.0 / (0.1 * poses.rate[:, None]),
+            error / 0.2,
+        ]
+        return np.concatenate(parts, -1, dtype=np.float32)
+
     def _injected(self) -> Array:
         """Probability of a random pose in place of the estimate in a step, (n,)."""
         share: Array = INJECTED * self._worlds.variation.strengths[:, INJECTION]

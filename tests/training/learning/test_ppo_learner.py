@@ -48,6 +48,7 @@ def written_out(
     recipe: PpoRecipe,
     network: Network,
     log_deviation: Tensor,
+    look: Callable[[], Tensor],
     act: Callable[[Tensor], Tensor],
     restart: Callable[[np.ndarray], None],
 ) -> dict[str, Tensor]:
@@ -57,7 +58,7 @@ def written_out(
         name: [] for name in ("inputs", "actions", "means", "alive", "reward", "value")
     }
     for _ in range(recipe.horizon):
-        seen = teacher_inputs(worlds, "cpu")
+        seen = look()
         mean = act(seen)
         x = network.normalize(seen)
         fresh = fresh_share * torch.randn_like(mean)
@@ -76,7 +77,7 @@ def written_out(
             ("value", network.critic(x)[:, 0]),
         ):
             rows[name].append(value)
-    following = network.critic(network.normalize(teacher_inputs(worlds, "cpu")))[:, 0]
+    following = network.critic(network.normalize(look()))[:, 0]
     gain = advantages(
         rows.pop("reward"), rows["value"], rows["alive"], following, recipe.discount, recipe.trace
     )
@@ -114,6 +115,7 @@ def test_a_teachers_rollout_is_the_plain_loop() -> None:
             plain.recipe,
             plain.network,
             plain.network.log_deviation,
+            lambda: teacher_inputs(plain.worlds, "cpu"),
             act,
             lambda ended: None,
         ),
@@ -126,14 +128,22 @@ def test_a_refinements_rollout_is_the_plain_loop() -> None:
     sequences = shared._rollout()
     sensors, state = plain.policy.sensors, plain.network.start(WORLDS)
 
+    seen = plain._observe()
+
+    def look() -> Tensor:
+        hidden = torch.as_tensor(sensors.privileged())
+        true = teacher_inputs(plain.worlds, "cpu")
+        return torch.cat([true, plain.network.normalize(seen), hidden, *state], -1)
+
     def act(_: Tensor) -> Tensor:
         nonlocal state
-        mean, state = plain.network(torch.as_tensor(sensors.observe()), state)
+        mean, state = plain.network(seen, state)
         return mean
 
     def restart(ended: np.ndarray) -> None:
-        nonlocal state
+        nonlocal state, seen
         sensors.reset(ended)
+        seen = torch.as_tensor(sensors.observe())
         keep = torch.ones(WORLDS, 1)
         keep[ended] = 0.0
         state = state[0] * keep, state[1] * keep
@@ -141,7 +151,9 @@ def test_a_refinements_rollout_is_the_plain_loop() -> None:
     torch.manual_seed(9)
     assert_same(
         sequences.rollout,
-        written_out(plain.worlds, plain.recipe, plain.teacher, plain.log_deviation, act, restart),
+        written_out(
+            plain.worlds, plain.recipe, plain.teacher, plain.log_deviation, look, act, restart
+        ),
     )
     for mine, theirs in zip(shared.policy.state, state, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0.0, atol=0.0)

@@ -16,7 +16,7 @@ from inhand.training.learning.student import Student, StudentRecipe, load_studen
 from inhand.training.learning.teacher import Teacher
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
-TINY = RefineRecipe(worlds=32, horizon=8, critic_iterations=0, seed=3)
+TINY = RefineRecipe(worlds=32, horizon=8, critic_iterations=0, seed=3, bfloat16=False)
 
 
 def make(recipe: RefineRecipe = TINY, memory: bool = True) -> Refinement:

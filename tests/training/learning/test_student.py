@@ -78,19 +78,21 @@ def test_the_student_measures_its_own_inputs_before_it_learns() -> None:
     recipe = msgspec.structs.replace(TINY, normalize_iterations=3, observation=2)
     student = make_student(recipe)
     age = observation_size(HAND) - 1
-    assert student.network.deviation[age] == 1.0
-    torch.manual_seed(1)
-    inputs, state = student.policy.observe(), student.network.start(recipe.worlds)
-    before, _ = student.network(inputs, state)
+    assert not 0.01 < student.network.deviation[age] < 0.2
     for _ in range(3):
         assert student.iterate()["loss"] == 0.0
     assert 0.01 < student.network.deviation[age] < 0.2
-    after, _ = student.network(inputs, state)
-    unclipped = ((inputs - student.network.mean) / student.network.deviation).abs().amax(1) < 5
-    unclipped &= inputs.abs().amax(1) < 5
-    assert unclipped.any()
-    torch.testing.assert_close(after[unclipped], before[unclipped], rtol=1e-3, atol=1e-3)
     assert student.iterate()["loss"] > 0.0
+
+
+def test_another_normalization_leaves_a_students_actions_the_same() -> None:
+    torch.manual_seed(1)
+    network = StudentNetwork(torch.zeros(9), torch.ones(9), 3, 16, True)
+    inputs, state = torch.randn(50, 9), network.start(50)
+    before, _ = network(inputs, state)
+    network.renormalize(torch.linspace(-1.0, 1.0, 9), torch.linspace(2.0, 3.0, 9))
+    after, _ = network(inputs, state)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
 
 
 def test_the_memory_learns_to_tell_its_world_with_its_uncertainty() -> None:
@@ -156,7 +158,9 @@ def test_sensors_of_nominal_worlds_have_only_the_errors_of_latency() -> None:
     for _ in range(60):  # long enough for the blocks to lie still
         worlds.step(np.zeros((8, HAND.n_actuators)))
         seen, true = sensors.observe(), worlds.observe()
-    np.testing.assert_allclose(seen[:, :-1], true[:, :-1], atol=2e-3)
+    still = np.abs(worlds._qvel).max(axis=1) < 0.02
+    assert still.sum() >= 4
+    np.testing.assert_allclose(seen[still, :-1], true[still, :-1], atol=2e-3)
     assert np.all(seen[:, -1] >= 0.02) and np.all(seen[:, -1] <= 0.05 + 1 / 12)
     worlds.step(np.random.default_rng(0).uniform(-1, 1, (8, HAND.n_actuators)))
     seen, true = sensors.observe(), worlds.observe()
