@@ -9,6 +9,7 @@ from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.training.mujoco_worlds.draws import NAMES
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.sensors.carrying import Carrying
 from inhand.training.sensors.tracking import (
     POSITION_DEVIATION,
     ROTATION_DEVIATION,
@@ -68,6 +69,10 @@ class Sensors:
         self._levels = np.zeros((n, 7))
         self._poses = TrackedPoses(n, 1.0 / worlds.path.policy_rate)
         self._frozen = np.zeros(n)
+        self._carrying = Carrying(worlds.hand, worlds.target)
+        self._joints = np.tile(worlds.hand.rest, (n, 1))
+        self._place = np.zeros((n, 3))
+        self._began = np.ones(n, dtype=np.bool_)
         self.believed = np.tile(rotations.IDENTITY, (n, 1))
         self.reset(np.arange(n))
 
@@ -98,6 +103,7 @@ class Sensors:
         for bias in (self._joint_bias, self._position_bias, self._rotation_bias):
             bias[ids] *= rng.standard_normal((len(ids), bias.shape[1]))
         self._frozen[ids] = 0.0
+        self._began[ids] = True
         interval = np.array([worlds.variation.universes[i].pose_interval for i in ids])
         shortest = np.maximum(1.0 / rng.uniform(*CAMERA_RATE, len(ids)), interval)
         self._poses.rate[ids] = 1.0 / shortest
@@ -114,14 +120,21 @@ class Sensors:
         turned = self._rotation_bias[ids] + levels[:, 2, None] * rng.standard_normal(shape)
         return position + moved, rotations.multiply(rotations.exp(turned), quaternion)
 
-    def _look(self) -> None:
-        """Processes the frames that have arrived since the last step."""
+    def _look(self, joints: Array) -> None:
+        """Processes the frames that have arrived since the last step.
+
+        Args:
+            joints: measured at present [rad], (n, n_actuators).
+        """
         worlds, rng, levels = self._worlds, self._rng, self._levels
         n = worlds.size
         self._frozen = np.maximum(0.0, self._frozen - 1.0 / worlds.path.policy_rate)
         self._frozen[rng.random(n) < levels[:, 5]] = FREEZE_SECONDS
         quaternion = rotations.normalize(worlds.object_quaternion)
-        ids, *pose = self._poses.advance(worlds.object_position, quaternion)
+        carried = self._carrying.motion(self._joints, joints, self._place, self.believed)
+        carried[self._began] = 0.0
+        self._joints, self._began[:] = joints, False
+        ids, *pose = self._poses.advance(worlds.object_position, quaternion, carried)
         position, quaternion = self._spoiled(ids, *pose)
         chance = rng.random(len(ids))
         wild = np.flatnonzero(chance < levels[ids, 6])
@@ -157,9 +170,15 @@ class Sensors:
     def observe(self) -> NDArray[np.float32]:
         """Measures every world, (n, observation_size). Call it once a policy step."""
         worlds, rng, levels = self._worlds, self._rng, self._levels
-        self._look()
+        joints = (
+            worlds.joint_position
+            - levels[:, 3, None] * worlds.joint_velocity
+            + self._joint_bias
+            + levels[:, 0, None] * rng.standard_normal(self._joint_bias.shape)
+        )
+        self._look(joints)
         position, quaternion, age = self._poses.predict()
-        self.believed = quaternion
+        self._place, self.believed = position, quaternion
         injected = np.flatnonzero(rng.random(worlds.size) < self._injected())
         if len(injected):
             position, quaternion = position.copy(), quaternion.copy()
@@ -167,12 +186,6 @@ class Sensors:
             position[injected] += far
             quaternion[injected] = rotations.random_quaternion(rng, (len(injected),))
         turning = self._poses.turning()
-        joints = (
-            worlds.joint_position
-            - levels[:, 3, None] * worlds.joint_velocity
-            + self._joint_bias
-            + levels[:, 0, None] * rng.standard_normal(self._joint_bias.shape)
-        )
         return observe(
             worlds.hand,
             worlds.target,

@@ -1,0 +1,99 @@
+"""How the hands of a batch move their objects between two readings of the joints.
+
+The same least-squares motion as in `inhand.controller.estimation.hand_motion`, of all worlds at
+once. Since the motion of the joints is known, only the velocity of each touching point is needed,
+and not its derivative by every joint.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.controller.estimation.hand_motion import (
+    LEVER,
+    REACH,
+    SOFTNESS,
+    STIFFNESS,
+    surface,
+)
+from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.kinematics import link_poses
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.perception.objects import ObjectDescription
+
+
+class Carrying:
+    """Shapes of hand and object.
+
+    Args:
+        hand: the hand.
+        target: the object.
+    """
+
+    def __init__(self, hand: Hand, target: ObjectDescription) -> None:
+        self._hand = hand
+        self._points, self._radii, self._links = surface(hand)
+        self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
+        self._moved_by = hand.moved_by.astype(np.float64)
+        self._palm = np.logical_and.reduce(hand.moved_by[list(hand.fingertips)])
+        self._normals = np.array(list(target.faces.values()))
+        self._offsets = (target.vertices @ self._normals.T).max(axis=0)
+
+    def motion(self, before: Array, after: Array, position: Array, quaternion: Array) -> Array:
+        """Shift [m] and world rotation [rad] of the objects, (n, 6).
+
+        Args:
+            before: servo angles [rad], (n, n_actuators).
+            after: the same a policy step later.
+            position: of the objects at first, world frame [m], (n, 3).
+            quaternion: of the objects at first, world from object, (n, 4) wxyz.
+        """
+        hand = self._hand
+        angles = hand.joint_angles(before)
+        turned = hand.joint_angles(after) - angles
+        turns, origins = link_poses(hand, angles)
+        # Twist that each joint adds: rotation, and the shift of the world's origin.
+        spin = np.einsum("nlij,lj->nli", turns, self._axes) * turned[..., None]
+        shift = -rotations.cross(spin, origins)
+        palm = np.concatenate(
+            [
+                shift[:, self._palm].sum(1) + rotations.cross(spin[:, self._palm].sum(1), position),
+                spin[:, self._palm].sum(1),
+            ],
+            axis=-1,
+        )
+        worlds, near, points, weight = self._contacts(turns, origins, position, quaternion)
+        if not len(worlds):
+            return palm
+        # Velocities of the touching points, less what the palm's motion gives them.
+        links = self._links[near]
+        spin = (self._moved_by @ spin)[worlds, links]
+        shift = (self._moved_by @ shift)[worlds, links]
+        arms = points - position[worlds]
+        against = shift + rotations.cross(spin, points) - palm[worlds, :3]
+        against -= rotations.cross(palm[worlds, 3:], arms)
+        body = np.zeros((len(worlds), 3, 6))
+        body[:, 0, 0] = body[:, 1, 1] = body[:, 2, 2] = 1.0
+        body[:, 0, 4], body[:, 1, 5], body[:, 2, 3] = arms[:, 2], arms[:, 0], arms[:, 1]
+        body[:, 0, 5], body[:, 1, 3], body[:, 2, 4] = -arms[:, 1], -arms[:, 2], -arms[:, 0]
+        weighted = (body * weight[:, None, None]).transpose(0, 2, 1)
+        # Points come in the order of their worlds: the sums over each world are between its ends.
+        touched, starts = np.unique(worlds, return_index=True)
+        normal = np.add.reduceat(weighted @ body, starts)
+        right = np.add.reduceat(np.einsum("kij,kj->ki", weighted, against), starts)
+        normal += np.diag(np.repeat([STIFFNESS, STIFFNESS * LEVER**2], 3))
+        palm[touched] += np.linalg.solve(normal, right[..., None])[..., 0]
+        return palm
+
+    def _contacts(
+        self, turns: Array, origins: Array, position: Array, quaternion: Array
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
+        """Points of the hands' surfaces that may touch: world, number, place [m], and weight."""
+        centres = np.einsum("npij,pj->npi", turns[:, self._links], self._points)
+        centres += origins[:, self._links]
+        local = (centres - position[:, None]) @ rotations.to_matrix(quaternion)
+        gap = (local @ self._normals.T - self._offsets).max(axis=-1) - self._radii
+        worlds, near = np.nonzero(gap < REACH)
+        touching = np.maximum(gap[worlds, near], 0.0)
+        weight = np.exp(-((touching / SOFTNESS) ** 2))
+        return worlds, near, centres[worlds, near], weight
