@@ -18,16 +18,16 @@ import tyro
 from numpy.typing import NDArray
 
 from inhand.controller.policy.action import ActionPath
-from inhand.controller.policy.observation import version_with_size
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.training.evaluation.report import bootstrap
 from inhand.training.learning.networks import teacher_inputs
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
-from inhand.training.learning.student import StudentPolicy, load_student
+from inhand.training.learning.student_network import StudentPolicy, load_student, version_of_student
 from inhand.training.learning.train import load_teacher, run_paths
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.rewards import Rewards
 from inhand.training.sensors.sensors import Sensors
 
 CAP = 50
@@ -151,7 +151,7 @@ def _policy(
         return act_on_truth, lambda ids: None
 
     network = load_student(worlds, checkpoint)
-    version = version_with_size(worlds.hand, len(network.mean)) or 1
+    version = version_of_student(worlds.hand, network)
     student = StudentPolicy(Sensors(worlds, seed, version), network, worlds.size)
 
     @torch.no_grad()

@@ -23,13 +23,18 @@ from inhand.controller.policy.metadata import (
     ObservationPart,
     PolicyMetadata,
 )
-from inhand.controller.policy.observation import observation_layout, version_with_size
+from inhand.controller.policy.observation import observation_layout
 from inhand.errors import InhandError
 from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.objects import load_object
 from inhand.training.learning.run_recipe import load_recipe
-from inhand.training.learning.student import StudentNetwork, StudentPolicy, load_student
+from inhand.training.learning.student_network import (
+    StudentNetwork,
+    StudentPolicy,
+    load_student,
+    version_of_student,
+)
 from inhand.training.learning.train import run_paths
 from inhand.training.learning.world_head import WORLD
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
@@ -129,18 +134,6 @@ def build_graph(network: StudentNetwork) -> onnx.ModelProto:
     return model
 
 
-def _version(hand: Hand, network: StudentNetwork) -> int:
-    """Version of the layout of the network's observations.
-
-    Raises:
-        ExportError: no version has this number of inputs.
-    """
-    version = version_with_size(hand, len(network.mean))
-    if version is None:
-        raise ExportError(f"no observation of hand {hand.name} has {len(network.mean)} numbers")
-    return version
-
-
 @torch.no_grad()
 def rollout(network: StudentNetwork, observations: NDArray[np.float32]) -> NDArray[np.float32]:
     """Actions of the torch network over a sequence, (steps, actions), from a zero state."""
@@ -177,7 +170,7 @@ def export(
     network = network.cpu()
     model = build_graph(network)
     wanted = rollout(network, observations)
-    path_of_action = ActionPath(hand)
+    path_of_action, version = ActionPath(hand), version_of_student(hand, network)
     metadata = PolicyMetadata(
         schema=1,
         policy_rate=path_of_action.policy_rate,
@@ -186,9 +179,7 @@ def export(
         joints=hand.joint_names,
         actuators=hand.actuator_names,
         object=object_name,
-        observation=tuple(
-            ObservationPart(*part) for part in observation_layout(hand, _version(hand, network))
-        ),
+        observation=tuple(ObservationPart(*part) for part in observation_layout(hand, version)),
         world=WORLD if network.world is not None else (),
         action=ActionMapping("around_rest", path_of_action.smoothing, path_of_action.tick_rate),
         quaternion_order="wxyz",
@@ -273,7 +264,7 @@ def main() -> int:
 @torch.no_grad()
 def record(worlds: BatchEnvironment, network: StudentNetwork, steps: int) -> NDArray[np.float32]:
     """Observations of the first of these worlds while the student acts, (steps, n)."""
-    sensors = Sensors(worlds, seed=0, version=_version(worlds.hand, network))
+    sensors = Sensors(worlds, seed=0, version=version_of_student(worlds.hand, network))
     policy = StudentPolicy(sensors, network, worlds.size)
     rows = []
     for _ in range(steps):

@@ -15,19 +15,29 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from msgspec.structs import asdict
+from msgspec import to_builtins
 from torch import Tensor, nn
 
-from inhand.controller.policy.observation import version_with_size
+from inhand.training.learning.automatic_curriculum import (
+    curriculum_row,
+    curriculum_state,
+    load_curriculum,
+)
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo import (
     PpoRecipe,
 )
 from inhand.training.learning.ppo_learner import PpoLearner, Rollout, Stepped
-from inhand.training.learning.student import State, StudentNetwork, StudentPolicy
+from inhand.training.learning.student_network import (
+    State,
+    StudentNetwork,
+    StudentPolicy,
+    version_of_student,
+)
 from inhand.training.learning.widening import widen_network, widen_optimizer
 from inhand.training.learning.world_head import world_labels, world_loss
+from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 
@@ -40,6 +50,9 @@ class RefineRecipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
             policy learns to free a jammed object.
         critic_iterations: first iterations, in which the critic alone learns.
         world_loss: weight of the loss of the estimated world, for a student that estimates it.
+        observation: version of the layout of the observations; a student of an older one is
+            widened, and estimates its world from then on.
+        ranges: automatic ranges in place of the recipe's scale.
     """
 
     discount: float = 0.995
@@ -51,6 +64,8 @@ class RefineRecipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
     seconds_per_goal: float = 20.0
     critic_iterations: int = 20
     world_loss: float = 0.05
+    observation: int = 1
+    ranges: RangesRecipe | None = None
 
 
 class Sequences(msgspec.Struct):
@@ -91,7 +106,7 @@ class Refinement:
         torch.manual_seed(recipe.seed)
         self.worlds, self.recipe, self.device = worlds, recipe, device
         self.network = student.to(device)
-        version = version_with_size(worlds.hand, len(student.mean)) or 1
+        version = version_of_student(worlds.hand, student)
         sensors = Sensors(worlds, recipe.seed, version)
         self.policy = StudentPolicy(sensors, self.network, worlds.size, device)
         self._observation: Tensor | None = None
@@ -131,6 +146,7 @@ class Refinement:
             "minutes": self.seconds / 60,
             "goals": float(goals / max(1, len(self.ended))),
             "goals_per_drop": float(goals / max(1, drops)),
+            **curriculum_row(self.worlds),
             "divergence": moved,
             "value_error": error,
             "explained": sequences.rollout.explained,
@@ -204,7 +220,7 @@ class Refinement:
             {
                 "kind": "student",
                 "recipe": {
-                    **asdict(self.recipe),
+                    **to_builtins(self.recipe),
                     "hidden": self.network.hidden,
                     "memory": self.network.memory,
                 },
@@ -214,6 +230,7 @@ class Refinement:
                 "optimizer": self.ppo.optimizer.state_dict(),
                 "counters": [self.iteration, self.steps, self.seconds],
                 "universe_scale": self.worlds.universe_scale,
+                **curriculum_state(self.worlds),
             },
         )
 
@@ -226,3 +243,4 @@ class Refinement:
         self.log_deviation.data.copy_(state["log_deviation"])
         self.ppo.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
         self.iteration, self.steps, self.seconds = state["counters"]
+        load_curriculum(self.worlds, state)

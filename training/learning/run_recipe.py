@@ -11,7 +11,7 @@ from inhand.hardware.model.universe import Vary
 from inhand.training.learning.refine import RefineRecipe
 from inhand.training.learning.student import StudentRecipe
 from inhand.training.learning.teacher import Recipe
-from inhand.training.mujoco_worlds.environment import Rewards
+from inhand.training.mujoco_worlds.rewards import Rewards
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

@@ -9,6 +9,12 @@ import torch
 from msgspec import to_builtins
 from torch import Tensor
 
+from inhand.training.learning.automatic_curriculum import (
+    begin_curriculum,
+    curriculum_row,
+    curriculum_state,
+    load_curriculum,
+)
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo import (
@@ -16,11 +22,7 @@ from inhand.training.learning.ppo import (
 )
 from inhand.training.learning.ppo_learner import PpoLearner, Rollout, Stepped
 from inhand.training.learning.widening import widen_network, widen_optimizer
-from inhand.training.mujoco_worlds.automatic_ranges import (
-    AutomaticRanges,
-    Precision,
-    RangesRecipe,
-)
+from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 
@@ -64,12 +66,7 @@ class Teacher:
         self.ppo = PpoLearner(worlds, recipe, self.network, actor, log_deviation, device)
         if recipe.ranges:
             # A teacher measures nothing: axes of sensing would widen without a reason.
-            worlds.ranges = AutomaticRanges(recipe.ranges, worlds.size, "physics")
-            worlds.settle_seconds = recipe.ranges.settle_seconds
-            rewards = worlds.rewards
-            if rewards.finest < rewards.tolerance:
-                limits = rewards.tolerance, rewards.finest
-                worlds.precision = Precision(recipe.ranges, *limits, worlds.size)
+            begin_curriculum(worlds, recipe.ranges, "physics")
         self.iteration = self.steps = 0
         self.ended: list[float] = []
         self.seconds = 0.0
@@ -94,7 +91,6 @@ class Teacher:
         if len(self.ended) >= 1000:
             self._harden(goals)
         minutes = recipe.horizon * recipe.worlds / worlds.path.policy_rate / 60
-        ranges, precision = worlds.ranges, worlds.precision
         return {
             "iteration": self.iteration,
             "steps": self.steps,
@@ -103,9 +99,7 @@ class Teacher:
             "goals_per_minute": self._reached / minutes,
             "drops_per_goal": self._dropped / max(1, self._reached),
             "distance": worlds.goal_distance,
-            "universe_scale": ranges.mean_end if ranges else worlds.universe_scale,
-            "entropy": ranges.entropy if ranges else 0.0,
-            "tolerance": precision.now if precision else worlds.rewards.tolerance,
+            **curriculum_row(worlds),
             "explained": rollout.explained,
             "divergence": moved,
             "step_size_1e6": 1e6 * self.ppo.optimizer.param_groups[0]["lr"],
@@ -178,16 +172,9 @@ class Teacher:
                 "optimizer": self.ppo.optimizer.state_dict(),
                 "counters": [self.iteration, self.steps, self.seconds],
                 "difficulty": [self.worlds.goal_distance, self.worlds.universe_scale],
-                **self._ranges(),
+                **curriculum_state(self.worlds),
             },
         )
-
-    def _ranges(self) -> dict[str, Any]:
-        ranges, precision = self.worlds.ranges, self.worlds.precision
-        return {
-            "ranges": ranges.state() if ranges else None,
-            "tolerance": precision.now if precision else None,
-        }
 
     def resume(self, path: Path) -> None:
         """Continues from a checkpoint; raises as `read_checkpoint` does."""
@@ -197,8 +184,5 @@ class Teacher:
         self.ppo.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
         self.iteration, self.steps, self.seconds = state["counters"]
         self.worlds.goal_distance, self.worlds.universe_scale = state["difficulty"]
-        if self.worlds.ranges and state.get("ranges"):
-            self.worlds.ranges.load(state["ranges"])
-        if self.worlds.precision and state.get("tolerance"):
-            self.worlds.precision.now = state["tolerance"]
+        load_curriculum(self.worlds, state)
         self._measured = None

@@ -17,11 +17,17 @@ import tyro
 from inhand.files import whole_file
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.training.learning.automatic_curriculum import begin_curriculum
 from inhand.training.learning.checkpoint import read_checkpoint
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.refine import Refinement
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
-from inhand.training.learning.student import Student, load_student
+from inhand.training.learning.student import Student
+from inhand.training.learning.student_network import (
+    load_student,
+    version_of_student,
+    widened_student,
+)
 from inhand.training.learning.teacher import Teacher
 from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.automatic_ranges import Precision
@@ -85,6 +91,8 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
         another = recipe.from_object not in ("", recipe.object)
         critic = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device, another)
         student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint, another)
+        if version_of_student(hand, student) < refine.observation:
+            student = widened_student(student, hand, refine.observation, world=True)
         _vary(worlds, recipe)
         return Refinement(worlds, student, critic, refine, device)
     size, seed = recipe.student.worlds, recipe.student.seed
@@ -98,7 +106,9 @@ def _vary(worlds: BatchEnvironment, recipe: RunRecipe) -> None:
     """Sets the universes and tolerances of a student's worlds."""
     worlds.variation.vary = recipe.vary
     rewards = recipe.rewards
-    if rewards.finest < rewards.tolerance:
+    if recipe.stage == "refine" and recipe.refine.ranges:
+        begin_curriculum(worlds, recipe.refine.ranges, recipe.vary)
+    elif rewards.finest < rewards.tolerance:
         worlds.precision = Precision(None, rewards.tolerance, rewards.finest, worlds.size)
     worlds.harden(float(torch.pi), recipe.universe_scale)
 

@@ -1,8 +1,5 @@
 """A batch of hands, each with an object, stepped together: the environment of training."""
 
-from dataclasses import dataclass
-
-import msgspec
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
@@ -10,7 +7,6 @@ from numpy.typing import NDArray
 
 from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.policy.observation import observe
-from inhand.controller.safety.safety import Motion
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import fingertip_positions
 from inhand.hardware.records import Array
@@ -20,61 +16,8 @@ from inhand.training.mujoco_worlds.adversary import Adversary
 from inhand.training.mujoco_worlds.automatic_ranges import AutomaticRanges, Precision
 from inhand.training.mujoco_worlds.draws import scaled_strengths
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
+from inhand.training.mujoco_worlds.rewards import Rewards, Step
 from inhand.training.mujoco_worlds.variation import MAX_DELAY, MESH_SIZES, Variation
-
-
-class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Weights of the reward's terms, and the rule of success; distances in rad and m.
-
-    Attributes:
-        progress: of the decrease of the angle to the goal.
-        reached: of a goal.
-        held: of each step within the tolerance, times the steps held so far.
-        dropped: of a drop.
-        timed_out: of a goal that takes too long.
-        distance: of the angle to the goal, each step.
-        action: of the squared action.
-        change: of the squared change of the action.
-        excess: of the squared part of an action beyond its bounds.
-        off_centre: of the distance from the workspace's centre beyond `off_centre_free`.
-        tolerance: largest angle to a goal that is reached.
-        finest: tolerance at which its curriculum ends; none if equal to `tolerance`.
-        hold_steps: successive policy steps within the tolerance after which a goal is reached.
-        seconds_per_goal: time limit of a goal.
-    """
-
-    progress: float = 2.0
-    reached: float = 5.0
-    held: float = 0.0
-    dropped: float = -15.0
-    timed_out: float = -4.0
-    distance: float = -0.03
-    action: float = -0.0003
-    change: float = 0.0
-    excess: float = 0.0
-    off_centre: float = -1.0
-    off_centre_free: float = 0.03
-    tolerance: float = 0.4
-    finest: float = 0.4
-    hold_steps: int = 1
-    seconds_per_goal: float = 8.0
-
-
-@dataclass(frozen=True)
-class Step:
-    """Results of one policy step, each (n,).
-
-    Attributes:
-        reward: sum of the weighted terms.
-        reached: whether a goal was reached; a new one is drawn.
-        dropped: whether the object left the workspace, which ends the episode.
-        timed_out: whether the time for the goal is over, which ends the episode.
-    """
-
-    reward: Array
-    reached: NDArray[np.bool_]
-    dropped: NDArray[np.bool_]
-    timed_out: NDArray[np.bool_]
 
 
 class BatchEnvironment:
@@ -264,11 +207,11 @@ class BatchEnvironment:
             actions: in [-1, 1], (size, n_actuators).
         """
         disturbed = self._adversary.disturb(actions, self.variation.adversary, self._qpos)
-        self.state = self._where_it_runs(self.path.act(self.state, disturbed))
+        self.state = self.variation.unless_paused(self.state, self.path.act(self.state, disturbed))
         self._push()
         for _ in range(self.path.ticks_per_action):
             self.variation.tick(self.rng)
-            self.state = self._where_it_runs(self.path.tick(self.state))
+            self.state = self.variation.unless_paused(self.state, self.path.tick(self.state))
             self._newest = (self._newest + 1) % len(self._history)
             self._history[self._newest] = self.state.motion.position
             self.variation.stick(self._qvel[:, : self.hand.n_joints])
@@ -278,22 +221,6 @@ class BatchEnvironment:
             self._batch.step(nstep=self._steps_per_tick)
         self._steps += 1
         return self._judge(actions)
-
-    def _where_it_runs(self, state: ActionState) -> ActionState:
-        """The new state of the path; the old one in worlds where the controller pauses."""
-        paused = self.variation.paused[:, None]
-        if not paused.any():
-            return state
-        old = self.state
-        return ActionState(
-            np.where(paused, old.previous, state.previous),
-            np.where(paused, old.goal, state.goal),
-            state.tick,
-            Motion(
-                np.where(paused, old.motion.position, state.motion.position),
-                np.where(paused, old.motion.velocity, state.motion.velocity),
-            ),
-        )
 
     def _push(self) -> None:
         """Draws pushes on the objects for one policy step."""
@@ -316,17 +243,16 @@ class BatchEnvironment:
         dropped = (offset > space.radius) | (self.object_position[:, 2] < space.drop_height)
         self._goal_steps += 1
         timed_out = (self._goal_steps >= self._goal_limit) & ~reached & ~dropped
-        reward = (
-            weights.progress * (self._distance - distance)
-            + weights.distance * distance
-            + weights.reached * (reached & ~dropped)
-            + weights.dropped * dropped
-            + weights.timed_out * timed_out
-            + weights.held * self._held
-            + weights.action * _square(actions)
-            + weights.change * _square(np.clip(actions, -1.0, 1.0) - self._action)
-            + weights.excess * _square(actions - np.clip(actions, -1.0, 1.0))
-            + weights.off_centre * np.maximum(0.0, offset - weights.off_centre_free)
+        reward = weights.sum(
+            progress=self._distance - distance,
+            distance=distance,
+            held=self._held,
+            reached=reached & ~dropped,
+            dropped=dropped,
+            timed_out=timed_out,
+            actions=actions,
+            before=self._action,
+            offset=offset,
         )
         self._distance = distance
         self._action = np.clip(actions, -1.0, 1.0)
@@ -375,9 +301,3 @@ class BatchEnvironment:
             self._held[:, None] / self.rewards.hold_steps,
         ]
         return np.concatenate(parts, -1, dtype=np.float32)
-
-
-def _square(values: Array) -> Array:
-    """Squared length of each row, (n, m) to (n,)."""
-    squared: Array = np.einsum("ni,ni->n", values, values)
-    return squared

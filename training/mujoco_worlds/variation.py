@@ -6,6 +6,8 @@ from msgspec.structs import replace
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from inhand.controller.policy.action import ActionState
+from inhand.controller.safety.safety import Motion
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.reality_draws import describe_reality
 from inhand.hardware.model.universe import GRAVITY, Universe, Vary
@@ -120,6 +122,21 @@ class Variation:
             begins &= self._pause_left <= 0.5 * self._tick
             self._pause_left = np.where(begins, self._pause_time, self._pause_left - self._tick)
             self.paused = self._pause_left > 0.5 * self._tick
+
+    def unless_paused(self, old: ActionState, new: ActionState) -> ActionState:
+        """The new state of the action path; the old one where the controller pauses."""
+        paused = self.paused[:, None]
+        if not paused.any():
+            return new
+        return ActionState(
+            np.where(paused, old.previous, new.previous),
+            np.where(paused, old.goal, new.goal),
+            new.tick,
+            Motion(
+                np.where(paused, old.motion.position, new.motion.position),
+                np.where(paused, old.motion.velocity, new.motion.velocity),
+            ),
+        )
 
     def stick(self, speeds: Array) -> None:
         """Sets the joints' friction at these speeds [rad/s], (size, n_joints)."""

@@ -15,7 +15,8 @@ from inhand.training.learning.ppo_learner import Rollout, step_worlds
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe
 from inhand.training.learning.teacher import Recipe, Teacher
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.rewards import Rewards
 
 WORLDS = 24
 PLAIN = Recipe(worlds=WORLDS, horizon=30, normalize_iterations=1, bfloat16=False)

@@ -12,7 +12,8 @@ from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.refine import Refinement, RefineRecipe
-from inhand.training.learning.student import Student, StudentRecipe, load_student
+from inhand.training.learning.student import Student, StudentRecipe
+from inhand.training.learning.student_network import load_student
 from inhand.training.learning.teacher import Teacher
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 

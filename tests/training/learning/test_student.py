@@ -14,7 +14,8 @@ from inhand.perception import rotations
 from inhand.perception.objects import load_object
 from inhand.training.learning.checkpoint import CheckpointError
 from inhand.training.learning.export import export
-from inhand.training.learning.student import Student, StudentNetwork, StudentRecipe
+from inhand.training.learning.student import Student, StudentRecipe
+from inhand.training.learning.student_network import StudentNetwork, widened_student
 from inhand.training.learning.teacher import Recipe, Teacher
 from inhand.training.learning.world_head import WORLD, world_labels, world_loss
 from inhand.training.mujoco_worlds.draws import AXES
@@ -93,6 +94,18 @@ def test_another_normalization_leaves_a_students_actions_the_same() -> None:
     network.renormalize(torch.linspace(-1.0, 1.0, 9), torch.linspace(2.0, 3.0, 9))
     after, _ = network(inputs, state)
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
+
+
+def test_a_widened_student_acts_as_before_and_estimates_its_world() -> None:
+    torch.manual_seed(1)
+    n, m = observation_size(HAND), observation_size(HAND, 2)
+    network = StudentNetwork(torch.zeros(n), torch.ones(n), HAND.n_actuators, 16, True)
+    wide = widened_student(network, HAND, 2, world=True)
+    inputs, state = torch.randn(50, m), network.start(50)
+    torch.testing.assert_close(wide(inputs, state)[0], network(inputs[:, :n], state)[0])
+    assert wide.world is not None and len(wide.mean) == m
+    again = widened_student(wide, HAND, 2, world=False)
+    assert torch.equal(again.world.weight, wide.world.weight)
 
 
 def test_the_memory_learns_to_tell_its_world_with_its_uncertainty() -> None:

@@ -14,7 +14,8 @@ from inhand.training.mujoco_worlds.automatic_ranges import (
     RangesRecipe,
 )
 from inhand.training.mujoco_worlds.draws import AXES, NAMES
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.rewards import Rewards
 
 HAND = load_hand("dactyl24")
 RECIPE = RangesRecipe(start=0.3, step=0.1, episodes=4, narrow_at=2.0, widen_at=6.0)
