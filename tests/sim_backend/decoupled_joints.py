@@ -25,7 +25,7 @@ _CYCLE = 0.001
 """Cycle time of a servo's own controller [s]."""
 
 
-class LoneJoints:
+class DecoupledJoints:
     """The joints behind the servos of one bus.
 
     Args:
