@@ -181,7 +181,8 @@ class Teacher:
         state: dict[str, Any] = read_checkpoint(path, "teacher", self.worlds, "cpu")
         known, inputs = len(state["network"]["mean"]), len(self.network.mean)
         self.network.load_state_dict(widen_network(state["network"], inputs))
-        self.ppo.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
+        if "optimizer" in state:
+            self.ppo.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
         self.iteration, self.steps, self.seconds = state["counters"]
         self.worlds.goal_distance, self.worlds.universe_scale = state["difficulty"]
         load_curriculum(self.worlds, state)
