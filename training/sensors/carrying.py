@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.controller.estimation.hand_motion import (
+    FADE,
     LEVER,
     REACH,
     SOFTNESS,
@@ -56,7 +57,7 @@ class Carrying:
             _Shape.of(number, points[links == number], radii[links == number])
             for number in np.unique(links).tolist()
         ]
-        self._reach = float(np.linalg.norm(target.vertices, axis=-1).max()) + REACH
+        self._reach = float(np.linalg.norm(target.vertices, axis=-1).max()) + REACH + 3.0 * FADE
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
         self._moved_by = hand.moved_by.astype(np.float64)
         self._palm = np.logical_and.reduce(hand.moved_by[list(hand.fingertips)])
@@ -86,7 +87,8 @@ class Carrying:
             ],
             axis=-1,
         )
-        worlds, links, points, weight = self._contacts(turns, origins, position, quaternion)
+        worlds, links, points, weight, gap = self._contacts(turns, origins, position, quaternion)
+        palm *= np.exp(-((np.maximum(gap - REACH, 0.0) / FADE) ** 2))[:, None]
         if not len(worlds):
             return palm
         # Velocities of the touching points, less what the palm's motion gives them.
@@ -110,12 +112,14 @@ class Carrying:
 
     def _contacts(
         self, turns: Array, origins: Array, position: Array, quaternion: Array
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array, Array]:
         """Points of the hands' surfaces that may touch: world, link, place [m] and weight.
 
-        They are sorted by their worlds.
+        They are sorted by their worlds. The last array is each world's smallest gap [m], (n,);
+        infinite where it does not matter.
         """
         frames = rotations.to_matrix(quaternion)
+        smallest = np.full(len(position), np.inf)
         found = []
         for shape in self._shapes:
             turn, origin = turns[:, shape.link], origins[:, shape.link]
@@ -129,6 +133,7 @@ class Carrying:
             shift = inverse @ (origin[ids] - position[ids])[..., None]
             local = into @ shape.points.T + shift
             gap = (self._normals @ local - self._offsets[:, None]).max(axis=1) - shape.radii
+            smallest[ids] = np.minimum(smallest[ids], gap.min(axis=1))
             rows, near = np.nonzero(gap < REACH)
             touching = ids[rows]
             places = np.einsum("kij,kj->ki", turn[touching], shape.points[near])
@@ -137,4 +142,4 @@ class Carrying:
         worlds, links, points, gaps = (np.concatenate(parts) for parts in zip(*found, strict=True))
         order = np.argsort(worlds, kind="stable")
         weight = np.exp(-((np.maximum(gaps[order], 0.0) / SOFTNESS) ** 2))
-        return worlds[order], links[order], points[order], weight
+        return worlds[order], links[order], points[order], weight, smallest
