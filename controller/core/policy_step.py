@@ -90,6 +90,9 @@ class PolicyStep:
                 object_quaternion=pose.quaternion,
                 goal_quaternion=goal.quaternion,
                 pose_age=np.array(pose.age),
+                object_angular_velocity=pose.angular_velocity,
+                goal_tolerance=np.array(goal.order.tolerance),
+                version=policy.observation_version,
             )
             # An object that is within tolerance is left in peace, however long that has taken.
             stalled = t - goal.started if goal.error > goal.order.tolerance else 0.0

@@ -35,6 +35,7 @@ class ScriptedPolicy:
     """A policy that returns the test's actions one after another, and the last one for ever."""
 
     name, sha256 = "dictator.onnx", "0" * 64
+    observation_version = 1
 
     def __init__(self, actions: Sequence[Array], tick_rate: int = 100) -> None:
         self.path = ActionPath(HAND, tick_rate=tick_rate)
