@@ -62,8 +62,17 @@ class Running:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.result: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Starts the process, and waits until it is ready."""
         self._writes, tell = os.pipe2(os.O_NONBLOCK)
-        command = [sys.executable, "-m", "benchmarks.lone_daemon", "--directory", str(directory)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.lone_daemon",
+            "--directory",
+            str(self.directory),
+        ]
         self._process = subprocess.Popen(
             [*command, "--tell", str(tell)], stdout=subprocess.PIPE, pass_fds=[tell]
         )
@@ -96,6 +105,7 @@ def running() -> Iterator[Running]:
     """Runs a lone daemon, from ready until the end of the block."""
     with tempfile.TemporaryDirectory() as name:
         daemon = Running(Path(name))
+        daemon.start()
         try:
             yield daemon
         finally:

@@ -25,6 +25,7 @@ from inhand.controller.core.goals import RandomGoal
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
+from inhand.controller.ipc.sockets import bind
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.flight_recorder import Limits
@@ -130,7 +131,7 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
     controller = Controller[TagCorners](
         hand, block, PoseFilter(block, cameras, hand=hand), policy=policy, seed=1
     )
-    request_queue, recorder = RequestQueue(), RecorderLink()
+    request_queue, recorder = RequestQueue().open(), RecorderLink.open()
     header = Header(
         hand=hand_file("dactyl24").read_text(),
         object=object_file("block").read_text(),
@@ -148,11 +149,11 @@ def lone_daemon(directory: Path, clock: Clock, tell: int | None = None) -> Itera
         controller, lone_hand, lone_hand, request_queue, Ticker(clock, PERIOD), recorder.tape
     )
     server = Server(
-        directory,
+        bind(directory),
         request_queue,
         statistics=lambda: statistics(loop, None, FitWatch(block, {})),
         load_policy=lambda name: policy,
-        give_up=loop.stop,
+        on_failure=loop.stop,
         recorder=recorder,
     )
     server.start()

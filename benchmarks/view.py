@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 import numpy as np
 import viser
@@ -22,7 +23,7 @@ from benchmarks.measure import Row, row
 from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
 from inhand.controller.system.clock import VirtualClock
-from inhand.controller.system.realtime import give_way
+from inhand.controller.system.realtime import lower_priority
 from inhand.controller.view.live import LiveFeed
 from inhand.controller.view.page import Page
 from inhand.controller.view.recorded import RecordedFeed
@@ -48,8 +49,11 @@ class Reader:
         seconds: time until the scene arrived [s]; infinite before.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self) -> None:
         self.seconds = np.inf
+
+    def open(self, address: str) -> Self:
+        """Connects to the page and starts to receive."""
         began = time.monotonic()
         self._socket = connect(
             address.replace("http", "ws"),
@@ -58,6 +62,7 @@ class Reader:
         )
         self._thread = threading.Thread(target=self._read, args=(began,))
         self._thread.start()
+        return self
 
     def close(self) -> None:
         self._socket.close()
@@ -88,7 +93,7 @@ def measure() -> list[Row]:
         ):
             for _ in range(ROUNDS):
                 for looked_at in (True, False):
-                    reader = Reader(page.address) if looked_at else None
+                    reader = Reader().open(page.address) if looked_at else None
                     began, used = time.monotonic(), sum(os.times()[:2])
                     while (spent := time.monotonic() - began) < WINDOW:
                         time.sleep(1.0)
@@ -141,7 +146,7 @@ def _record(directory: Path) -> None:
 def _page(directory: Path) -> Iterator[Page]:
     """Runs the page in this process, from the first scene until the end of the block."""
     ended, before = threading.Event(), os.getpriority(os.PRIO_PROCESS, 0)
-    give_way()
+    lower_priority()
     feed = LiveFeed(directory, None)
     page = _Watched(feed, host="127.0.0.1", port=8180)
     page.open()

@@ -93,7 +93,7 @@ class HandBackend(ABC):
         """Releases the device. Safe to call twice."""
 
 
-def let_go(backend: HandBackend, patience: float) -> str:
+def switch_torque_off(backend: HandBackend, patience: float) -> str:
     """Switches torque off again and again, until it is read back as off everywhere.
 
     Args:

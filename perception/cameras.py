@@ -4,7 +4,6 @@ A camera's own frame has OpenCV's axes: x right, y down, z out of the lens. Pixe
 centre of the top-left pixel.
 """
 
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 import numpy as np
 import tomli_w
 
+from inhand.descriptions import DescriptionKind
 from inhand.files import write_whole
 from inhand.perception import rotations
 from inhand.perception.errors import PerceptionError
@@ -29,6 +29,9 @@ MAXIMUM_LATENCY = 1.0
 
 class CameraError(PerceptionError):
     """A rig file or a camera's calibration is unusable."""
+
+
+RIG_FILES = DescriptionKind("rig", CameraError)
 
 
 @dataclass(frozen=True)
@@ -126,13 +129,7 @@ def load_rig(path: str | Path) -> dict[str, Camera]:
     Raises:
         CameraError: the file is missing, malformed or describes an impossible camera.
     """
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise CameraError(
-            f"rig file {path}: {error.strerror}; give the file that describes the cameras"
-        ) from error
-    return parse_rig(raw, path)
+    return parse_rig(RIG_FILES.read(path), path)
 
 
 def parse_rig(raw: bytes, path: str | Path) -> dict[str, Camera]:
@@ -141,14 +138,7 @@ def parse_rig(raw: bytes, path: str | Path) -> dict[str, Camera]:
     Raises:
         CameraError: the content is malformed or describes no camera there could be.
     """
-    try:
-        data = msgspec.convert(tomllib.loads(raw.decode()), _RigFile)
-    except (
-        tomllib.TOMLDecodeError,
-        UnicodeDecodeError,
-        msgspec.ValidationError,
-    ) as error:
-        raise CameraError(f"rig file {path}: {error}") from error
+    data = RIG_FILES.convert(raw, path, _RigFile)
     names = [camera.name for camera in data.cameras]
     if not names:
         raise CameraError(f"rig file {path}: describes no camera")

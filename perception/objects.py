@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations, product
@@ -12,11 +11,13 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from inhand.descriptions import DescriptionKind
 from inhand.perception import rotations
 from inhand.perception.errors import ObjectError
 from inhand.perception.rotations import Array
 
 OBJECTS = Path(__file__).parent / "object_files"
+OBJECT_FILES = DescriptionKind("object", ObjectError, OBJECTS)
 
 SCHEMA = 2
 """Version of object files. In those of version 1 a tag's up is its official picture's down."""
@@ -140,14 +141,10 @@ class ObjectDescription:
                 return tag
         raise KeyError(tag_id)
 
-    def tag_corners(self, tag_id: int) -> Array:
-        """Corners of one tag, clockwise from the top left, object frame [m], (4, 3)."""
-        return self.tag(tag_id).corners
-
 
 def object_file(name: str | Path) -> Path:
     """The file of an object, given by its name or path."""
-    return Path(name) if str(name).endswith(".toml") else OBJECTS / f"{name}.toml"
+    return OBJECT_FILES.file(name)
 
 
 def load_object(name: str | Path, *, recorded: bool = False) -> ObjectDescription:
@@ -160,13 +157,7 @@ def load_object(name: str | Path, *, recorded: bool = False) -> ObjectDescriptio
     Raises:
         ObjectError: the file is missing, malformed or contradicts itself.
     """
-    path = object_file(name)
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in OBJECTS.glob("*.toml")))
-        raise ObjectError(f"no object file {path}; give a path or one of: {known}") from None
-    return parse_object(raw, path, recorded=recorded)
+    return parse_object(OBJECT_FILES.read(name), object_file(name), recorded=recorded)
 
 
 def parse_object(raw: bytes, path: str | Path, *, recorded: bool = False) -> ObjectDescription:
@@ -180,10 +171,7 @@ def parse_object(raw: bytes, path: str | Path, *, recorded: bool = False) -> Obj
     Raises:
         ObjectError: the content is malformed or contradicts itself.
     """
-    try:
-        data = msgspec.convert(tomllib.loads(raw.decode()), _ObjectFile)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise ObjectError(f"object file {path}: {error}") from error
+    data = OBJECT_FILES.convert(raw, path, _ObjectFile)
     if data.schema != SCHEMA and not recorded:
         raise ObjectError(
             f"object file {path}: schema 1 has the tags' up where the official pictures have down. "

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from math import floor
 from pathlib import Path
+from typing import Self
 
 CAMERA_RATE = 15.0
 """Frame rate of the simulated cameras [Hz]."""
@@ -48,14 +49,23 @@ class TimePage:
     """The present simulated time in shared memory.
 
     Args:
-        directory: of the run.
-        create: whether to create the page, with time 0.
-
-    Raises:
-        OSError: there is no such page, or it cannot be created.
+        memory: the page.
     """
 
-    def __init__(self, directory: Path, *, create: bool = False) -> None:
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+
+    @classmethod
+    def open(cls, directory: Path, *, create: bool = False) -> Self:
+        """Opens the page of a run.
+
+        Args:
+            directory: of the run.
+            create: whether to create the page, with time 0.
+
+        Raises:
+            OSError: there is no such page, or it cannot be created.
+        """
         path = directory / "time"
         if create:
             path.write_bytes(_PAGE.pack(0.0, 1.0))
@@ -63,7 +73,7 @@ class TimePage:
         file = os.open(path, access | os.O_CLOEXEC)
         try:
             protection = mmap.PROT_READ | (mmap.PROT_WRITE if create else 0)
-            self._memory = mmap.mmap(file, _PAGE.size, mmap.MAP_SHARED, protection)
+            return cls(mmap.mmap(file, _PAGE.size, mmap.MAP_SHARED, protection))
         finally:
             os.close(file)
 
@@ -84,23 +94,33 @@ class TimePage:
 class SimulatedClock:
     """A clock of simulated time, which stands still until all threads that take part sleep.
 
-    The thread that creates the clock takes part from then on; another thread does within `aside`.
+    The thread that opens the clock takes part from then on; another thread does within `aside`.
 
     Args:
-        directory: of the run.
+        page: the present time.
+        path: of the socket at which threads take part.
         given_up: called during a sleep; true ends the sleep.
-
-    Raises:
-        OSError: there is no simulated time in that directory.
     """
 
-    def __init__(self, directory: Path, given_up: Callable[[], bool] = lambda: False) -> None:
-        self._page = TimePage(directory)
-        self._path = socket_path(directory)
-        self._given_up = given_up
+    def __init__(self, page: TimePage, path: Path, given_up: Callable[[], bool]) -> None:
+        self._page, self._path, self._given_up = page, path, given_up
         self._sent = 0
         self._local = threading.local()
-        self._local.connection = self._connect()
+
+    @classmethod
+    def open(cls, directory: Path, given_up: Callable[[], bool] = lambda: False) -> Self:
+        """Opens the clock of a run; the calling thread takes part from then on.
+
+        Args:
+            directory: of the run.
+            given_up: called during a sleep; true ends the sleep.
+
+        Raises:
+            OSError: there is no simulated time in that directory.
+        """
+        clock = cls(TimePage.open(directory), socket_path(directory), given_up)
+        clock._local.connection = clock._connect()
+        return clock
 
     def now(self) -> float:
         """The present time [s]."""

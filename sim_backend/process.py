@@ -61,6 +61,10 @@ class Simulation:
         hand, universe = world.hand, world.universe
         self._bias = rng.normal(0.0, universe.joint_noise[1], hand.n_actuators)
         self._bus = ServoBus(hand, self._measure)
+        self._directory = directory
+
+    def open(self) -> None:
+        """Makes the serial line and the sockets."""
         # The other end stays open here, so that the line persists when a client closes it.
         self._line, self._other_end = pty.openpty()
         tty.setraw(self._other_end)
@@ -72,7 +76,7 @@ class Simulation:
         self._requests = context.socket(zmq.REP)
         for socket, name in ((self._states, "world-states"), (self._requests, "world")):
             socket.set(zmq.LINGER, 0)
-            socket.bind(f"ipc://{directory}/{name}.sock")
+            socket.bind(f"ipc://{self._directory}/{name}.sock")
 
     def serve(self) -> None:
         """Steps the world in real time and answers, until the parent has ended."""
@@ -249,6 +253,7 @@ def run(arguments: Namespace) -> None:
                 parameters = os.sched_param(arguments.priority)
                 os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, parameters)
         simulation = _simulation(world, directory, rng, arguments.seats)
+        simulation.open()
         ready = {
             "ready": True,
             "bus": simulation.port,

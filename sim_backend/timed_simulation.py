@@ -33,10 +33,14 @@ class TimedSimulation(Simulation):
 
     def __init__(self, world: World, directory: Path, rng: np.random.Generator, seats: int) -> None:
         super().__init__(world, directory, rng)
-        self._keeper, self._pace = Timekeeper(directory, seats), Pace()
+        self._seats, self._pace = seats, Pace()
         self._line_active, self._count = False, 0
         self._targets, self._torque = self._bus.targets(), self._bus.torque_on()
         self._drawn, self._picture, self._state_sent = -1, b"", 0.0
+
+    def open(self) -> None:
+        super().open()
+        self._keeper = Timekeeper.open(self._directory, self._seats)
 
     def now(self) -> float:
         return self._keeper.now

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from math import inf
 from pathlib import Path
+from typing import Self
 
 from inhand.perception.simulated_time import SLEEP, TimePage, socket_path
 
-MOST_MADE_UP = 0.1
+MAX_CATCH_UP = 0.1
 """Largest delay behind real time that simulated time makes up for [s]."""
 _WINDOW = 2.0
 """Real time over which the speed is measured [s]."""
@@ -22,7 +23,8 @@ class Timekeeper:
     """The programs that take part in simulated time, and the times until which they sleep.
 
     Args:
-        directory: of the run.
+        page: where the present time is published.
+        listener: socket at which programs join.
         seats: number of programs that must have joined before time begins.
 
     Attributes:
@@ -30,17 +32,28 @@ class Timekeeper:
         sent: number of bytes that the programs have sent to servos.
     """
 
-    def __init__(self, directory: Path, seats: int = 1) -> None:
+    def __init__(self, page: TimePage, listener: socket.socket, seats: int) -> None:
         self.now, self.sent = 0.0, 0
         self._missing = seats
-        self._page = TimePage(directory, create=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        socket_path(directory).unlink(missing_ok=True)
-        self._listener.bind(str(socket_path(directory)))
-        self._listener.listen()
-        self._listener.setblocking(False)
+        self._page, self._listener = page, listener
         self._waiting: dict[socket.socket, float | None] = {}
         self._factor = 1.0
+
+    @classmethod
+    def open(cls, directory: Path, seats: int = 1) -> Self:
+        """Makes page and socket of a run.
+
+        Args:
+            directory: of the run.
+            seats: number of programs that must have joined before time begins.
+        """
+        page = TimePage.open(directory, create=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        socket_path(directory).unlink(missing_ok=True)
+        listener.bind(str(socket_path(directory)))
+        listener.listen()
+        listener.setblocking(False)
+        return cls(page, listener, seats)
 
     def files(self) -> list[socket.socket]:
         """Sockets to wait for; see `receive`."""
@@ -134,8 +147,8 @@ class Pace:
         if self._origin is None:
             self._origin = real - t
         early = self._origin + t - real
-        if early < -MOST_MADE_UP:
-            self._origin -= early + MOST_MADE_UP
+        if early < -MAX_CATCH_UP:
+            self._origin -= early + MAX_CATCH_UP
         return early
 
     def factor(self, t: float) -> float:

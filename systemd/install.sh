@@ -78,7 +78,8 @@ install_files() {
     local unit
     for unit in "${UNITS[@]}"; do
         put "systemd/$unit" "$LIB/systemd/system/$unit"
-        put systemd/inhand.conf "$LIB/systemd/system/$unit.d/inhand.conf"
+        # Settings of an earlier version, which the units now hold themselves.
+        [[ ! -e $LIB/systemd/system/$unit.d/inhand.conf ]] || run rm -f "$LIB/systemd/system/$unit.d/inhand.conf"
     done
     put systemd/inhand.sysusers "$LIB/sysusers.d/inhand.conf"
     put systemd/inhand.tmpfiles "$LIB/tmpfiles.d/inhand.conf"

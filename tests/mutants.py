@@ -1,4 +1,4 @@
-"""Small wrongs done to a module, one at a time, to see whether its tests notice.
+"""Mutants of a module: one small defect each, which the module's tests should detect.
 
 Each mutant runs in a forked child, so that what all of them import is imported once.
 """
@@ -47,7 +47,7 @@ _RENAMED = {"minimum": "maximum", "maximum": "minimum", "min": "max", "max": "mi
 
 @dataclass(frozen=True)
 class Mutant:
-    """A module with one wrong in it.
+    """A module with one defect.
 
     Attributes:
         where: line, and what was done there.
@@ -169,8 +169,9 @@ def _run(name: str, path: Path, mutant: Mutant, tests: Sequence[str]) -> int:
         os.dup2(nowhere.fileno(), 2)
     os.nice(5)
     # Whatever has seen the module as it is must be imported anew.
-    for known in [n for n in sys.modules if n.split(".")[0] in ("controller", "tests")]:
-        del sys.modules[known]
+    for known in list(sys.modules):
+        if known.split(".")[0] == "tests" or known.startswith("inhand.controller"):
+            del sys.modules[known]
     sys.meta_path.insert(0, _Finder(name, mutant.tree, path))
     options = ["-q", "-x", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     return int(pytest.main([*options, *tests]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from inhand.controller.calibration.motion_planning import Excursion
 from inhand.controller.errors import CalibrationError
-from inhand.controller.safety.return_to_range import WayBack
+from inhand.controller.safety.return_to_range import ReturnLimits
 from inhand.controller.safety.safety import Limits, Motion, limit
 from inhand.controller.system.clock import Clock
 from inhand.hardware.backend import HandBackend
@@ -84,8 +84,8 @@ class Exciter:
         self._bounded = np.array([model.current_control for model in units.models])
         state = backend.read()
         self._motion = Motion(np.array(state.position), np.zeros(hand.n_actuators))
-        self._way_back = WayBack(self._limits, SLOW)
-        self._way_back.pin(self._motion.position)
+        self._return_limits = ReturnLimits(self._limits, SLOW)
+        self._return_limits.pin(self._motion.position)
         self._next = clock.now()
 
     def go(self, destination: Array) -> None:
@@ -95,7 +95,7 @@ class Exciter:
             CalibrationError: a joint does not follow, or its servo needs much current.
             BusError: the hand cannot be read or commanded.
         """
-        while self._way_back.outside:
+        while self._return_limits.outside:
             self._free(self._send(self._motion.position)[1])
         anchor = self._motion.position
         while True:
@@ -158,8 +158,8 @@ class Exciter:
         """One period: targets out, then what the joints do; when it was."""
         self._next = max(self._next + 1 / RATE, self._clock.now())
         self._clock.sleep_until(self._next)
-        self._way_back.advance(self._motion.position, 1 / RATE)
-        self._motion = limit(self._way_back.limits, self._motion, wanted, 1 / RATE)
+        self._return_limits.advance(self._motion.position, 1 / RATE)
+        self._motion = limit(self._return_limits.limits, self._motion, wanted, 1 / RATE)
         now = self._clock.now()
         self._sent = self._backend.write(Targets(now, self._motion.position))
         return now, self._backend.read()

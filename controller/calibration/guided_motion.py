@@ -95,7 +95,7 @@ def hold(encoders: Encoders, prompt: str) -> Array:
             print(f"  {error}; again")
 
 
-def who_moved(hand: Hand, meant: int, before: Array, after: Array) -> None:
+def require_moved_joint(hand: Hand, meant: int, before: Array, after: Array) -> None:
     """Checks that exactly one joint moved, and that it is the intended one.
 
     Raises:

@@ -13,8 +13,8 @@ from inhand.controller.calibration.guided_motion import (
     Encoders,
     direction,
     hold,
+    require_moved_joint,
     wait_for_enter,
-    who_moved,
 )
 from inhand.controller.config.config import load_config
 from inhand.controller.errors import CalibrationError
@@ -95,7 +95,7 @@ def _ends(hand: Hand, encoders: Encoders, at: int) -> SeatedServo:
     name, where = hand.actuator_names[at], direction(hand, at)
     low = hold(encoders, f"{name}: to its lower end (not: {where}), then Enter.")
     high = hold(encoders, f"{name}: to its upper end ({where}), then Enter.")
-    who_moved(hand, at, low, high)
+    require_moved_joint(hand, at, low, high)
     return seat(hand, at, Ends(float(low[at]), float(high[at])))
 
 
@@ -119,7 +119,7 @@ def _check(hand: Hand, encoders: Encoders, at: list[int]) -> int:
 def _problem(hand: Hand, at: int, before: Array, after: Array) -> str:
     """What is wrong with a joint that was moved up; empty if nothing is."""
     try:
-        who_moved(hand, at, before, after)
+        require_moved_joint(hand, at, before, after)
     except CalibrationError as error:
         return str(error)
     name, servo = hand.actuator_names[at], hand.actuators[at].servo

@@ -15,9 +15,9 @@ LARGEST = 0.3
 SWING, WIDE_SWING = 1.4, 2.0
 """Free range to either side, in amplitudes: at least, and where the joint has room. A joint that
 overshoots must not hit its stop; a joint with little damping overshoots by a whole amplitude."""
-SAG = 0.05
+GRAVITY_ALLOWANCE = 0.05
 """Additional free range for gravity, which pulls a joint below its target [rad]."""
-SHAKEN = 0.1
+LARGEST_OF_SEVERAL_FINGERS = 0.1
 """Largest amplitude of a joint that moves several fingers: they must not touch [rad]."""
 SMALLEST = 0.1
 """Smallest amplitude that gives a useful measurement [rad]."""
@@ -25,9 +25,9 @@ TORQUE_SHARE = 0.3
 """Largest static torque, as a share of the torque limit, with the hand file's gain."""
 GAP = 0.002
 """Smallest gap between fingers [m]."""
-ASIDE = 0.3
+AVOIDANCE_ANGLE = 0.3
 """How far another joint is moved aside [rad]."""
-MOST_ASIDE = 4
+MOST_AVOIDING_JOINTS = 4
 """Largest number of joints that are moved aside for one."""
 
 
@@ -65,13 +65,13 @@ def plan(hand: Hand, actuator: int, largest: float = LARGEST) -> Excursion:
     gentle = TORQUE_SHARE * float(hand.torque_limit[actuator] / hand.gain[actuator])
     amplitude = min(largest, gentle, (high - low) / 2 / SWING)
     if _fingers(hand, actuator) > 1:
-        amplitude = min(amplitude, SHAKEN)
+        amplitude = min(amplitude, LARGEST_OF_SEVERAL_FINGERS)
     least = min(SMALLEST, amplitude)
     while amplitude >= least:
         pose = np.clip(hand.rest, limits.lower, limits.upper)
-        room = min(WIDE_SWING * amplitude + SAG, (high - low) / 2)
+        room = min(WIDE_SWING * amplitude + GRAVITY_ALLOWANCE, (high - low) / 2)
         pose[actuator] = np.clip(pose[actuator], low + room, high - room)
-        excursion = _out_of_the_way(hand, limits, Excursion(actuator, pose, amplitude))
+        excursion = _avoiding_pose(hand, limits, Excursion(actuator, pose, amplitude))
         if _gap(hand, [excursion])[0] > GAP:
             return excursion
         amplitude *= 0.8
@@ -81,15 +81,15 @@ def plan(hand: Hand, actuator: int, largest: float = LARGEST) -> Excursion:
     )
 
 
-def _out_of_the_way(hand: Hand, limits: Limits, excursion: Excursion) -> Excursion:
+def _avoiding_pose(hand: Hand, limits: Limits, excursion: Excursion) -> Excursion:
     """Greedily moves aside the joint that widens the gap most, until the gap is wide enough."""
     gap = _gap(hand, [excursion])[0]
-    for _ in range(MOST_ASIDE):
+    for _ in range(MOST_AVOIDING_JOINTS):
         if gap > GAP:
             break
         others = []
         for other in set(range(hand.n_actuators)) - {excursion.actuator}:
-            for way in (-ASIDE, ASIDE):
+            for way in (-AVOIDANCE_ANGLE, AVOIDANCE_ANGLE):
                 pose = np.array(excursion.pose)
                 aside = hand.rest[other] + way
                 pose[other] = np.clip(aside, limits.lower[other], limits.upper[other])

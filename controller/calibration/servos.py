@@ -202,7 +202,7 @@ def as_json(reports: Mapping[int, ServoReport]) -> str:
         | {
             "position_residual": one.fit.position_residual,
             "current_residual": one.fit.current_residual,
-            "sharpness": one.fit.sharpness,
+            "inertia_deviation": one.fit.inertia_deviation,
         }
         for one in reports.values()
     ]

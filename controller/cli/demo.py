@@ -73,7 +73,7 @@ def run(options: Options) -> int:
             with hand_clock(directory, real_time=options.real_time) as clock:
                 trouble = _demonstrate(client, options, clock)
             if options.stay:
-                _stay(client, directory)
+                _keep_running(client, directory)
     return 1 if trouble else 0
 
 
@@ -86,7 +86,7 @@ def _demonstrate(client: Client, options: Options, clock: Clock) -> str:
         turn(client, options, clock, results)
         deadline = began + 60 * options.minutes
         for _ in range(_TRIES - 1):
-            try_again(client, options, clock, results, deadline)
+            repeat_missed_goals(client, options, clock, results, deadline)
     except (ClientError, SetbackError, StoppedError) as error:
         trouble = str(error)
     factor = (clock.now() - began) / (time.monotonic() - real)
@@ -104,7 +104,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def _stay(client: Client, directory: Path) -> None:
+def _keep_running(client: Client, directory: Path) -> None:
     """Keeps the daemon running for other clients until Ctrl-C."""
     say(f"the hand is yours, with --directory {directory} too; Ctrl-C ends it")
     with suppress(KeyboardInterrupt, ClientError):
@@ -154,7 +154,7 @@ def turn(
     return results
 
 
-def try_again(
+def repeat_missed_goals(
     client: Client, options: Options, clock: Clock | None, results: list[Result], seconds: float
 ) -> None:
     """Gives each goal that was not reached another turn, and puts how it ended in its place.
@@ -236,12 +236,14 @@ def _follow(
                 say(f"{number}  [{numbers}]  {degrees(event['error']):6.1f}° away")
             elif kind in ("goal_reached", "goal_missed"):
                 outcome = kind.removeprefix("goal_")
-                yield _told(number, Result(outcome, event["seconds"], event["error"], quaternion))
+                yield _printed(
+                    number, Result(outcome, event["seconds"], event["error"], quaternion)
+                )
             elif kind == "mode" and event["before"] == "running":
                 if event["after"] == "ready" or not todo:
                     return
                 outcome = "dropped" if event["cause"] == "object_dropped" else event["cause"]
-                yield _told(number, Result(outcome, event["t"] - started, error, quaternion))
+                yield _printed(number, Result(outcome, event["t"] - started, error, quaternion))
                 if outcome != "dropped":
                     say(f"the hand stopped: {event['reason']}; going on")
                 return
@@ -255,7 +257,7 @@ def _number(options: Options, todo: list[int]) -> str:
     return f"goal {todo[0] + 1:2d}/{options.goals}" if todo else ""
 
 
-def _told(number: str, result: Result) -> Result:
+def _printed(number: str, result: Result) -> Result:
     say(f"{number}  {result.outcome} after {result.seconds:.1f} s at {degrees(result.error):.1f}°")
     return result
 

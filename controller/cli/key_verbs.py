@@ -1,6 +1,7 @@
 """`inhand keys`: who may reach the daemon over the network."""
 
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,8 @@ import tyro
 
 from inhand.controller.config.config import load_config
 from inhand.controller.errors import ConfigError
-from inhand.controller.ipc.keys import KeyRing, Role
+from inhand.controller.ipc.client_list import Role
+from inhand.controller.ipc.keys import KeyRing
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,22 @@ class Keys:
         elif self.action == "revoke":
             ring.revoke(self.name)
             print(f"{self.name} is no longer admitted")
-        elif self.json:
-            print(msgspec.json.encode(ring.clients()).decode())
         else:
-            for entry in ring.clients():
-                print(f"{entry.role:8} {entry.public} {entry.name}")
+            return _show(ring, as_json=self.json)
         return 0
+
+
+def _show(ring: KeyRing, *, as_json: bool) -> int:
+    """Prints the list; lines that are not valid count as a failure."""
+    entries, problems = ring.read()
+    if as_json:
+        print(msgspec.json.encode(entries).decode())
+    else:
+        for entry in entries:
+            print(f"{entry.role:8} {entry.public} {entry.name}")
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 SYSTEM_CONFIG = Path("/etc/inhand/inhandd.toml")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +16,22 @@ from inhand.controller.client.connection import Message, Route, accepted, encode
 from inhand.controller.errors import ClientError
 
 
+@dataclass(frozen=True)
+class _Connection:
+    """The addresses of a daemon, the sockets, and the task that reads replies."""
+
+    route: Route
+    context: zmq.asyncio.Context
+    commands: zmq.asyncio.Socket
+    reading: asyncio.Task[None]
+
+
 class AsyncClient:
-    """Talks to one daemon from one event loop; any number of calls may be under way at once."""
+    """Talks to one daemon from one event loop; any number of calls may be under way at once.
+
+    It connects at the beginning of an `async with` block, by `connect`, or at its first request.
+    The arguments are those of `inhand.controller.client.sync.Client`.
+    """
 
     def __init__(
         self,
@@ -25,31 +40,41 @@ class AsyncClient:
         key: str | Path | None = None,
         timeout: float = 5.0,
     ) -> None:
-        """See `inhand.controller.client.sync.Client`; construct it while the event loop runs."""
-        self._route = Route(directory, key)
+        self._directory, self._key = directory, key
         self._timeout = timeout
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
-        self._context = zmq.asyncio.Context()
-        self._commands = self._context.socket(zmq.DEALER)
-        self._route.connect(self._commands, self._route.command)
+        self._connection: _Connection | None = None
         self._states: zmq.asyncio.Socket | None = None
-        self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def __aenter__(self) -> Self:
-        return self
+        return await self.connect()
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    async def connect(self) -> Self:
+        """Connects to the daemon; does nothing if it is connected.
+
+        Raises:
+            ClientError: there is no daemon.
+            ConfigError: the key cannot be read.
+        """
+        self._connected()
+        return self
+
     async def close(self) -> None:
         """Closes the sockets; calls that are under way are cancelled."""
-        self._reading.cancel()
+        connection, self._connection = self._connection, None
+        self._states = None
+        if connection is None:
+            return
+        connection.reading.cancel()
         with suppress(asyncio.CancelledError):
-            await self._reading
+            await connection.reading
         for waiting in self._waiting.values():
             waiting.cancel()
-        self._context.destroy(linger=0)
+        connection.context.destroy(linger=0)
 
     async def call(self, type: str, **members: object) -> Message:
         """Sends a request and waits for its reply.
@@ -62,13 +87,14 @@ class AsyncClient:
             RefusedError: the daemon refused, with the protocol's error code.
             ClientError: no reply came in time.
         """
+        connection = self._connected()
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            await self._commands.send(encode_request(number, type, members))
+            await connection.commands.send(encode_request(number, type, members))
             return accepted(await asyncio.wait_for(self._waiting[number], self._timeout))
         except TimeoutError:
-            raise self._route.silence(type, self._timeout) from None
+            raise connection.route.silence(type, self._timeout) from None
         finally:
             del self._waiting[number]
 
@@ -79,8 +105,9 @@ class AsyncClient:
     def subscribe(self) -> None:
         """Subscribes to state and events; `messages` does this too."""
         if self._states is None:
-            self._states = self._context.socket(zmq.SUB)
-            self._route.connect(self._states, self._route.state)
+            connection = self._connected()
+            self._states = connection.context.socket(zmq.SUB)
+            connection.route.connect(self._states, connection.route.state)
             for topic in ("state", "event"):
                 self._states.set(zmq.SUBSCRIBE, topic.encode())
 
@@ -101,10 +128,25 @@ class AsyncClient:
             if topic == "event":
                 yield message
 
-    async def _read(self) -> None:
+    def _connected(self) -> _Connection:
+        """The connection, which is made if there is none."""
+        if self._connection is None:
+            route = Route(self._directory, self._key)
+            context = zmq.asyncio.Context()
+            commands = context.socket(zmq.DEALER)
+            try:
+                route.connect(commands, route.command)
+            except ClientError:
+                context.destroy(linger=0)
+                raise
+            reading = asyncio.get_running_loop().create_task(self._read(commands))
+            self._connection = _Connection(route, context, commands, reading)
+        return self._connection
+
+    async def _read(self, commands: zmq.asyncio.Socket) -> None:
         """Delivers replies to the calls that wait; replies that come too late are dropped."""
         while True:
-            reply: Message = msgspec.json.decode(await self._commands.recv())
+            reply: Message = msgspec.json.decode(await commands.recv())
             if reply.get("id") is None:
                 for waiting in self._waiting.values():
                     if not waiting.done():

@@ -18,13 +18,20 @@ Message = dict[str, Any]
 class Route:
     """The addresses of one daemon.
 
+    Args:
+        directory: see `inhand.controller.client.sync.Client`.
+        key: see there.
+
     Attributes:
         command: address of the command socket.
         state: address of the state socket.
+
+    Raises:
+        ClientError: there is no daemon.
+        ConfigError: the key cannot be read.
     """
 
     def __init__(self, directory: str | Path | None, key: str | Path | None) -> None:
-        """See `inhand.controller.client.sync.Client`."""
         if key is None and directory is None:
             key = os.environ.get("INHAND_KEY") or None
         self._key = None if key is None else load_client_key(key)

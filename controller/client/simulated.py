@@ -70,7 +70,7 @@ def hand_clock(directory: Path, *, real_time: bool = False) -> Iterator[Clock]:
         yield MonotonicClock()
         return
     try:
-        clock = SimulatedClock(directory)
+        clock = SimulatedClock.open(directory)
     except OSError as error:
         raise ClientError(f"no simulated time in {directory}: {error}") from error
     try:

@@ -18,6 +18,7 @@ Ten lines to a first goal::
 import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -28,8 +29,26 @@ from inhand.controller.client.connection import Message, Route, accepted, encode
 from inhand.controller.errors import ClientError
 
 
+@dataclass(frozen=True)
+class _Connection:
+    """The addresses of a daemon, and the sockets that are connected to it."""
+
+    route: Route
+    context: "zmq.Context[zmq.Socket[bytes]]"
+    commands: "zmq.Socket[bytes]"
+
+
 class Client:
-    """Talks to one daemon. Not for use by several threads at once."""
+    """Talks to one daemon. Not for use by several threads at once.
+
+    It connects at the beginning of a `with` block, by `connect`, or at its first request.
+
+    Args:
+        directory: where the daemon's sockets are; None looks in the usual places.
+        key: file from `inhand keys generate`, for a daemon on another machine; None takes
+            `$INHAND_KEY`, and without it a daemon on this one.
+        timeout: how long to wait for a reply [s].
+    """
 
     def __init__(
         self,
@@ -38,41 +57,43 @@ class Client:
         key: str | Path | None = None,
         timeout: float = 5.0,
     ) -> None:
-        """Connects to the daemon.
+        self._directory, self._key = directory, key
+        self._timeout = timeout
+        self._numbers = itertools.count(1)
+        self._open: set[int] = set()
+        self._early: dict[int, Message] = {}
+        self._connection: _Connection | None = None
+        self._states: zmq.Socket[bytes] | None = None
 
-        Args:
-            directory: where its sockets are; None looks in the usual places.
-            key: file from `inhand keys generate`, for a daemon on another machine; None takes
-                `$INHAND_KEY`, and without it a daemon on this one.
-            timeout: how long to wait for a reply [s].
+    def __enter__(self) -> Self:
+        return self.connect()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def connect(self) -> Self:
+        """Connects to the daemon; does nothing if it is connected.
 
         Raises:
             ClientError: there is no daemon.
             ConfigError: the key cannot be read.
         """
-        self._route = Route(directory, key)
-        self._timeout = timeout
-        self._numbers = itertools.count(1)
-        self._open: set[int] = set()
-        self._early: dict[int, Message] = {}
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._commands = self._connect(zmq.DEALER, self._route.command)
-        self._states: zmq.Socket[bytes] | None = None
+        self._connected()
+        return self
+
+    def close(self) -> None:
+        """Closes the sockets. A later request connects again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.context.destroy(linger=0)
+        self._states = None
+        self._open.clear()
+        self._early.clear()
 
     @property
     def remote(self) -> bool:
         """Whether the daemon is reached over the network."""
-        return self._route.remote
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the sockets."""
-        self._context.destroy(linger=0)
+        return self._connected().route.remote
 
     def call(self, type: str, **members: object) -> Message:
         """Sends a request and waits for its reply.
@@ -116,7 +137,7 @@ class Client:
         while True:
             left = deadline - time.monotonic()
             if left <= 0 or not self._commands.poll(int(left * 1000) + 1):
-                raise self._route.silence(type, self._timeout)
+                raise self._connected().route.silence(type, self._timeout)
             reply: Message = msgspec.json.decode(self._commands.recv())
             if reply.get("id") in (number, None):
                 return accepted(reply)
@@ -138,7 +159,9 @@ class Client:
 
         Closed with the client.
         """
-        socket = self._connect(zmq.SUB, address or self._route.state)
+        connection = self._connected()
+        socket = connection.context.socket(zmq.SUB)
+        connection.route.connect(socket, address or connection.route.state)
         for topic in topics:
             socket.set(zmq.SUBSCRIBE, topic.encode())
         return socket
@@ -157,11 +180,20 @@ class Client:
         """The events that are published from now on, until the time is over [s]."""
         return (message for topic, message in self.messages(timeout) if topic == "event")
 
-    def _connect(self, kind: int, address: str) -> "zmq.Socket[bytes]":
-        socket = self._context.socket(kind)
-        try:
-            self._route.connect(socket, address)
-        except ClientError:
-            self.close()
-            raise
-        return socket
+    @property
+    def _commands(self) -> "zmq.Socket[bytes]":
+        return self._connected().commands
+
+    def _connected(self) -> _Connection:
+        """The connection, which is made if there is none."""
+        if self._connection is None:
+            route = Route(self._directory, self._key)
+            context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+            commands = context.socket(zmq.DEALER)
+            try:
+                route.connect(commands, route.command)
+            except ClientError:
+                context.destroy(linger=0)
+                raise
+            self._connection = _Connection(route, context, commands)
+        return self._connection

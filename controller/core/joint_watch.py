@@ -40,7 +40,7 @@ class JointWatch:
     @property
     def times(self) -> Array:
         """Time of each joint's last measurement [s], (n_actuators,); -inf if there is none."""
-        return self._health.heard
+        return self._health.measured_at
 
     def take(self, joints: JointState, dt: float) -> JointState | None:
         """Takes what was read in a tick.

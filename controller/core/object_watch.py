@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.interfaces import PoseSource
 from inhand.controller.errors import RefusedError
-from inhand.controller.safety.drop_detector import Presence
+from inhand.controller.safety.drop_detector import DropDetector
 from inhand.controller.safety.modes import Request
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
@@ -35,17 +35,17 @@ class ObjectWatch(Generic[Measurement]):
         self.dropped = 0
         self._pose_source = pose_source
         self._max_age = settings.safety.predict
-        self._presence = Presence(hand.workspace, self._max_age)
+        self._drop_detector = DropDetector(hand.workspace, self._max_age)
 
     @property
     def in_hand(self) -> bool:
         """Whether the object is in the hand."""
-        return self._presence.in_hand
+        return self._drop_detector.in_hand
 
     @property
     def certain(self) -> bool:
         """Whether it is in the hand and the latest pose agrees."""
-        return self._presence.certain
+        return self._drop_detector.certain
 
     def unseen_for(self, seconds: float) -> bool:
         """Whether the object was last seen longer ago than this, or never."""
@@ -63,7 +63,7 @@ class ObjectWatch(Generic[Measurement]):
 
     def change(self, t: float) -> Literal["dropped", "returned"] | None:
         """Whether the object has left the hand or come back, as found at `t` [s]."""
-        change = self._presence.update(t, self.pose)
+        change = self._drop_detector.update(t, self.pose)
         self.dropped += change == "dropped"
         return change
 

@@ -5,7 +5,7 @@ import numpy as np
 from inhand.controller.config.settings import GoalSettings
 from inhand.controller.core.goals import ActiveGoal
 from inhand.controller.core.interfaces import PolicyRunner
-from inhand.controller.policy.exploration_noise import Unstick
+from inhand.controller.policy.exploration_noise import ExplorationNoise
 from inhand.controller.policy.observation import observe
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import fingertip_positions
@@ -31,7 +31,7 @@ class PolicyStep:
         self.action: Array | None = None
         self.paused = False
         self._hand, self._target = hand, target
-        self._unstick = Unstick(hand.n_actuators, settings.unstick_after, settings.unstick)
+        self._noise = ExplorationNoise(hand.n_actuators, settings.unstick_after, settings.unstick)
         self._ticks_to_action = 0
 
     def restart(self) -> None:
@@ -84,6 +84,6 @@ class PolicyStep:
                 goal_quaternion=goal.quaternion,
                 pose_age=np.array(pose.age),
             )
-            self.action = self._unstick.shake(policy.act(observation), t - goal.started)
+            self.action = self._noise.apply(policy.act(observation), t - goal.started)
         self._ticks_to_action -= 1
         return self.action

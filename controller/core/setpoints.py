@@ -6,7 +6,7 @@ import numpy as np
 
 from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.safety.derating import Effort, within_reach
-from inhand.controller.safety.return_to_range import WayBack
+from inhand.controller.safety.return_to_range import ReturnLimits
 from inhand.controller.safety.safety import Limits, Motion, limit
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
@@ -25,7 +25,7 @@ class Mover:
     def __init__(self, hand: Hand, tick_rate: int, home_speed: float) -> None:
         self._path = ActionPath(hand, policy_rate=tick_rate, tick_rate=tick_rate)
         self._home_speed = home_speed
-        self._way_back = WayBack(self._path.limits, home_speed)
+        self._return_limits = ReturnLimits(self._path.limits, home_speed)
         self._state: ActionState | None = None
         self._anchor: Array | None = None
         self._destination: Array | None = None
@@ -44,7 +44,7 @@ class Mover:
     def pin(self, position: Array) -> None:
         """Sets the targets to the measured position [rad], (n_actuators,), without motion."""
         self._state = self._path.start(position)
-        self._way_back.pin(position)
+        self._return_limits.pin(position)
         self.stop()
 
     def stop(self) -> None:
@@ -58,7 +58,7 @@ class Mover:
     @property
     def outside(self) -> bool:
         """Whether a target is outside its joint range, because the joint was pinned there."""
-        return self._way_back.outside
+        return self._return_limits.outside
 
     def come_back(self, dt: float) -> None:
         """One tick [s] of the return into the joint ranges; joints inside their range hold."""
@@ -67,7 +67,7 @@ class Mover:
     def stay(self) -> None:
         """Stops all joints, also those outside their range, until `pin` is called."""
         self.stop()
-        self._way_back.halt(self.position)
+        self._return_limits.halt(self.position)
 
     def hold(self, dt: float) -> None:
         """One tick [s] of holding, or of the motion to the destination."""
@@ -94,7 +94,7 @@ class Mover:
             return
         near = within_reach(effort, share, position, self.position)
         # Limited from the start of the tick, so that the new targets keep the same limits.
-        motion = limit(self._way_back.limits, before, near, dt)
+        motion = limit(self._return_limits.limits, before, near, dt)
         self._state = replace(self.state, motion=motion)
 
     def brake(self, path: ActionPath, dt: float) -> None:
@@ -111,5 +111,5 @@ class Mover:
 
     def _limits(self, dt: float) -> Limits:
         """The limits for the targets of this tick."""
-        self._way_back.advance(self.position, dt)
-        return self._way_back.limits
+        self._return_limits.advance(self.position, dt)
+        return self._return_limits.limits

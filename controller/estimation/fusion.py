@@ -13,7 +13,7 @@ import numpy as np
 from inhand.controller.estimation.hand_motion import HandMotion
 from inhand.controller.estimation.outlier_gate import FusionSettings, step
 from inhand.controller.estimation.pose_state import HELD, PoseCandidate, PoseMeasurement, PoseState
-from inhand.controller.estimation.prediction import Carrier
+from inhand.controller.estimation.prediction import StatePredictor
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
 from inhand.perception import rotations
@@ -45,7 +45,7 @@ class PoseFilter:
         self._cameras = cameras
         held = FusionSettings() if hand is None else FusionSettings(motion=HELD)
         self._settings = settings or held
-        self._carrier = Carrier(
+        self._carrier = StatePredictor(
             self._settings.motion, None if hand is None else HandMotion(hand, description)
         )
         self._late = 0

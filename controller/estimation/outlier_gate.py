@@ -14,7 +14,7 @@ from inhand.controller.estimation.pose_state import (
     distance,
     initial,
 )
-from inhand.controller.estimation.prediction import Carrier
+from inhand.controller.estimation.prediction import StatePredictor
 from inhand.perception import rotations
 
 
@@ -56,7 +56,7 @@ def step(
     state: PoseState | None,
     measurement: PoseMeasurement,
     settings: FusionSettings,
-    carrier: Carrier,
+    carrier: StatePredictor,
 ) -> PoseState:
     """The estimate after one more measurement.
 
@@ -89,7 +89,7 @@ def _recovered(
     state: PoseState,
     refused: Sequence[PoseMeasurement],
     settings: FusionSettings,
-    carrier: Carrier,
+    carrier: StatePredictor,
 ) -> PoseState | None:
     """The estimate from rejected measurements alone; None if they are few or inconsistent."""
     if len(refused) < settings.recovery:

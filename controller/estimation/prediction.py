@@ -10,7 +10,7 @@ STEP = 0.05
 """Contacts are computed anew after this time [s]."""
 
 
-class Carrier:
+class StatePredictor:
     """Predicts estimates.
 
     Args:

@@ -19,7 +19,7 @@ TIMES = 0.0, 0.05, 0.1
 """Of the frames [s]: as far apart as real ones, so that contacts are looked for too."""
 
 
-def rehearse(
+def warm_up_pose_filter(
     target: ObjectDescription, cameras: Mapping[str, Camera], hand: Hand
 ) -> ObjectPose | None:
     """Runs a separate filter on synthetic frames of an object at rest in the middle of the hand.
@@ -27,15 +27,15 @@ def rehearse(
     Returns:
         The filter's last estimate; None if the cameras would see no tag.
     """
-    rehearsed = PoseFilter(target, cameras, hand=hand)
+    pose_filter = PoseFilter(target, cameras, hand=hand)
     still = frozen_array(np.zeros(hand.n_actuators))
     for t in np.arange(0.0, TIMES[-1] + 0.02, 0.01).tolist():
-        rehearsed.note_joints(JointState(t, frozen_array(hand.rest), still, still))
+        pose_filter.note_joints(JointState(t, frozen_array(hand.rest), still, still))
     center = np.array(hand.workspace.center)
     for t in TIMES:
         for name, camera in cameras.items():
-            rehearsed.update(_frame(target, camera, name, center, t))
-    return rehearsed.predict(TIMES[-1] + 0.01)
+            pose_filter.update(_frame(target, camera, name, center, t))
+    return pose_filter.predict(TIMES[-1] + 0.01)
 
 
 def _frame(

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from inhand.controller.core.requests import AnyRequest, Estop, Events, Status
 from inhand.controller.errors import StartError
-from inhand.controller.ipc.keys import KeyRing
+from inhand.controller.ipc.keys import KeyPair, KeyRing
 from inhand.controller.ipc.protocol import ProtocolError, decode_request, reply_error
 from inhand.controller.ipc.sockets import MAX_WIRE_SIZE
 from inhand.controller.system.paths import socket_address
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 MOST_CLIENTS = 32
 """Most clients at a time; a new one replaces the client that has been idle longest."""
 
+BIND_TIMEOUT = 1.0
+"""How long an address may be in use [s]."""
+
 _DOMAIN = "inhand"
 _FOR_ALL = Status | Events | Estop
 """Requests that any role may make."""
@@ -39,37 +43,46 @@ class Gateway:
     """The two network sockets and their connections to the daemon's sockets.
 
     Args:
+        context: of all its sockets; `close` ends it.
         directory: directory of the daemon's sockets.
         ring: the keys.
-        command: TCP address to bind for commands.
-        state: TCP address to bind for state, events and images.
-        images: addresses of the cameras' preview images.
-
-    Raises:
-        ConfigError: there is no server key.
-        StartError: an address cannot be bound.
     """
 
     def __init__(
-        self, directory: Path, ring: KeyRing, command: str, state: str, images: Sequence[str] = ()
+        self, context: "zmq.Context[zmq.Socket[bytes]]", directory: Path, ring: KeyRing
     ) -> None:
-        self._directory, self._ring = directory, ring
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context, self._directory, self._ring = context, directory, ring
         self._clients: dict[bytes, zmq.Socket[bytes]] = {}
+        self._authenticator = ThreadAuthenticator(context)
+        self._poller = zmq.Poller()
+
+    def open(self, command: str, state: str, images: Sequence[str] = ()) -> None:
+        """Makes the sockets.
+
+        Args:
+            command: TCP address to bind for commands.
+            state: TCP address to bind for state, events and images.
+            images: addresses of the cameras' preview images.
+
+        Raises:
+            ConfigError: there is no server key.
+            StartError: an address cannot be bound.
+        """
+        keys = self._ring.server()
         # Started before anything is bound, so that no client ever connects without authentication.
-        self._authenticator = ThreadAuthenticator(self._context)
         self._authenticator.start()
         self._authenticator.configure_curve_callback(_DOMAIN, self)
-        keys = ring.server()
-        self._commands = self._bind(zmq.ROUTER, command, keys.public, keys.secret)
-        self._states = self._bind(zmq.XPUB, state, keys.public, keys.secret)
+        self._commands = self._bind(zmq.ROUTER, command, keys)
+        self._keys, self._state_address = keys, state
+        self._states = self._bind(zmq.XPUB, state, keys)
+        self._topics: set[bytes] = set()
+        self._removals = self._ring.removals()
         self._source = self._context.socket(zmq.SUB)
         # A camera process makes images only while there is a subscriber: this socket subscribes
         # only to what the clients subscribe to.
         self._source.set(zmq.RCVHWM, 100)
-        for address in (socket_address(directory, "state"), *images):
+        for address in (socket_address(self._directory, "state"), *images):
             self._source.connect(address)
-        self._poller = zmq.Poller()
         self._poller.register(self._commands, zmq.POLLIN)
         self._poller.register(self._source, zmq.POLLIN)
         self._poller.register(self._states, zmq.POLLIN)
@@ -85,19 +98,43 @@ class Gateway:
         """Forwards messages until the parent process has ended."""
         while parent.alive:
             ready = dict(self._poller.poll(200))
+            if self._ring.removals() != self._removals:
+                self._reconnect_subscribers()
+                continue
             if self._commands in ready:
                 self._take()
             if self._states in ready:
-                subscription = self._states.recv()
-                if subscription[:1] == b"\x01":
-                    self._source.set(zmq.SUBSCRIBE, subscription[1:])
-                elif subscription[:1] == b"\x00":
-                    self._source.set(zmq.UNSUBSCRIBE, subscription[1:])
+                self._follow(self._states.recv())
             if self._source in ready:
                 self._states.send_multipart(self._source.recv_multipart())
             for identity, connection in list(self._clients.items()):
                 if connection in ready:
                     self._commands.send_multipart([identity, *connection.recv_multipart()])
+
+    def _follow(self, subscription: bytes) -> None:
+        """Subscribes as the clients do: 1 and a topic begins a subscription, 0 ends it."""
+        topic = subscription[1:]
+        if subscription[:1] == b"\x01" and topic not in self._topics:
+            self._topics.add(topic)
+            self._source.set(zmq.SUBSCRIBE, topic)
+        elif subscription[:1] == b"\x00" and topic in self._topics:
+            self._topics.remove(topic)
+            self._source.set(zmq.UNSUBSCRIBE, topic)
+
+    def _reconnect_subscribers(self) -> None:
+        """Closes the connections of all subscribers; listed clients connect again by themselves.
+
+        A single connection of a ZMQ socket cannot be closed.
+        """
+        self._removals = self._ring.removals()
+        log.warning("a client was removed from the list; all subscribers connect again")
+        self._poller.unregister(self._states)
+        self._states.close(linger=0)
+        for topic in self._topics:
+            self._source.set(zmq.UNSUBSCRIBE, topic)
+        self._topics.clear()
+        self._states = self._bind(zmq.XPUB, self._state_address, self._keys)
+        self._poller.register(self._states, zmq.POLLIN)
 
     def close(self) -> None:
         """Closes all sockets."""
@@ -147,23 +184,30 @@ class Gateway:
         self._clients[identity] = connection
         return connection
 
-    def _bind(self, kind: int, address: str, public: str, secret: str) -> "zmq.Socket[bytes]":
+    def _bind(self, kind: int, address: str, keys: KeyPair) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
         # Set before bind: options that are set later apply to later connections only.
         socket.set(zmq.CURVE_SERVER, 1)
-        socket.set(zmq.CURVE_PUBLICKEY, public.encode())
-        socket.set(zmq.CURVE_SECRETKEY, secret.encode())
+        socket.set(zmq.CURVE_PUBLICKEY, keys.public.encode())
+        socket.set(zmq.CURVE_SECRETKEY, keys.secret.encode())
         socket.set(zmq.ZAP_DOMAIN, _DOMAIN.encode())
         socket.set(zmq.MAXMSGSIZE, MAX_WIRE_SIZE)
         socket.set(zmq.HANDSHAKE_IVL, 3000)
         socket.set(zmq.HEARTBEAT_IVL, 2000)
         socket.set(zmq.LINGER, 200)
         socket.set(zmq.IPV6, 1)
-        try:
-            socket.bind(address)
-        except zmq.ZMQError as error:
-            raise StartError(f"[network] {address}: {error}; is the address free?") from error
-        return socket
+        deadline = time.monotonic() + BIND_TIMEOUT
+        while True:
+            try:
+                socket.bind(address)
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline:
+                    text = f"[network] {address}: {error}; is the address free?"
+                    raise StartError(text) from error
+                # The address of a socket that was just closed is free a little later.
+                time.sleep(0.01)
+            else:
+                return socket
 
 
 def main() -> None:
@@ -183,9 +227,8 @@ def main() -> None:
     os.umask(0o077)
     try:
         ring = KeyRing(arguments.keys)
-        gateway = Gateway(
-            arguments.directory, ring, arguments.command, arguments.state, arguments.image
-        )
+        gateway = Gateway(zmq.Context(), arguments.directory, ring)
+        gateway.open(arguments.command, arguments.state, arguments.image)
         gateway.serve(Parent())
     except InhandError as error:
         sys.exit(f"error: {error}")

@@ -3,23 +3,28 @@
 CURVE alone accepts every client that knows the server's public key; the list restricts access.
 """
 
+import logging
 import os
-import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from threading import Lock
 
 import msgspec
 import tomli_w
 import zmq
 
 from inhand.controller.errors import ConfigError
-from inhand.files import write_whole
+from inhand.controller.ipc.client_list import (
+    NAME,
+    Entry,
+    Role,
+    add_client,
+    read_client_list,
+    remove_client,
+    writable_by_others,
+)
 
-Role = Literal["command", "observe"]
-
-_NAME = re.compile(r"[\w.-]{1,64}")
+log = logging.getLogger(__name__)
 
 
 class KeyPair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,28 +58,17 @@ class ClientKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"ClientKey(command={self.command!r}, public={self.public!r})"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A client that may connect.
-
-    Attributes:
-        role: `command` allows all requests; `observe` allows reading and the emergency stop.
-        public: its public key, Z85.
-        name: its name.
-    """
-
-    role: Role
-    public: str
-    name: str
-
-
 class KeyRing:
     """The directory of the keys: `server.toml`, and `clients` with one line per client."""
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         self._server, self._clients = self.directory / "server.toml", self.directory / "clients"
-        self._known: tuple[int, dict[str, Entry]] = (-1, {})
+        # The gateway's authenticator asks from a thread of its own.
+        self._lock = Lock()
+        self._state: list[tuple[int, ...]] = []
+        self._known: dict[str, Entry] = {}
+        self._removals = 0
 
     def server(self) -> KeyPair:
         """The server's key pair.
@@ -93,33 +87,34 @@ class KeyRing:
             raise ConfigError(f"server key {self._server}: other users may read it; chmod 600 it")
         return pair
 
-    def clients(self) -> list[Entry]:
-        """The clients that may connect.
-
-        Raises:
-            ConfigError: the list cannot be read.
-        """
-        try:
-            lines = self._clients.read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"list of clients {self._clients}: {_reason(error)}") from error
-        return [
-            self._entry(number, line.split())
-            for number, line in enumerate(lines, 1)
-            if line.strip() and not line.startswith("#")
-        ]
+    def read(self) -> tuple[list[Entry], list[str]]:
+        """The clients of all valid lines of the list, and what is wrong with other lines."""
+        return read_client_list(self._clients)
 
     def entry(self, public: str) -> Entry | None:
         """The client with this public key in the current list; None if there is none."""
-        try:
-            changed = self._clients.stat().st_mtime_ns
-        except OSError:
-            return None
-        if changed != self._known[0]:
-            self._known = changed, {entry.public: entry for entry in self.clients()}
-        return self._known[1].get(public)
+        with self._lock:
+            self._refresh()
+            return self._known.get(public)
+
+    def removals(self) -> int:
+        """How often a client was removed from the list, or its role was changed, until now."""
+        with self._lock:
+            self._refresh()
+            return self._removals
+
+    def _refresh(self) -> None:
+        """Reads the list again if it has changed, and logs its problems."""
+        state = [_identity(path) for path in (self._clients, self.directory)]
+        if state == self._state:
+            return
+        self._state, before = state, self._known
+        entries, problems = self.read()
+        self._known = {entry.public: entry for entry in entries}
+        for problem in problems:
+            log.warning("%s; the client is refused", problem)
+        if any(self._known.get(public) != entry for public, entry in before.items()):
+            self._removals += 1
 
     def generate(self, name: str, role: Role, command: str, state: str, output: Path) -> None:
         """Adds a new client to the list, and writes its key file.
@@ -134,10 +129,9 @@ class KeyRing:
         Raises:
             ConfigError: the name is in use or not valid, or a file cannot be written.
         """
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise ConfigError(f"key name {name!r:.80} must be of letters, digits, '.', '_' and '-'")
-        entries = self.clients()
-        if any(entry.name == name for entry in entries):
+        if any(entry.name == name for entry in self.read()[0]):
             raise ConfigError(f"key {name} exists; revoke it first: inhand keys revoke {name}")
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -146,7 +140,7 @@ class KeyRing:
             pair = _new_pair()
             key = ClientKey(command, state, self.server().public, pair.public, pair.secret)
             write_private(output, tomli_w.dumps(msgspec.to_builtins(key)))
-            self._write([*entries, Entry(role, pair.public, name)])
+            add_client(self._clients, Entry(role, pair.public, name))
         except OSError as error:
             raise ConfigError(f"key {name}: {error.filename}: {error.strerror}") from error
 
@@ -156,37 +150,34 @@ class KeyRing:
         Raises:
             ConfigError: there is no client of that name.
         """
-        entries = self.clients()
-        left = [entry for entry in entries if entry.name != name]
-        if len(left) == len(entries):
-            names = ", ".join(entry.name for entry in entries) or "none"
+        if not remove_client(self._clients, name):
+            names = ", ".join(entry.name for entry in self.read()[0]) or "none"
             raise ConfigError(f"there is no key {name!r:.80}; there are: {names}")
-        self._write(left)
 
-    def _write(self, entries: list[Entry]) -> None:
-        text = "# role, public key, name: the clients that may connect.\n"
-        text += "".join(f"{entry.role} {entry.public} {entry.name}\n" for entry in entries)
-        write_whole(self._clients, text, mode=0o600)
 
-    def _entry(self, number: int, words: list[str]) -> Entry:
-        if len(words) != 3 or words[0] not in get_args(Role) or len(words[1]) != 40:
-            raise ConfigError(
-                f"list of clients {self._clients}, line {number}: must be a role "
-                f"({' or '.join(get_args(Role))}), a public key of 40 characters, and a name"
-            )
-        return Entry(cast(Role, words[0]), words[1], words[2])
+def _identity(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written, replaced, or gets other permissions."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_mode, found.st_ino, found.st_size
 
 
 def load_client_key(path: str | Path) -> ClientKey:
     """Reads the file that `inhand keys generate` wrote for a client.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: it cannot be read, or other users may write it.
     """
     try:
-        return msgspec.convert(tomllib.loads(Path(path).read_text()), ClientKey)
+        mode = Path(path).stat().st_mode
+        key = msgspec.convert(tomllib.loads(Path(path).read_text()), ClientKey)
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise ConfigError(f"client key {path}: {_reason(error)}") from error
+    if writable := writable_by_others(mode):
+        raise ConfigError(f"client key {path}: {writable}; chmod 600 it")
+    return key
 
 
 def write_private(path: Path, text: str) -> None:

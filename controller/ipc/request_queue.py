@@ -7,7 +7,7 @@ import os
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.records import Event, Snapshot
@@ -75,16 +75,21 @@ class RequestQueue:
 
     Attributes:
         snapshot: the latest snapshot; None before the first tick.
-        wake: an eventfd that is readable when answers or events wait.
+        wake: an eventfd that is readable when answers or events wait; -1 before `open`.
     """
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
-        self.wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.wake = -1
         self._urgent: deque[PendingRequest] = deque()
         self._requests: deque[PendingRequest] = deque()
         self._answers: deque[Answer] = deque()
         self._events: deque[Event] = deque(maxlen=4096)
+
+    def open(self) -> Self:
+        """Makes the eventfd."""
+        self.wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return self
 
     # The server's side.
 
@@ -143,7 +148,9 @@ class RequestQueue:
 
     def close(self) -> None:
         """Closes the eventfd; called when neither side uses it any more."""
-        os.close(self.wake)
+        wake, self.wake = self.wake, -1
+        if wake >= 0:
+            os.close(wake)
 
 
 def _drain(queue: deque[Item]) -> list[Item]:

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Protocol
 
 import zmq
@@ -38,7 +37,6 @@ from inhand.controller.ipc.protocol import (
 from inhand.controller.ipc.publisher import Publisher
 from inhand.controller.ipc.rate_limit import RATE, RateLimit
 from inhand.controller.ipc.request_queue import OVERTAKEN, Answer, PendingRequest, RequestQueue
-from inhand.controller.ipc.sockets import bind
 
 log = logging.getLogger(__name__)
 
@@ -79,44 +77,41 @@ class Server(threading.Thread):
 
     def __init__(
         self,
-        directory: Path,
+        sockets: tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"],
         request_queue: RequestQueue,
         *,
         statistics: Callable[[], dict[str, object]],
         load_policy: Callable[[str], PolicyRunner],
-        give_up: Callable[[str], None],
+        on_failure: Callable[[str], None],
         description: Mapping[str, object] | None = None,
         recorder: RecorderRequests | None = None,
         observers: Observers | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Binds the sockets.
+        """Stores its parts.
 
         Args:
-            directory: directory for the sockets.
+            sockets: command and state socket, as `sockets.bind` makes them; `stop` closes them.
             request_queue: the queue to the tick.
             statistics: returns the members of `status` beside the snapshot.
             load_policy: loads and checks a policy; called in a separate thread, may be slow.
-            give_up: called with the reason when the sockets cannot be served any more.
+            on_failure: called with the reason when the sockets cannot be served any more.
             description: description of hand, object and cameras, which does not change.
             recorder: the recorder, if there is one.
             observers: the tick's observers; `status` contains their failures.
             now: returns the daemon's time [s].
-
-        Raises:
-            StartError: a socket cannot be created.
         """
         super().__init__(name="server", daemon=True)
         self._request_queue = request_queue
         self._load_policy = load_policy
-        self._give_up = give_up
+        self._on_failure = on_failure
         self._recorder = recorder
         self._stopping = threading.Event()
         self._rate = RateLimit()
         self._loading = threading.Lock()
         # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
-        self._commands, self._states_socket = bind(directory)
+        self._commands, self._states_socket = sockets
         self._publisher = Publisher(
             self._states_socket,
             request_queue,
@@ -140,7 +135,7 @@ class Server(threading.Thread):
         except Exception as error:
             # Without the command socket nobody can stop the hand, so the daemon ends.
             log.exception("the sockets are no longer served")
-            self._give_up(f"the command socket failed: {error!r}")
+            self._on_failure(f"the command socket failed: {error!r}")
         finally:
             self._close()
 

@@ -13,7 +13,7 @@ PERSISTENCE = 0.6
 """Correlation of the noise between two policy steps."""
 
 
-class Unstick:
+class ExplorationNoise:
     """Noise on the actions of goals that take long.
 
     Args:
@@ -27,11 +27,11 @@ class Unstick:
         self._rng = np.random.default_rng(0)
         self._noise = np.zeros(n_actuators)
 
-    def shake(self, action: Array, waited: float) -> Array:
+    def apply(self, action: Array, waited: float) -> Array:
         """The action to take, (n_actuators,) in [-1, 1], when a goal has taken `waited` seconds."""
         if waited < self._after:
             return action
         fresh = np.sqrt(1.0 - PERSISTENCE**2) * self._rng.standard_normal(len(self._noise))
         self._noise = PERSISTENCE * self._noise + fresh
-        shaken: Array = np.clip(action + self._deviation * self._noise, -1.0, 1.0)
-        return shaken
+        disturbed: Array = np.clip(action + self._deviation * self._noise, -1.0, 1.0)
+        return disturbed

@@ -97,7 +97,7 @@ def restore(live: object, state: Checkpoint) -> None:
         setattr(live, name, _unpack(value, members[name]))
 
 
-def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
+def without_newer_members(older: Checkpoint, state: Checkpoint) -> Checkpoint:
     """Removes the members that a state captured by an older version does not have.
 
     Args:
@@ -106,13 +106,13 @@ def known_to(older: Checkpoint, state: Checkpoint) -> Checkpoint:
     """
     if isinstance(older, dict) and isinstance(state, dict):
         if older.get("is") == "Order" and isinstance(state.get("value"), goals.Order):
-            return unbundled(state["value"])
+            return pack_in_older_form(state["value"])
         live = "is" not in older or older["is"] == "live"
         # In the older one's order, as both are compared packed.
         names = older if live else state
-        return {k: known_to(older.get(k), state[k]) for k in names if k in state}
+        return {k: without_newer_members(older.get(k), state[k]) for k in names if k in state}
     if isinstance(older, list) and isinstance(state, list) and len(older) == len(state):
-        return [known_to(a, b) for a, b in zip(older, state, strict=True)]
+        return [without_newer_members(a, b) for a, b in zip(older, state, strict=True)]
     return state
 
 
@@ -159,11 +159,11 @@ def _pack_record(value: Any) -> Checkpoint:
     return {"is": type(value).__name__, "members": members}
 
 
-def unbundled(value: Any) -> Checkpoint:
+def pack_in_older_form(value: Any) -> Checkpoint:
     """Packs an order as older versions did: the members of each record."""
     if isinstance(value, _ORDER_PARTS):
         names = getattr(value, "__struct_fields__", None) or [f.name for f in fields(value)]
-        members = {name: unbundled(getattr(value, name)) for name in names}
+        members = {name: pack_in_older_form(getattr(value, name)) for name in names}
         return {"is": type(value).__name__, "members": members}
     return _pack(value)
 

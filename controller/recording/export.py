@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO
 
 import msgspec
 import tyro
@@ -68,7 +68,7 @@ def export(recording: Recording, directory: Path) -> dict[str, int]:
                     continue
                 table = tables.get(topic)
                 if table is None:
-                    table = tables[topic] = _Table(directory, topic, files)
+                    table = tables[topic] = _open_table(directory, topic, files)
                 table.add(stamp, message)
                 if number % 100 == 0:
                     progress.at(stamp / 1e9 - recording.monotonic_to_utc - begin)
@@ -87,20 +87,32 @@ def _span(recording: Recording) -> tuple[float, float]:
         return 0.0, 0.0
 
 
-class _Table:
-    """The table of one channel; `files` completes or discards its file."""
+def _open_table(directory: Path, topic: str, files: ExitStack) -> "_Table":
+    """Begins the table of a channel; `files` completes or discards its file."""
+    path = directory / (topic.strip("/").replace("/", "-") + ".csv")
+    file = io.TextIOWrapper(files.enter_context(whole_file(path)), encoding="utf-8", newline="")
+    files.callback(file.detach)
+    return _Table(path, file, topic)
 
-    def __init__(self, directory: Path, topic: str, files: ExitStack) -> None:
-        self.path = directory / (topic.strip("/").replace("/", "-") + ".csv")
+
+class _Table:
+    """The table of one channel.
+
+    Args:
+        path: final name of its file.
+        file: the file that is being written.
+        topic: the channel's.
+    """
+
+    def __init__(self, path: Path, file: TextIO, topic: str) -> None:
+        self.path = path
         self.rows = 0
         self._optional = [
             name
             for name, schema in schema_of(topic)[1]["properties"].items()
             if schema["type"] in ("number", "integer", "string", "boolean")
         ]
-        raw = files.enter_context(whole_file(self.path))
-        self._file = io.TextIOWrapper(raw, encoding="utf-8", newline="")
-        files.callback(self._file.detach)
+        self._file = file
         self._writer: csv.DictWriter[str] | None = None
 
     def add(self, stamp: int, message: dict[str, Any]) -> None:

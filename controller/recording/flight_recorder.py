@@ -66,6 +66,12 @@ class Limits(msgspec.Struct, frozen=True):
 class FlightRecorder:
     """Keeps the latest records, and writes them on faults and on request.
 
+    Args:
+        directory: directory of the files; created if it does not exist.
+        limits: limits of memory and disk space.
+        open_file: begins a file, given its name and the reason for it.
+        tell: called for each file that was completed or could not be written.
+
     Attributes:
         lost: number of records lost because the disk was too slow.
     """
@@ -77,17 +83,8 @@ class FlightRecorder:
         open_file: Callable[[Path, str], RecordingFile],
         tell: Tell,
     ) -> None:
-        """Starts the writing thread.
-
-        Args:
-            directory: directory of the files; created if it does not exist.
-            limits: limits of memory and disk space.
-            open_file: begins a file, given its name and the reason for it.
-            tell: called for each file that was completed or could not be written.
-        """
         self._limits = limits
         self._writer = _Writer(directory, limits, open_file, tell)
-        self._writer.start()
         # A segment begins with a checkpoint, so that each can be replayed by itself.
         self._segments: deque[tuple[float, list[bytes]]] = deque()
         self._pictures: deque[Picture] = deque()
@@ -99,6 +96,10 @@ class FlightRecorder:
     @property
     def lost(self) -> int:
         return self._writer.lost
+
+    def start(self) -> None:
+        """Starts the writing thread."""
+        self._writer.start()
 
     def take(self, message: bytes) -> None:
         """Adds a record from the tick."""

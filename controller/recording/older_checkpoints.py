@@ -19,7 +19,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "_mover": ("operation", "mover"),
     "_action": ("operation", "policy_step", "action"),
     "_paused": ("operation", "policy_step", "paused"),
-    "_unstick": ("operation", "policy_step", "_unstick"),
+    "_unstick": ("operation", "policy_step", "_noise"),
     "_ticks_to_action": ("operation", "policy_step", "_ticks_to_action"),
     "temperature": ("_joint_watch", "_temperature"),
     "_health": ("_joint_watch", "_health"),
@@ -29,24 +29,37 @@ MOVED: dict[str, tuple[str, ...]] = {
     "_derated": ("_joint_watch", "_derated"),
     "_joints": ("_joint_watch", "joints"),
     "_pose_source": ("_object_watch", "_pose_source"),
-    "_presence": ("_object_watch", "_presence"),
+    "_presence": ("_object_watch", "_drop_detector"),
     "_pose": ("_object_watch", "pose"),
     "_dropped": ("_object_watch", "dropped"),
 }
 """Members of the controller that older versions had, and the path to each one today."""
 
 
+RENAMED = {
+    "heard": "measured_at",
+    "_presence": "_drop_detector",
+    "_unstick": "_noise",
+    "_way_back": "_return_limits",
+}
+"""Members that older versions had under another name, in whatever object they are."""
+
+
 def upgraded(state: Checkpoint) -> Checkpoint:
-    """A controller's captured state with each member where it is today.
+    """A controller's captured state with each member where it is today, under its present name.
 
     Args:
         state: what `capture` made of a controller, in this version or an older one.
 
     Returns:
-        The state for `restore`; the same object if nothing in it has moved.
+        The state for `restore`; the same object if nothing in it has changed.
     """
-    if not isinstance(state, dict) or not state.keys() & MOVED.keys():
+    if not isinstance(state, dict):
         return state
+    return _renamed(_moved(state) if state.keys() & MOVED.keys() else state)
+
+
+def _moved(state: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, value in state.items():
         *parts, last = MOVED.get(name, (name,))
@@ -55,3 +68,18 @@ def upgraded(state: Checkpoint) -> Checkpoint:
             members = members.setdefault(part, {"is": "live", "members": {}})["members"]
         members[last] = value
     return made
+
+
+def _renamed(members: dict[str, Any]) -> dict[str, Any]:
+    """The members under their present names; the same object if none was renamed."""
+    made = {RENAMED.get(name, name): _renamed_inside(value) for name, value in members.items()}
+    unchanged = all(made.get(name, made) is value for name, value in members.items())
+    return members if unchanged else made
+
+
+def _renamed_inside(value: Checkpoint) -> Checkpoint:
+    match value:
+        case {"is": "live", "members": dict(members)}:
+            made = _renamed(members)
+            return value if made is members else {**value, "members": made}
+    return value

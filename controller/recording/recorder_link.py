@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -14,7 +14,7 @@ from inhand.controller.core.requests import RecordAction
 from inhand.controller.ipc.request_queue import Answer
 from inhand.controller.recording.flight_recorder import Limits
 from inhand.controller.recording.reader import Header
-from inhand.controller.recording.tick_record import Tape
+from inhand.controller.recording.tick_record import RecordSender
 from inhand.controller.system.child_process import Child
 
 _MOST_AT_ONCE = 32
@@ -76,19 +76,36 @@ _decode_reply = msgspec.json.Decoder(RecorderReply).decode
 class RecorderLink:
     """The two socket pairs to the recorder; they stay open, so that it can be restarted.
 
+    Args:
+        tape: the tick's end and the recorder's end of the socket pair for records.
+        control: the server's end and the recorder's end of the pair for requests and replies.
+        now: returns the daemon's time [s].
+
     Attributes:
-        tape: the tick's end of the socket pair for records.
+        tape: sends the tick's records.
     """
 
-    def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        """Takes a function that returns the daemon's time [s]."""
+    def __init__(
+        self,
+        tape: tuple[socket.socket, socket.socket],
+        control: tuple[socket.socket, socket.socket],
+        now: Callable[[], float],
+    ) -> None:
         self._now = now
-        kind = socket.AF_UNIX, socket.SOCK_SEQPACKET
-        tick, self._tape_end = socket.socketpair(*kind)
-        self._control, self._control_end = socket.socketpair(*kind)
+        self._tick, self._tape_end = tape
+        self._control, self._control_end = control
         self._control.setblocking(False)
-        self._tick = tick
-        self.tape = Tape(tick)
+        self.tape = RecordSender(self._tick)
+
+    @classmethod
+    def open(cls, now: Callable[[], float] = monotonic) -> Self:
+        """Makes the socket pairs.
+
+        Args:
+            now: returns the daemon's time [s].
+        """
+        kind = socket.AF_UNIX, socket.SOCK_SEQPACKET
+        return cls(socket.socketpair(*kind), socket.socketpair(*kind), now)
 
     def start(self, wanted: RecorderConfig, run_directory: Path) -> Child:
         """Starts the recorder's process."""
@@ -97,7 +114,7 @@ class RecorderLink:
         ends = (self._tape_end.fileno(), self._control_end.fileno())
         arguments = ["-m", "inhand.controller.recording.recorder_process", "--wanted", str(file)]
         arguments += ["--tape", str(ends[0]), "--control", str(ends[1])]
-        return Child("recorder", arguments, descriptors=ends, ends_itself=True)
+        return Child("recorder", arguments, descriptors=ends, ends_itself=True).start()
 
     def fileno(self) -> int:
         """File descriptor to poll for the recorder's replies."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from inhand.controller.recording.recorder_link import (
     decode_recorder_request,
 )
 from inhand.controller.recording.writer import RecordingFile
-from inhand.controller.system.realtime import give_way
+from inhand.controller.system.realtime import lower_priority
 from inhand.hardware.model.hand import parse_hand
 from inhand.perception.camera.preview import TOPIC, decode_header
 from inhand.perception.parent import Parent
@@ -46,12 +47,19 @@ class RecorderProcess:
         wanted: configuration of the recorder.
         tape: socket that receives the tick's records.
         control: socket that receives the server's requests and sends replies and events.
+        now: returns the daemon's time [s].
     """
 
-    def __init__(self, wanted: RecorderConfig, tape: socket.socket, control: socket.socket) -> None:
+    def __init__(
+        self,
+        wanted: RecorderConfig,
+        tape: socket.socket,
+        control: socket.socket,
+        now: Callable[[], float],
+    ) -> None:
         self._tape, self._control = tape, control
         self._wanted = wanted
-        self._now = TimePage(Path(wanted.time)).now if wanted.time else time.monotonic
+        self._now = now
         # Records are received here and copied: `recv` would allocate the largest size each time and
         # shrink it, which wastes memory and takes more time than the copy.
         self._buffer = memoryview(bytearray(MAX_RECORD))
@@ -65,6 +73,7 @@ class RecorderProcess:
     def run(self) -> None:
         """Records until the daemon ends or closes the sockets, then completes the current file."""
         parent = Parent()
+        self._recorder.start()
         for line in (self._tape, self._control):
             line.setblocking(False)
         self._poller.register(self._control.fileno(), zmq.POLLIN)
@@ -122,7 +131,7 @@ class RecorderProcess:
 
     def _open(self, path: Path, reason: str) -> RecordingFile:
         offset = time.time() - self._now()
-        return RecordingFile(path, self._wanted.header, Translator(self._hand, offset), reason)
+        return RecordingFile.open(path, self._wanted.header, Translator(self._hand, offset), reason)
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         """Sends an event; called by the writing thread."""
@@ -150,10 +159,11 @@ def main() -> None:
         "--control", type=int, required=True, help="file descriptor of the socket for requests"
     )
     arguments = parser.parse_args()
-    give_way()
+    lower_priority()
     wanted = msgspec.json.decode(Path(arguments.wanted).read_bytes(), type=RecorderConfig)
-    lines = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
-    RecorderProcess(wanted, *lines).run()
+    tape, control = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
+    now = TimePage.open(Path(wanted.time)).now if wanted.time else time.monotonic
+    RecorderProcess(wanted, tape, control, now).run()
 
 
 if __name__ == "__main__":

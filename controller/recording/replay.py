@@ -24,7 +24,7 @@ from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.policy.files import SHIPPED, policy_with_hash
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording import tick_record
-from inhand.controller.recording.checkpoint import capture, known_to, restore
+from inhand.controller.recording.checkpoint import capture, restore, without_newer_members
 from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, TickRecord
@@ -112,7 +112,7 @@ class Replay:
             if isinstance(record, CheckpointRecord):
                 if last is not None and last == record.n:
                     made = upgraded(record.state)
-                    state = known_to(made, capture(self._controller))
+                    state = without_newer_members(made, capture(self._controller))
                     difference = _compare(record, {"state": made}, {"state": state})
                     if difference:
                         break
@@ -153,8 +153,8 @@ class Replay:
         controller, inputs = self._controller, record.inputs
         if inputs.line is not None:
             controller.watch_line(inputs.line)
-        for heard in inputs.heard:
-            pending = PendingRequest([], heard.request, self._policy(heard.policy_sha256))
+        for recorded in inputs.requests:
+            pending = PendingRequest([], recorded.request, self._policy(recorded.policy_sha256))
             perform(controller, pending, readonly=self.recording.header.readonly)
         controller.tick(inputs.t, inputs.joints, inputs.corners)
         if inputs.sent is not None:

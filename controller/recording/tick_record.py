@@ -26,7 +26,7 @@ _FLOAT = np.dtype("<f8")
 _outputs_of = attrgetter(*Outputs.__struct_fields__)
 
 
-class Heard(msgspec.Struct, frozen=True, array_like=True):
+class RecordedRequest(msgspec.Struct, frozen=True, array_like=True):
     """A request that was carried out before the tick.
 
     Attributes:
@@ -43,7 +43,7 @@ class Inputs(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         line: what is wrong with the emergency stop line, empty if nothing is; None without a line.
-        heard: requests.
+        requests: those that were carried out before the tick.
         t: time of the tick, after the joints were read [s].
         joints: what was read; None if the read failed.
         corners: what the cameras delivered since the last tick.
@@ -52,7 +52,7 @@ class Inputs(msgspec.Struct, frozen=True, array_like=True):
     """
 
     line: str | None
-    heard: list[Heard]
+    requests: list[RecordedRequest]
     t: float
     joints: JointState | None
     corners: list[TagCorners]
@@ -137,15 +137,15 @@ def snapshot_of(record: TickRecord) -> Snapshot:
     )
 
 
-def heard(requests: Sequence[PendingRequest]) -> list[Heard]:
+def recorded_requests(requests: Sequence[PendingRequest]) -> list[RecordedRequest]:
     """The requests as a record holds them."""
     return [
-        Heard(pending.request, pending.policy.sha256 if pending.policy else "")
+        RecordedRequest(pending.request, pending.policy.sha256 if pending.policy else "")
         for pending in requests
     ]
 
 
-class Tape:
+class RecordSender:
     """The tick's end of the line to the recorder: sends, and never waits.
 
     Attributes:

@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO, Self
 
 import msgspec
 from mcap.reader import NonSeekingReader
@@ -29,22 +30,47 @@ _CHUNK = 256 * 1024
 class RecordingFile:
     """A recording that is being written; it gets its final name when it is complete.
 
+    Args:
+        path: its final name.
+        file: the open file, under its temporary name.
+        translator: makes the viewers' messages.
+
     Attributes:
         path: its final name.
         size: bytes written so far.
     """
 
-    def __init__(self, path: Path, header: Header, translator: Translator, reason: str) -> None:
-        """Begins the file; raises OSError, like all methods of this class."""
+    def __init__(self, path: Path, file: BinaryIO, translator: Translator) -> None:
         self.path = path
-        self._part = path.with_name(path.name + _PART)
         self._translator = translator
         self._channels: dict[str, int] = {}
-        self._file = self._part.open("wb")
-        self._writer = Writer(self._file, _CHUNK, compression=CompressionType.ZSTD)
+        self._file = file
+        self._writer = Writer(file, _CHUNK, compression=CompressionType.ZSTD)
+
+    @classmethod
+    def open(cls, path: Path, header: Header, translator: Translator, reason: str) -> Self:
+        """Begins a file; raises OSError, like all methods of this class.
+
+        Args:
+            path: its final name.
+            header: data for the replay.
+            translator: makes the viewers' messages.
+            reason: why the recording is made.
+        """
+        file = path.with_name(path.name + _PART).open("wb")
+        made = cls(path, file, translator)
+        try:
+            made._begin(header, reason)
+        except BaseException:
+            made.abandon()
+            raise
+        return made
+
+    def _begin(self, header: Header, reason: str) -> None:
         self._writer.start(profile="", library="inhand")
         begun = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._writer.add_metadata(METADATA, _metadata(header, reason, begun, translator.offset))
+        offset = self._translator.offset
+        self._writer.add_metadata(METADATA, _metadata(header, reason, begun, offset))
         for topic in SCHEMAS:
             self._channel(topic)
 
@@ -75,7 +101,7 @@ class RecordingFile:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._part.rename(self.path)
+        self.path.with_name(self.path.name + _PART).rename(self.path)
 
     def abandon(self) -> None:
         """Closes a file that cannot be completed; `open_recording` can still read it in part."""

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from inhand.controller.system.clock import ProcessClock
 from inhand.errors import InhandError
-from inhand.hardware.backend import RETRY, HandBackend, let_go
+from inhand.hardware.backend import RETRY, HandBackend, switch_torque_off
 from inhand.hardware.errors import ServoError
 from inhand.hardware.records import JointState, Targets
 
@@ -163,7 +163,7 @@ class BusLink:
         if self._reconnect_thread is not None:
             self._reconnect_thread.join(timeout=2 * self._pause + READ_BACK)
         if first and not self._silent and not torque and self._torque is not False:
-            if left := let_go(self._backend, EXIT_PATIENCE):
+            if left := switch_torque_off(self._backend, EXIT_PATIENCE):
                 self.problem = f"{left}; switch the hand's power off"
                 log.error("%s", self.problem)
             else:

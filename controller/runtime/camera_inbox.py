@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Self
 
 import zmq
 
@@ -14,6 +15,10 @@ _MOST_AT_ONCE = 32
 
 class CameraInbox:
     """The socket that camera processes send to; used only by the tick's thread.
+
+    Args:
+        directory: where the socket is made.
+        cameras: names of the rig's cameras.
 
     Attributes:
         address: address that the camera processes connect to.
@@ -29,11 +34,21 @@ class CameraInbox:
         self.seen: dict[str, TagCorners] = {}
         self.malformed = 0
         self.cameras = frozenset(cameras)
+        self._opened: zmq.Socket[bytes] | None = None
+
+    def open(self) -> Self:
+        """Makes the socket."""
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
-        self._socket = context.socket(zmq.PULL)
-        self._socket.set(zmq.RCVHWM, 64)
-        self._socket.set(zmq.MAXMSGSIZE, 1 << 16)
-        self._socket.bind(self.address)
+        self._opened = context.socket(zmq.PULL)
+        self._opened.set(zmq.RCVHWM, 64)
+        self._opened.set(zmq.MAXMSGSIZE, 1 << 16)
+        self._opened.bind(self.address)
+        return self
+
+    @property
+    def _socket(self) -> "zmq.Socket[bytes]":
+        assert self._opened is not None, "open() was not called"
+        return self._opened
 
     def take(self) -> list[TagCorners]:
         """The tag corners that arrived since the last call."""
@@ -60,4 +75,5 @@ class CameraInbox:
 
     def close(self) -> None:
         """Closes the socket."""
-        self._socket.close(linger=0)
+        if self._opened is not None:
+            self._opened.close(linger=0)

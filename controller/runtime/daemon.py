@@ -15,14 +15,15 @@ from inhand.controller.config.config import Config, load_config
 from inhand.controller.core.controller import Controller
 from inhand.controller.errors import StartError
 from inhand.controller.estimation.fusion import PoseFilter
-from inhand.controller.estimation.warm_up import rehearse
+from inhand.controller.estimation.warm_up import warm_up_pose_filter
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
+from inhand.controller.ipc.sockets import bind
 from inhand.controller.policy.files import allowed_hashes, find_policy
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.recorder_link import RecorderLink
 from inhand.controller.runtime.camera_inbox import CameraInbox
-from inhand.controller.runtime.description import introduce
+from inhand.controller.runtime.description import describe_for_clients
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.loop import TickLoop
@@ -35,7 +36,12 @@ from inhand.controller.runtime.processes import (
     wait_for_simulation,
 )
 from inhand.controller.runtime.report import exit_report, statistics
-from inhand.controller.runtime.start_up import first_policy, policy_directory, recorder_config
+from inhand.controller.runtime.start_up import (
+    first_policy,
+    policy_directory,
+    recorder_config,
+    with_warnings,
+)
 from inhand.controller.runtime.supervisor import Supervisor
 from inhand.controller.runtime.timed_cameras import TimedCameras
 from inhand.controller.system.clock import MonotonicClock, ProcessClock
@@ -105,18 +111,17 @@ class Daemon:
         policy = first_policy(options.policy, config, hand, target)
         world = wait_for_simulation(simulation) if simulation else None
         clock = self._clock = (
-            SimulatedClock(directory, self._stopping)
+            SimulatedClock.open(directory, self._stopping)
             if options.timed
             else MonotonicClock(config.realtime.spin)
         )
-        inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children)
-        exits.callback(inbox.close)
+        inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children, exits)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
-        recorder = RecorderLink(clock.now)
+        recorder = RecorderLink.open(clock.now)
+        exits.callback(recorder.close)
         children.watch(
             recorder.start(recorder_config(options, config, directory, world), directory)
         )
-        exits.callback(recorder.close)
         silent = options.dry_run or options.readonly
         link = _open_hand(hand, config, world, clock, silent=silent)
 
@@ -130,7 +135,7 @@ class Daemon:
             line = EstopLine(switch.source, switch.port, config.realtime.priority)
             line.start()
             exits.callback(line.close)
-        request_queue = RequestQueue()
+        request_queue = RequestQueue().open()
         exits.callback(request_queue.close)
         ticker = Ticker(clock, 1.0 / config.tick_rate)
         loop = self._loop = TickLoop(
@@ -147,15 +152,16 @@ class Daemon:
 
         def load(name: str) -> Policy:
             path = find_policy(name, policy_directory(config))
-            return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
+            policy = load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
+            return with_warnings(policy)
 
         server = Server(
-            directory,
+            bind(directory),
             request_queue,
             statistics=lambda: statistics(loop, world, fit, self._factor()),
             load_policy=load,
-            give_up=children.fail,
-            description=introduce(config, directory, world),
+            on_failure=children.fail,
+            description=describe_for_clients(config, directory, world),
             recorder=recorder,
             observers=loop.observers,
             now=clock.now,
@@ -207,6 +213,7 @@ class Daemon:
         target: ObjectDescription,
         world: SimulationReady | None,
         children: Supervisor,
+        exits: ExitStack,
     ) -> tuple[CameraInbox, PoseFilter, FitWatch]:
         """Starts the camera processes."""
         rig = world.rig if world else config.cameras.rig
@@ -229,12 +236,13 @@ class Daemon:
             TimedCameras(directory, cameras, self._clock.now, self._stopping)
             if self.options.timed
             else CameraInbox(directory, cameras)
-        )
+        ).open()
+        exits.callback(inbox.close)
         for child in start_cameras(
             sources, rig, config.object, inbox.address, directory, timed=self.options.timed
         ):
             children.watch(child)
-        rehearse(target, cameras, hand)
+        warm_up_pose_filter(target, cameras, hand)
         filter_ = PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
         return inbox, filter_, FitWatch(target, cameras)
 

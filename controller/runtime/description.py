@@ -10,7 +10,9 @@ from inhand.hardware.model.hand import hand_file
 from inhand.perception.objects import object_file
 
 
-def introduce(config: Config, directory: Path, world: SimulationReady | None) -> dict[str, object]:
+def describe_for_clients(
+    config: Config, directory: Path, world: SimulationReady | None
+) -> dict[str, object]:
     """Describes the hand, the object and the cameras by the text of their files.
 
     Args:

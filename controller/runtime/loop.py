@@ -10,7 +10,7 @@ from inhand.controller.core.records import Event, Snapshot
 from inhand.controller.core.requests import Clear, Shutdown
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
-from inhand.controller.recording.tick_record import Inputs, Tape, Times, heard
+from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests
 from inhand.controller.runtime.deferred_clear import DeferredClear
 from inhand.controller.safety.modes import STOPPED, Happening
 from inhand.controller.system.estop_line import EstopLine
@@ -79,7 +79,7 @@ class TickLoop:
         inbox: Inbox,
         request_queue: RequestQueue,
         ticker: Ticker,
-        tape: Tape,
+        tape: RecordSender,
         *,
         estop_line: EstopLine | None = None,
         readonly: bool = False,
@@ -179,7 +179,13 @@ class TickLoop:
         self._answer(events)
         sent_position = None if sent is None else sent.position
         inputs = Inputs(
-            line, heard(accepted), read, joints, corners, sent_position, self._happenings
+            line,
+            recorded_requests(accepted),
+            read,
+            joints,
+            corners,
+            sent_position,
+            self._happenings,
         )
         times = Times(self.ticker.deadline, woken, read, thought, written)
         if snapshot is not None:

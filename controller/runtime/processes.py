@@ -69,7 +69,7 @@ def start_simulation(config: Config, directory: Path, seed: int, seats: int = 0)
         # A real hand needs no processor time, so the simulation has real-time priority too, but
         # lower than the daemon's.
         arguments += ["--priority", "1"]
-    return Child("simulation", arguments, stdout=subprocess.PIPE)
+    return Child("simulation", arguments, stdout=subprocess.PIPE).start()
 
 
 def wait_for_simulation(child: Child) -> SimulationReady:
@@ -121,7 +121,7 @@ def start_gateway(config: Config, directory: Path, cameras: Iterable[str]) -> Ch
     arguments += ["--command", network.command, "--state", network.state]
     for name in cameras:
         arguments += ["--image", image_address(directory, name)]
-    return Child("gateway", arguments)
+    return Child("gateway", arguments).start()
 
 
 def start_cameras(
@@ -152,7 +152,7 @@ def start_cameras(
                 *("--preview", image_address(directory, name)),
                 *time,
             ],
-        )
+        ).start()
         for name, source in sources.items()
     ]
 

@@ -28,7 +28,7 @@ class Supervisor:
 
     def __init__(
         self,
-        give_up: Callable[[str], None],
+        on_failure: Callable[[str], None],
         now: Callable[[], float] = time.monotonic,
         *,
         simulated: bool = False,
@@ -36,12 +36,12 @@ class Supervisor:
         """Stores its parts.
 
         Args:
-            give_up: called with the reason when the daemon cannot go on.
+            on_failure: called with the reason when the daemon cannot go on.
             now: returns the daemon's time [s].
             simulated: whether time is simulated; it may then stand still without a fault.
         """
         self.failure = ""
-        self._give_up = give_up
+        self._on_failure = on_failure
         self._now = now
         self._simulated = simulated
         self._children: list[Child] = []
@@ -73,7 +73,7 @@ class Supervisor:
     def fail(self, reason: str) -> None:
         """Stores why the daemon cannot go on, and ends it."""
         self.failure = reason
-        self._give_up(reason)
+        self._on_failure(reason)
 
     def stop(self) -> None:
         """Stops all processes, the last one started first."""
@@ -134,7 +134,7 @@ class Supervisor:
 
     def _restart(self) -> None:
         """Restarts processes that ended; the end of the simulation ends the daemon."""
-        for number, child in enumerate(self._children):
+        for child in self._children:
             if not child.ended or self._ended.is_set():
                 continue
             if child.name == "simulation":
@@ -147,4 +147,4 @@ class Supervisor:
                 self._cameras[0].forget(child.name.removeprefix("camera "))
             if self._ended.wait(1.0):
                 return
-            self._children[number] = child.again()
+            child.start()

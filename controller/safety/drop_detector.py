@@ -11,7 +11,7 @@ CONFIRMATION = 0.1
 """How long the object must be outside or inside to count as dropped or returned [s]."""
 
 
-class Presence:
+class DropDetector:
     """Detects when the object leaves the hand and comes back.
 
     A pose older than `max_age` is ignored: the last verdict stays.

@@ -31,11 +31,12 @@ class JointHealth:
         hand: whose joints they are.
 
     Attributes:
-        heard: time of each joint's last measurement [s], (n_actuators,); -inf if there is none.
+        measured_at: time of each joint's last measurement [s], (n_actuators,); -inf before the
+            first one.
     """
 
     def __init__(self, hand: Hand) -> None:
-        self.heard = np.full(hand.n_actuators, -np.inf)
+        self.measured_at = np.full(hand.n_actuators, -np.inf)
         self._names = hand.actuator_names
         self._lower, self._upper = hand.lower - OUTSIDE, hand.upper + OUTSIDE
         self._all = np.ones(hand.n_actuators, dtype=np.bool_)
@@ -47,7 +48,7 @@ class JointHealth:
     @property
     def joints(self) -> JointState | None:
         """The last measurement of every joint; None until each joint was measured."""
-        return self._last if np.isfinite(self.heard).all() else None
+        return self._last if np.isfinite(self.measured_at).all() else None
 
     def flaw(self, joints: JointState) -> str:
         """Why a reading is not plausible; empty if it is, and then it is stored.
@@ -65,22 +66,22 @@ class JointHealth:
         last, moved = self._last, self._all
         if last is not None:
             # The bound grows with time, so that a wrong reading cannot exclude all later ones.
-            possible = SLACK + FASTEST * np.maximum(joints.t - self.heard, 0.0)
+            possible = SLACK + FASTEST * np.maximum(joints.t - self.measured_at, 0.0)
             leapt = np.abs(position - last.position) > possible
             if leapt.any():
                 return f"{self._first(leapt)} moved impossibly fast"
             moved = position != last.position
         self._note(moved, joints.t)
         if every:
-            self.heard, self._last = np.full(len(position), joints.t), joints
+            self.measured_at, self._last = np.full(len(position), joints.t), joints
         else:
-            self.heard = np.where(silent, self.heard, joints.t)
+            self.measured_at = np.where(silent, self.measured_at, joints.t)
             self._last = joints if last is None else _filled(joints, last, silent)
         return ""
 
     def overdue(self, t: float, limit: float) -> str:
         """Which joints were measured longer ago than `limit` [s] at `t` [s]; empty if none was."""
-        age = t - self.heard
+        age = t - self.measured_at
         late = age > limit
         if not late.any():
             return ""

@@ -11,7 +11,7 @@ NEAR = 2 * POSITION_MARGIN
 """Distance from the limits within which a joint counts as inside [rad]: some rest at a stop."""
 
 
-class WayBack:
+class ReturnLimits:
     """Temporary limits that include targets outside the range, and shrink at a given speed.
 
     Args:

@@ -4,12 +4,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Self
 
 from inhand.perception.parent import end_process, environment
 
 
 class Child:
-    """A process that ends with the daemon.
+    """A process that ends with the daemon; it runs from `start` on.
+
+    Args:
+        name: for messages.
+        arguments: after the interpreter.
+        stdout: as in `subprocess.Popen`.
+        descriptors: that the process inherits.
+        ends_itself: whether it ends by itself when its pipes are closed, after completing its work.
 
     Attributes:
         name: for messages.
@@ -24,54 +32,49 @@ class Child:
         descriptors: Sequence[int] = (),
         ends_itself: bool = False,
     ) -> None:
-        """Starts the process.
-
-        Args:
-            name: for messages.
-            arguments: after the interpreter.
-            stdout: as in `subprocess.Popen`.
-            descriptors: that the process inherits.
-            ends_itself: whether it ends by itself when its pipes are closed, after completing its
-                work.
-        """
         self.name = name
         self._arguments = arguments
         self._stdout = stdout
         self._descriptors = descriptors
         self._ends_itself = ends_itself
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Starts the process, also once more after it has ended."""
         # For small arrays, waking the threads of numerical libraries costs more than they save.
         variables = {**environment(), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
+        self._close_pipes()
+        self._process = subprocess.Popen(
             # With -P, no file in the current directory is taken for a module.
-            [sys.executable, "-P", *arguments],
+            [sys.executable, "-P", *self._arguments],
             stdin=subprocess.PIPE,
-            stdout=stdout,
+            stdout=self._stdout,
             env=variables,
-            pass_fds=descriptors,
+            pass_fds=self._descriptors,
             # Ctrl-C reaches the daemon alone, which then ends its children in order.
             start_new_session=True,
         )
+        return self
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The process that was started last."""
+        assert self._process is not None, "start() was not called"
+        return self._process
 
     @property
     def ended(self) -> bool:
         return self.process.poll() is not None
 
-    def again(self) -> "Child":
-        """Starts the process once more."""
-        return Child(
-            self.name,
-            self._arguments,
-            stdout=self._stdout,
-            descriptors=self._descriptors,
-            ends_itself=self._ends_itself,
-        )
-
     def stop(self) -> None:
         """Closes its pipes and ends it, unless it ends itself when they are closed."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        if self._ends_itself:
-            return
-        end_process(self.process)
+        self._close_pipes()
+        if self._process is not None and not self._ends_itself:
+            end_process(self._process)
+
+    def _close_pipes(self) -> None:
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inhand.controller.config.config import BusConfig
-from inhand.hardware.backend import HandBackend, let_go
+from inhand.hardware.backend import HandBackend, switch_torque_off
 from inhand.hardware.dynamixel.bus import TICK_PATIENCE
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.line_clock import LineClock
@@ -15,7 +15,7 @@ from inhand.hardware.errors import BusError
 from inhand.hardware.identification.encoder_offsets import load_seating, seated
 from inhand.hardware.model.hand import Hand
 
-LET_GO = 2.0
+TORQUE_OFF_TIME = 2.0
 """For torque to be read back as off [s]."""
 
 
@@ -88,8 +88,8 @@ def torque(backend: HandBackend) -> Iterator[None]:
         yield
     except BaseException:
         # The first error is the one to report; a second one must not replace it.
-        if left := let_go(backend, LET_GO):
+        if left := switch_torque_off(backend, TORQUE_OFF_TIME):
             print(f"torque may still be on: {left}", file=sys.stderr)
         raise
-    if left := let_go(backend, LET_GO):
+    if left := switch_torque_off(backend, TORQUE_OFF_TIME):
         raise BusError(f"torque may still be on: {left}; switch the hand's power off")

@@ -56,7 +56,7 @@ def configure_realtime(
     return granted
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Lowers the priority of this thread, and of those that it starts from now on."""
     # Not essential: a system that refuses it is no reason to stop.
     with suppress(OSError):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from inhand.controller.system.realtime import give_way
+from inhand.controller.system.realtime import lower_priority
 from inhand.controller.view.live import LiveFeed
 from inhand.controller.view.page import Commander, Page
 from inhand.controller.view.recorded import RecordedFeed
@@ -50,7 +50,7 @@ def main() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    give_way()
+    lower_priority()
     try:
         feed: Feed
         send = None

@@ -25,7 +25,7 @@ _SIGMAS = 3.0
 _SMALLEST = 1e-4
 
 
-class Stage:
+class SceneView:
     """Hand, object, goal and cameras."""
 
     def __init__(self, server: ViserServer, setting: Setting) -> None:
@@ -42,14 +42,14 @@ class Stage:
         scene.add_grid("/floor", 2.0, 2.0, cell_size=0.1, position=(0.0, 0.0, -0.15))
         self._hand = HandModel(scene, setting.hand)
         nodes = {}
-        for name in ("believed", "measured", "truth"):
+        for name in ("estimate", "measured", "truth"):
             nodes[name] = scene.add_frame(f"/{name}", show_axes=False, visible=False)
         self._nodes: dict[str, SceneNodeHandle] = dict(nodes)
-        add_solid(scene, "/believed", setting.target)
-        add_tags(scene, "/believed", setting.target)
+        add_solid(scene, "/estimate", setting.target)
+        add_tags(scene, "/estimate", setting.target)
         add_edges(scene, "/measured", setting.target, ORANGE)
         add_edges(scene, "/truth", setting.target, BLUE)
-        self._ellipsoid = add_ellipsoid(scene, "/doubt")
+        self._ellipsoid = add_ellipsoid(scene, "/uncertainty")
         for camera in setting.cameras.values():
             scene.add_camera_frustum(
                 f"/cameras/{camera.name}",
@@ -62,7 +62,7 @@ class Stage:
                 wxyz=camera.quaternion,
             )
         self._ghost = self._add_ghost(setting, centre + _GOAL)
-        self._held = False
+        self._turned_by_hand = False
 
     @property
     def ghost(self) -> TransformControlsHandle:
@@ -75,8 +75,8 @@ class Stage:
         if state["joints"] is not None:
             self._hand.show(np.array(state["joints"]["position"]))
         pose = state["object"]["pose"]
-        believed = pose and (np.array(pose["position"]), np.array(pose["quaternion"]))
-        self._place("believed", believed)
+        estimate = pose and (np.array(pose["position"]), np.array(pose["quaternion"]))
+        self._place("estimate", estimate)
         self._place("measured", moment.measured)
         self._place("truth", moment.truth)
         self._ellipsoid.visible = pose is not None
@@ -85,12 +85,12 @@ class Stage:
             widths = [max(_SIGMAS * x, _SMALLEST) for x in pose["deviation"][:3]]
             self._ellipsoid.scale = (widths[0], widths[1], widths[2])
         goal = state["goal"]
-        if goal is not None and not self._held:
+        if goal is not None and not self._turned_by_hand:
             self._ghost.wxyz = goal["quaternion"]
 
-    def let_go(self) -> None:
+    def follow_goal(self) -> None:
         """Makes the goal's model follow the daemon's goal again."""
-        self._held = False
+        self._turned_by_hand = False
 
     def _place(self, name: str, pose: Pose | None) -> None:
         node = self._nodes[name]
@@ -112,6 +112,6 @@ class Stage:
         @ghost.on_update
         def _(_: object) -> None:
             # A person turns it: it must not follow the daemon until the goal is sent.
-            self._held = True
+            self._turned_by_hand = True
 
         return ghost

@@ -120,7 +120,7 @@ class ServoHand(HandBackend):
             positions = self._everywhere()
             self._turns.settle(positions)
             if not self._readonly:
-                self._require_plausible(positions)
+                self._turns.require_plausible(positions)
             self._patience = patience_for(self.bus.fastest_reply, self._period, self._patience)
         except BusError:
             self.bus.close()
@@ -277,7 +277,7 @@ class ServoHand(HandBackend):
         self._bring_up.verify(group.ids, write=True)
         positions = self._everywhere()
         self._turns.settle(positions)
-        self._require_plausible(positions)
+        self._turns.require_plausible(positions)
         self._commanding.pin(positions)
         self._pulling = True
         group.write_all(torque, [1] * len(group.ids))
@@ -298,7 +298,3 @@ class ServoHand(HandBackend):
         raise BusError(
             f"{group.no_answer(self._poll_list.silent)}; check power, cable, id and baud"
         )
-
-    def _require_plausible(self, positions: Counts) -> None:
-        if problem := self._turns.problem(self._turns.angles(positions)):
-            raise BusError(problem)

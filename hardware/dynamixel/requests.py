@@ -13,9 +13,6 @@ from inhand.hardware.dynamixel.protocol import BROADCAST, Instruction, encode
 from inhand.hardware.dynamixel.registers import Register
 from inhand.hardware.errors import BusError
 
-_CLEAR_TURNS = b"\x01\x44\x58\x4c\x22"
-"""Key from the manual, so that noise does not change the position by chance."""
-
 
 def ping(id: int = BROADCAST) -> bytes:
     """Asks one servo, or all on the line, for model and firmware."""
@@ -40,11 +37,6 @@ def reboot(id: int) -> bytes:
 def factory_reset(id: int) -> bytes:
     """Gives a servo its factory settings, except id and baud rate, and reboots it."""
     return encode(id, Instruction.FACTORY_RESET, b"\x02")
-
-
-def clear_turns(id: int) -> bytes:
-    """Clears the whole turns of a servo, so that its position is within one turn again."""
-    return encode(id, Instruction.CLEAR, _CLEAR_TURNS)
 
 
 def sync_read(address: int, length: int, ids: Sequence[int], *, fast: bool = False) -> bytes:
@@ -93,15 +85,3 @@ class SyncWrite:
 
 
 _ROW = np.dtype([("id", "u1"), ("value", "<i4")])
-
-
-def bulk_read(spans: Mapping[int, tuple[int, int]]) -> bytes:
-    """Reads different registers of each servo: address and length, by id."""
-    rows = (struct.pack("<BHH", id, *span) for id, span in spans.items())
-    return encode(BROADCAST, Instruction.BULK_READ, b"".join(rows))
-
-
-def bulk_write(rows: Mapping[int, tuple[int, bytes]]) -> bytes:
-    """Writes different registers of each servo, without replies: address and data, by id."""
-    parts = (struct.pack("<BHH", id, at, len(data)) + data for id, (at, data) in rows.items())
-    return encode(BROADCAST, Instruction.BULK_WRITE, b"".join(parts))

@@ -4,7 +4,6 @@ The hand file describes a design, and policies are bound to it. The joint file d
 copy was assembled; its values replace those of the hand file before the hand is connected.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import pi
@@ -14,6 +13,7 @@ from typing import Literal
 import msgspec
 import tomli_w
 
+from inhand.descriptions import DescriptionKind
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.turn_limits import turn_problem
@@ -22,6 +22,8 @@ SHORTEST = 0.5
 """Least share of the hand file's range through which a joint must be moved."""
 TURN = pi
 """Encoders count from -TURN to TURN around their centre and jump at these ends [rad]."""
+
+JOINT_FILES = DescriptionKind("joint", DescriptionError)
 
 
 class SeatedServo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,12 +98,7 @@ def load_seating(path: Path, hand: Hand) -> dict[str, SeatedServo]:
     Raises:
         DescriptionError: the file is missing, malformed, or of another hand.
     """
-    try:
-        file = msgspec.convert(tomllib.loads(path.read_bytes().decode()), _SeatingFile)
-    except OSError as error:
-        raise DescriptionError(f"joint file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise DescriptionError(f"joint file {path}: {error}") from error
+    file = JOINT_FILES.convert(JOINT_FILES.read(path), path, _SeatingFile)
     if file.hand != hand.name:
         raise DescriptionError(f"joint file {path} is of hand {file.hand}, not of {hand.name}")
     unknown = sorted(file.servos.keys() - set(hand.actuator_names))

@@ -90,8 +90,8 @@ class Fit:
         current_per_stretch: [A/rad].
         position_residual: root mean square [rad].
         current_residual: root mean square [A].
-        sharpness: relative standard deviation of the inertia's part, and so of `gain` and all
-            other parameters that are divided by the inertia.
+        inertia_deviation: relative standard deviation of the inertia's part, and so of `gain` and
+            all other parameters that are divided by the inertia.
         model: angles of the fitted model at the samples' times [rad], (n,).
     """
 
@@ -103,7 +103,7 @@ class Fit:
     current_per_stretch: float
     position_residual: float
     current_residual: float
-    sharpness: float
+    inertia_deviation: float
     model: Array
 
 
@@ -198,7 +198,7 @@ class _Search:
                     current_per_stretch=per_stretch,
                     position_residual=float(np.sqrt(np.mean((one.position - angle) ** 2))),
                     current_residual=left,
-                    sharpness=float(spread),
+                    inertia_deviation=float(spread),
                     model=angle,
                 )
             )

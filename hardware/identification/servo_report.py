@@ -80,7 +80,7 @@ class HandFile:
         model = self._models[at]
         nominal = model.torque_per_ampere
         unit = float(self._inertia[at])
-        by_inertia = fit.sharpness < VAGUE or not model.current_control
+        by_inertia = fit.inertia_deviation < VAGUE or not model.current_control
         if not by_inertia:
             unit = nominal * fit.current_per_stretch / fit.gain
         gain, damping = fit.gain * unit, fit.damping * unit

@@ -1,17 +1,15 @@
 """Hand description, read from one TOML file."""
 
-import hashlib
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inhand.descriptions import DescriptionKind
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand_description import (
     Actuator,
@@ -21,18 +19,19 @@ from inhand.hardware.model.hand_description import (
     Workspace,
     problems,
 )
+from inhand.hardware.model.hand_facts import Facts, digest_of, facts_of
 from inhand.hardware.records import Array, frozen_array
 
 HANDS = Path(__file__).parents[1] / "hands"
-_POWER = b"\n[power]\n"
+HAND_FILES = DescriptionKind("hand", DescriptionError, HANDS)
 
 
 @dataclass(frozen=True, eq=False)
 class Hand:
     """A checked hand description with derived arrays.
 
-    Joint order is the order of `links`; actuator order is the order of `actuators`. `digest` does
-    not cover `power`.
+    Joint order is the order of `links`; actuator order is the order of `actuators`. The digest is
+    that of `facts`.
     """
 
     name: str
@@ -51,6 +50,18 @@ class Hand:
     @property
     def n_actuators(self) -> int:
         return len(self.actuators)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What of the hand a policy depends on."""
+        return facts_of(
+            self.name,
+            self.root,
+            self.workspace,
+            self.collision_groups,
+            self.links,
+            self.actuators,
+        )
 
     @cached_property
     def joint_names(self) -> tuple[str, ...]:
@@ -173,7 +184,7 @@ class Hand:
 
 def hand_file(name: str | Path) -> Path:
     """The file of a hand, given by its name or path."""
-    return Path(name) if str(name).endswith(".toml") else HANDS / f"{name}.toml"
+    return HAND_FILES.file(name)
 
 
 def load_hand(name: str | Path) -> Hand:
@@ -182,13 +193,7 @@ def load_hand(name: str | Path) -> Hand:
     Raises:
         DescriptionError: the file is missing, malformed or contradicts itself.
     """
-    path = hand_file(name)
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in HANDS.glob("*.toml")))
-        raise DescriptionError(f"no hand file {path}; give a path or one of: {known}") from None
-    return parse_hand(raw, path)
+    return parse_hand(HAND_FILES.read(name), hand_file(name))
 
 
 def parse_hand(raw: bytes, path: str | Path) -> Hand:
@@ -197,30 +202,15 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
     Raises:
         DescriptionError: the content is malformed or contradicts itself.
     """
-    try:
-        data = msgspec.convert(tomllib.loads(raw.decode()), HandDescription)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise DescriptionError(f"hand file {path}: {error}") from error
+    data = HAND_FILES.convert(raw, path, HandDescription)
     for problem in problems(data):
         raise DescriptionError(f"hand file {path}: {problem}")
-    return Hand(
-        name=data.name,
-        root=data.root,
-        digest=hashlib.sha256(_counted(raw, path)).hexdigest(),
-        workspace=data.workspace,
-        collision_groups=data.collision_groups,
-        links=data.links,
-        actuators=data.actuators,
-        power=data.power,
+    model = (
+        data.name,
+        data.root,
+        data.workspace,
+        data.collision_groups,
+        data.links,
+        data.actuators,
     )
-
-
-def _counted(raw: bytes, path: str | Path) -> bytes:
-    """What the digest of a hand file covers: all before the table `[power]`, which comes last.
-
-    The currents of supply and servos are no part of the simulated hand.
-    """
-    counted, found, rest = raw.partition(_POWER)
-    if found and tomllib.loads((found + rest).decode()).keys() != {"power"}:
-        raise DescriptionError(f"hand file {path}: [power] must be the last table")
-    return counted
+    return Hand(data.name, data.root, digest_of(facts_of(*model)), *model[2:], data.power)

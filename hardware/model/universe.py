@@ -6,38 +6,33 @@ those of `reality_draws` for the effects of rubber and tendons; `docs/universe.m
 """
 
 import math
-import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
+from inhand.descriptions import DescriptionKind
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.reality_draws import draw_reality
-from inhand.hardware.model.universe_rules import problem, sizes
+from inhand.hardware.model.universe_rules import (
+    NOT_NEGATIVE,
+    PER_ACTUATOR,
+    PER_JOINT,
+    PER_LIMIT,
+    POSITIVE,
+    SENSED,
+    fields_with,
+    problem,
+    sizes,
+)
 
 Numbers = tuple[float, ...]
 GRAVITY = 9.81
 
 Vary = Literal["everything", "physics", "sensing"]
 """The kind of fields that a draw changes; for ablations."""
-
-SENSING = (
-    "joint_noise",
-    "position_noise",
-    "rotation_noise",
-    "joint_latency",
-    "pose_latency",
-    "pose_interval",
-    "pose_dropout",
-    "pose_freeze",
-    "pose_outlier",
-    "camera_shift",
-    "camera_focal",
-)
-"""Fields of sensing; all others are physics."""
 
 RANGES = {
     "object_size": (0.95, 1.05),
@@ -59,6 +54,16 @@ POSE_LATENCY = 0.12
 
 class UniverseError(InhandError):
     """A universe file is malformed or does not fit the hand."""
+
+
+UNIVERSES = DescriptionKind("universe", UniverseError)
+
+Factor = Annotated[float, POSITIVE]
+Amount = Annotated[float, NOT_NEGATIVE]
+SensedAmount = Annotated[float, NOT_NEGATIVE, SENSED]
+SensedPair = Annotated[tuple[float, float], NOT_NEGATIVE, SENSED]
+PerJoint = Annotated[Numbers, NOT_NEGATIVE, PER_JOINT]
+PerActuator = Annotated[Numbers, NOT_NEGATIVE, PER_ACTUATOR]
 
 
 class MujocoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,47 +151,51 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         pause_time: length of a pause [s].
     """
 
-    object_size: float = 1.0
-    object_mass: float = 1.0
-    friction: float = 1.0
+    object_size: Factor = 1.0
+    object_mass: Factor = 1.0
+    friction: Factor = 1.0
     center_of_mass: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    link_mass: Numbers = ()
-    joint_damping: Numbers = ()
-    joint_friction: Numbers = ()
-    actuator_gain: Numbers = ()
-    torque_limit: Numbers = ()
-    limit_offset: Numbers = ()
-    backlash: Numbers = ()
-    compliance: Numbers = ()
-    stiction: Numbers = ()
-    link_length: Numbers = ()
-    shape_radius: Numbers = ()
+    link_mass: PerJoint = ()
+    joint_damping: PerJoint = ()
+    joint_friction: PerJoint = ()
+    actuator_gain: PerActuator = ()
+    torque_limit: PerActuator = ()
+    limit_offset: Annotated[Numbers, PER_LIMIT] = ()
+    backlash: PerActuator = ()
+    compliance: PerActuator = ()
+    stiction: PerJoint = ()
+    link_length: Annotated[Numbers, PER_JOINT] = ()
+    shape_radius: Annotated[Numbers, POSITIVE, PER_JOINT] = ()
     mounting_tilt: tuple[float, float] = (0.0, 0.0)
-    torsional_friction: float = 0.0
-    contact_softness: float = 0.0
-    contact_rebound: float = 0.0
+    torsional_friction: Amount = 0.0
+    contact_softness: Amount = 0.0
+    contact_rebound: Amount = 0.0
     gravity: tuple[float, float, float] = (0.0, 0.0, -GRAVITY)
-    action_delay: Numbers = ()
-    action_latency: float = 0.0
-    control_jitter: float = 0.0
-    joint_noise: tuple[float, float] = (0.0, 0.0)
-    position_noise: tuple[float, float] = (0.0, 0.0)
-    rotation_noise: tuple[float, float] = (0.0, 0.0)
-    joint_latency: float = 0.0
-    pose_latency: float = 0.0
-    pose_interval: float = 0.0
-    pose_dropout: float = 0.0
-    pose_freeze: float = 0.0
-    pose_outlier: float = 0.0
-    camera_shift: tuple[float, float] = (0.0, 0.0)
-    camera_focal: float = 0.0
-    push_rate: float = 0.0
-    push_acceleration: float = 0.0
-    pause_rate: float = 0.0
-    pause_time: float = 0.0
+    action_delay: PerActuator = ()
+    action_latency: Amount = 0.0
+    control_jitter: Amount = 0.0
+    joint_noise: SensedPair = (0.0, 0.0)
+    position_noise: SensedPair = (0.0, 0.0)
+    rotation_noise: SensedPair = (0.0, 0.0)
+    joint_latency: SensedAmount = 0.0
+    pose_latency: SensedAmount = 0.0
+    pose_interval: SensedAmount = 0.0
+    pose_dropout: SensedAmount = 0.0
+    pose_freeze: SensedAmount = 0.0
+    pose_outlier: SensedAmount = 0.0
+    camera_shift: SensedPair = (0.0, 0.0)
+    camera_focal: SensedAmount = 0.0
+    push_rate: Amount = 0.0
+    push_acceleration: Amount = 0.0
+    pause_rate: Amount = 0.0
+    pause_time: Amount = 0.0
     mujoco: MujocoSettings = MujocoSettings()
     pybullet: PybulletSettings = PybulletSettings()
     drake: DrakeSettings = DrakeSettings()
+
+
+SENSING = fields_with(Universe, SENSED)
+"""Fields of sensing; all others are physics."""
 
 
 def load_universe(path: Path, hand: Hand) -> Universe:
@@ -195,17 +204,12 @@ def load_universe(path: Path, hand: Hand) -> Universe:
     Raises:
         UniverseError: the file is missing, malformed, or sized for another hand.
     """
-    try:
-        universe = msgspec.convert(tomllib.loads(path.read_text()), Universe)
-    except OSError as error:
-        raise UniverseError(f"universe file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise UniverseError(f"universe file {path}: {error}") from error
-    for name, size in sizes(hand).items():
+    universe = UNIVERSES.convert(UNIVERSES.read(path), path, Universe)
+    for name, size in sizes(Universe, hand).items():
         given = len(getattr(universe, name))
         if given not in (0, size):
             raise UniverseError(f"universe file {path}: {name} has {given} values, not {size}")
-    if wrong := problem(msgspec.structs.asdict(universe)):
+    if wrong := problem(universe):
         raise UniverseError(f"universe file {path}: {wrong}")
     return universe
 

@@ -1,62 +1,43 @@
-"""Validity rules of universe fields: ranges of values, and array sizes."""
+"""Validity rules of universe fields; each field states its own by marks in its annotation."""
 
-from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, get_type_hints
 
+import msgspec
 import numpy as np
 
 from inhand.hardware.model.hand import Hand
 
-_POSITIVE = ("object_size", "object_mass", "friction", "shape_radius")
-_NOT_NEGATIVE = (
-    "link_mass",
-    "joint_damping",
-    "joint_friction",
-    "stiction",
-    "actuator_gain",
-    "torque_limit",
-    "backlash",
-    "compliance",
-    "torsional_friction",
-    "contact_softness",
-    "contact_rebound",
-    "action_delay",
-    "action_latency",
-    "control_jitter",
-    "pause_rate",
-    "pause_time",
-    "push_rate",
-    "push_acceleration",
-    "joint_noise",
-    "position_noise",
-    "rotation_noise",
-    "joint_latency",
-    "pose_latency",
-    "pose_interval",
-    "pose_dropout",
-    "pose_freeze",
-    "pose_outlier",
-    "camera_shift",
-    "camera_focal",
-)
+POSITIVE = "positive"
+NOT_NEGATIVE = "not negative"
+"""Bounds of a field, or of each of its values."""
+
+PER_JOINT, PER_LIMIT, PER_ACTUATOR = "per joint", "per joint limit", "per actuator"
+"""A field has one value for each of these, or none."""
+
+SENSED = "sensed"
+"""A field changes what is measured; all others change the physics."""
 
 
-def problem(values: Mapping[str, Any]) -> str:
-    """Message about the first invalid value; empty if all are valid.
+@cache
+def fields_with(kind: type, mark: str) -> tuple[str, ...]:
+    """The fields of a record whose annotation has a mark, in their order."""
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(name for name, hint in hints.items() if mark in getattr(hint, "__metadata__", ()))
 
-    Args:
-        values: of a universe, by field name.
-    """
-    for name in _POSITIVE:
+
+def problem(universe: msgspec.Struct) -> str:
+    """Message about the first invalid value of a universe; empty if all are valid."""
+    values: dict[str, Any] = msgspec.structs.asdict(universe)
+    for name in fields_with(type(universe), POSITIVE):
         if not min(np.atleast_1d(values[name]), default=1.0) > 0:
             return f"{name} must be positive"
-    for name in _NOT_NEGATIVE:
+    for name in fields_with(type(universe), NOT_NEGATIVE):
         if not min(np.atleast_1d(values[name]), default=0.0) >= 0:
             return f"{name} must not be negative"
     for name, value in values.items():
-        if not isinstance(value, float | tuple) or np.isfinite(value).all():
-            continue
-        return f"{name} must be finite"
+        if isinstance(value, float | tuple) and not np.isfinite(value).all():
+            return f"{name} must be finite"
     for name in ("pose_dropout", "pose_outlier"):
         if not values[name] <= 1:
             return f"{name} is a probability, at most 1"
@@ -73,20 +54,16 @@ def problem(values: Mapping[str, Any]) -> str:
     return ""
 
 
-def sizes(hand: Hand) -> dict[str, int]:
-    """Number of values of the fields of joints and servos, by field name."""
-    joints, actuators = hand.n_joints, hand.n_actuators
-    return {
-        "link_mass": joints,
-        "joint_damping": joints,
-        "joint_friction": joints,
-        "limit_offset": 2 * joints,
-        "stiction": joints,
-        "link_length": joints,
-        "shape_radius": joints,
-        "actuator_gain": actuators,
-        "torque_limit": actuators,
-        "backlash": actuators,
-        "compliance": actuators,
-        "action_delay": actuators,
+def sizes(kind: type, hand: Hand) -> dict[str, int]:
+    """Number of values of the fields of joints and servos, by field name.
+
+    Args:
+        kind: the record of a universe.
+        hand: whose joints and servos they are.
+    """
+    counts = {
+        PER_JOINT: hand.n_joints,
+        PER_LIMIT: 2 * hand.n_joints,
+        PER_ACTUATOR: hand.n_actuators,
     }
+    return {name: n for mark, n in counts.items() for name in fields_with(kind, mark)}

@@ -117,9 +117,9 @@ def main() -> None:
         camera = rig[arguments.camera]
         description = load_object(arguments.object)
         source = open_source(arguments.source, (camera.width, camera.height))
-        preview = Preview(arguments.preview) if arguments.preview else None
+        preview = Preview.open(arguments.preview) if arguments.preview else None
         detector = TagDetector(camera, description)
-        simulated = TimePage(arguments.time) if arguments.time else None
+        simulated = TimePage.open(arguments.time) if arguments.time else None
     except (PerceptionError, OSError) as error:
         sys.exit(f"error: {error}")
     output: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -84,24 +85,36 @@ class VideoSource:
     Replayed like `FolderSource`.
 
     Args:
-        path: of the file.
+        video: the open file, before its first frame.
         clock: current time [s].
         sleep: waits for a number of seconds.
     """
 
     def __init__(
-        self,
-        path: Path,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        self, video: cv2.VideoCapture, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
-        self._video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        self._video = video
         self._clock, self._sleep = clock, sleep
         self._shift: float | None = None
         self._next = self._decode()
-        if self._next is None:
-            self._video.release()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Self:
+        """Opens a file; the other arguments are those of the class.
+
+        Raises:
+            CameraError: the file has no frame that can be read.
+        """
+        source = cls(cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), clock, sleep)
+        if source.finished:
+            source.close()
             raise CameraError(f"video {path} cannot be read; is the file complete?")
+        return source
 
     @property
     def finished(self) -> bool:

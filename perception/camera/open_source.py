@@ -19,13 +19,13 @@ def open_source(address: str, size: tuple[int, int]) -> Source:
         CameraError: the address is of no known kind, or the source cannot be opened.
     """
     if address.startswith(("ipc://", "tcp://")):
-        return RenderedSource(address)
+        return RenderedSource.open(address)
     if address.startswith("/dev/"):
-        return V4l2Source(address, size)
+        return V4l2Source.open(address, size)
     if address and Path(address).is_dir():
         return FolderSource(Path(address))
     if Path(address).suffix in VIDEO_SUFFIXES and Path(address).is_file():
-        return VideoSource(Path(address))
+        return VideoSource.open(Path(address))
     raise CameraError(
         f"camera source {address!r} is neither an ipc:// or tcp:// address, a device /dev/videoN, "
         "a folder of images nor a video file"

@@ -1,6 +1,7 @@
 """Preview images of a camera: encoded only while there are subscribers, dropped for slow ones."""
 
 from contextlib import suppress
+from typing import Self
 
 import cv2
 import msgspec
@@ -39,23 +40,33 @@ decode_header = msgspec.json.Decoder(ImageHeader).decode
 
 
 class Preview:
-    """The socket that publishes the preview images of one camera."""
+    """The socket that publishes the preview images of one camera.
 
-    def __init__(self, address: str) -> None:
+    Args:
+        socket: a bound XPUB socket.
+    """
+
+    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
+        self._socket = socket
+        self._topics: set[bytes] = set()
+        self._next = 0.0
+
+    @classmethod
+    def open(cls, address: str) -> Self:
         """Binds the socket.
 
         Raises:
             CameraError: the address cannot be bound.
         """
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
-        self._socket.set(zmq.SNDHWM, 2)
-        self._socket.set(zmq.LINGER, 0)
-        self._topics: set[bytes] = set()
-        self._next = 0.0
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
+        socket.set(zmq.SNDHWM, 2)
+        socket.set(zmq.LINGER, 0)
         try:
-            self._socket.bind(address)
+            socket.bind(address)
         except zmq.ZMQError as error:
+            socket.close()
             raise CameraError(f"image socket {address}: {error}") from error
+        return cls(socket)
 
     @property
     def watched(self) -> bool:

@@ -5,7 +5,7 @@ backlog.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
 import numpy as np
@@ -118,20 +118,30 @@ class RenderedSource:
     """Frames of a simulated camera, published by the renderer.
 
     Args:
-        address: ZMQ endpoint of the publisher.
+        socket: a SUB socket that is connected to the publisher.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
         self._frozen = FrozenPicture()
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
-        self._socket.set(zmq.RCVHWM, 2)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.subscribe(b"")
+        self._socket = socket
+
+    @classmethod
+    def open(cls, address: str) -> Self:
+        """Connects to the publisher at a ZMQ address.
+
+        Raises:
+            CameraError: the address is malformed.
+        """
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
+        socket.set(zmq.RCVHWM, 2)
+        socket.set(zmq.LINGER, 0)
+        socket.subscribe(b"")
         try:
-            self._socket.connect(address)
+            socket.connect(address)
         except zmq.ZMQError as error:
-            self._socket.close()
+            socket.close()
             raise CameraError(f"camera source {address!r}: {error}") from error
+        return cls(socket)
 
     def read(self, timeout: float) -> Frame | None:
         if not self._socket.poll(int(1000 * timeout)):

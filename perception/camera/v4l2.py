@@ -6,6 +6,7 @@ The tests run without such a device: docs/perception.md lists what is untested.
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -24,30 +25,44 @@ class V4l2Source:
     frame or the start of its exposure. `inhand calibrate latency` measures the remaining delay.
 
     Args:
-        path: of the device.
-        size: width and height to request [px].
+        path: of the device, for messages.
+        device: the open device.
     """
 
-    def __init__(self, path: str, size: tuple[int, int]) -> None:
-        self._path = path
-        if not Path(path).exists():
-            raise CameraError(f"camera {path}: no such device; is it plugged in?")
-        self._device = cv2.VideoCapture(path, cv2.CAP_V4L2)
-        if not self._device.isOpened():
-            raise CameraError(
-                f"camera {path} cannot be opened; is it a camera, free, and may this user read it "
-                "(group video)?"
-            )
-        self._device.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
-        self._device.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
-        self._device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    def __init__(self, path: str, device: cv2.VideoCapture) -> None:
+        self._path, self._device = path, device
         self._frozen = FrozenPicture()
         self._news = threading.Condition()
         self._newest: Frame | None = None
         self._problem = ""
         self._open = True
         self._thread = threading.Thread(target=self._drain, daemon=True)
-        self._thread.start()
+
+    @classmethod
+    def open(cls, path: str, size: tuple[int, int]) -> Self:
+        """Opens a device and starts to read it.
+
+        Args:
+            path: of the device.
+            size: width and height to request [px].
+
+        Raises:
+            CameraError: there is no such device, or it cannot be opened.
+        """
+        if not Path(path).exists():
+            raise CameraError(f"camera {path}: no such device; is it plugged in?")
+        device = cv2.VideoCapture(path, cv2.CAP_V4L2)
+        if not device.isOpened():
+            raise CameraError(
+                f"camera {path} cannot be opened; is it a camera, free, and may this user read it "
+                "(group video)?"
+            )
+        device.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        device.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        source = cls(path, device)
+        source._thread.start()
+        return source
 
     def read(self, timeout: float) -> Frame | None:
         with self._news:

@@ -31,8 +31,8 @@ IN_HAND = np.array(HAND.workspace.object_start)
 UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
 
-class Dictator:
-    """A policy that says what the test says: a list of actions, the last one for ever."""
+class ScriptedPolicy:
+    """A policy that returns the test's actions one after another, and the last one for ever."""
 
     name, sha256 = "dictator.onnx", "0" * 64
 

@@ -1,4 +1,4 @@
-"""An object that sways and turns, and what a filter is told of it."""
+"""Motion of an object that sways and turns, and the measurements that a filter gets of it."""
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def frames_at(t: float, noise: float, rng: np.random.Generator) -> list[TagCorne
     position, quaternion = truth(t)
     frames = []
     for name, camera in default_rig().items():
-        corners = camera.project(position + rotations.rotate(quaternion, BLOCK.tag_corners(4)))
+        corners = camera.project(position + rotations.rotate(quaternion, BLOCK.tag(4).corners))
         corners = corners + rng.normal(0.0, noise, corners.shape)
         frames.append(TagCorners(t, name, (4,), frozen_array(corners[None]), noise))
     return frames

@@ -1,4 +1,4 @@
-"""A hand without physics: servos that follow, a block that turns as its goal wants, exact corners.
+"""A hand without physics: servos that follow, a block that turns to its goal, exact corners.
 
 It costs a fraction of a millisecond a tick, so that hours of the controller are cheap.
 """

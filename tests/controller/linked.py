@@ -1,4 +1,4 @@
-"""A link to real drivers with emulated servos on pty lines, for tests."""
+"""A link to real drivers with emulated servos on pty lines."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from inhand.controller.ipc.protocol import ProtocolError, decode_request, reply_
 from inhand.controller.ipc.request_queue import PendingRequest, RequestQueue
 from inhand.controller.ipc.telemetry import describe
 from inhand.controller.recording.foxglove_channels import Translator
-from inhand.controller.recording.tick_record import Tape, TickRecord, decode
+from inhand.controller.recording.tick_record import RecordSender, TickRecord, decode
 from inhand.controller.runtime.loop import TickLoop
 from inhand.controller.safety.modes import Mode
 from inhand.controller.system.clock import VirtualClock
@@ -64,9 +64,9 @@ class Looped:
         line, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line = line
         self._beats = Beats(clock)
-        self.request_queue = RequestQueue()
+        self.request_queue = RequestQueue().open()
         self.loop = TickLoop(
-            self.controller, hand, hand, self.request_queue, self._beats, Tape(line)
+            self.controller, hand, hand, self.request_queue, self._beats, RecordSender(line)
         )
         self.events: list[Event] = []
         self.records: list[TickRecord] = []

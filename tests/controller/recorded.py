@@ -14,7 +14,7 @@ from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.recording.flight_recorder import FlightRecorder, Limits
 from inhand.controller.recording.foxglove_channels import Translator
 from inhand.controller.recording.reader import Header, versions
-from inhand.controller.recording.tick_record import Inputs, Tape, Times, heard
+from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests
 from inhand.controller.recording.writer import RecordingFile
 from inhand.hardware.model.hand import hand_file
 from inhand.hardware.records import Targets
@@ -51,7 +51,7 @@ def header(policies: Path) -> Header:
 
 
 class Recorded:
-    """The daemon's loop without clock and wires; what the tape says goes straight to a recorder.
+    """The daemon's loop without clock and wires; its records go straight to a recorder.
 
     Attributes:
         controller: the real one.
@@ -69,7 +69,7 @@ class Recorded:
         self.told: list[tuple[str, dict[str, Any]]] = []
 
         def open_file(path: Path, reason: str) -> RecordingFile:
-            return RecordingFile(path, said, Translator(HAND, OFFSET), reason)
+            return RecordingFile.open(path, said, Translator(HAND, OFFSET), reason)
 
         self.recorder = FlightRecorder(
             self.directory,
@@ -77,6 +77,7 @@ class Recorded:
             open_file,
             lambda kind, data: self.told.append((kind, data)),
         )
+        self.recorder.start()
         self.controller = Controller[TagCorners](
             HAND, BLOCK, PoseFilter(BLOCK, RIG, hand=HAND), policy=learned(directory), seed=1
         )
@@ -86,7 +87,7 @@ class Recorded:
         self.t = 50.0
         self._targets: Targets | None = None
         line, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.tape = Tape(line)
+        self.tape = RecordSender(line)
         self._line = line
 
     def tick(self, *requests: AnyRequest) -> None:
@@ -96,9 +97,9 @@ class Recorded:
         self.world.move(self.t, controller.snapshot(), self._targets)
         if self.line is not None:
             controller.watch_line(self.line)
-        letters = [PendingRequest([], request) for request in requests]
-        for pending in letters:
-            answer = perform(controller, pending, readonly=False)
+        pending = [PendingRequest([], request) for request in requests]
+        for one in pending:
+            answer = perform(controller, one, readonly=False)
             assert answer.result is not None, answer.message
         joints = self.world.joints() if self.answered else None
         corners = self.world.corners() if self.seen else []
@@ -110,7 +111,7 @@ class Recorded:
         events = controller.take_events()
         times = Times(self.t, self.t, self.t, self.t, self.t)
         told = None if sent is None else sent.position
-        inputs = Inputs(self.line, heard(letters), self.t, joints, corners, told)
+        inputs = Inputs(self.line, recorded_requests(pending), self.t, joints, corners, told)
         self.tape.write(inputs, snapshot, events, times)
         self.tape.checkpoint(controller, snapshot)
         while self.pending():

@@ -1,4 +1,4 @@
-"""A bench hand that ticks in real time behind the real sockets, and who asks it."""
+"""A bench hand that ticks in real time behind the real sockets, and a client of it."""
 
 import json
 import threading
@@ -13,6 +13,7 @@ from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
+from inhand.controller.ipc.sockets import bind
 from inhand.controller.policy.files import find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.controller.system.paths import socket_address
@@ -43,14 +44,14 @@ class Served:
     ) -> None:
         self.directory = directory
         self.bench = bench or Bench(learned(directory))
-        self.request_queue = RequestQueue()
+        self.request_queue = RequestQueue().open()
         self.failures: list[str] = []
         self.server = Server(
-            directory,
+            bind(directory),
             self.request_queue,
             statistics=statistics,
             load_policy=load or self._load,
-            give_up=self.failures.append,
+            on_failure=self.failures.append,
             description=description,
         )
         self.ticking = threading.Event()
@@ -77,9 +78,9 @@ class Served:
         while not self._over:
             self.ticking.wait()
             # The daemon's loop, on a hand without wires and cameras.
-            letters = self.request_queue.take(8)
+            requests = self.request_queue.take(8)
             controller = self.bench.controller
-            answers = [perform(controller, pending, readonly=False) for pending in letters]
+            answers = [perform(controller, pending, readonly=False) for pending in requests]
             self.bench.events.clear()
             self.bench.t = time.monotonic() - TICK
             self.bench.tick()
@@ -89,7 +90,7 @@ class Served:
 
 
 class Asker:
-    """A client that knows nothing but ZMQ and JSON."""
+    """A client that uses only ZMQ and JSON."""
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], directory: Path, kind: int = zmq.DEALER

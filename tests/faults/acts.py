@@ -1,4 +1,4 @@
-"""How faults are put in, and what shows them: on servos, cameras, policy, disk and processes."""
+"""How faults are injected and detected: on servos, cameras, policy, disk and processes."""
 
 import os
 import signal
@@ -70,7 +70,7 @@ def policy(trick: policies.Trick) -> Act:
 
 
 def trick_played(station: Station) -> float:
-    """When the policy did what it should not [s]."""
+    """Time of the policy's first invalid result [s]."""
     started = [event["t"] for event in station.events(0) if event["kind"] == "goal_started"]
     return float(started[-1]) + (policies.BEHAVES - 1) * policies.STEP
 
@@ -87,7 +87,7 @@ def unstick(station: Station) -> None:
 
 
 def honest(station: Station) -> None:
-    """Has the honest policy loaded again."""
+    """Loads the policy without faults again."""
 
     def loaded() -> bool:
         with suppress(RefusedError):
@@ -102,7 +102,7 @@ def honest(station: Station) -> None:
 
 
 def rogue(turn: float, shift: float) -> Act:
-    """Half a second of corners of an object that is elsewhere, as if the left camera saw it."""
+    """Half a second of corners of an object at another place, in the name of the left camera."""
 
     def act(station: Station) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -155,7 +155,7 @@ def mend_configuration(station: Station) -> None:
 
 
 def change_policy(station: Station) -> None:
-    """The file that runs is another one now; the one that was hashed goes on."""
+    """Replaces the file of the policy; the policy that was loaded and hashed continues to run."""
     with (station.directory / "policies" / "none.onnx").open("r+b") as file:
         file.seek(2000)
         file.write(b"\xff" * 64)

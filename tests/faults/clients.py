@@ -1,4 +1,4 @@
-"""What clients do that they should not: floods, nonsense, replays, foreign keys."""
+"""Faults of clients: too many or malformed requests, replayed sessions, unknown keys."""
 
 import os
 import socket

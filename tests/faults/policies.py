@@ -1,4 +1,4 @@
-"""Real policy files that behave until a certain step, and then do what no policy should."""
+"""Real policy files that work until a certain step, and return invalid results from then on."""
 
 from pathlib import Path
 from typing import Any, Literal

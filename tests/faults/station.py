@@ -1,4 +1,4 @@
-"""A daemon at work on a hand whose wires somebody can tamper with.
+"""A running daemon whose serial line and cameras are served by a test, which injects faults.
 
 The daemon is told of its serial port and cameras by a configuration file, as it would be told of a
 robot's; what it finds there is `wires`.
@@ -280,7 +280,7 @@ def _pictures() -> dict[str, list[Image]]:
 
 
 def hurry(nice: int) -> None:
-    """Asks for a better place than others have, if this user may."""
+    """Raises the priority of this process, if this user may."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, nice)
 

@@ -1,4 +1,4 @@
-"""The wires of a hand, with somebody at their far end who may tamper with them.
+"""The far ends of a hand's serial line and cameras, at which tests inject faults.
 
 Servos answer bytes on a serial line, cameras give rendered pictures; nothing computes physics, so
 that answers come in time on a busy machine too.

@@ -56,7 +56,7 @@ def test_the_symmetry_group_maps_the_shape_onto_itself(name: str, order: int) ->
 
 
 @pytest.mark.parametrize("name", ["block", "prism"])
-def test_attitude_forgets_the_symmetry_and_nothing_else(name: str) -> None:
+def test_attitude_is_equal_for_symmetric_orientations_only(name: str) -> None:
     symmetry = load_object(name).symmetry
     reference = attitude(symmetry, ONE)
     for element in symmetry:

@@ -13,9 +13,9 @@ from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
-from inhand.sim_backend.decoupled_joints import LoneJoints
 from inhand.sim_backend.emulator import ServoBus
 from inhand.sim_backend.world import World
+from tests.sim_backend.decoupled_joints import DecoupledJoints
 from tests.sim_backend.wires import Wires
 
 
@@ -79,7 +79,7 @@ class JointWires(Wires):
 @contextmanager
 def joint_wires(hand: Hand, universe: Universe, *, world: bool = False) -> Iterator[JointWires]:
     """A line with joints for the length of a test: each by itself, or all of one in PyBullet."""
-    joints: Moving = WorldJoints(hand, universe) if world else LoneJoints(hand, universe)
+    joints: Moving = WorldJoints(hand, universe) if world else DecoupledJoints(hand, universe)
     line = JointWires(hand, joints)
     try:
         yield line

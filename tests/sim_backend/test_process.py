@@ -106,7 +106,7 @@ def test_cameras_see_the_block_where_the_world_has_it(
     rig = load_rig(station["rig"])
     corners = []
     for name, address in station["cameras"].items():
-        source = RenderedSource(address)
+        source = RenderedSource.open(address)
         frame = None
         deadline = time.monotonic() + 5
         while frame is None and time.monotonic() < deadline:

@@ -148,7 +148,7 @@ def test_the_process_renders_every_camera_of_a_trigger_from_one_state(
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         assert ready["ready"] and list(ready["cameras"]) == list(rig)
-        sources = {name: RenderedSource(at) for name, at in ready["cameras"].items()}
+        sources = {name: RenderedSource.open(at) for name, at in ready["cameras"].items()}
         states.send(b"not a state")
         sent = set()
         begin = time.monotonic()

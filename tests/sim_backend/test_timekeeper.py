@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from inhand.perception.simulated_time import SimulatedClock, TimePage, picture_number
-from inhand.sim_backend.timekeeper import MOST_MADE_UP, Pace, Timekeeper
+from inhand.sim_backend.timekeeper import MAX_CATCH_UP, Pace, Timekeeper
 
 PATIENCE = 30.0
 
@@ -22,7 +22,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from inhand.perception.simulated_time import SimulatedClock
-clock = SimulatedClock(Path(sys.argv[1]))
+clock = SimulatedClock.open(Path(sys.argv[1]))
 clock.sleep_until(0.5)
 print(clock.now(), flush=True)
 sys.stdin.read()
@@ -33,7 +33,7 @@ sys.stdin.read()
 @contextmanager
 def kept(directory: Path, seats: int = 1) -> Iterator[list[float]]:
     """Advances time as soon as all sleep; yields the list of its instants."""
-    keeper, instants, over = Timekeeper(directory, seats), [0.0], threading.Event()
+    keeper, instants, over = Timekeeper.open(directory, seats), [0.0], threading.Event()
 
     def run() -> None:
         while not over.is_set():
@@ -63,7 +63,7 @@ def test_every_program_wakes_at_its_instant_and_time_never_decreases(
     passed: list[tuple[float, float]] = []
 
     def live(number: int, aside: threading.Barrier) -> None:
-        clock = SimulatedClock(tmp_path)
+        clock = SimulatedClock.open(tmp_path)
         rng, before = np.random.default_rng(number), 0.0
         aside.wait()
         for _ in range(200):
@@ -101,7 +101,7 @@ def test_time_begins_only_when_all_expected_programs_have_joined(tmp_path: Path)
     begun = threading.Event()
 
     def wait() -> None:
-        clock = SimulatedClock(tmp_path)
+        clock = SimulatedClock.open(tmp_path)
         clock.sleep_until(1.0)
         begun.set()
         clock.sleep_until(2.0)
@@ -110,8 +110,8 @@ def test_time_begins_only_when_all_expected_programs_have_joined(tmp_path: Path)
     with kept(tmp_path, seats=2):
         first = threading.Thread(target=wait)
         first.start()
-        assert not begun.wait(0.3) and TimePage(tmp_path).now() == 0.0
-        clock = SimulatedClock(tmp_path)
+        assert not begun.wait(0.3) and TimePage.open(tmp_path).now() == 0.0
+        clock = SimulatedClock.open(tmp_path)
         clock.sleep_until(1.5)
         assert begun.wait(PATIENCE) and clock.now() == 1.5
         clock.close()
@@ -126,7 +126,7 @@ def test_time_does_not_wait_for_a_program_that_has_died(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
         )
         try:
-            clock = SimulatedClock(tmp_path)
+            clock = SimulatedClock.open(tmp_path)
             clock.sleep_until(0.4)
             reached = threading.Event()
 
@@ -155,7 +155,7 @@ def test_time_does_not_wait_for_a_program_that_has_died(tmp_path: Path) -> None:
 def test_a_sleep_ends_when_it_is_given_up(tmp_path: Path) -> None:
     with kept(tmp_path):
         over = threading.Event()
-        clock = SimulatedClock(tmp_path, over.is_set)
+        clock = SimulatedClock.open(tmp_path, over.is_set)
         other = clock.aside()
         threading.Timer(0.2, over.set).start()
         # The other place is busy for ever.
@@ -167,7 +167,7 @@ def test_a_sleep_ends_when_it_is_given_up(tmp_path: Path) -> None:
 
 def test_an_immediate_reply_takes_no_simulated_time(tmp_path: Path) -> None:
     with kept(tmp_path):
-        clock = SimulatedClock(tmp_path)
+        clock = SimulatedClock.open(tmp_path)
         ours, theirs = os.pipe()
         os.write(theirs, b"x")
         assert clock.wait_readable(ours, 5.0) and clock.now() == 0.0
@@ -177,10 +177,10 @@ def test_an_immediate_reply_takes_no_simulated_time(tmp_path: Path) -> None:
 
 
 def test_a_sleep_carries_the_number_of_bytes_sent(tmp_path: Path) -> None:
-    keeper = Timekeeper(tmp_path)
+    keeper = Timekeeper.open(tmp_path)
 
     def send() -> None:
-        clock = SimulatedClock(tmp_path)
+        clock = SimulatedClock.open(tmp_path)
         clock.note_sent(7)
         clock.note_sent(5)
         clock.sleep_until(0.1)
@@ -206,7 +206,7 @@ def test_time_is_no_faster_than_real_time_and_makes_up_for_little() -> None:
     # Only the last part of a long pause is made up for.
     real[0] += 10.0
     pace.early(0.01)
-    assert pace.early(0.01) == pytest.approx(-MOST_MADE_UP)
+    assert pace.early(0.01) == pytest.approx(-MAX_CATCH_UP)
 
 
 def test_the_speed_factor_covers_the_last_seconds() -> None:

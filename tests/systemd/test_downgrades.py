@@ -38,7 +38,7 @@ print(json.dumps({
 
 
 def ask(*, refuse: bool, priority: int, affinity: list[int]) -> tuple[dict[str, Any], list[str]]:
-    """What came of it, and the lines that were logged."""
+    """The result, and the lines that were logged."""
     command = [sys.executable, "-c", ASK, json.dumps([refuse, priority, affinity])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout), done.stderr.splitlines()

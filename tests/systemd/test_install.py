@@ -26,7 +26,7 @@ def test_everything_is_where_the_system_looks_for_it(installed: Path) -> None:
     lib = installed / "usr/local/lib"
     for unit in ("inhandd.service", "inhandd-sim.service"):
         assert (lib / "systemd/system" / unit).is_file()
-        assert (lib / "systemd/system" / f"{unit}.d/inhand.conf").is_file()
+        assert not (lib / "systemd/system" / f"{unit}.d").exists()
     for place in (
         "sysusers.d/inhand.conf",
         "tmpfiles.d/inhand.conf",
@@ -66,6 +66,16 @@ def test_a_dry_run_on_the_system_shows_what_it_would_tell_it(script: Script) -> 
     removing = script(None, "uninstall", "--dry-run").stdout
     assert "+ 'rm' '-rf' '/opt/inhand'" in removing
     assert "/etc/inhand/" not in removing.split("Removed.")[0]
+
+
+def test_an_upgrade_removes_the_settings_that_the_units_now_hold(
+    script: Script, tmp_path: Path
+) -> None:
+    drop_in = tmp_path / "usr/local/lib/systemd/system/inhandd.service.d/inhand.conf"
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("[Service]\nMemoryMax=1M\n")
+    assert script(tmp_path, "install").returncode == 0
+    assert not drop_in.exists()
 
 
 def test_upgrade_and_uninstall_keep_configuration_and_recordings(

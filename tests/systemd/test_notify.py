@@ -57,7 +57,7 @@ def test_a_manager_that_cannot_be_told_is_an_error(
         (None, None, None),
     ],
 )
-def test_the_watchdog_is_fed_by_whom_it_was_set_for(
+def test_only_the_process_that_it_is_set_for_feeds_the_watchdog(
     monkeypatch: pytest.MonkeyPatch,
     microseconds: str | None,
     process: str | None,

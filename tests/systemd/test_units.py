@@ -13,6 +13,9 @@ NETWORK_EXPOSURE = 1.4
 """What the documentation promises of a service with `network.conf`."""
 
 UNITS = ["inhandd.service", "inhandd-sim.service"]
+SOURCE = Path(__file__).resolve().parents[2] / "systemd"
+DIFFERENT = ("ExecStart=", "DeviceAllow=", "PrivateDevices=")
+"""Settings that are not the same in both units."""
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +36,35 @@ def test_exposure_is_low(installed: Path, unit: str) -> None:
     found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
     # What the documentation promises.
     assert found and float(found[1]) <= 0.6, done.stdout
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_file_in_the_repository_is_whole_by_itself(unit: str) -> None:
+    done = analyze("security", "--offline=yes", "--threshold=10", str(SOURCE / unit))
+    assert done.returncode == 0, done.stdout
+
+
+def test_both_units_have_the_same_settings_of_the_service() -> None:
+    hand, simulated = (
+        [
+            line
+            for line in (SOURCE / unit)
+            .read_text()
+            .split("[Service]")[1]
+            .split("[Install]")[0]
+            .splitlines()
+            if line and not line.startswith(("#", *DIFFERENT))
+        ]
+        for unit in UNITS
+    )
+    assert hand == simulated
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_memory_tasks_and_descriptors_are_limited(unit: str) -> None:
+    lines = (SOURCE / unit).read_text().splitlines()
+    for setting in ("MemoryMax=", "TasksMax=", "LimitNOFILE=", "OOMScoreAdjust="):
+        assert sum(line.startswith(setting) for line in lines) == 1
 
 
 def test_exposure_is_low_with_the_network_open_too(installed: Path, tmp_path: Path) -> None:
@@ -56,10 +88,8 @@ def test_the_units_are_well_formed(installed: Path, unit: str, tmp_path: Path) -
     # `verify` looks for the program in the running system: here it is below a directory.
     system = installed / "usr/local/lib/systemd/system"
     for name in UNITS:
-        for source in (system / name, system / f"{name}.d" / "inhand.conf"):
-            target = tmp_path / source.relative_to(system)
-            target.parent.mkdir(exist_ok=True)
-            target.write_text(source.read_text().replace("/opt/inhand", f"{installed}/opt/inhand"))
+        text = (system / name).read_text().replace("/opt/inhand", f"{installed}/opt/inhand")
+        (tmp_path / name).write_text(text)
     done = analyze("verify", "--man=no", "--recursive-errors=no", str(tmp_path / unit))
     assert done.returncode == 0 and str(tmp_path) not in done.stderr, done.stderr
 

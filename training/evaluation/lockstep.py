@@ -205,6 +205,6 @@ def _begin(
 def _judge(judge: Judge, t: float, world: AnyWorld, controller: Controller[PoseReading]) -> None:
     """Passes the true pose and the controller's events to the judge."""
     _, quaternion = world.object_pose()
-    judge.see(t, quaternion, world.dropped())
+    judge.add_pose(t, quaternion, world.dropped())
     for event in controller.take_events():
-        judge.hear(event.t, event.kind, event.data, quaternion)
+        judge.add_event(event.t, event.kind, event.data, quaternion)

@@ -202,7 +202,7 @@ class Judge:
     _ended: float = 0.0
     _active: _Active | None = None
 
-    def see(self, t: float, quaternion: Array, dropped: bool) -> None:
+    def add_pose(self, t: float, quaternion: Array, dropped: bool) -> None:
         """Processes the true pose at one instant, before the events of that instant.
 
         Args:
@@ -215,7 +215,7 @@ class Judge:
         elif self._active is not None:
             self._follow(t, self._active, quaternion)
 
-    def hear(self, t: float, kind: str, data: Mapping[str, object], quaternion: Array) -> None:
+    def add_event(self, t: float, kind: str, data: Mapping[str, object], quaternion: Array) -> None:
         """Processes an event of the controller.
 
         Args:

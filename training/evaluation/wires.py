@@ -111,7 +111,7 @@ def _begin(client: Client, world: WorldClient, plan: Plan, judge: Judge) -> None
             deadline, starts = time.monotonic() + START_TIMEOUT, starts + 1
             continue
         truth = _truth(world)
-        judge.see(truth.t, np.array(truth.quaternion), truth.dropped)
+        judge.add_pose(truth.t, np.array(truth.quaternion), truth.dropped)
         if time.monotonic() > deadline:
             judge.stop(truth.t, f"{refusal} ({status['reason']})")
         if judge.end is not None:
@@ -152,8 +152,8 @@ def _follow(
         while events and events[0]["t"] <= truth.t:
             event, last_event = events.popleft(), truth.t
             then = min(past, key=lambda sample: abs(sample.t - event["t"]))
-            judge.hear(event["t"], event["kind"], event, np.array(then.quaternion))
-        judge.see(truth.t, np.array(truth.quaternion), truth.dropped)
+            judge.add_event(event["t"], event["kind"], event, np.array(then.quaternion))
+        judge.add_pose(truth.t, np.array(truth.quaternion), truth.dropped)
         if truth.t - last_event > judge.rules.timeout + SILENCE:
             raise EvaluationError("eval: the daemon reported no end of a goal; see `inhand status`")
         if progress and truth.t - shown >= 1.0:

@@ -20,10 +20,10 @@ episode."""
 FREEZE_SECONDS = 1.0
 """Duration without poses once they freeze [s]."""
 
-BELIEVED = 0.1
+ACCEPTED_OUTLIERS = 0.1
 """Share of outliers that pass the pose filter's outlier gate."""
 
-WILD_DISTANCE = 0.1
+OUTLIER_DISTANCE = 0.1
 """Largest error of an outlier along each axis [m]; its orientation is uniform."""
 
 
@@ -65,9 +65,9 @@ class Sensors:
                 universe.position_noise[0],
                 universe.rotation_noise[0],
                 universe.joint_latency,
-                universe.pose_dropout + (1.0 - BELIEVED) * universe.pose_outlier,
+                universe.pose_dropout + (1.0 - ACCEPTED_OUTLIERS) * universe.pose_outlier,
                 universe.pose_freeze / rate,
-                BELIEVED * universe.pose_outlier,
+                ACCEPTED_OUTLIERS * universe.pose_outlier,
             )
             self._poses.latency[i] = universe.pose_latency
             self._joint_bias[i] = universe.joint_noise[1]
@@ -103,7 +103,7 @@ class Sensors:
         position, quaternion = self._spoiled(ids, *pose)
         chance = rng.random(len(ids))
         wild = np.flatnonzero(chance < levels[ids, 6])
-        position[wild] += rng.uniform(-WILD_DISTANCE, WILD_DISTANCE, (len(wild), 3))
+        position[wild] += rng.uniform(-OUTLIER_DISTANCE, OUTLIER_DISTANCE, (len(wild), 3))
         quaternion[wild] = rotations.random_quaternion(rng, (len(wild),))
         seen = (self._frozen[ids] == 0.0) & (chance < 1.0 - levels[ids, 4])
         self._poses.accept(ids[seen], position[seen], quaternion[seen])

@@ -181,7 +181,7 @@ def record(folder: Path, seen: dict[str, list[TagCorners]], delays: dict[str, fl
     """A rig file, and a recording of cameras that are late by so much."""
     save_rig(folder / "rig.toml", RIG)
     said = msgspec.structs.replace(header(folder), rig=(folder / "rig.toml").read_text())
-    file = RecordingFile(folder / "motion.mcap", said, Translator(HAND, 0.0), "request")
+    file = RecordingFile.open(folder / "motion.mcap", said, Translator(HAND, 0.0), "request")
     waiting = [one for name, delay in delays.items() for one in late(seen[name], delay)]
     idle = outputs(Controller(HAND, BLOCK, PoseFeed(BLOCK)).snapshot())
     for n, reading in enumerate(joints(), 1):

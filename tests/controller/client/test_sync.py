@@ -38,9 +38,23 @@ def test_listening_ends_in_time(tmp_path: Path) -> None:
         assert 0.2 <= time.monotonic() - began < 1.0
 
 
+def test_without_a_with_block_it_connects_at_the_first_request(tmp_path: Path) -> None:
+    hand = Client(tmp_path)
+    with pytest.raises(ClientError, match="no daemon in"):
+        hand.status()
+    with Served(tmp_path):
+        try:
+            assert "mode" in hand.status()
+            hand.close()
+            hand.close()
+            assert "mode" in hand.status()
+        finally:
+            hand.close()
+
+
 def test_no_daemon(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="no daemon in"):
-        Client(tmp_path)
+        Client(tmp_path).connect()
 
 
 def test_a_daemon_that_does_not_answer(tmp_path: Path) -> None:
@@ -79,7 +93,7 @@ def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
     deep.mkdir(parents=True)
     (deep / "command.sock").touch()
     with pytest.raises(ClientError, match="the daemon's socket ipc"):
-        Client(deep)
+        Client(deep).connect()
 
 
 def test_calls_from_one_event_loop_do_not_wait_for_each_other(tmp_path: Path) -> None:
@@ -109,7 +123,7 @@ def test_calls_from_one_event_loop_do_not_wait_for_each_other(tmp_path: Path) ->
 def test_an_event_loop_is_told_of_a_daemon_that_is_silent_or_absent(tmp_path: Path) -> None:
     async def run() -> None:
         with pytest.raises(ClientError, match="no daemon in"):
-            AsyncClient(tmp_path)
+            await AsyncClient(tmp_path).connect()
         with zmq.Context() as context, context.socket(zmq.ROUTER) as mute:
             mute.bind(f"ipc://{tmp_path}/command.sock")
             async with AsyncClient(tmp_path, timeout=0.1) as hand:

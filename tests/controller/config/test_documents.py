@@ -13,7 +13,7 @@ from inhand.controller.errors import ERROR_CODES
 from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.telemetry import describe
 from inhand.controller.safety.modes import Happening, Mode
-from tests.controller.bench_hand import Bench, Dictator
+from tests.controller.bench_hand import Bench, ScriptedPolicy
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PROTOCOL = (DOCS / "protocol.md").read_text()
@@ -50,7 +50,7 @@ def members(message: Mapping[str, object]) -> Iterator[str]:
 
 
 def test_every_member_of_the_state_is_documented() -> None:
-    bench = Bench(Dictator([]))
+    bench = Bench(ScriptedPolicy([]))
     bench.start(Mode.READY)
     bench.ask(3.0)
     bench.controller.goals.update(bench.t, bench.controller.snapshot().pose)

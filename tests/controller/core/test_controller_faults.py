@@ -1,4 +1,4 @@
-"""The controller when the object is lost, joints lie or fall silent, or someone stops it."""
+"""The controller when the object is lost, joint readings are wrong or missing, or it is stopped."""
 
 from pathlib import Path
 
@@ -155,7 +155,7 @@ def test_a_joint_that_does_not_move_though_its_target_does_is_a_fault(bench: Ben
     assert HAND.actuator_names[stuck] in bench.controller.snapshot().reason
 
 
-def test_joints_that_leap_are_not_believed(bench: Bench) -> None:
+def test_readings_that_jump_are_rejected(bench: Bench) -> None:
     bench.start(Mode.RUNNING)
     bench.run(0.3)
     honest = bench.servos

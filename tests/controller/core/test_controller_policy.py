@@ -1,4 +1,4 @@
-"""The controller and its policy: when it is asked, what it sees, and what comes of nonsense."""
+"""The controller and its policy: when it acts, on which observation, and invalid actions."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from inhand.hardware.records import Targets
 from tests.controller.bench_hand import (
     HAND,
     Bench,
-    Dictator,
+    ScriptedPolicy,
     learned,
 )
 
 
 def test_memory_is_reset_on_arm_object_back_and_fault_but_not_on_a_new_goal() -> None:
-    policy = Dictator([np.zeros(HAND.n_actuators)])
+    policy = ScriptedPolicy([np.zeros(HAND.n_actuators)])
     bench = Bench(policy)
     bench.run(0.3)
     assert bench.kinds() == ["object_in_hand"] and policy.resets == 1
@@ -46,7 +46,7 @@ def test_memory_is_reset_on_arm_object_back_and_fault_but_not_on_a_new_goal() ->
 
 
 def test_the_policy_is_asked_at_its_own_rate() -> None:
-    policy = Dictator([np.zeros(HAND.n_actuators)])
+    policy = ScriptedPolicy([np.zeros(HAND.n_actuators)])
     bench = Bench(policy)
     bench.start(Mode.RUNNING)
     bench.run(0.99)
@@ -65,7 +65,7 @@ def test_numbers_that_are_not_finite_stop_the_hand_and_reach_no_servo(bench: Ben
 
 def test_actions_that_are_not_finite_move_nothing() -> None:
     wild = np.array([np.nan, np.inf, -np.inf, 1e300] * 5)
-    bench = Bench(Dictator([wild]))
+    bench = Bench(ScriptedPolicy([wild]))
     bench.start(Mode.RUNNING)
     for _ in range(100):
         bench.tick()
@@ -88,7 +88,7 @@ def test_a_policy_is_exchanged_only_while_it_does_not_run(bench: Bench, tmp_path
 
 
 def test_a_policy_for_another_tick_rate_is_refused() -> None:
-    slow = Dictator([np.zeros(HAND.n_actuators)], tick_rate=200)
+    slow = ScriptedPolicy([np.zeros(HAND.n_actuators)], tick_rate=200)
     with pytest.raises(PolicyError, match="made for 200 ticks/s, this daemon runs 100"):
         Bench(slow)
     bench = Bench()
@@ -104,7 +104,7 @@ def test_what_was_sent_is_what_the_next_observation_sees(bench: Bench) -> None:
 
 
 def test_a_pause_and_its_end_ask_the_policy_at_once() -> None:
-    policy = Dictator([np.zeros(HAND.n_actuators)])
+    policy = ScriptedPolicy([np.zeros(HAND.n_actuators)])
     bench = Bench(policy)
     bench.start(Mode.RUNNING)
     bench.run(0.2)

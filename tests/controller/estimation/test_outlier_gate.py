@@ -64,7 +64,7 @@ def test_an_object_put_back_in_view_of_several_cameras_is_found_within_three_fra
         quaternion = rotations.exp(np.array([0.0, 0.0, 1.2 if k >= 15 else 0.0]))
         frames = []
         for name, camera in rig.items():
-            points = np.stack([BLOCK.tag_corners(tag) for tag in ids])
+            points = np.stack([BLOCK.tag(tag).corners for tag in ids])
             corners = camera.project(
                 position + rotations.rotate(quaternion, points.reshape(-1, 3))
             ) + rng.normal(0.0, 0.1, (4 * len(ids), 2))
@@ -143,7 +143,7 @@ def test_of_two_solutions_the_prediction_chooses() -> None:
     for k in range(60):
         pose_filter.update_pose(k / 30, position, quaternion, 5e-4, 5e-3)
     for k in range(60, 120):
-        corners = camera.project(position + rotations.rotate(quaternion, BLOCK.tag_corners(4)))
+        corners = camera.project(position + rotations.rotate(quaternion, BLOCK.tag(4).corners))
         corners = corners + rng.normal(0.0, 0.4, corners.shape)
         frame = TagCorners(k / 30, "wrist", (4,), frozen_array(corners[None]), 0.4)
         pose_filter.update(frame)

@@ -30,7 +30,7 @@ WAIT = 15.0
 
 
 class Network:
-    """A served bench hand, and a gateway before it.
+    """A served bench hand, and a gateway that forwards to it.
 
     Attributes:
         place: directory of keys and of the clients' files.
@@ -96,6 +96,14 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         network.close()
 
 
+def _received(socket: "zmq.Socket[bytes]", patience: int) -> bool:
+    """Receives all that has come; returns whether anything came within the patience [ms]."""
+    came = bool(socket.poll(patience))
+    while socket.poll(0):
+        socket.recv_multipart()
+    return came
+
+
 def until(what: Callable[[], Any]) -> None:
     deadline = time.monotonic() + WAIT
     while not what():
@@ -142,7 +150,7 @@ def test_programs_reach_a_remote_hand_with_a_key_file(network: Network) -> None:
 
 
 def test_images_are_sent_over_the_network_only_while_subscribed(network: Network) -> None:
-    preview = Preview(image_address(network.place, "left"))
+    preview = Preview.open(image_address(network.place, "left"))
     corners = TagCorners(0.0, "left", (), frozen_array(np.empty((0, 4, 2))), 0.1)
     with network.client("observer") as client:
         socket = client.watch("image")
@@ -243,6 +251,32 @@ def test_a_revoked_key_is_refused_even_on_an_open_connection(network: Network) -
             client.call("disable")
     with network.client("commander") as client:
         assert client.call("disable")["mode"] == "off"
+
+
+def test_a_revoked_key_receives_no_more_state_and_the_others_do(network: Network) -> None:
+    network.generate("watcher", "observe")
+    with network.client("watcher") as watcher, network.client("commander") as client:
+        revoked, listed = watcher.watch("state"), client.watch("state")
+        assert all(one.poll(int(1000 * WAIT)) for one in (revoked, listed))
+        network.ring.revoke("watcher")
+        # Until the gateway has closed the connection, and what was under way has been received.
+        until(lambda: not _received(revoked, 300))
+        _received(listed, 0)
+        assert listed.poll(int(1000 * WAIT))
+        assert not revoked.poll(300)
+
+
+def test_a_damaged_line_of_the_list_leaves_the_gateway_working(network: Network) -> None:
+    clients = network.place / "keys/clients"
+    whole = clients.read_text()
+    clients.write_text(f"command short me\n{whole}")
+    with network.client("commander") as client:
+        assert client.status()["mode"] == "off"
+    network.generate("late", "command")
+    with network.client("late") as client:
+        assert client.status()["mode"] == "off"
+    clients.write_text(whole)
+    assert "line 1" in (network.place / "log").read_text()
 
 
 def test_without_keys_it_does_not_start(tmp_path: Path) -> None:

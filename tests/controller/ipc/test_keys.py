@@ -15,10 +15,10 @@ def generate(ring: KeyRing, name: str, output: Path, role: str = "command") -> N
 
 def test_a_new_client_is_on_the_list_and_its_file_is_private(tmp_path: Path) -> None:
     ring = KeyRing(tmp_path / "keys")
-    assert ring.clients() == []
+    assert ring.read()[0] == []
     generate(ring, "laptop", tmp_path / "laptop.toml", "observe")
     key = load_client_key(tmp_path / "laptop.toml")
-    (entry,) = ring.clients()
+    (entry,) = ring.read()[0]
     assert (entry.role, entry.public, entry.name) == ("observe", key.public, "laptop")
     assert ring.entry(key.public) == entry and ring.entry("x" * 40) is None
     assert key.server == ring.server().public and key.command == "tcp://hand:7411"
@@ -42,7 +42,7 @@ def test_revoking_takes_effect_at_once(tmp_path: Path) -> None:
 def test_nothing_is_overwritten_and_a_refusal_changes_nothing(tmp_path: Path) -> None:
     ring = KeyRing(tmp_path / "keys")
     generate(ring, "one", tmp_path / "file")
-    before = (tmp_path / "file").read_text(), ring.clients(), ring.server()
+    before = (tmp_path / "file").read_text(), ring.read()[0], ring.server()
     for name, output, error in (
         ("one", "other", "exists"),
         ("two", "file", "File exists"),
@@ -50,7 +50,7 @@ def test_nothing_is_overwritten_and_a_refusal_changes_nothing(tmp_path: Path) ->
     ):
         with pytest.raises(ConfigError, match=error):
             generate(ring, name, tmp_path / output)
-    assert ((tmp_path / "file").read_text(), ring.clients(), ring.server()) == before
+    assert ((tmp_path / "file").read_text(), ring.read()[0], ring.server()) == before
     assert not (tmp_path / "other").exists()
 
 
@@ -68,11 +68,74 @@ def test_secrets_are_in_no_message(tmp_path: Path) -> None:
         ring.server()
 
 
-@pytest.mark.parametrize("line", ["command", "admin " + "x" * 40 + " me", "command short me"])
-def test_an_invalid_list_accepts_no_client(tmp_path: Path, line: str) -> None:
-    (tmp_path / "clients").write_text(f"# a comment\n\n{line}\n")
-    with pytest.raises(ConfigError, match="line 3"):
-        KeyRing(tmp_path).clients()
+DAMAGED = [
+    "command",
+    "admin " + "x" * 40 + " me",
+    "command short me",
+    "command " + "x" * 40 + " me and more",
+    "command " + "x" * 39 + "\N{SNOWMAN} me",
+    "command " + "x" * 40 + " me/../you",
+    "\x00\x01",
+]
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_damaged_line_is_refused_and_the_others_stay_valid(tmp_path: Path, line: str) -> None:
+    ring = KeyRing(tmp_path / "keys")
+    generate(ring, "first", tmp_path / "first")
+    clients = tmp_path / "keys/clients"
+    with clients.open("a") as file:
+        file.write(f"{line}\n")
+    generate(ring, "second", tmp_path / "second")
+    entries, problems = ring.read()
+    assert [entry.name for entry in entries] == ["first", "second"]
+    assert len(problems) == 1 and "line 3" in problems[0]
+    assert all(ring.entry(entry.public) == entry for entry in entries)
+    ring.revoke("first")
+    assert [entry.name for entry in ring.read()[0]] == ["second"]
+    assert line in clients.read_text()
+
+
+def test_of_two_lines_with_one_key_only_the_first_counts(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path / "keys")
+    generate(ring, "guest", tmp_path / "guest")
+    public = load_client_key(tmp_path / "guest").public
+    with (tmp_path / "keys/clients").open("a") as file:
+        file.write(f"command {public} other\n")
+    entries, problems = ring.read()
+    assert [entry.name for entry in entries] == ["guest"]
+    assert "same public key" in problems[0]
+
+
+@pytest.mark.parametrize("what", ["keys/clients", "keys"])
+def test_a_list_that_others_may_change_has_no_client(tmp_path: Path, what: str) -> None:
+    ring = KeyRing(tmp_path / "keys")
+    generate(ring, "one", tmp_path / "file")
+    public = load_client_key(tmp_path / "file").public
+    assert ring.entry(public)
+    place = tmp_path / what
+    place.chmod(place.stat().st_mode | 0o022)
+    assert ring.entry(public) is None
+    assert "chmod" in ring.read()[1][0]
+    place.chmod(place.stat().st_mode & 0o755)
+    assert ring.entry(public)
+
+
+def test_a_key_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    generate(KeyRing(tmp_path / "keys"), "one", tmp_path / "file")
+    (tmp_path / "file").chmod(0o622)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load_client_key(tmp_path / "file")
+
+
+def test_removals_are_counted_and_additions_are_not(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path / "keys")
+    generate(ring, "one", tmp_path / "one")
+    before = ring.removals()
+    generate(ring, "two", tmp_path / "two")
+    assert ring.removals() == before
+    ring.revoke("one")
+    assert ring.removals() == ring.removals() == before + 1
 
 
 def test_without_a_server_key_the_error_names_the_command_to_make_one(tmp_path: Path) -> None:

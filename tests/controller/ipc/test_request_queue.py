@@ -18,7 +18,7 @@ def pending_requests(count: int) -> list[PendingRequest]:
 
 
 def test_requests_are_taken_in_order_and_a_few_at_a_time() -> None:
-    request_queue = RequestQueue()
+    request_queue = RequestQueue().open()
     for pending in pending_requests(10):
         assert request_queue.post(pending)
     taken = [
@@ -37,7 +37,7 @@ def test_requests_are_taken_in_order_and_a_few_at_a_time() -> None:
 
 
 def test_the_queue_is_bounded_except_for_emergency_stops() -> None:
-    request_queue = RequestQueue()
+    request_queue = RequestQueue().open()
     posted = [request_queue.post(pending) for pending in pending_requests(QUEUE + 2)]
     assert posted == [True] * QUEUE + [False] * 2
     assert all(request_queue.post(PendingRequest([b"me"], Estop(1, n))) for n in range(3))
@@ -52,7 +52,7 @@ def test_the_queue_is_bounded_except_for_emergency_stops() -> None:
 
 
 def test_an_emergency_stop_refuses_waiting_requests() -> None:
-    request_queue = RequestQueue()
+    request_queue = RequestQueue().open()
     request_queue.post(PendingRequest([b"you"], Enable(1, "e")))
     request_queue.post(PendingRequest([b"me"], Estop(1, "s")))
     assert [pending.request.id for pending in request_queue.take(8)] == ["s"]
@@ -61,7 +61,7 @@ def test_an_emergency_stop_refuses_waiting_requests() -> None:
 
 
 def test_the_server_is_woken_by_answers_and_events_only() -> None:
-    request_queue = RequestQueue()
+    request_queue = RequestQueue().open()
 
     def awake() -> bool:
         return bool(select.select([request_queue.wake], [], [], 0)[0])
@@ -82,7 +82,7 @@ def goals(id: int, count: int) -> PendingRequest:
 
 
 def test_a_tick_takes_a_limited_amount_of_work() -> None:
-    request_queue = RequestQueue()
+    request_queue = RequestQueue().open()
     for pending in (
         goals(0, 1000),
         goals(1, 1000),

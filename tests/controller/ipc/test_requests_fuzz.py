@@ -164,7 +164,7 @@ def test_goals_are_built_before_the_tick(
     looped.start(mode)
     message = {"v": 1, "id": 1, "type": "goals", "goals": [{"quaternion": [1, 0, 0, 0]}] * 1000}
     message["replace"] = True
-    letters = [
+    waiting = [
         PendingRequest([b"me"], decode_request(json.dumps(message).encode())) for _ in range(8)
     ]
 
@@ -175,14 +175,14 @@ def test_goals_are_built_before_the_tick(
     monkeypatch.setattr(requests, "unit_quaternion", built)
     # The recorder decodes them again, in a process of its own.
     monkeypatch.setattr(looped, "_record", lambda: None)
-    for pending in letters:
+    for pending in waiting:
         assert looped.request_queue.post(pending)
     # Each is as much as a tick may do, so that eight of them take eight ticks.
-    replies = [reply["ok"] for _ in letters for reply in looped.run()]
+    replies = [reply["ok"] for _ in waiting for reply in looped.run()]
     assert replies == [mode is Mode.RUNNING] * 8
     monkeypatch.undo()
     looped.run()
-    assert [len(record.inputs.heard) for record in looped.records[-9:-1]] == [1] * 8
+    assert [len(record.inputs.requests) for record in looped.records[-9:-1]] == [1] * 8
     looped.close()
 
 

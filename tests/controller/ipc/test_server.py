@@ -14,8 +14,7 @@ import zmq
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.records import Event
 from inhand.controller.errors import PolicyError, StartError
-from inhand.controller.ipc.request_queue import RequestQueue
-from inhand.controller.ipc.server import Server
+from inhand.controller.ipc.sockets import bind
 from inhand.controller.ipc.telemetry import EVENTS_KEPT, EventLog
 from inhand.controller.system.paths import socket_address
 from tests.controller.bench_hand import learned
@@ -219,11 +218,8 @@ def test_a_server_that_fails_ends_the_daemon(
 
 
 def test_a_socket_that_cannot_be_created(tmp_path: Path) -> None:
-    request_queue = RequestQueue()
-    deep = tmp_path / ("x" * 120)
     with pytest.raises(StartError, match="short path"):
-        Server(deep, request_queue, statistics=dict, load_policy=Served._load, give_up=print)
-    request_queue.close()
+        bind(tmp_path / ("x" * 120))
 
 
 def test_a_policy_that_cannot_be_read_is_answered(

@@ -7,7 +7,7 @@ import numpy as np
 from inhand.controller.ipc.protocol import to_json
 from inhand.controller.ipc.telemetry import describe
 from inhand.controller.safety.modes import Mode
-from tests.controller.bench_hand import Bench, Dictator
+from tests.controller.bench_hand import Bench, ScriptedPolicy
 
 TOP = """
 t mode reason torque joints effort targets object paused goal waiting reached missed dropped policy
@@ -19,7 +19,7 @@ GOAL = "number quaternion error tolerance hold timeout seconds"
 
 def running() -> Bench:
     """A hand that works on a goal."""
-    bench = Bench(Dictator([np.zeros(20)]))
+    bench = Bench(ScriptedPolicy([np.zeros(20)]))
     bench.start(Mode.READY)
     bench.ask(3.0)
     bench.run(0.05)
@@ -56,7 +56,7 @@ def test_the_state_says_what_the_snapshot_holds() -> None:
 
 
 def test_before_the_first_reading_there_is_nothing_to_say_of_joints_and_object() -> None:
-    bench = Bench(Dictator([]))
+    bench = Bench(ScriptedPolicy([]))
     state = json.loads(to_json(describe(bench.controller.snapshot(), 0.0)))
     assert state["joints"] is state["goal"] is state["targets"] is None
     assert state["object"] == {"in_hand": False, "pose": None}

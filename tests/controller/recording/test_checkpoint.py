@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from inhand.controller.recording.checkpoint import capture, known_to, restore, unbundled
+from inhand.controller.recording.checkpoint import (
+    capture,
+    pack_in_older_form,
+    restore,
+    without_newer_members,
+)
 from inhand.controller.recording.tick_record import (
     CheckpointRecord,
     decode,
@@ -45,7 +50,7 @@ def older(state: Any) -> Any:
     """A checkpoint as an older version wrote it: orders by their members, and without new ones."""
     if isinstance(state, dict):
         if state.get("is") == "order":
-            return unbundled(state["value"])
+            return pack_in_older_form(state["value"])
         return {k: older(v) for k, v in state.items() if k != "_line"}
     return [older(one) for one in state] if isinstance(state, list) else state
 
@@ -60,5 +65,5 @@ def test_a_checkpoint_of_an_older_version_is_restored(tmp_path: Path) -> None:
     assert hand.controller.goals.active is not None and "_line" not in written
     restore(fresh.controller, written)
     now = capture(fresh.controller)
-    assert known_to(written, now) == written != now
+    assert without_newer_members(written, now) == written != now
     hand.close(), fresh.close()

@@ -180,7 +180,7 @@ def test_images_in_memory_are_limited(hand: Recorded) -> None:
 def test_images_are_recorded_only_on_request(tmp_path: Path) -> None:
     hand = Recorded(tmp_path)
     address = f"ipc://{tmp_path}/image-left.sock"
-    preview, link = Preview(address), RecorderLink()
+    preview, link = Preview.open(address), RecorderLink.open()
     limits = Limits(30.0, 100 * MEGABYTE, 1000 * MEGABYTE)
     child = link.start(
         RecorderConfig(str(hand.directory), limits, header(tmp_path), (address,)), tmp_path

@@ -13,7 +13,7 @@ from tests.controller.recorded import Recorded, header
 
 def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_path: Path) -> None:
     hand = Recorded(tmp_path)
-    link = RecorderLink()
+    link = RecorderLink.open()
     wanted = RecorderConfig(str(tmp_path / "other"), hand.recorder._limits, header(tmp_path))
     child = link.start(wanted, tmp_path)
     hand.tape = link.tape
@@ -46,7 +46,7 @@ def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_pa
     child.process.kill()
     child.process.wait()
     run(0.5)
-    child = child.again()
+    child.start()
     run(6.0)
     assert link.ask([b"me"], 8, "start")
     assert hear()[0].result["recording"] is True

@@ -61,7 +61,7 @@ def recorded(directory: Path, eventful: bool = False) -> Path:
 
 def rewritten(path: Path, directory: Path, change: Any) -> Path:
     """The recording with each record changed."""
-    file = RecordingFile(
+    file = RecordingFile.open(
         directory / "other.mcap", open_recording(path).header, Translator(HAND, OFFSET), "request"
     )
     for record in open_recording(path).records():

@@ -9,7 +9,7 @@ from inhand.controller.core.records import Event, GoalState, Outputs
 from inhand.controller.recording.foxglove_channels import SCHEMAS
 from inhand.controller.recording.tick_record import (
     Inputs,
-    Tape,
+    RecordSender,
     TickRecord,
     Times,
     decode,
@@ -97,7 +97,7 @@ def test_a_tape_that_nobody_reads_loses_and_counts_and_never_waits(tmp_path: Pat
     hand = Recorded(tmp_path)
     hand.run(0.1)
     line, _end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    tape = Tape(line)
+    tape = RecordSender(line)
     times = Times(0.0, 0.0, 0.0, 0.0, 0.0)
     for _ in range(3000):
         tape.write(Inputs(None, [], 0.0, None, []), hand.controller.snapshot(), [], times)

@@ -15,7 +15,7 @@ def corners(camera: str, t: float) -> TagCorners:
 
 
 def test_corners_are_taken_in_order_and_unknown_cameras_are_counted(tmp_path: Path) -> None:
-    inbox = CameraInbox(tmp_path, ["left", "right"])
+    inbox = CameraInbox(tmp_path, ["left", "right"]).open()
     status = CameraStatus(1.0, "left", 5, 0.01, 15.0, 0.002, "")
     with zmq.Context() as context, context.socket(zmq.PUSH) as camera:
         camera.connect(inbox.address)

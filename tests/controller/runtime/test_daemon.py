@@ -135,7 +135,7 @@ def test_a_defect_in_the_tick_stops_the_hand_in_a_controlled_way(
     save_rig(tmp_path / "rig.toml", default_rig())
     cameras = load_rig(tmp_path / "rig.toml")
     found = (
-        CameraInbox(tmp_path, cameras),
+        CameraInbox(tmp_path, cameras).open(),
         PoseFilter(BLOCK, cameras),
         FitWatch(BLOCK, cameras),
     )

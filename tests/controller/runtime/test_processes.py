@@ -33,7 +33,7 @@ READY = (
 
 
 def child(program: str, name: str = "child", *, piped: bool = False) -> Child:
-    return Child(name, ["-c", program], stdout=subprocess.PIPE if piped else None)
+    return Child(name, ["-c", program], stdout=subprocess.PIPE if piped else None).start()
 
 
 def wait(what: Callable[[], object], patience: float = 5.0) -> None:
@@ -106,7 +106,7 @@ def test_arguments_of_a_camera_process() -> None:
 def test_a_camera_is_restarted_and_a_world_is_not(caplog: pytest.LogCaptureFixture) -> None:
     reasons: list[str] = []
     supervisor = Supervisor(reasons.append)
-    request_queue = RequestQueue()
+    request_queue = RequestQueue().open()
     camera, world = (child("import time; time.sleep(60)", n) for n in ("camera", "simulation"))
     supervisor.watch(camera)
     supervisor.watch(world)
@@ -135,7 +135,7 @@ def test_only_a_tick_that_advances_feeds_the_watchdog(
     manager: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    bench, request_queue = Bench(), RequestQueue()
+    bench, request_queue = Bench(), RequestQueue().open()
     supervisor = Supervisor(print)
     supervisor.start(request_queue, dry_run=True)
     time.sleep(0.3)
@@ -156,7 +156,7 @@ def test_only_a_tick_that_advances_feeds_the_watchdog(
 def test_in_simulated_time_the_watchdog_is_always_fed(
     manager: socket.socket,
 ) -> None:
-    bench, request_queue = Bench(), RequestQueue()
+    bench, request_queue = Bench(), RequestQueue().open()
     bench.run(0.1)
     request_queue.snapshot = bench.controller.snapshot()
     supervisor = Supervisor(print, lambda: 0.0, simulated=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from inhand.controller.ipc.request_queue import RequestQueue
-from inhand.controller.recording.tick_record import Tape
+from inhand.controller.recording.tick_record import RecordSender
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
@@ -23,13 +23,15 @@ from tests.controller.runtime.test_hand_link import FragileHand
 
 def test_the_statistics_of_a_run(tmp_path: Path) -> None:
     bench = Bench(learned(tmp_path))
-    inbox = CameraInbox(tmp_path, ["left"])
+    inbox = CameraInbox(tmp_path, ["left"]).open()
     inbox.status["left"] = CameraStatus(1.0, "left", 5, 0.01, 15.0, 0.002, "too dark")
     world = SimulationReady(True, "/dev/pts/9", "rig.toml", {}, "ipc://world")
     controller = bench.controller
     line, _end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    request_queue, ticker = RequestQueue(), Ticker(VirtualClock(), 0.01)
-    loop = TickLoop(controller, HandLink(FragileHand()), inbox, request_queue, ticker, Tape(line))
+    request_queue, ticker = RequestQueue().open(), Ticker(VirtualClock(), 0.01)
+    loop = TickLoop(
+        controller, HandLink(FragileHand()), inbox, request_queue, ticker, RecordSender(line)
+    )
     loop.tape.lost = 3
     loop.sections["read"].add(0.002)
     ticker.statistics.add(0.0, 0.002, 0.01, 1, 0.0101)

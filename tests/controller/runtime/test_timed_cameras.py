@@ -23,7 +23,7 @@ class Cameras:
     def __init__(self, directory: Path) -> None:
         self.now, self.given_up = 0.0, False
         names = ["left", "right"]
-        self.inbox = TimedCameras(directory, names, lambda: self.now, lambda: self.given_up)
+        self.inbox = TimedCameras(directory, names, lambda: self.now, lambda: self.given_up).open()
         self.sockets: dict[str, zmq.Socket[bytes]] = {}
         for name in names:
             socket = self.sockets[name] = zmq.Context.instance().socket(zmq.PUSH)

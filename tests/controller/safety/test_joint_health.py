@@ -53,7 +53,7 @@ def test_a_joint_that_is_not_measured_keeps_its_last_value_and_its_age() -> None
         np.testing.assert_array_equal(
             joints.position, np.where(ONE, HAND.rest, HAND.rest + 0.01 * tick)
         )
-        np.testing.assert_array_equal(health.heard, np.where(ONE, 1.0, t))
+        np.testing.assert_array_equal(health.measured_at, np.where(ONE, 1.0, t))
     assert health.overdue(1.04, 0.05) == ""
     assert health.overdue(1.04, 0.035) == f"{NAME} was last read 0.040 s ago"
     assert health.overdue(1.5, 0.035) == "the joints were last read 0.500 s ago"

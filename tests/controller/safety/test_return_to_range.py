@@ -1,4 +1,4 @@
-"""Joints outside their range when torque goes on: held there, then moved back slowly."""
+"""Joints outside their range when torque goes on: they are held, and then moved back slowly."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ from inhand.hardware.dynamixel.registers import Units
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
-from tests.controller.bench_hand import Bench, Dictator
+from tests.controller.bench_hand import Bench, ScriptedPolicy
 from tests.sim_backend.joint_wires import joint_wires
 
 HAND = load_hand("dactyl24")
@@ -124,7 +124,7 @@ def test_a_stop_stops_a_joint_that_returns() -> None:
 @pytest.mark.parametrize("at", range(N))
 @pytest.mark.parametrize("ask", ["nothing", "home", "arm", "goal"])
 def test_the_controller_returns_it_first_whatever_is_asked_for(at: int, ask: str) -> None:
-    bench = Bench(Dictator([np.ones(N)]))
+    bench = Bench(ScriptedPolicy([np.ones(N)]))
     bench.servos[at] = HAND.upper[at] + 0.45
     bench.run(0.3)
     stood = bench.servos.copy()

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from inhand.controller.system.realtime import give_way
+from inhand.controller.system.realtime import lower_priority
 
 pytestmark = pytest.mark.alone
 
@@ -97,11 +97,11 @@ print(granted)
     assert ended.returncode == 0 and "'SCHED_FIFO': True" in ended.stdout, ended.stderr
 
 
-def test_give_way_lowers_the_priority() -> None:
+def test_it_lowers_the_priority() -> None:
     told: list[int] = []
 
     def look() -> None:
-        give_way()
+        lower_priority()
         told.append(os.getpriority(os.PRIO_PROCESS, 0))
 
     # The priority is a thread's own.

@@ -61,7 +61,7 @@ def test_pictures_are_measured_and_asked_for_only_while_somebody_looks(
     tmp_path: Path, feed: LiveFeed
 ) -> None:
     block, cameras = load_object("block"), default_rig()
-    previews = {name: Preview(image_address(tmp_path, name)) for name in cameras}
+    previews = {name: Preview.open(image_address(tmp_path, name)) for name in cameras}
     seen = pictures(tmp_path, block, cameras)
     with served(tmp_path):
         until(lambda: feed.setting is not None, feed)

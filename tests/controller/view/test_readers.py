@@ -76,7 +76,7 @@ def draw_with(page: Page, do: Callable[[], None]) -> None:
     panel.show_pictures = show
 
 
-def test_whoever_opens_the_page_does_not_wait_for_a_drawing(page: Page) -> None:
+def test_opening_the_page_does_not_wait_for_a_drawing(page: Page) -> None:
     arrived = threading.Event()
     drawing = threading.Event()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from inhand.controller.config.config import Config
-from inhand.controller.runtime.description import introduce
+from inhand.controller.runtime.description import describe_for_clients
 from inhand.controller.view.live import LiveFeed
 from inhand.perception.cameras import save_rig
 from inhand.sim_backend.rig import default_rig
@@ -21,7 +21,7 @@ def described(directory: Path) -> dict[str, Any]:
     rig = directory / "rig.toml"
     save_rig(rig, default_rig())
     config = Config(cameras=type(Config().cameras)(str(rig), dict.fromkeys(default_rig(), "")))
-    return introduce(config, directory, None)
+    return describe_for_clients(config, directory, None)
 
 
 def served(directory: Path, bench: Bench | None = None, **changed: object) -> Served:

@@ -1,4 +1,4 @@
-"""Thousands of faults on the wires: nothing stale passes as fresh, no goal is outside, all is told.
+"""Thousands of faults on the line: no old reading counts as new, and each fault is reported.
 
 Every servo's position is a count of the measurements so far, so that each value tells its age.
 """

@@ -36,7 +36,6 @@ WRONG = {
     "name": (("{ XC330-M288 = 0.55 }", "{ XL330 = 0.55 }"), "", "XL330 is neither"),
     "missing": (("{ XC330-M288 = 0.55 }", "{ IFJ4 = 0.55 }"), "", r"servo 2 \(IFJ3\) is missing"),
     "negative": (("= 0.55 }", "= -0.55 }"), "", "currents must be positive"),
-    "not last": (("", ""), "", r"\[power\] must be the last table"),
     "port": (("", ""), "[bus.others]\n'/dev/x' = [99]", "no servo 99"),
 }
 
@@ -45,9 +44,6 @@ WRONG = {
 def test_config_check_names_what_the_driver_would_refuse(tmp_path: Path, case: str) -> None:
     (old, new), bus, words = WRONG[case]
     text = TEXT.replace(old, new) if old else TEXT
-    if case == "not last":
-        text, mark, power = TEXT.partition("\n[power]\n")
-        text = text.replace("[[actuators]]", f"{mark}{power}\n[[actuators]]", 1)
     with pytest.raises(InhandError, match=words):
         config_check(tmp_path, text, bus)
 

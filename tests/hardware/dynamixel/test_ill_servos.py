@@ -1,4 +1,4 @@
-"""The driver with servos that are silent, late, hot or have shut down."""
+"""The driver when servos do not reply, reply late, are hot or have shut down."""
 
 import re
 import struct

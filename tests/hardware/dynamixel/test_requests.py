@@ -7,8 +7,6 @@ Its `txPacket` throws away its own stuffing, so that it is no measure where stuf
 import numpy as np
 import pytest
 from dynamixel_sdk import (
-    GroupBulkRead,
-    GroupBulkWrite,
     GroupSyncRead,
     GroupSyncWrite,
     PacketHandler,
@@ -60,8 +58,6 @@ def test_requests_for_one_servo(id: int, address: int, length: int, value: int) 
     assert tap.sent == requests.ping(id)
     SDK.reboot(tap, id)
     assert tap.sent == requests.reboot(id)
-    SDK.clearMultiTurn(tap, id)
-    assert tap.sent == requests.clear_turns(id)
     SDK.readTx(tap, id, address, length)
     assert tap.sent == requests.read(id, address, length)
     data = [value] * length
@@ -76,22 +72,15 @@ def test_requests_for_several_servos(
     tap, data = Tap(), [value] * length
     reading = GroupSyncRead(tap, SDK, address, length)
     writing = GroupSyncWrite(tap, SDK, address, length)
-    bulk_reading, bulk_writing = GroupBulkRead(tap, SDK), GroupBulkWrite(tap, SDK)
     for id in servos:
         reading.addParam(id)
         writing.addParam(id, data)
-        bulk_reading.addParam(id, address, length)
-        bulk_writing.addParam(id, address, length, data)
     reading.txPacket()
     assert tap.sent == requests.sync_read(address, length, servos)
     reading.fastSyncReadTxPacket()
     assert tap.sent == requests.sync_read(address, length, servos, fast=True)
     writing.txPacket()
     assert tap.sent == requests.sync_write(address, length, dict.fromkeys(servos, bytes(data)))
-    bulk_reading.txPacket()
-    assert tap.sent == requests.bulk_read(dict.fromkeys(servos, (address, length)))
-    bulk_writing.txPacket()
-    assert tap.sent == requests.bulk_write(dict.fromkeys(servos, (address, bytes(data))))
 
 
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20))

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from inhand.hardware.backend import let_go
+from inhand.hardware.backend import switch_torque_off
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.parallel import ParallelHand, by_port
@@ -104,7 +104,7 @@ def test_torque_off_without_a_port_is_retried_until_its_deadline(line: Wires) ->
     with pytest.raises(BusError, match="no such device"):
         servos.relax()
     began = time.monotonic()
-    assert "no such device" in let_go(servos, 0.1)
+    assert "no such device" in switch_torque_off(servos, 0.1)
     assert time.monotonic() - began >= 0.1
     readonly = ServoHand(HAND, line.port, BAUD, readonly=True)
     with pytest.raises(BusError, match="opened read-only"):
@@ -124,7 +124,7 @@ def test_it_is_repeated_until_it_is_read_back(servos: ServoHand, line: Wires) ->
     servos.set_torque(True)
     for _ in range(6):
         line.faults.inject("lost")
-    assert let_go(servos, 20.0) == ""
+    assert switch_torque_off(servos, 20.0) == ""
     assert not line.bus.torque_on().any()
 
 

@@ -42,7 +42,7 @@ def glued_badly(rng: np.random.Generator) -> ObjectDescription:
 def look(
     block: ObjectDescription, camera: Camera, t: float, rng: np.random.Generator, turn: np.ndarray
 ) -> TagCorners:
-    """What one camera sees of a block, every face that is turned to it, to 0.1 px."""
+    """The corners that one camera sees of a block: all faces turned to it, with 0.1 px of noise."""
     position = np.array([0.0, 0.335, 0.055])
     ids, corners = [], []
     for tag in block.tags:

@@ -133,7 +133,7 @@ def test_frames_become_corners_and_trouble_is_reported(
         assert (seen.t, seen.camera) == (t - 0.02, "wrist")
         assert 4 in seen.ids
         corners = seen.corners[seen.ids.index(4)]
-        truth = camera.project(np.array([0.0, 0.335, 0.055]) + block.tag_corners(4))
+        truth = camera.project(np.array([0.0, 0.335, 0.055]) + block.tag(4).corners)
         assert np.abs(corners - truth).max() < 0.3
         line.receive(CameraStatus)
 

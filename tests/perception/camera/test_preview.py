@@ -19,7 +19,7 @@ CORNERS = TagCorners(1.0, "left", (7,), frozen_array(np.arange(8).reshape(1, 4, 
 
 @pytest.fixture
 def preview(tmp_path: Path) -> Iterator[Preview]:
-    preview = Preview(f"ipc://{tmp_path}/image-left.sock")
+    preview = Preview.open(f"ipc://{tmp_path}/image-left.sock")
     yield preview
     preview.close()
 
@@ -47,7 +47,7 @@ def wait_for(preview: Preview, watched: bool) -> None:
         time.sleep(0.01)
 
 
-def test_a_picture_comes_with_its_tags_to_who_looks(
+def test_subscribers_get_pictures_with_their_tags(
     preview: Preview, reader: "zmq.Socket[bytes]"
 ) -> None:
     preview.offer(picture(0.0), CORNERS)
@@ -67,7 +67,9 @@ def test_a_picture_comes_with_its_tags_to_who_looks(
     wait_for(preview, watched=False)
 
 
-def test_who_does_not_read_is_not_waited_for(preview: Preview, reader: "zmq.Socket[bytes]") -> None:
+def test_a_subscriber_that_does_not_read_delays_nothing(
+    preview: Preview, reader: "zmq.Socket[bytes]"
+) -> None:
     reader.set(zmq.RCVHWM, 1)
     reader.set(zmq.SUBSCRIBE, TOPIC)
     wait_for(preview, watched=True)
@@ -75,6 +77,6 @@ def test_who_does_not_read_is_not_waited_for(preview: Preview, reader: "zmq.Sock
         preview.offer(picture(float(t)), CORNERS)
 
 
-def test_a_place_where_no_socket_can_be_is_named(tmp_path: Path) -> None:
+def test_an_address_that_cannot_be_bound_is_named(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="no-such"):
-        Preview(f"ipc://{tmp_path}/no-such/image.sock")
+        Preview.open(f"ipc://{tmp_path}/no-such/image.sock")

@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_replayed_is_refused(image_folder: Path) -> None
 
 
 @pytest.mark.parametrize("address", ["nowhere", "nowhere.mp4", ""])
-def test_an_address_of_nothing_is_refused(address: str) -> None:
+def test_an_address_of_no_known_kind_is_refused(address: str) -> None:
     with pytest.raises(CameraError, match="neither"):
         open_source(address, SIZE)
 
@@ -149,7 +149,7 @@ def write_video(path: Path, frames: int) -> None:
 def test_a_video_is_replayed_at_its_pace(tmp_path: Path) -> None:
     write_video(tmp_path / "hand.avi", 5)
     time = Time()
-    source = VideoSource(tmp_path / "hand.avi", time.clock, time.sleep)
+    source = VideoSource.open(tmp_path / "hand.avi", time.clock, time.sleep)
     frames = []
     while not source.finished:
         frame = source.read(1.0)
@@ -165,20 +165,20 @@ def test_a_video_is_replayed_at_its_pace(tmp_path: Path) -> None:
 def test_a_slow_reader_of_a_video_sees_the_newest(tmp_path: Path) -> None:
     write_video(tmp_path / "hand.avi", 8)
     time = Time()
-    source = VideoSource(tmp_path / "hand.avi", time.clock, time.sleep)
+    source = VideoSource.open(tmp_path / "hand.avi", time.clock, time.sleep)
     assert source.read(1.0) is not None
     time.now += 0.45
     frame = source.read(1.0)
     assert frame is not None and frame.t == pytest.approx(100.4)
 
 
-def test_a_video_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hand.mp4").write_bytes(b"not a video")
     with pytest.raises(CameraError, match=r"hand\.mp4 cannot be read"):
         open_source(str(tmp_path / "hand.mp4"), SIZE)
 
 
-def test_a_frozen_picture_is_noticed_and_forgiven() -> None:
+def test_a_frozen_picture_is_reported_until_it_changes() -> None:
     rng = np.random.default_rng(0)
     frozen = FrozenPicture()
     image = rng.integers(0, 256, (24, 32), dtype=np.uint8)

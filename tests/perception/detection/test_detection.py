@@ -36,7 +36,7 @@ def errors(
         scene.place(joints, position, quaternion)
         seen = detector.detect(spoil(scene.render(camera), rng), 0.0)
         for tag, corners in zip(seen.ids, seen.corners, strict=True):
-            world = position + rotations.rotate(quaternion, block.tag_corners(tag))
+            world = position + rotations.rotate(quaternion, block.tag(tag).corners)
             distances.append(np.linalg.norm(corners - camera.project(world), axis=1))
     return np.array(distances)
 
@@ -113,7 +113,7 @@ def test_tags_of_other_objects_are_ignored(rig: dict[str, Camera]) -> None:
     assert seen.ids == (0,)
 
 
-def test_a_tag_seen_twice_is_not_believed(rig: dict[str, Camera]) -> None:
+def test_a_tag_that_is_seen_twice_is_rejected(rig: dict[str, Camera]) -> None:
     page = printed([(0, 40, 60), (0, 180, 60), (1, 110, 150)])
     detector = detector_of(rig["left"], (0, 1))
     assert detector.detect(page, 0.0).ids == (1,)

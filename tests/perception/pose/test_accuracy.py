@@ -7,7 +7,7 @@ from benchmarks.accuracy import SCALE_1, Case, study
 
 
 def check(count: int) -> None:
-    """Our bars: half a millimetre and 0.3 degrees, and an honest covariance, also of bad rigs."""
+    """Limits: half a millimetre, 0.3 degrees and a correct covariance, also with camera errors."""
     good, shifted = study([Case("calibrated"), Case("scale 1", universe=SCALE_1)], count)
     found = f"{good.percentiles()}, {good.missed} missed, within {good.within:.3f}"
     distance, distance_95, angle, angle_95 = good.percentiles()
@@ -24,7 +24,7 @@ def check(count: int) -> None:
     assert shifted.percentiles()[0] < 8.0
 
 
-def test_poses_are_good_to_half_a_millimetre_and_know_it() -> None:
+def test_poses_are_accurate_to_half_a_millimetre_with_a_correct_covariance() -> None:
     check(16)
 
 

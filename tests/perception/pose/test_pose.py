@@ -41,7 +41,7 @@ def seen_by(
     """Exact corners of some tags in one camera."""
     position, quaternion = truth
     corners = [
-        camera.project(position + rotations.rotate(quaternion, description.tag_corners(tag)))
+        camera.project(position + rotations.rotate(quaternion, description.tag(tag).corners))
         for tag in ids
     ]
     return TagCorners(0.0, camera.name, ids, frozen_array(np.reshape(corners, (-1, 4, 2))), 0.05)
@@ -144,7 +144,7 @@ def test_two_faces_leave_one_solution(rig: dict[str, Camera], block: ObjectDescr
             assert len(estimate_poses(block, rig, [seen_by(camera, block, ids, truth)])) == 1
 
 
-def test_one_wrong_corner_is_outvoted(
+def test_one_wrong_corner_does_not_change_the_pose(
     rig: dict[str, Camera], block: ObjectDescription, random_pose: Draw
 ) -> None:
     rng = np.random.default_rng(7)
@@ -159,7 +159,7 @@ def test_one_wrong_corner_is_outvoted(
         assert distance < 0.2 and angle < 0.3
 
 
-def test_the_covariance_is_honest(
+def test_the_covariance_matches_the_errors(
     rig: dict[str, Camera], block: ObjectDescription, random_pose: Draw
 ) -> None:
     rng = np.random.default_rng(8)
@@ -186,7 +186,7 @@ def test_the_covariance_is_honest(
     assert 4.5 < np.mean(squares) < 6.5
 
 
-def test_cameras_that_are_off_as_declared_give_a_pose_that_knows_it(
+def test_declared_errors_of_cameras_appear_in_the_covariance(
     rig: dict[str, Camera], block: ObjectDescription, random_pose: Draw
 ) -> None:
     rng = np.random.default_rng(10)
@@ -228,7 +228,7 @@ def test_agrees_with_opencv_on_one_camera(
         (pose,) = estimate_poses(
             block, rig, [replace(frame, corners=frozen_array(noisy), noise=0.5)]
         )
-        points = np.concatenate([block.tag_corners(tag) for tag in ids])
+        points = np.concatenate([block.tag(tag).corners for tag in ids])
         _, turn, shift = cv2.solvePnP(
             points, noisy.reshape(-1, 1, 2), camera.matrix, camera.distortion
         )

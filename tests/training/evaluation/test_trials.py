@@ -12,15 +12,17 @@ TURNED = rotations.exp(np.array([0.0, 0.0, 1.0]))
 
 def test_judge_measures_the_true_error_when_success_is_reported() -> None:
     judge = Judge(Rules(tolerance=0.4, hold=0.2))
-    judge.hear(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
-    judge.see(1.1, UPRIGHT, False)
-    judge.see(1.2, TURNED, False)
-    judge.hear(1.3, "goal_reached", {"seconds": 0.3, "error": 0.1}, TURNED)
-    judge.hear(1.3, "goal_started", {"quaternion": TURNED.tolist()}, UPRIGHT)
+    judge.add_event(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
+    judge.add_pose(1.1, UPRIGHT, False)
+    judge.add_pose(1.2, TURNED, False)
+    judge.add_event(1.3, "goal_reached", {"seconds": 0.3, "error": 0.1}, TURNED)
+    judge.add_event(1.3, "goal_started", {"quaternion": TURNED.tolist()}, UPRIGHT)
     for t in (1.4, 1.5, 1.61):
-        judge.see(t, TURNED, False)
-    judge.hear(3.0, "mode", {"before": "running", "cause": "pose_lost", "reason": "lost"}, TURNED)
-    judge.see(3.1, TURNED, True)
+        judge.add_pose(t, TURNED, False)
+    judge.add_event(
+        3.0, "mode", {"before": "running", "cause": "pose_lost", "reason": "lost"}, TURNED
+    )
+    judge.add_pose(3.1, TURNED, True)
     result = judge.result(7)
     assert (result.trial, result.score, result.false_successes) == (7, 0, 1)
     assert result.goals[0].true_error == pytest.approx(1.0)

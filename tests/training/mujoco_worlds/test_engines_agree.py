@@ -85,7 +85,7 @@ def test_limits_and_pair_friction_are_equal(pair: Pair) -> None:
 
 
 def test_joints_damp_in_proportion_to_their_speed() -> None:
-    """Nothing but the first power, as PyBullet damps."""
+    """Linear damping only, as in PyBullet."""
     model = MujocoWorld(HAND, load_object("block"), Universe(), seed=1).model
     assert not model.dof_dampingpoly.any()
 

@@ -23,7 +23,7 @@ _CYCLE = 0.001
 """Cycle time of a servo's own controller [s]."""
 
 
-class LoneJoints:
+class DecoupledJoints:
     """The joints behind the servos of one bus.
 
     Gain and damping of the hand file are those with the factory settings of the servos' gains.

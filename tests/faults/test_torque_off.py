@@ -1,4 +1,4 @@
-"""A real daemon with an ill servo: the others hold, let go when told to, and at every end of it."""
+"""A daemon and a servo with a hardware error: the others hold, and lose torque at stop and exit."""
 
 import signal
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.faults.station import Station
 pytestmark = pytest.mark.alone
 
 
-def test_an_emergency_stop_reaches_the_servos_beside_an_ill_one(tmp_path: Path) -> None:
+def test_an_emergency_stop_switches_off_the_servos_without_errors_too(tmp_path: Path) -> None:
     station = Station(tmp_path)
     try:
         station.work()
