@@ -151,7 +151,7 @@ def _camera(name: str, source: str, *, known: bool) -> Finding:
     if not source.startswith("/dev/"):
         return Finding(what, "good", source)
     if not os.path.exists(source):
-        return Finding(what, "bad", f"{source} is not there", "plug it in; ls /dev/inhand-camera-*")
+        return Finding(what, "bad", f"{source} is not there", "plug it in; inhand cameras list")
     if not os.access(source, os.R_OK | os.W_OK):
         remedy = "run as a user of the group video"
         return Finding(what, "bad", f"{source} may not be opened", remedy)

@@ -239,7 +239,13 @@ class Daemon:
         ).open()
         exits.callback(inbox.close)
         for child in start_cameras(
-            sources, rig, config.object, inbox.address, directory, timed=self.options.timed
+            sources,
+            rig,
+            config.object,
+            inbox.address,
+            directory,
+            timed=self.options.timed,
+            settings={} if world else config.cameras.devices,
         ):
             children.watch(child)
         warm_up_pose_filter(target, cameras, hand)

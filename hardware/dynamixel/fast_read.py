@@ -162,8 +162,8 @@ class FastReply:
 
     def replies(self) -> tuple[Replies, int]:
         """The intact blocks, and the number of bytes outside of them."""
-        if (rows := self._form.whole(self._buffer)) is not None:
-            return Replies(self._ids, self._form.all, rows[:, 0], rows[:, 2:-2], True), 0
+        if (whole := self._form.whole(self._buffer)) is not None:
+            return Replies(self._ids, self._form.all, whole[:, 0], whole[:, 2:-2], True), 0
         if self._start < 0:
             return Replies.none(self._ids, self._length), len(self._buffer)
         form, size, asked = self._form, self._form.block, len(self._ids)
