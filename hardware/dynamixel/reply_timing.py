@@ -55,7 +55,9 @@ def patience_for(fastest: float, period: float, usual: float) -> float:
             f"{int(1 / needed)} Hz or less"
         )
     log.warning("%s; %s", problem, remedy)
-    return max(usual, MARGIN_OF_LATE * fastest)
+    # Twice the delay, if the period leaves time for two such replies.
+    generous = min(2.0 * fastest, period / _REPLIES_IN_PERIOD)
+    return max(usual, MARGIN_OF_LATE * fastest, generous)
 
 
 class ReplyTimeout:
