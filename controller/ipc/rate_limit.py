@@ -1,11 +1,26 @@
-"""Request rate limit of each client: a token bucket."""
+"""Request rate limits: a token bucket for each client, and one for each program."""
+
+from collections.abc import Hashable
 
 RATE = 500.0
 """Sustained rate of one client [requests/s]."""
 BURST = 1000.0
 """Largest burst of one client [requests]."""
 
+PROGRAM_RATE = 2 * RATE
+"""Sustained rate of all connections of one process together [requests/s]."""
+PROGRAM_BURST = 2 * BURST
+"""Largest burst of all connections of one process together [requests]."""
+
+COST_SIZE = 1000
+"""Each so many bytes of a message count as one more request [bytes]."""
+
 _MOST_CLIENTS = 256
+
+
+def cost(size: int) -> float:
+    """The cost of a message of this size [bytes], counted in small requests."""
+    return 1.0 + size // COST_SIZE
 
 
 class RateLimit:
@@ -13,9 +28,9 @@ class RateLimit:
 
     def __init__(self, rate: float = RATE, burst: float = BURST) -> None:
         self._rate, self._burst = rate, burst
-        self._buckets: dict[bytes, tuple[float, float]] = {}
+        self._buckets: dict[Hashable, tuple[float, float]] = {}
 
-    def allows(self, client: bytes, now: float, cost: float = 1.0) -> bool:
+    def allows(self, client: Hashable, now: float, cost: float = 1.0) -> bool:
         """Whether the client may make one more request now; if so, takes its tokens.
 
         Args:

@@ -26,6 +26,7 @@ from inhand.controller.core.requests import (
     Stop,
 )
 from inhand.controller.errors import PolicyError
+from inhand.controller.ipc.listener import Listener
 from inhand.controller.ipc.protocol import (
     MAX_SIZE,
     ProtocolError,
@@ -35,21 +36,29 @@ from inhand.controller.ipc.protocol import (
     reply_ok,
 )
 from inhand.controller.ipc.publisher import Publisher
-from inhand.controller.ipc.rate_limit import RATE, RateLimit
+from inhand.controller.ipc.rate_limit import (
+    PROGRAM_BURST,
+    PROGRAM_RATE,
+    RATE,
+    RateLimit,
+    cost,
+)
 from inhand.controller.ipc.request_queue import OVERTAKEN, Answer, PendingRequest, RequestQueue
+from inhand.controller.ipc.sockets import StateSocket
 
 log = logging.getLogger(__name__)
 
 STATE_RATE = 20
 """State messages a second [Hz]."""
 
-COST_SIZE = 1000
-"""Each so many bytes of a message count as one more request in the rate limit [bytes]."""
-
 _READ_AT_ONCE = 200
 _FLOOD_PAUSE = 0.005
 _BUSY = "too many requests wait for the tick; send fewer requests"
 _TOO_MANY = f"more than {RATE:.0f} requests a second from one client; send fewer requests"
+_TOO_MANY_OF_ALL = (
+    f"more than {PROGRAM_RATE:.0f} requests a second from all connections of one program; send "
+    "fewer requests"
+)
 _LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
 
 
@@ -73,11 +82,14 @@ class Server(threading.Thread):
 
     `status` and `events` are answered here, `record` by the recorder; all other requests go to the
     tick through the request queue.
+
+    Attributes:
+        came_round: when the thread last looked for requests [s on CLOCK_MONOTONIC].
     """
 
     def __init__(
         self,
-        sockets: tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"],
+        sockets: tuple[Listener, StateSocket],
         request_queue: RequestQueue,
         *,
         statistics: Callable[[], dict[str, object]],
@@ -86,6 +98,7 @@ class Server(threading.Thread):
         description: Mapping[str, object] | None = None,
         recorder: RecorderRequests | None = None,
         observers: Observers | None = None,
+        own: Callable[[int], bool] = lambda process: False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Stores its parts.
@@ -99,6 +112,7 @@ class Server(threading.Thread):
             description: description of hand, object and cameras, which does not change.
             recorder: the recorder, if there is one.
             observers: the tick's observers; `status` contains their failures.
+            own: whether a process id is that of the gateway, which limits each of its clients.
             now: returns the daemon's time [s].
         """
         super().__init__(name="server", daemon=True)
@@ -106,8 +120,11 @@ class Server(threading.Thread):
         self._load_policy = load_policy
         self._on_failure = on_failure
         self._recorder = recorder
+        self.came_round = 0.0
         self._stopping = threading.Event()
         self._rate = RateLimit()
+        self._program_rate = RateLimit(PROGRAM_RATE, PROGRAM_BURST)
+        self._own = own
         self._loading = threading.Lock()
         # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
@@ -141,16 +158,19 @@ class Server(threading.Thread):
 
     def _serve(self) -> None:
         poller = zmq.Poller()
-        poller.register(self._commands, zmq.POLLIN)
+        poller.register(self._commands.fileno(), zmq.POLLIN)
+        poller.register(self._states_socket.fileno(), zmq.POLLIN)
         poller.register(self._request_queue.wake, zmq.POLLIN)
         if self._recorder is not None:
             poller.register(self._recorder.fileno(), zmq.POLLIN)
         period = 1.0 / STATE_RATE
         next_state = time.monotonic()
         while not self._stopping.is_set():
+            self.came_round = time.monotonic()
             pause = max(0.0, next_state - time.monotonic())
-            poller.poll(timeout=int(pause * 1000) + 1)
+            poller.poll(timeout=0 if self._commands.waiting else int(pause * 1000) + 1)
             self._read()
+            self._states_socket.update()
             self._forward()
             now = time.monotonic()
             if now >= next_state:
@@ -166,17 +186,15 @@ class Server(threading.Thread):
         """Reads the waiting messages; acts on emergency stops before all other requests."""
         requests: list[tuple[list[bytes], AnyRequest]] = []
         stopped = False
-        for _ in range(_READ_AT_ONCE):
-            try:
-                identity, *frames = self._commands.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
+        messages = self._commands.receive(_READ_AT_ONCE)
+        for number, frames in messages:
             # A REQ socket sends an empty frame first, a DEALER may omit it; so does the reply.
-            client = [identity, b""] if len(frames) > 1 and not frames[0] else [identity]
+            empty = [b""] if len(frames) > 1 and not frames[0] else []
+            client = [number.to_bytes(8, "big"), *empty]
             try:
                 if len(frames) != len(client):
                     raise ProtocolError("malformed", "send each message as one frame")
-                request = self._decode(identity, frames[-1])
+                request = self._decode(number, frames[-1])
             except ProtocolError as error:
                 self._reply(client, reply_error(error.id, error.code, str(error)))
                 continue
@@ -185,7 +203,7 @@ class Server(threading.Thread):
                 stopped = True
             else:
                 requests.append((client, request))
-        else:
+        if len(messages) >= _READ_AT_ONCE:
             # During a flood further messages wait in the sender's queue, so that this thread leaves
             # the processor to the tick.
             time.sleep(_FLOOD_PAUSE)
@@ -194,14 +212,24 @@ class Server(threading.Thread):
         for client, request in requests:
             self._dispatch(client, request, stopped)
 
-    def _decode(self, client: bytes, message: bytes) -> AnyRequest:
-        """Decodes a request; refuses it above the rate limit, unless it is a stop."""
-        cost = 1.0 + len(message) // COST_SIZE
-        if len(message) <= MAX_SIZE and not self._rate.allows(client, time.monotonic(), cost):
+    def _decode(self, number: int, message: bytes) -> AnyRequest:
+        """Decodes a request; refuses it above the rate limits, unless it is a stop."""
+        if len(message) <= MAX_SIZE and (excess := self._excess(number, message)):
             id, kind = peek(message)
             if kind not in STOPS:
-                raise ProtocolError("busy", _TOO_MANY, id)
+                raise ProtocolError("busy", excess, id)
         return decode_request(message)
+
+    def _excess(self, number: int, message: bytes) -> str:
+        """Which rate limit a client exceeds with this message; empty if none."""
+        spent, now = cost(len(message)), time.monotonic()
+        if not self._rate.allows(number, now, spent):
+            return _TOO_MANY
+        connection = self._commands.connections.get(number)
+        # A program that connects again, or many times, has no more requests for that.
+        if connection is None or self._own(connection.process):
+            return ""
+        return "" if self._program_rate.allows(connection.process, now, spent) else _TOO_MANY_OF_ALL
 
     def _dispatch(self, client: list[bytes], request: AnyRequest, stopped: bool) -> None:
         match request:
@@ -284,7 +312,5 @@ class Server(threading.Thread):
                 self._reply(client, reply)
 
     def _reply(self, client: list[bytes], message: bytes) -> None:
-        try:
-            self._commands.send_multipart([*client, message], zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            log.warning("a reply was not sent: %s", error)
+        number, *empty = client
+        self._commands.send(int.from_bytes(number, "big"), [*empty, message])

@@ -1,6 +1,5 @@
 """`inhandd`: the shell that owns clock, processes, sockets and the servo bus, and runs the tick."""
 
-import logging
 import os
 import signal
 import sys
@@ -39,8 +38,10 @@ from inhand.controller.runtime.report import exit_report, statistics
 from inhand.controller.runtime.start_up import first_policy, policy_directory, recorder_config
 from inhand.controller.runtime.supervisor import Supervisor
 from inhand.controller.runtime.timed_cameras import TimedCameras
+from inhand.controller.runtime.watchdog import Heartbeat
 from inhand.controller.system.clock import MonotonicClock, ProcessClock
 from inhand.controller.system.estop_line import EstopLine
+from inhand.controller.system.log import say, start_logging
 from inhand.controller.system.notify import notify
 from inhand.controller.system.paths import (
     let_everybody_watch,
@@ -49,7 +50,7 @@ from inhand.controller.system.paths import (
     run_directory,
     socket_address,
 )
-from inhand.controller.system.realtime import configure_realtime
+from inhand.controller.system.realtime import configure_realtime, raise_descriptors
 from inhand.controller.system.ticker import Ticker
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand, load_hand
@@ -58,6 +59,9 @@ from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.records import TagCorners
 from inhand.perception.simulated_time import SimulatedClock
 from inhand.perception.tags import family
+
+SERVER_PATIENCE = 1.0
+"""The thread of the sockets is stuck after this time [s]."""
 
 
 class Daemon:
@@ -158,12 +162,14 @@ class Daemon:
             description=describe_for_clients(config, directory, world),
             recorder=recorder,
             observers=loop.observers,
+            own=children.has,
             now=clock.now,
         )
         exits.callback(server.stop)
         if config.sockets.observers == "everybody":
             let_everybody_watch(directory)
         server.start()
+        children.watch_thread("the server", Heartbeat(lambda: server.came_round, SERVER_PATIENCE))
         if config.network.command:
             names = world.cameras if world else config.cameras.sources
             children.watch(start_gateway(config, directory, names))
@@ -188,7 +194,7 @@ class Daemon:
             # First of all: whatever else may take its time, the hand is no longer commanded.
             release()
             notify("STOPPING=1")
-            print(exit_report(loop), flush=True)
+            say(exit_report(loop))
         if children.failure:
             raise StartError(children.failure)
 
@@ -268,21 +274,20 @@ def _open_hand(
 
 def _announce(directory: Path, world: SimulationReady | None) -> None:
     """Says, on standard output and to the service manager, that commands are welcome."""
-    print(f"inhandd ready: {socket_address(directory, 'command')}", flush=True)
+    say(f"inhandd ready: {socket_address(directory, 'command')}")
     if world:
         late = monotonic() - world.up
-        print(f"simulated world: {world.world}, ready {late:.2f} s after it was up", flush=True)
+        say(f"simulated world: {world.world}, ready {late:.2f} s after it was up")
     notify("READY=1")
 
 
 def main() -> None:
     """Entry point of `inhandd`."""
     options = tyro.cli(Options, prog="inhandd", config=(tyro.conf.FlagCreatePairsOff,))
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    start_logging()
     # Sockets are made for their owner and group only.
     os.umask(0o007)
+    raise_descriptors()
     try:
         Daemon(options).run()
     except InhandError as error:
