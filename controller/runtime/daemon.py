@@ -117,7 +117,7 @@ class Daemon:
         inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children, exits)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
         recorder = RecorderLink.open(clock.now)
-        exits.callback(recorder.close)
+        exits.push(lambda kind, *_: recorder.close(orderly=kind is None))
         children.watch(
             recorder.start(recorder_config(options, config, directory, world), directory)
         )

@@ -41,7 +41,7 @@ def statistics(
         "malformed_camera_messages": inbox.malformed,
         "tags": {"problem": fit.problem},
         "bus": {"errors": link.errors, "problem": link.problem},
-        "recorder": {"lost": loop.tape.lost, "problem": loop.tape.problem},
+        "recorder": {"lost": loop.tape.lost + loop.tape.unwritten, "problem": loop.tape.problem},
         "world": world.world if world else None,
         "real_time_factor": factor,
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from inhand.controller.config.config import Config
 from inhand.controller.policy.files import SHIPPED, allowed_hashes
 from inhand.controller.policy.runtime import Policy, load_policy
-from inhand.controller.recording.flight_recorder import Limits
+from inhand.controller.recording.file_writer import Limits
 from inhand.controller.recording.reader import Header, versions
 from inhand.controller.recording.recorder_link import RecorderConfig
 from inhand.controller.runtime.options import Options
