@@ -122,6 +122,8 @@ def load_policy(
     """
     path = Path(path)
     try:
+        if path.is_fifo():
+            raise PolicyError(f"policy {path}: not a regular file; name an ONNX file")
         if path.stat().st_size > MAX_SIZE:
             raise PolicyError(f"policy {path}: larger than {MAX_SIZE} bytes; is it a policy?")
         model = path.read_bytes()

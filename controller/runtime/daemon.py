@@ -21,6 +21,7 @@ from inhand.controller.ipc.sockets import bind
 from inhand.controller.policy.files import allowed_hashes, find_policy
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.recorder_link import RecorderLink
+from inhand.controller.runtime.arm_check import Surroundings
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.description import describe_for_clients
 from inhand.controller.runtime.fit_watch import FitWatch
@@ -47,6 +48,7 @@ from inhand.controller.system.paths import (
     let_everybody_watch,
     lock_run_directory,
     make_run_directory,
+    recordings_directory,
     run_directory,
     socket_address,
 )
@@ -147,6 +149,8 @@ class Daemon:
             estop_line=line,
             readonly=options.readonly,
             effort=clock.now if options.timed else thread_time,
+            warnings=lambda: children.warnings,
+            suspended=(lambda: 0.0) if options.timed else None,
         )
 
         def load(name: str) -> Policy:
@@ -177,10 +181,18 @@ class Daemon:
         children.watch_bus(link)
         children.start(request_queue, dry_run=options.dry_run)
         realtime = config.realtime
-        configure_realtime(
+        granted = configure_realtime(
             priority=realtime.priority,
             affinity=realtime.affinity,
             lock_memory=realtime.lock_memory,
+        )
+        children.watch_surroundings(
+            Surroundings(
+                hand,
+                recordings_directory(config.recording.directory, options.directory),
+                uncalibrated=not (world or config.bus.joints),
+                refused=[name for name, given in granted.items() if not given],
+            )
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
@@ -292,6 +304,10 @@ def main() -> None:
         Daemon(options).run()
     except InhandError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        # Whatever the system refuses: a directory, memory, a process, a descriptor.
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {place}{error.strerror or error}")
 
 
 if __name__ == "__main__":

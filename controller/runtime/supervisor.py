@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from inhand.controller.core.records import Event
 from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.runtime.arm_check import Surroundings
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.camera_watch import CameraWatch
 from inhand.controller.runtime.fit_watch import FitWatch
@@ -29,6 +30,7 @@ class Supervisor:
 
     Attributes:
         failure: why the daemon cannot go on; empty while it can.
+        warnings: what an operator should know before arming.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Supervisor:
             simulated: whether time is simulated; it may then stand still without a fault.
         """
         self.failure = ""
+        self.warnings: tuple[str, ...] = ()
+        self._surroundings: Surroundings | None = None
         self._on_failure = on_failure
         self._now = now
         self._simulated = simulated
@@ -75,6 +79,10 @@ class Supervisor:
     def watch_bus(self, link: HandLink) -> None:
         """From now on reports problems of the servo bus as events, when they begin and end."""
         self._link = link
+
+    def watch_surroundings(self, surroundings: Surroundings) -> None:
+        """From now on keeps `warnings` up to date."""
+        self._surroundings = surroundings
 
     def watch_thread(self, name: str, heartbeat: Heartbeat) -> None:
         """Adds a thread without whose heartbeat the service manager's watchdog is not fed."""
@@ -116,6 +124,7 @@ class Supervisor:
             self._restart()
             self._check_cameras(request_queue)
             self._check_bus(request_queue)
+            self._check_surroundings(request_queue)
             snapshot = request_queue.snapshot
             if snapshot is None:
                 continue
@@ -130,6 +139,18 @@ class Supervisor:
                     seen,
                     snapshot.in_hand,
                 )
+
+    def _check_surroundings(self, request_queue: RequestQueue) -> None:
+        if self._surroundings is None:
+            return
+        snapshot = request_queue.snapshot
+        joints = None if snapshot is None else snapshot.joints
+        self.warnings = self._surroundings.warnings(
+            {} if self._cameras is None else self._cameras[1].problems,
+            [child.name for child in self._children if child.ended],
+            self._bus_reported,
+            None if joints is None else joints.voltage,
+        )
 
     def _check_bus(self, request_queue: RequestQueue) -> None:
         if self._link is None:
