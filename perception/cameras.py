@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import msgspec
 import numpy as np
 import tomli_w
@@ -18,6 +17,7 @@ from inhand.descriptions import DescriptionKind
 from inhand.files import write_whole
 from inhand.perception import rotations
 from inhand.perception.errors import PerceptionError
+from inhand.perception.lens import Lens, Model, lens_problem
 from inhand.perception.records import frozen_array
 from inhand.perception.rotations import Array
 
@@ -43,13 +43,15 @@ class Camera:
         width: image width [px].
         height: image height [px].
         matrix: intrinsic matrix [px], (3, 3).
-        distortion: k1, k2, p1, p2, k3 of OpenCV's model, (5,).
+        distortion: numbers of the lens model: k1, k2, p1, p2, k3 and so on, or k1 to k4 of a
+            fisheye lens.
         position: of the lens, world frame [m], (3,).
         quaternion: world from camera, wxyz, (4,).
         position_sigma: standard deviation of `position`, along each axis [m].
         rotation_sigma: the same of `quaternion`, about each axis [rad].
         focal_sigma: the same of the focal length, relative to it.
         latency: time stamp of a frame minus its capture time [s].
+        model: what the numbers of the distortion mean.
     """
 
     name: str
@@ -63,6 +65,12 @@ class Camera:
     rotation_sigma: float = 0.0
     focal_sigma: float = 0.0
     latency: float = 0.0
+    model: Model = "pinhole"
+
+    @cached_property
+    def lens(self) -> Lens:
+        """How it projects."""
+        return Lens(self.matrix, self.distortion, self.model)
 
     @cached_property
     def rotation(self) -> Array:
@@ -77,22 +85,11 @@ class Camera:
     def project(self, points: Array) -> Array:
         """Pixels, (n, 2), of points in the world frame [m], (n, 3), through lens distortion."""
         local = rotations.rotate(rotations.conjugate(self.quaternion), points - self.position)
-        pixels, _ = cv2.projectPoints(
-            local.reshape(-1, 1, 3),
-            np.zeros(3),
-            np.zeros(3),
-            self.matrix,
-            self.distortion,
-        )
-        return np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
+        return self.lens.project(local)
 
     def normalize(self, pixels: Array) -> Array:
         """Undistorted coordinates x/z, y/z in the camera frame, (n, 2), of pixels, (n, 2)."""
-        if not pixels.size:
-            return np.empty((0, 2))
-        points = np.ascontiguousarray(pixels, dtype=np.float64).reshape(-1, 1, 2)
-        rays = cv2.undistortPoints(points, self.matrix, self.distortion)
-        return np.asarray(rays, dtype=np.float64).reshape(-1, 2)
+        return self.lens.rays(pixels)
 
 
 class _CameraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,13 +97,14 @@ class _CameraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     width: int
     height: int
     matrix: tuple[Vector, Vector, Vector]
-    distortion: tuple[float, float, float, float, float]
+    distortion: tuple[float, ...]
     position: Vector
     quaternion: tuple[float, float, float, float]
     position_sigma: float = 0.0
     rotation_sigma: float = 0.0
     focal_sigma: float = 0.0
     latency: float = 0.0
+    model: Model = "pinhole"
 
 
 class _RigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,11 +142,9 @@ def parse_rig(raw: bytes, path: str | Path) -> dict[str, Camera]:
         raise CameraError(f"rig file {path}: describes no camera")
     if len(set(names)) != len(names):
         raise CameraError(f"rig file {path}: two cameras share a name, names are {names}")
-    for camera in data.cameras:
-        problem = _problem(camera)
-        if problem:
-            raise CameraError(f"rig file {path}: camera {camera.name!r}: {problem}")
-    return {camera.name: _camera(camera) for camera in data.cameras}
+    cameras = {camera.name: _camera(camera) for camera in data.cameras}
+    _check(cameras, path)
+    return cameras
 
 
 _HEAD = """\
@@ -162,8 +158,10 @@ def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
     """Writes a rig file that `load_rig` reads.
 
     Raises:
+        CameraError: it describes an impossible camera; nothing is written.
         WriteError: it cannot be written; what was there before still is.
     """
+    _check(cameras, path)
     rows = [
         {
             "name": camera.name,
@@ -177,6 +175,8 @@ def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
             "rotation_sigma": float(camera.rotation_sigma),
             "focal_sigma": float(camera.focal_sigma),
             "latency": float(camera.latency),
+            # Rig files of pinhole cameras can be read by older versions too.
+            **({"model": camera.model} if camera.model != "pinhole" else {}),
         }
         for camera in cameras.values()
     ]
@@ -184,6 +184,7 @@ def save_rig(path: str | Path, cameras: dict[str, Camera]) -> None:
 
 
 def _camera(data: _CameraFile) -> Camera:
+    quaternion = np.array(data.quaternion)
     return Camera(
         name=data.name,
         width=data.width,
@@ -191,34 +192,43 @@ def _camera(data: _CameraFile) -> Camera:
         matrix=frozen_array(data.matrix),
         distortion=frozen_array(data.distortion),
         position=frozen_array(data.position),
-        quaternion=frozen_array(rotations.normalize(np.array(data.quaternion))),
+        # One that is not of unit length is refused, and stays as it is for the message.
+        quaternion=frozen_array(
+            rotations.normalize(quaternion) if _unit(quaternion) else quaternion
+        ),
         position_sigma=data.position_sigma,
         rotation_sigma=data.rotation_sigma,
         focal_sigma=data.focal_sigma,
         latency=data.latency,
+        model=data.model,
     )
 
 
-def _problem(data: _CameraFile) -> str:
+def _unit(quaternion: Array) -> bool:
+    return bool(abs(np.linalg.norm(quaternion) - 1) <= 1e-3)
+
+
+def _check(cameras: dict[str, Camera], path: str | Path) -> None:
+    """Raises CameraError if a camera of a rig file is impossible."""
+    for camera in cameras.values():
+        problem = _problem(camera)
+        if problem:
+            raise CameraError(f"rig file {path}: camera {camera.name!r}: {problem}")
+
+
+def _problem(camera: Camera) -> str:
     """Why this camera is impossible; empty if it is not."""
-    matrix, quaternion = np.array(data.matrix), np.array(data.quaternion)
-    sigmas = [data.position_sigma, data.rotation_sigma, data.focal_sigma]
-    rest = np.concatenate([matrix.ravel(), data.distortion, data.position, quaternion, sigmas])
-    center = matrix[:2, 2]
-    if not data.name:
+    sigmas = [camera.position_sigma, camera.rotation_sigma, camera.focal_sigma]
+    if not camera.name:
         return "the name is empty"
-    if data.width <= 0 or data.height <= 0:
-        return f"image size {data.width}x{data.height} must be positive"
-    if not np.isfinite([*rest, data.latency]).all():
+    if problem := lens_problem(camera.width, camera.height, camera.lens):
+        return problem
+    if not np.isfinite([*camera.position, *camera.quaternion, *sigmas, camera.latency]).all():
         return "every number must be finite"
-    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or matrix[1, 0] or (matrix[2] != (0, 0, 1)).any():
-        return "matrix must be [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy positive"
-    if not (0 < center[0] < data.width and 0 < center[1] < data.height):
-        return f"principal point {center.tolist()} lies outside the image"
-    if abs(np.linalg.norm(quaternion) - 1) > 1e-3:
-        return f"quaternion {list(data.quaternion)} is not of unit length"
+    if not _unit(camera.quaternion):
+        return f"quaternion {camera.quaternion.tolist()} is not of unit length"
     if min(sigmas) < 0:
         return f"standard deviations {sigmas} must not be negative"
-    if abs(data.latency) > MAXIMUM_LATENCY:
-        return f"latency {data.latency} s must lie within {MAXIMUM_LATENCY} s of zero"
+    if abs(camera.latency) > MAXIMUM_LATENCY:
+        return f"latency {camera.latency} s must lie within {MAXIMUM_LATENCY} s of zero"
     return ""

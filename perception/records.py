@@ -74,6 +74,8 @@ class CameraStatus(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fie
         rate: frames processed a second, since the last status.
         detection_time: mean time to detect the tags of a frame, since the last status [s].
         problem: what is wrong, empty if nothing is.
+        note: what is not as it should be, though frames come: settings that the camera did not
+            accept, time stamps of the arrival; empty if nothing is.
     """
 
     t: float
@@ -83,6 +85,7 @@ class CameraStatus(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fie
     rate: float
     detection_time: float
     problem: str
+    note: str = ""
 
 
 class _CornersMessage(msgspec.Struct, frozen=True, tag="corners", forbid_unknown_fields=True):

@@ -44,7 +44,7 @@ class Scene:
         sides: int = 8,
     ) -> None:
         self._hand = hand
-        self._lenses: dict[tuple[int, int, bytes, bytes], NDArray[np.float32]] = {}
+        self._lenses: dict[tuple[int, int, bytes, bytes, str], NDArray[np.float32]] = {}
         self._client = pybullet.connect(pybullet.DIRECT)
         # Files of different scenes have the same names, and by default PyBullet caches them.
         pybullet.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=self._client)
@@ -113,13 +113,14 @@ class Scene:
             physicsClientId=self._client,
         )
         image = np.asarray(rgba, dtype=np.uint8).reshape(camera.height, camera.width, 4)[..., :3]
-        if camera.distortion.any():
+        if camera.distortion.any() or camera.lens.wide:
             return self._distort(image, camera)
         return np.ascontiguousarray(image)
 
     def _distort(self, image: Image, camera: Camera) -> Image:
         """Applies the camera's lens distortion to a pinhole image; white outside of it."""
-        key = (camera.width, camera.height, camera.matrix.tobytes(), camera.distortion.tobytes())
+        lens = camera.matrix.tobytes(), camera.distortion.tobytes(), camera.model
+        key = (camera.width, camera.height, *lens)
         if key not in self._lenses:
             self._lenses[key] = _lens(camera).astype(np.float32)
         grid = self._lenses[key]

@@ -151,7 +151,7 @@ def _camera(name: str, source: str, *, known: bool) -> Finding:
     if not source.startswith("/dev/"):
         return Finding(what, "good", source)
     if not os.path.exists(source):
-        return Finding(what, "bad", f"{source} is not there", "plug it in; ls /dev/inhand-camera-*")
+        return Finding(what, "bad", f"{source} is not there", "plug it in; inhand cameras list")
     if not os.access(source, os.R_OK | os.W_OK):
         remedy = "run as a user of the group video"
         return Finding(what, "bad", f"{source} may not be opened", remedy)
@@ -167,9 +167,12 @@ def _policy(config: Config) -> Finding:
         hand, target = load_hand(config.hand), load_object(config.object)
         file = policy.file_for(target.name)
         path = find_policy(file, Path(policy.directory) if policy.directory else SHIPPED)
-        load_policy(path, hand, target, allowed=allowed_hashes(policy))
+        loaded = load_policy(path, hand, target, allowed=allowed_hashes(policy))
     except InhandError as error:
         return Finding("policy", "bad", str(error), "docs/train-for-your-object.md makes one")
+    if loaded.differences:
+        text = f"{path} was trained with another {'; '.join(loaded.differences)}"
+        return Finding("policy", "warning", text, "train one for this hand if it turns badly")
     return Finding("policy", "good", f"{path}, for {hand.name} and {target.name}")
 
 

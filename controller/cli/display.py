@@ -37,6 +37,8 @@ def as_status(reply: Message) -> str:
         lines.append(f"goal {goal['number']}: {goal['error']:.2f} rad to go")
     if problem := reply.get("tags", {}).get("problem"):
         lines.append(f"tags: {problem}")
+    for name, camera in reply.get("cameras", {}).items():
+        lines += [f"camera {name}: {camera[key]}" for key in ("problem", "note") if camera.get(key)]
     if reply["bus"]["problem"]:
         lines.append(f"bus: {reply['bus']['problem']}")
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import msgspec
 import tyro
 
 from inhand.controller.cli.bus_verbs import Doctor, Reboot, Scan, SetBaud, SetId
+from inhand.controller.cli.camera_verbs import Cameras
 from inhand.controller.cli.display import as_json
 from inhand.controller.cli.goal_verbs import Goal, Goals, RandomGoals
 from inhand.controller.cli.key_verbs import Keys
@@ -93,6 +94,7 @@ _VERBS: dict[str, Any] = {
     "config": ConfigVerb,
     "keys": Keys,
     "object": Object,
+    "cameras": Cameras,
     "doctor": Doctor,
     "scan": Scan,
     "set-id": SetId,

@@ -2,13 +2,14 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import tomli_w
 
 from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
 from inhand.controller.errors import ConfigError
+from inhand.perception.camera.settings import DeviceSettings
 
 
 class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,18 +41,30 @@ class BusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measured: str = ""
 
 
+class CameraConfig(DeviceSettings, frozen=True, forbid_unknown_fields=True):
+    """One camera: the source of its frames, and its settings.
+
+    Attributes:
+        source: as under `sources`; empty if it is named there.
+    """
+
+    source: str = ""
+
+
 class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The cameras.
 
     Attributes:
         rig: file that describes them.
         sources: source of each camera's frames, by its name in the rig.
+        devices: settings of each camera; in the file each is a table, `[cameras.NAME]`.
         follow_hand: whether the object is predicted to move with the links that touch it between
             frames, and not by its velocity alone.
     """
 
     rig: str = ""
     sources: dict[str, str] = {}
+    devices: dict[str, CameraConfig] = {}
     follow_hand: bool = True
 
 
@@ -209,7 +222,8 @@ def load_config(path: str | Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        config = msgspec.convert(tomllib.loads(Path(path).read_bytes().decode()), Config)
+        data = tomllib.loads(Path(path).read_bytes().decode())
+        config = msgspec.convert(_gathered(data), Config)
         _check(config)
     except OSError as error:
         raise ConfigError(f"config file {path}: {error.strerror}") from error
@@ -225,7 +239,36 @@ def load_config(path: str | Path | None) -> Config:
 
 def show_config(config: Config) -> str:
     """The configuration as TOML, defaults included."""
-    return tomli_w.dumps(msgspec.to_builtins(config))
+    data = msgspec.to_builtins(config)
+    for name, device in data["cameras"].pop("devices").items():
+        # TOML has no word for what is not set.
+        data["cameras"][name] = {key: one for key, one in device.items() if one not in (None, "")}
+    return tomli_w.dumps(data)
+
+
+def _gathered(data: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file with the tables `[cameras.NAME]` under `devices`.
+
+    Raises:
+        ConfigError: a camera has two sources.
+    """
+    cameras = data.get("cameras")
+    if not isinstance(cameras, dict):
+        return data
+    kept, sources = dict(cameras), cameras.get("sources", {})
+    if "devices" in kept:
+        raise ConfigError("[cameras] devices: write a table [cameras.NAME] for each camera")
+    devices = {
+        name: kept.pop(name)
+        for name, value in cameras.items()
+        if isinstance(value, dict) and name != "sources"
+    }
+    for name, device in devices.items():
+        if source := device.get("source"):
+            if isinstance(sources, dict) and sources.get(name, source) != source:
+                raise ConfigError(f"[cameras.{name}] source: [cameras] sources names another one")
+            kept["sources"] = {**kept.get("sources", {}), name: source}
+    return {**data, "cameras": {**kept, "devices": devices}}
 
 
 def _check(config: Config) -> None:
@@ -255,6 +298,11 @@ def _check(config: Config) -> None:
         raise ConfigError(f"[recording] seconds = {recording.seconds} s must lie in 1..600")
     if not 1 <= recording.file_size <= recording.total_size:
         raise ConfigError("[recording] must have 1 <= file_size <= total_size MB")
+    for name, device in config.cameras.devices.items():
+        if device.problem:
+            raise ConfigError(f"[cameras.{name}] {device.problem}")
+        if name not in config.cameras.sources:
+            raise ConfigError(f'[cameras.{name}] has no source, like "/dev/video0"')
     network = config.network
     if bool(network.command) != bool(network.state):
         raise ConfigError("[network] needs both command and state, or neither")

@@ -1,6 +1,6 @@
 """Metadata of a policy file: the JSON object under the key `inhand`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -51,7 +51,7 @@ class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         schema: version of this structure.
         policy_rate: actions a second [Hz].
         hand: name of the hand.
-        hand_digest: SHA-256 of the hand's description file.
+        hand_digest: of the hand that the policy was trained for.
         joints: names, in order.
         actuators: names, in order.
         object: name of the object.
@@ -62,6 +62,8 @@ class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         randomization_scale: scale of the universes in training.
         commit: of the training code.
         golden: steps that the runtime replays when it loads the file.
+        hand_facts: facts about that hand (`inhand.hardware.model.hand_facts`); None in policies
+            that were exported before there were any.
     """
 
     schema: Literal[1]
@@ -78,3 +80,4 @@ class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     randomization_scale: float
     commit: str
     golden: GoldenVector
+    hand_facts: dict[str, Any] | None = None

@@ -20,6 +20,7 @@ from inhand.controller.policy.observation import observation_layout, observation
 from inhand.controller.policy.onnx_file import has_external_data
 from inhand.controller.system.statistics import Histogram
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.hand_facts import Differences, differences, released_facts
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
 
@@ -38,6 +39,8 @@ class Policy:
         metadata: of the file.
         path: from its actions to targets.
         latency: time of each step [s].
+        differences: what differs between the hand that it was trained with and this one, in words;
+            the policy can run, but may be worse.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Policy:
         self.name = name
         self.sha256 = sha256
         self.metadata = metadata
+        self.differences = _hand_differences(metadata, hand).simulated
         self.path = ActionPath(
             hand,
             policy_rate=metadata.policy_rate,
@@ -180,6 +184,17 @@ def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
     )
 
 
+def _hand_differences(metadata: PolicyMetadata, hand: Hand) -> Differences:
+    """What differs between the hand that the policy was trained for and this one."""
+    if metadata.hand_digest == hand.digest:
+        return Differences((), ())
+    facts = metadata.hand_facts or released_facts(metadata.hand_digest)
+    if facts is None:
+        versions = f"version {metadata.hand_digest[:12]} → {hand.digest[:12]}"
+        return Differences((versions,), ())
+    return differences(facts, hand.facts)
+
+
 def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> str:
     """Why the policy does not fit this hand and object; empty if it does."""
     layout = [(part.name, part.size, part.unit) for part in metadata.observation]
@@ -192,11 +207,9 @@ def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -
         return f"joints {_difference(metadata.joints, hand.joint_names)}"
     if metadata.actuators != hand.actuator_names:
         return f"actuators {_difference(metadata.actuators, hand.actuator_names)}"
-    if metadata.hand_digest != hand.digest:
-        return (
-            f"made for another version of hand {hand.name} (file {metadata.hand_digest[:12]}, "
-            f"here {hand.digest[:12]}); train or export it anew"
-        )
+    if essential := _hand_differences(metadata, hand).essential:
+        listed = "; ".join(essential[:3]) + ("; and more" if len(essential) > 3 else "")
+        return f"made for another version of hand {hand.name}: {listed}; train it anew"
     if metadata.object != target.name:
         return f"made for object {metadata.object}, this is {target.name}"
     if layout != list(observation_layout(hand)):

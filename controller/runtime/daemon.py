@@ -36,7 +36,12 @@ from inhand.controller.runtime.processes import (
     wait_for_simulation,
 )
 from inhand.controller.runtime.report import exit_report, statistics
-from inhand.controller.runtime.start_up import first_policy, policy_directory, recorder_config
+from inhand.controller.runtime.start_up import (
+    first_policy,
+    policy_directory,
+    recorder_config,
+    with_warnings,
+)
 from inhand.controller.runtime.supervisor import Supervisor
 from inhand.controller.runtime.timed_cameras import TimedCameras
 from inhand.controller.runtime.watchdog import Heartbeat
@@ -155,7 +160,8 @@ class Daemon:
 
         def load(name: str) -> Policy:
             path = find_policy(name, policy_directory(config))
-            return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
+            policy = load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
+            return with_warnings(policy)
 
         server = Server(
             bind(directory),
@@ -251,7 +257,13 @@ class Daemon:
         ).open()
         exits.callback(inbox.close)
         for child in start_cameras(
-            sources, rig, config.object, inbox.address, directory, timed=self.options.timed
+            sources,
+            rig,
+            config.object,
+            inbox.address,
+            directory,
+            timed=self.options.timed,
+            settings={} if world else config.cameras.devices,
         ):
             children.watch(child)
         warm_up_pose_filter(target, cameras, hand)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from inhand.controller.config.config import Config
+from inhand.controller.config.config import CameraConfig, Config
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.keys import KeyRing
 from inhand.controller.system.child_process import Child
@@ -132,6 +132,7 @@ def start_cameras(
     directory: Path,
     *,
     timed: bool = False,
+    settings: Mapping[str, CameraConfig] | None = None,
 ) -> list[Child]:
     """Starts one process for each camera.
 
@@ -142,7 +143,9 @@ def start_cameras(
         output: address that tag corners are sent to.
         directory: directory of the sockets for the preview images.
         timed: whether they run in the simulated time of that directory.
+        settings: of the devices, by the camera's name.
     """
+    settings = settings or {}
     time = ["--time", str(directory)] if timed else []
     return [
         Child(
@@ -150,11 +153,20 @@ def start_cameras(
             [
                 *camera_arguments(name, source, rig, object_name, output),
                 *("--preview", image_address(directory, name)),
+                *_settings(settings.get(name)),
                 *time,
             ],
         ).start()
         for name, source in sources.items()
     ]
+
+
+def _settings(device: CameraConfig | None) -> list[str]:
+    """The settings of a device for a camera process."""
+    if device is None:
+        return []
+    wanted = {key: value for key, value in msgspec.to_builtins(device).items() if key != "source"}
+    return ["--settings", msgspec.json.encode(wanted).decode()]
 
 
 def camera_arguments(name: str, source: str, rig: str, object_name: str, output: str) -> list[str]:

@@ -38,7 +38,7 @@ def first_policy(
         PolicyError: the policy cannot be used.
     """
     if wanted is not None:
-        return load_policy(wanted, hand, target, allowed=None)
+        return with_warnings(load_policy(wanted, hand, target, allowed=None))
     file = config.policy.file_for(target.name)
     if not file:
         return None
@@ -47,7 +47,14 @@ def first_policy(
         log.warning("no policy came with this program: the hand can move but not be armed")
         return None
     path = directory / file
-    return load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
+    return with_warnings(load_policy(path, hand, target, allowed=allowed_hashes(config.policy)))
+
+
+def with_warnings(policy: Policy) -> Policy:
+    """The policy, after a warning for each value of the hand that was another in training."""
+    for difference in policy.differences:
+        log.warning("policy %s: trained with another %s", policy.name, difference)
+    return policy
 
 
 def recorder_config(

@@ -12,6 +12,7 @@ from viser import ClientHandle, ViserServer
 from inhand.controller.client.simulated import WorldClient
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, ConfigError, RefusedError
+from inhand.controller.view.guard import Guard, note_client
 from inhand.controller.view.panel import Panel
 from inhand.controller.view.scene_view import SceneView
 from inhand.controller.view.view_model import Feed, Setting
@@ -30,7 +31,8 @@ class Page:
     """A server of the page.
 
     Attributes:
-        address: where a browser finds it; empty until it is open.
+        address: where a browser finds it, with the token to use its controls; empty until it is
+            open.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Page:
         self._feed, self._send, self._command = feed, send, command
         self._host, self._port = host, port
         self.address = ""
+        self._guard = Guard(host)
         self._setting: Setting | None = None
         self._scene_view: SceneView | None = None
         self._panel: Panel | None = None
@@ -62,14 +65,15 @@ class Page:
     def open(self) -> None:
         """Starts the server."""
         # viser prints on standard output, where a caller may expect JSON.
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), self._guard.installed():
             self._server = ViserServer(
                 host=self._host, port=self._port, label="inhand", verbose=False
             )
+        self._server.on_client_connect(_note_client)
         self._server.gui.configure_theme(show_logo=False, show_share_button=False)
         self._server.gui.main_panel.dock_right()
         self._server.gui.add_markdown("waiting for the daemon")
-        self.address = f"http://{self._host}:{self._server.get_port()}"
+        self.address = f"http://{self._host}:{self._server.get_port()}/?token={self._guard.token}"
 
     @property
     def watched(self) -> bool:
@@ -130,6 +134,7 @@ class Page:
                 ask=self._ask if self._send else None,
                 command=self._command,
                 controls=self._feed.controls,
+                for_all=self._guard.for_all.add,
             )
         panel.ghost = lambda: np.array(stage.ghost.wxyz, dtype=np.float64)
         self._scene_view, self._panel = stage, panel
@@ -148,6 +153,11 @@ class Page:
             )
         if type == "goal" and self._scene_view is not None:
             self._scene_view.follow_goal()
+
+
+async def _note_client(client: ClientHandle) -> None:
+    # viser awaits a coroutine where it connects the browser, and runs a function in a thread.
+    note_client(client)
 
 
 class Commander:

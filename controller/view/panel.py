@@ -33,6 +33,7 @@ class Panel:
         ask: Ask | None,
         command: bool,
         controls: Callable[[GuiApi], None],
+        for_all: Callable[[str], None],
     ) -> None:
         """Builds it.
 
@@ -42,12 +43,13 @@ class Panel:
             ask: sends a request; None if there is no daemon to send it to.
             command: whether requests other than the emergency stop are offered.
             controls: adds the feed's controls.
+            for_all: called with the identifier of each button that every browser may press.
         """
         gui = server.gui
         gui.reset()
         self._gui, self._setting = gui, setting
         if ask is not None:
-            self._add_stop(ask)
+            self._add_stop(ask, for_all)
         self._words = gui.add_markdown("")
         controls(gui)
         tabs = gui.add_tab_group()
@@ -87,7 +89,9 @@ class Panel:
         t = curves["t"]
         for names, plot in self._curves.items():
             plot.data = (t, *(curves[name] for name in names))
-        actuator = self._setting.hand.actuator_names.index(self._joint.value)
+        # A browser can send any text.
+        names = self._setting.hand.actuator_names
+        actuator = names.index(self._joint.value) if self._joint.value in names else 0
         self._joint_plot.data = (t, *history.joint(actuator))
 
     def show_pictures(self, pictures: Mapping[str, Picture]) -> None:
@@ -98,14 +102,15 @@ class Panel:
                 self._shown[name] = id(picture)
                 handle.image = picture
 
-    def _add_stop(self, ask: Ask) -> None:
+    def _add_stop(self, ask: Ask, for_all: Callable[[str], None]) -> None:
         stop = self._gui.add_button("EMERGENCY STOP", color="red")
+        for_all(stop._impl.uuid)
         stop.on_click(lambda event: ask(event.client, "estop", {}))
 
     def _add_commands(self, ask: Ask) -> None:
         gui = self._gui
         buttons = gui.add_button_group("mode", REQUESTS)
-        buttons.on_click(lambda event: ask(event.client, buttons.value, {}))
+        buttons.on_click(lambda event: _ask_listed(ask, event.client, buttons.value))
         faces = gui.add_button_group("face up", tuple(self._setting.target.faces))
         faces.on_click(
             lambda event: ask(event.client, "goal", {"face": faces.value, "replace": True})
@@ -153,6 +158,12 @@ class Panel:
             legend=uplot.Legend(show=len(series) > 1),
             aspect=2.6,
         )
+
+
+def _ask_listed(ask: Ask, client: ClientHandle | None, request: str) -> None:
+    """Sends one of the requests of the buttons; a browser can send any text."""
+    if request in REQUESTS:
+        ask(client, request, {})
 
 
 def words(moment: Moment | None, problem: str) -> str:

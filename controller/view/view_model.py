@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import degrees
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -98,10 +99,13 @@ class History:
 
     def __init__(self) -> None:
         self._rows: deque[tuple[Array, Array, Array]] = deque(maxlen=HISTORY)
+        # One thread adds rows while another reads them.
+        self._lock = Lock()
 
     def clear(self) -> None:
         """Removes all points."""
-        self._rows.clear()
+        with self._lock:
+            self._rows.clear()
 
     def add(self, moment: Moment) -> None:
         """Takes the next point."""
@@ -118,20 +122,25 @@ class History:
         numbers += [currents.max(), currents.mean(), hottest, moment.row]
         position = np.array(joints["position"])
         told = position if targets is None else np.array(targets)
-        self._rows.append((np.array(numbers), position, told))
+        with self._lock:
+            self._rows.append((np.array(numbers), position, told))
+
+    def _all(self) -> tuple[tuple[Array, Array, Array], ...]:
+        with self._lock:
+            return tuple(self._rows)
 
     def curves(self) -> dict[str, Array]:
         """By name, (n,): `t` (before now) [s], `error` [deg], `lateness` [ms], `current`,
         `mean_current` [A], `temperature` [°C], `row`."""
         names = ("t", "error", "lateness", "current", "mean_current", "temperature", "row")
-        rows = tuple(self._rows)
+        rows = self._all()
         table = np.array([row[0] for row in rows]) if rows else np.zeros((1, len(names)))
         table[:, 0] -= table[-1, 0]
         return dict(zip(names, table.T.copy(), strict=True))
 
     def joint(self, actuator: int) -> tuple[Array, Array]:
         """Position and target of one actuator [deg], (n,) each."""
-        rows = tuple(self._rows)
+        rows = self._all()
         if not rows:
             return np.zeros(1), np.zeros(1)
         pairs = np.degrees([(row[1][actuator], row[2][actuator]) for row in rows])

@@ -1,6 +1,5 @@
 """Hand description, read from one TOML file."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from inhand.hardware.model.hand_description import (
     Workspace,
     problems,
 )
+from inhand.hardware.model.hand_facts import Facts, digest_of, facts_of
 from inhand.hardware.records import Array, frozen_array
 
 HANDS = Path(__file__).parents[1] / "hands"
@@ -29,7 +29,8 @@ HAND_FILES = DescriptionKind("hand", DescriptionError, HANDS)
 class Hand:
     """A checked hand description with derived arrays.
 
-    Joint order is the order of `links`; actuator order is the order of `actuators`.
+    Joint order is the order of `links`; actuator order is the order of `actuators`. The digest is
+    that of `facts`.
     """
 
     name: str
@@ -47,6 +48,18 @@ class Hand:
     @property
     def n_actuators(self) -> int:
         return len(self.actuators)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What of the hand a policy depends on."""
+        return facts_of(
+            self.name,
+            self.root,
+            self.workspace,
+            self.collision_groups,
+            self.links,
+            self.actuators,
+        )
 
     @cached_property
     def joint_names(self) -> tuple[str, ...]:
@@ -190,12 +203,12 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
     data = HAND_FILES.convert(raw, path, HandDescription)
     for problem in problems(data):
         raise DescriptionError(f"hand file {path}: {problem}")
-    return Hand(
-        name=data.name,
-        root=data.root,
-        digest=hashlib.sha256(raw).hexdigest(),
-        workspace=data.workspace,
-        collision_groups=data.collision_groups,
-        links=data.links,
-        actuators=data.actuators,
+    model = (
+        data.name,
+        data.root,
+        data.workspace,
+        data.collision_groups,
+        data.links,
+        data.actuators,
     )
+    return Hand(data.name, data.root, digest_of(facts_of(*model)), *model[2:])

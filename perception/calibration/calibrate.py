@@ -1,38 +1,41 @@
 """`inhand calibrate`: cameras and objects, from pictures. Insufficient pictures are refused."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import cv2
 import numpy as np
-import tyro
 
+from inhand.files import back_up
 from inhand.perception import rotations
-from inhand.perception.calibration.camera_info import load_intrinsics, save_intrinsics
-from inhand.perception.calibration.capture import capture, capture_place
+from inhand.perception.calibration.camera_info import load_intrinsics
+from inhand.perception.calibration.capture import capture_place
 from inhand.perception.calibration.capture_object import capture_object
 from inhand.perception.calibration.extrinsics import calibrate_extrinsics
-from inhand.perception.calibration.intrinsics import LensViews
+from inhand.perception.calibration.lens_command import CameraLens, Folder
 from inhand.perception.calibration.plate import Plate
+from inhand.perception.calibration.residual_picture import residual_picture
 from inhand.perception.calibration.tag_placement import (
+    PlacementReport,
     calibrate_placement,
     missing_views,
     save_object,
 )
 from inhand.perception.camera.open_source import open_source
+from inhand.perception.camera.settings import DeviceSettings
 from inhand.perception.cameras import Camera, CameraError, load_rig, save_rig
 from inhand.perception.detection.detection import TagDetector
 from inhand.perception.objects import load_object
-from inhand.perception.pictures import write_picture
+from inhand.perception.pictures import pictures, write_picture
 from inhand.perception.readout import Readout
-from inhand.perception.records import TagCorners
-from inhand.perception.rotations import Array
+from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.tags import Image
 
-Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+UNKNOWN_PLACE, UNKNOWN_TURN = 1.0, 1.0
+"""Standard deviations of the pose of a camera of which nothing is known [m, rad]."""
 
 
 @dataclass(frozen=True)
@@ -57,59 +60,6 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class CameraLens:
-    """Find a camera's intrinsics from 15 or more pictures of the plate.
-
-    Show it near, far, tilted and at the image's borders.
-
-    Example: inhand calibrate camera pictures/left --name left --out left.yaml
-
-    Attributes:
-        folder: The pictures, PNG or JPEG.
-        name: Of the camera.
-        out: ROS camera_info file to write; a picture of the corners goes beside it.
-        source: Camera to take pictures with, like /dev/video0, until they suffice; they are stored
-            in the folder.
-        size: Width and height to request from the camera [px].
-        plate: What the pictures show; measure a printed square, as printers change the scale.
-    """
-
-    folder: Folder
-    name: str
-    out: Path
-    source: str = ""
-    size: tuple[int, int] = (640, 480)
-    plate: Plate = field(default_factory=Plate)
-
-    def run(self) -> None:
-        views, readout = LensViews(self.plate), Readout()
-        for path, image in _pictures(self.folder) if self._kept() else []:
-            views.add(image)
-            readout.show(f"{path.name}: {views.status}")
-        if self.source:
-            with closing(open_source(self.source, self.size)) as source:
-                capture(source, self.plate, views, self.folder, readout)
-        readout.end()
-        report = views.report()
-        save_intrinsics(self.out, self.name, report.intrinsics)
-        *_, (_, image) = _pictures(self.folder)
-        _draw(self.out.with_suffix(".png"), image, report.pixels)
-        matrix, spread = report.intrinsics.matrix, report.deviation
-        print(
-            f"residual  {report.residual:.3f} px, over {100 * report.coverage:.0f} % of the image"
-        )
-        for what, i in (("focal ", 0), ("centre", 1)):
-            x, y = (matrix[0, 0], matrix[1, 1]) if i == 0 else matrix[:2, 2]
-            dx, dy = spread[2 * i : 2 * i + 2]
-            print(f"{what}    {x:.2f} ± {dx:.2f}, {y:.2f} ± {dy:.2f} px")
-        print(f"wrote     {self.out}")
-
-    def _kept(self) -> bool:
-        """Whether to read pictures from the folder; without a camera they are required."""
-        return not self.source or any(self.folder.glob("*.png"))
-
-
-@dataclass(frozen=True)
 class Places:
     """Find the cameras' poses, from pictures of the plate at a known place on the base.
 
@@ -123,6 +73,7 @@ class Places:
         out: Rig file to write; cameras in it that are not named stay unchanged.
         position: Of the plate's top left corner, world frame [m].
         quaternion: World from plate, wxyz; the plate's x runs right, its y down the print.
+        device: Settings of the cameras.
         plate: What the pictures show.
     """
 
@@ -132,6 +83,7 @@ class Places:
     position: tuple[float, float, float]
     quaternion: tuple[float, float, float, float]
     sources: tuple[str, ...] = ()
+    device: DeviceSettings = DeviceSettings()
     plate: Plate = field(default_factory=Plate)
 
     def run(self) -> None:
@@ -142,12 +94,12 @@ class Places:
         addresses = _paired(self.cameras, self.sources)
         readout = Readout()
         for name in self.cameras:
-            intrinsics = load_intrinsics(self.folder / f"{name}.yaml")
+            intrinsics = load_intrinsics(self.folder / f"{name}.yaml", name)
             if name in addresses:
                 size = (intrinsics.width, intrinsics.height)
-                with closing(open_source(addresses[name], size)) as source:
+                with closing(open_source(addresses[name], size, self.device)) as source:
                     capture_place(source, self.plate, name, self.folder / name, readout)
-            images = [image for _, image in _pictures(self.folder / name)]
+            paths, images = zip(*pictures(self.folder / name), strict=True)
             place = np.array(self.position)
             report = calibrate_extrinsics(
                 name, intrinsics, self.plate, place, rotations.normalize(turn), images, readout.show
@@ -156,14 +108,66 @@ class Places:
             # The camera's latency does not depend on its pose.
             late = rig[name].latency if name in rig else 0.0
             rig[name] = replace(report.camera, latency=late)
-            _draw(self.folder / f"{name}-place.png", images[-1], report.pixels)
+            ends = np.cumsum(report.counts)[:-1]
+            write_picture(
+                self.folder / f"{name}-place.png",
+                residual_picture(
+                    images[-1],
+                    f"{name}: {report.residual:.3f} px",
+                    [path.name for path in paths],
+                    np.split(report.pixels, ends),
+                    np.split(report.errors, ends),
+                ),
+            )
             print(
                 f"{name}: residual {report.residual:.3f} px, place known to "
                 f"{1000 * report.camera.position_sigma:.2f} mm and "
                 f"{np.degrees(report.camera.rotation_sigma):.3f} degrees"
             )
+        back_up(self.out)
         save_rig(self.out, rig)
         print(f"wrote {self.out}")
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Make a rig file of cameras whose places are not known yet, for `inhand calibrate hand-eye`.
+
+    Example: inhand calibrate rig calibration --cameras left right --out rig.toml
+
+    Attributes:
+        folder: Holds NAME.yaml for each camera.
+        cameras: Their names.
+        out: Rig file to write; cameras in it that are not named stay unchanged.
+    """
+
+    folder: Folder
+    cameras: tuple[str, ...]
+    out: Path
+
+    def run(self) -> None:
+        rig: dict[str, Camera] = load_rig(self.out) if self.out.exists() else {}
+        for name in self.cameras:
+            if name in rig:
+                raise CameraError(
+                    f"rig file {self.out} has a camera {name!r} already; its place would be lost"
+                )
+            lens = load_intrinsics(self.folder / f"{name}.yaml", name)
+            rig[name] = Camera(
+                name=name,
+                width=lens.width,
+                height=lens.height,
+                matrix=lens.matrix,
+                distortion=lens.distortion,
+                position=frozen_array(np.zeros(3)),
+                quaternion=frozen_array([1.0, 0.0, 0.0, 0.0]),
+                position_sigma=UNKNOWN_PLACE,
+                rotation_sigma=UNKNOWN_TURN,
+                model=lens.model,
+            )
+        back_up(self.out)
+        save_rig(self.out, rig)
+        print(f"wrote {self.out}; its cameras have no place yet")
 
 
 @dataclass(frozen=True)
@@ -177,9 +181,10 @@ class Tags:
             have the same file name.
         rig: The calibrated cameras.
         object: Name or file of the object, as drawn.
-        out: Object file to write; a picture of the corners goes beside it.
+        out: Object file to write; a picture of the residuals of each camera goes beside it.
         sources: Cameras to take the pictures with until they suffice, in the order of the rig file,
             like /dev/video0.
+        device: Settings of the cameras.
     """
 
     folder: Folder
@@ -187,34 +192,40 @@ class Tags:
     object: str
     out: Path
     sources: tuple[str, ...] = ()
+    device: DeviceSettings = DeviceSettings()
 
     def run(self) -> None:
         rig, description = load_rig(self.rig), load_object(self.object)
         ids = tuple(tag.id for tag in description.tags)
         instants: dict[str, list[TagCorners]] = {}
+        last: dict[str, Image] = {}
         readout = Readout()
         if addresses := _paired(tuple(rig), self.sources):
             with ExitStack() as stack:
                 sources = {
                     name: stack.enter_context(
-                        closing(open_source(addresses[name], (camera.width, camera.height)))
+                        closing(
+                            open_source(addresses[name], (camera.width, camera.height), self.device)
+                        )
                     )
                     for name, camera in rig.items()
                 }
                 capture_object(sources, description, rig, self.folder, readout)
         for name, camera in rig.items():
-            for path, image in _pictures(self.folder / name):
+            for path, image in pictures(self.folder / name):
                 # A new detector for each picture: one detector expects a sequence of frames.
                 seen = TagDetector(camera, description).detect(image, 0.0)
                 instants.setdefault(path.stem, []).append(seen)
+                last[name] = image
                 lacking = missing_views(ids, list(instants.values())) or ["nothing"]
                 readout.show(
                     f"{name}/{path.name}: {len(instants)} instants; missing: {', '.join(lacking)}"
                 )
         report = calibrate_placement(description, rig, list(instants.values()), readout.show)
         readout.end()
+        back_up(self.out)
         save_object(self.out, report.description)
-        _draw(self.out.with_suffix(".png"), image, seen.corners.reshape(-1, 2))
+        _draw_object(self.out, report, list(instants), last)
         print(f"residual {report.residual:.3f} px over {len(instants)} instants")
         for tag, shift, sure in zip(ids, report.shifts, report.deviations, strict=True):
             right, up = 1000 * shift[:2]
@@ -230,6 +241,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "print": Printed,
     "camera": CameraLens,
     "extrinsics": Places,
+    "rig": Rig,
     "object": Tags,
 }
 
@@ -248,25 +260,19 @@ def _paired(names: tuple[str, ...], addresses: tuple[str, ...]) -> dict[str, str
     return dict(zip(names, addresses, strict=False))
 
 
-def _pictures(folder: Path) -> Iterator[tuple[Path, Image]]:
-    """The pictures of a folder by name, grey.
-
-    Raises:
-        CameraError: there is none, or one cannot be read.
-    """
-    paths = sorted(p for p in folder.glob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
-    if not paths:
-        raise CameraError(f"folder {folder} holds no PNG or JPEG picture")
-    for path in paths:
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise CameraError(f"picture {path} cannot be read; is the file complete?")
-        yield path, np.asarray(image, dtype=np.uint8)
-
-
-def _draw(path: Path, image: Image, pixels: Array) -> None:
-    """Writes a picture with the detected corners marked."""
-    canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    for x, y in pixels:
-        cv2.circle(canvas, (round(x), round(y)), 3, (0, 160, 0), 1, cv2.LINE_AA)
-    write_picture(path, np.asarray(canvas, dtype=np.uint8))
+def _draw_object(
+    out: Path, report: PlacementReport, instants: list[str], images: dict[str, Image]
+) -> None:
+    """Writes a picture of the residuals for each camera."""
+    for name, image in images.items():
+        mine = [one for one in report.views if one.camera == name]
+        write_picture(
+            out.with_name(f"{out.stem}-{name}-residuals.png"),
+            residual_picture(
+                image,
+                f"{name}: {report.description.name}",
+                [instants[one.instant] for one in mine],
+                [one.pixels for one in mine],
+                [one.errors for one in mine],
+            ),
+        )

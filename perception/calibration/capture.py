@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 
 from inhand.perception.calibration import extrinsics
-from inhand.perception.calibration.intrinsics import MINIMUM_CORNERS, LensViews, View, apart
+from inhand.perception.calibration.intrinsics import MINIMUM_CORNERS, LensViews, apart
+from inhand.perception.calibration.lens_fit import View
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.camera.sources import Source
 from inhand.perception.cameras import CameraError
-from inhand.perception.pictures import write_picture
+from inhand.perception.pictures import picture_files, write_picture
 from inhand.perception.readout import Readout
 from inhand.perception.tags import Image
 
@@ -44,16 +45,18 @@ def capture(source: Source, plate: Plate, views: LensViews, folder: Path, readou
     before: View | None = None
     while not views.enough:
         image = next_picture(source, views.status)
-        now = plate.find(image)
-        if len(now[0]) < MINIMUM_CORNERS:
-            what = "show the plate"
+        plate = plate.settled(image)
+        points, pixels, why = plate.look(image)
+        now = points, pixels
+        if len(points) < MINIMUM_CORNERS:
+            what = why or "show the plate"
         elif before is None or apart(before, now) > STILL * image.shape[1]:
             what = "hold the plate still"
         elif not views.differs(*now):
             what = "move or tilt the plate"
         else:
-            path = keep(folder, len(list(folder.glob("*.png"))), image)
-            views.add(image)
+            path = keep(folder, next_number(folder), image)
+            views.add(image, path.name)
             what = f"took {path.name}"
         before = now
         readout.show(f"{what}: {views.status}")
@@ -79,9 +82,12 @@ def capture_place(source: Source, plate: Plate, name: str, folder: Path, readout
     while len(taken) < PICTURES_OF_PLACE:
         status = f"{name}: {len(taken)} of {PICTURES_OF_PLACE} pictures"
         image = next_picture(source, status)
-        now = plate.find(image)
-        if len(now[0]) < extrinsics.MINIMUM_CORNERS:
-            what = f"{len(now[0])} corners in view, {extrinsics.MINIMUM_CORNERS} are needed"
+        plate = plate.settled(image)
+        points, pixels, why = plate.look(image)
+        now = points, pixels
+        if len(points) < extrinsics.MINIMUM_CORNERS:
+            what = f"{len(points)} corners in view, {extrinsics.MINIMUM_CORNERS} are needed"
+            what = f"{what}; {why}" if why else what
         elif before is None or apart(before, now) > STILL * image.shape[1]:
             what = "leave plate and camera alone"
         else:
@@ -100,7 +106,7 @@ def require_empty(folder: Path) -> None:
     Raises:
         CameraError: the folder holds pictures.
     """
-    if any(folder.glob("*.png")):
+    if picture_files(folder):
         raise CameraError(
             f"folder {folder} holds pictures already; without a source they are used, with "
             "one give another folder or move them away"
@@ -123,13 +129,22 @@ def next_picture(source: Source, status: str) -> Image:
     raise CameraError(f"the source gave no frame for {PATIENCE:.0f} s; {status}")
 
 
+def next_number(folder: Path) -> int:
+    """The number after the highest among a folder's pictures; 0 without any."""
+    names = [path.stem for path in folder.glob("*")]
+    return max((int(name) for name in names if name.isdecimal()), default=-1) + 1
+
+
 def keep(folder: Path, number: int, image: Image) -> Path:
-    """Writes a picture to `folder/NUMBER.png`.
+    """Writes a picture to `folder/NUMBER.png`, which must not exist.
 
     Raises:
+        CameraError: it exists.
         WriteError: it cannot be written.
     """
     path = folder / f"{number:03d}.png"
+    if path.exists():
+        raise CameraError(f"picture {path} exists already; it stays as it is")
     write_picture(path, image)
     return path
 

@@ -45,7 +45,7 @@ def capture_object(
         require_empty(folder / name)
     ids = tuple(tag.id for tag in description.tags)
     before: list[TagCorners] | None = None
-    width = max(rig[name].width for name in sources)
+    widths = [rig[name].width for name in sources]
     instants: list[list[TagCorners]] = []
     while lacking := missing_views(ids, instants):
         status = f"{len(instants)} instants; missing: {', '.join(lacking)}"
@@ -58,9 +58,9 @@ def capture_object(
         ]
         if not any(frame.ids for frame in seen):
             what = "show the object"
-        elif before is None or _moved(before, seen, width) > STILL:
+        elif before is None or _moved(before, seen, widths) > STILL:
             what = "hold the object still"
-        elif any(_moved(one, seen, width) <= ELSEWHERE for one in instants):
+        elif any(_moved(one, seen, widths) <= ELSEWHERE for one in instants):
             what = "turn the object"
         else:
             for name, image in images.items():
@@ -72,12 +72,12 @@ def capture_object(
         readout.show(f"{what}: {status}")
 
 
-def _moved(before: list[TagCorners], now: list[TagCorners], width: int) -> float:
+def _moved(before: list[TagCorners], now: list[TagCorners], widths: list[int]) -> float:
     """Median motion of the tags that a camera saw both times [image widths]; inf without any."""
     moved = [
-        float(np.abs(corners - one.corners[one.ids.index(tag)]).max())
-        for one, other in zip(before, now, strict=True)
+        float(np.abs(corners - one.corners[one.ids.index(tag)]).max()) / width
+        for one, other, width in zip(before, now, widths, strict=True)
         for tag, corners in zip(other.ids, other.corners, strict=True)
         if tag in one.ids
     ]
-    return float(np.median(moved)) / width if moved else float("inf")
+    return float(np.median(moved)) if moved else float("inf")

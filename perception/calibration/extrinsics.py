@@ -8,8 +8,10 @@ import numpy as np
 
 from inhand.perception import rotations
 from inhand.perception.calibration.camera_info import Intrinsics
+from inhand.perception.calibration.lens_fit import plane_poses
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.cameras import Camera, CameraError
+from inhand.perception.lens import Lens
 from inhand.perception.records import frozen_array
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
@@ -17,6 +19,11 @@ from inhand.perception.tags import Image
 MINIMUM_CORNERS = 15
 MAXIMUM_RESIDUAL = 0.5
 """Largest root mean square of the reprojection errors [px]."""
+
+FARTHEST = 5.0
+"""Largest distance of plate and camera from the hand's base [m]."""
+
+ITERATIONS = 20
 
 MINIMUM_RATIO = 1.5
 """Least ratio of the errors of the two pose solutions of a plane (two-fold ambiguity)."""
@@ -30,11 +37,15 @@ class ExtrinsicsReport:
         camera: the result; its deviations are those of the worst direction and axis.
         residual: root mean square of the reprojection errors [px].
         pixels: detected corners [px], (n, 2).
+        errors: measured minus expected [px], (n, 2).
+        counts: number of corners in each picture.
     """
 
     camera: Camera
     residual: float
     pixels: Array
+    errors: Array
+    counts: tuple[int, ...]
 
 
 def calibrate_extrinsics(
@@ -60,7 +71,19 @@ def calibrate_extrinsics(
     Raises:
         CameraError: the pictures do not suffice; the message says why.
     """
-    views = []
+    if plate.symmetric:
+        raise CameraError(
+            f"camera {name!r}: a chessboard of {plate.columns} x {plate.rows} squares looks the "
+            "same after half a turn; use one with an odd and an even number, or a plate with tags"
+        )
+    if np.linalg.norm(position) > FARTHEST:
+        raise CameraError(
+            f"--position {position.tolist()} is more than {FARTHEST:g} m from the hand's base; "
+            "give it in metres"
+        )
+    for image in images:
+        plate = plate.settled(image)
+    views, reasons = [], []
     for image in images:
         if image.shape != (intrinsics.height, intrinsics.width):
             raise CameraError(
@@ -68,33 +91,33 @@ def calibrate_extrinsics(
                 f"calibrated at {intrinsics.width}x{intrinsics.height}; use one setting for both"
             )
         views.append(plate.find(image))
+        if len(views[-1][0]) < MINIMUM_CORNERS:
+            reasons.append(plate.explain(image))
         tell(
             f"{name}: picture {len(views)} of {len(images)} shows {len(views[-1][0])} of "
-            f"{(plate.columns - 1) * (plate.rows - 1)} corners, {MINIMUM_CORNERS} are needed"
+            f"{plate.corners} corners, {MINIMUM_CORNERS} are needed"
         )
     points, pixels = (np.concatenate(parts) for parts in zip(*views, strict=True))
     if len(points) < MINIMUM_CORNERS * len(images):
+        why = next((f"; {reason}" for reason in reasons if reason), "")
         raise CameraError(
             f"camera {name!r}: {len(points) / len(images):.0f} corners of the plate were found, "
-            f"{MINIMUM_CORNERS} are needed; bring all of it into view, lit evenly"
+            f"{MINIMUM_CORNERS} are needed; bring all of it into view, lit evenly{why}"
         )
-    matrix, lens = intrinsics.matrix, intrinsics.distortion
-    count, turns, shifts, errors = cv2.solvePnPGeneric(
-        points, pixels, matrix, lens, flags=cv2.SOLVEPNP_IPPE
-    )
-    if not count:
+    lens = intrinsics.lens
+    starts = plane_poses(points, lens.rays(pixels))
+    if not starts:
         raise CameraError(
             f"camera {name!r}: no camera pose fits the plate's corners; take the pictures again"
         )
-    seen_twice = np.asarray(errors, dtype=np.float64).ravel()
-    turn, shift = cv2.solvePnPRefineLM(points, pixels, matrix, lens, turns[0], shifts[0])
-    rotation: Array = np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
-    origin = np.asarray(shift, dtype=np.float64).reshape(3)
-    # Rotated first, so that the derivative is by a small rotation in the camera's frame.
-    turned = points @ rotation.T
-    expected, jacobian = cv2.projectPoints(turned, np.zeros(3), origin, matrix, lens)
-    residual = pixels - np.asarray(expected, dtype=np.float64).reshape(-1, 2)
-    rms = float(np.sqrt(np.square(residual).sum(axis=1).mean()))
+    seen_twice = [
+        _rms(pixels - lens.project(points @ rotation.T + shift)) for rotation, shift in starts
+    ]
+    rotation, origin = _refined(lens, points, pixels, *starts[0])
+    expected, by_point = lens.derivative(points @ rotation.T + origin)
+    residual = pixels - expected
+    jacobian = _by_pose(by_point, points @ rotation.T)
+    rms = _rms(residual)
     tell(f"{name}: {len(points)} corners in {len(images)} pictures, residual {rms:.3f} px")
     if rms > MAXIMUM_RESIDUAL:
         raise CameraError(
@@ -102,13 +125,19 @@ def calibrate_extrinsics(
             f"{MAXIMUM_RESIDUAL} px are allowed; was camera or plate moved, or is the lens "
             "another one?"
         )
-    if count > 1 and seen_twice[1] < MINIMUM_RATIO * max(seen_twice[0], 0.02):
+    if len(starts) > 1 and seen_twice[1] < MINIMUM_RATIO * max(seen_twice[0], 0.02):
         raise CameraError(
             f"camera {name!r}: the plate is seen so frontally that the direction of its tilt is "
             "ambiguous; tilt it, or bring it nearer"
         )
+    away = float(np.linalg.norm(origin))
+    if away > FARTHEST:
+        raise CameraError(
+            f"camera {name!r}: the plate is {away:.1f} m away by these pictures; is a square "
+            f"really {1000 * plate.square:g} mm?"
+        )
     lens_in_plate = -rotation.T @ origin
-    covariance = _covariance(np.asarray(jacobian, dtype=np.float64)[:, :6], residual)
+    covariance = _covariance(jacobian, residual)
     # The camera's position is -Rᵀ t: an error of the rotation moves it about the plate.
     toward = np.hstack([-rotation.T @ _skew(origin), -rotation.T])
     camera = Camera(
@@ -121,12 +150,48 @@ def calibrate_extrinsics(
         quaternion=frozen_array(rotations.multiply(quaternion, rotations.from_matrix(rotation.T))),
         position_sigma=_worst(toward @ covariance @ toward.T),
         rotation_sigma=_worst(covariance[:3, :3]),
+        model=intrinsics.model,
     )
     return ExtrinsicsReport(
         camera=camera,
         residual=rms,
         pixels=pixels,
+        errors=residual,
+        counts=tuple(len(found) for found, _ in views),
     )
+
+
+def _refined(
+    lens: Lens, points: Array, pixels: Array, rotation: Array, shift: Array
+) -> tuple[Array, Array]:
+    """The pose of a plate in a camera with the least squares of the reprojection errors.
+
+    Gauss-Newton with a small rotation in the camera's frame, from a pose that is nearly right.
+    """
+    for _ in range(ITERATIONS):
+        expected, by_point = lens.derivative(points @ rotation.T + shift)
+        jacobian = _by_pose(by_point, points @ rotation.T)
+        step = np.linalg.lstsq(jacobian, (pixels - expected).ravel())[0]
+        rotation = np.asarray(cv2.Rodrigues(step[:3])[0], dtype=np.float64) @ rotation
+        shift = shift + step[3:]
+        if np.abs(step).max() < 1e-10:
+            break
+    return rotation, shift
+
+
+def _by_pose(by_point: Array, turned: Array) -> Array:
+    """Derivative of pixels by a small rotation and by a shift, (2 n, 6).
+
+    Args:
+        by_point: derivative by the points in the camera's frame, (n, 2, 3).
+        turned: the points, rotated into the axes of the camera [m], (n, 3).
+    """
+    by_turn = -by_point @ np.stack([_skew(point) for point in turned])
+    return np.concatenate([by_turn, by_point], axis=-1).reshape(-1, 6)
+
+
+def _rms(residual: Array) -> float:
+    return float(np.sqrt(np.square(residual).sum(axis=1).mean()))
 
 
 def _covariance(jacobian: Array, residual: Array) -> Array:

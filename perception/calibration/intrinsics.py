@@ -1,20 +1,23 @@
 """Camera intrinsics from pictures of a plate, and checks whether the pictures suffice."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 
-import cv2
 import numpy as np
 
 from inhand.perception.calibration.camera_info import Intrinsics
+from inhand.perception.calibration.lens_fit import LensFit, View, fit_lens
+from inhand.perception.calibration.lens_report import (
+    IntrinsicsReport,
+    Shortcoming,
+    picture_reports,
+    solution_shortcomings,
+)
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.cameras import CameraError
+from inhand.perception.lens import NUMBERS, Model
 from inhand.perception.records import frozen_array
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
-
-View = tuple[Array, Array]
-"""Corners of the plate in one picture: plate frame [m], (n, 3), and pixels, (n, 2)."""
 
 MINIMUM_VIEWS = 8
 MINIMUM_CORNERS = 12
@@ -31,66 +34,45 @@ MINIMUM_COVERAGE = 0.6
 """Least share of the image's 5 x 4 cells in which a corner was seen: distortion is only known where
 there were corners."""
 
-MINIMUM_TILT = 0.35
-"""Least value of the largest angle between two poses of the plate [rad]: frontal pictures alone do
-not separate focal length and distance."""
-
-MAXIMUM_RESIDUAL = 0.5
-"""Largest root mean square of the reprojection errors [px]."""
-
-MAXIMUM_FOCAL_DEVIATION = 0.005
-"""Largest standard deviation of a focal length, relative to it."""
-
-
-@dataclass(frozen=True)
-class IntrinsicsReport:
-    """A calibration and its quality.
-
-    Attributes:
-        intrinsics: the result.
-        residual: root mean square of the reprojection errors [px].
-        deviation: standard deviations of fx, fy, cx, cy [px], (4,).
-        coverage: share of the image in which corners were seen.
-        pixels: all corners, (n, 2).
-    """
-
-    intrinsics: Intrinsics
-    residual: float
-    deviation: Array
-    coverage: float
-    pixels: Array
-
-
-@dataclass(frozen=True)
-class Shortcoming:
-    """What the pictures lack: briefly, and in full with a remedy."""
-
-    brief: str
-    full: str
-
 
 class LensViews:
     """Collects pictures of a plate and checks whether they suffice.
 
     Args:
         plate: what the pictures show.
+        model: of the lens.
+        numbers: how many numbers of distortion to find; the least of the model if not given, but
+            five of a pinhole.
 
     Attributes:
         taken: number of pictures so far, including those without a plate.
+
+    Raises:
+        CameraError: the model does not have so many numbers.
     """
 
-    def __init__(self, plate: Plate) -> None:
+    def __init__(self, plate: Plate, model: Model = "pinhole", numbers: int = 0) -> None:
         self.taken = 0
-        self._plate = plate
+        self._plate, self._model = plate, model
+        self._numbers = numbers or (4 if model == "fisheye" else 5)
+        if self._numbers not in NUMBERS[model]:
+            counts = ", ".join(str(count) for count in NUMBERS[model])
+            raise CameraError(
+                f"a {model} lens has no {numbers} numbers of distortion, but one of {counts}"
+            )
         self._size: tuple[int, int] | None = None
         self._views: list[View] = []
-        self._solved: _Solved | None = None
+        self._names: list[str] = []
+        self._solved: LensFit | None = None
+        self._refusal = ""
+        self._unusable: Image | None = None
 
-    def add(self, image: Image) -> bool:
+    def add(self, image: Image, name: str = "") -> bool:
         """Adds a picture; returns whether it shows enough of the plate to be used.
 
         Args:
             image: grey, (height, width).
+            name: of the picture, for the report.
 
         Raises:
             CameraError: its size differs from that of the pictures before.
@@ -100,13 +82,32 @@ class LensViews:
             raise CameraError("the pictures are of 2 sizes; take all with one setting")
         self._size = width, height
         self.taken += 1
+        self._plate = self._plate.settled(image)
         points, pixels = self._plate.find(image)
         if len(points) < MINIMUM_CORNERS:
+            self._unusable = image
             return False
         self._views.append((points, pixels))
-        if len(self._views) >= SOLVABLE:
-            self._solved = _solve(self._views, self._size)
+        self._names.append(name or f"picture {self.taken}")
+        self._solve()
         return True
+
+    def drop(self, names: Collection[str]) -> None:
+        """Leaves out pictures by their names."""
+        kept = [k for k, name in enumerate(self._names) if name not in names]
+        self._views = [self._views[k] for k in kept]
+        self._names = [self._names[k] for k in kept]
+        self._solve()
+
+    def _solve(self) -> None:
+        self._solved, self._refusal = None, ""
+        if len(self._views) < SOLVABLE:
+            return
+        assert self._size is not None
+        try:
+            self._solved = fit_lens(self._views, self._size, self._model, self._numbers)
+        except CameraError as error:
+            self._refusal = str(error)
 
     def differs(self, points: Array, pixels: Array) -> bool:
         """Whether a view of the plate would add information to those collected.
@@ -160,8 +161,10 @@ class LensViews:
                     f"{100 * MINIMUM_COVERAGE:.0f} % are needed; show it at the borders too",
                 )
             )
+        if self._refusal:
+            found.append(Shortcoming("views that fit each other", self._refusal))
         if self._solved is not None:
-            found += self._solved.shortcomings()
+            found += solution_shortcomings(self._solved)
         return found
 
     def report(self) -> IntrinsicsReport:
@@ -171,13 +174,23 @@ class LensViews:
             CameraError: the pictures do not suffice; the message says what to add.
         """
         for shortcoming in self.shortcomings():
-            raise CameraError(shortcoming.full)
+            why = ""
+            if len(self._views) < MINIMUM_VIEWS and self._unusable is not None:
+                why = self._plate.explain(self._unusable)
+            raise CameraError(f"{shortcoming.full}; {why}" if why else shortcoming.full)
         solved = self._solved
         assert solved is not None and self._size is not None
-        intrinsics = Intrinsics(*self._size, frozen_array(solved.matrix), frozen_array(solved.lens))
-        pixels = np.concatenate([seen for _, seen in self._views])
-        spread = frozen_array(solved.spread)
-        return IntrinsicsReport(intrinsics, solved.residual, spread, self.coverage, pixels)
+        lens = solved.lens
+        intrinsics = Intrinsics(
+            *self._size, frozen_array(lens.matrix), frozen_array(lens.distortion), lens.model
+        )
+        return IntrinsicsReport(
+            intrinsics=intrinsics,
+            residual=solved.residual,
+            deviation=frozen_array(solved.deviation[:4]),
+            coverage=self.coverage,
+            pictures=picture_reports(solved, self._names, self._views),
+        )
 
     def _fields(self) -> set[tuple[int, int]]:
         size = self._size or (1, 1)
@@ -200,46 +213,6 @@ class LensViews:
         return ", ".join(lacking) or "borders"
 
 
-@dataclass(frozen=True)
-class _Solved:
-    """Solution from some views; members as in `IntrinsicsReport`, and the plate's tilt [rad]."""
-
-    matrix: Array
-    lens: Array
-    residual: float
-    spread: Array
-    tilt: float
-
-    def shortcomings(self) -> list[Shortcoming]:
-        found = []
-        if self.tilt < MINIMUM_TILT:
-            found.append(
-                Shortcoming(
-                    "more tilt",
-                    f"the plate was tilted by no more than {np.degrees(self.tilt):.0f} degrees, "
-                    f"{np.degrees(MINIMUM_TILT):.0f} are needed; tilt it to all sides",
-                )
-            )
-        if self.residual > MAXIMUM_RESIDUAL:
-            found.append(
-                Shortcoming(
-                    f"a residual below {MAXIMUM_RESIDUAL} px",
-                    f"the residual of the best calibration is {self.residual:.2f} px, at most "
-                    f"{MAXIMUM_RESIDUAL} px are allowed; is the plate flat, its size right, and "
-                    "nothing blurred?",
-                )
-            )
-        if max(self.spread[:2] / np.diag(self.matrix)[:2]) > MAXIMUM_FOCAL_DEVIATION:
-            found.append(
-                Shortcoming(
-                    "nearer and more tilted views",
-                    f"the focal length is known to {self.spread[:2].max():.1f} px only; take more "
-                    "pictures, nearer and more tilted",
-                )
-            )
-        return found
-
-
 def apart(one: View, other: View) -> float:
     """Median motion of the corners that two views share [px]; infinite if they share none.
 
@@ -254,24 +227,6 @@ def apart(one: View, other: View) -> float:
         if tuple(point) in seen
     ]
     return float(np.median(moved)) if moved else float("inf")
-
-
-def _solve(views: Sequence[View], size: tuple[int, int]) -> _Solved:
-    residual, matrix, distortion, turns, _, deviation, _, _ = cv2.calibrateCameraExtended(
-        [points.astype(np.float32) for points, _ in views],
-        [seen.astype(np.float32) for _, seen in views],
-        size,
-        np.eye(3),
-        np.zeros(5),
-    )
-    normals = np.array([cv2.Rodrigues(turn)[0][:, 2] for turn in turns])
-    return _Solved(
-        matrix=np.asarray(matrix, dtype=np.float64),
-        lens=np.asarray(distortion, dtype=np.float64).ravel()[:5],
-        residual=float(residual),
-        spread=np.asarray(deviation, dtype=np.float64).ravel()[:4],
-        tilt=float(np.arccos(np.clip((normals @ normals.T).min(), -1.0, 1.0))),
-    )
 
 
 def _fields(pixels: Array, size: tuple[int, int]) -> set[tuple[int, int]]:

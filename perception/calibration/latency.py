@@ -89,7 +89,7 @@ def calibrate_latency(
         CameraError: the frames do not suffice; the message says what to do.
     """
     name = camera.name
-    usable = [frame for frame in frames if frame.ids and _covered(motion, frame.t)]
+    usable = [frame for frame in frames if frame.ids and covered(motion, frame.t)]
     tell(f"{name}: {len(usable)} frames show the object, {MINIMUM_FRAMES} are needed")
     if len(usable) < MINIMUM_FRAMES:
         raise CameraError(
@@ -98,7 +98,8 @@ def calibrate_latency(
         )
     view = LinkView.of(camera, description, motion, usable)
     start = _coarse(camera, description, motion, usable)
-    fit = _refine(view, start)
+    values, rival = start
+    fit = fit_motion(view, values, rival)
     tell(
         f"{name}: {len(usable)} frames, moved at {view.speed(fit.values):.0f} px/s, residual "
         f"{fit.residual:.2f} px, {1000 * fit.values[0]:.1f} ± {1000 * fit.deviation:.1f} ms"
@@ -120,23 +121,28 @@ def calibrate_latency(
 
 
 @dataclass(frozen=True)
-class _Fit:
+class Fit:
     """Solution of the least squares.
 
     Attributes:
         values: unknowns as in `LinkView`, (13,).
-        deviation: standard deviation of the delay [s].
+        deviations: their standard deviations, (13,).
         residual: weighted root mean square of the reprojection errors [px].
         rival: delay of a second minimum with a similar cost [s]; None if there is none.
     """
 
     values: Array
-    deviation: float
+    deviations: Array
     residual: float
     rival: float | None
 
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the delay [s]."""
+        return float(self.deviations[0])
 
-def _covered(motion: LinkMotion, t: float) -> bool:
+
+def covered(motion: LinkMotion, t: float) -> bool:
     """Whether there are joint readings for every delay of the grid."""
     return bool(motion.t[0] <= t - DELAYS[-1] and t - DELAYS[0] <= motion.t[-1])
 
@@ -181,13 +187,17 @@ def _coarse(
     return guesses[best], rival
 
 
-def _refine(view: LinkView, start: tuple[Array, float | None]) -> _Fit:
-    """Iteratively reweighted Gauss-Newton; the delay's deviation by a block jackknife.
+def fit_motion(view: LinkView, values: Array, rival: float | None = None) -> Fit:
+    """Iteratively reweighted Gauss-Newton; deviations by a block jackknife.
+
+    Args:
+        view: the corners.
+        values: first guess of the unknowns of `LinkView`, (13,).
+        rival: delay of a second minimum, for the result [s].
 
     Errors of a fit are correlated over time, so that corners are not independent of each other;
     blocks nearly are (Efron and Tibshirani, "An introduction to the bootstrap", 11.5).
     """
-    values, rival = start
     prior = np.zeros(len(values))
     prior[7:] = view.prior**-2.0
     block = view.frame * BLOCKS // len(view.t)
@@ -216,16 +226,16 @@ def _refine(view: LinkView, start: tuple[Array, float | None]) -> _Fit:
             break
     without = np.array(
         [
-            np.linalg.solve(information - part, pull - some)[0]
+            np.linalg.solve(information - part, pull - some)
             for part, some in zip(parts, pulls, strict=True)
         ]
     )
-    spread = (BLOCKS - 1) / BLOCKS * np.square(without - without.mean()).sum()
+    spread = (BLOCKS - 1) / BLOCKS * np.square(without - without.mean(axis=0)).sum(axis=0)
     residual_rms = float(np.sqrt((weight * square).sum() / weight.sum()))
-    return _Fit(values, float(np.sqrt(spread)), residual_rms, rival)
+    return Fit(values, np.sqrt(spread), residual_rms, rival)
 
 
-def _judge(name: str, view: LinkView, fit: _Fit) -> None:
+def _judge(name: str, view: LinkView, fit: Fit) -> None:
     """Refuses an unreliable result."""
     delay, speed = float(fit.values[0]), view.speed(fit.values)
     if fit.residual > MAXIMUM_RESIDUAL:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,10 +101,7 @@ class LinkView:
         local = (world - self.camera.position) @ into @ matrix(values[7:10]).T + values[10:13]
         # A point behind the lens is projected far outside, where its weight is small.
         local[:, 2] = np.maximum(local[:, 2], 1e-3)
-        found, _ = cv2.projectPoints(
-            local, np.zeros(3), np.zeros(3), self.camera.matrix, self.camera.distortion
-        )
-        return np.asarray(found, dtype=np.float64).reshape(-1, 2)
+        return self.camera.lens.project(local)
 
     def derivative(self, values: Array) -> Array:
         """Derivative of `expected` by the unknowns, (m, 2, 13), by central differences."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tomli_w
 
@@ -46,12 +45,31 @@ class PlacementReport:
             covers has a large error and a small weight.
         shifts: of each tag from its first pose: right [m], up [m], rotation [rad], (tags, 3).
         deviations: their standard deviations, (tags, 3).
+        views: the residuals of each picture that was used.
     """
 
     description: ObjectDescription
     residual: float
     shifts: Array
     deviations: Array
+    views: tuple["TagResiduals", ...] = ()
+
+
+@dataclass(frozen=True)
+class TagResiduals:
+    """Residuals of one picture.
+
+    Attributes:
+        instant: index of the instant among those given.
+        camera: name of the camera.
+        pixels: corners [px], (n, 2).
+        errors: measured minus expected [px], (n, 2).
+    """
+
+    instant: int
+    camera: str
+    pixels: Array
+    errors: Array
 
 
 def calibrate_placement(
@@ -116,7 +134,13 @@ def calibrate_placement(
             f"tag {ids[worst]} is known to {1000 * deviations[worst, :2].max():.1f} mm only; show "
             "it together with its neighbours"
         )
-    return PlacementReport(moved, rms, frozen_array(shifts), frozen_array(deviations))
+    return PlacementReport(
+        moved,
+        rms,
+        frozen_array(shifts),
+        frozen_array(deviations),
+        _views_left(moved, cameras, instants, used, poses),
+    )
 
 
 def save_object(path: Path, description: ObjectDescription) -> None:
@@ -204,6 +228,28 @@ def _start(
     return poses, used
 
 
+def _views_left(
+    description: ObjectDescription,
+    cameras: Mapping[str, Camera],
+    instants: Sequence[Sequence[TagCorners]],
+    used: Sequence[Sequence[TagCorners]],
+    poses: Sequence[tuple[Array, Array]],
+) -> tuple[TagResiduals, ...]:
+    """The residuals of each picture with the result."""
+    place = {id(frames): index for index, frames in enumerate(instants)}
+    found = []
+    for frames, (position, turn) in zip(used, poses, strict=True):
+        for frame in frames:
+            known = [tag for tag in description.tags if tag.id in frame.ids]
+            if not known:
+                continue
+            points = np.concatenate([tag.corners for tag in known])
+            seen = np.concatenate([frame.corners[frame.ids.index(tag.id)] for tag in known])
+            expected = cameras[frame.camera].project(rotations.rotate(turn, points) + position)
+            found.append(TagResiduals(place[id(frames)], frame.camera, seen, seen - expected))
+    return tuple(found)
+
+
 def _moved(tags: tuple[Tag, ...], shifts: Array) -> tuple[Tag, ...]:
     """Tags after shifts within their faces: right, up and rotation, along their own axes."""
     result = []
@@ -233,12 +279,10 @@ def _linearize(
                     continue
                 arms = tag.corners @ rotation.T
                 local = (arms + position - camera.position) @ into.T
-                expected, derivative = cv2.projectPoints(
-                    local, np.zeros(3), np.zeros(3), camera.matrix, camera.distortion
-                )
-                by_point = np.asarray(derivative, dtype=np.float64)[:, 3:6].reshape(4, 2, 3) @ into
+                expected, derivative = camera.lens.derivative(local)
+                by_point = derivative @ into
                 seen = frame.corners[frame.ids.index(tag.id)]
-                residuals.append((seen - np.asarray(expected).reshape(4, 2)).ravel())
+                residuals.append((seen - expected).ravel())
                 axes = rotation @ rotations.to_matrix(tag.quaternion)
                 block = np.zeros((4, 2, columns))
                 block[:, :, 6 * i : 6 * i + 3] = by_point

@@ -10,11 +10,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import cv2
+import msgspec
 import zmq
 
 from inhand.perception.camera.health import CameraHealth, flaw
+from inhand.perception.camera.live import StuckError
 from inhand.perception.camera.open_source import open_source
 from inhand.perception.camera.preview import Preview
+from inhand.perception.camera.settings import DeviceSettings
 from inhand.perception.camera.sources import Source
 from inhand.perception.cameras import Camera, CameraError, load_rig
 from inhand.perception.detection.detection import TagDetector
@@ -51,7 +54,7 @@ def serve(
     health = CameraHealth(camera.name, now())
     next_status = 0.0
     while parent.alive:
-        known = health.problem
+        known = health.problem, health.note
         try:
             frame = source.read(STATUS_PERIOD / 2)
             if frame is None:
@@ -72,12 +75,23 @@ def serve(
                 _send(output, corners)
                 if preview is not None:
                     preview.offer(frame, corners)
+        except StuckError:
+            # A new process is the only way out: the daemon starts one.
+            raise
         except CameraError as error:
             health.problem = str(error)
+        health.note = _note(source, camera)
         t = now()
-        if t >= next_status or health.problem != known:
+        if t >= next_status or (health.problem, health.note) != known:
             next_status = t + STATUS_PERIOD
             _send(output, health.status(t))
+
+
+def _note(source: Source, camera: Camera) -> str:
+    """What the source says of itself, with the latency that is subtracted."""
+    if not source.note or not camera.latency:
+        return source.note
+    return f"{source.note}; {1000 * camera.latency:.1f} ms of latency are subtracted"
 
 
 def _send(output: zmq.Socket[bytes], record: TagCorners | CameraStatus) -> None:
@@ -102,6 +116,7 @@ def main() -> None:
     parser.add_argument("--rig", required=True, help="rig file (TOML)")
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
+    parser.add_argument("--settings", default="{}", help="settings of the device (JSON)")
     parser.add_argument("--preview", help="address to publish preview images on")
     parser.add_argument("--time", type=Path, help="directory of the simulated time to take part in")
     arguments = parser.parse_args()
@@ -116,11 +131,12 @@ def main() -> None:
             )
         camera = rig[arguments.camera]
         description = load_object(arguments.object)
-        source = open_source(arguments.source, (camera.width, camera.height))
+        settings = msgspec.json.decode(arguments.settings, type=DeviceSettings)
+        source = open_source(arguments.source, (camera.width, camera.height), settings)
         preview = Preview.open(arguments.preview) if arguments.preview else None
         detector = TagDetector(camera, description)
         simulated = TimePage.open(arguments.time) if arguments.time else None
-    except (PerceptionError, OSError) as error:
+    except (PerceptionError, OSError, msgspec.DecodeError) as error:
         sys.exit(f"error: {error}")
     output: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
     output.set(zmq.SNDHWM, 16)
@@ -128,6 +144,8 @@ def main() -> None:
     output.connect(arguments.output)
     try:
         serve(camera, source, detector, output, preview, simulated)
+    except StuckError as error:
+        sys.exit(f"error: {error}; ending, to be started again")
     finally:
         if preview is not None:
             preview.close()

@@ -10,22 +10,34 @@ import numpy as np
 
 from inhand.perception.camera.sources import Frame
 from inhand.perception.cameras import CameraError
+from inhand.perception.errors import PerceptionError
+from inhand.perception.pictures import is_picture, read_picture, to_grey
 from inhand.perception.tags import Image
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov")
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg")
+"""Endings of video files, in lower case."""
+
+UNITS = {15: 1e-3, 18: 1e-6, 21: 1e-9}
+"""Unit of a time that is a whole number, by the most digits that it has [s]: names of pictures in
+milliseconds, microseconds or nanoseconds since 1970."""
 
 
 class FolderSource:
-    """Recorded frames: images named by their capture time in seconds, `12.066667.png`.
+    """Recorded frames: images named by their capture time, `12.066667.png`.
+
+    Times are in seconds; whole numbers of 12 digits or more are milliseconds, microseconds or
+    nanoseconds.
 
     Frames are replayed in real time. Times are shifted so that the first frame is captured at the
     first `read`. If several frames are due, only the newest is returned.
 
     Args:
-        folder: with PNG or JPEG images.
+        folder: with images.
         clock: current time [s].
         sleep: waits for a number of seconds.
     """
+
+    note = ""
 
     def __init__(
         self,
@@ -33,16 +45,16 @@ class FolderSource:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        paths = [p for p in folder.iterdir() if p.suffix in (".png", ".jpg", ".jpeg")]
+        paths = [path for path in folder.iterdir() if is_picture(path)]
         try:
-            self._frames = sorted((float(path.stem), path) for path in paths)
+            self._frames = sorted((capture_time(path.stem), path) for path in paths)
         except ValueError as error:
             raise CameraError(
                 f"image folder {folder}: names must be capture times in seconds, such as "
                 f"12.066667.png: {error}"
             ) from error
         if not self._frames:
-            raise CameraError(f"image folder {folder} holds no PNG or JPEG image")
+            raise CameraError(f"image folder {folder} holds no image: PNG, JPEG, BMP or TIFF")
         self._clock = clock
         self._sleep = sleep
         self._next = 0
@@ -70,13 +82,44 @@ class FolderSource:
             return None
         self._next = due
         t, path = self._frames[due - 1]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        if image is None:
-            raise CameraError(f"image {path} cannot be read; is the file complete?")
-        return Frame(t + self._shift, np.asarray(image, dtype=np.uint8))
+        return Frame(t + self._shift, _picture(path))
 
     def close(self) -> None:
         """Does nothing: no file stays open between frames."""
+
+
+def capture_time(name: str) -> float:
+    """The time that the name of a picture stands for [s].
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if not name.isascii() or not name.isdigit() or len(name) < 12:
+        return float(name)
+    for digits, unit in UNITS.items():
+        if len(name) <= digits:
+            return int(name) * unit
+    raise ValueError(f"{name} has too many digits for a time")
+
+
+def _picture(path: Path) -> Image:
+    """A picture in grey, or in RGB if it has 8-bit colours.
+
+    Raises:
+        CameraError: it cannot be read.
+    """
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+        if (
+            image is not None
+            and image.dtype == np.uint8
+            and image.ndim == 3
+            and image.shape[2] == 3
+        ):
+            return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return read_picture(path)
+    except (PerceptionError, cv2.error) as error:
+        raise CameraError(str(error)) from error
 
 
 class VideoSource:
@@ -89,6 +132,8 @@ class VideoSource:
         clock: current time [s].
         sleep: waits for a number of seconds.
     """
+
+    note = ""
 
     def __init__(
         self, video: cv2.VideoCapture, clock: Callable[[], float], sleep: Callable[[float], None]
@@ -144,5 +189,4 @@ class VideoSource:
         if not found:
             return None
         t = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        grey: Image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-        return Frame(t, grey)
+        return Frame(t, to_grey(image))

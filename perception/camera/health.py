@@ -22,12 +22,14 @@ class CameraHealth:
         start: time at which the process started to read [s].
         frames: number of frames so far.
         problem: what is wrong; empty if nothing is.
+        note: see `CameraStatus`.
     """
 
     camera: str
     start: float
     frames: int = 0
     problem: str = ""
+    note: str = ""
     _newest: float = field(default=-float("inf"))
     _counted: int = 0
     _spent: float = 0.0
@@ -62,6 +64,7 @@ class CameraHealth:
             rate=self._counted / period if period > 0 else 0.0,
             detection_time=self._spent / self._counted if self._counted else 0.0,
             problem=self.problem,
+            note=self.note,
         )
         self._since, self._counted, self._spent = now, 0, 0.0
         return status

@@ -49,7 +49,15 @@ class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Source(Protocol):
-    """Interface of a frame source."""
+    """Interface of a frame source.
+
+    Attributes:
+        note: what is not as it was asked for; empty if nothing is.
+    """
+
+    @property
+    def note(self) -> str:
+        """See above."""
 
     def read(self, timeout: float) -> Frame | None:
         """The newest frame that was not returned yet; None if none comes within `timeout` [s].
@@ -120,6 +128,8 @@ class RenderedSource:
     Args:
         socket: a SUB socket that is connected to the publisher.
     """
+
+    note = ""
 
     def __init__(self, socket: "zmq.Socket[bytes]") -> None:
         self._frozen = FrozenPicture()

@@ -64,8 +64,11 @@ class TagDetector:
         found, labels = self._find(grey, t)
         kept = [i for i, tag in enumerate(labels) if tag in self._ids and labels.count(tag) == 1]
         self.problem = self._judge(grey, t, labels, len(kept))
-        corners, noise = refine_corners(grey, found[kept])
+        lens = self._camera.lens
+        corners, noise = refine_corners(grey, found[kept], lens)
         sound = [i for i in range(len(kept)) if np.isfinite(corners[i]).all()]
+        if lens.wide:
+            sound = [i for i in sound if lens.sees(corners[i]).all()]
         ids = [labels[kept[i]] for i in sound]
         self._interest.follow(ids, corners[sound])
         return TagCorners(

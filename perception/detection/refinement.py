@@ -7,6 +7,7 @@ of their length stays visible if a finger covers one or two corners.
 import numpy as np
 from numpy.typing import NDArray
 
+from inhand.perception.lens import Lens
 from inhand.perception.rotations import Array
 from inhand.perception.tags import MODULES, Image
 
@@ -21,12 +22,13 @@ MINIMUM_NOISE = 0.1
 the scatter about the edges does not contain."""
 
 
-def refine_corners(image: Image, quads: Array) -> tuple[Array, Array]:
+def refine_corners(image: Image, quads: Array, lens: Lens | None = None) -> tuple[Array, Array]:
     """Fits the edges of tags.
 
     Args:
         image: grey, (height, width).
         quads: corners as detected, good to a pixel or two, clockwise, (k, 4, 2).
+        lens: if it is wide, edges are as bent as it shows straight lines.
 
     Returns:
         corners: refined [px], (k, 4, 2); NaN where an edge could not be found.
@@ -35,13 +37,15 @@ def refine_corners(image: Image, quads: Array) -> tuple[Array, Array]:
     corners = np.asarray(quads, dtype=np.float64)
     scatter = np.full(len(corners), np.nan)
     for reach in (0.9, 0.6):
-        corners, scatter = _refine_once(image, corners, reach)
+        corners, scatter = _refine_once(image, corners, reach, lens)
     # A line through n places fixes its end about twice as badly as its middle.
     noise = np.maximum(2.0 * scatter / np.sqrt(SAMPLES), MINIMUM_NOISE)
     return corners, noise
 
 
-def _refine_once(image: Image, quads: Array, reach: float) -> tuple[Array, Array]:
+def _refine_once(
+    image: Image, quads: Array, reach: float, lens: Lens | None
+) -> tuple[Array, Array]:
     """One pass that searches `reach` modules to either side of each edge."""
     ends = np.roll(quads, -1, axis=1)
     along = ends - quads
@@ -55,6 +59,8 @@ def _refine_once(image: Image, quads: Array, reach: float) -> tuple[Array, Array
     width = np.clip(reach * across / MODULES, 1.0, 4.0)
     fraction = np.linspace(0.06, 0.94, SAMPLES)
     places = quads[:, :, None] + (ends - quads)[:, :, None] * fraction[:, None]
+    if lens is not None and lens.wide and len(quads):
+        places = _bent(lens, quads, ends, fraction)
     offsets = np.linspace(-1.0, 1.0, STEPS) * width[..., None]
     points = places[:, :, :, None] + offsets[:, :, None, :, None] * outward[:, :, None, None]
     grey = _sample(image, points)
@@ -71,6 +77,15 @@ def _refine_once(image: Image, quads: Array, reach: float) -> tuple[Array, Array
     lost = np.linalg.norm(refined - quads, axis=-1).max(axis=-1) > 2 * width.max(axis=-1) + 1.0
     refined[lost] = np.nan
     return refined, scatter
+
+
+def _bent(lens: Lens, start: Array, end: Array, fraction: Array) -> Array:
+    """Places along straight edges as a lens shows them, (k, 4, s, 2) [px]."""
+    ends = np.stack([start, end]).reshape(-1, 2)
+    rays = lens.rays(np.nan_to_num(ends)).reshape(2, *start.shape)
+    between = rays[0, :, :, None] + (rays[1] - rays[0])[:, :, None] * fraction[:, None]
+    flat = np.clip(np.nan_to_num(between), -1e3, 1e3).reshape(-1, 2)
+    return lens.project(np.column_stack([flat, np.ones(len(flat))])).reshape(between.shape)
 
 
 def _sample(image: Image, points: Array) -> Array:

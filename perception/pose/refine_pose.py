@@ -6,7 +6,7 @@ pose's covariance then includes the calibration's uncertainty, which all corners
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -48,6 +48,8 @@ class Corners:
         focal_lengths: [px], (m,).
         noise: standard deviation [px], (m,).
         sigmas: of each camera's turn [rad], place [m] and relative focal length, (cameras, 7).
+        stretch: how much an image is magnified at each corner, relative to `focal_lengths`,
+            (m, 2, 2); None if no lens is wide.
     """
 
     points: Array
@@ -58,6 +60,7 @@ class Corners:
     focal_lengths: Array
     noise: Array
     sigmas: Array
+    stretch: Array | None = None
 
     @cached_property
     def loose(self) -> NDArray[np.intp]:
@@ -108,7 +111,14 @@ def gather(seen: Sequence[Sighting]) -> Corners:
         result.lenses[rows] = camera.position
         result.focal_lengths[rows] = camera.focal_length
         result.noise[rows] = noise
-    return result
+    if not any(camera.lens.wide for camera in cameras):
+        return result
+    stretch = np.tile(np.eye(2), (size, 1, 1))
+    for k, camera in enumerate(cameras):
+        if camera.lens.wide:
+            mine = result.camera == k
+            stretch[mine] = camera.lens.stretch(result.rays[mine]) / camera.focal_length
+    return replace(result, stretch=stretch)
 
 
 def rough_costs(corners: Corners, poses: Sequence[Pose]) -> Array:
@@ -200,6 +210,8 @@ def _residuals(corners: Corners, pose: Pose, offsets: Array) -> tuple[Array, Arr
         expected_scale = 1.0 + offsets[corners.camera, 6, None]
     expected = local[..., :2] / local[..., 2:] * expected_scale
     residual = (corners.rays - expected) * corners.focal_lengths[:, None]
+    if corners.stretch is not None:
+        residual = (corners.stretch @ residual[..., None])[..., 0]
     return residual, arms, local
 
 
@@ -215,6 +227,8 @@ def _jacobian(corners: Corners, arms: Array, local: Array, offsets: Array) -> Ar
         scale = scale * (1.0 + offsets[corners.camera, 6])
     projection[:, 0, 0] = projection[:, 1, 1] = scale
     projection[:, :, 2] = -local[:, :2] / local[:, 2:] * scale[:, None]
+    if corners.stretch is not None:
+        projection = corners.stretch @ projection
     if not len(corners.loose):
         shift = projection @ corners.camera_from_world
         return np.concatenate([shift, -shift @ _skew(arms)], axis=-1).reshape(-1, 6)
@@ -224,6 +238,8 @@ def _jacobian(corners: Corners, arms: Array, local: Array, offsets: Array) -> Ar
     by_pose = np.concatenate([shift, -shift @ _skew(arms)], axis=-1).reshape(-1, 6)
     right = np.stack([_right_jacobian(turn) for turn in offsets[:, :3]])[corners.camera]
     by_focal = local[:, :2] / local[:, 2:] * corners.focal_lengths[:, None]
+    if corners.stretch is not None:
+        by_focal = (corners.stretch @ by_focal[..., None])[..., 0]
     own = np.concatenate([projection @ _skew(local) @ right, -place, by_focal[:, :, None]], axis=-1)
     cameras = len(corners.sigmas)
     by_camera = np.zeros((len(arms), 2, cameras, 7))

@@ -74,6 +74,7 @@ def metadata(hand: Hand, built: onnx.ModelProto) -> dict[str, Any]:
         "policy_rate": 20,
         "hand": hand.name,
         "hand_digest": hand.digest,
+        "hand_facts": hand.facts,
         "joints": list(hand.joint_names),
         "actuators": list(hand.actuator_names),
         "object": "block",

@@ -1,13 +1,25 @@
 """Pictures of a ChArUco plate as a camera would take them: lens, blur, noise and light."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from inhand.perception import rotations
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.cameras import Camera
+from inhand.perception.lens import Lens, Model
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
+
+
+@lru_cache(maxsize=4)
+def _directions(width: int, height: int, matrix: bytes, distortion: bytes, model: Model) -> Array:
+    """Directions of all pixels in the camera's frame, (height * width, 3)."""
+    lens = Lens(np.frombuffer(matrix).reshape(3, 3), np.frombuffer(distortion), model)
+    rows, columns = np.mgrid[:height, :width]
+    rays = lens.rays(np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float64))
+    return np.column_stack([rays, np.ones(len(rays))])
 
 
 def photograph(
@@ -24,9 +36,14 @@ def photograph(
     """
     grain = 48
     print_ = cv2.GaussianBlur(plate.image(grain), (0, 0), 1.0)
-    rows, columns = np.mgrid[: camera.height, : camera.width]
-    rays = camera.normalize(np.stack([columns, rows], axis=-1).reshape(-1, 2).astype(np.float64))
-    directions = np.column_stack([rays, np.ones(len(rays))])
+    columns = np.arange(camera.width)
+    directions = _directions(
+        camera.width,
+        camera.height,
+        camera.matrix.tobytes(),
+        camera.distortion.tobytes(),
+        camera.model,
+    )
     into = rotations.to_matrix(rotations.conjugate(quaternion))
     lens = into @ (camera.position - position)
     directions = directions @ (into @ rotations.to_matrix(camera.quaternion)).T

@@ -62,11 +62,12 @@ def append_to_log(report: Report, planned: int, log: Path = LOG) -> str:
         return f"nothing was logged: there is no {log} (an installed program has none)"
     date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
     with log.open("a") as file:
-        file.write(log_line(report, _commit(), date, planned))
+        file.write(log_line(report, commit(), date, planned))
     return f"logged in {log}: commit it, whatever the result"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The program's commit, with `-dirty` if files were changed; `unknown` outside a repository."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -24,7 +24,8 @@ from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.perception.readout import Readout
 from inhand.training.evaluation import lockstep, wires
-from inhand.training.evaluation.acceptance import append_to_log, is_held_out
+from inhand.training.evaluation.acceptance import append_to_log, commit, is_held_out
+from inhand.training.evaluation.kept_trials import KeptTrials
 from inhand.training.evaluation.lockstep import Progress
 from inhand.training.evaluation.report import PolicyReport, Report, make_report, summary, trial_line
 from inhand.training.evaluation.trials import (
@@ -69,6 +70,7 @@ class EvaluationArguments:
         timeout: Seconds without success after which a trial ends.
         cap: Goals after which a trial ends.
         jobs: Trials at a time, one process each; results do not depend on it.
+        keep: File of finished trials; an evaluation that was interrupted goes on from it.
         json: Print the result as one JSON object.
     """
 
@@ -88,6 +90,7 @@ class EvaluationArguments:
     timeout: float = 80.0
     cap: int = 50
     jobs: int = 1
+    keep: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     json: bool = False
 
 
@@ -130,6 +133,8 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
     hand, target = load_hand(arguments.hand), load_object(arguments.object)
     path = arguments.policy or SHIPPED / f"{target.name}.onnx"
     policy = load_policy(path, hand, target, allowed=None)
+    for difference in policy.differences:
+        print(f"policy {policy.name}: trained with another {difference}", file=sys.stderr)
     setup = Setup(
         policy=path,
         sha256=policy.sha256,
@@ -157,17 +162,18 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
 
 
 def run_trials(
-    setup: Setup, trials: int, jobs: int = 1, progress: Progress | None = None
+    setup: Setup, trials: int, jobs: int = 1, progress: Progress | None = None, first: int = 1
 ) -> Iterator[Trial]:
     """Runs the trials; yields them in order, each as soon as it is complete.
 
     Args:
         setup: what they share.
-        trials: number of trials.
+        trials: number of the last trial.
         jobs: trials at a time.
         progress: called during a trial, if `jobs` is 1.
+        first: number of the first trial.
     """
-    numbers = range(1, trials + 1)
+    numbers = range(first, trials + 1)
     run_trial = wires.run_trial if setup.wires else lockstep.run_trial
     if jobs == 1:
         for trial in numbers:
@@ -199,7 +205,8 @@ def evaluate(arguments: EvaluationArguments) -> Report:
 
 def _measured(arguments: EvaluationArguments, lines: TextIO) -> Report | None:
     setup, policy = prepare(arguments)
-    return measure(setup, policy, arguments.trials, arguments.jobs, lines)
+    kept = KeptTrials(arguments.keep, setup, commit()) if arguments.keep else None
+    return measure(setup, policy, arguments.trials, arguments.jobs, lines, kept)
 
 
 def _print_evaluation(arguments: EvaluationArguments, output: TextIO) -> int:
@@ -212,7 +219,12 @@ def _print_evaluation(arguments: EvaluationArguments, output: TextIO) -> int:
 
 
 def measure(
-    setup: Setup, policy: PolicyReport, trials: int, jobs: int, lines: TextIO
+    setup: Setup,
+    policy: PolicyReport,
+    trials: int,
+    jobs: int,
+    lines: TextIO,
+    kept: KeptTrials | None = None,
 ) -> Report | None:
     """Runs trials and makes a report; held-out results are logged, also after a failure.
 
@@ -222,25 +234,33 @@ def measure(
         trials: number of trials.
         jobs: trials at a time.
         lines: stream for one line per trial.
+        kept: trials that were finished before; receives the others.
 
     Returns:
         The report on the trials that were completed before an interrupt; None if there were none.
     """
-    done: list[Trial] = []
+    done = kept.trials[:trials] if kept else []
+    before = len(done)
+    seconds = kept.wall_seconds if kept else 0.0
     report = None
-    began = time.monotonic()
+    last = time.monotonic()
     try:
-        for trial in run_trials(setup, trials, jobs, _show):
+        for trial in run_trials(setup, trials, jobs, _show, first=before + 1):
+            now = time.monotonic()
+            spent, last = now - last, now
             done.append(trial)
+            seconds += spent
+            if kept:
+                kept.add(trial, spent)
             Readout().clear()
             print(trial_line(trial, trials), file=lines, flush=True)
     except KeyboardInterrupt:
         print("eval: interrupted", file=sys.stderr)
     finally:
         if done:
-            report = make_report(setup, policy, done, time.monotonic() - began)
+            report = make_report(setup, policy, done, seconds)
             # Results in the held-out engine are logged, also those before a failure.
-            if is_held_out(report):
+            if is_held_out(report) and len(done) > before:
                 print(f"eval: {append_to_log(report, trials)}", file=sys.stderr)
     return report
 

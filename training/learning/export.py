@@ -165,6 +165,7 @@ def export(
         policy_rate=path_of_action.policy_rate,
         hand=hand.name,
         hand_digest=hand.digest,
+        hand_facts=dict(hand.facts),
         joints=hand.joint_names,
         actuators=hand.actuator_names,
         object=object_name,

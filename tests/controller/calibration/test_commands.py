@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.renders import sensed, true_rig
 from inhand.controller.calibration import commands
+from inhand.controller.calibration.motion import fixed_link
 from inhand.controller.core.controller import Controller
 from inhand.controller.estimation.pose_measurements import PoseFeed
 from inhand.controller.recording.foxglove_channels import Translator
@@ -24,6 +25,8 @@ from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.records import JointState, frozen_array
 from inhand.perception import rotations
+from inhand.perception.calibration.camera_info import Intrinsics, save_intrinsics
+from inhand.perception.calibration.hand_eye import calibrate_hand_eye
 from inhand.perception.calibration.latency import calibrate_latency
 from inhand.perception.calibration.link_motion import LinkMotion
 from inhand.perception.cameras import Camera, CameraError, load_rig, save_rig
@@ -121,9 +124,9 @@ def only(frames: Sequence[TagCorners], start: float, end: float) -> list[TagCorn
     return [frame for frame in frames if start <= frame.t - BEGAN < end]
 
 
-def test_a_palm_that_does_not_move_is_refused(tmp_path: Path) -> None:
+def test_a_palm_that_does_not_move_is_refused() -> None:
     with pytest.raises(CameraError, match="'leap16' does not move.*--link: if_knuckle"):
-        commands.Latency(tmp_path, tmp_path)._link(load_hand("leap16"))
+        fixed_link(load_hand("leap16"), "")
 
 
 def test_insufficient_data_is_refused(seen: dict[str, list[TagCorners]]) -> None:
@@ -194,8 +197,8 @@ def record(folder: Path, seen: dict[str, list[TagCorners]], delays: dict[str, fl
     return file.path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr("sys.argv", ["inhand calibrate", "latency", *map(str, arguments)])
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object, command: str = "latency") -> None:
+    monkeypatch.setattr("sys.argv", ["inhand calibrate", command, *map(str, arguments)])
     assert commands.main() == 0
 
 
@@ -231,3 +234,78 @@ def test_a_latency_that_was_partly_known_is_completed(seen: dict[str, list[TagCo
     camera = replace(RIG["left"], latency=0.03)
     report = calibrate_latency(camera, BLOCK, motion(), late(seen["left"], 0.02))
     assert abs(report.camera.latency - 0.05) < 0.003
+
+
+def lost(camera: Camera) -> Camera:
+    """The camera with its lens, and a place that says nothing."""
+    return replace(
+        camera,
+        position=frozen_array(np.zeros(3)),
+        quaternion=frozen_array([1.0, 0.0, 0.0, 0.0]),
+        position_sigma=1.0,
+        rotation_sigma=1.0,
+    )
+
+
+@pytest.mark.parametrize(("name", "delay"), [("left", 0.04), ("wrist", 0.0)])
+def test_a_place_is_found_from_the_motion_of_the_hand(
+    seen: dict[str, list[TagCorners]], name: str, delay: float
+) -> None:
+    true = RIG[name]
+    for camera in (lost(true), knocked(true)):
+        report = calibrate_hand_eye(camera, BLOCK, motion(), late(seen[name], delay))
+        off = np.linalg.norm(report.camera.position - true.position)
+        turned = rotations.angle_between(report.camera.quaternion, true.quaternion)
+        assert off < 0.003 and off < 5 * report.camera.position_sigma
+        assert turned < 0.006 and turned < 5 * report.camera.rotation_sigma
+        assert abs(report.camera.latency - delay) < 0.003 and report.residual < 0.5
+
+
+def test_motions_that_do_not_show_the_place_are_refused(
+    seen: dict[str, list[TagCorners]],
+) -> None:
+    camera, frames, moved = lost(RIG["left"]), seen["left"], motion()
+
+    def find(frames: Sequence[TagCorners], link: LinkMotion = moved) -> None:
+        calibrate_hand_eye(camera, BLOCK, link, frames)
+
+    with pytest.raises(CameraError, match="100 are needed"):
+        find(frames[:50])
+    first = np.zeros(len(moved.t), dtype=int)
+    still = LinkMotion(moved.t, moved.position[first], moved.quaternion[first])
+    with pytest.raises(CameraError, match="turn it about two axes"):
+        find([replace(frames[0], t=frame.t) for frame in frames], still)
+    # The wrist turns about one of its axes only.
+    angle = 0.3 * np.sin(2.9 * moved.t)
+    axis = rotations.exp(angle[:, None] * [0.0, 1.0, 0.0])
+    with pytest.raises(CameraError, match=r"0\.\d\d rad about one axis and by 0\.00 rad"):
+        find(frames, LinkMotion(moved.t, 0 * moved.position, axis))
+    half = BEGAN + SECONDS / 2
+    slipped = [replace(f, corners=f.corners + 15.0 * (f.t > half)) for f in frames]
+    with pytest.raises(CameraError, match="did the object slip|known to"):
+        find(slipped)
+
+
+def test_cameras_without_a_place_get_one_by_command(
+    seen: dict[str, list[TagCorners]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("left", "wrist"):
+        camera = RIG[name]
+        lens = Intrinsics(camera.width, camera.height, camera.matrix, camera.distortion)
+        save_intrinsics(tmp_path / f"{name}.yaml", name, lens)
+    path = record(tmp_path, seen, {"left": 0.03, "wrist": 0.0})
+    rig = tmp_path / "new.toml"
+    cameras = ("--cameras", "left", "wrist")
+    run(monkeypatch, tmp_path, *cameras, "--out", rig, command="rig")
+    assert not load_rig(rig)["left"].position.any()
+    with pytest.raises(CameraError, match="has a camera 'left' already"):
+        run(monkeypatch, tmp_path, *cameras, "--out", rig, command="rig")
+    run(monkeypatch, path, "--rig", rig, *cameras, command="hand-eye")
+    found = load_rig(rig)
+    for name in ("left", "wrist"):
+        assert np.linalg.norm(found[name].position - RIG[name].position) < 0.003
+    assert abs(found["left"].latency - 0.03) < 0.003
+    assert "from where it was thought to be" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """The configuration: known keys only; each error is one line that names file and key."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,47 @@ def test_the_shown_configuration_reads_back_equal(tmp_path: Path) -> None:
     assert config.cameras.sources == {"a b": "/dev/video0", 'q"': "tcp://x"}
     assert config.control.tick_rate == 50
     assert load_config(write(tmp_path, show_config(config))) == config
+
+
+CAMERAS = """
+[cameras]
+rig = "rig.toml"
+sources = {right = "rtsp://10.0.0.7/live"}
+[cameras.left]
+source = "/dev/v4l/by-id/usb-cam"
+format = "MJPG"
+size = [1280, 720]
+exposure = 0.004
+[cameras.right]
+gain = 10.0
+"""
+
+
+def test_each_camera_may_have_a_table(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, CAMERAS))
+    left, right = config.cameras.devices["left"], config.cameras.devices["right"]
+    assert config.cameras.sources["left"] == left.source == "/dev/v4l/by-id/usb-cam"
+    assert config.cameras.sources["right"] == "rtsp://10.0.0.7/live"
+    assert (left.format, left.size, left.exposure, left.gain) == ("MJPG", (1280, 720), 0.004, None)
+    assert right.gain == 10.0
+    assert load_config(write(tmp_path, show_config(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("format", "fromat", "unknown field `fromat`"),
+        ("0.004", "4", "[cameras.left] exposure = 4.0 s"),
+        ("right = ", "wrist = ", "[cameras.right] has no source"),
+        ("gain = 10.0", 'source = "/dev/video7"', "sources names another one"),
+        ("[cameras]", "[cameras.devices]", "write a table [cameras.NAME]"),
+    ],
+)
+def test_a_wrong_table_of_a_camera_is_refused(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        load_config(write(tmp_path, CAMERAS.replace(old, new, 1)))
 
 
 def test_every_key_is_shown() -> None:

@@ -69,7 +69,7 @@ def change(described: dict[str, Any], **members: object) -> dict[str, Any]:
     ("members", "words"),
     [
         ({"hand": "leap16"}, "made for hand leap16"),
-        ({"hand_digest": "0" * 64}, "another version of hand"),
+        ({"hand_digest": "0" * 64, "hand_facts": None}, "another version of hand"),
         ({"joints": list(reversed(HAND.joint_names))}, "joints differ: number 0"),
         ({"joints": list(HAND.joint_names[:-1])}, "the policy has 23, the hand 24"),
         ({"actuators": ["x", *HAND.actuator_names[1:]]}, "actuators differ: number 0 is x"),

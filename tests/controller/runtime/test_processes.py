@@ -10,19 +10,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from inhand.controller.config.config import Config
+from inhand.controller.config.config import CameraConfig, Config
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.runtime.processes import (
     Child,
     camera_arguments,
+    start_cameras,
     start_simulation,
     wait_for_simulation,
 )
 from inhand.controller.runtime.supervisor import Supervisor
 from inhand.controller.system.notify import notify, watchdog_period
+from inhand.perception.camera.settings import DeviceSettings
 from tests.controller.bench_hand import Bench
 
 READY = (
@@ -101,6 +104,24 @@ def test_arguments_of_a_camera_process() -> None:
     arguments = camera_arguments("left", "/dev/video0", "rig.toml", "block", "ipc://x")
     assert arguments[:2] == ["-m", "inhand.perception.camera.camera_process"]
     assert arguments[arguments.index("--source") + 1] == "/dev/video0"
+
+
+def test_the_settings_of_a_camera_reach_its_process(tmp_path: Path) -> None:
+    device = CameraConfig(source="/dev/video0", format="MJPG", exposure=0.004)
+    (camera,) = start_cameras(
+        {"left": "/dev/video99"},
+        "rig.toml",
+        "block",
+        f"ipc://{tmp_path}/x",
+        tmp_path,
+        settings={"left": device},
+    )
+    camera.stop()
+    arguments = list(camera.process.args)
+    told = arguments[arguments.index("--settings") + 1]
+    assert msgspec.json.decode(told, type=DeviceSettings) == DeviceSettings(
+        format="MJPG", exposure=0.004
+    )
 
 
 def test_a_camera_is_restarted_and_a_world_is_not(caplog: pytest.LogCaptureFixture) -> None:

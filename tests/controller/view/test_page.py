@@ -55,6 +55,18 @@ def test_a_goal_is_set_on_the_page_and_seen_reached(tmp_path: Path, open_page: O
             page.screenshot(path=Path(folder) / "bench.png")
 
 
+def test_without_the_token_a_page_explains_that_it_only_watches(
+    tmp_path: Path, open_page: Open
+) -> None:
+    bench = ObligingBench(learned(tmp_path))
+    with served(tmp_path, bench), browser() as page:
+        page.goto(open_page(True).partition("?")[0])
+        page.get_by_role("button", name="enable", exact=True).click()
+        page.get_by_text("watching only").wait_for()
+        page.get_by_role("button", name="EMERGENCY STOP").click()
+        page.get_by_role("heading", name="estop", exact=True).wait_for()
+
+
 def test_an_observer_gets_only_the_emergency_stop(tmp_path: Path, open_page: Open) -> None:
     with served(tmp_path, ObligingBench(learned(tmp_path))), browser() as page:
         page.goto(open_page(False))

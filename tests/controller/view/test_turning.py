@@ -45,7 +45,7 @@ def test_a_simulated_hand_is_seen_turning_the_block(tmp_path: Path) -> None:
         Client(tmp_path, timeout=30.0) as client,
         browser(1000, 640, nice=15) as page,
     ):
-        assert re.fullmatch(r"view: http://127\.0\.0\.1:\d+", said)
+        assert re.fullmatch(r"view: http://127\.0\.0\.1:\d+/\?token=[\w-]+", said)
         page.goto(said.removeprefix("view: "))
         page.get_by_role("button", name="EMERGENCY STOP").wait_for()
         while not (status := client.status())["reached"]:

@@ -14,7 +14,7 @@ import pytest
 from inhand.controller.calibration import commands
 from inhand.perception import rotations
 from inhand.perception.calibration.camera_info import load_intrinsics
-from inhand.perception.calibration.capture import capture
+from inhand.perception.calibration.capture import capture, require_empty
 from inhand.perception.calibration.intrinsics import LensViews
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.camera.file_sources import FolderSource
@@ -145,7 +145,7 @@ def test_the_command_says_how_far_it_is(
     seen = on_terminal(lambda: exec_main(), monkeypatch)
     assert "000.png: 1 views" in seen and "missing: 7 more views" in seen
     assert "enough" in seen.rsplit("\r", 2)[-2]
-    assert load_intrinsics(out).width == 640 and out.with_suffix(".png").exists()
+    assert load_intrinsics(out).width == 640 and (tmp_path / "left-residuals.png").exists()
     assert "residual" in capsys.readouterr().out
 
 
@@ -159,3 +159,23 @@ def test_the_plate_itself_is_what_counts() -> None:
     assert views.status.startswith("0 views, 0 % of the image; missing: 8 more views")
     with pytest.raises(CameraError, match="0 of 1 pictures show 12 corners"):
         views.report()
+
+
+def test_pictures_that_are_kept_are_never_overwritten(film: Path, tmp_path: Path) -> None:
+    """A picture was deleted from the middle, so that numbers and their count differ."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("000.png", "002.png", "004.JPG"):
+        (folder / name).write_bytes(b"mine")
+    capture(replayed(film), PLATE, LensViews(PLATE), folder, Told())
+    assert all((folder / name).read_bytes() == b"mine" for name in ("000.png", "002.png"))
+    assert (folder / "005.png").exists()
+    with pytest.raises(CameraError, match="holds pictures already"):
+        require_empty(folder)
+
+
+def test_the_line_says_why_a_plate_does_not_count(film: Path, tmp_path: Path) -> None:
+    told = Told()
+    with pytest.raises(CameraError, match="no frame"):
+        capture(replayed(film), Plate(9, 7), LensViews(Plate(9, 7)), tmp_path / "pictures", told)
+    assert any("not where a plate of 9 x 7 has them" in text for text in told.texts)

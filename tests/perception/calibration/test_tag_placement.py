@@ -125,7 +125,7 @@ def test_the_command_finds_tags_on_renders_through_a_lens(
     command = [*("object", str(tmp_path), "--rig", str(tmp_path / "rig.toml")), "--object", "block"]
     monkeypatch.setattr("sys.argv", ["calibrate", *command, "--out", str(tmp_path / "mine.toml")])
     assert commands.main() == 0
-    assert "tag 5:" in capsys.readouterr().out and (tmp_path / "mine.png").exists()
+    assert "tag 5:" in capsys.readouterr().out and (tmp_path / "mine-left-residuals.png").exists()
     for tag, real in zip(load_object(tmp_path / "mine.toml").tags, truth.tags, strict=True):
         assert np.linalg.norm(tag.position - real.position) < 2.5e-4
         assert rotations.angle_between(tag.quaternion, real.quaternion) < 0.01

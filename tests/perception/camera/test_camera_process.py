@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import zmq
@@ -22,6 +23,7 @@ from inhand.perception.records import CameraStatus, TagCorners, decode
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
 from inhand.sim_backend.scene import Scene
+from tests.perception.camera.mjpeg_server import MjpegServer
 
 
 def test_health_counts_frames_and_their_cost() -> None:
@@ -94,18 +96,23 @@ def arguments(camera: str, tmp_path: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "inhand.perception.camera.camera_process"),
         *("--camera", camera, "--source", source, "--rig", str(tmp_path / "rig.toml")),
-        *("--object", "block", "--output", output),
+        *("--object", "block", "--output", output, "--settings", "{}"),
     ]
 
 
 @contextmanager
-def running(camera: Camera, tmp_path: Path) -> Iterator[tuple[Line, "subprocess.Popen[str]"]]:
+def running(
+    camera: Camera, tmp_path: Path, change: dict[str, str] | None = None
+) -> Iterator[tuple[Line, "subprocess.Popen[str]"]]:
     save_rig(tmp_path / "rig.toml", {camera.name: camera})
     context = zmq.Context()
     frames, output = context.socket(zmq.PUB), context.socket(zmq.PULL)
     frames.bind(f"ipc://{tmp_path}/frames.sock")
     output.bind(f"ipc://{tmp_path}/corners.sock")
-    process = subprocess.Popen(arguments(camera.name, tmp_path), text=True)
+    command = arguments(camera.name, tmp_path)
+    for option, value in (change or {}).items():
+        command[command.index(option) + 1] = value
+    process = subprocess.Popen(command, text=True)
     try:
         yield Line(frames, output), process
     finally:
@@ -162,6 +169,39 @@ def test_frames_become_corners_and_trouble_is_reported(
         assert process.wait(timeout=5) == -signal.SIGTERM
 
 
+def test_a_camera_that_comes_and_goes_is_followed(
+    rig: dict[str, Camera], scene: Scene, rest: Array, tmp_path: Path
+) -> None:
+    """A network camera that is absent at the start, appears, and is restarted."""
+    camera = replace(rig["wrist"], latency=0.02)
+    scene.place(rest, np.array([0.0, 0.335, 0.055]), np.array([1.0, 0.0, 0.0, 0.0]))
+    image = cv2.cvtColor(scene.render(camera), cv2.COLOR_RGB2GRAY)
+
+    def picture(number: int) -> Image:
+        noise = np.random.default_rng(number).integers(0, 3, image.shape, dtype=np.uint8)
+        return np.asarray(np.maximum(image, noise), dtype=np.uint8)
+
+    server = MjpegServer((camera.width, camera.height), 15.0, picture)
+    server.start()
+    server.stop()
+    change = {"--source": server.url, "--settings": '{"exposure": 0.004}'}
+    with running(camera, tmp_path, change) as (line, process):
+        line.receive(CameraStatus, "is its server up")
+        for _ in range(2):
+            server.start()
+            seen = line.receive(TagCorners)
+            assert isinstance(seen, TagCorners) and 4 in seen.ids
+            assert abs(seen.t + 0.02 - time.monotonic()) < 2.0
+            told = line.receive(CameraStatus)
+            while getattr(told, "problem", "") or not getattr(told, "note", ""):
+                told = line.receive(CameraStatus)
+            assert "exposure 4 ms was asked for" in told.note
+            assert "20.0 ms of latency are subtracted" in told.note
+            server.stop()
+            line.receive(CameraStatus, server.url)
+        assert process.poll() is None
+
+
 def test_the_process_ends_with_its_parent(rig: dict[str, Camera], tmp_path: Path) -> None:
     save_rig(tmp_path / "rig.toml", rig)
     command = arguments("left", tmp_path)
@@ -203,7 +243,9 @@ def alive(pid: int) -> bool:
         ({"--camera": "top"}, "no camera 'top'"),
         ({"--rig": "/nowhere/rig.toml"}, "/nowhere/rig.toml"),
         ({"--object": "banana"}, "banana"),
-        ({"--source": "/dev/video99"}, "/dev/video99"),
+        ({"--source": "/nowhere/hand.mp4"}, "/nowhere/hand.mp4"),
+        ({"--settings": '{"exposure": 5.0}'}, "5 ms is 0.005"),
+        ({"--settings": '{"exposure": "long"}'}, "exposure"),
     ],
 )
 def test_a_bad_start_is_one_line_that_says_why(

@@ -116,7 +116,7 @@ def test_a_slow_reader_of_a_folder_sees_the_newest(image_folder: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_replayed_is_refused(image_folder: Path) -> None:
-    with pytest.raises(CameraError, match="no PNG or JPEG"):
+    with pytest.raises(CameraError, match="holds no image"):
         open_source(str(image_folder), SIZE)
     (image_folder / "holiday.png").write_bytes(b"")
     with pytest.raises(CameraError, match="capture times"):
@@ -133,8 +133,10 @@ def test_an_address_of_no_known_kind_is_refused(address: str) -> None:
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
+    source = open_source("/dev/video99", SIZE)
     with pytest.raises(CameraError, match="/dev/video99: no such device"):
-        open_source("/dev/video99", SIZE)
+        source.read(5.0)
+    source.close()
 
 
 def write_video(path: Path, frames: int) -> None:
@@ -194,3 +196,33 @@ def test_a_picture_of_one_colour_is_not_called_frozen() -> None:
     frozen = FrozenPicture()
     for t in (0.0, 1.0, 2.0):
         frozen.check(Frame(t, np.zeros((24, 32), dtype=np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("names", "apart"),
+    [
+        (["1700000000123456789", "1700000000223456789"], 0.1),
+        (["1700000000123456", "1700000000223456"], 0.1),
+        (["1700000000123", "1700000000223"], 0.1),
+        (["1700000000.123456789", "1700000000.223456789"], 0.1),
+        (["12", "13.5"], 1.5),
+    ],
+)
+def test_names_of_every_unit_are_times(image_folder: Path, names: list[str], apart: float) -> None:
+    for k, name in enumerate(names):
+        cv2.imwrite(str(image_folder / f"{name}.BMP"), np.full((4, 6), 60 + k, np.uint8))
+    time = Time()
+    source = FolderSource(image_folder, time.clock, time.sleep)
+    stamps = []
+    while not source.finished:
+        if (frame := source.read(5.0)) is not None:
+            stamps.append(frame.t)
+    assert stamps == pytest.approx([100.0, 100.0 + apart], abs=1e-6)
+
+
+def test_a_video_may_have_capital_letters(tmp_path: Path) -> None:
+    write_video(tmp_path / "hand.avi", 5)
+    (tmp_path / "hand.avi").rename(tmp_path / "HAND.AVI")
+    source = open_source(str(tmp_path / "HAND.AVI"), SIZE)
+    assert source.read(1.0) is not None
+    source.close()

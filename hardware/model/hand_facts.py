@@ -1,0 +1,153 @@
+"""What of a hand a policy depends on, and what differs between two versions of a hand.
+
+Ids, signs, zeros and models of servos, and comments of the file, are no part of it: the same policy
+turns the object with other servos.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from inhand.hardware.model.hand_description import Actuator, Link, Workspace
+
+Facts = Mapping[str, Any]
+"""Facts about a hand as JSON can hold them."""
+
+RELEASED = Path(__file__).parents[1] / "hands" / "released.json"
+"""Facts about hands that policies were trained for, by the digest in those policies."""
+
+_OF_SIMULATION = (
+    "mass",
+    "rotor_inertia",
+    "damping",
+    "friction",
+    "shapes",
+    "gain",
+    "torque_limit",
+    "velocity_limit",
+    "acceleration_limit",
+    "collision_groups",
+    "radius",
+    "drop_height",
+)
+"""Facts whose change makes the trained world differ from this hand; inputs and outputs of the
+policy keep their meaning."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What differs between the hand of a policy and this one, in words.
+
+    Attributes:
+        essential: the meaning of the policy's inputs or outputs is another.
+        simulated: the hand was simulated with other values.
+    """
+
+    essential: tuple[str, ...]
+    simulated: tuple[str, ...]
+
+
+def facts_of(
+    name: str,
+    root: str,
+    workspace: Workspace,
+    collision_groups: Mapping[str, Iterable[str]],
+    links: Iterable[Link],
+    actuators: Iterable[Actuator],
+) -> Facts:
+    """The facts about a hand that a policy depends on; the arguments are those of its file."""
+    driven = {actuator.name: _as_json(actuator) for actuator in actuators}
+    for actuator in driven.values():
+        del actuator["servo"]
+    moved = {link.name: _as_json(link) for link in links}
+    return {
+        "name": name,
+        "root": root,
+        "workspace": _as_json(workspace),
+        "collision_groups": {group: list(of) for group, of in collision_groups.items()},
+        "order": {"links": list(moved), "actuators": list(driven)},
+        "links": moved,
+        "actuators": driven,
+    }
+
+
+def _as_json(record: msgspec.Struct) -> dict[str, Any]:
+    """A record as JSON holds it, with lists in place of tuples."""
+    content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
+    return content
+
+
+def digest_of(facts: Facts) -> str:
+    """The digest of a hand: of a released one that of its file at that time, else of its facts."""
+    own = _sha256(facts)
+    return _released_digests().get(own, own)
+
+
+def released_facts(digest: str) -> Facts | None:
+    """Facts about the released hand with this digest; None if there is none."""
+    return _released().get(digest)
+
+
+def differences(before: Facts, now: Facts) -> Differences:
+    """What differs, with both values.
+
+    Args:
+        before: facts about the hand of a policy.
+        now: facts about this hand.
+    """
+    essential: list[str] = []
+    simulated: list[str] = []
+    for path, old, new in _changes((), before, now):
+        place = " ".join(part for part in path if part not in ("links", "actuators"))
+        text = f"{place} {_short(old)} → {_short(new)}{_percent(old, new)}"
+        is_simulated = any(part in _OF_SIMULATION for part in path)
+        (simulated if is_simulated else essential).append(text)
+    return Differences(tuple(essential), tuple(simulated))
+
+
+def _changes(
+    path: tuple[str, ...], before: Any, now: Any
+) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Paths and both values of all that differs."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for name in [*before, *(name for name in now if name not in before)]:
+            yield from _changes((*path, name), before.get(name), now.get(name))
+    elif _plain(before) != _plain(now):
+        yield path, before, now
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _short(value: object) -> str:
+    text = _plain(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _percent(before: object, now: object) -> str:
+    if isinstance(before, int | float) and isinstance(now, int | float) and before:
+        return f" ({100.0 * (now - before) / before:+.0f} %)"
+    return ""
+
+
+def _sha256(facts: Facts) -> str:
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _released() -> dict[str, Facts]:
+    released: dict[str, Facts] = json.loads(RELEASED.read_text())
+    return released
+
+
+@cache
+def _released_digests() -> dict[str, str]:
+    return {_sha256(facts): digest for digest, facts in _released().items()}
