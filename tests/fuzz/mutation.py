@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 NUMBERS = (
     *(f"{sign}{2**bits + more}" for sign in ("", "-") for bits in (31, 63, 64) for more in (-1, 0)),
     *("0", "-1", "1e308", "-1e308", "1e-320", "1e999", "nan", "inf", "-inf", "NaN", "Infinity"),
-    *("9" * 400, "1e", ".5", "00", "true", "null", "[]", "{}", '""'),
+    *("9" * 400, "1e", ".5", "00", "true", "null", "[]", "{}", "[" * 2000, '""'),
 )
 """What a number of a text is replaced by."""
 
 PIECES = (
     *(b"\x00", b"\xff", b"\xff" * 8, b"\x00" * 8, b"\x7f\xff\xff\xff", b"\x80", b"\xed\xa0\x80"),
-    *(b"\n", b'"', b"[" * 200, b"{" * 200, b"[[", b"]]", b"=", b"\\ud800", b"\xc3", b"#"),
+    *(b"\n", b'"', b"[" * 3000, b"{" * 3000, b"[[", b"]]", b"=", b"\\ud800", b"\xc3", b"#"),
     *(b"\xff\xff\xfd\x00", b"\xfe" * 70_000),
 )
 """What is inserted."""
