@@ -14,7 +14,7 @@ from typing import Self
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.zmtp import GREETING, Session, ZmtpError, encode, ready
 
-CONNECTIONS = 128
+CONNECTIONS = 256
 """Most connections to one socket. Beyond them, the process with the most loses its oldest."""
 
 HANDSHAKE_TIME = 3.0

@@ -1,4 +1,4 @@
-"""A served bench hand in a process of its own, with few file descriptors; its memory is measured.
+"""A served bench hand in a process of its own, with the usual limit of file descriptors.
 
 Run as `python -m tests.controller.served_apart DIRECTORY`.
 """
@@ -12,7 +12,7 @@ from typing import Self
 from inhand.controller.core.records import Event
 from tests.controller.served import Served
 
-DESCRIPTORS = 256
+DESCRIPTORS = 1024
 """Limit of file descriptors of the process."""
 
 
