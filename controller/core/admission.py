@@ -16,19 +16,14 @@ def require_mode(mode: Mode, request: Request) -> None:
         raise RefusedError("refused", f"{request.value}: not in mode {mode}; possible now: {can}")
 
 
-def problems(*checks: Callable[[], object]) -> list[RefusedError]:
-    """The refusals of all checks that refuse."""
-    found = []
+def require_all(request: Request, *checks: Callable[[], object]) -> None:
+    """No check refuses; otherwise the refusal names every problem, with the code of the first."""
+    found: list[RefusedError] = []
     for check in checks:
         try:
             check()
         except RefusedError as error:
             found.append(error)
-    return found
-
-
-def require_none(request: Request, found: Sequence[RefusedError]) -> None:
-    """There are no problems; the refusal names all of them, with the code of the first."""
     if found:
         prefix = f"{request.value}: "
         texts = [str(error).removeprefix(prefix) for error in found]

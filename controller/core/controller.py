@@ -107,13 +107,11 @@ class Controller(Generic[Measurement]):
     def arm(self) -> None:
         """Gets ready for goals: needs fresh joints, the object in the hand, a policy."""
         admission.require_mode(self.mode, Request.ARM)
-        admission.require_none(
+        admission.require_all(
             Request.ARM,
-            admission.problems(
-                lambda: self._joint_watch.require(Request.ARM, self.operation.t),
-                lambda: admission.require_policy(self.policy),
-                lambda: self._object_watch.require(Request.ARM),
-            ),
+            lambda: self._joint_watch.require(Request.ARM, self.operation.t),
+            lambda: admission.require_policy(self.policy),
+            lambda: self._object_watch.require(Request.ARM),
         )
         if self.mode == Mode.HOLDING:
             admission.require_policy(self.policy).reset()

@@ -20,6 +20,7 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from inhand.controller.core.requests import AnyRequest, Estop, Events, Status, Stop
 from inhand.controller.errors import StartError
+from inhand.controller.ipc.client_list import Entry
 from inhand.controller.ipc.keys import KeyPair, KeyRing
 from inhand.controller.ipc.protocol import ProtocolError, decode_request, reply_error
 from inhand.controller.ipc.rate_limit import RATE, RateLimit, cost
@@ -165,9 +166,9 @@ class Gateway:
             if len(frames) != len(empty) + 1:
                 raise ProtocolError("malformed", "send each message as one frame")
             request = decode_request(frames[-1].bytes)
-            self._check(request, user)
+            entry = self._check(request, user)
             self._limit(request, user, len(frames[-1].bytes))
-            connection = self._connection(identity.bytes, request)
+            connection = self._connection(identity.bytes, request, entry)
         except ProtocolError as error:
             self._commands.send_multipart(
                 [*reply_frames, reply_error(error.id, error.code, str(error))]
@@ -176,8 +177,8 @@ class Gateway:
         self._unanswered[identity.bytes] += 1
         connection.send_multipart([*empty, frames[-1].bytes])
 
-    def _check(self, request: AnyRequest, user: str) -> None:
-        """Raises ProtocolError if the client's role does not allow the request."""
+    def _check(self, request: AnyRequest, user: str) -> Entry:
+        """The client's entry; raises ProtocolError if its role does not allow the request."""
         # Checked against the current list, so that revoking a key takes effect at once.
         entry = self._ring.entry(user)
         if entry is None:
@@ -186,6 +187,7 @@ class Gateway:
             kind = request.__struct_config__.tag
             text = f"{kind}: key {entry.name} may send only status, events and estop (role observe)"
             raise ProtocolError("forbidden", text, request.id)
+        return entry
 
     def _limit(self, request: AnyRequest, user: str, size: int) -> None:
         """Raises ProtocolError above the rate limit of a key, on however many connections."""
@@ -193,7 +195,9 @@ class Gateway:
         if not allowed and not isinstance(request, Stop):
             raise ProtocolError("busy", _TOO_MANY, request.id)
 
-    def _connection(self, identity: bytes, request: AnyRequest) -> "zmq.Socket[bytes]":
+    def _connection(
+        self, identity: bytes, request: AnyRequest, entry: Entry
+    ) -> "zmq.Socket[bytes]":
         """The client's own connection to the daemon, by which the daemon distinguishes clients.
 
         Raises:
@@ -204,6 +208,8 @@ class Gateway:
             if len(self._clients) >= MOST_CLIENTS:
                 self._replace(request)
             connection = self._context.socket(zmq.DEALER)
+            # By this name the server knows who presses the emergency stop.
+            connection.set(zmq.IDENTITY, f"{entry.role} {entry.name}".encode())
             connection.connect(socket_address(self._directory, "command"))
             self._poller.register(connection, zmq.POLLIN)
         self._clients[identity] = connection

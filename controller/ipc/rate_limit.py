@@ -52,3 +52,34 @@ class RateLimit:
         self._buckets = {c: b for c, b in self._buckets.items() if now - b[1] < refill}
         if len(self._buckets) >= _MOST_CLIENTS:
             del self._buckets[min(self._buckets, key=lambda client: self._buckets[client][1])]
+
+
+class RequestLimits:
+    """The limits of each client, and of all connections of one program together."""
+
+    def __init__(self) -> None:
+        self._clients = RateLimit()
+        self._programs = RateLimit(PROGRAM_RATE, PROGRAM_BURST)
+
+    def excess(self, client: int, program: int | None, size: int, now: float) -> str:
+        """Which limit a message exceeds; empty if none.
+
+        Args:
+            client: number of the connection.
+            program: process id of the client; None for one whose limits are elsewhere.
+            size: of the message [bytes].
+            now: current time [s].
+        """
+        if not self._clients.allows(client, now, cost(size)):
+            return _TOO_MANY
+        # A program that connects again, or many times, has no more requests for that.
+        if program is None or self._programs.allows(program, now, cost(size)):
+            return ""
+        return _TOO_MANY_OF_ALL
+
+
+_TOO_MANY = f"more than {RATE:.0f} requests a second from one client; send fewer requests"
+_TOO_MANY_OF_ALL = (
+    f"more than {PROGRAM_RATE:.0f} requests a second from all connections of one program; send "
+    "fewer requests"
+)

@@ -15,6 +15,7 @@ from inhand.controller.core.requests import (
     STOPS,
     AnyRequest,
     Cancel,
+    Clear,
     Disarm,
     Estop,
     Events,
@@ -25,8 +26,8 @@ from inhand.controller.core.requests import (
     Status,
     Stop,
 )
-from inhand.controller.errors import PolicyError
 from inhand.controller.ipc.listener import Listener
+from inhand.controller.ipc.policy_loading import PolicyLoading
 from inhand.controller.ipc.protocol import (
     MAX_SIZE,
     ProtocolError,
@@ -36,15 +37,17 @@ from inhand.controller.ipc.protocol import (
     reply_ok,
 )
 from inhand.controller.ipc.publisher import Publisher
-from inhand.controller.ipc.rate_limit import (
-    PROGRAM_BURST,
-    PROGRAM_RATE,
-    RATE,
-    RateLimit,
-    cost,
+from inhand.controller.ipc.rate_limit import RequestLimits
+from inhand.controller.ipc.request_queue import (
+    FULL,
+    OVERTAKEN,
+    Answer,
+    PendingRequest,
+    RequestQueue,
 )
-from inhand.controller.ipc.request_queue import OVERTAKEN, Answer, PendingRequest, RequestQueue
 from inhand.controller.ipc.sockets import StateSocket
+from inhand.controller.ipc.stop_owner import Person, StopOwner, person
+from inhand.controller.safety.modes import Mode
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +56,6 @@ STATE_RATE = 20
 
 _READ_AT_ONCE = 200
 _FLOOD_PAUSE = 0.005
-_BUSY = "too many requests wait for the tick; send fewer requests"
-_TOO_MANY = f"more than {RATE:.0f} requests a second from one client; send fewer requests"
-_TOO_MANY_OF_ALL = (
-    f"more than {PROGRAM_RATE:.0f} requests a second from all connections of one program; send "
-    "fewer requests"
-)
 _LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
 
 
@@ -117,15 +114,13 @@ class Server(threading.Thread):
         """
         super().__init__(name="server", daemon=True)
         self._request_queue = request_queue
-        self._load_policy = load_policy
+        self._policy_loading = PolicyLoading(load_policy, request_queue)
         self._on_failure = on_failure
         self._recorder = recorder
         self.came_round = 0.0
         self._stopping = threading.Event()
-        self._rate = RateLimit()
-        self._program_rate = RateLimit(PROGRAM_RATE, PROGRAM_BURST)
-        self._own = own
-        self._loading = threading.Lock()
+        self._limits = RequestLimits()
+        self._own, self._owner = own, StopOwner()
         # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
         self._commands, self._states_socket = sockets
@@ -199,6 +194,7 @@ class Server(threading.Thread):
                 self._reply(client, reply_error(error.id, error.code, str(error)))
                 continue
             if isinstance(request, Estop):
+                self._owner.press(self._person(number), stopped=self._stopped)
                 self._post_stop(client, request)
                 stopped = True
             else:
@@ -222,14 +218,10 @@ class Server(threading.Thread):
 
     def _excess(self, number: int, message: bytes) -> str:
         """Which rate limit a client exceeds with this message; empty if none."""
-        spent, now = cost(len(message)), time.monotonic()
-        if not self._rate.allows(number, now, spent):
-            return _TOO_MANY
         connection = self._commands.connections.get(number)
-        # A program that connects again, or many times, has no more requests for that.
-        if connection is None or self._own(connection.process):
-            return ""
-        return "" if self._program_rate.allows(connection.process, now, spent) else _TOO_MANY_OF_ALL
+        own = connection is None or self._own(connection.process)
+        program = None if own or connection is None else connection.process
+        return self._limits.excess(number, program, len(message), time.monotonic())
 
     def _dispatch(self, client: list[bytes], request: AnyRequest, stopped: bool) -> None:
         match request:
@@ -240,13 +232,14 @@ class Server(threading.Thread):
                 result = {"events": events.since(request.since), "last": events.last}
                 self._reply(client, reply_ok(request.id, result))
             case LoadPolicy():
-                # In a thread: loading a policy takes longer than an emergency stop may wait.
-                if self._loading.acquire(blocking=False):
-                    threading.Thread(target=self._load, args=(client, request), daemon=True).start()
-                else:
+                if not self._policy_loading.start(client, request):
                     self._reply(client, reply_error(request.id, "busy", _LOADING))
             case Record():
                 self._record(client, request)
+            case Clear() if refusal := self._owner.refusal(
+                self._person(int.from_bytes(client[0], "big")), stopped=self._stopped
+            ):
+                self._reply(client, reply_error(request.id, "forbidden", refusal))
             case _ if stopped:
                 self._reply(client, reply_error(request.id, "refused", OVERTAKEN))
             case Hold() | Disarm() | Cancel():
@@ -254,7 +247,17 @@ class Server(threading.Thread):
             case _ if self._request_queue.post(PendingRequest(client, request)):
                 self._stops.clear()
             case _:
-                self._reply(client, reply_error(request.id, "busy", _BUSY))
+                self._reply(client, reply_error(request.id, "busy", FULL))
+
+    @property
+    def _stopped(self) -> bool:
+        snapshot = self._request_queue.snapshot
+        return snapshot is not None and snapshot.mode == Mode.ESTOP
+
+    def _person(self, number: int) -> Person:
+        connection = self._commands.connections.get(number)
+        gateway = connection is not None and self._own(connection.process)
+        return person(connection, gateway=gateway)
 
     def _post_stop(self, client: list[bytes], request: Stop) -> None:
         """Queues a stop for the tick, or adds the client to a waiting stop of the same type.
@@ -276,22 +279,6 @@ class Server(threading.Thread):
         elif not self._recorder.ask(client, request.id, request.action, request.images):
             text = "record: the recorder accepts no requests now; send it again in a moment"
             self._reply(client, reply_error(request.id, "busy", text))
-
-    def _load(self, client: list[bytes], request: LoadPolicy) -> None:
-        pending, answer = None, Answer(client, request.id, None, "busy", _BUSY)
-        try:
-            pending = PendingRequest(client, request, self._load_policy(request.policy))
-        except PolicyError as error:
-            answer = Answer(client, request.id, None, "policy", str(error))
-        except Exception as error:
-            log.exception("loading a policy failed")
-            text = f"policy {request.policy!r}: cannot be loaded: {error!r}"
-            answer = Answer(client, request.id, None, "policy", text)
-        finally:
-            # Released before the answer: a client that has the answer may load the next policy.
-            self._loading.release()
-        if pending is None or not self._request_queue.post(pending):
-            self._request_queue.answer(answer)
 
     def _forward(self) -> None:
         """Sends the answers and events of the tick and of the recorder."""

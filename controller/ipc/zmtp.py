@@ -15,7 +15,7 @@ FRAME_COST = 64
 
 _MORE, _LONG, _COMMAND = 1, 2, 4
 _NULL = b"NULL".ljust(20, b"\0")
-_READY, _PING, _PONG, _TYPE = b"\x05READY", b"\x04PING", b"\x04PONG", b"socket-type"
+_READY, _PING, _PONG = b"\x05READY", b"\x04PING", b"\x04PONG"
 
 
 class ZmtpError(Exception):
@@ -44,12 +44,14 @@ class Session:
 
     Attributes:
         handshaken: whether the handshake is complete.
+        identity: the name that the client gives itself (`ZMQ_ROUTING_ID`); empty without one.
         buffered: bytes that wait to be decoded, and of frames whose message is not complete.
         output: bytes to send before everything else, such as replies to PING.
     """
 
     def __init__(self, partners: Collection[bytes], most: int) -> None:
         self.handshaken = False
+        self.identity = b""
         self.output = bytearray()
         self._partners, self._most = partners, most
         self._buffer = bytearray()
@@ -122,8 +124,10 @@ class Session:
 
     def _command(self, content: bytes) -> None:
         if content.startswith(_READY) and not self.handshaken:
-            if _socket_type(content[len(_READY) :]) not in self._partners:
+            properties = _properties(content[len(_READY) :])
+            if properties.get(b"socket-type") not in self._partners:
                 raise ZmtpError("a socket of another type")
+            self.identity = properties.get(b"identity", b"")
             self.handshaken = True
         elif content.startswith(_PING) and self.handshaken:
             # After two bytes with a time limit, at most 16 that are sent back.
@@ -132,21 +136,20 @@ class Session:
             raise ZmtpError("another command than READY")
 
 
-def _socket_type(properties: bytes) -> bytes:
-    """The property Socket-Type of a READY command; empty if there is none.
+def _properties(data: bytes) -> dict[bytes, bytes]:
+    """The properties of a READY command, their names in small letters.
 
     Raises:
-        ZmtpError: the properties are malformed.
+        ZmtpError: they are malformed.
     """
-    found, at = b"", 0
-    while at < len(properties):
-        named = at + 1 + properties[at]
+    found, at = dict[bytes, bytes](), 0
+    while at < len(data):
+        named = at + 1 + data[at]
         begin = named + 4
-        end = begin + int.from_bytes(properties[named:begin], "big")
-        if end > len(properties):
+        end = begin + int.from_bytes(data[named:begin], "big")
+        if end > len(data):
             raise ZmtpError("malformed properties")
-        if properties[at + 1 : named].lower() == _TYPE:
-            found = properties[begin:end]
+        found[data[at + 1 : named].lower()] = data[begin:end]
         at = end
     return found
 

@@ -5,7 +5,7 @@ import signal
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from time import monotonic, thread_time
+from time import thread_time
 
 import msgspec
 import tyro
@@ -21,7 +21,6 @@ from inhand.controller.ipc.sockets import bind
 from inhand.controller.policy.files import allowed_hashes, find_policy
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.recorder_link import RecorderLink
-from inhand.controller.runtime.arm_check import Surroundings
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.description import describe_for_clients
 from inhand.controller.runtime.fit_watch import FitWatch
@@ -37,9 +36,11 @@ from inhand.controller.runtime.processes import (
 )
 from inhand.controller.runtime.report import exit_report, statistics
 from inhand.controller.runtime.start_up import (
+    announce,
     first_policy,
     policy_directory,
     recorder_config,
+    surroundings,
     with_warnings,
 )
 from inhand.controller.runtime.supervisor import Supervisor
@@ -53,9 +54,7 @@ from inhand.controller.system.paths import (
     let_everybody_watch,
     lock_run_directory,
     make_run_directory,
-    recordings_directory,
     run_directory,
-    socket_address,
 )
 from inhand.controller.system.realtime import configure_realtime, raise_descriptors
 from inhand.controller.system.ticker import Ticker
@@ -192,20 +191,13 @@ class Daemon:
             affinity=realtime.affinity,
             lock_memory=realtime.lock_memory,
         )
-        children.watch_surroundings(
-            Surroundings(
-                hand,
-                recordings_directory(config.recording.directory, options.directory),
-                uncalibrated=not (world or config.bus.joints),
-                refused=[name for name, given in granted.items() if not given],
-            )
-        )
+        children.watch_surroundings(surroundings(options, config, hand, world, granted))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
         if isinstance(inbox, TimedCameras):
             # Whoever asks for something from now on is to be answered soon.
             inbox.wait_for_all()
-        _announce(directory, world)
+        announce(directory, world)
         try:
             loop.run()
         finally:
@@ -294,15 +286,6 @@ def _open_hand(
             backend.close()
         raise
     return HandLink(backend, silent=silent, clock=clock)
-
-
-def _announce(directory: Path, world: SimulationReady | None) -> None:
-    """Says, on standard output and to the service manager, that commands are welcome."""
-    say(f"inhandd ready: {socket_address(directory, 'command')}")
-    if world:
-        late = monotonic() - world.up
-        say(f"simulated world: {world.world}, ready {late:.2f} s after it was up")
-    notify("READY=1")
 
 
 def main() -> None:

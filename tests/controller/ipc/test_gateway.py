@@ -42,11 +42,15 @@ class Network:
         self.place = place
         self.ring = KeyRing(place / "keys")
         self.ports = [free_port() for _ in range(2)]
-        for name, role in (("commander", "command"), ("observer", "observe")):
+        for name, role in (
+            ("commander", "operate"),
+            ("observer", "observe"),
+            ("colleague", "command"),
+        ):
             self.generate(name, role)
         stranger = Network.stranger(self)
         assert self.ring.entry(stranger) is None
-        self.served = Served(place)
+        self.served = Served(place, own=lambda process: process == self.process.pid)
         addresses = [f"tcp://127.0.0.1:{port}" for port in self.ports]
         command = [sys.executable, "-m", "inhand.controller.ipc.gateway", "--directory", str(place)]
         command += ["--keys", str(place / "keys"), "--command", addresses[0]]
@@ -317,3 +321,21 @@ def test_a_key_has_its_rate_limit_on_all_connections_together(network: Network) 
     assert set(codes) == {None, "busy"}
     with network.client("commander") as client:
         assert client.status()["mode"] == "off"
+
+
+def test_only_who_pressed_the_emergency_stop_or_an_operator_ends_it(network: Network) -> None:
+    with (
+        network.client("observer") as observer,
+        network.client("colleague") as colleague,
+        network.client("commander") as operator,
+    ):
+        assert observer.call("estop")["mode"] == "estop"
+        # Whoever presses once more is not the one who may end it.
+        assert colleague.call("estop")["mode"] == "estop"
+        with pytest.raises(RefusedError, match="key observer pressed the emergency stop") as no:
+            colleague.call("clear")
+        assert no.value.code == "forbidden"
+        assert operator.call("clear")["mode"] == "off"
+        assert colleague.call("estop")["mode"] == "estop"
+        until(lambda: colleague.status()["mode"] == "estop")
+        assert colleague.call("clear")["mode"] == "off"
