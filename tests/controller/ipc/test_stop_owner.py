@@ -13,10 +13,11 @@ from tests.controller.served import Served
 ANN, BOB, OPERATOR = Person("user 1", False), Person("user 2", False), Person("user 0", True)
 
 ASK = """
-import sys, zmq
+import os, sys, zmq
+os.setuid(int(sys.argv[2]))
 socket = zmq.Context().socket(zmq.DEALER)
 socket.connect(sys.argv[1])
-for kind in sys.argv[2:]:
+for kind in sys.argv[3:]:
     socket.send(b'{"v":1,"id":1,"type":"%s"}' % kind.encode())
     assert socket.poll(10_000)
     print(socket.recv().decode())
@@ -41,8 +42,7 @@ def test_users_of_this_machine(tmp_path: Path) -> None:
     def ask(user: int, *kinds: str) -> str:
         address = f"ipc://{tmp_path}/command.sock"
         done = subprocess.run(
-            [sys.executable, "-c", ASK, address, *kinds],
-            preexec_fn=lambda: os.setuid(user),
+            [sys.executable, "-c", ASK, address, str(user), *kinds],
             capture_output=True,
             text=True,
             timeout=60,
