@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import permutations, product
 from pathlib import Path
 from typing import Literal
@@ -143,6 +143,14 @@ class ObjectDescription:
 
 
 _MOST_SIDES = 360
+"""Most sides of a prism."""
+
+
+@cache
+def tags_of_known_objects() -> dict[str, frozenset[int]]:
+    """Ids of the tags of each object in `perception/object_files/`, by its name."""
+    known = (load_object(path.stem) for path in sorted(OBJECTS.glob("*.toml")))
+    return {one.name: frozenset(tag.id for tag in one.tags) for one in known}
 
 
 def object_file(name: str | Path) -> Path:

@@ -237,6 +237,15 @@ class Controller(Generic[Measurement]):
                 seen.note_joints(plausible)
         self._derate()
         seen.take(t, measurements)
+        for fit in seen.moved():
+            operation.emit(
+                "camera_moved",
+                camera=fit.camera,
+                problem=fit.problem,
+                turn=fit.turn,
+                shift=fit.shift,
+                used=fit.used,
+            )
         self._watch(t)
         known, mover = self._joint_watch.joints, operation.mover
         if known is None:
@@ -278,6 +287,7 @@ class Controller(Generic[Measurement]):
             action=operation.policy_step.action,
             policy=policy.name if policy else "",
             policy_sha256=policy.sha256 if policy else "",
+            fusion=seen.health,
         )
 
     def _derate(self) -> None:

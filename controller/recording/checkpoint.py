@@ -26,7 +26,14 @@ from inhand.hardware.model.hand_description import Workspace
 from inhand.hardware.records import Array, JointState, frozen_array
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose, TagCorners
+from inhand.perception.records import (
+    CameraFit,
+    ConfirmedPose,
+    FilterHealth,
+    ObjectPose,
+    Sighting,
+    TagCorners,
+)
 
 Checkpoint = Any
 """Nested lists, dicts, strings, numbers and bytes."""
@@ -54,12 +61,17 @@ _RECORDS: dict[str, type[Any]] = {
     for kind in (
         JointState,
         ObjectPose,
+        ConfirmedPose,
+        CameraFit,
+        FilterHealth,
+        Sighting,
         TagCorners,
         ActionState,
         safety.Motion,
         pose_state.PoseCandidate,
         pose_state.PoseMeasurement,
         pose_state.PoseState,
+        pose_state.Verdict,
         hand_motion.Grip,
         goals.ActiveGoal,
         *_ORDER_PARTS,

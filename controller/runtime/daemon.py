@@ -275,7 +275,8 @@ def _open_hand(
 
     # Simulated servos sit as the hand file says.
     bus = msgspec.structs.replace(config.bus, joints="") if world else config.bus
-    backend = open_hand(hand, bus, world.bus if world else None, readonly=silent, clock=clock)
+    port, period = world.bus if world else None, 1.0 / config.tick_rate
+    backend = open_hand(hand, bus, port, readonly=silent, clock=clock, period=period)
     try:
         backend.connect()
     except InhandError:

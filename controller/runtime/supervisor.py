@@ -56,6 +56,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._link: HandLink | None = None
         self._bus_problem = self._bus_reported = ""
+        self._fusion_problem = self._fusion_reported = ""
         self._cameras: tuple[CameraInbox, CameraWatch, FitWatch] | None = None
         self._due: dict[Child, float] = {}
         self._heartbeats = {"the supervisor": Heartbeat(lambda: self._came_round, _PATIENCE)}
@@ -125,6 +126,7 @@ class Supervisor:
             self._check_cameras(request_queue)
             self._check_bus(request_queue)
             self._check_surroundings(request_queue)
+            self._check_fusion(request_queue)
             snapshot = request_queue.snapshot
             if snapshot is None:
                 continue
@@ -161,6 +163,17 @@ class Supervisor:
         if bool(problem) == bool(before) and problem != self._bus_reported:
             self._bus_reported = problem
             request_queue.leave([], [Event(self._now(), "bus", {"problem": problem})])
+
+    def _check_fusion(self, request_queue: RequestQueue) -> None:
+        """Reports a problem of the pose filter that lasts for two periods, and its end."""
+        snapshot = request_queue.snapshot
+        if snapshot is None or snapshot.pose is None:
+            return
+        problem, before = snapshot.fusion.problem, self._fusion_problem
+        self._fusion_problem = problem
+        if bool(problem) == bool(before) and bool(problem) != bool(self._fusion_reported):
+            self._fusion_reported = problem
+            request_queue.leave([], [Event(self._now(), "fusion", {"problem": problem})])
 
     def _check_cameras(self, request_queue: RequestQueue) -> None:
         if self._cameras is None:

@@ -15,6 +15,7 @@ from inhand.hardware.model.hand_description import (
     Actuator,
     HandDescription,
     Link,
+    Power,
     Workspace,
     problems,
 )
@@ -30,7 +31,7 @@ class Hand:
     """A checked hand description with derived arrays.
 
     Joint order is the order of `links`; actuator order is the order of `actuators`. The digest is
-    that of `facts`.
+    that of `facts`, which do not cover `power`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Hand:
     collision_groups: dict[str, tuple[str, ...]]
     links: tuple[Link, ...]
     actuators: tuple[Actuator, ...]
+    power: Power | None = None
 
     @property
     def n_joints(self) -> int:
@@ -211,4 +213,5 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
         data.links,
         data.actuators,
     )
-    return Hand(data.name, data.root, digest_of(facts_of(*model)), *model[2:])
+    digest = digest_of(facts_of(*model))
+    return Hand(data.name, data.root, digest, *model[2:], power=data.power)

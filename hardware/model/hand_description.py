@@ -71,6 +71,21 @@ class Workspace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drop_height: float
 
 
+class Power(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Currents that the hand and its supply are made for.
+
+    Attributes:
+        supply_current: that all servos together may take [A].
+        servo_current: largest current of a servo [A], by servo model or by actuator; the actuator
+            comes first.
+        source: where these numbers are from.
+    """
+
+    supply_current: float
+    servo_current: dict[str, float]
+    source: str
+
+
 class HandDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole hand file."""
 
@@ -81,6 +96,7 @@ class HandDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     collision_groups: dict[str, tuple[str, ...]]
     links: tuple[Link, ...]
     actuators: tuple[Actuator, ...]
+    power: Power | None = None
 
 
 def problems(data: HandDescription) -> Iterator[str]:
@@ -131,6 +147,13 @@ def problems(data: HandDescription) -> Iterator[str]:
             yield f"actuator {actuator.name}: gain and limits must be positive"
         if not 0 <= actuator.servo.id <= 252:
             yield f"actuator {actuator.name}: servo id {actuator.servo.id} is not in 0..252"
+    if data.power is not None:
+        currents = data.power.supply_current, *data.power.servo_current.values()
+        if not all(0 < current < float("inf") for current in currents):
+            yield "[power]: currents must be positive"
+        known = {a.name for a in data.actuators} | {a.servo.model for a in data.actuators}
+        for name in sorted(data.power.servo_current.keys() - known):
+            yield f"[power] servo_current: {name} is neither an actuator nor a servo model here"
     for link_name in [name for group in data.collision_groups.values() for name in group]:
         if link_name not in seen:
             yield f"collision group names unknown link {link_name}"
