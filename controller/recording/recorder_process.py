@@ -121,7 +121,7 @@ class RecorderProcess:
 
     def _answer_requests(self) -> None:
         with suppress(BlockingIOError):
-            while message := self._control.recv(MAX_RECORD):
+            while message := self._receive():
                 if message == GOODBYE:
                     self._orderly = True
                     continue
@@ -134,6 +134,14 @@ class RecorderProcess:
                 self._set_subscription(False if ask.action == "stop" else ask.images)
                 members["images"] = self._pictures is not None
                 self._send(RecorderReply(ask=ask, members=members))
+
+    def _receive(self) -> bytes:
+        """The next request; empty once the daemon has closed the socket."""
+        try:
+            return self._control.recv(MAX_RECORD)
+        except ConnectionResetError:
+            # The daemon closed it without reading all replies, and what it sent before follows.
+            return self._control.recv(MAX_RECORD)
 
     def _set_subscription(self, wanted: bool | None) -> None:
         """Subscribes to the cameras' images or unsubscribes; cameras encode them only on demand."""
