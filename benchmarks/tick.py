@@ -57,6 +57,8 @@ def measure() -> list[Row]:
             object_quaternion=rotations.IDENTITY,
             goal_quaternion=rotations.IDENTITY,
             pose_age=np.zeros(()),
+            object_angular_velocity=np.zeros(3),
+            goal_tolerance=np.zeros(()),
         ),
     }
     rows = [

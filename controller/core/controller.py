@@ -166,6 +166,7 @@ class Controller(Generic[Measurement]):
         tolerance: float | None = None,
         hold: float | None = None,
         timeout: float | None = None,
+        symmetry: bool = False,
         replace: bool = False,
         endless: bool = False,
     ) -> tuple[int, ...]:
@@ -176,6 +177,7 @@ class Controller(Generic[Measurement]):
             tolerance: largest error that counts as reached [rad]; None takes the setting.
             hold: how long the error must stay below it [s]; None takes the setting.
             timeout: when to go on to the next goal [s]; None takes the setting.
+            symmetry: whether all orientations that look the same but for the tags are the goal.
             replace: whether to forget the goals that are active or waiting.
             endless: whether to draw goals without end.
 
@@ -189,15 +191,12 @@ class Controller(Generic[Measurement]):
         admission.require_goals(aims, self.target, waiting=waiting, limit=defaults.queue)
         if replace:
             self.goals.clear()
-        terms = {
-            "tolerance": defaults.tolerance if tolerance is None else tolerance,
-            "hold": defaults.hold if hold is None else hold,
-            "timeout": defaults.timeout if timeout is None else timeout,
-        }
+        terms = defaults.terms(tolerance, hold, timeout)
         if endless and isinstance(aims[0], RandomGoal):
-            numbers: tuple[int, ...] = (self.goals.add_endless(aims[0], **terms),)
+            first = self.goals.add_endless(aims[0], **terms, symmetry=symmetry)
+            numbers: tuple[int, ...] = (first,)
         else:
-            numbers = self.goals.add(aims, **terms)
+            numbers = self.goals.add(aims, **terms, symmetry=symmetry)
         self.operation.take(Request.GOAL, "goal")
         return numbers
 
@@ -235,7 +234,7 @@ class Controller(Generic[Measurement]):
             plausible = self._joint_watch.take(joints, dt)
             if plausible is not None:
                 seen.note_joints(plausible)
-        self._derate()
+        self._derate(dt)
         seen.take(t, measurements)
         for fit in seen.moved():
             operation.emit(
@@ -252,7 +251,7 @@ class Controller(Generic[Measurement]):
             return None
         if operation.torque:
             before = mover.state.motion
-            operation.move(dt, known, seen.pose, certain=seen.certain)
+            operation.move(dt, known, seen.pose, seen.frames, certain=seen.certain)
             effort, share = self._joint_watch.effort, self._joint_watch.share
             mover.derate(before, effort, share, known.position, dt)
         else:
@@ -290,12 +289,12 @@ class Controller(Generic[Measurement]):
             fusion=seen.health,
         )
 
-    def _derate(self) -> None:
+    def _derate(self, dt: float) -> None:
         """Decides how much torque each servo may use in this tick."""
-        most = self.settings.safety.fault_share if self.operation.weak else 1.0
-        servos = self._joint_watch.derate(most)
-        if servos is not None:
-            self.operation.emit("derated", servos=servos)
+        operation = self.operation
+        followed = operation.sent if operation.torque and operation.mode not in STOPPED else None
+        for kind, servos in self._joint_watch.derate(operation.torque_share, followed, dt):
+            operation.emit(kind, servos=servos)
 
     def _watch(self, t: float) -> None:
         """Reacts to joints that cannot be trusted, a dropped object, and a mode that expires."""

@@ -58,6 +58,11 @@ class PolicyRunner(Protocol):
     @property
     def path(self) -> ActionPath: ...
 
+    @property
+    def observation_version(self) -> int:
+        """Version of the layout of its observations."""
+        ...
+
     def reset(self) -> None:
         """Clears the recurrent state."""
         ...

@@ -1,7 +1,7 @@
 """The object: its fused pose, and whether it is in the hand."""
 
 from collections.abc import Sequence
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.interfaces import PoseSource
@@ -10,9 +10,20 @@ from inhand.controller.safety.drop_detector import DropDetector
 from inhand.controller.safety.modes import Request
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
-from inhand.perception.records import CameraFit, FilterHealth, ObjectPose
+from inhand.perception.records import CameraFit, ConfirmedPose, FilterHealth, ObjectPose
 
-Measurement = TypeVar("Measurement")
+_INSTANT = 1e-9
+"""Less than the time between any two frames [s]."""
+
+
+class Timed(Protocol):
+    """A measurement with its capture time [s]."""
+
+    @property
+    def t(self) -> float: ...
+
+
+Measurement = TypeVar("Measurement", bound=Timed)
 
 TURN, SHIFT = 0.01, 0.005
 """Least change of a moved camera's turn [rad] and shift [m] that is told."""
@@ -28,6 +39,8 @@ class ObjectWatch(Generic[Measurement]):
 
     Attributes:
         pose: where the object is; None if it was never seen.
+        frames: estimates at the capture times of the frames that came with the last `take`, and
+            of those captured after the first of them, oldest first.
         dropped: how often it was dropped.
     """
 
@@ -35,6 +48,7 @@ class ObjectWatch(Generic[Measurement]):
         self, pose_source: PoseSource[Measurement], hand: Hand, settings: ControlSettings
     ) -> None:
         self.pose: ObjectPose | None = None
+        self.frames: tuple[ConfirmedPose, ...] = ()
         self.dropped = 0
         self._pose_source = pose_source
         self._max_age = settings.safety.predict
@@ -79,9 +93,12 @@ class ObjectWatch(Generic[Measurement]):
 
     def take(self, t: float, measurements: Sequence[Measurement]) -> None:
         """Takes what was measured since the last tick, and extrapolates the pose to `t` [s]."""
+        self.frames = ()
         if measurements:
             self._pose_source.update(*measurements)
             self._drop_detector.note(self._pose_source.sightings())
+            earliest = min(measurement.t for measurement in measurements)
+            self.frames = self._pose_source.confirmed(earliest - _INSTANT)
         self.pose = self._pose_source.predict(t)
 
     def change(self, t: float) -> Literal["dropped", "returned"] | None:

@@ -212,10 +212,7 @@ class Bus:
         return found
 
     def listen(self, request: bytes, duration: float) -> tuple[list[Packet], int]:
-        """Sends a request; returns the status packets of all servos within `duration` [s].
-
-        Also returns the number of bytes that came and belong to no intact packet.
-        """
+        """Sends a request; returns the status packets within `duration` [s], and stray bytes."""
         self._send(request)
         end, packets, before = self.clock.now() + duration, list[Packet](), self.discarded
         while self.clock.now() < end:

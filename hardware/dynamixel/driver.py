@@ -13,7 +13,7 @@ from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.line_clock import LineClock
-from inhand.hardware.dynamixel.reply_timing import patience_for
+from inhand.hardware.dynamixel.reply_timing import MARGIN_OF_LATE, patience_for
 from inhand.hardware.dynamixel.restart import restart_faulty
 from inhand.hardware.dynamixel.return_of_servo import ReturnOfServo
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
@@ -77,8 +77,8 @@ class ServoHand(HandBackend):
         self._group = ServoGroup(hand, self.bus)
         self._watchdog = ServoWatchdog(self._group, watchdog)
         self.condition = Condition(self._group)
-        limits = gains, torque_share
-        self._bring_up = BringUp(self._group, self.condition, *limits, readonly=readonly)
+        wanted = gains, torque_share
+        self._bring_up = BringUp(self._group, self.condition, *wanted, readonly=readonly)
         self._state_reader = StateReader(self._group)
         self._poll_list = self._state_reader.poll_list
         self._turns = Turns(hand, self._group.units, anywhere=anywhere)
@@ -120,7 +120,7 @@ class ServoHand(HandBackend):
             positions = self._everywhere()
             self._turns.settle(positions)
             if not self._readonly:
-                self._require_plausible(positions)
+                self._turns.require_plausible(positions)
             self._patience = patience_for(self.bus.fastest_reply, self._period, self._patience)
         except BusError:
             self.bus.close()
@@ -160,7 +160,8 @@ class ServoHand(HandBackend):
         state = self._group.units.measured(measured)
         state[0] -= self._turns.angle
         if came.all():
-            condition.poll(self._patience / 2, deadline)
+            late = MARGIN_OF_LATE * self.bus.fastest_reply
+            condition.poll(max(self._patience / 2, late), deadline)
         else:
             self._watchdog.doubt(self._poll_list.silent)
             state[:, ~came] = np.nan
@@ -199,8 +200,7 @@ class ServoHand(HandBackend):
         """Switches torque; before it goes on, every goal is set to the present position.
 
         All settings are read back first, and torque goes on only if they are the wanted ones.
-        The servos' bus watchdog is switched off, also if it has tripped; with torque on it is
-        armed again.
+        The servos' bus watchdog is switched off, and with torque on armed again.
 
         Raises:
             BusError: a servo did not answer or did not switch, or its joint is far outside its
@@ -277,7 +277,7 @@ class ServoHand(HandBackend):
         self._bring_up.verify(group.ids, write=True)
         positions = self._everywhere()
         self._turns.settle(positions)
-        self._require_plausible(positions)
+        self._turns.require_plausible(positions)
         self._commanding.pin(positions)
         self._pulling = True
         group.write_all(torque, [1] * len(group.ids))
@@ -298,7 +298,3 @@ class ServoHand(HandBackend):
         raise BusError(
             f"{group.no_answer(self._poll_list.silent)}; check power, cable, id and baud"
         )
-
-    def _require_plausible(self, positions: Counts) -> None:
-        if problem := self._turns.problem(self._turns.angles(positions)):
-            raise BusError(problem)

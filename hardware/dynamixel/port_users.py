@@ -21,6 +21,8 @@ def users_of(port: str, pause: float = 0.0) -> list[str]:
         Those that could be looked at: of other users only with privileges. The process at the other
         end of a pseudo-terminal, such as an emulator, is no user.
     """
+    # A link may lead elsewhere from one moment to the next.
+    port = os.path.realpath(port)
     try:
         # Compared by device, not by path: /dev/pts/0 of a container is another device.
         device = os.stat(port)
@@ -83,10 +85,9 @@ def _is(device: os.stat_result, file: Path) -> bool:
 
 def _serves(process: Path, files: list[Path], port: str) -> bool:
     """Whether a process has the other end of this pseudo-terminal."""
-    name = os.path.realpath(port)
-    if not name.startswith("/dev/pts/"):
+    if not port.startswith("/dev/pts/"):
         return False
-    index = f"tty-index:\t{name.rpartition('/')[2]}"
+    index = f"tty-index:\t{port.rpartition('/')[2]}"
     for file in files:
         try:
             at_master = os.readlink(file).endswith("ptmx")

@@ -17,8 +17,10 @@ _MARGIN = 0.0005
 
 log = logging.getLogger(__name__)
 
-_SHARE_OF_PERIOD = 0.7
-"""Share of the time between two reads in which a late reply must have come."""
+MARGIN_OF_LATE = 1.2
+"""Timeout of replies that an adapter holds back, over their shortest delay."""
+_REPLIES_IN_PERIOD = 2.75
+"""Delays of such replies that must fit between two reads: two replies, and the decision."""
 SLOW_REPLY = 0.008
 """Shortest delay of replies from which on an adapter holds them back [s]."""
 
@@ -46,14 +48,16 @@ def patience_for(fastest: float, period: float, usual: float) -> float:
     if fastest <= SLOW_REPLY or not period:
         return usual
     problem, remedy = slow_replies(fastest)
-    needed = fastest / _SHARE_OF_PERIOD
+    needed = _REPLIES_IN_PERIOD * fastest
     if period < needed:
         raise BusError(
             f"{problem}; {remedy}; or set tick_rate in the configuration to "
             f"{int(1 / needed)} Hz or less"
         )
     log.warning("%s; %s", problem, remedy)
-    return max(usual, period * _SHARE_OF_PERIOD)
+    # Twice the delay, if the period leaves time for two such replies.
+    generous = min(2.0 * fastest, period / _REPLIES_IN_PERIOD)
+    return max(usual, MARGIN_OF_LATE * fastest, generous)
 
 
 class ReplyTimeout:
