@@ -110,7 +110,7 @@ class Mover:
                 np.abs(np.clip(self._way_point, limits.lower, limits.upper) - self.position) > 2e-3
             ).any()
         )
-        if self._way_point is None or (there and self._way_point is not destination):
+        if self._way_point is None or (there and not np.array_equal(self._way_point, destination)):
             self._way_point, free = self._planner.next(self.position, destination)
             self.gentle = not free
         return self._way_point

@@ -9,12 +9,16 @@ from inhand.controller.config.settings import SafetySettings
 from inhand.controller.core.setpoints import Mover
 from inhand.controller.core.slow_path import PathPlanner
 from inhand.controller.estimation.finger_gaps import FingerGaps
+from inhand.controller.recording.checkpoint import capture, restore
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from tests.controller.bench_hand import HAND, Bench
 
 GAPS = FingerGaps(HAND)
+_FINGERS = [0.0, 0.5, 0.4, 0.0, 1.53, 1.01, 0.0, 0.5, 1.5, 0.63, 0.0, 0.9, 0.4]
+ENTANGLED = np.array([-0.45, -0.47, *_FINGERS, 0.3, 0.9, 0.0, 0.0, -0.5])
+"""A pose from which no free way home is found [rad], (n_actuators,)."""
 
 
 def on_the_way(start: Array, end: Array) -> float:
@@ -62,11 +66,9 @@ def test_a_free_way_is_taken_straight() -> None:
 
 
 def test_a_way_that_is_not_free_is_reported_and_gone_with_little_torque() -> None:
-    fingers = [0.0, 0.5, 0.4, 0.0, 1.53, 1.01, 0.0, 0.5, 1.5, 0.63, 0.0, 0.9, 0.4]
-    start = np.array([-0.45, -0.47, *fingers, 0.3, 0.9, 0.0, 0.0, -0.5])
-    assert not PathPlanner(HAND).next(start, HAND.rest)[1]
+    assert not PathPlanner(HAND).next(ENTANGLED, HAND.rest)[1]
     bench = Bench(safety=SafetySettings(contact_share=0.3))
-    bench.servos = start
+    bench.servos = ENTANGLED
     bench.start(Mode.HOLDING)
     assert bench.controller.snapshot().effort.max() == 1.0
     bench.controller.home()
@@ -78,3 +80,18 @@ def test_a_way_that_is_not_free_is_reported_and_gone_with_little_torque() -> Non
     bench.controller.hold()
     bench.run(0.02)
     assert bench.controller.snapshot().effort.max() == 1.0
+
+
+def test_a_restored_way_is_not_planned_anew_at_its_end() -> None:
+    mover, restored = (Mover(HAND, 100, 1.0) for _ in range(2))
+    for one in (mover, restored):
+        one.pin(ENTANGLED)
+    mover.go(HAND.rest)
+    for _ in range(400):
+        mover.hold(0.01)
+    assert mover.gentle and np.abs(mover.position - HAND.rest).max() < 0.0101
+    restore(restored, capture(mover))
+    for _ in range(3):
+        mover.hold(0.01)
+        restored.hold(0.01)
+    assert restored.gentle and capture(restored) == capture(mover)
