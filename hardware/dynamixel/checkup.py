@@ -139,6 +139,6 @@ def _models(hand: Hand, found: Found) -> Iterator[Finding]:
 
 
 def _reply_time(bus: Bus) -> Finding:
-    if (seconds := bus.fastest_reply) > SLOW_REPLY:
+    if (seconds := bus.delays.usual) > SLOW_REPLY:
         return Finding("reply time", "warning", *slow_replies(seconds))
     return Finding("reply time", "good", f"{1000 * seconds:.1f} ms")

@@ -30,7 +30,7 @@ def name_of(hand: Hand, id: int) -> str:
 def find_servos(hand: Hand, bus: Bus, findings: list[Finding]) -> Found:
     """Finds the servos of a hand, and adds findings about their ids."""
     wanted = [actuator.servo.id for actuator in hand.actuators]
-    packets, garbled = bus.listen(requests.ping(), _PING_TIME)
+    packets, garbled = bus.listen(requests.ping(), _PING_TIME, 0.0)
     answers = Counter(packet.id for packet in packets if packet.data)
     found = bus.ping([id for id in wanted if id in answers] or wanted)
     if not found and not answers and not garbled:

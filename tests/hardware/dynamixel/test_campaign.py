@@ -6,7 +6,7 @@ Every servo's position is a count of the measurements so far, so that each value
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +68,19 @@ def at_work() -> Iterator[tuple[CountingWires, ServoHand]]:
         line.unplug()
 
 
-def kept_waiting() -> float:
-    """How long the threads of this process were ready to run, and had no processor [s]."""
-    threads = Path("/proc/self/task").glob("*/schedstat")
-    return 1e-9 * sum(int(file.read_text().split()[1]) for file in threads)
+def waits() -> dict[str, float]:
+    """How long each thread of this process was ready to run, and had no processor [s]."""
+    found = {}
+    for thread in Path("/proc/self/task").iterdir():
+        # The driver's search for other programs ends its thread at any time.
+        with suppress(OSError):
+            found[thread.name] = 1e-9 * int((thread / "schedstat").read_text().split()[1])
+    return found
+
+
+def kept_waiting(before: dict[str, float]) -> float:
+    """Sum of these times since `before` [s], of the threads that still exist."""
+    return sum(wait - before.get(thread, 0.0) for thread, wait in waits().items())
 
 
 def recover(line: CountingWires, servos: ServoHand) -> None:
@@ -118,7 +127,7 @@ def campaign(count: int, seed: int, *, punctual: bool) -> None:
                 line.faults.inject(fault, id, time.monotonic())
             wanted = rng.uniform(HAND.lower - 1, HAND.upper + 1)
             for _ in range(2):
-                before, waited, began = line.count, kept_waiting(), time.monotonic()
+                before, waited, began = line.count, waits(), time.monotonic()
                 try:
                     state = servos.read(began + DEADLINE)
                     fresh = state.position[np.isfinite(state.position)]
@@ -129,7 +138,7 @@ def campaign(count: int, seed: int, *, punctual: bool) -> None:
                     servos.write(Targets(began, frozen_array(wanted)))
                 except BusError as problem:
                     error = str(problem)
-                took = time.monotonic() - began - (kept_waiting() - waited)
+                took = time.monotonic() - began - kept_waiting(waited)
                 assert not punctual or took < DEADLINE + SLACK, f"{fault}: {took:.3f} s"
             told[fault] += bool(error)
             # On a busy machine the driver may have waited long enough for a late answer.

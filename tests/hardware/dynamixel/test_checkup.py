@@ -232,7 +232,7 @@ def test_a_lower_rate_goes_on_with_replies_that_are_held_back(
     line: Wires, caplog: pytest.LogCaptureFixture
 ) -> None:
     hold_back(line)
-    servos = ServoHand(HAND, line.port, BAUD, period=1.0)
+    servos = ServoHand(HAND, line.port, BAUD, watchdog=2.0, period=1.0)
     servos.connect()
     assert "set its latency timer to 1 ms" in caplog.text
     servos.set_torque(True)
