@@ -65,3 +65,7 @@ install: ## Install the service (as root; look first: make install ARGS=--dry-ru
 
 uninstall: ## Remove the service; configuration and recordings stay
 	systemd/install.sh uninstall $(ARGS)
+
+.PHONY: fuzz
+fuzz: .venv/set-up ## Fuzz every reader of foreign bytes, each for an hour, with a new seed
+	INHAND_FUZZ_SECONDS=$${INHAND_FUZZ_SECONDS:-3600} INHAND_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest -q -n 2 tests/fuzz

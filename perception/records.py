@@ -210,8 +210,9 @@ def decode(message: bytes) -> TagCorners | CameraStatus:
     """
     try:
         data = _decoder.decode(message)
-    except msgspec.DecodeError as error:
-        raise PerceptionError(f"malformed camera message: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise PerceptionError(f"malformed camera message: {reason}") from error
     if isinstance(data, CameraStatus):
         return data
     if len(data.corners) != 64 * len(data.ids):

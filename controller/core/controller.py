@@ -107,11 +107,14 @@ class Controller(Generic[Measurement]):
     def arm(self) -> None:
         """Gets ready for goals: needs fresh joints, the object in the hand, a policy."""
         admission.require_mode(self.mode, Request.ARM)
-        self._joint_watch.require(Request.ARM, self.operation.t)
-        policy = admission.require_policy(self.policy)
-        self._object_watch.require(Request.ARM)
+        admission.require_all(
+            Request.ARM,
+            lambda: self._joint_watch.require(Request.ARM, self.operation.t),
+            lambda: admission.require_policy(self.policy),
+            lambda: self._object_watch.require(Request.ARM),
+        )
         if self.mode == Mode.HOLDING:
-            policy.reset()
+            admission.require_policy(self.policy).reset()
         self.operation.stay_armed()
         self.operation.take(Request.ARM, "armed")
 

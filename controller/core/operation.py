@@ -72,12 +72,17 @@ class Operation:
         self._hand, self._settings = hand, settings
         self._ticked, self._share_moving = False, 1.0
         self._entered = self._armed_until = self.t
+        self._stays_weak = False
 
     @property
     def weak(self) -> bool:
-        """Whether a fault has lasted long enough to leave the servos less torque."""
+        """Whether a fault has lasted long enough to leave the servos less torque.
+
+        An emergency stop after it does not give them more.
+        """
         held = self.t - self._entered
-        return self.mode == Mode.FAULT and held > self._settings.safety.fault_hold
+        faulty = self.mode == Mode.FAULT and held > self._settings.safety.fault_hold
+        return faulty or self._stays_weak
 
     @property
     def torque_share(self) -> float:
@@ -105,6 +110,7 @@ class Operation:
         after = next_mode(self.mode, trigger)
         if after is None or after == self.mode:
             return
+        self._stays_weak = after == Mode.ESTOP and self.weak
         before, self.mode, self.reason, self._entered = self.mode, after, reason, self.t
         self.mover.stop()
         if after in STOPPED and self.torque:

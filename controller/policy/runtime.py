@@ -133,6 +133,8 @@ def load_policy(
     """
     path = Path(path)
     try:
+        if path.is_fifo():
+            raise PolicyError(f"policy {path}: not a regular file; name an ONNX file")
         if path.stat().st_size > MAX_SIZE:
             raise PolicyError(f"policy {path}: larger than {MAX_SIZE} bytes; is it a policy?")
         model = path.read_bytes()
@@ -177,16 +179,16 @@ def _session(name: str, model: bytes) -> ort.InferenceSession:
 
 
 def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise PolicyError(
-            f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; export "
-            "policies with `inhand policy export`"
-        )
     try:
-        return msgspec.json.decode(text, type=PolicyMetadata)
-    except msgspec.DecodeError as error:
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is not None:
+            return msgspec.json.decode(text, type=PolicyMetadata)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PolicyError(f"policy {path}: metadata {METADATA_KEY!r}: {error}") from error
+    raise PolicyError(
+        f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; export "
+        "policies with `inhand policy export`"
+    )
 
 
 def _hand_differences(metadata: PolicyMetadata, hand: Hand) -> Differences:

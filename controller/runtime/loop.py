@@ -1,18 +1,19 @@
 """The tick loop: requests, read joints, fuse, decide, limit, write targets, report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter, thread_time
 from typing import Protocol
 
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event, Snapshot
-from inhand.controller.core.requests import Clear, Shutdown
+from inhand.controller.core.requests import Arm, Clear, Shutdown
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
 from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests
 from inhand.controller.runtime.deferred_clear import DeferredClear
 from inhand.controller.safety.modes import STOPPED, Happening
+from inhand.controller.system.clock import SuspendWatch
 from inhand.controller.system.estop_line import EstopLine
 from inhand.controller.system.statistics import Histogram
 from inhand.controller.system.ticker import Ticker
@@ -84,6 +85,8 @@ class TickLoop:
         estop_line: EstopLine | None = None,
         readonly: bool = False,
         effort: Callable[[], float] = thread_time,
+        warnings: Callable[[], Sequence[str]] = tuple,
+        suspended: Callable[[], float] | None = None,
     ) -> None:
         """Stores its parts.
 
@@ -98,6 +101,8 @@ class TickLoop:
             readonly: whether requests that could move the hand are refused.
             effort: clock that measures the controller's computing time [s]. Processor time by
                 default, so that other programs on the machine are not blamed on the policy.
+            warnings: returns what an operator should know before arming; never waits.
+            suspended: returns for how long the machine was suspended since the last call [s].
         """
         self.controller = controller
         self.link = link
@@ -111,6 +116,8 @@ class TickLoop:
         self._estop_line = estop_line
         self._readonly = readonly
         self._effort = effort
+        self._warnings = warnings
+        self._suspended = suspended or SuspendWatch().suspended
         self._happenings: list[tuple[str, str]] = []
         self._pending: list[PendingRequest] = []
         self._deferred = DeferredClear()
@@ -152,6 +159,8 @@ class TickLoop:
         line = None if self._estop_line is None else self._estop_line.problem()
         if line is not None:
             controller.watch_line(line)
+        if asleep := self._suspended():
+            self._wake_up(asleep)
         marks = [perf_counter()]
         accepted = self._answer_requests(now())
         joints = self._joints = link.read(woken + READ_SHARE * self.ticker.period)
@@ -216,6 +225,13 @@ class TickLoop:
         for section, began, ended in zip(self.sections.values(), marks, marks[1:], strict=False):
             section.add(ended - began)
 
+    def _wake_up(self, asleep: float) -> None:
+        """Forgets what is from before the machine was suspended, and stops a hand with torque."""
+        self.inbox.take()
+        if self.controller.torque:
+            reason = f"the machine was suspended for {asleep:.1f} s"
+            self._report(Happening.JOINTS_STALE, reason)
+
     def _answer_requests(self, now: float) -> list[PendingRequest]:
         """Carries out the requests of this tick; returns those that the controller was asked."""
         link, deferred = self.link, self._deferred
@@ -246,7 +262,13 @@ class TickLoop:
             return pending.done({})
         if isinstance(pending.request, Clear) and not self._readonly:
             self.link.reboot()
-        return perform(self.controller, pending, readonly=self._readonly)
+        answer = perform(self.controller, pending, readonly=self._readonly)
+        if isinstance(pending.request, Arm) and (warnings := self._warnings()):
+            if answer.result is not None:
+                return pending.done({**answer.result, "warnings": list(warnings)})
+            if answer.code in ("not_ready", "no_policy"):
+                return pending.refused(answer.code, "; ".join((answer.message, *warnings)))
+        return answer
 
     def _report(self, happening: Happening, reason: str) -> None:
         self.controller.report(happening, reason)

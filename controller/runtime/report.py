@@ -44,7 +44,7 @@ def statistics(
         "tags": {"problem": fit.problem},
         "fusion": _fusion(loop),
         "bus": {"errors": link.errors, "problem": link.problem},
-        "recorder": {"lost": loop.tape.lost, "problem": loop.tape.problem},
+        "recorder": {"lost": loop.tape.lost + loop.tape.unwritten, "problem": loop.tape.problem},
         "world": world.world if world else None,
         "real_time_factor": factor,
     }
