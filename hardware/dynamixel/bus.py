@@ -60,9 +60,8 @@ class Bus:
         self._readonly = readonly
         self._fast = FastChoice()
         self._parser = Parser()
-        self._noise = 0
+        self._noise, self._asked = 0, 0.0
         self._timeout, self.delays = ReplyTimeout(), ReplyDelays()
-        self._asked = 0.0
         self._line = Port(port, baud, clock)
         self.clock = self._line.clock
         self._ready: dict[tuple[int, int, tuple[int, ...], bool], bytes] = {}
