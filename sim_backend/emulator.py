@@ -54,7 +54,7 @@ class ServoBus:
         self._parser = Parser()
         self._table = np.zeros((hand.n_actuators, TABLE_SIZE), np.uint8)
         self._ordered = [
-            Servo(actuator.servo.id, model, row.data)
+            Servo(actuator.on_bus.id, model, row.data)
             for actuator, model, row in zip(
                 hand.actuators, self._units.models, self._table, strict=True
             )

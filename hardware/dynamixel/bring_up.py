@@ -38,7 +38,7 @@ class BringUp:
         group, hand = self._group, self._group.hand
         numbers = group.read_all(registers.MODEL_NUMBER)
         for actuator, model in zip(hand.actuators, group.units.models, strict=True):
-            servo = actuator.servo
+            servo = actuator.on_bus
             if numbers[servo.id] != model.number:
                 raise BusError(
                     f"servo {group.names([servo.id])} has model number {numbers[servo.id]}, but "

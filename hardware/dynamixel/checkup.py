@@ -97,7 +97,7 @@ def _users_remedy(port: str) -> str:
 
 
 def _servos(hand: Hand, bus: Bus) -> Iterator[Finding]:
-    wanted = {a.servo.id: a for a in hand.actuators}
+    wanted = {a.on_bus.id: a for a in hand.actuators}
     answers = _ping_counts(bus)
     found = bus.ping([id for id in wanted if id in answers] or list(wanted))
     if not found and not answers:
@@ -143,7 +143,7 @@ def _models(wanted: dict[int, Actuator], found: dict[int, tuple[int, int]]) -> I
     other = [
         f"{_name(wanted, id)} is {names.get(number, f'model number {number}')}"
         for id, (number, _) in found.items()
-        if number != registers.MODELS[wanted[id].servo.model].number
+        if number != registers.MODELS[wanted[id].on_bus.model].number
     ]
     if other:
         yield Finding(
@@ -177,7 +177,7 @@ def _settings(
             if (celsius := registers.TEMPERATURE.unpack(data[2:])) >= WARM:
                 hot.append(f"{name}: {celsius} °C")
             volts = registers.VOLTAGE_UNIT * registers.INPUT_VOLTAGE.unpack(data[:2])
-            low, high = registers.MODELS[wanted[id].servo.model].voltage
+            low, high = registers.MODELS[wanted[id].on_bus.model].voltage
             if not low <= volts <= high:
                 voltage.append(f"{name}: {volts:.1f} V instead of {low:.1f} to {high:.1f} V")
     if delay:
