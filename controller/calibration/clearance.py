@@ -24,12 +24,15 @@ def clearance(hand: Hand, poses: Array) -> Array:
     turns, origins = link_poses(hand, hand.joint_angles(poses))
     places = np.einsum("plij,lj->pli", turns[:, links], points) + origins[:, links]
     groups = [
-        np.flatnonzero(np.isin(links, [hand.link_names.index(name) for name in names]))
+        # The root never moves, and is no link with a joint.
+        np.flatnonzero(
+            np.isin(links, [hand.link_names.index(name) for name in names if name != hand.root])
+        )
         for names in hand.collision_groups.values()
     ]
     gaps = np.full(len(poses), np.inf)
     for one, two in combinations(groups, 2):
         apart = np.linalg.norm(places[:, one, None] - places[:, None, two], axis=-1)
         apart -= radii[one, None] + radii[two]
-        gaps = np.minimum(gaps, apart.reshape(len(poses), -1).min(axis=1))
+        gaps = np.minimum(gaps, apart.reshape(len(poses), -1).min(axis=1, initial=np.inf))
     return gaps

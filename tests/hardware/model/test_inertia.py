@@ -11,7 +11,7 @@ from inhand.perception.objects import load_object
 from inhand.sim_backend.world import World
 
 
-@pytest.mark.parametrize("name", ["dactyl24", "leap16"])
+@pytest.mark.parametrize("name", ["dactyl24", "leap"])
 def test_the_mass_matrix_is_that_of_an_engine(name: str) -> None:
     hand = load_hand(name)
     world = World(hand, load_object("block"), Universe(), seed=1)

@@ -73,6 +73,37 @@ def test_pybullet_loads_an_imported_hand(leap: Hand) -> None:
     world.close()
 
 
+def test_the_installed_leap_hand_is_the_published_one(leap: Hand, folder: Path) -> None:
+    own = load_hand("leap")
+    model = read_model(leap_model(folder))
+    assert compare(own, model, (0.0, 0.0, 0.0)).place <= 1e-5
+    for mine, theirs in zip(own.links, leap.links, strict=True):
+        assert (mine.joint, mine.range, mine.armature) == (
+            theirs.joint,
+            theirs.range,
+            theirs.armature,
+        )
+        assert mine.mass == pytest.approx(theirs.mass)
+        np.testing.assert_allclose(mine.inertia or (), theirs.inertia or (), rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(mine.center or (), theirs.center or (), atol=1e-9)
+    # In each finger the maker counts abduction first, the model flexion.
+    assert [a.on_bus.id for a in own.actuators] == [
+        1,
+        0,
+        2,
+        3,
+        5,
+        4,
+        6,
+        7,
+        9,
+        8,
+        10,
+        11,
+        *range(12, 16),
+    ]
+
+
 def test_the_shadow_hand_with_its_tendons(folder: Path) -> None:
     source = shadow_model()
     out = folder / "shadow.toml"

@@ -62,6 +62,18 @@ def test_a_coupling_has_its_ratio_and_offset(engine: type[World]) -> None:
     world.close()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_leap_hand_carries_the_block(engine: type[World]) -> None:
+    leap = load_hand("leap")
+    world = engine(leap, BLOCK, Universe(), seed=0)
+    for _ in range(round(2.0 / world.timestep)):
+        world.step(leap.rest, np.ones(leap.n_actuators, dtype=np.bool_))
+    assert not world.dropped()
+    assert -0.01 < world.object_pose()[0][2] < 0.03
+    np.testing.assert_allclose(world.joint_angles(), leap.rest, atol=0.05)
+    world.close()
+
+
 def test_all_engines_move_the_hand_alike() -> None:
     worlds = [engine(HAND, BLOCK, Universe(), seed=0) for engine in ENGINES]
     first, *others = [moved(world, 1.5) for world in worlds]
