@@ -152,7 +152,8 @@ def main() -> int:
     verb = tyro.extras.subcommand_cli_from_dict(
         {"import": Import, "check": Check},
         prog="inhand hand",
-        description="Make a hand file of a model of others, or check one.\n\nExample: inhand hand check leap",
+        description="Make a hand file of a model of others, or check one.\n\n"
+        "Example: inhand hand check leap",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     code: int = verb.run()

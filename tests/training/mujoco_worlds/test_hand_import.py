@@ -11,6 +11,7 @@ import pytest
 
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.inertia import mass_matrix
 from inhand.hardware.model.universe import Universe
 from inhand.perception.objects import load_object
 from inhand.sim_backend.world import World
@@ -63,6 +64,7 @@ def test_the_imported_hand_moves_as_its_source(leap: Hand, folder: Path) -> None
         mujoco.mj_fullM(each, data, full)
         matrices.append(full[:16, :16])
     np.testing.assert_allclose(matrices[1], matrices[0], rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(mass_matrix(leap, pose), matrices[0], rtol=1e-6, atol=1e-10)
 
 
 def test_pybullet_loads_an_imported_hand(leap: Hand) -> None:
