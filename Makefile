@@ -3,16 +3,16 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help sim view test test-slow reliability check fmt bench soak train clean
+.PHONY: help sim view test test-slow test-lowest reliability check fmt bench soak train clean
 
 help: ## List the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-11s %s\n", $$1, $$2}'
 
 .venv/set-up: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; install Debian's package python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e '.[sim,drake,view,train,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[sim,drake,view,print,train,dev]'
 	touch $@
 
 sim: .venv/set-up ## Watch the simulated hand turn the block: ten goals (ARGS="--seed 2" and more)
@@ -40,6 +40,9 @@ test: .venv/set-up check ## Lint, type and test everything that is quick, in ran
 test-slow: .venv/set-up ## The tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
 
+test-lowest: ## The quick tests with the lowest versions of all libraries, in a venv that is thrown away
+	.ci/lowest $(ARGS)
+
 reliability: .venv/set-up ## Put every fault on a running daemon's wires; writes docs/reliability.md
 	INHAND_RELIABILITY=docs/reliability.md $(BIN)/python -m pytest -q -m "" tests/faults
 
@@ -62,3 +65,7 @@ install: ## Install the service (as root; look first: make install ARGS=--dry-ru
 
 uninstall: ## Remove the service; configuration and recordings stay
 	systemd/install.sh uninstall $(ARGS)
+
+.PHONY: fuzz
+fuzz: .venv/set-up ## Fuzz every reader of foreign bytes, each for an hour, with a new seed
+	INHAND_FUZZ_SECONDS=$${INHAND_FUZZ_SECONDS:-3600} INHAND_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest -q -n 2 tests/fuzz

@@ -1,5 +1,7 @@
 """The servo bus: our driver beside Robotis' SDK, both with 20 emulated servos over a pty."""
 
+import os
+import select
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from dynamixel_sdk import (
     port_handler,
 )
 from dynamixel_sdk.protocol2_packet_handler import Protocol2PacketHandler
+from serial import Serial
 
 from benchmarks.measure import Row, median_time, row, side_by_side
 from inhand.hardware.dynamixel import registers, requests
@@ -42,9 +45,11 @@ def measure() -> list[Row]:
     rows = []
     # The SDK's timeout is twice this [ms]: a busy machine may need it.
     port_handler.LATENCY_TIMER = 500
-    with line() as ours_line, line() as stock_line:
-        servos = ServoHand(hand, ours_line.port, BAUD, patience=0.2)
+    with line() as ours_line, line() as stock_line, line() as bare_line:
+        servos = ServoHand(hand, ours_line.port, BAUD, patience=0.2, watchdog=0.0)
         servos.connect()
+        # As in a tick: without torque, a read also looks for the turn of each servo.
+        servos.set_torque(True)
         port = PortHandler(stock_line.port)
         port.openPort()
         targets = Targets(0.0, hand.rest)
@@ -56,11 +61,16 @@ def measure() -> list[Row]:
         peer = _stock_cycle(port)
         walls = side_by_side(cycle, peer, rounds=20, calls=5)
         spent = side_by_side(cycle, peer, rounds=20, calls=5, clock=time.process_time)
+        with _bare_cycle(bare_line.port) as bare:
+            beside = side_by_side(cycle, bare, rounds=20, calls=5)
         servos.close()
         port.closePort()
     for what, (ours, stock), bar in (("", walls, 0.5), (", processor time", spent, 0.2)):
         name = f"cycle of 20 servos{what}"
         rows.append(row(name, 1e3 * ours, "ms", "dynamixel-sdk", 1e3 * stock, bar))
+    ours, bare_time = beside
+    what = "bare system calls"
+    rows.append(row("cycle of 20 servos", 1e3 * ours, "ms", what, 1e3 * bare_time))
     rows.append(_paced())
     rows += _silent_servo()
     packet = encode_status(1, 0, bytes(range(10)))
@@ -71,6 +81,28 @@ def measure() -> list[Row]:
     name = "checksum of one reply"
     rows.append(row(name, 1e6 * ours_crc, "µs", "dynamixel-sdk", 1e6 * stock_crc, 1.0))
     return rows
+
+
+@contextmanager
+def _bare_cycle(port: str) -> Iterator[Callable[[], object]]:
+    """The same bytes with system calls only: what kernel and emulator take."""
+    address, length = registers.MEASURED
+    ids, goal = range(1, 21), registers.GOAL_POSITION
+    ask = requests.sync_read(address, length, ids, fast=True)
+    tell = requests.sync_write(goal.address, goal.size, dict.fromkeys(ids, goal.pack(2048)))
+    size = reply_size(len(ids), length)
+    with Serial(port, BAUD, timeout=0) as opened:
+        file = opened.fileno()
+
+        def cycle() -> None:
+            os.write(file, ask)
+            left = size
+            while left > 0:
+                select.select((file,), (), ())
+                left -= len(os.read(file, left))
+            os.write(file, tell)
+
+        yield cycle
 
 
 def _paced() -> Row:

@@ -28,7 +28,7 @@ from inhand.controller.ipc.server import Server
 from inhand.controller.ipc.sockets import bind
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import Policy, load_policy
-from inhand.controller.recording.flight_recorder import Limits
+from inhand.controller.recording.file_writer import Limits
 from inhand.controller.recording.reader import Header, versions
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
 from inhand.controller.runtime.fit_watch import FitWatch

@@ -1,6 +1,6 @@
 """Tag detectors of peers: OpenCV's ArUco detector with its defaults, and AprilRobotics' library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import cv2
 import numpy as np
@@ -37,20 +37,25 @@ def stock_aruco() -> Finder:
     return find
 
 
-def april_robotics() -> Finder | None:
-    """AprilRobotics' detector with its default parameters, on one thread; None if not installed."""
+def april_robotics(decimation: float = 2.0, ids: Collection[int] = IDS) -> Finder | None:
+    """AprilRobotics' detector on one thread, otherwise as it is; None if it is not installed.
+
+    Args:
+        decimation: factor by which images are made smaller to find squares; 2 is its default.
+        ids: tags that count.
+    """
     try:
         from pupil_apriltags import Detector
     except ImportError:
         return None
-    detector = Detector(families="tag36h11", nthreads=1)
+    detector = Detector(families="tag36h11", nthreads=1, quad_decimate=decimation)
 
     def find(image: Image) -> Found:
         # Its corners have the opposite order, and its pixel centres are at 0.5.
         return [
             (one.tag_id, one.corners[::-1] - 0.5)
             for one in detector.detect(image)
-            if one.tag_id in IDS
+            if one.tag_id in ids
         ]
 
     return find

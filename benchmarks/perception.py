@@ -9,7 +9,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from benchmarks import peers
+from benchmarks import peers, photographs
 from benchmarks.accuracy import Case, cases, study
 from benchmarks.measure import Row, row
 from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig, turning
@@ -50,6 +50,7 @@ def measure() -> list[Row]:
         rig = true_rig(640, 480)
         shots = list(still_lifes(STILL_LIFES, 640, 480))
         rows = [*_detection(rig, shots), *_pose(rig, shots), *_tracking(rig), _filter(rig, shots)]
+        rows += photographs.measure()
         return rows + _accuracy(study(cases(), RENDERS))
     finally:
         cv2.setNumThreads(threads)

@@ -29,8 +29,9 @@ PERIOD = 10.0
 """Tick period [ms]."""
 
 
-BUDGET = 250.0
-"""Limit for a tick without ONNX Runtime and the wire [µs]."""
+MEDIAN_LIMIT, MEAN_LIMIT = 0.6, 1.5
+"""Limits for a tick without ONNX Runtime and the wire, as ratios to a bare `session.run` in one
+run: times in microseconds say more about the machine than about the tick."""
 
 TICKS = 1000
 
@@ -56,6 +57,8 @@ def measure() -> list[Row]:
             object_quaternion=rotations.IDENTITY,
             goal_quaternion=rotations.IDENTITY,
             pose_age=np.zeros(()),
+            object_angular_velocity=np.zeros(3),
+            goal_tolerance=np.zeros(()),
         ),
     }
     rows = [
@@ -110,12 +113,11 @@ def whole_tick() -> list[Row]:
         float(np.mean(spent)),
         float(np.quantile(spent, 0.99)),
     )
-    limit = f"{BUDGET:g} µs"
+    peer = "bare session.run"
     return [
-        row("tick without ONNX Runtime and wire, median CPU", median, "µs", limit, BUDGET, 1.0),
-        row("the same, mean (with the ticks that get frames)", mean, "µs", "tick's period", 1e4),
+        row("tick without ONNX Runtime and wire, median", median, "µs", peer, bare, MEDIAN_LIMIT),
+        row("the same, mean (with frames)", mean, "µs", peer, bare, MEAN_LIMIT),
         row("the same, p99", late, "µs", "tick's period", 1e4),
-        row("tick's own cost", median, "µs", "bare session.run", bare),
     ]
 
 

@@ -18,6 +18,7 @@ from inhand.perception.objects import load_object
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe
 from inhand.training.learning.teacher import Recipe, Teacher
+from inhand.training.learning.train import Learner
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 WORLDS, STEPS, ROUNDS = 1024, 5, 8
@@ -145,7 +146,7 @@ def _shadow_hand(worlds: BatchEnvironment) -> Any:
 
 
 def _learning() -> list[Row]:
-    """The share of a learner's time that is not spent in the environment and its sensors.
+    """Where the processor time of the learners goes, and what bfloat16 saves.
 
     Processor time with one thread: the time that several threads wait for each other depends on the
     load of the machine.
@@ -153,45 +154,99 @@ def _learning() -> list[Row]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        hand, block = load_hand("dactyl24"), load_object("block")
-        recipe, student_recipe = Recipe(), StudentRecipe()
-        teacher = Teacher(BatchEnvironment(hand, block, recipe.worlds, 1, seed=1), recipe)
-        worlds = BatchEnvironment(hand, block, student_recipe.worlds, 1, seed=1)
-        worlds.harden(float(np.pi), 1.0)
-        student = Student(worlds, teacher.network, student_recipe)
-        rows = [_overhead("teacher", teacher), _overhead("student", student)]
-        worlds = BatchEnvironment(hand, block, RefineRecipe().worlds, 1, seed=1)
-        worlds.harden(float(np.pi), 1.0)
-        refinement = Refinement(worlds, student.network, teacher.network, RefineRecipe())
-        return [*rows, _overhead("refinement", refinement)]
+        rows = []
+        for name, make in (("teacher", _teacher), ("student", _student), ("refinement", _refine)):
+            fast, exact = make(True), make(False)
+            rows += _parts(name, fast)
+            if not isinstance(fast, Student):
+                rows.append(_speed(name, fast, exact))
+        return rows
     finally:
         torch.set_num_threads(threads)
 
 
-def _overhead(name: str, learner: Teacher | Student | Refinement, iterations: int = 2) -> Row:
-    inside = [0.0]
+def _worlds(size: int) -> BatchEnvironment:
+    worlds = BatchEnvironment(load_hand("dactyl24"), load_object("block"), size, 1, seed=1)
+    worlds.harden(float(np.pi), 1.0)
+    return worlds
 
-    def time_calls(owner: object, method: str) -> None:
+
+def _teacher(bfloat16: bool) -> Teacher:
+    recipe = Recipe(bfloat16=bfloat16)
+    return Teacher(_worlds(recipe.worlds), recipe)
+
+
+def _student(bfloat16: bool) -> Student:
+    recipe = StudentRecipe(bfloat16=bfloat16)
+    return Student(_worlds(recipe.worlds), _teacher(bfloat16).network, recipe)
+
+
+def _refine(bfloat16: bool) -> Refinement:
+    recipe = RefineRecipe(critic_iterations=0, bfloat16=bfloat16)
+    student, teacher = _student(bfloat16).network, _teacher(bfloat16).network
+    return Refinement(_worlds(recipe.worlds), student, teacher, recipe)
+
+
+def _parts(name: str, learner: Learner, iterations: int = 2) -> list[Row]:
+    """Shares of physics, of the rest of the environment, of sensors, and of learning."""
+    spent = {"physics": 0.0, "environment": 0.0, "sensors": 0.0}
+    inside: list[str] = []
+
+    def time_calls(owner: object, method: str, part: str) -> None:
         original = getattr(owner, method)
 
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **keywords: Any) -> Any:
             began = time.process_time()
+            inside.append(part)
             try:
-                return original(*arguments)
+                return original(*arguments, **keywords)
             finally:
-                inside[0] += time.process_time() - began
+                inside.pop()
+                took = time.process_time() - began
+                spent[part] += took
+                if inside:
+                    spent[inside[-1]] -= took
 
         setattr(owner, method, timed)
 
     learner.iterate()
+    time_calls(learner.worlds._batch, "step", "physics")
     for method in ("step", "reset", "observe", "privileged"):
-        time_calls(learner.worlds, method)
+        time_calls(learner.worlds, method, "environment")
     if not isinstance(learner, Teacher):
-        for method in ("observe", "reset"):
-            time_calls(learner.policy.sensors, method)
+        for method in ("observe", "reset", "privileged"):
+            time_calls(learner.policy.sensors, method, "sensors")
     began = time.process_time()
     for _ in range(iterations):
         learner.iterate()
-    whole = time.process_time() - began
+    whole, whole_of = time.process_time() - began, "all of it"
+    rows = [
+        row(
+            f"{part} of the {name}, share of processor time",
+            100 * share / whole,
+            "%",
+            whole_of,
+            100.0,
+        )
+        for part, share in spent.items()
+        if share
+    ]
+    learning = 100 * (1 - sum(spent.values()) / whole)
     label = f"learning of the {name}, share of processor time"
-    return row(label, 100 * (1 - inside[0] / whole), "%", "all of it", 100.0, 0.4)
+    return [*rows, row(label, learning, "%", whole_of, 100.0, 0.4)]
+
+
+def _speed(name: str, fast: Learner, exact: Learner) -> Row:
+    """Steps in a second of processor time with networks in bfloat16, beside float32."""
+    times: list[list[float]] = [[], []]
+    for _ in range(3):
+        for learner, taken in zip((fast, exact), times, strict=True):
+            began = time.process_time()
+            learner.iterate()
+            taken.append(time.process_time() - began)
+    quick, slow = (
+        learner.recipe.horizon * learner.worlds.size / min(taken)
+        for learner, taken in zip((fast, exact), times, strict=True)
+    )
+    label = f"steps of the {name} with bfloat16"
+    return row(label, quick, "1/s", "with float32", slow, more_is_better=True)

@@ -3,13 +3,46 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from inhand.errors import InhandError
 
 Content = TypeVar("Content")
+
+_INTEGERS = range(-(2**63), 2**63)
+"""Integers that TOML promises; Python reads larger ones, which no array can hold."""
+
+
+def read_toml(raw: bytes) -> dict[str, Any]:
+    """The content of a TOML file that anybody may have written.
+
+    Raises:
+        ValueError: it is malformed; the message is one line.
+    """
+    try:
+        data = tomllib.loads(raw.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    _require_integers(data)
+    return data
+
+
+def _require_integers(value: object) -> None:
+    match value:
+        case bool():
+            pass
+        case int() if value not in _INTEGERS:
+            raise ValueError("an integer has more than 64 bits")
+        case dict():
+            for one in value.values():
+                _require_integers(one)
+        case list():
+            for one in value:
+                _require_integers(one)
 
 
 @dataclass(frozen=True)
@@ -66,6 +99,7 @@ class DescriptionKind:
             InhandError: of the class `error`; the content is malformed.
         """
         try:
-            return msgspec.convert(tomllib.loads(raw.decode()), content)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-            raise self.error(f"{self.name} file {path}: {error}") from error
+            return msgspec.convert(read_toml(raw), content)
+        except (ValueError, msgspec.ValidationError) as error:
+            problem = " ".join(str(error).split())
+            raise self.error(f"{self.name} file {path}: {problem}") from error

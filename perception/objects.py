@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import permutations, product
 from pathlib import Path
 from typing import Literal
@@ -142,6 +142,17 @@ class ObjectDescription:
         raise KeyError(tag_id)
 
 
+_MOST_SIDES = 360
+"""Most sides of a prism."""
+
+
+@cache
+def tags_of_known_objects() -> dict[str, frozenset[int]]:
+    """Ids of the tags of each object in `perception/object_files/`, by its name."""
+    known = (load_object(path.stem) for path in sorted(OBJECTS.glob("*.toml")))
+    return {one.name: frozenset(tag.id for tag in one.tags) for one in known}
+
+
 def object_file(name: str | Path) -> Path:
     """The file of an object, given by its name or path."""
     return OBJECT_FILES.file(name)
@@ -178,6 +189,8 @@ def parse_object(raw: bytes, path: str | Path, *, recorded: bool = False) -> Obj
             f"If the tags were printed by inhand before: `inhand object migrate {path}`. If they "
             "are official prints: write schema = 2"
         )
+    if abs(data.sides) > _MOST_SIDES:
+        raise ObjectError(f"object file {path}: a prism has at most {_MOST_SIDES} sides")
     faces = _faces(data)
     _check(data, faces, path)
     return ObjectDescription(
@@ -216,8 +229,8 @@ def _check(data: _ObjectFile, faces: dict[str, Array], path: str | Path) -> None
     """Refuses an impossible description."""
     ids = [tag.id for tag in data.tags]
     problem = None
-    if min(data.size) <= 0 or data.mass <= 0 or data.friction <= 0:
-        problem = "size, mass and friction must be positive"
+    if not all(0 < value < np.inf for value in (*data.size, data.mass, data.friction)):
+        problem = "size, mass and friction must be positive and finite"
     elif data.shape == "prism" and (data.sides < 3 or data.size[0] != data.size[1]):
         problem = "a prism needs at least 3 sides and equal x and y sizes"
     elif data.symmetry == "cube" and (data.shape != "box" or len(set(data.size)) != 1):

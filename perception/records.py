@@ -63,6 +63,98 @@ class ObjectPose:
     age: float
 
 
+@dataclass(frozen=True, slots=True)
+class ConfirmedPose:
+    """The estimate at the capture time of a measurement that the pose filter accepted.
+
+    Attributes:
+        t: capture time [s].
+        position: world frame [m], (3,).
+        quaternion: world from object, wxyz, (4,).
+        covariance: of position and rotation in the world frame, (6, 6) [m, rad].
+    """
+
+    t: float
+    position: Array
+    quaternion: Array
+    covariance: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a measurement showed the object, whether or not the pose filter accepted it.
+
+    Attributes:
+        t: capture time [s].
+        position: world frame [m], (3,).
+        cameras: how many cameras agree on it.
+        accepted: whether the pose filter accepted it.
+    """
+
+    t: float
+    position: Array
+    cameras: int
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFit:
+    """How well a camera fits the other cameras.
+
+    Attributes:
+        camera: its name in the rig.
+        residual: by how much it shows the object elsewhere than the others do [m].
+        turn: angle by which it was moved since its calibration [rad]; 0 if it was not.
+        shift: distance by which it was moved [m]; 0 if it was not.
+        used: whether its frames are used, with this correction.
+        against: cameras that it contradicts, while it is unknown which one was moved.
+    """
+
+    camera: str
+    residual: float
+    turn: float
+    shift: float
+    used: bool
+    against: tuple[str, ...]
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, and what to do; empty if nothing is."""
+        remedy = "run inhand calibrate extrinsics"
+        if self.turn or self.shift:
+            moved = f"was moved: {np.degrees(self.turn):.1f}°, {1e3 * self.shift:.0f} mm"
+            taken = "corrected for now" if self.used else "its frames are not used"
+            return f"{moved}; {taken}, {remedy}"
+        if self.against:
+            others = ", ".join(self.against)
+            return (
+                f"contradicts {others}: the object appears {1e3 * self.residual:.0f} mm apart; "
+                f"one of them was moved, {remedy}"
+            )
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterHealth:
+    """Counts and problems of the pose filter's measurements.
+
+    Attributes:
+        accepted: measurements accepted since the last reset.
+        rejected: measurements rejected by the outlier gate since the last reset.
+        late: measurements that arrived too late to be used, since the start.
+        recoveries: re-initialisations after consistent rejections since the last reset.
+        problem: problem with the latest measurements; empty if there is none.
+        cameras: how well the cameras fit each other; empty until they were compared.
+    """
+
+    accepted: int = 0
+    rejected: int = 0
+    late: int = 0
+    recoveries: int = 0
+    problem: str = ""
+    cameras: tuple[CameraFit, ...] = ()
+
+
 class CameraStatus(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fields=True):
     """Heartbeat of a camera process, sent about twice a second.
 
@@ -118,8 +210,9 @@ def decode(message: bytes) -> TagCorners | CameraStatus:
     """
     try:
         data = _decoder.decode(message)
-    except msgspec.DecodeError as error:
-        raise PerceptionError(f"malformed camera message: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise PerceptionError(f"malformed camera message: {reason}") from error
     if isinstance(data, CameraStatus):
         return data
     if len(data.corners) != 64 * len(data.ids):

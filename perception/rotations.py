@@ -4,6 +4,8 @@ Quaternions are wxyz and unit everywhere. `exp` and `log` map between rotation v
 quaternions (Solà, "Quaternion kinematics for the error-state Kalman filter", sections 2-4).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,9 @@ def normalize(quaternion: Array) -> Array:
 
 def multiply(left: Array, right: Array) -> Array:
     """Hamilton product: the rotation `right` followed by `left`; (..., 4) wxyz."""
+    if left.ndim == right.ndim == 1:
+        # Plain floats: for a single pair, a call of numpy costs more than the arithmetic.
+        return np.array(product(left.tolist(), right.tolist()))
     a, b, c, d = left[..., 0], left[..., 1], left[..., 2], left[..., 3]
     w, x, y, z = right[..., 0], right[..., 1], right[..., 2], right[..., 3]
     return np.stack(
@@ -32,6 +37,18 @@ def multiply(left: Array, right: Array) -> Array:
             a * z + b * y - c * x + d * w,
         ],
         axis=-1,
+    )
+
+
+def product(left: Sequence[float], right: Sequence[float]) -> tuple[float, float, float, float]:
+    """Hamilton product of two quaternions as plain floats, wxyz."""
+    a, b, c, d = left
+    w, x, y, z = right
+    return (
+        a * w - b * x - c * y - d * z,
+        a * x + b * w + c * z - d * y,
+        a * y - b * z + c * w + d * x,
+        a * z + b * y - c * x + d * w,
     )
 
 

@@ -8,7 +8,8 @@ Use it in place of a `ServoBus`:
     wait = line.next - now           # time until more bytes leave
 """
 
-import termios
+import fcntl
+import struct
 from collections import deque
 from collections.abc import Callable
 
@@ -19,16 +20,17 @@ BITS = 10
 CHUNK = 62
 """Bytes that a USB adapter passes on together: a packet of 64 without two status bytes."""
 
-_SPEEDS = {
-    getattr(termios, name): int(name[1:])
-    for name in dir(termios)
-    if name[0] == "B" and name[1:].isdigit()
-}
+_TERMIOS2 = struct.Struct("4I20B2I")
+_TCGETS2 = 0x802C542A
+"""Linux: reads a `struct termios2`, whose last two members are the speeds."""
 
 
 def speed_of(file: int) -> int:
-    """Baud rate that the other program set on a terminal; 0 if it is not a standard one."""
-    return _SPEEDS.get(termios.tcgetattr(file)[5], 0)
+    """Baud rate that the other program has set on a terminal, standard or not [bit/s]."""
+    answer = bytearray(_TERMIOS2.size)
+    fcntl.ioctl(file, _TCGETS2, answer)
+    speed: int = _TERMIOS2.unpack(answer)[-1]
+    return speed
 
 
 class PacedLine:

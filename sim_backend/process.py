@@ -92,6 +92,8 @@ class Simulation:
             # The bus watchdogs count the world's time, so that its delays do not trip them.
             elif self._bus.advance(step):
                 targets = self._bus.targets()
+            if self._bus.move(step):
+                targets = self._bus.targets()
             self.world.step(targets, torque)
             count += 1
             if count % steps_per_state == 0:

@@ -1,36 +1,47 @@
-"""One emulated servo: its control table, and the rules of access to it."""
+"""One emulated servo: its control table, and the rules of access to it.
+
+Robotis e-manual, control tables of the X series, and "DYNAMIXEL Protocol 2.0", Status Packet.
+"""
 
 from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.control_table import Entry
+from inhand.hardware.dynamixel.models import CURRENT_BASED_POSITION, POSITION
 from inhand.hardware.dynamixel.protocol import ALERT, Fault
-from inhand.hardware.dynamixel.registers import Model, Register
+from inhand.hardware.dynamixel.registers import COUNTS, Model, Register
+from inhand.sim_backend.profile import Profile, Spin
+from inhand.sim_backend.register_file import RegisterFile
+from inhand.sim_backend.servo_rules import rule_broken
 
-TABLE_SIZE = 147
-"""Bytes of the control table."""
+RESET_ALL, RESET_BUT_ID, RESET_BUT_ID_AND_BAUD = b"\xff", b"\x01", b"\x02"
+"""Options of a factory reset."""
+
 _FIRMWARE = 50
-_WRITABLE = (
-    registers.ID,
-    registers.RETURN_DELAY,
-    registers.OPERATING_MODE,
-    registers.TEMPERATURE_LIMIT,
-    registers.CURRENT_LIMIT,
-    registers.SHUTDOWN,
-    registers.TORQUE_ENABLE,
-    registers.STATUS_RETURN_LEVEL,
-    registers.BUS_WATCHDOG,
-    registers.GOAL_PWM,
-    registers.GOAL_POSITION,
-    registers.BAUD_RATE,
-    registers.POSITION_D,
-    registers.POSITION_I,
-    registers.POSITION_P,
+_DELAY, _ERROR = registers.RETURN_DELAY.address, registers.HARDWARE_ERROR.address
+_TIMED_PROFILE, _REVERSED, _TORQUE_BY_GOAL = 4, 1, 8
+"""Bits of the drive mode."""
+_TORQUE_AT_START = 1
+"""Bit of the startup configuration."""
+_VELOCITY, _EXTENDED = 1, 4
+"""Operating modes: velocity control, and position control over several turns."""
+_POSITION_MODES = POSITION, _EXTENDED, CURRENT_BASED_POSITION
+_NARROW_OFFSET = 1024
+"""Largest homing offset that counts in position mode [counts]."""
+_SETTINGS = frozenset({registers.OPERATING_MODE.address, registers.DRIVE_MODE.address})
+_GOALS = frozenset(
+    register.address
+    for register in (
+        registers.GOAL_PWM,
+        registers.GOAL_CURRENT,
+        registers.GOAL_VELOCITY,
+        registers.GOAL_POSITION,
+    )
 )
-_BAUDS = {value: baud for baud, value in registers.BAUD_RATES.items()}
-_GOALS = frozenset(range(100, registers.GOAL_POSITION.address + registers.GOAL_POSITION.size))
-"""Addresses of the goals of PWM, current, velocity and position, and of the motion profile."""
+_MEASURED = frozenset(range(registers.REALTIME_TICK.address, registers.BACKUP_READY.address))
+"""Addresses that a restart does not change."""
 
 
-class Servo:
-    """The registers of one servo.
+class Servo(RegisterFile):
+    """The registers of one servo, and what it does when they are written.
 
     Args:
         id: on the bus.
@@ -39,59 +50,37 @@ class Servo:
 
     Attributes:
         held: goal position while the bus watchdog is tripped, in place of the register [counts].
-        turns: whole turns that its position register counts in addition to the joint's angle; a
-            reboot clears them.
+        turns: whole turns that its encoder counts in addition to the joint's angle; a reboot clears
+            them.
+        profile: its setpoint on the way to the goal; None if it is at the goal.
+        registered: address and data of a write that waits for an action; None if there is none.
     """
 
     def __init__(self, id: int, model: Model, table: memoryview | None = None) -> None:
+        super().__init__(model, table)
         self.held = self.turns = 0
-        self._table = memoryview(bytearray(TABLE_SIZE)) if table is None else table
-        self._writable = {
-            address for r in _WRITABLE for address in range(r.address, r.address + r.size)
-        }
-        if model.current_control:
-            goal = registers.GOAL_CURRENT
-            self._writable.update(range(goal.address, goal.address + goal.size))
-        self.set(registers.MODEL_NUMBER, model.number)
+        self.profile: Profile | Spin | None = None
+        self.registered: tuple[int, bytes] | None = None
         self.set(registers.FIRMWARE, _FIRMWARE)
         self.set(registers.ID, id)
-        # Factory settings: 500 µs, position mode.
-        self.set(registers.RETURN_DELAY, 250)
-        self.set(registers.OPERATING_MODE, 3)
-        self.set(registers.TEMPERATURE_LIMIT, model.hottest)
-        self.set(registers.CURRENT_LIMIT, model.current_limit)
-        # Overload, electrical shock and overheating.
-        self.set(registers.SHUTDOWN, 0x34)
-        self.set(registers.STATUS_RETURN_LEVEL, 2)
-        self.set(registers.GOAL_CURRENT, model.current_limit)
-        self.set(registers.GOAL_PWM, registers.FULL_PWM)
-        self.set(registers.BAUD_RATE, registers.BAUD_RATES[57600])
-        self.set(registers.POSITION_P, 800)
-        self.set(registers.INPUT_VOLTAGE, 120 if model.stall_torque > 1 else 50)
+        self.set(registers.INPUT_VOLTAGE, round(model.series.supply / registers.VOLTAGE_UNIT))
         self.set(registers.TEMPERATURE, 30)
-
-    def get(self, register: Register) -> int:
-        """A register's value."""
-        return register.unpack(self._table[register.address : register.address + register.size])
-
-    def set(self, register: Register, value: int) -> None:
-        """Sets a register without access rules."""
-        self._table[register.address : register.address + register.size] = register.pack(value)
 
     @property
     def baud(self) -> int:
         """Baud rate [bit/s]."""
-        return _BAUDS.get(self.get(registers.BAUD_RATE), 0)
+        value = self.get(registers.BAUD_RATE)
+        return next((baud for baud, number in self.model.bauds.items() if number == value), 0)
 
     @property
     def return_delay(self) -> float:
         """Delay before a status packet [s]."""
-        return 2e-6 * self.get(registers.RETURN_DELAY)
+        return 2e-6 * self.table[_DELAY]
 
     @property
     def alert(self) -> int:
         """The alert bit of every status packet."""
-        return ALERT if self.get(registers.HARDWARE_ERROR) else 0
+        return ALERT if self.table[_ERROR] else 0
 
     @property
     def stopped(self) -> bool:
@@ -99,28 +88,95 @@ class Servo:
         return self.get(registers.BUS_WATCHDOG) == registers.WATCHDOG_TRIPPED
 
     @property
-    def goal(self) -> int:
-        """Effective goal position [counts]."""
-        return self.held if self.stopped else self.get(registers.GOAL_POSITION)
+    def goal(self) -> float:
+        """Effective setpoint [counts]."""
+        if self.stopped:
+            return self.held
+        return self.get(registers.GOAL_POSITION) if self.profile is None else self.profile.position
+
+    @property
+    def direction(self) -> int:
+        """1, or -1 if the drive mode reverses positions, velocities and currents."""
+        return -1 if self.get(registers.DRIVE_MODE) & _REVERSED else 1
+
+    @property
+    def offset(self) -> int:
+        """What the position register adds to the encoder's count [counts]."""
+        offset = self.get(registers.HOMING_OFFSET)
+        if self.get(registers.OPERATING_MODE) == POSITION and abs(offset) > _NARROW_OFFSET:
+            offset = 0
+        # Reversed positions are mirrored about the middle of a turn.
+        return offset + (COUNTS if self.direction < 0 else 0)
+
+    def joint_count(self, position: int) -> int:
+        """The encoder's count of a position register, without whole turns [counts]."""
+        return self.direction * (position - self.offset) - COUNTS * self.turns
+
+    def follow(self, dt: float) -> None:
+        """Advances its profile by `dt` [s]."""
+        assert self.profile is not None
+        self.profile.advance(dt)
+        if self.profile.ended:
+            self.profile = None
 
     def reboot(self) -> None:
         """Reboots: registers outside of EEPROM are as after power-up."""
-        for register in (registers.HARDWARE_ERROR, registers.TORQUE_ENABLE, registers.BUS_WATCHDOG):
-            self.set(register, 0)
-        self.set(registers.GOAL_CURRENT, self.get(registers.CURRENT_LIMIT))
+        for address, entry in self.entries.items():
+            if not entry.in_eeprom and address not in _MEASURED:
+                self.set(entry.register, entry.default or 0)
+        self.registered = self.profile = None
+        for entry in self.entries.values():
+            if entry.bound is not None:
+                self.set(entry.register, self.get(entry.bound))
+        self.set(registers.BACKUP_READY, int(self.has_backup))
         self.forget_turns()
+        self.set(registers.GOAL_POSITION, self.get(registers.PRESENT_POSITION))
+        self.set(registers.TORQUE_ENABLE, self.get(registers.STARTUP) & _TORQUE_AT_START)
+
+    def factory_reset(self, option: bytes) -> Fault | None:
+        """Sets EEPROM to the factory settings, and reboots; returns the fault if it is refused.
+
+        Args:
+            option: one of `RESET_ALL`, `RESET_BUT_ID` and `RESET_BUT_ID_AND_BAUD`.
+        """
+        if option not in (RESET_ALL, RESET_BUT_ID, RESET_BUT_ID_AND_BAUD):
+            return Fault.RANGE
+        kept = {registers.MODEL_INFORMATION, registers.FIRMWARE}
+        kept |= set() if option == RESET_ALL else {registers.ID}
+        kept |= {registers.BAUD_RATE} if option == RESET_BUT_ID_AND_BAUD else set()
+        for entry in self.entries.values():
+            if entry.in_eeprom and entry.register not in kept:
+                self.set(entry.register, entry.default or 0)
+        self.reboot()
+        return None
+
+    def clear_turns(self) -> Fault | None:
+        """Reduces the position to one turn, unless the servo moves; returns the fault then."""
+        if self.get(registers.MOVING):
+            return Fault.RESULT
+        self.forget_turns()
+        return None
 
     def forget_turns(self) -> None:
         """Reduces the position to one turn, as after power-up."""
-        position = self.get(registers.PRESENT_POSITION)
-        self.turns -= position // registers.COUNTS
-        self.set(registers.PRESENT_POSITION, position % registers.COUNTS)
+        self._count_from(self._encoder)
+
+    @property
+    def _encoder(self) -> int:
+        """The encoder's count of the present position [counts]."""
+        return self.direction * (self.get(registers.PRESENT_POSITION) - self.offset)
+
+    def _count_from(self, encoder: int) -> None:
+        """Reduces the encoder's count to one turn."""
+        self.turns -= encoder // COUNTS
+        self.set(registers.PRESENT_POSITION, self.direction * (encoder % COUNTS) + self.offset)
 
     def protect(self, error: int) -> None:
         """Sets a hardware error; torque goes off if the shutdown register contains that error."""
         self.set(registers.HARDWARE_ERROR, self.get(registers.HARDWARE_ERROR) | error)
         if error & self.get(registers.SHUTDOWN):
             self.set(registers.TORQUE_ENABLE, 0)
+            self.profile = None
 
     def watchdog_due(self, seconds: float) -> bool:
         """Whether the bus watchdog trips after `seconds` without a packet [s]."""
@@ -130,38 +186,102 @@ class Servo:
 
     def stop(self) -> None:
         """Trips the bus watchdog: the servo holds its present position."""
-        self.held = self.get(registers.PRESENT_POSITION)
+        self.held, self.profile = self.get(registers.PRESENT_POSITION), None
         self.set(registers.BUS_WATCHDOG, registers.WATCHDOG_TRIPPED)
-
-    def read(self, address: int, length: int) -> bytes | Fault:
-        """Registers from `address` on, or the fault."""
-        if address + length > TABLE_SIZE:
-            return Fault.RANGE
-        return bytes(self._table[address : address + length])
 
     def write(self, address: int, data: bytes) -> Fault | None:
         """Writes registers from `address` on; returns the fault if it is refused."""
-        span = range(address, address + len(data))
-        if not self._writable.issuperset(span):
-            return Fault.ACCESS
-        if address < registers.FIRST_RAM and self.get(registers.TORQUE_ENABLE):
-            return Fault.ACCESS
-        if not self._in_range(address, data):
-            return Fault.RANGE
-        if self.stopped and not _GOALS.isdisjoint(span):
-            return Fault.RANGE
-        if address == registers.TORQUE_ENABLE.address and data[0] and self.alert:
-            return Fault.RESULT
-        self._table[span.start : span.stop] = data
+        pieces = self._accepted(address, data)
+        if isinstance(pieces, Fault):
+            return pieces
+        for entry, value in pieces:
+            self._take(entry.register, value)
         return None
 
-    def _in_range(self, address: int, data: bytes) -> bool:
-        """Whether the values are in range; only registers written alone are checked."""
-        if address == registers.TORQUE_ENABLE.address:
-            return data[0] <= 1
-        if address == registers.BUS_WATCHDOG.address:
-            return data[0] <= 127
-        if address == registers.GOAL_CURRENT.address and len(data) == registers.GOAL_CURRENT.size:
-            limit = self.get(registers.CURRENT_LIMIT)
-            return abs(registers.GOAL_CURRENT.unpack(data)) <= limit
-        return True
+    def register(self, address: int, data: bytes) -> Fault | None:
+        """Keeps a write for a later action; returns the fault if it is refused."""
+        pieces = self._accepted(address, data)
+        if isinstance(pieces, Fault):
+            return pieces
+        self.registered = address, data
+        self.set(registers.REGISTERED_INSTRUCTION, 1)
+        return None
+
+    def take_registered(self) -> tuple[int, bytes]:
+        """Address and data of the write that waits for an action, which has come."""
+        assert self.registered is not None
+        kept, self.registered = self.registered, None
+        self.set(registers.REGISTERED_INSTRUCTION, 0)
+        return kept
+
+    def _accepted(self, address: int, data: bytes) -> list[tuple[Entry, int]] | Fault:
+        """The registers of a write with their values, or why it is refused as a whole."""
+        pieces = self.pieces(address, data)
+        if isinstance(pieces, Fault):
+            return pieces
+        faults = (self._refused(entry, value) for entry, value in pieces)
+        return next((fault for fault in faults if fault), pieces)
+
+    def _refused(self, entry: Entry, value: int) -> Fault | None:
+        """Why a register does not take a value; None if it does."""
+        address = entry.register.address
+        if not entry.writable:
+            return Fault.ACCESS
+        if entry.in_eeprom and self.table[registers.TORQUE_ENABLE.address]:
+            return Fault.ACCESS
+        if address in _GOALS and self.stopped:
+            return Fault.RANGE
+        if address == registers.TORQUE_ENABLE.address and value == 1:
+            shut_down = self.get(registers.HARDWARE_ERROR) & self.get(registers.SHUTDOWN)
+            return Fault.RESULT if shut_down else None
+        return rule_broken(self.get, self.model, entry, value)
+
+    def _take(self, register: Register, value: int) -> None:
+        """Sets a register, with all that follows from it."""
+        address, encoder = register.address, self._encoder
+        if address in _GOALS and self.get(registers.DRIVE_MODE) & _TORQUE_BY_GOAL:
+            self._switch(1)
+        if address == registers.GOAL_POSITION.address:
+            self._aim(value)
+        elif address == registers.GOAL_VELOCITY.address:
+            self._spin(value)
+        elif address == registers.TORQUE_ENABLE.address:
+            self._switch(value)
+        self.set(register, value)
+        if address in _SETTINGS:
+            self._count_from(encoder)
+
+    def _switch(self, on: int) -> None:
+        """Switches torque; the goal is the present position when it goes on."""
+        if on and not self.get(registers.TORQUE_ENABLE):
+            if self.get(registers.OPERATING_MODE) == POSITION:
+                self.forget_turns()
+            self.set(registers.GOAL_POSITION, self.get(registers.PRESENT_POSITION))
+        if not on or not self.get(registers.TORQUE_ENABLE):
+            self.profile = None
+        self.set(registers.TORQUE_ENABLE, on)
+
+    def _aim(self, goal: int) -> None:
+        """Begins a profile to a new goal, if there is a profile velocity and torque."""
+        top = self.get(registers.PROFILE_VELOCITY)
+        position = self.get(registers.OPERATING_MODE) in _POSITION_MODES
+        if not top or not position or not self.get(registers.TORQUE_ENABLE):
+            self.profile = None
+            return
+        velocity = 0.0 if self.profile is None else self.profile.velocity
+        self.profile = Profile(
+            self.goal,
+            velocity,
+            goal,
+            top=top,
+            rate=self.get(registers.PROFILE_ACCELERATION),
+            timed=bool(self.get(registers.DRIVE_MODE) & _TIMED_PROFILE),
+        )
+
+    def _spin(self, goal: int) -> None:
+        """Turns at a velocity, in velocity control mode with torque."""
+        mode, on = self.get(registers.OPERATING_MODE), self.get(registers.TORQUE_ENABLE)
+        if mode == _VELOCITY and on:
+            velocity = 0.0 if self.profile is None else self.profile.velocity
+            rate = self.get(registers.PROFILE_ACCELERATION)
+            self.profile = Spin(self.goal, velocity, goal, rate)

@@ -99,6 +99,8 @@ class TimedSimulation(Simulation):
                 self._targets, self._torque = bus.targets(), bus.torque_on()
             elif bus.advance(step):
                 self._targets = bus.targets()
+            if bus.move(step):
+                self._targets = bus.targets()
             world.step(self._targets, self._torque)
             keeper.set_time(min(world.time, target))
             self._count += 1

@@ -107,7 +107,8 @@ WRITERS = {
     "block = load_object('block'); write = lambda: save_object(path, block)",
     "save_intrinsics": "import numpy as np;"
     "from inhand.perception.calibration.camera_info import Intrinsics, save_intrinsics;"
-    "lens = Intrinsics(640, 480, np.eye(3), np.zeros(5));"
+    "k = np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]);"
+    "lens = Intrinsics(640, 480, k, np.zeros(5));"
     "write = lambda: save_intrinsics(path, 'left', lens)",
     "write_picture": "import numpy as np; from inhand.perception.pictures import write_picture;"
     "noise = np.random.default_rng(1).integers(0, 255, (99, 99), np.uint8);"

@@ -17,6 +17,7 @@ from inhand.files import back_up
 from inhand.perception.calibration import calibrate
 from inhand.perception.calibration.delay_picture import delay_picture
 from inhand.perception.calibration.latency import LatencyReport, calibrate_latency
+from inhand.perception.calibration.opencv_version import require_opencv
 from inhand.perception.cameras import CameraError, load_rig, save_rig
 from inhand.perception.pictures import write_picture
 from inhand.perception.readout import Readout
@@ -80,6 +81,7 @@ def main() -> int:
     command = tyro.extras.subcommand_cli_from_dict(
         commands, prog="inhand calibrate", description=__doc__
     )
+    require_opencv()
     command.run()
     return 0
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from inhand.controller.calibration.doctor_tags import look_through
 from inhand.controller.config.config import Config
 from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import load_policy
@@ -140,22 +141,30 @@ def _cameras(config: Config) -> Iterator[Finding]:
         f"{cameras.rig} is {days:.0f} days old",
         "inhand calibrate extrinsics, if a camera may have moved since" if stale else "",
     )
+    try:
+        target = load_object(config.object)
+    except PerceptionError as error:
+        yield Finding("object", "bad", str(error), "correct `object` in the configuration")
+        return
     for name, source in cameras.sources.items():
-        yield _camera(name, source, known=name in rig)
+        yield _camera_file(name, source, known=name in rig) or look_through(
+            name, source, rig[name], target, cameras.devices.get(name)
+        )
 
 
-def _camera(name: str, source: str, *, known: bool) -> Finding:
+def _camera_file(name: str, source: str, *, known: bool) -> Finding | None:
+    """What is wrong with a camera before it is opened; None if nothing is."""
     what = f"camera {name}"
     if not known:
         return Finding(what, "bad", "the rig file does not have it", "calibrate it")
     if not source.startswith("/dev/"):
-        return Finding(what, "good", source)
+        return None
     if not os.path.exists(source):
         return Finding(what, "bad", f"{source} is not there", "plug it in; inhand cameras list")
     if not os.access(source, os.R_OK | os.W_OK):
         remedy = "run as a user of the group video"
         return Finding(what, "bad", f"{source} may not be opened", remedy)
-    return Finding(what, "good", source)
+    return None
 
 
 def _policy(config: Config) -> Finding:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from inhand.controller.calibration.motion_planning import Excursion
+from inhand.controller.core.slow_path import PathPlanner
 from inhand.controller.errors import CalibrationError
 from inhand.controller.safety.return_to_range import ReturnLimits
 from inhand.controller.safety.safety import Limits, Motion, limit
@@ -79,6 +80,7 @@ class Exciter:
         self._backend, self._clock, self._tick = backend, clock, tick
         hand, units = backend.hand, Units(backend.hand)
         self._hand, self._limits = hand, Limits.of(hand)
+        self._planner = PathPlanner(hand)
         self._current_limit = units.currents(np.array(units.torque_goals(torque_share)))
         self._current_limit = np.abs(self._current_limit)
         self._bounded = np.array([model.current_control for model in units.models])
@@ -97,15 +99,20 @@ class Exciter:
         """
         while self._return_limits.outside:
             self._free(self._send(self._motion.position)[1])
-        anchor = self._motion.position
-        while True:
-            anchor = anchor + np.clip(destination - anchor, -SLOW / RATE, SLOW / RATE)
+        pose = None
+        while pose is not destination:
+            pose, _ = self._planner.next(self._motion.position, destination)
+            self._go_straight(pose)
+
+    def _go_straight(self, pose: Array) -> None:
+        """Moves slowly to a pose [rad], (n_actuators,); all joints arrive at once."""
+        anchor, reached = self._motion.position, np.inf
+        inside = np.clip(pose, self._limits.lower, self._limits.upper)
+        while reached >= 1e-3:
+            way = pose - anchor
+            anchor = anchor + way * min(1.0, SLOW / RATE / max(float(np.abs(way).max()), 1e-9))
             self._free(self._send(anchor)[1])
-            arrived = np.abs(
-                self._motion.position - np.clip(destination, self._limits.lower, self._limits.upper)
-            )
-            if arrived.max() < 1e-3:
-                return
+            reached = float(np.abs(self._motion.position - inside).max())
 
     def visit(self, pose: Array) -> Array:
         """Moves slowly to a pose, waits until it settles, and returns the joint angles [rad].

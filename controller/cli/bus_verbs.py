@@ -1,9 +1,10 @@
 """Verbs of `inhand` that open the servo bus themselves; no daemon may run meanwhile."""
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import tyro
@@ -58,7 +59,14 @@ class Doctor(BusCommand):
         config = load_config(self.config)
         port, baud = self.line()
         parts = by_port(load_hand(config.hand), port, {} if self.port else config.bus.others)
-        findings = [found for at, hand in parts.items() for found in check_bus(hand, at, baud)]
+        gains = config.bus.gains
+        settings: dict[str, Any] = {
+            "gains": (gains[0], gains[1], gains[2]) if gains else None,
+            "torque_share": config.bus.torque_share,
+        }
+        findings = [
+            found for at, hand in parts.items() for found in check_bus(hand, at, baud, **settings)
+        ]
         if self.move and not any(found.verdict == "bad" for found in findings):
             if not self.yes:
                 confirm()
@@ -82,12 +90,16 @@ class Scan(BusCommand):
     def run(self) -> int:
         """Prints the servos; 1 if there is none."""
         port, _ = self.line()
-        found = list(maintenance.scan(port, (self.baud,) if self.baud else maintenance.BAUDS))
+        bauds = (self.baud,) if self.baud else maintenance.BAUDS
+        doubts = list[str]()
+        found = list(maintenance.scan(port, bauds, doubts.append))
         if self.json:
             keys = "baud", "id", "model", "firmware"
             print(json.dumps([dict(zip(keys, one, strict=True)) for one in found]))
         for baud, id, model, firmware in () if self.json else found:
             print(f"{baud:8} baud  id {id:3}  {model}, firmware {firmware}")
+        for doubt in doubts:
+            print(f"{doubt}; connect one servo at a time (docs/hardware.md)", file=sys.stderr)
         if not found:
             raise ConfigError(f"scan: no servo answers on {port}; is its power on?")
         return 0
@@ -163,6 +175,32 @@ class Reboot(BusCommand):
         finally:
             bus.close()
         print(f"servo {', '.join(map(str, ids))}: up again, torque off")
+        return 0
+
+
+@dataclass(frozen=True)
+class Restore(BusCommand):
+    """Give servos their factory settings, except id and baud rate; torque is off then.
+
+    For servos that another program has used: direction, offset, limits, profiles. Calibrate the
+    joints anew afterwards.
+
+    Example: inhand restore 7
+
+    Attributes:
+        ids: The servos; all of the configured hand if not given.
+    """
+
+    ids: tyro.conf.Positional[tuple[int, ...]] = ()
+
+    def run(self) -> int:
+        """Does it."""
+        bus, ids = self.open(), _all_unless(self.ids, self.config)
+        try:
+            maintenance.restore(bus, ids)
+        finally:
+            bus.close()
+        print(f"servo {', '.join(map(str, ids))}: factory settings, torque off")
         return 0
 
 

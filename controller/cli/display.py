@@ -37,6 +37,12 @@ def as_status(reply: Message) -> str:
         lines.append(f"goal {goal['number']}: {goal['error']:.2f} rad to go")
     if problem := reply.get("tags", {}).get("problem"):
         lines.append(f"tags: {problem}")
+    fusion = reply.get("fusion", {})
+    if fusion.get("problem"):
+        lines.append(f"pose filter: {fusion['problem']}")
+    for camera, fit in fusion.get("cameras", {}).items():
+        if fit["problem"]:
+            lines.append(f"camera {camera} {fit['problem']}")
     for name, camera in reply.get("cameras", {}).items():
         lines += [f"camera {name}: {camera[key]}" for key in ("problem", "note") if camera.get(key)]
     if reply["bus"]["problem"]:

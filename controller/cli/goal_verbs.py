@@ -18,12 +18,14 @@ class _Terms(Verb):
     tolerance: Largest error that counts as reached [rad].
     hold: Seconds the error must stay below it.
     timeout: Seconds after which to go on to the next goal.
+    symmetry: Any orientation that looks the same, but for the tags, is the goal.
     replace: Forget the goals that are active or waiting.
     """
 
     tolerance: float | None = None
     hold: float | None = None
     timeout: float | None = None
+    symmetry: bool = False
     replace: bool = False
 
     @property
@@ -32,6 +34,7 @@ class _Terms(Verb):
             "tolerance": self.tolerance,
             "hold": self.hold,
             "timeout": self.timeout,
+            "symmetry": self.symmetry,
             "replace": self.replace,
         }
 

@@ -25,7 +25,8 @@ class Keys:
         action: `generate` admits a new client and writes its key file; `list` shows the admitted
             clients; `revoke` removes one.
         name: What to call the client.
-        role: `command` may do everything; `observe` may watch, and call an emergency stop.
+        role: `operate` may do everything; `command` too, but end only its own emergency stop;
+            `observe` may watch, and call an emergency stop.
         output: The client's file; NAME.toml if not given. Carry it there in secret.
         host: This machine's name, as the client will reach it.
         config: Configuration of the daemon, which says where keys and sockets are.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import tyro
 
-from inhand.controller.cli.bus_verbs import Doctor, Reboot, Scan, SetBaud, SetId
+from inhand.controller.cli.bus_verbs import Doctor, Reboot, Restore, Scan, SetBaud, SetId
 from inhand.controller.cli.camera_verbs import Cameras
 from inhand.controller.cli.display import as_json
 from inhand.controller.cli.goal_verbs import Goal, Goals, RandomGoals
@@ -37,6 +37,8 @@ from inhand.controller.config.config import load_config, show_config
 from inhand.controller.errors import ConfigError
 from inhand.controller.system.open_hand import seated_hand
 from inhand.errors import InhandError
+from inhand.hardware.dynamixel.hand_check import check_servos
+from inhand.hardware.dynamixel.parallel import by_port
 from inhand.hardware.model.hand import load_hand
 
 
@@ -63,7 +65,9 @@ class ConfigVerb:
         config = load_config(self.file)
         if self.action == "check":
             # What it names must be right too.
-            seated_hand(load_hand(config.hand), config.bus)
+            hand = seated_hand(load_hand(config.hand), config.bus)
+            by_port(hand, config.bus.port, config.bus.others)
+            check_servos(hand, config.bus.baud)
         show = self.action == "show"
         if self.json:
             told = msgspec.to_builtins(config) if show else {"file": str(self.file), "ok": True}
@@ -100,11 +104,13 @@ _VERBS: dict[str, Any] = {
     "set-id": SetId,
     "set-baud": SetBaud,
     "reboot": Reboot,
+    "restore": Restore,
 }
 
 _COMMANDS = {
     # Verbs that are programs of their own, with what they do.
     "demo": "start a simulated hand and send it goals",
+    "emulate": "emulate a hand's servos on a serial port, for any program",
     "view": "show a running hand, or a recording, as a web page",
     "recording": "turn a recording into tables, or repair one",
     "plot": "make a report of a recording: goals, errors, latency",
@@ -117,12 +123,14 @@ _COMMANDS = {
     "policy": "export a policy",
     "hand": "make a hand file of a URDF or MJCF model, or check one",
     "calibrate": "find lenses, places, latency of cameras; places of tags; joints, servos",
+    "print": "write objects with their tags, plates and tags as PDF, in true size",
     "replay": "run a recording again, equal to the bit",
     "bench": "measure speed beside peers, in the source tree",
 }
 
 _OPTIONAL = {
     # verb: module that a robot need not have installed; its `main` takes the arguments after it
+    "emulate": "inhand.sim_backend.emulate",
     "view": "inhand.controller.view.__main__",
     "eval": "inhand.training.evaluation.evaluation",
     "measure": "inhand.training.evaluation.batch_measure",
@@ -220,6 +228,10 @@ def _entry_point(verb: str) -> Callable[[], int | None]:
         from inhand.controller.calibration.commands import main as calibrate
 
         return calibrate
+    if verb == "print":
+        from inhand.controller.cli.print_verbs import main as print_verb
+
+        return print_verb
     if verb == "replay":
         from inhand.controller.recording.replay import main as replay
 

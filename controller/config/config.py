@@ -1,6 +1,5 @@
 """The configuration file: TOML. Unknown keys are refused; `inhand config show` lists all keys."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ import tomli_w
 
 from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
 from inhand.controller.errors import ConfigError
+from inhand.descriptions import read_toml
 from inhand.perception.camera.settings import DeviceSettings
 
 
@@ -222,12 +222,12 @@ def load_config(path: str | Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        data = tomllib.loads(Path(path).read_bytes().decode())
+        data = read_toml(Path(path).read_bytes())
         config = msgspec.convert(_gathered(data), Config)
         _check(config)
     except OSError as error:
         raise ConfigError(f"config file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, msgspec.ValidationError) as error:
         problem = " ".join(str(error).split())
         raise ConfigError(
             f"config file {path}: {problem}; `inhand config show` lists every key"

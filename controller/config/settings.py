@@ -14,24 +14,38 @@ class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tolerance: largest error [rad].
         hold: how long the error must stay below it [s].
         timeout: time after which a goal is missed and the next one begins [s]; 0 for never.
+        overdue: after each such time an event says that a goal takes long [s]; 0 for never.
         queue: largest number of goals that may wait.
-        unstick_after: time after which noise is added to the actions of a goal [s].
+        unstick_after: time after which noise is added to the actions of a goal that is not within
+            tolerance [s].
         unstick: standard deviation of that noise, in units of the action; 0 for none.
     """
 
     tolerance: float = 0.4
     hold: float = 0.2
-    timeout: float = 0.0
+    timeout: float = 120.0
+    overdue: float = 30.0
     queue: int = 1000
     unstick_after: float = 5.0
     unstick: float = 0.3
+
+    def terms(
+        self, tolerance: float | None, hold: float | None, timeout: float | None
+    ) -> dict[str, float]:
+        """The terms of a goal; those that are None are the configured ones."""
+        return {
+            "tolerance": self.tolerance if tolerance is None else tolerance,
+            "hold": self.hold if hold is None else hold,
+            "timeout": self.timeout if timeout is None else timeout,
+        }
 
     def check(self) -> None:
         """Raises ConfigError if a value is out of range."""
         if not 0 < self.tolerance <= 3.15:
             raise ConfigError(f"[goals] tolerance = {self.tolerance} rad must lie in (0, 3.15]")
-        if not (0 <= self.hold < float("inf") and 0 <= self.timeout < float("inf")):
-            raise ConfigError("[goals] hold and timeout must be finite and not negative")
+        times = self.hold, self.timeout, self.overdue
+        if not all(0 <= one < float("inf") for one in times):
+            raise ConfigError("[goals] hold, timeout and overdue must be finite and not negative")
         if not 1 <= self.queue <= 100_000:
             raise ConfigError(f"[goals] queue = {self.queue} must lie in 1..100000")
         if not (0 <= self.unstick_after < float("inf") and 0 <= self.unstick <= 1):
@@ -56,6 +70,12 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fault_share: share of the torque with which it holds afterwards; 0 switches torque off.
         think: processor time of one tick's decision above which the policy has failed [s].
         home_speed: of the fastest joint on the way to the rest pose [rad/s].
+        contact_share: share of the torque on a slow move on which fingers may touch.
+        blocked_warn: how long a joint may push with all its torque, and not get nearer to its
+            target, before it is reported [s].
+        blocked_back_off: the same, before it must push less [s].
+        blocked_share: share of its torque limit that it may use from then on.
+        blocked_fault: the same, before that is a fault [s].
     """
 
     estop: Literal["relax", "hold"] = "relax"
@@ -69,6 +89,11 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fault_share: float = 0.3
     think: float = 0.05
     home_speed: float = 0.8
+    contact_share: float = 0.3
+    blocked_warn: float = 1.0
+    blocked_back_off: float = 2.0
+    blocked_share: float = 0.5
+    blocked_fault: float = 10.0
 
     def check(self) -> None:
         """Raises ConfigError if a value is out of range."""
@@ -83,6 +108,12 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError("[safety] fault_share must lie in 0..1, think in (0, 1] s")
         if not (1 <= self.joint_ticks <= 20 and 0 < self.home_speed <= 3):
             raise ConfigError("[safety] joint_ticks must lie in 1..20, home_speed in (0, 3] rad/s")
+        if not 0 < self.blocked_warn <= self.blocked_back_off <= self.blocked_fault <= 3600:
+            raise ConfigError(
+                "[safety] must have 0 < blocked_warn <= blocked_back_off <= blocked_fault <= 3600 s"
+            )
+        if not (0.2 <= self.blocked_share <= 1 and 0.2 <= self.contact_share <= 1):
+            raise ConfigError("[safety] blocked_share and contact_share must lie in 0.2..1")
 
 
 class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """Whether a request is allowed now. Each check raises RefusedError with the reason if it is not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from inhand.controller.core.goals import Aim, FaceUp
 from inhand.controller.core.interfaces import PolicyRunner, require_rate
@@ -14,6 +14,20 @@ def require_mode(mode: Mode, request: Request) -> None:
     if next_mode(mode, request) is None:
         can = ", ".join(other.value for other in allowed(mode))
         raise RefusedError("refused", f"{request.value}: not in mode {mode}; possible now: {can}")
+
+
+def require_all(request: Request, *checks: Callable[[], object]) -> None:
+    """No check refuses; otherwise the refusal names every problem, with the code of the first."""
+    found: list[RefusedError] = []
+    for check in checks:
+        try:
+            check()
+        except RefusedError as error:
+            found.append(error)
+    if found:
+        prefix = f"{request.value}: "
+        texts = [str(error).removeprefix(prefix) for error in found]
+        raise RefusedError(found[0].code, prefix + "; ".join(texts))
 
 
 def require_ready(request: Request, problem: str) -> None:

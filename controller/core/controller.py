@@ -107,11 +107,14 @@ class Controller(Generic[Measurement]):
     def arm(self) -> None:
         """Gets ready for goals: needs fresh joints, the object in the hand, a policy."""
         admission.require_mode(self.mode, Request.ARM)
-        self._joint_watch.require(Request.ARM, self.operation.t)
-        policy = admission.require_policy(self.policy)
-        self._object_watch.require(Request.ARM)
+        admission.require_all(
+            Request.ARM,
+            lambda: self._joint_watch.require(Request.ARM, self.operation.t),
+            lambda: admission.require_policy(self.policy),
+            lambda: self._object_watch.require(Request.ARM),
+        )
         if self.mode == Mode.HOLDING:
-            policy.reset()
+            admission.require_policy(self.policy).reset()
         self.operation.stay_armed()
         self.operation.take(Request.ARM, "armed")
 
@@ -163,6 +166,7 @@ class Controller(Generic[Measurement]):
         tolerance: float | None = None,
         hold: float | None = None,
         timeout: float | None = None,
+        symmetry: bool = False,
         replace: bool = False,
         endless: bool = False,
     ) -> tuple[int, ...]:
@@ -173,6 +177,7 @@ class Controller(Generic[Measurement]):
             tolerance: largest error that counts as reached [rad]; None takes the setting.
             hold: how long the error must stay below it [s]; None takes the setting.
             timeout: when to go on to the next goal [s]; None takes the setting.
+            symmetry: whether all orientations that look the same but for the tags are the goal.
             replace: whether to forget the goals that are active or waiting.
             endless: whether to draw goals without end.
 
@@ -186,15 +191,12 @@ class Controller(Generic[Measurement]):
         admission.require_goals(aims, self.target, waiting=waiting, limit=defaults.queue)
         if replace:
             self.goals.clear()
-        terms = {
-            "tolerance": defaults.tolerance if tolerance is None else tolerance,
-            "hold": defaults.hold if hold is None else hold,
-            "timeout": defaults.timeout if timeout is None else timeout,
-        }
+        terms = defaults.terms(tolerance, hold, timeout)
         if endless and isinstance(aims[0], RandomGoal):
-            numbers: tuple[int, ...] = (self.goals.add_endless(aims[0], **terms),)
+            first = self.goals.add_endless(aims[0], **terms, symmetry=symmetry)
+            numbers: tuple[int, ...] = (first,)
         else:
-            numbers = self.goals.add(aims, **terms)
+            numbers = self.goals.add(aims, **terms, symmetry=symmetry)
         self.operation.take(Request.GOAL, "goal")
         return numbers
 
@@ -232,15 +234,24 @@ class Controller(Generic[Measurement]):
             plausible = self._joint_watch.take(joints, dt)
             if plausible is not None:
                 seen.note_joints(plausible)
-        self._derate()
+        self._derate(dt)
         seen.take(t, measurements)
+        for fit in seen.moved():
+            operation.emit(
+                "camera_moved",
+                camera=fit.camera,
+                problem=fit.problem,
+                turn=fit.turn,
+                shift=fit.shift,
+                used=fit.used,
+            )
         self._watch(t)
         known, mover = self._joint_watch.joints, operation.mover
         if known is None:
             return None
         if operation.torque:
             before = mover.state.motion
-            operation.move(dt, known, seen.pose, certain=seen.certain)
+            operation.move(dt, known, seen.pose, seen.frames, certain=seen.certain)
             effort, share = self._joint_watch.effort, self._joint_watch.share
             mover.derate(before, effort, share, known.position, dt)
         else:
@@ -275,14 +286,15 @@ class Controller(Generic[Measurement]):
             action=operation.policy_step.action,
             policy=policy.name if policy else "",
             policy_sha256=policy.sha256 if policy else "",
+            fusion=seen.health,
         )
 
-    def _derate(self) -> None:
+    def _derate(self, dt: float) -> None:
         """Decides how much torque each servo may use in this tick."""
-        most = self.settings.safety.fault_share if self.operation.weak else 1.0
-        servos = self._joint_watch.derate(most)
-        if servos is not None:
-            self.operation.emit("derated", servos=servos)
+        operation = self.operation
+        followed = operation.sent if operation.torque and operation.mode not in STOPPED else None
+        for kind, servos in self._joint_watch.derate(operation.torque_share, followed, dt):
+            operation.emit(kind, servos=servos)
 
     def _watch(self, t: float) -> None:
         """Reacts to joints that cannot be trusted, a dropped object, and a mode that expires."""

@@ -1,20 +1,19 @@
-"""Goals: kinds of goals, the goal queue, and the conditions for reaching a goal."""
+"""Goals: kinds of goals, the goal queue, and the active goal."""
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
 import numpy as np
 
+from inhand.controller.core.orientations import nearest, random_rotation, shortest_turn
+from inhand.controller.core.success import Held, within
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import ConfirmedPose, ObjectPose
 from inhand.perception.rotations import Array
-
-CONFIRMATION_AGE = 0.2
-"""Largest age of the pose measurement on which a goal can be reached [s]."""
 
 _UP = np.array([0.0, 0.0, 1.0])
 
@@ -70,6 +69,7 @@ class Order:
         tolerance: largest error that counts as reached [rad].
         hold: time for which the error must stay within the tolerance [s].
         timeout: time after which the goal counts as missed [s]; 0: no time limit.
+        symmetry: whether orientations that look the same, but for the tags, are the same goal.
     """
 
     number: int
@@ -77,6 +77,12 @@ class Order:
     tolerance: float
     hold: float
     timeout: float
+    symmetry: bool = False
+
+    @property
+    def any_heading(self) -> bool:
+        """Whether rotation about the vertical makes no difference."""
+        return isinstance(self.aim, FaceUp) and self.aim.heading is None
 
 
 @dataclass(frozen=True)
@@ -85,10 +91,15 @@ class ActiveGoal:
 
     Attributes:
         order: the entry of the queue.
-        quaternion: the goal orientation, world from object, wxyz, (4,).
+        quaternion: the goal orientation, world from object, wxyz, (4,); of several, the one nearest
+            to the object's.
         started: time at which it began [s].
-        error: angle between the object and the goal orientation [rad].
-        within_since: time since which the error is within tolerance [s]; None if it is not.
+        error: angle between the object and the goal orientation now; once the goal is reached, in
+            the frame that confirmed it [rad].
+        within_since: capture time of the first frame of those that show the object within
+            tolerance without a gap [s]; None if the last one does not.
+        captured: capture time of the last of them [s].
+        reminders: how often it was reported that the goal takes long.
     """
 
     order: Order
@@ -96,13 +107,15 @@ class ActiveGoal:
     started: float
     error: float
     within_since: float | None = None
+    captured: float | None = None
+    reminders: int = 0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The start or the end of a goal."""
+    """The start or the end of a goal, or that it takes long."""
 
-    kind: Literal["started", "reached", "missed"]
+    kind: Literal["started", "reached", "missed", "overdue"]
     goal: ActiveGoal
     t: float
 
@@ -130,30 +143,13 @@ def resolve(
             return resolve(FaceUp(face, heading), quaternion, target, rng)
 
 
-def shortest_turn(one: Array, other: Array) -> Array:
-    """The smallest rotation, wxyz, (4,), that turns one unit vector into another, (3,) each."""
-    cosine = float(one @ other)
-    if cosine < -1 + 1e-9:
-        # Opposite vectors: any perpendicular axis is valid.
-        axis = np.cross(one, np.eye(3)[np.argmin(np.abs(one))])
-        return rotations.exp(np.pi * axis / np.linalg.norm(axis))
-    return rotations.normalize(np.concatenate([[1 + cosine], np.cross(one, other)]))
-
-
-def random_rotation(rng: np.random.Generator, max_angle: float) -> Array:
-    """Draws uniformly from the rotations by at most `max_angle` [rad]; wxyz, (4,)."""
-    if max_angle >= np.pi:
-        return rotations.random_quaternion(rng)
-    # For uniform rotations the distribution function of the angle θ is proportional to θ - sin θ.
-    angles = np.linspace(0.0, max_angle, 1001)
-    cumulative = angles - np.sin(angles)
-    angle = np.interp(rng.uniform(0.0, cumulative[-1]), cumulative, angles)
-    axis = rng.standard_normal(3)
-    return rotations.exp(angle * axis / np.linalg.norm(axis))
-
-
 class GoalKeeper:
     """The queue of goals and the active goal.
+
+    Args:
+        target: the object.
+        rng: draws random goals.
+        overdue: after each such time [s] it is reported that a goal takes long; 0 for never.
 
     Attributes:
         active: the active goal, if any.
@@ -161,12 +157,14 @@ class GoalKeeper:
         missed: number of goals missed so far.
     """
 
-    def __init__(self, target: ObjectDescription, rng: np.random.Generator) -> None:
+    def __init__(
+        self, target: ObjectDescription, rng: np.random.Generator, overdue: float = 0.0
+    ) -> None:
         self.active: ActiveGoal | None = None
         self.reached = 0
         self.missed = 0
         self._target = target
-        self._rng = rng
+        self._rng, self._overdue = rng, overdue
         self._queue: deque[Order] = deque()
         self._endless: Order | None = None
         self._number = 0
@@ -185,16 +183,30 @@ class GoalKeeper:
         self._rng = np.random.default_rng(seed)
 
     def add(
-        self, aims: Iterable[Aim], *, tolerance: float, hold: float, timeout: float
+        self,
+        aims: Iterable[Aim],
+        *,
+        tolerance: float,
+        hold: float,
+        timeout: float,
+        symmetry: bool = False,
     ) -> tuple[int, ...]:
         """Queues goals and returns their numbers."""
-        orders = [self._order(aim, tolerance, hold, timeout) for aim in aims]
+        orders = [self._order(aim, tolerance, hold, timeout, symmetry) for aim in aims]
         self._queue.extend(orders)
         return tuple(order.number for order in orders)
 
-    def add_endless(self, aim: RandomGoal, *, tolerance: float, hold: float, timeout: float) -> int:
+    def add_endless(
+        self,
+        aim: RandomGoal,
+        *,
+        tolerance: float,
+        hold: float,
+        timeout: float,
+        symmetry: bool = False,
+    ) -> int:
         """Draws endless goals once the queue is empty; returns the number of the first."""
-        self._endless = self._order(aim, tolerance, hold, timeout)
+        self._endless = self._order(aim, tolerance, hold, timeout, symmetry)
         return self._endless.number
 
     def clear(self) -> int:
@@ -205,12 +217,15 @@ class GoalKeeper:
         self.active = None
         return forgotten
 
-    def update(self, t: float, pose: ObjectPose, *, in_hand: bool = True) -> list[Outcome]:
+    def update(
+        self, t: float, pose: ObjectPose, frames: Sequence[ConfirmedPose], *, in_hand: bool = True
+    ) -> list[Outcome]:
         """Compares the active goal with the pose; begins the next goal when it has ended.
 
         Args:
             t: current time [s].
             pose: estimated pose of the object now.
+            frames: estimates at the capture times of the frames that came since the last call.
             in_hand: whether the object is certainly in the hand; otherwise no goal is reached.
 
         Returns:
@@ -218,65 +233,65 @@ class GoalKeeper:
         """
         outcomes: list[Outcome] = []
         if self.active is not None:
-            self.active, over = _measure(self.active, t, pose, in_hand)
+            self.active = self._turned_to(self.active, pose.quaternion)
+            self.active, over = self._measure(self.active, t, frames, in_hand)
             if over is not None:
                 outcomes.append(Outcome(over, self.active, t))
                 self.reached += over == "reached"
                 self.missed += over == "missed"
+            if over in ("reached", "missed"):
                 self.active = None
         if self.active is None and (order := self._next()) is not None:
             quaternion = resolve(order.aim, pose.quaternion, self._target, self._rng)
-            error = float(rotations.angle_between(quaternion, pose.quaternion))
-            self.active = ActiveGoal(order, quaternion, t, error)
+            self.active = self._turned_to(ActiveGoal(order, quaternion, t, 0.0), pose.quaternion)
             outcomes.append(Outcome("started", self.active, t))
         return outcomes
 
-    def _order(self, aim: Aim, tolerance: float, hold: float, timeout: float) -> Order:
+    def interrupt(self) -> None:
+        """Starts the hold time of the active goal anew, as the hand has paused."""
+        if self.active is not None:
+            self.active = replace(self.active, within_since=None, captured=None)
+
+    def _order(
+        self, aim: Aim, tolerance: float, hold: float, timeout: float, symmetry: bool
+    ) -> Order:
         self._number += 1
-        return Order(self._number, aim, tolerance, hold, timeout)
+        return Order(self._number, aim, tolerance, hold, timeout, symmetry)
 
     def _next(self) -> Order | None:
         if self._queue:
             return self._queue.popleft()
         order = self._endless
         if order is not None:
-            self._endless = self._order(order.aim, order.tolerance, order.hold, order.timeout)
+            self._number += 1
+            self._endless = replace(order, number=self._number)
         return order
 
+    def _turned_to(self, goal: ActiveGoal, quaternion: Array) -> ActiveGoal:
+        """The goal with the orientation nearest to the object's, wxyz, (4,), and its error."""
+        order = goal.order
+        symmetry = self._target.symmetry if order.symmetry else None
+        best = nearest(goal.quaternion, quaternion, symmetry, any_heading=order.any_heading)
+        error = float(rotations.angle_between(best, quaternion))
+        return replace(goal, quaternion=best, error=error)
 
-def _measure(
-    goal: ActiveGoal, t: float, pose: ObjectPose, in_hand: bool
-) -> tuple[ActiveGoal, Literal["reached", "missed"] | None]:
-    """The goal with its present error, and its result if it has ended."""
-    order = goal.order
-    error = float(rotations.angle_between(goal.quaternion, pose.quaternion))
-    since = None
-    if error <= order.tolerance and in_hand:
-        since = t if goal.within_since is None else goal.within_since
-    goal = ActiveGoal(order, goal.quaternion, goal.started, error, since)
-    # The rounding error of tick times is below a microsecond.
-    held = since is not None and t - since >= order.hold - 1e-6
-    if held and _confirmed(goal, t, pose) and _certain(error, pose, order.tolerance):
-        return goal, "reached"
-    if order.timeout and t - goal.started >= order.timeout:
-        return goal, "missed"
-    return goal, None
-
-
-def _confirmed(goal: ActiveGoal, t: float, pose: ObjectPose) -> bool:
-    """Whether a recent measurement confirms the pose; a predicted pose alone is not enough.
-
-    A goal with a hold time needs a frame that was taken within that time: when an object rotates
-    through the goal, the prediction may be at the goal and the next measurement beyond it.
-    """
-    if pose.age > CONFIRMATION_AGE:
-        return False
-    since = goal.within_since
-    return not goal.order.hold or (since is not None and t - pose.age >= since - 1e-6)
-
-
-def _certain(error: float, pose: ObjectPose, tolerance: float) -> bool:
-    """Whether the error plus one standard deviation of the estimate is within tolerance."""
-    deviation = float(np.sqrt(np.linalg.eigvalsh(pose.covariance[3:6, 3:6])[-1]))
-    # A rotation angle is at most pi.
-    return min(error + deviation, np.pi) <= tolerance
+    def _measure(
+        self, goal: ActiveGoal, t: float, frames: Sequence[ConfirmedPose], in_hand: bool
+    ) -> tuple[ActiveGoal, Literal["reached", "missed", "overdue"] | None]:
+        """The goal with its hold time, and its result if it has ended."""
+        order = goal.order
+        held = Held(goal.within_since, goal.captured) if in_hand else Held()
+        for frame in frames:
+            if not in_hand or frame.t < goal.started:
+                continue
+            then = self._turned_to(goal, frame.quaternion)
+            held = held.after(frame.t, within(then.error, frame, order.tolerance, order.hold))
+            if held.lasts(order.hold):
+                return replace(then, within_since=held.since, captured=held.captured), "reached"
+        goal = replace(goal, within_since=held.since, captured=held.captured)
+        taken = t - goal.started
+        if order.timeout and taken >= order.timeout:
+            return goal, "missed"
+        if self._overdue and taken >= self._overdue * (goal.reminders + 1):
+            return replace(goal, reminders=goal.reminders + 1), "overdue"
+        return goal, None

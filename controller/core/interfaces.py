@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from inhand.controller.errors import PolicyError
 from inhand.controller.policy.action import ActionPath
 from inhand.hardware.records import Array, JointState
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import ConfirmedPose, FilterHealth, ObjectPose, Sighting
 
 Consumed_contra = TypeVar("Consumed_contra", contravariant=True)
 
@@ -28,6 +28,19 @@ class PoseSource(Protocol[Consumed_contra]):
         """The estimated pose at time `t` [s]; None if no pose was measured yet."""
         ...
 
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Where the measurements of the last update showed the object, accepted or not."""
+        ...
+
+    @property
+    def health(self) -> FilterHealth:
+        """Counts and problems of the measurements; the same object while nothing changes."""
+        ...
+
+    def confirmed(self, since: float) -> tuple[ConfirmedPose, ...]:
+        """Estimates at the capture times of accepted measurements later than `since` [s]."""
+        ...
+
     def reset(self) -> None:
         """Resets the estimator to its initial state."""
         ...
@@ -44,6 +57,11 @@ class PolicyRunner(Protocol):
 
     @property
     def path(self) -> ActionPath: ...
+
+    @property
+    def observation_version(self) -> int:
+        """Version of the layout of its observations."""
+        ...
 
     def reset(self) -> None:
         """Clears the recurrent state."""

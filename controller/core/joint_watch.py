@@ -1,10 +1,13 @@
 """The joints as they were last measured: their age, their faults, and the servos' derating."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.controller.config.settings import ControlSettings
+from inhand.controller.core.records import EventKind
 from inhand.controller.errors import RefusedError
 from inhand.controller.safety.derating import Effort, allowance, warm
+from inhand.controller.safety.following import Following, Patience
 from inhand.controller.safety.joint_health import JointHealth
 from inhand.controller.safety.modes import Happening, Request
 from inhand.hardware.dynamixel.registers import Units
@@ -33,6 +36,16 @@ class JointWatch:
         # Half a tick lets ticks come late.
         self._limit = (settings.safety.joint_ticks + 0.5) / settings.tick_rate
         self._health = JointHealth(hand)
+        safety = settings.safety
+        self._following = Following(
+            self.effort.reach,
+            Patience(
+                safety.blocked_warn,
+                safety.blocked_back_off,
+                safety.blocked_fault,
+                safety.blocked_share,
+            ),
+        )
         self._flaw = ""
         self._temperature: Array | None = None
         self._derated = False
@@ -75,7 +88,8 @@ class JointWatch:
         stuck = self._health.stuck(targets, t)
         if overdue:
             return Happening.JOINTS_STALE, f"{overdue}: {self._flaw}" if self._flaw else overdue
-        return (Happening.SERVO_ERROR, stuck) if stuck else None
+        problem = stuck or self._following.fault(self._names)
+        return (Happening.SERVO_ERROR, problem) if problem else None
 
     def require(self, request: Request, t: float) -> JointState:
         """The joints, if each was measured lately at `t` [s]; else raises RefusedError."""
@@ -88,19 +102,33 @@ class JointWatch:
             raise RefusedError("not_ready", f"{request.value}: {problem}")
         return joints
 
-    def derate(self, most: float) -> list[str] | None:
+    def derate(
+        self, most: float, targets: Array | None, dt: float
+    ) -> list[tuple[EventKind, list[str]]]:
         """Decides how much torque each servo may use in this tick.
 
         Args:
             most: largest share of the torque limit that any servo may use.
+            targets: what the servos follow [rad], (n_actuators,); None if they follow nothing.
+            dt: length of the tick [s].
 
         Returns:
-            Names of the servos that are derated, if derating begins or ends now.
+            For each kind of event that happens now, the servos that it is about: those that are
+            derated, and those that are blocked; empty if that ends.
         """
-        share = allowance(self.effort, self._temperature)
+        if self.joints is not None:
+            torque = np.abs(self.joints.current) * self.effort.torque_per_limit
+            self._following.take(targets, self.joints.position, torque, dt)
+        share = np.minimum(allowance(self.effort, self._temperature), self._following.share)
         self.share = share if most >= 1.0 else np.minimum(share, most)
-        derated = share < 1.0
-        if derated.any() == self._derated:
-            return None
-        self._derated = not self._derated
-        return [name for name, one in zip(self._names, derated, strict=True) if one]
+        events: list[tuple[EventKind, list[str]]] = []
+        derated = self.share < 1.0
+        if derated.any() != self._derated:
+            self._derated = not self._derated
+            events.append(("derated", self._named(derated)))
+        if self._following.changed():
+            events.append(("blocked", self._named(self._following.reported)))
+        return events
+
+    def _named(self, which: NDArray[np.bool_]) -> list[str]:
+        return [name for name, one in zip(self._names, which, strict=True) if one]

@@ -1,7 +1,7 @@
 """The object: its fused pose, and whether it is in the hand."""
 
 from collections.abc import Sequence
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.interfaces import PoseSource
@@ -10,9 +10,23 @@ from inhand.controller.safety.drop_detector import DropDetector
 from inhand.controller.safety.modes import Request
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import CameraFit, ConfirmedPose, FilterHealth, ObjectPose
 
-Measurement = TypeVar("Measurement")
+_INSTANT = 1e-9
+"""Less than the time between any two frames [s]."""
+
+
+class Timed(Protocol):
+    """A measurement with its capture time [s]."""
+
+    @property
+    def t(self) -> float: ...
+
+
+Measurement = TypeVar("Measurement", bound=Timed)
+
+TURN, SHIFT = 0.01, 0.005
+"""Least change of a moved camera's turn [rad] and shift [m] that is told."""
 
 
 class ObjectWatch(Generic[Measurement]):
@@ -25,6 +39,8 @@ class ObjectWatch(Generic[Measurement]):
 
     Attributes:
         pose: where the object is; None if it was never seen.
+        frames: estimates at the capture times of the frames that came with the last `take`, and
+            of those captured after the first of them, oldest first.
         dropped: how often it was dropped.
     """
 
@@ -32,10 +48,13 @@ class ObjectWatch(Generic[Measurement]):
         self, pose_source: PoseSource[Measurement], hand: Hand, settings: ControlSettings
     ) -> None:
         self.pose: ObjectPose | None = None
+        self.frames: tuple[ConfirmedPose, ...] = ()
         self.dropped = 0
         self._pose_source = pose_source
         self._max_age = settings.safety.predict
-        self._drop_detector = DropDetector(hand.workspace, self._max_age)
+        self._drop_detector = DropDetector(hand.workspace, self._max_age, settings.safety.pose_lost)
+        self._fits: tuple[CameraFit, ...] = ()
+        self._told: tuple[CameraFit, ...] = ()
 
     @property
     def in_hand(self) -> bool:
@@ -47,6 +66,23 @@ class ObjectWatch(Generic[Measurement]):
         """Whether it is in the hand and the latest pose agrees."""
         return self._drop_detector.certain
 
+    @property
+    def health(self) -> FilterHealth:
+        """Counts and problems of the measurements."""
+        return self._pose_source.health
+
+    def moved(self) -> list[CameraFit]:
+        """Cameras whose problem is another one than at the last call."""
+        fits, before = self._pose_source.health.cameras, self._fits
+        if fits is before:
+            return []
+        self._fits = fits
+        known = {fit.camera: fit for fit in self._told}
+        changed = [fit for fit in fits if _differs(fit, known.get(fit.camera))]
+        rest = (fit for fit in self._told if fit.camera not in {one.camera for one in changed})
+        self._told = (*rest, *changed)
+        return changed
+
     def unseen_for(self, seconds: float) -> bool:
         """Whether the object was last seen longer ago than this, or never."""
         return self.pose is None or self.pose.age > seconds
@@ -57,8 +93,12 @@ class ObjectWatch(Generic[Measurement]):
 
     def take(self, t: float, measurements: Sequence[Measurement]) -> None:
         """Takes what was measured since the last tick, and extrapolates the pose to `t` [s]."""
+        self.frames = ()
         if measurements:
             self._pose_source.update(*measurements)
+            self._drop_detector.note(self._pose_source.sightings())
+            earliest = min(measurement.t for measurement in measurements)
+            self.frames = self._pose_source.confirmed(earliest - _INSTANT)
         self.pose = self._pose_source.predict(t)
 
     def change(self, t: float) -> Literal["dropped", "returned"] | None:
@@ -78,3 +118,11 @@ class ObjectWatch(Generic[Measurement]):
             problem = f"the object is not in the hand (seen at {where} m); put it in"
         if problem:
             raise RefusedError("not_ready", f"{request.value}: {problem}")
+
+
+def _differs(fit: CameraFit, told: CameraFit | None) -> bool:
+    """Whether a camera has another problem than was told, by more than the errors of both."""
+    if told is None or not told.problem or not fit.problem:
+        return bool(fit.problem) != bool(told and told.problem)
+    moved = abs(fit.turn - told.turn) > TURN or abs(fit.shift - told.shift) > SHIFT
+    return moved or fit.used != told.used or fit.against != told.against

@@ -1,5 +1,7 @@
 """What the hand does: its mode, its goals, its policy, and how its targets move."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from inhand.controller.config.settings import ControlSettings
@@ -13,7 +15,7 @@ from inhand.controller.safety.modes import STOPPED, Happening, Mode, Trigger, ne
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array, JointState
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import ConfirmedPose, ObjectPose
 
 MAX_TICKS_LONG = 3
 """The measured length of a tick is bounded to this many nominal ones."""
@@ -22,6 +24,7 @@ _EVENT_KINDS: dict[str, EventKind] = {
     "started": "goal_started",
     "reached": "goal_reached",
     "missed": "goal_missed",
+    "overdue": "goal_overdue",
 }
 
 
@@ -61,26 +64,44 @@ class Operation:
         self.reason = "started"
         self.torque = False
         self.events: list[Event] = []
-        self.goals = GoalKeeper(target, np.random.default_rng(seed))
+        self.goals = GoalKeeper(target, np.random.default_rng(seed), settings.goals.overdue)
         self.policy = policy
         self.policy_step = PolicyStep(hand, target, settings.goals)
         self.mover = Mover(hand, settings.tick_rate, settings.safety.home_speed)
         self.sent: Array | None = None
         self._hand, self._settings = hand, settings
-        self._ticked = False
+        self._ticked, self._share_moving = False, 1.0
         self._entered = self._armed_until = self.t
+        self._stays_weak = False
 
     @property
     def weak(self) -> bool:
-        """Whether a fault has lasted long enough to leave the servos less torque."""
+        """Whether a fault has lasted long enough to leave the servos less torque.
+
+        An emergency stop after it does not give them more.
+        """
         held = self.t - self._entered
-        return self.mode == Mode.FAULT and held > self._settings.safety.fault_hold
+        faulty = self.mode == Mode.FAULT and held > self._settings.safety.fault_hold
+        return faulty or self._stays_weak
+
+    @property
+    def torque_share(self) -> float:
+        """Largest share of its torque limit that any servo may use now."""
+        safety = self._settings.safety
+        if self.weak:
+            return safety.fault_share
+        return safety.contact_share if self.mover.gentle else 1.0
 
     def begin_tick(self, t: float) -> float:
         """Begins a tick at `t` [s]; returns its length [s]."""
         dt = nominal = 1.0 / self._settings.tick_rate
+        # Targets move by no more than the bounded length allows. So in a longer tick they moved
+        # more slowly than the limiter's velocity says.
+        self.mover.slow_down(self._share_moving)
+        self._share_moving = 1.0
         if self._ticked:
             dt = min(max(t - self.t, 0.1 * nominal), MAX_TICKS_LONG * nominal)
+            self._share_moving = min(1.0, dt / max(t - self.t, 1e-9))
         self.t, self._ticked, self.policy_step.action = t, True, None
         return dt
 
@@ -89,6 +110,7 @@ class Operation:
         after = next_mode(self.mode, trigger)
         if after is None or after == self.mode:
             return
+        self._stays_weak = after == Mode.ESTOP and self.weak
         before, self.mode, self.reason, self._entered = self.mode, after, reason, self.t
         self.mover.stop()
         if after in STOPPED and self.torque:
@@ -141,7 +163,13 @@ class Operation:
             self.torque = False
 
     def move(
-        self, dt: float, joints: JointState, pose: ObjectPose | None, *, certain: bool
+        self,
+        dt: float,
+        joints: JointState,
+        pose: ObjectPose | None,
+        frames: Sequence[ConfirmedPose],
+        *,
+        certain: bool,
     ) -> None:
         """Moves the targets on by one tick, by mode.
 
@@ -149,40 +177,56 @@ class Operation:
             dt: length of the tick [s].
             joints: where the joints are.
             pose: where the object is; None if it was never seen.
+            frames: estimates at the capture times of the frames of this tick.
             certain: whether it is in the hand beyond doubt.
         """
         if self.mover.outside and self.mode not in STOPPED:
             # Whatever is asked for waits until every joint is in its range.
             self.mover.come_back(dt)
         elif self.mode != Mode.RUNNING or self.policy is None or pose is None:
-            self.mover.hold(dt)
+            self._hold(dt)
         elif self._paused(pose):
             self.mover.brake(self.policy.path, dt)
-        elif not self._follow(self.policy, dt, joints, pose, certain):
-            self.mover.hold(dt)
+        elif not self._follow(self.policy, dt, joints, pose, frames, certain):
+            self._hold(dt)
 
     def emit(self, kind: EventKind, **data: object) -> None:
         """Adds an event."""
         self.events.append(Event(self.t, kind, data))
 
+    def _hold(self, dt: float) -> None:
+        """One tick of holding, or of the way to a destination."""
+        before = self.mover.gentle
+        self.mover.hold(dt)
+        if self.mover.gentle and not before:
+            self.emit("path_not_free")
+
     def _paused(self, pose: ObjectPose) -> bool:
         """Pauses while the pose is old, and goes on when it is fresh."""
         paused = pose.age > self._settings.safety.predict
+        if paused:
+            self.goals.interrupt()
         if self.policy_step.pause(paused):
             self.emit("pose_old" if paused else "pose_fresh")
         return paused
 
     def _follow(
-        self, policy: PolicyRunner, dt: float, joints: JointState, pose: ObjectPose, certain: bool
+        self,
+        policy: PolicyRunner,
+        dt: float,
+        joints: JointState,
+        pose: ObjectPose,
+        frames: Sequence[ConfirmedPose],
+        certain: bool,
     ) -> bool:
         """One tick of working on the goals; returns whether the hand still runs."""
-        goal = self._present_goal(pose, certain)
+        goal = self._present_goal(pose, frames, certain)
         if goal is None:
             self.take(Happening.QUEUE_EMPTY, "all goals are done")
             return False
         sent = self.mover.position if self.sent is None else self.sent
         try:
-            action = self.policy_step.tick(self.t, policy, goal, joints, sent, pose)
+            action = self.policy_step.tick(self.t, dt, policy, goal, joints, sent, pose)
         except PolicyError as error:
             self.take(Happening.POLICY_FAILED, str(error))
             return False
@@ -191,15 +235,19 @@ class Operation:
         self.mover.follow(policy.path, dt)
         return True
 
-    def _present_goal(self, pose: ObjectPose, certain: bool) -> ActiveGoal | None:
+    def _present_goal(
+        self, pose: ObjectPose, frames: Sequence[ConfirmedPose], certain: bool
+    ) -> ActiveGoal | None:
         """The goal to work on in this tick; None if all are done."""
-        for outcome in self.goals.update(self.t, pose, in_hand=certain):
+        for outcome in self.goals.update(self.t, pose, frames, in_hand=certain):
             goal = outcome.goal
+            frame = {"captured": goal.captured} if outcome.kind == "reached" else {}
             self.emit(
                 _EVENT_KINDS[outcome.kind],
                 goal=goal.order.number,
                 quaternion=goal.quaternion.tolist(),
                 error=goal.error,
                 seconds=self.t - goal.started,
+                **frame,
             )
         return self.goals.active

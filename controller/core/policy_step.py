@@ -15,7 +15,7 @@ from inhand.perception.records import ObjectPose
 
 
 class PolicyStep:
-    """Counts the ticks from one action of the policy to the next.
+    """Measures the time from one action of the policy to the next.
 
     Args:
         hand: what the policy moves.
@@ -32,11 +32,12 @@ class PolicyStep:
         self.paused = False
         self._hand, self._target = hand, target
         self._noise = ExplorationNoise(hand.n_actuators, settings.unstick_after, settings.unstick)
-        self._ticks_to_action = 0
+        # In nominal ticks, after the next tick of nominal length.
+        self._ticks_to_action = -np.inf
 
     def restart(self) -> None:
         """The policy acts in the next tick in which it runs."""
-        self._ticks_to_action = 0
+        self._ticks_to_action = -np.inf
 
     def pause(self, paused: bool) -> bool:
         """Pauses, or goes on with a new action; returns whether that is a change."""
@@ -49,6 +50,7 @@ class PolicyStep:
     def tick(
         self,
         t: float,
+        dt: float,
         policy: PolicyRunner,
         goal: ActiveGoal,
         joints: JointState,
@@ -59,6 +61,7 @@ class PolicyStep:
 
         Args:
             t: the present [s].
+            dt: length of the tick [s].
             policy: what acts.
             goal: what it works on.
             joints: where the joints are.
@@ -71,8 +74,12 @@ class PolicyStep:
         Raises:
             PolicyError: the policy's result is no action.
         """
-        if self._ticks_to_action == 0:
-            self._ticks_to_action = policy.path.ticks_per_action
+        left = self._ticks_to_action + 1.0 - dt * policy.path.tick_rate
+        if left < 0.5:
+            # In the tick that is nearest to the time. The rate stays as it is, but a delay of more
+            # than half a period is not made up for.
+            period = policy.path.ticks_per_action
+            left = period + (left if left > -0.5 * period else 0.0)
             observation = observe(
                 self._hand,
                 self._target,
@@ -83,7 +90,12 @@ class PolicyStep:
                 object_quaternion=pose.quaternion,
                 goal_quaternion=goal.quaternion,
                 pose_age=np.array(pose.age),
+                object_angular_velocity=pose.angular_velocity,
+                goal_tolerance=np.array(goal.order.tolerance),
+                version=policy.observation_version,
             )
-            self.action = self._noise.apply(policy.act(observation), t - goal.started)
-        self._ticks_to_action -= 1
+            # An object that is within tolerance is left in peace, however long that has taken.
+            stalled = t - goal.started if goal.error > goal.order.tolerance else 0.0
+            self.action = self._noise.apply(policy.act(observation), stalled)
+        self._ticks_to_action = left - 1.0
         return self.action

@@ -11,20 +11,25 @@ import msgspec
 from inhand.controller.core.goals import ActiveGoal, Order
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.records import Array, JointState
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import FilterHealth, ObjectPose
 
 EventKind = Literal[
     "mode",
     "goal_started",
     "goal_reached",
     "goal_missed",
+    "goal_overdue",
     "object_in_hand",
     "object_dropped",
     "pose_old",
     "pose_fresh",
     "policy_loaded",
     "derated",
+    "blocked",
+    "path_not_free",
     "camera",
+    "camera_moved",
+    "fusion",
     "tags",
     "bus",
     "recording_saved",
@@ -132,6 +137,7 @@ class Snapshot(Outputs, frozen=True, kw_only=True):
         order: what asked for the goal; None without a goal.
         policy: name of the policy; empty if there is none.
         policy_sha256: of its file.
+        fusion: counts and problems of the pose filter's measurements.
     """
 
     t: float
@@ -140,3 +146,4 @@ class Snapshot(Outputs, frozen=True, kw_only=True):
     order: Order | None
     policy: str
     policy_sha256: str
+    fusion: FilterHealth = FilterHealth()

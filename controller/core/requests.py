@@ -110,6 +110,7 @@ class _Terms(_Request, frozen=True):
     hold: Seconds | None = None
     timeout: Seconds | None = None
     replace: bool = False
+    symmetry: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from inhand.controller.core.slow_path import PathPlanner
 from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.safety.derating import Effort, within_reach
 from inhand.controller.safety.return_to_range import ReturnLimits
-from inhand.controller.safety.safety import Limits, Motion, limit
+from inhand.controller.safety.safety import Limits, Motion, limit, rest_point
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 
@@ -20,6 +21,9 @@ class Mover:
         tick_rate: ticks a second [Hz].
         home_speed: largest joint speed towards a destination, or back into the joint range
             [rad/s].
+
+    Attributes:
+        gentle: whether fingers may touch on the present way to a destination, as none is free.
     """
 
     def __init__(self, hand: Hand, tick_rate: int, home_speed: float) -> None:
@@ -29,6 +33,9 @@ class Mover:
         self._state: ActionState | None = None
         self._anchor: Array | None = None
         self._destination: Array | None = None
+        self._planner = PathPlanner(hand)
+        self._way_point: Array | None = None
+        self.gentle = False
 
     @property
     def state(self) -> ActionState:
@@ -47,13 +54,24 @@ class Mover:
         self._return_limits.pin(position)
         self.stop()
 
+    def slow_down(self, share: float) -> None:
+        """Scales the velocity of the targets, which were sent over a longer time than assumed."""
+        if share < 1.0 and self._state is not None:
+            motion = self._state.motion
+            slower = Motion(motion.position, share * motion.velocity)
+            self._state = replace(self._state, motion=slower)
+
     def stop(self) -> None:
-        """From now on `hold` holds the targets of its first call."""
-        self._anchor = self._destination = None
+        """From now on `hold` brakes, and holds the targets at which the hand comes to rest."""
+        self._anchor = self._destination = self._way_point = None
+        self.gentle = False
 
     def go(self, destination: Array) -> None:
-        """From now on `hold` moves slowly to a destination [rad], (n_actuators,)."""
-        self._destination = destination
+        """From now on `hold` moves slowly to a destination [rad], (n_actuators,).
+
+        The fingers keep clear of one another where there is such a way.
+        """
+        self._destination, self._way_point = destination, None
 
     @property
     def outside(self) -> bool:
@@ -71,12 +89,31 @@ class Mover:
 
     def hold(self, dt: float) -> None:
         """One tick [s] of holding, or of the motion to the destination."""
-        anchor = self.position if self._anchor is None else self._anchor
+        anchor = self._anchor
+        if anchor is None:
+            # Not the present targets: a hand in motion would pass them, and come back.
+            anchor = rest_point(self._path.limits, self.state.motion)
         if self._destination is not None:
-            step = self._home_speed * dt
-            anchor = anchor + np.clip(self._destination - anchor, -step, step)
+            # All joints arrive at once, as on the straight way that was planned.
+            way = self._next_pose(self._destination) - anchor
+            longest = float(np.abs(way).max())
+            anchor = anchor + way * min(1.0, self._home_speed * dt / max(longest, 1e-9))
         self._anchor = anchor
         self._state = self._path.hold(self.state, anchor, dt, self._limits(dt))
+
+    def _next_pose(self, destination: Array) -> Array:
+        """The pose to go to now on the way to a destination [rad], (n_actuators,)."""
+        limits = self._path.limits
+        there = (
+            self._way_point is not None
+            and not (
+                np.abs(np.clip(self._way_point, limits.lower, limits.upper) - self.position) > 2e-3
+            ).any()
+        )
+        if self._way_point is None or (there and self._way_point is not destination):
+            self._way_point, free = self._planner.next(self.position, destination)
+            self.gentle = not free
+        return self._way_point
 
     def derate(
         self, before: Motion, effort: Effort, share: Array, position: Array, dt: float

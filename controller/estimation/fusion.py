@@ -5,11 +5,13 @@ arrival within the window. The filter reads no clock. Between measurements the o
 to move with the hand, whose motion the encoders measure without delay.
 """
 
-from bisect import bisect_right, insort
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from inhand.controller.estimation.camera_vote import CameraVote
+from inhand.controller.estimation.frame_poses import agreed, candidates_of, nearest
 from inhand.controller.estimation.hand_motion import HandMotion
 from inhand.controller.estimation.outlier_gate import FusionSettings, step
 from inhand.controller.estimation.pose_state import HELD, PoseCandidate, PoseMeasurement, PoseState
@@ -20,7 +22,15 @@ from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.pose.pose import estimate_poses
-from inhand.perception.records import ObjectPose, TagCorners, frozen_array
+from inhand.perception.pose.refine_pose import Pose
+from inhand.perception.records import (
+    ConfirmedPose,
+    FilterHealth,
+    ObjectPose,
+    Sighting,
+    TagCorners,
+    frozen_array,
+)
 from inhand.perception.rotations import Array
 
 
@@ -43,12 +53,16 @@ class PoseFilter:
     ) -> None:
         self._description = description
         self._cameras = cameras
+        self._vote = CameraVote(cameras)
         held = FusionSettings() if hand is None else FusionSettings(motion=HELD)
         self._settings = settings or held
         self._carrier = StatePredictor(
             self._settings.motion, None if hand is None else HandMotion(hand, description)
         )
         self._late = 0
+        # Cameras whose latest frame came too late.
+        self._slow: tuple[str, ...] = ()
+        self._known, self._changed = FilterHealth(), True
         self.reset()
 
     def reset(self) -> None:
@@ -60,7 +74,10 @@ class PoseFilter:
         self._base: PoseState | None = None
         self._states: list[PoseState] = []
         self._frames: dict[float, dict[str, TagCorners]] = {}
-        self._lagging = False
+        # Frames whose pose by one camera alone is still to be computed, one a tick.
+        self._waiting: list[TagCorners] = []
+        self._lagging, self._changed = False, True
+        self._sightings: tuple[Sighting, ...] = ()
 
     @property
     def accepted(self) -> int:
@@ -88,16 +105,35 @@ class PoseFilter:
         if self._newest is None:
             return "no camera has seen the object yet"
         if self._lagging:
+            which = ", ".join(self._slow)
+            whose = f"the frames of camera {which}" if which else "a camera's frames"
             return (
-                f"a camera's frames come more than {self._settings.window:g} s after the others'; "
-                "is it slow, or its clock another one?"
+                f"{whose} come more than {self._settings.window:g} s after the others' and are not "
+                "used; is it slow, or its clock another one?"
             )
-        if self._newest.refused:
+        if refused := self._newest.refused:
+            names = ", ".join(sorted({name for one in refused for name in one.seen_by}))
+            who = f"camera {names}" if names else "a camera"
             return (
-                "what the cameras see does not follow from the poses before: the object was moved "
-                "by hand, or a camera sees something else"
+                f"what {who} sees does not follow from the poses before: the object was moved by "
+                "hand, or a camera sees something else"
             )
         return ""
+
+    @property
+    def health(self) -> FilterHealth:
+        """Counts and problems of the measurements; the same object while nothing changes."""
+        if self._changed:
+            self._changed = False
+            self._known = FilterHealth(
+                self.accepted,
+                self.rejected,
+                self.late,
+                self.recoveries,
+                self.problem,
+                self._vote.fits,
+            )
+        return self._known
 
     def update(self, *frames: TagCorners) -> None:
         """Adds frames of tag corners.
@@ -108,26 +144,68 @@ class PoseFilter:
         Raises:
             PerceptionError: a frame is of a camera that the rig does not have.
         """
+        self._sightings, self._changed = (), True
+        self._solve_waiting()
+        newest = max((frame.t for frame in frames if frame.ids), default=-np.inf)
         touched = []
         for frame in frames:
-            if self._too_late(frame.t):
+            if self._too_late(frame.t, newest, frame.camera):
                 continue
             self._frames.setdefault(frame.t, {})[frame.camera] = frame
             if frame.ids and frame.t not in touched:
                 touched.append(frame.t)
-        for t in sorted(touched):
-            poses = estimate_poses(self._description, self._cameras, self._frames[t].values())
-            floor = np.repeat(
-                [self._settings.position_sigma**2, self._settings.rotation_sigma**2], 3
+        touched.sort()
+        self._late += len(touched[: -self._settings.repeated])
+        touched = touched[-self._settings.repeated :]
+        measurements = []
+        for t in touched:
+            seen = [one for one in self._frames[t].values() if self._vote.used(one.camera)]
+            poses, names = agreed(self._description, self._vote.rig, seen, self._guess())
+            if poses:
+                measurements.append(PoseMeasurement(t, candidates_of(poses, self._settings), names))
+        self._put(measurements)
+        for t in touched:
+            self._compare(t)
+
+    def _guess(self) -> Pose | None:
+        """Where the object was last."""
+        newest = self._newest
+        if newest is None:
+            return None
+        return newest.position, rotations.to_matrix(newest.quaternion)
+
+    def _compare(self, t: float) -> None:
+        """Lets the vote compare the cameras that saw the object at `t` [s]."""
+        seen = [frame for frame in self._frames.get(t, {}).values() if frame.ids]
+        index = self._index(t)
+        if len(seen) == 1 and index is not None and self._vote.used(seen[0].camera):
+            candidates = self._measurements[index].candidates
+            self._vote.note(seen[0].camera, t, nearest(candidates, self._states[index]))
+        elif len(seen) == 1 or self._vote.due([frame.camera for frame in seen], t):
+            known = {(one.t, one.camera) for one in self._waiting}
+            self._waiting += [one for one in seen if (t, one.camera) not in known]
+            # At first, cameras are judged soon; later it may take a few ticks.
+            while self._waiting and not self._vote.settled:
+                self._solve_waiting()
+
+    def _solve_waiting(self) -> None:
+        """Computes one of the poses by one camera alone that the vote waits for."""
+        if not self._waiting:
+            return
+        self._changed = True
+        frame = self._waiting.pop(0)
+        poses = estimate_poses(self._description, self._vote.rig, [frame], self._guess())
+        if poses:
+            index = self._index(frame.t)
+            state = self._newest if index is None else self._states[index]
+            self._vote.note(
+                frame.camera, frame.t, nearest(candidates_of(poses, self._settings), state)
             )
-            candidates = tuple(
-                PoseCandidate(
-                    pose.position, pose.quaternion, pose.covariance + np.diag(floor), pose.cameras
-                )
-                for pose in poses
-            )
-            if candidates:
-                self._put(PoseMeasurement(t, candidates))
+
+    def _index(self, t: float) -> int | None:
+        """Index of the measurement at `t` [s]; None if there is none in the window."""
+        index = bisect_right(self._times, t) - 1
+        return index if index >= 0 and self._times[index] == t else None
 
     def update_pose(
         self,
@@ -157,14 +235,15 @@ class PoseFilter:
                 f"pose measurement at t={t}: position {place}, quaternion {turn} and deviations "
                 f"{sigma_position}, {sigma_rotation} must be finite, the deviations positive"
             )
-        if self._too_late(t):
+        if self._too_late(t, t, ""):
             return
         covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
         candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
-        self._put(PoseMeasurement(t, (candidate,)))
+        self._put([PoseMeasurement(t, (candidate,))])
 
     def note_joints(self, joints: JointState) -> None:
-        """Adds joint readings, in order of time."""
+        """Adds joint readings, in order of time, once a tick."""
+        self._solve_waiting()
         self._carrier.note(joints)
 
     def predict(self, t: float) -> ObjectPose | None:
@@ -188,31 +267,81 @@ class PoseFilter:
             age=t - ahead.measured,
         )
 
+    def confirmed(self, since: float) -> tuple[ConfirmedPose, ...]:
+        """Estimates at the capture times of accepted measurements, oldest first.
+
+        Unlike `predict`, this extrapolates nothing. An estimate may change while older frames
+        arrive late.
+
+        Args:
+            since: only measurements captured later than this [s]; at most those of the window.
+        """
+        first = bisect_right(self._times, since)
+        return tuple(
+            ConfirmedPose(
+                state.t,
+                frozen_array(state.position),
+                frozen_array(state.quaternion),
+                frozen_array(state.covariance[:6, :6]),
+            )
+            for state in self._states[first:]
+            if state.measured == state.t
+        )
+
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Where the measurements of the last update showed the object, oldest first."""
+        return self._sightings
+
     @property
     def _newest(self) -> PoseState | None:
         return self._states[-1] if self._states else self._base
 
-    def _too_late(self, t: float) -> bool:
-        self._lagging = bool(self._times) and t < self._times[-1] - self._settings.window
+    def _too_late(self, t: float, newest: float, camera: str) -> bool:
+        """Whether a measurement comes too late; it is counted then.
+
+        Args:
+            t: when it was captured [s].
+            newest: capture time of the newest that came with it [s].
+            camera: what saw it; empty for a pose from elsewhere.
+        """
+        known = self._times[-1] if self._times else -np.inf
+        # What is a window old or older is part of the estimate before the window.
+        self._lagging = t <= max(known, newest) - self._settings.window or (
+            len(self._times) - bisect_right(self._times, t) > self._settings.repeated
+        )
         self._late += self._lagging
+        if camera and self._lagging != (camera in self._slow):
+            rest = tuple(name for name in self._slow if name != camera)
+            self._slow = (*rest, camera) if self._lagging else rest
         return self._lagging
 
-    def _put(self, measurement: PoseMeasurement) -> None:
-        """Inserts a measurement in order of time, and repeats the steps after it."""
-        t = measurement.t
-        index = bisect_right(self._times, t)
-        if index and self._times[index - 1] == t:
-            # More frames of the same instant have come: the pose of all replaces that of some.
-            index -= 1
-            self._measurements[index] = measurement
-        else:
-            insort(self._times, t)
-            self._measurements.insert(index, measurement)
-        del self._states[index:]
-        for later in self._measurements[index:]:
+    def _put(self, measurements: Sequence[PoseMeasurement]) -> None:
+        """Inserts measurements in order of time, and repeats the steps after the first of them."""
+        if not measurements:
+            return
+        first = len(self._times)
+        for measurement in measurements:
+            index = bisect_right(self._times, measurement.t)
+            if index and self._times[index - 1] == measurement.t:
+                # More frames of the same instant have come: the pose of all replaces that of some.
+                index -= 1
+                self._measurements[index] = measurement
+            else:
+                self._times.insert(index, measurement.t)
+                self._measurements.insert(index, measurement)
+            first = min(first, index)
+        del self._states[first:]
+        for later in self._measurements[first:]:
             before = self._states[-1] if self._states else self._base
             self._states.append(step(before, later, self._settings, self._carrier))
+        self._sightings += tuple(self._sighting(one) for one in measurements)
         self._prune()
+
+    def _sighting(self, measurement: PoseMeasurement) -> Sighting:
+        state = self._states[bisect_right(self._times, measurement.t) - 1]
+        best = measurement.candidates[0]
+        accepted = state.measured == measurement.t
+        return Sighting(measurement.t, best.position, best.cameras, accepted)
 
     def _prune(self) -> None:
         """Discards measurements older than the window."""

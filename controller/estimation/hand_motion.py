@@ -2,12 +2,14 @@
 
 The palm carries the object; links that touch it drag it at the contacts. The result is the rigid
 motion that follows the touching surfaces best in the least-squares sense, and that of the palm
-where nothing else is near. Contacts slip, so this is an estimate; the random motion of the filter
-covers the rest.
+where nothing else is near. The palm's share fades with the gap between object and hand. Contacts
+slip, so this is an estimate; the random motion of the filter covers the rest.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,10 @@ HISTORY = 1.0
 
 REACH = 0.006
 """Largest gap to the object at which a surface can count as a contact [m]."""
+
+FADE = 0.01
+"""Distance beyond `REACH` at which the palm carries the object by 1/e [m]: an object that touches
+nothing is not carried, and the gap is known to a few millimetres."""
 
 SOFTNESS = 0.003
 """Gap at which a contact's weight is 1/e [m]: the error of poses, shapes and encoders."""
@@ -111,18 +117,26 @@ class HandMotion:
         joints = self.joints(t)
         turns, origins = link_poses(self._hand, self._hand.joint_angles(joints))
         axes = np.einsum("lij,lj->li", turns, self._axes)
-        points = np.einsum("nij,nj->ni", turns[self._links], self._points) + origins[self._links]
-        local = (points - position) @ rotations.to_matrix(quaternion)
-        gap = (local @ self._normals.T - self._offsets).max(axis=1) - self._radii
+        joint_arms = origins - position
+        placed = np.concatenate([turns.transpose(0, 2, 1), joint_arms[:, None]], axis=1)
+        arms = _placing(self._hand) @ placed.reshape(-1, 3)
+        facing = self._normals @ rotations.to_matrix(quaternion).T
+        gap = (facing @ arms.T - self._offsets[:, None]).max(axis=0) - self._radii
         near = np.flatnonzero(gap < REACH)
         # The object moves with the palm: it turns about each joint between palm and base.
+        carried = self._carrying[:, None] * _palm_share(float(gap.min()))
         response = np.zeros((6, self._hand.n_joints))
-        response[:3] = (rotations.cross(axes, position - origins) * self._carrying[:, None]).T
-        response[3:] = (axes * self._carrying[:, None]).T
+        levers = rotations.cross(axes, joint_arms).T
+        response[:3] = -levers * carried.T
+        response[3:] = (axes * carried).T
         if len(near):
-            arms = points[near] - position
-            moved = rotations.cross(axes, points[near, None] - origins)
-            moved *= self._above[self._links[near], :, None]
+            arms = arms[near]
+            # Velocity of each surface by each joint: axis x (arm - joint's arm), as one product.
+            across = np.zeros((3, 3, len(axes)))
+            across[1, 2], across[2, 0], across[0, 1] = axes.T
+            across -= across.transpose(1, 0, 2)
+            moved = (arms @ across.reshape(3, -1)).reshape(-1, 3, len(axes)) - levers
+            moved *= self._above[self._links[near], None, :]
             body = np.zeros((len(near), 3, 6))
             body[:, 0, 0] = body[:, 1, 1] = body[:, 2, 2] = 1.0
             body[:, 0, 4], body[:, 1, 5], body[:, 2, 3] = arms[:, 2], arms[:, 0], arms[:, 1]
@@ -131,9 +145,31 @@ class HandMotion:
             weighted = (body * weight[:, None, None]).reshape(-1, 6).T
             flat = body.reshape(-1, 6)
             palm = np.diag(np.repeat([STIFFNESS, STIFFNESS * LEVER**2], 3))
-            against = moved.transpose(0, 2, 1).reshape(-1, self._hand.n_joints) - flat @ response
+            against = moved.reshape(-1, self._hand.n_joints) - flat @ response
             response = response + np.linalg.solve(weighted @ flat + palm, weighted @ against)
         return Grip(joints, response @ self._driven)
+
+
+@cache
+def _placing(hand: Hand) -> Array:
+    """Places all points of `surface` by one product with the stacked poses of the links.
+
+    It depends on the hand alone, so it is no part of a checkpoint.
+
+    Returns:
+        (n, 4 n_links).
+    """
+    points, _, links = surface(hand)
+    rows = np.arange(len(points))
+    placing = np.zeros((len(points), 4 * hand.n_joints))
+    placing[rows[:, None], 4 * links[:, None] + np.arange(3)] = points
+    placing[rows, 4 * links + 3] = 1.0
+    return placing
+
+
+def _palm_share(gap: float) -> float:
+    """Share of the palm's motion that an object takes part in, by its gap to the hand [m]."""
+    return exp(-((max(gap - REACH, 0.0) / FADE) ** 2))
 
 
 def palm(hand: Hand) -> int | None:

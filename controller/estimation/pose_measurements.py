@@ -7,7 +7,7 @@ from inhand.controller.estimation.outlier_gate import FusionSettings
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose
+from inhand.perception.records import ConfirmedPose, FilterHealth, ObjectPose, Sighting
 from inhand.perception.rotations import Array
 
 
@@ -40,9 +40,11 @@ class PoseFeed:
         hand: Hand | None = None,
     ) -> None:
         self._filter = PoseFilter(description, {}, settings, hand)
+        self._sightings: tuple[Sighting, ...] = ()
 
     def update(self, *readings: PoseReading) -> None:
         """Adds poses, in any order."""
+        self._sightings = ()
         for reading in readings:
             self._filter.update_pose(
                 reading.t,
@@ -51,6 +53,7 @@ class PoseFeed:
                 reading.position_sigma,
                 reading.rotation_sigma,
             )
+            self._sightings += self._filter.sightings()
 
     def note_joints(self, joints: JointState) -> None:
         """Adds joint readings."""
@@ -59,6 +62,19 @@ class PoseFeed:
     def predict(self, t: float) -> ObjectPose | None:
         """The pose at an instant [s]; None if none was ever measured."""
         return self._filter.predict(t)
+
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Where the poses of the last update were, in their order."""
+        return self._sightings
+
+    @property
+    def health(self) -> FilterHealth:
+        """Counts and problems of the poses."""
+        return self._filter.health
+
+    def confirmed(self, since: float) -> tuple[ConfirmedPose, ...]:
+        """Estimates at the capture times of accepted poses later than `since` [s]."""
+        return self._filter.confirmed(since)
 
     def reset(self) -> None:
         """Discards the estimate."""

@@ -1,4 +1,4 @@
-"""Error-state Kalman filter on position x SO(3) with velocities: one step forward, one correction.
+"""Error-state Kalman filter on position x SO(3) with velocities: records, and one step forward.
 
 Pure functions of states and measurements. The error is (position, rotation, linear velocity,
 angular velocity), all in the world frame, with the true orientation exp(rotation) times the
@@ -11,7 +11,7 @@ the uncertainty of velocity stays bounded.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from math import cos, exp, expm1, sin
 
@@ -55,20 +55,39 @@ class PoseCandidate:
         quaternion: world from object, wxyz, (4,).
         covariance: of position and world rotation, (6, 6) [m, rad].
         cameras: how many cameras agree on it.
+        sensitivity: error of the pose by k errors of the cameras' calibration, in standard
+            deviations, (6, k); `covariance` contains it. None if none is declared.
     """
 
     position: Array
     quaternion: Array
     covariance: Array
     cameras: int = 1
+    sensitivity: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PoseMeasurement:
-    """A measurement at one instant: one of the candidates is the object's pose; best first."""
+    """A measurement at one instant.
+
+    Attributes:
+        t: when it was true [s].
+        candidates: one of them is the object's pose; best first.
+        seen_by: names of the cameras that saw it; empty for a pose from elsewhere.
+    """
 
     t: float
     candidates: tuple[PoseCandidate, ...]
+    seen_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the latest measurement of a camera was accepted."""
+
+    camera: str
+    t: float
+    accepted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,9 @@ class PoseState:
         accepted: accepted measurements since the start.
         rejected: rejected measurements since the start.
         recoveries: re-initialisations after consistent rejections.
+        shared: covariance of the error state with the errors of the cameras' calibration, (12, k);
+            None if none is declared.
+        verdicts: the latest one of each camera.
     """
 
     t: float
@@ -100,6 +122,8 @@ class PoseState:
     accepted: int = 1
     rejected: int = 0
     recoveries: int = 0
+    shared: Array | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
@@ -109,6 +133,10 @@ def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
     covariance[:6, :6] = best.covariance
     covariance[6:9, 6:9] = motion.linear_speed**2 * np.eye(3)
     covariance[9:, 9:] = motion.angular_speed**2 * np.eye(3)
+    shared = None
+    if best.sensitivity is not None:
+        shared = np.zeros((12, best.sensitivity.shape[1]))
+        shared[:6] = -best.sensitivity
     return PoseState(
         t=measurement.t,
         position=best.position,
@@ -117,6 +145,7 @@ def initial(measurement: PoseMeasurement, motion: MotionModel) -> PoseState:
         angular_velocity=np.zeros(3),
         covariance=covariance,
         measured=measurement.t,
+        shared=shared,
     )
 
 
@@ -145,7 +174,7 @@ def propagate(
         along = _Turn(*carried[3:].tolist())
         rotation = along.matrix()
         position = position + carried[:3]
-        quaternion = _product(along.quaternion, quaternion)
+        quaternion = rotations.product(along.quaternion, quaternion)
         linear, angular = rotation @ linear, rotation @ angular
     kept = exp(-dt / motion.decay_time)
     reach = -motion.decay_time * expm1(-dt / motion.decay_time)
@@ -162,7 +191,7 @@ def propagate(
     return PoseState(
         t=t,
         position=position + reach * linear,
-        quaternion=_unit(_product(turn.quaternion, quaternion)),
+        quaternion=_unit(rotations.product(turn.quaternion, quaternion)),
         linear_velocity=kept * linear,
         angular_velocity=kept * angular,
         covariance=0.5 * (covariance + covariance.T),
@@ -171,6 +200,8 @@ def propagate(
         accepted=state.accepted,
         rejected=state.rejected,
         recoveries=state.recoveries,
+        shared=None if state.shared is None else step @ state.shared,
+        verdicts=state.verdicts,
     )
 
 
@@ -213,57 +244,10 @@ class _Turn:
         ]
 
 
-def innovation(state: PoseState, candidate: PoseCandidate) -> tuple[Array, Array]:
-    """Innovation of a candidate.
-
-    Returns:
-        difference: candidate minus estimate, position and world rotation, (6,) [m, rad].
-        covariance: of the difference, (6, 6).
-    """
-    turn = rotations.multiply(candidate.quaternion, rotations.conjugate(state.quaternion))
-    difference = np.concatenate([candidate.position - state.position, rotations.log(turn)])
-    return difference, state.covariance[:6, :6] + candidate.covariance
-
-
-def distance(state: PoseState, candidate: PoseCandidate) -> float:
-    """Squared Mahalanobis distance of a candidate; chi-square with 6 degrees of freedom."""
-    difference, covariance = innovation(state, candidate)
-    return float(difference @ np.linalg.solve(covariance, difference))
-
-
-def correct(state: PoseState, candidate: PoseCandidate) -> PoseState:
-    """Kalman correction with a candidate of the same instant."""
-    difference, spread = innovation(state, candidate)
-    gain = np.linalg.solve(spread, state.covariance[:6]).T
-    error = gain @ difference
-    # Joseph's form keeps the covariance positive definite despite rounding.
-    left = np.eye(12)
-    left[:, :6] -= gain
-    covariance = left @ state.covariance @ left.T + gain @ candidate.covariance @ gain.T
-    quaternion = rotations.multiply(rotations.exp(error[3:6]), state.quaternion)
-    return replace(
-        state,
-        position=state.position + error[:3],
-        quaternion=rotations.normalize(quaternion),
-        linear_velocity=state.linear_velocity + error[6:9],
-        angular_velocity=state.angular_velocity + error[9:],
-        covariance=(covariance + covariance.T) / 2,
-        measured=state.t,
-        refused=(),
-        accepted=state.accepted + 1,
-    )
-
-
-def _product(turn: Sequence[float], quaternion: Sequence[float]) -> Sequence[float]:
-    """Quaternion product turn · quaternion, all wxyz."""
-    a, b, c, d = turn
-    w, x, y, z = quaternion
-    return (
-        a * w - b * x - c * y - d * z,
-        a * x + b * w + c * z - d * y,
-        a * y - b * z + c * w + d * x,
-        a * z + b * y - c * x + d * w,
-    )
+def left_jacobian(vector: Array) -> Array:
+    """Left Jacobian of SO(3) at a rotation vector [rad], (3,); (3, 3)."""
+    jacobian: Array = _Turn(*vector.tolist()).matrix_and_left_jacobian()[1]
+    return jacobian
 
 
 def _unit(quaternion: Sequence[float]) -> Array:

@@ -8,7 +8,7 @@ from typing import Literal, cast, get_args
 
 from inhand.files import write_whole
 
-Role = Literal["command", "observe"]
+Role = Literal["operate", "command", "observe"]
 
 NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 """What the name of a client may be."""
@@ -22,7 +22,8 @@ class Entry:
     """A client that may connect.
 
     Attributes:
-        role: `command` allows all requests; `observe` allows reading and the emergency stop.
+        role: `operate` allows all requests; `command` too, but to clear only an own emergency stop;
+            `observe` allows reading and the emergency stop.
         public: its public key, Z85.
         name: its name.
     """

@@ -76,6 +76,7 @@ def _queue_goals(
         tolerance=request.tolerance,
         hold=request.hold,
         timeout=request.timeout,
+        symmetry=request.symmetry,
         replace=request.replace,
         endless=isinstance(request, RandomGoals) and request.count == 0,
     )

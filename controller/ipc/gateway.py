@@ -11,25 +11,37 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from inhand.controller.core.requests import AnyRequest, Estop, Events, Status
+from inhand.controller.core.requests import AnyRequest, Estop, Events, Status, Stop
 from inhand.controller.errors import StartError
+from inhand.controller.ipc.client_list import Entry
 from inhand.controller.ipc.keys import KeyPair, KeyRing
 from inhand.controller.ipc.protocol import ProtocolError, decode_request, reply_error
+from inhand.controller.ipc.rate_limit import RATE, RateLimit, cost
 from inhand.controller.ipc.sockets import MAX_WIRE_SIZE
+from inhand.controller.system.log import start_logging
 from inhand.controller.system.paths import socket_address
 from inhand.errors import InhandError
 from inhand.perception.parent import Parent
 
 log = logging.getLogger(__name__)
 
-MOST_CLIENTS = 32
-"""Most clients at a time; a new one replaces the client that has been idle longest."""
+MOST_CLIENTS = 64
+"""Most clients at a time. A new one replaces the client that has been idle longest; a client that
+waits for a reply is not replaced."""
+
+MOST_WAITING = 1000
+"""Most requests of one client that may wait for a reply."""
+
+_TOO_MANY = f"more than {RATE:.0f} requests a second with one key; send fewer requests"
+_NO_ROOM = f"{MOST_CLIENTS} clients wait for replies; send the request again in a moment"
+_UNANSWERED = f"{MOST_WAITING} requests of this client wait for a reply; read the replies first"
 
 BIND_TIMEOUT = 1.0
 """How long an address may be in use [s]."""
@@ -53,6 +65,8 @@ class Gateway:
     ) -> None:
         self._context, self._directory, self._ring = context, directory, ring
         self._clients: dict[bytes, zmq.Socket[bytes]] = {}
+        self._unanswered: Counter[bytes] = Counter()
+        self._rate = RateLimit()
         self._authenticator = ThreadAuthenticator(context)
         self._poller = zmq.Poller()
 
@@ -110,6 +124,7 @@ class Gateway:
             for identity, connection in list(self._clients.items()):
                 if connection in ready:
                     self._commands.send_multipart([identity, *connection.recv_multipart()])
+                    self._unanswered[identity] -= 1
 
     def _follow(self, subscription: bytes) -> None:
         """Subscribes as the clients do: 1 and a topic begins a subscription, 0 ends it."""
@@ -151,16 +166,19 @@ class Gateway:
             if len(frames) != len(empty) + 1:
                 raise ProtocolError("malformed", "send each message as one frame")
             request = decode_request(frames[-1].bytes)
-            self._check(request, user)
+            entry = self._check(request, user)
+            self._limit(request, user, len(frames[-1].bytes))
+            connection = self._connection(identity.bytes, request, entry)
         except ProtocolError as error:
             self._commands.send_multipart(
                 [*reply_frames, reply_error(error.id, error.code, str(error))]
             )
             return
-        self._connection(identity.bytes).send_multipart([*empty, frames[-1].bytes])
+        self._unanswered[identity.bytes] += 1
+        connection.send_multipart([*empty, frames[-1].bytes])
 
-    def _check(self, request: AnyRequest, user: str) -> None:
-        """Raises ProtocolError if the client's role does not allow the request."""
+    def _check(self, request: AnyRequest, user: str) -> Entry:
+        """The client's entry; raises ProtocolError if its role does not allow the request."""
         # Checked against the current list, so that revoking a key takes effect at once.
         entry = self._ring.entry(user)
         if entry is None:
@@ -169,20 +187,45 @@ class Gateway:
             kind = request.__struct_config__.tag
             text = f"{kind}: key {entry.name} may send only status, events and estop (role observe)"
             raise ProtocolError("forbidden", text, request.id)
+        return entry
 
-    def _connection(self, identity: bytes) -> "zmq.Socket[bytes]":
-        """The client's own connection to the daemon, by which the daemon distinguishes clients."""
+    def _limit(self, request: AnyRequest, user: str, size: int) -> None:
+        """Raises ProtocolError above the rate limit of a key, on however many connections."""
+        allowed = self._rate.allows(user, time.monotonic(), cost(size))
+        if not allowed and not isinstance(request, Stop):
+            raise ProtocolError("busy", _TOO_MANY, request.id)
+
+    def _connection(
+        self, identity: bytes, request: AnyRequest, entry: Entry
+    ) -> "zmq.Socket[bytes]":
+        """The client's own connection to the daemon, by which the daemon distinguishes clients.
+
+        Raises:
+            ProtocolError: too many clients, or requests of this client, wait for replies.
+        """
         connection = self._clients.pop(identity, None)
         if connection is None:
             if len(self._clients) >= MOST_CLIENTS:
-                oldest = next(iter(self._clients))
-                self._poller.unregister(self._clients[oldest])
-                self._clients.pop(oldest).close(linger=0)
+                self._replace(request)
             connection = self._context.socket(zmq.DEALER)
+            # By this name the server knows who presses the emergency stop.
+            connection.set(zmq.IDENTITY, f"{entry.role} {entry.name}".encode())
             connection.connect(socket_address(self._directory, "command"))
             self._poller.register(connection, zmq.POLLIN)
         self._clients[identity] = connection
+        if self._unanswered[identity] >= MOST_WAITING:
+            raise ProtocolError("busy", _UNANSWERED, request.id)
         return connection
+
+    def _replace(self, request: AnyRequest) -> None:
+        """Closes the connection of the client that has been idle longest."""
+        idle = (client for client in self._clients if self._unanswered[client] <= 0)
+        oldest = next(idle, None)
+        if oldest is None:
+            raise ProtocolError("busy", _NO_ROOM, request.id)
+        self._poller.unregister(self._clients[oldest])
+        self._clients.pop(oldest).close(linger=0)
+        del self._unanswered[oldest]
 
     def _bind(self, kind: int, address: str, keys: KeyPair) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
@@ -223,7 +266,7 @@ def main() -> None:
     parser.add_argument("--state", required=True, help="TCP address for state and events")
     parser.add_argument("--image", action="append", default=[], help="address of a camera's images")
     arguments = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    start_logging(logging.WARNING)
     os.umask(0o077)
     try:
         ring = KeyRing(arguments.keys)

@@ -5,7 +5,6 @@ CURVE alone accepts every client that knows the server's public key; the list re
 
 import logging
 import os
-import tomllib
 from pathlib import Path
 from threading import Lock
 
@@ -23,6 +22,7 @@ from inhand.controller.ipc.client_list import (
     remove_client,
     writable_by_others,
 )
+from inhand.descriptions import read_toml
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class KeyRing:
         """
         try:
             readable_by_others = self._server.stat().st_mode & 0o077
-            pair = msgspec.convert(tomllib.loads(self._server.read_text()), KeyPair)
+            pair = msgspec.convert(read_toml(self._server.read_bytes()), KeyPair)
         except (OSError, ValueError, msgspec.ValidationError) as error:
             raise ConfigError(
                 f"server key {self._server}: {_reason(error)}; make one with `inhand keys generate`"
@@ -172,7 +172,7 @@ def load_client_key(path: str | Path) -> ClientKey:
     """
     try:
         mode = Path(path).stat().st_mode
-        key = msgspec.convert(tomllib.loads(Path(path).read_text()), ClientKey)
+        key = msgspec.convert(read_toml(Path(path).read_bytes()), ClientKey)
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise ConfigError(f"client key {path}: {_reason(error)}") from error
     if writable := writable_by_others(mode):

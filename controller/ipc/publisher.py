@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Callable, Mapping
 
-import zmq
-
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event
 from inhand.controller.ipc.protocol import VERSION, to_json
 from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.ipc.sockets import StateSocket
 from inhand.controller.ipc.telemetry import EventLog, describe
 
 log = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ class Publisher:
 
     def __init__(
         self,
-        socket: "zmq.Socket[bytes]",
+        socket: StateSocket,
         request_queue: RequestQueue,
         *,
         statistics: Callable[[], dict[str, object]],
@@ -37,7 +36,7 @@ class Publisher:
         """Stores its parts.
 
         Args:
-            socket: a PUB socket.
+            socket: the state socket.
             request_queue: holds the latest snapshot.
             statistics: returns the members of `status` beside the snapshot.
             description: description of hand, object and cameras, which does not change.

@@ -21,6 +21,8 @@ Client = tuple[list[bytes], str | int]
 QUEUE = 256
 """Largest work that may wait, counted in requests without goals; more is refused as `busy`."""
 
+FULL = "too many requests wait for the tick; send fewer requests"
+
 OVERTAKEN = "an emergency stop came first; send the request again if it is still wanted"
 
 

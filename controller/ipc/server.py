@@ -15,6 +15,7 @@ from inhand.controller.core.requests import (
     STOPS,
     AnyRequest,
     Cancel,
+    Clear,
     Disarm,
     Estop,
     Events,
@@ -25,7 +26,8 @@ from inhand.controller.core.requests import (
     Status,
     Stop,
 )
-from inhand.controller.errors import PolicyError
+from inhand.controller.ipc.listener import Listener
+from inhand.controller.ipc.policy_loading import PolicyLoading
 from inhand.controller.ipc.protocol import (
     MAX_SIZE,
     ProtocolError,
@@ -35,21 +37,25 @@ from inhand.controller.ipc.protocol import (
     reply_ok,
 )
 from inhand.controller.ipc.publisher import Publisher
-from inhand.controller.ipc.rate_limit import RATE, RateLimit
-from inhand.controller.ipc.request_queue import OVERTAKEN, Answer, PendingRequest, RequestQueue
+from inhand.controller.ipc.rate_limit import RequestLimits
+from inhand.controller.ipc.request_queue import (
+    FULL,
+    OVERTAKEN,
+    Answer,
+    PendingRequest,
+    RequestQueue,
+)
+from inhand.controller.ipc.sockets import StateSocket
+from inhand.controller.ipc.stop_owner import Person, StopOwner, person
+from inhand.controller.safety.modes import Mode
 
 log = logging.getLogger(__name__)
 
 STATE_RATE = 20
 """State messages a second [Hz]."""
 
-COST_SIZE = 1000
-"""Each so many bytes of a message count as one more request in the rate limit [bytes]."""
-
 _READ_AT_ONCE = 200
 _FLOOD_PAUSE = 0.005
-_BUSY = "too many requests wait for the tick; send fewer requests"
-_TOO_MANY = f"more than {RATE:.0f} requests a second from one client; send fewer requests"
 _LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
 
 
@@ -73,11 +79,14 @@ class Server(threading.Thread):
 
     `status` and `events` are answered here, `record` by the recorder; all other requests go to the
     tick through the request queue.
+
+    Attributes:
+        came_round: when the thread last looked for requests [s on CLOCK_MONOTONIC].
     """
 
     def __init__(
         self,
-        sockets: tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"],
+        sockets: tuple[Listener, StateSocket],
         request_queue: RequestQueue,
         *,
         statistics: Callable[[], dict[str, object]],
@@ -86,6 +95,7 @@ class Server(threading.Thread):
         description: Mapping[str, object] | None = None,
         recorder: RecorderRequests | None = None,
         observers: Observers | None = None,
+        own: Callable[[int], bool] = lambda process: False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Stores its parts.
@@ -99,16 +109,18 @@ class Server(threading.Thread):
             description: description of hand, object and cameras, which does not change.
             recorder: the recorder, if there is one.
             observers: the tick's observers; `status` contains their failures.
+            own: whether a process id is that of the gateway, which limits each of its clients.
             now: returns the daemon's time [s].
         """
         super().__init__(name="server", daemon=True)
         self._request_queue = request_queue
-        self._load_policy = load_policy
+        self._policy_loading = PolicyLoading(load_policy, request_queue)
         self._on_failure = on_failure
         self._recorder = recorder
+        self.came_round = 0.0
         self._stopping = threading.Event()
-        self._rate = RateLimit()
-        self._loading = threading.Lock()
+        self._limits = RequestLimits()
+        self._own, self._owner = own, StopOwner()
         # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
         self._commands, self._states_socket = sockets
@@ -141,16 +153,19 @@ class Server(threading.Thread):
 
     def _serve(self) -> None:
         poller = zmq.Poller()
-        poller.register(self._commands, zmq.POLLIN)
+        poller.register(self._commands.fileno(), zmq.POLLIN)
+        poller.register(self._states_socket.fileno(), zmq.POLLIN)
         poller.register(self._request_queue.wake, zmq.POLLIN)
         if self._recorder is not None:
             poller.register(self._recorder.fileno(), zmq.POLLIN)
         period = 1.0 / STATE_RATE
         next_state = time.monotonic()
         while not self._stopping.is_set():
+            self.came_round = time.monotonic()
             pause = max(0.0, next_state - time.monotonic())
-            poller.poll(timeout=int(pause * 1000) + 1)
+            poller.poll(timeout=0 if self._commands.waiting else int(pause * 1000) + 1)
             self._read()
+            self._states_socket.update()
             self._forward()
             now = time.monotonic()
             if now >= next_state:
@@ -166,26 +181,25 @@ class Server(threading.Thread):
         """Reads the waiting messages; acts on emergency stops before all other requests."""
         requests: list[tuple[list[bytes], AnyRequest]] = []
         stopped = False
-        for _ in range(_READ_AT_ONCE):
-            try:
-                identity, *frames = self._commands.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
+        messages = self._commands.receive(_READ_AT_ONCE)
+        for number, frames in messages:
             # A REQ socket sends an empty frame first, a DEALER may omit it; so does the reply.
-            client = [identity, b""] if len(frames) > 1 and not frames[0] else [identity]
+            empty = [b""] if len(frames) > 1 and not frames[0] else []
+            client = [number.to_bytes(8, "big"), *empty]
             try:
                 if len(frames) != len(client):
                     raise ProtocolError("malformed", "send each message as one frame")
-                request = self._decode(identity, frames[-1])
+                request = self._decode(number, frames[-1])
             except ProtocolError as error:
                 self._reply(client, reply_error(error.id, error.code, str(error)))
                 continue
             if isinstance(request, Estop):
+                self._owner.press(self._person(number), stopped=self._stopped)
                 self._post_stop(client, request)
                 stopped = True
             else:
                 requests.append((client, request))
-        else:
+        if len(messages) >= _READ_AT_ONCE:
             # During a flood further messages wait in the sender's queue, so that this thread leaves
             # the processor to the tick.
             time.sleep(_FLOOD_PAUSE)
@@ -194,14 +208,20 @@ class Server(threading.Thread):
         for client, request in requests:
             self._dispatch(client, request, stopped)
 
-    def _decode(self, client: bytes, message: bytes) -> AnyRequest:
-        """Decodes a request; refuses it above the rate limit, unless it is a stop."""
-        cost = 1.0 + len(message) // COST_SIZE
-        if len(message) <= MAX_SIZE and not self._rate.allows(client, time.monotonic(), cost):
+    def _decode(self, number: int, message: bytes) -> AnyRequest:
+        """Decodes a request; refuses it above the rate limits, unless it is a stop."""
+        if len(message) <= MAX_SIZE and (excess := self._excess(number, message)):
             id, kind = peek(message)
             if kind not in STOPS:
-                raise ProtocolError("busy", _TOO_MANY, id)
+                raise ProtocolError("busy", excess, id)
         return decode_request(message)
+
+    def _excess(self, number: int, message: bytes) -> str:
+        """Which rate limit a client exceeds with this message; empty if none."""
+        connection = self._commands.connections.get(number)
+        own = connection is None or self._own(connection.process)
+        program = None if own or connection is None else connection.process
+        return self._limits.excess(number, program, len(message), time.monotonic())
 
     def _dispatch(self, client: list[bytes], request: AnyRequest, stopped: bool) -> None:
         match request:
@@ -212,13 +232,14 @@ class Server(threading.Thread):
                 result = {"events": events.since(request.since), "last": events.last}
                 self._reply(client, reply_ok(request.id, result))
             case LoadPolicy():
-                # In a thread: loading a policy takes longer than an emergency stop may wait.
-                if self._loading.acquire(blocking=False):
-                    threading.Thread(target=self._load, args=(client, request), daemon=True).start()
-                else:
+                if not self._policy_loading.start(client, request):
                     self._reply(client, reply_error(request.id, "busy", _LOADING))
             case Record():
                 self._record(client, request)
+            case Clear() if refusal := self._owner.refusal(
+                self._person(int.from_bytes(client[0], "big")), stopped=self._stopped
+            ):
+                self._reply(client, reply_error(request.id, "forbidden", refusal))
             case _ if stopped:
                 self._reply(client, reply_error(request.id, "refused", OVERTAKEN))
             case Hold() | Disarm() | Cancel():
@@ -226,7 +247,17 @@ class Server(threading.Thread):
             case _ if self._request_queue.post(PendingRequest(client, request)):
                 self._stops.clear()
             case _:
-                self._reply(client, reply_error(request.id, "busy", _BUSY))
+                self._reply(client, reply_error(request.id, "busy", FULL))
+
+    @property
+    def _stopped(self) -> bool:
+        snapshot = self._request_queue.snapshot
+        return snapshot is not None and snapshot.mode == Mode.ESTOP
+
+    def _person(self, number: int) -> Person:
+        connection = self._commands.connections.get(number)
+        gateway = connection is not None and self._own(connection.process)
+        return person(connection, gateway=gateway)
 
     def _post_stop(self, client: list[bytes], request: Stop) -> None:
         """Queues a stop for the tick, or adds the client to a waiting stop of the same type.
@@ -249,22 +280,6 @@ class Server(threading.Thread):
             text = "record: the recorder accepts no requests now; send it again in a moment"
             self._reply(client, reply_error(request.id, "busy", text))
 
-    def _load(self, client: list[bytes], request: LoadPolicy) -> None:
-        pending, answer = None, Answer(client, request.id, None, "busy", _BUSY)
-        try:
-            pending = PendingRequest(client, request, self._load_policy(request.policy))
-        except PolicyError as error:
-            answer = Answer(client, request.id, None, "policy", str(error))
-        except Exception as error:
-            log.exception("loading a policy failed")
-            text = f"policy {request.policy!r}: cannot be loaded: {error!r}"
-            answer = Answer(client, request.id, None, "policy", text)
-        finally:
-            # Released before the answer: a client that has the answer may load the next policy.
-            self._loading.release()
-        if pending is None or not self._request_queue.post(pending):
-            self._request_queue.answer(answer)
-
     def _forward(self) -> None:
         """Sends the answers and events of the tick and of the recorder."""
         answers, events = self._request_queue.collect()
@@ -284,7 +299,5 @@ class Server(threading.Thread):
                 self._reply(client, reply)
 
     def _reply(self, client: list[bytes], message: bytes) -> None:
-        try:
-            self._commands.send_multipart([*client, message], zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            log.warning("a reply was not sent: %s", error)
+        number, *empty = client
+        self._commands.send(int.from_bytes(number, "big"), [*empty, message])

@@ -17,13 +17,13 @@ class ActionState:
     Attributes:
         previous: smoothed target of the policy step before [rad].
         goal: smoothed target of this policy step [rad].
-        tick: ticks since the last action.
+        tick: time since the last action, in nominal ticks.
         motion: targets last sent, and their velocity.
     """
 
     previous: Array
     goal: Array
-    tick: int
+    tick: float
     motion: Motion
 
 
@@ -92,7 +92,8 @@ class ActionPath:
             dt: measured length of the tick [s]; the nominal one if None.
             limits: what targets must keep to; the hand's if None.
         """
-        tick = min(state.tick + 1, self.ticks_per_action)
+        passed = 1.0 if dt is None else dt * self.tick_rate
+        tick = min(state.tick + passed, self.ticks_per_action)
         share = tick / self.ticks_per_action
         wanted = state.previous + share * (state.goal - state.previous)
         motion = limit(limits or self.limits, state.motion, wanted, dt or 1.0 / self.tick_rate)

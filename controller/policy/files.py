@@ -31,7 +31,8 @@ def find_policy(name: str, directory: Path) -> Path:
     Raises:
         PolicyError: there is none, or more than one.
     """
-    files = sorted(directory.glob("*.onnx"))
+    # Whoever opens a FIFO waits for its other end.
+    files = [file for file in sorted(directory.glob("*.onnx")) if not file.is_fifo()]
     found = [file for file in files if file.name == name or file.stem == name]
     if not found and len(name) >= 8:
         try:
@@ -55,7 +56,7 @@ def policy_with_hash(sha256: str, directories: Iterable[Path]) -> Path:
     searched = list(directories)
     for directory in searched:
         for file in sorted(directory.glob("*.onnx")):
-            if hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
+            if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
                 return file
     places = ", ".join(str(directory) for directory in searched)
     raise PolicyError(f"no policy with SHA-256 {sha256} in {places}; say where it is")

@@ -64,6 +64,8 @@ class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         golden: steps that the runtime replays when it loads the file.
         hand_facts: facts about that hand (`inhand.hardware.model.hand_facts`); None in policies
             that were exported before there were any.
+        world: names of what the output `world` estimates; it has all means, then the logarithms
+            of all standard deviations. Empty: the policy has no such output.
     """
 
     schema: Literal[1]
@@ -81,3 +83,4 @@ class PolicyMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit: str
     golden: GoldenVector
     hand_facts: dict[str, Any] | None = None
+    world: tuple[str, ...] = ()

@@ -3,7 +3,12 @@
 The object's rotation is given twice. Contact depends on the attitude of the shape: of all
 orientations that are equal under the object's symmetry, the one nearest to identity. The task
 depends on the rotation to go, goal · current⁻¹, in the world frame.
+
+A policy file lists the parts of its observation. Each version of the layout has the parts of the
+one before and more at the end, so that policies of every version can run.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +22,18 @@ MAX_POSE_AGE = 0.5
 """The age of the pose is clipped to this value [s]."""
 
 
-def observation_layout(hand: Hand) -> tuple[tuple[str, int, str], ...]:
+Layout = tuple[tuple[str, int, str], ...]
+"""Name, size and unit of each part of an observation, in order."""
+
+VERSIONS = (1, 2)
+"""All versions of the layout. Version 2 adds the object's angular velocity and the tolerance."""
+
+NEWEST = VERSIONS[-1]
+
+
+def observation_layout(hand: Hand, version: int = 1) -> Layout:
     """Name, size and unit of each part of the observation, in order."""
-    return (
+    first = (
         ("joint_position", hand.n_actuators, "rad"),
         ("sent_target", hand.n_actuators, "rad"),
         ("fingertip_from_object", 3 * len(hand.fingertips), "m"),
@@ -31,11 +45,26 @@ def observation_layout(hand: Hand) -> tuple[tuple[str, int, str], ...]:
         ("rotation_to_go_angle", 1, "rad"),
         ("pose_age", 1, "s"),
     )
+    if version == 1:
+        return first
+    return (*first, ("object_angular_velocity", 3, "rad/s"), ("goal_tolerance", 1, "rad"))
 
 
-def observation_size(hand: Hand) -> int:
+def observation_size(hand: Hand, version: int = 1) -> int:
     """Length of the observation."""
-    return sum(size for _, size, _ in observation_layout(hand))
+    return sum(size for _, size, _ in observation_layout(hand, version))
+
+
+def version_of(hand: Hand, layout: Sequence[tuple[str, int, str]]) -> int | None:
+    """The version with this layout; None if there is none."""
+    known = {observation_layout(hand, version): version for version in VERSIONS}
+    return known.get(tuple(layout))
+
+
+def version_with_size(hand: Hand, size: int) -> int | None:
+    """The version with observations of this length; None if there is none."""
+    known = {observation_size(hand, version): version for version in VERSIONS}
+    return known.get(size)
 
 
 def attitude(symmetry: Array, quaternion: Array) -> Array:
@@ -64,6 +93,9 @@ def observe(
     object_quaternion: Array,
     goal_quaternion: Array,
     pose_age: Array,
+    object_angular_velocity: Array,
+    goal_tolerance: Array,
+    version: int = 1,
 ) -> NDArray[np.float32]:
     """Builds the observation, over leading batch axes.
 
@@ -77,6 +109,9 @@ def observe(
         object_quaternion: fused, world from object, (..., 4) wxyz.
         goal_quaternion: wanted, world from object, (..., 4) wxyz.
         pose_age: time since the pose was last measured [s], (...).
+        object_angular_velocity: fused, world frame [rad/s], (..., 3).
+        goal_tolerance: largest error at which the goal is reached [rad], (...).
+        version: of the layout.
 
     Returns:
         (..., observation_size), laid out as `observation_layout` says.
@@ -86,7 +121,7 @@ def observe(
     vector = rotations.log(to_go)
     angle = np.sqrt(np.einsum("...i,...i->...", vector, vector))[..., None]
     relative = fingertips - object_position[..., None, :]
-    parts = (
+    parts = [
         joint_position,
         sent_target,
         relative.reshape(*batch, -1),
@@ -97,5 +132,7 @@ def observe(
         vector,
         angle,
         np.minimum(pose_age, MAX_POSE_AGE)[..., None],
-    )
+    ]
+    if version > 1:
+        parts += [object_angular_velocity, goal_tolerance[..., None]]
     return np.concatenate(parts, axis=-1).astype(np.float32)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inhand.controller.errors import PolicyError
 from inhand.controller.policy.action import ActionPath
 from inhand.controller.policy.metadata import METADATA_KEY, PolicyMetadata
-from inhand.controller.policy.observation import observation_layout, observation_size
+from inhand.controller.policy.observation import observation_size, version_of
 from inhand.controller.policy.onnx_file import has_external_data
 from inhand.controller.system.statistics import Histogram
 from inhand.hardware.model.hand import Hand
@@ -38,6 +38,9 @@ class Policy:
         sha256: of the file.
         metadata: of the file.
         path: from its actions to targets.
+        observation_version: of the layout of its observations.
+        world: what the last step estimates of its world: means, then the logarithms of standard
+            deviations, (2 len(metadata.world),); None: no estimate.
         latency: time of each step [s].
         differences: what differs between the hand that it was trained with and this one, in words;
             the policy can run, but may be worse.
@@ -64,11 +67,14 @@ class Policy:
         )
         self.latency = Histogram()
         self._session = session
-        self._state_shape = _check_shapes(name, session, hand)
+        self.observation_version = _version(metadata, hand) or 1
+        self._outputs = ["actions", "h_out", "c_out", *(["world"] if metadata.world else [])]
+        self._state_shape = _check_shapes(name, session, hand, metadata)
         self.reset()
 
     def reset(self) -> None:
         """Sets the recurrent state to zero."""
+        self.world: Array | None = None
         self._hidden = np.zeros(self._state_shape, dtype=np.float32)
         self._cell = np.zeros(self._state_shape, dtype=np.float32)
 
@@ -96,12 +102,13 @@ class Policy:
         began = perf_counter()
         feed = {"obs": observation[None], "h_in": self._hidden, "c_in": self._cell}
         try:
-            actions, hidden, cell = self._session.run(["actions", "h_out", "c_out"], feed)
+            actions, hidden, cell, *world = self._session.run(self._outputs, feed)
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
             raise PolicyError(f"policy {self.name}: a step failed: {_one_line(error)}") from error
         if not (np.isfinite(actions).all() and np.isfinite(hidden).all()):
             raise PolicyError(f"policy {self.name}: a step gave numbers that are not finite")
         self._hidden, self._cell = hidden, cell
+        self.world = np.asarray(world[0][0], dtype=np.float64) if world else None
         self.latency.add(perf_counter() - began)
         return np.asarray(actions[0], dtype=np.float64)
 
@@ -126,6 +133,8 @@ def load_policy(
     """
     path = Path(path)
     try:
+        if path.is_fifo():
+            raise PolicyError(f"policy {path}: not a regular file; name an ONNX file")
         if path.stat().st_size > MAX_SIZE:
             raise PolicyError(f"policy {path}: larger than {MAX_SIZE} bytes; is it a policy?")
         model = path.read_bytes()
@@ -170,16 +179,16 @@ def _session(name: str, model: bytes) -> ort.InferenceSession:
 
 
 def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise PolicyError(
-            f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; export "
-            "policies with `inhand policy export`"
-        )
     try:
-        return msgspec.json.decode(text, type=PolicyMetadata)
-    except msgspec.DecodeError as error:
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is not None:
+            return msgspec.json.decode(text, type=PolicyMetadata)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PolicyError(f"policy {path}: metadata {METADATA_KEY!r}: {error}") from error
+    raise PolicyError(
+        f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; export "
+        "policies with `inhand policy export`"
+    )
 
 
 def _hand_differences(metadata: PolicyMetadata, hand: Hand) -> Differences:
@@ -195,7 +204,7 @@ def _hand_differences(metadata: PolicyMetadata, hand: Hand) -> Differences:
 
 def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> str:
     """Why the policy does not fit this hand and object; empty if it does."""
-    layout = [(part.name, part.size, part.unit) for part in metadata.observation]
+    version = _version(metadata, hand)
     if metadata.hand != hand.name:
         return (
             f"made for hand {metadata.hand}, this is {hand.name}; train one for it, or start "
@@ -210,7 +219,7 @@ def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -
         return f"made for another version of hand {hand.name}: {listed}; train it anew"
     if metadata.object != target.name:
         return f"made for object {metadata.object}, this is {target.name}"
-    if layout != list(observation_layout(hand)):
+    if version is None:
         return "its observation is laid out differently; train it anew"
     rate, ticks = metadata.policy_rate, metadata.action.tick_rate
     if rate < 1 or ticks < rate or ticks % rate:
@@ -223,9 +232,14 @@ def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -
     if not 0 < golden.tolerance <= 1e-3:
         return f"its golden vector's tolerance {golden.tolerance} is not in (0, 0.001]"
     sizes = {len(row) for row in golden.observations}, {len(row) for row in golden.actions}
-    if sizes != ({observation_size(hand)}, {hand.n_actuators}):
+    if sizes != ({observation_size(hand, version)}, {hand.n_actuators}):
         return "its golden vector has rows of the wrong length"
     return ""
+
+
+def _version(metadata: PolicyMetadata, hand: Hand) -> int | None:
+    layout = [(part.name, part.size, part.unit) for part in metadata.observation]
+    return version_of(hand, layout)
 
 
 def _difference(policy: tuple[str, ...], hand: tuple[str, ...]) -> str:
@@ -235,7 +249,9 @@ def _difference(policy: tuple[str, ...], hand: tuple[str, ...]) -> str:
     return f"differ: the policy has {len(policy)}, the hand {len(hand)}"
 
 
-def _check_shapes(name: str, session: ort.InferenceSession, hand: Hand) -> tuple[int, int, int]:
+def _check_shapes(
+    name: str, session: ort.InferenceSession, hand: Hand, metadata: PolicyMetadata
+) -> tuple[int, int, int]:
     """Checks inputs and outputs; returns the shape of the recurrent state."""
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
@@ -244,12 +260,14 @@ def _check_shapes(name: str, session: ort.InferenceSession, hand: Hand) -> tuple
         raise PolicyError(f"policy {name}: input h_in must be (layers, 1, hidden), is {state}")
     expected = (
         {
-            "obs": [1, observation_size(hand)],
+            "obs": [1, observation_size(hand, _version(metadata, hand) or 1)],
             "h_in": state,
             "c_in": state,
         },
         {"actions": [1, hand.n_actuators], "h_out": state, "c_out": state},
     )
+    if metadata.world:
+        expected[1]["world"] = [1, 2 * len(metadata.world)]
     for nodes, wanted in zip((inputs, outputs), expected, strict=True):
         found = {key: node.shape for key, node in nodes.items()}
         if found != wanted:

@@ -15,10 +15,11 @@ import numpy as np
 import onnxruntime as ort
 
 from inhand.controller.core import goals
+from inhand.controller.core.slow_path import PathPlanner
 from inhand.controller.estimation import hand_motion, pose_state
 from inhand.controller.estimation.outlier_gate import FusionSettings
 from inhand.controller.policy.action import ActionPath, ActionState
-from inhand.controller.safety import modes, safety
+from inhand.controller.safety import following, modes, safety
 from inhand.controller.safety.derating import Effort
 from inhand.controller.system.statistics import Histogram
 from inhand.hardware.model.hand import Hand
@@ -26,7 +27,14 @@ from inhand.hardware.model.hand_description import Workspace
 from inhand.hardware.records import Array, JointState, frozen_array
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.records import ObjectPose, TagCorners
+from inhand.perception.records import (
+    CameraFit,
+    ConfirmedPose,
+    FilterHealth,
+    ObjectPose,
+    Sighting,
+    TagCorners,
+)
 
 Checkpoint = Any
 """Nested lists, dicts, strings, numbers and bytes."""
@@ -39,7 +47,9 @@ _FIXED = (
     FusionSettings,
     pose_state.MotionModel,
     ActionPath,
+    PathPlanner,
     safety.Limits,
+    following.Patience,
     Histogram,
     ort.InferenceSession,
     msgspec.Struct,
@@ -54,12 +64,17 @@ _RECORDS: dict[str, type[Any]] = {
     for kind in (
         JointState,
         ObjectPose,
+        ConfirmedPose,
+        CameraFit,
+        FilterHealth,
+        Sighting,
         TagCorners,
         ActionState,
         safety.Motion,
         pose_state.PoseCandidate,
         pose_state.PoseMeasurement,
         pose_state.PoseState,
+        pose_state.Verdict,
         hand_motion.Grip,
         goals.ActiveGoal,
         *_ORDER_PARTS,
@@ -105,8 +120,8 @@ def without_newer_members(older: Checkpoint, state: Checkpoint) -> Checkpoint:
         state: the state of the same object, captured by this version.
     """
     if isinstance(older, dict) and isinstance(state, dict):
-        if older.get("is") == "Order" and isinstance(state.get("value"), goals.Order):
-            return pack_in_older_form(state["value"])
+        if isinstance(order := state.get("value"), goals.Order):
+            return _order_without_newer_terms(older, order)
         live = "is" not in older or older["is"] == "live"
         # In the older one's order, as both are compared packed.
         names = older if live else state
@@ -114,6 +129,16 @@ def without_newer_members(older: Checkpoint, state: Checkpoint) -> Checkpoint:
     if isinstance(older, list) and isinstance(state, list) and len(older) == len(state):
         return [without_newer_members(a, b) for a, b in zip(older, state, strict=True)]
     return state
+
+
+def _order_without_newer_terms(older: Checkpoint, order: goals.Order) -> Checkpoint:
+    """An order as the older version packed it, with the members that it had."""
+    if older.get("is") == "Order":
+        whole = pack_in_older_form(order)
+        return {**whole, "members": {k: whole["members"][k] for k in older["members"]}}
+    if isinstance(older.get("value"), dict):
+        return {"is": "order", "value": {k: getattr(order, k) for k in older["value"]}}
+    return {"is": "order", "value": order}
 
 
 def _members(live: object) -> dict[str, Any]:

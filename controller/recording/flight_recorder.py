@@ -1,11 +1,9 @@
 """Flight recorder: keeps the last half minute of ticks in memory and writes it to files.
 
-Records from the tick are kept as bytes. A separate thread writes the files, so that a slow, full or
-removed disk loses records but never delays the tick.
+Records from the tick are kept as bytes. Separate threads write the files: one those of faults, one
+those that clients ask for, so that no request can spoil the recording of a fault.
 """
 
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -15,23 +13,16 @@ import msgspec
 
 from inhand.controller.core.records import Event
 from inhand.controller.core.requests import RecordAction
-from inhand.controller.recording.foxglove_channels import Picture, picture_message
-from inhand.controller.recording.retention import make_room
+from inhand.controller.errors import RefusedError
+from inhand.controller.recording.file_writer import CONTINUOUS, FileWriter, Limits, Tell
+from inhand.controller.recording.foxglove_channels import Picture
 from inhand.controller.recording.writer import RecordingFile
 
 AFTER = 2.0
 """Time for which a recording continues after a fault [s]."""
 
-WAITING = 20_000
-"""Most records that may wait for the disk, about 60 MB; further ones are lost and counted."""
-
-CONTINUOUS = "continuous"
-"""The reason of a recording that continues until it is stopped."""
-
 PICTURES = 64_000_000
 """Largest size of the images in memory [bytes]; the oldest are removed."""
-
-Tell = Callable[[str, dict[str, Any]], None]
 
 
 class _Tick(msgspec.Struct, array_like=True, tag="tick"):
@@ -49,18 +40,35 @@ _peek = msgspec.msgpack.Decoder(_Tick | _Checkpoint).decode
 """Decodes the beginning of a record and skips the rest."""
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """Limits of memory and disk space.
+class _Saver:
+    """The files for one kind of reason.
+
+    Args:
+        writer: writes them.
 
     Attributes:
-        seconds: length of the recording in memory [s].
-        file_size: size at which a continuous recording continues in another file [bytes].
-        total_size: total size of all recordings above which the oldest are deleted [bytes].
+        writer: writes them.
+        active: the reason of the file that is being written; empty if there is none.
+        until: when it ends [s]; None if it has no end.
     """
 
-    seconds: float
-    file_size: int
-    total_size: int
+    def __init__(self, writer: FileWriter) -> None:
+        self.writer = writer
+        self.active = ""
+        self.until: float | None = None
+
+    def take(self, message: bytes, t: float, *, fresh: bool) -> None:
+        """Adds a record of the time `t` [s]; ends the file if it is time to."""
+        if self.active:
+            self.writer.put(message, fresh=fresh)
+        if self.until is not None and t > self.until:
+            self.stop()
+
+    def stop(self) -> None:
+        """Ends the file that is being written, if there is one."""
+        if self.active:
+            self.writer.end()
+        self.active, self.until = "", None
 
 
 class FlightRecorder:
@@ -73,7 +81,7 @@ class FlightRecorder:
         tell: called for each file that was completed or could not be written.
 
     Attributes:
-        lost: number of records lost because the disk was too slow.
+        lost: number of records that are missing in a file because the disk was too slow or failed.
     """
 
     def __init__(
@@ -84,40 +92,45 @@ class FlightRecorder:
         tell: Tell,
     ) -> None:
         self._limits = limits
-        self._writer = _Writer(directory, limits, open_file, tell)
+        self._faults, self._asked = (
+            _Saver(FileWriter(directory, limits, open_file, tell)) for _ in range(2)
+        )
         # A segment begins with a checkpoint, so that each can be replayed by itself.
         self._segments: deque[tuple[float, list[bytes]]] = deque()
         self._pictures: deque[Picture] = deque()
         self._picture_bytes = 0
         self._t = 0.0
-        self._active = ""
-        self._until: float | None = None
 
     @property
     def lost(self) -> int:
-        return self._writer.lost
+        return self._faults.writer.lost + self._asked.writer.lost
 
     def start(self) -> None:
-        """Starts the writing thread."""
-        self._writer.start()
+        """Starts the writing threads."""
+        for saver in (self._faults, self._asked):
+            saver.writer.start()
 
     def take(self, message: bytes) -> None:
         """Adds a record from the tick."""
+        head = _peek(message)
+        self.keep(message)
+        fresh = isinstance(head, _Checkpoint)
+        for saver in (self._faults, self._asked):
+            saver.take(message, head.t, fresh=fresh)
+        if isinstance(head, _Tick):
+            for event in head.events:
+                reason = _reason(event)
+                if reason:
+                    self.save(reason)
+
+    def keep(self, message: bytes) -> None:
+        """Adds a record to those in memory only."""
         head = _peek(message)
         self._t = head.t
         if isinstance(head, _Checkpoint) or not self._segments:
             self._segments.append((head.t, []))
             self._remove_old()
         self._segments[-1][1].append(message)
-        if self._active:
-            self._writer.put(message, fresh=isinstance(head, _Checkpoint))
-        if isinstance(head, _Tick):
-            for event in head.events:
-                reason = _reason(event)
-                if reason:
-                    self._save(reason)
-        if self._until is not None and head.t > self._until:
-            self.stop()
 
     def take_picture(self, picture: Picture) -> None:
         """Adds a camera's image."""
@@ -126,8 +139,9 @@ class FlightRecorder:
         horizon = picture.t - self._limits.seconds
         while self._picture_bytes > PICTURES or self._pictures[0].t < horizon:
             self._picture_bytes -= len(self._pictures.popleft().jpeg)
-        if self._active:
-            self._writer.put_picture(picture)
+        for saver in (self._faults, self._asked):
+            if saver.active:
+                saver.writer.put_picture(picture)
 
     def forget_pictures(self) -> None:
         """Removes all images from memory."""
@@ -135,44 +149,47 @@ class FlightRecorder:
         self._picture_bytes = 0
 
     def ask(self, action: RecordAction) -> dict[str, Any]:
-        """Carries out a request; returns the members of its reply."""
-        if action == "save":
-            self._save("request")
-        elif action == "start":
-            if not self._active:
-                self._begin(CONTINUOUS)
-            self._until = None
-        else:
-            self.stop()
-        return {"recording": bool(self._active) and self._until is None, "lost": self.lost}
+        """Carries out a request; returns the members of its reply.
 
-    def stop(self) -> None:
-        """Ends the file that is being written, if there is one."""
-        if self._active:
-            self._writer.end()
-        self._active, self._until = "", None
+        Raises:
+            RefusedError: the file of an earlier request is not complete yet.
+        """
+        asked = self._asked
+        if action == "stop":
+            asked.stop()
+        elif not asked.active and asked.writer.busy:
+            text = "record: the recording before is still being written; send it again in a moment"
+            raise RefusedError("busy", text)
+        elif action == "save":
+            self._save(asked, "request")
+        else:
+            if not asked.active:
+                self._begin(asked, CONTINUOUS)
+            asked.until = None
+        return {"recording": bool(asked.active) and asked.until is None, "lost": self.lost}
+
+    def save(self, reason: str) -> None:
+        """Writes the records in memory and those of the next `AFTER` seconds, for a fault."""
+        if self._segments:
+            self._save(self._faults, reason)
 
     def close(self) -> None:
-        """Ends recording and the thread; returns when all records are written."""
-        self.stop()
-        self._writer.close()
+        """Ends recording and the threads; returns when all records are written."""
+        for saver in (self._faults, self._asked):
+            saver.stop()
+            saver.writer.close()
 
-    def _save(self, reason: str) -> None:
-        """Writes the records in memory, and those of the next `AFTER` seconds."""
-        if not self._active:
-            self._begin(reason)
-            self._until = self._t + AFTER
-        elif self._until is not None:
-            self._until = self._t + AFTER
+    def _save(self, saver: _Saver, reason: str) -> None:
+        if not saver.active:
+            self._begin(saver, reason)
+            saver.until = self._t + AFTER
+        elif saver.until is not None:
+            saver.until = self._t + AFTER
 
-    def _begin(self, reason: str) -> None:
-        self._active = reason
-        self._writer.begin(reason)
-        for _, messages in self._segments:
-            for message in messages:
-                self._writer.put(message, fresh=False)
-        for picture in self._pictures:
-            self._writer.put_picture(picture)
+    def _begin(self, saver: _Saver, reason: str) -> None:
+        saver.active = reason
+        messages = [message for _, segment in self._segments for message in segment]
+        saver.writer.begin(reason, messages, tuple(self._pictures))
 
     def _remove_old(self) -> None:
         """Removes segments that are older than `limits.seconds`."""
@@ -187,109 +204,3 @@ def _reason(event: Event) -> str:
         return "drop"
     after = event.data.get("after")
     return str(after) if event.kind == "mode" and after in ("fault", "estop") else ""
-
-
-class _Writer(threading.Thread):
-    """Writes files one after another."""
-
-    def __init__(
-        self,
-        directory: Path,
-        limits: Limits,
-        open_file: Callable[[Path, str], RecordingFile],
-        tell: Tell,
-    ) -> None:
-        super().__init__(name="writer", daemon=True)
-        self.lost = 0
-        self._directory = directory
-        self._limits = limits
-        self._open_file = open_file
-        self._tell = tell
-        self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(WAITING)
-        self._file: RecordingFile | None = None
-        self._reason = ""
-        self._failing = False
-
-    # The recorder's side.
-
-    def begin(self, reason: str) -> None:
-        self._put("begin", reason)
-
-    def put(self, message: bytes, *, fresh: bool) -> None:
-        """Adds a record; one that is `fresh` (a checkpoint) may begin another file."""
-        self._put("fresh" if fresh else "record", message)
-
-    def put_picture(self, picture: Picture) -> None:
-        self._put("picture", picture)
-
-    def end(self) -> None:
-        self._put("end", None)
-
-    def close(self) -> None:
-        self._queue.put(("close", None))
-        self.join()
-
-    def _put(self, what: str, value: Any) -> None:
-        try:
-            self._queue.put_nowait((what, value))
-        except queue.Full:
-            self.lost += 1
-
-    # The thread's side.
-
-    def run(self) -> None:
-        while True:
-            what, value = self._queue.get()
-            try:
-                self._do(what, value)
-            except OSError as error:
-                self._failed(error)
-            if what == "close":
-                return
-
-    def _do(self, what: str, value: Any) -> None:
-        if what == "begin":
-            self._reason = value
-            self._open()
-            return
-        if what in ("end", "close"):
-            self._finish()
-            return
-        if what == "fresh" and self._wants_another():
-            self._finish()
-            self._open()
-        if self._file is None:
-            return
-        if what == "picture":
-            self._file.show(f"/image/{value.camera}", value.t, picture_message(value))
-        else:
-            self._file.write(value)
-
-    def _wants_another(self) -> bool:
-        """Whether the file is full, or was abandoned during a continuous recording."""
-        if self._file is None:
-            return self._reason == CONTINUOUS
-        return self._file.size >= self._limits.file_size
-
-    def _open(self) -> None:
-        path = make_room(self._directory, self._reason, self._limits.total_size)
-        self._file = self._open_file(path, self._reason)
-
-    def _finish(self) -> None:
-        if self._file is None:
-            return
-        self._file.finish()
-        data = {"file": str(self._file.path), "reason": self._reason}
-        self._file, self._failing = None, False
-        self._tell("recording_saved", data)
-
-    def _failed(self, error: OSError) -> None:
-        """Abandons the file; the next fault, request or checkpoint begins another one."""
-        if self._file is not None:
-            self._file.abandon()
-            self._file = None
-        if not self._failing:
-            where = error.filename or self._directory
-            text = f"{where}: {error.strerror or error}"
-            self._tell("recording_failed", {"reason": self._reason, "problem": text})
-        self._failing = True

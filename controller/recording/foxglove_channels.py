@@ -20,7 +20,14 @@ from inhand.hardware.records import Array, JointState
 WORLD = "world"
 """The frame of all poses."""
 
-_WARNINGS = ("object_dropped", "pose_old", "goal_missed", "recording_failed")
+_WARNINGS = (
+    "object_dropped",
+    "pose_old",
+    "goal_missed",
+    "goal_overdue",
+    "blocked",
+    "recording_failed",
+)
 
 Message = dict[str, Any]
 

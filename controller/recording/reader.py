@@ -28,8 +28,11 @@ FORMAT = 1
 TICKS, CHECKPOINTS = "/inhand/ticks", "/inhand/checkpoints"
 """Topics of the original records, encoded as MessagePack."""
 
-DAMAGED = (McapError, EOFError, struct.error, ZstdError)
-"""Exceptions of the reader for a file that is cut off or not an MCAP file."""
+DAMAGED = (
+    *(McapError, EOFError, struct.error, ZstdError, ValueError, OverflowError, LookupError),
+    *(TypeError, AttributeError, AssertionError, MemoryError, msgspec.MsgspecError),
+)
+"""Exceptions of the reader for a file that is cut off, changed, or not an MCAP file."""
 
 METADATA = "inhand"
 """Name of the metadata record that describes the recording."""
@@ -105,17 +108,20 @@ class Recording:
         for topic, _, data in _messages(self.path):
             if topic in (TICKS, CHECKPOINTS):
                 try:
-                    yield decode(data)
-                except msgspec.DecodeError as error:
-                    raise RecordingError(
-                        f"recording {self.path}: a record is damaged ({error})"
-                    ) from error
+                    record = decode(data)
+                except DAMAGED as error:
+                    raise _damaged(self.path, error) from error
+                yield record
 
     def messages(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
         """Topic, UTC [ns] and content of the messages of the viewers' channels, in file order."""
         for topic, stamp, data in _messages(self.path):
             if topic not in (TICKS, CHECKPOINTS):
-                yield topic, stamp, msgspec.json.decode(data)
+                try:
+                    content = msgspec.json.decode(data)
+                except ValueError as error:
+                    raise _damaged(self.path, error) from error
+                yield topic, stamp, content
 
     def part(self, start: float, end: float, every: int = 1) -> Iterator[TickRecord]:
         """Every `every`-th tick with `start` <= t < `end` [s]; other parts are not read.
@@ -132,10 +138,11 @@ class Recording:
                 for _, _, message in reader:
                     if message.sequence % every == 0:
                         record = decode(message.data)
-                        assert isinstance(record, TickRecord)
+                        if not isinstance(record, TickRecord):
+                            raise ValueError("a tick is something else")
                         yield record
-        except (*DAMAGED, msgspec.DecodeError) as error:
-            raise RecordingError(f"recording {self.path}: damaged ({error})") from error
+        except DAMAGED as error:
+            raise _damaged(self.path, error) from error
 
     def span(self) -> tuple[float, float]:
         """Times of the first and the last message [s].
@@ -172,8 +179,9 @@ def open_recording(path: str | Path) -> Recording:
                     return _parse(path, metadata.metadata)
     except OSError as error:
         raise RecordingError(f"recording {path}: {error.strerror}") from error
-    except (*DAMAGED, KeyError, ValueError) as error:
-        raise RecordingError(f"recording {path}: not a recording of inhandd ({error})") from error
+    except DAMAGED as error:
+        reason = _one_line(error)
+        raise RecordingError(f"recording {path}: not a recording of inhandd ({reason})") from error
     raise RecordingError(f"recording {path}: not a recording of inhandd")
 
 
@@ -187,6 +195,14 @@ def _parse(path: Path, described: dict[str, str]) -> Recording:
     header = msgspec.json.decode(described["header"], type=Header)
     offset = float(described["monotonic_to_utc"])
     return Recording(path, header, described["reason"], described["begun"], offset)
+
+
+def _damaged(path: Path, error: Exception) -> RecordingError:
+    return RecordingError(f"recording {path}: a record is damaged ({_one_line(error)})")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _messages(path: Path) -> Iterator[tuple[str, int, bytes]]:

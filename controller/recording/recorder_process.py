@@ -16,9 +16,12 @@ from typing import Any
 import msgspec
 import zmq
 
+from inhand.controller.errors import RefusedError
 from inhand.controller.recording.flight_recorder import FlightRecorder
 from inhand.controller.recording.foxglove_channels import Picture, Translator
+from inhand.controller.recording.record_ring import RecordRing
 from inhand.controller.recording.recorder_link import (
+    GOODBYE,
     RecorderConfig,
     RecorderReply,
     decode_recorder_request,
@@ -32,6 +35,9 @@ from inhand.perception.simulated_time import TimePage
 
 MAX_RECORD = 1 << 20
 """Largest size of a record [bytes]."""
+
+KILLED, RECORDER_KILLED = "killed", "recorder-killed"
+"""Reasons of recordings: the daemon ended without a word; the recorder before this one did."""
 
 _PERIOD = 20
 """Period of reading the records [ms].
@@ -47,6 +53,7 @@ class RecorderProcess:
         wanted: configuration of the recorder.
         tape: socket that receives the tick's records.
         control: socket that receives the server's requests and sends replies and events.
+        ring: memory of the latest records, in which a recorder before may have left some.
         now: returns the daemon's time [s].
     """
 
@@ -55,8 +62,10 @@ class RecorderProcess:
         wanted: RecorderConfig,
         tape: socket.socket,
         control: socket.socket,
+        ring: RecordRing,
         now: Callable[[], float],
     ) -> None:
+        self._ring, self._orderly = ring, False
         self._tape, self._control = tape, control
         self._wanted = wanted
         self._now = now
@@ -74,6 +83,7 @@ class RecorderProcess:
         """Records until the daemon ends or closes the sockets, then completes the current file."""
         parent = Parent()
         self._recorder.start()
+        self._continue()
         for line in (self._tape, self._control):
             line.setblocking(False)
         self._poller.register(self._control.fileno(), zmq.POLLIN)
@@ -84,7 +94,18 @@ class RecorderProcess:
                 break
             self._answer_requests()
             self._take_pictures()
+        self._answer_requests()
+        if not self._orderly:
+            self._recorder.save(KILLED)
         self._recorder.close()
+        self._ring.clear()
+
+    def _continue(self) -> None:
+        """Saves what a recorder before, which was killed, has left in memory."""
+        for record in self._ring.records():
+            with suppress(msgspec.DecodeError):
+                self._recorder.keep(record)
+        self._recorder.save(RECORDER_KILLED)
 
     def _take_all(self) -> bool:
         """Receives the waiting records; False once the daemon has closed the socket."""
@@ -93,17 +114,34 @@ class RecorderProcess:
                 size = self._tape.recv_into(self._buffer)
                 if not size:
                     return False
-                self._recorder.take(bytes(self._buffer[:size]))
+                record = bytes(self._buffer[:size])
+                self._ring.append(record)
+                self._recorder.take(record)
         return True
 
     def _answer_requests(self) -> None:
         with suppress(BlockingIOError):
-            while message := self._control.recv(MAX_RECORD):
+            while message := self._receive():
+                if message == GOODBYE:
+                    self._orderly = True
+                    continue
                 ask = decode_recorder_request(message)
+                try:
+                    members = self._recorder.ask(ask.action)
+                except RefusedError as error:
+                    self._send(RecorderReply(ask=ask, members={}, refused=str(error)))
+                    continue
                 self._set_subscription(False if ask.action == "stop" else ask.images)
-                members = self._recorder.ask(ask.action)
                 members["images"] = self._pictures is not None
                 self._send(RecorderReply(ask=ask, members=members))
+
+    def _receive(self) -> bytes:
+        """The next request; empty once the daemon has closed the socket."""
+        try:
+            return self._control.recv(MAX_RECORD)
+        except ConnectionResetError:
+            # The daemon closed it without reading all replies, and what it sent before follows.
+            return self._control.recv(MAX_RECORD)
 
     def _set_subscription(self, wanted: bool | None) -> None:
         """Subscribes to the cameras' images or unsubscribes; cameras encode them only on demand."""
@@ -140,7 +178,8 @@ class RecorderProcess:
     def _send(self, reply: RecorderReply) -> None:
         # When the daemon ends, its end of the socket is closed.
         with suppress(OSError):
-            self._control.send(msgspec.json.encode(reply))
+            whole = msgspec.structs.replace(reply, lost=self._recorder.lost)
+            self._control.send(msgspec.json.encode(whole))
 
 
 def main() -> None:
@@ -158,12 +197,15 @@ def main() -> None:
     parser.add_argument(
         "--control", type=int, required=True, help="file descriptor of the socket for requests"
     )
+    parser.add_argument(
+        "--memory", type=int, required=True, help="file descriptor of the memory for records"
+    )
     arguments = parser.parse_args()
     lower_priority()
     wanted = msgspec.json.decode(Path(arguments.wanted).read_bytes(), type=RecorderConfig)
     tape, control = (socket.socket(fileno=fd) for fd in (arguments.tape, arguments.control))
     now = TimePage.open(Path(wanted.time)).now if wanted.time else time.monotonic
-    RecorderProcess(wanted, tape, control, now).run()
+    RecorderProcess(wanted, tape, control, RecordRing.of(arguments.memory), now).run()
 
 
 if __name__ == "__main__":

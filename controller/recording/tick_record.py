@@ -150,6 +150,7 @@ class RecordSender:
 
     Attributes:
         lost: records that the recorder did not take in time.
+        unwritten: records that the recorder took but could not write.
         problem: why there are no checkpoints; empty if there are.
     """
 
@@ -157,7 +158,7 @@ class RecordSender:
         """Takes a SOCK_SEQPACKET socket, whose other end the recorder reads."""
         line.setblocking(False)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        self.lost = 0
+        self.lost = self.unwritten = 0
         self.problem = ""
         self._line = line
         self._n = 0

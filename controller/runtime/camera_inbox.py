@@ -43,6 +43,8 @@ class CameraInbox:
         self._opened.set(zmq.RCVHWM, 64)
         self._opened.set(zmq.MAXMSGSIZE, 1 << 16)
         self._opened.bind(self.address)
+        # For the daemon's own processes alone: each connection takes a descriptor of the daemon.
+        Path(self.address.removeprefix("ipc://")).chmod(0o600)
         return self
 
     @property

@@ -44,6 +44,11 @@ class CameraWatch:
                 self._reported[camera] = problem
         return changed
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """The last reported problem of each camera; empty text if it has none."""
+        return self._reported.copy()
+
     def _problem(self, status: CameraStatus | None, now: float) -> str:
         if status is None:
             waited = now - self._start > _PATIENCE_AT_START

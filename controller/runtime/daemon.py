@@ -1,12 +1,11 @@
 """`inhandd`: the shell that owns clock, processes, sockets and the servo bus, and runs the tick."""
 
-import logging
 import os
 import signal
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from time import monotonic, thread_time
+from time import thread_time
 
 import msgspec
 import tyro
@@ -37,24 +36,27 @@ from inhand.controller.runtime.processes import (
 )
 from inhand.controller.runtime.report import exit_report, statistics
 from inhand.controller.runtime.start_up import (
+    announce,
     first_policy,
     policy_directory,
     recorder_config,
+    surroundings,
     with_warnings,
 )
 from inhand.controller.runtime.supervisor import Supervisor
 from inhand.controller.runtime.timed_cameras import TimedCameras
+from inhand.controller.runtime.watchdog import Heartbeat
 from inhand.controller.system.clock import MonotonicClock, ProcessClock
 from inhand.controller.system.estop_line import EstopLine
+from inhand.controller.system.log import say, start_logging
 from inhand.controller.system.notify import notify
 from inhand.controller.system.paths import (
     let_everybody_watch,
     lock_run_directory,
     make_run_directory,
     run_directory,
-    socket_address,
 )
-from inhand.controller.system.realtime import configure_realtime
+from inhand.controller.system.realtime import configure_realtime, raise_descriptors
 from inhand.controller.system.ticker import Ticker
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand, load_hand
@@ -63,6 +65,9 @@ from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.records import TagCorners
 from inhand.perception.simulated_time import SimulatedClock
 from inhand.perception.tags import family
+
+SERVER_PATIENCE = 1.0
+"""The thread of the sockets is stuck after this time [s]."""
 
 
 class Daemon:
@@ -118,7 +123,7 @@ class Daemon:
         inbox, filter_, fit = self._cameras(config, directory, hand, target, world, children, exits)
         controller = Controller[TagCorners](hand, target, filter_, config.control, policy=policy)
         recorder = RecorderLink.open(clock.now)
-        exits.callback(recorder.close)
+        exits.push(lambda kind, *_: recorder.close(orderly=kind is None))
         children.watch(
             recorder.start(recorder_config(options, config, directory, world), directory)
         )
@@ -148,6 +153,8 @@ class Daemon:
             estop_line=line,
             readonly=options.readonly,
             effort=clock.now if options.timed else thread_time,
+            warnings=lambda: children.warnings,
+            suspended=(lambda: 0.0) if options.timed else None,
         )
 
         def load(name: str) -> Policy:
@@ -164,12 +171,14 @@ class Daemon:
             description=describe_for_clients(config, directory, world),
             recorder=recorder,
             observers=loop.observers,
+            own=children.has,
             now=clock.now,
         )
         exits.callback(server.stop)
         if config.sockets.observers == "everybody":
             let_everybody_watch(directory)
         server.start()
+        children.watch_thread("the server", Heartbeat(lambda: server.came_round, SERVER_PATIENCE))
         if config.network.command:
             names = world.cameras if world else config.cameras.sources
             children.watch(start_gateway(config, directory, names))
@@ -177,24 +186,25 @@ class Daemon:
         children.watch_bus(link)
         children.start(request_queue, dry_run=options.dry_run)
         realtime = config.realtime
-        configure_realtime(
+        granted = configure_realtime(
             priority=realtime.priority,
             affinity=realtime.affinity,
             lock_memory=realtime.lock_memory,
         )
+        children.watch_surroundings(surroundings(options, config, hand, world, granted))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
         if isinstance(inbox, TimedCameras):
             # Whoever asks for something from now on is to be answered soon.
             inbox.wait_for_all()
-        _announce(directory, world)
+        announce(directory, world)
         try:
             loop.run()
         finally:
             # First of all: whatever else may take its time, the hand is no longer commanded.
             release()
             notify("STOPPING=1")
-            print(exit_report(loop), flush=True)
+            say(exit_report(loop))
         if children.failure:
             raise StartError(children.failure)
 
@@ -265,7 +275,8 @@ def _open_hand(
 
     # Simulated servos sit as the hand file says.
     bus = msgspec.structs.replace(config.bus, joints="") if world else config.bus
-    backend = open_hand(hand, bus, world.bus if world else None, readonly=silent, clock=clock)
+    port, period = world.bus if world else None, 1.0 / config.tick_rate
+    backend = open_hand(hand, bus, port, readonly=silent, clock=clock, period=period)
     try:
         backend.connect()
     except InhandError:
@@ -278,27 +289,21 @@ def _open_hand(
     return HandLink(backend, silent=silent, clock=clock)
 
 
-def _announce(directory: Path, world: SimulationReady | None) -> None:
-    """Says, on standard output and to the service manager, that commands are welcome."""
-    print(f"inhandd ready: {socket_address(directory, 'command')}", flush=True)
-    if world:
-        late = monotonic() - world.up
-        print(f"simulated world: {world.world}, ready {late:.2f} s after it was up", flush=True)
-    notify("READY=1")
-
-
 def main() -> None:
     """Entry point of `inhandd`."""
     options = tyro.cli(Options, prog="inhandd", config=(tyro.conf.FlagCreatePairsOff,))
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    start_logging()
     # Sockets are made for their owner and group only.
     os.umask(0o007)
+    raise_descriptors()
     try:
         Daemon(options).run()
     except InhandError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        # Whatever the system refuses: a directory, memory, a process, a descriptor.
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {place}{error.strerror or error}")
 
 
 if __name__ == "__main__":

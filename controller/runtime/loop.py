@@ -1,17 +1,19 @@
 """The tick loop: requests, read joints, fuse, decide, limit, write targets, report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter, thread_time
 from typing import Protocol
 
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event, Snapshot
-from inhand.controller.core.requests import Clear, Shutdown
+from inhand.controller.core.requests import Arm, Clear, Shutdown
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
 from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests
+from inhand.controller.runtime.deferred_clear import DeferredClear
 from inhand.controller.safety.modes import STOPPED, Happening
+from inhand.controller.system.clock import SuspendWatch
 from inhand.controller.system.estop_line import EstopLine
 from inhand.controller.system.statistics import Histogram
 from inhand.controller.system.ticker import Ticker
@@ -83,6 +85,8 @@ class TickLoop:
         estop_line: EstopLine | None = None,
         readonly: bool = False,
         effort: Callable[[], float] = thread_time,
+        warnings: Callable[[], Sequence[str]] = tuple,
+        suspended: Callable[[], float] | None = None,
     ) -> None:
         """Stores its parts.
 
@@ -97,6 +101,8 @@ class TickLoop:
             readonly: whether requests that could move the hand are refused.
             effort: clock that measures the controller's computing time [s]. Processor time by
                 default, so that other programs on the machine are not blamed on the policy.
+            warnings: returns what an operator should know before arming; never waits.
+            suspended: returns for how long the machine was suspended since the last call [s].
         """
         self.controller = controller
         self.link = link
@@ -110,9 +116,18 @@ class TickLoop:
         self._estop_line = estop_line
         self._readonly = readonly
         self._effort = effort
+        self._warnings = warnings
+        self._suspended = suspended or SuspendWatch().suspended
         self._happenings: list[tuple[str, str]] = []
         self._pending: list[PendingRequest] = []
+        self._deferred = DeferredClear()
+        self._joints: JointState | None = None
         self._answers: list[Answer] = []
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The state after the last tick; None before the first."""
+        return self._request_queue.snapshot
 
     def stop(self, reason: str) -> None:
         """Asks the loop to end; only the first reason is kept."""
@@ -133,7 +148,7 @@ class TickLoop:
             reason = f"the tick failed: {error!r}"
             self.stop(reason)
             # Every client that waits for an answer gets one before the daemon ends.
-            unanswered = self._pending[len(self._answers) :]
+            unanswered = [*self._deferred.take(), *self._pending]
             self._answers += [pending.refused("refused", reason) for pending in unanswered]
             self._answer([])
             raise
@@ -144,15 +159,11 @@ class TickLoop:
         line = None if self._estop_line is None else self._estop_line.problem()
         if line is not None:
             controller.watch_line(line)
+        if asleep := self._suspended():
+            self._wake_up(asleep)
         marks = [perf_counter()]
-        requests = self._pending = self._request_queue.take(REQUESTS_PER_TICK)
-        accepted = []
-        for pending in requests:
-            refusal = self._refusal(pending)
-            if refusal is None:
-                accepted.append(pending)
-            self._answers.append(refusal or self._perform(pending))
-        joints = link.read(woken + READ_SHARE * self.ticker.period)
+        accepted = self._answer_requests(now())
+        joints = self._joints = link.read(woken + READ_SHARE * self.ticker.period)
         read = now()
         marks.append(perf_counter())
         corners = self.inbox.take()
@@ -197,7 +208,7 @@ class TickLoop:
         self.observers.call("statistics", self._count, marks)
 
     def _answer(self, events: list[Event]) -> None:
-        answers, self._answers, self._pending = self._answers, [], []
+        answers, self._answers = self._answers, []
         self._request_queue.leave(answers, events)
 
     def _publish_snapshot(self) -> Snapshot:
@@ -214,19 +225,36 @@ class TickLoop:
         for section, began, ended in zip(self.sections.values(), marks, marks[1:], strict=False):
             section.add(ended - began)
 
-    def _refusal(self, pending: PendingRequest) -> Answer | None:
-        """The refusal of a `clear` while a servo reports a hardware error; None for all else."""
-        if not isinstance(pending.request, Clear) or self._readonly or not self.link.servo_error:
-            return None
-        problem = self.link.servo_error
-        self.link.reboot()
-        return Answer(
-            pending.client,
-            pending.request.id,
-            None,
-            "not_ready",
-            f"clear: {problem}; the servo is being restarted without torque, send clear again",
-        )
+    def _wake_up(self, asleep: float) -> None:
+        """Forgets what is from before the machine was suspended, and stops a hand with torque."""
+        self.inbox.take()
+        if self.controller.torque:
+            reason = f"the machine was suspended for {asleep:.1f} s"
+            self._report(Happening.JOINTS_STALE, reason)
+
+    def _answer_requests(self, now: float) -> list[PendingRequest]:
+        """Carries out the requests of this tick; returns those that the controller was asked."""
+        link, deferred = self.link, self._deferred
+        taken = self._request_queue.take(REQUESTS_PER_TICK)
+        overtaken = deferred.overtaken(taken, self.controller.mode)
+        waited = deferred.ready(link.servo_error, self._joints)
+        self._pending = [*waited, *taken]
+        accepted = []
+        while self._pending:
+            pending = self._pending[0]
+            servo_error = "" if self._readonly else link.servo_error
+            if deferred.concerns(pending) and servo_error:
+                link.reboot()
+                deferred.hold(pending, servo_error, self.controller.mode, now)
+            else:
+                accepted.append(pending)
+                answer = self._perform(pending)
+                if pending in waited and answer.result is not None:
+                    answer.result["restarted"] = deferred.problem
+                self._answers.append(answer)
+            del self._pending[0]
+        self._answers += [*overtaken, *deferred.expired(now)]
+        return accepted
 
     def _perform(self, pending: PendingRequest) -> Answer:
         if isinstance(pending.request, Shutdown):
@@ -234,7 +262,13 @@ class TickLoop:
             return pending.done({})
         if isinstance(pending.request, Clear) and not self._readonly:
             self.link.reboot()
-        return perform(self.controller, pending, readonly=self._readonly)
+        answer = perform(self.controller, pending, readonly=self._readonly)
+        if isinstance(pending.request, Arm) and (warnings := self._warnings()):
+            if answer.result is not None:
+                return pending.done({**answer.result, "warnings": list(warnings)})
+            if answer.code in ("not_ready", "no_policy"):
+                return pending.refused(answer.code, "; ".join((answer.message, *warnings)))
+        return answer
 
     def _report(self, happening: Happening, reason: str) -> None:
         self.controller.report(happening, reason)

@@ -1,5 +1,6 @@
 """Statistics of a run: members of `status`, and the text printed when the daemon ends."""
 
+import dataclasses
 from pathlib import Path
 
 from msgspec.structs import asdict
@@ -9,6 +10,7 @@ from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.loop import TickLoop
 from inhand.controller.runtime.processes import SimulationReady
 from inhand.controller.system.statistics import Histogram
+from inhand.perception.records import FilterHealth
 
 
 def statistics(
@@ -40,11 +42,30 @@ def statistics(
         "cameras": {name: asdict(status) for name, status in inbox.status.copy().items()},
         "malformed_camera_messages": inbox.malformed,
         "tags": {"problem": fit.problem},
+        "fusion": _fusion(loop),
         "bus": {"errors": link.errors, "problem": link.problem},
-        "recorder": {"lost": loop.tape.lost, "problem": loop.tape.problem},
+        "recorder": {"lost": loop.tape.lost + loop.tape.unwritten, "problem": loop.tape.problem},
         "world": world.world if world else None,
         "real_time_factor": factor,
     }
+
+
+def _fusion(loop: TickLoop) -> dict[str, object]:
+    """Counts and problems of the pose filter; each camera by its name."""
+    snapshot = loop.snapshot
+    health = FilterHealth() if snapshot is None else snapshot.fusion
+    members: dict[str, object] = dataclasses.asdict(health)
+    members["cameras"] = {
+        fit.camera: {
+            "residual": fit.residual,
+            "turn": fit.turn,
+            "shift": fit.shift,
+            "used": fit.used,
+            "problem": fit.problem,
+        }
+        for fit in health.cameras
+    }
+    return members
 
 
 def exit_report(loop: TickLoop) -> str:

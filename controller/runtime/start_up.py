@@ -1,17 +1,22 @@
 """What the daemon starts with: its first policy, and what its recorder is told."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from time import monotonic
 
 from inhand.controller.config.config import Config
 from inhand.controller.policy.files import SHIPPED, allowed_hashes
 from inhand.controller.policy.runtime import Policy, load_policy
-from inhand.controller.recording.flight_recorder import Limits
+from inhand.controller.recording.file_writer import Limits
 from inhand.controller.recording.reader import Header, versions
 from inhand.controller.recording.recorder_link import RecorderConfig
+from inhand.controller.runtime.arm_check import Surroundings
 from inhand.controller.runtime.options import Options
 from inhand.controller.runtime.processes import SimulationReady
-from inhand.controller.system.paths import image_address, recordings_directory
+from inhand.controller.system.log import say
+from inhand.controller.system.notify import notify
+from inhand.controller.system.paths import image_address, recordings_directory, socket_address
 from inhand.hardware.model.hand import Hand, hand_file
 from inhand.perception.objects import ObjectDescription, object_file
 
@@ -87,3 +92,36 @@ def recorder_config(
         tuple(image_address(directory, name) for name in sources),
         str(directory) if options.timed else "",
     )
+
+
+def surroundings(
+    options: Options,
+    config: Config,
+    hand: Hand,
+    world: SimulationReady | None,
+    granted: Mapping[str, bool],
+) -> Surroundings:
+    """What `inhand arm` warns of.
+
+    Args:
+        options: of the daemon.
+        config: the configuration.
+        hand: the hand.
+        world: the simulated world, if there is one.
+        granted: for each real-time measure that was asked for, whether the system granted it.
+    """
+    return Surroundings(
+        hand,
+        recordings_directory(config.recording.directory, options.directory),
+        uncalibrated=not (world or config.bus.joints),
+        refused=[name for name, given in granted.items() if not given],
+    )
+
+
+def announce(directory: Path, world: SimulationReady | None) -> None:
+    """Says, on standard output and to the service manager, that commands are welcome."""
+    say(f"inhandd ready: {socket_address(directory, 'command')}")
+    if world:
+        late = monotonic() - world.up
+        say(f"simulated world: {world.world}, ready {late:.2f} s after it was up")
+    notify("READY=1")

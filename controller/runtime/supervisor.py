@@ -1,4 +1,4 @@
-"""Watches child processes, cameras, bus and tick, in a thread that runs four times a second."""
+"""Watches child processes, cameras and bus, in a thread that runs four times a second."""
 
 import logging
 import threading
@@ -7,23 +7,30 @@ from collections.abc import Callable
 
 from inhand.controller.core.records import Event
 from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.runtime.arm_check import Surroundings
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.camera_watch import CameraWatch
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
-from inhand.controller.system.child_process import Child
-from inhand.controller.system.notify import notify, watchdog_period
+from inhand.controller.runtime.watchdog import Heartbeat, Watchdog
+from inhand.controller.system.child_process import Child, stop_all
 
 log = logging.getLogger(__name__)
 
+RESTART_PAUSE = 1.0
+"""A process that has ended is started again after this time [s]."""
+
 _PERIOD = 0.25
+_PATIENCE = 5.0
+"""The supervisor is stuck after this time [s]; starting a process on a busy machine takes less."""
 
 
 class Supervisor:
-    """Owns the child processes, triggers the service manager's watchdog, prints the dry run.
+    """Owns the child processes and the watchdog, prints the dry run.
 
     Attributes:
         failure: why the daemon cannot go on; empty while it can.
+        warnings: what an operator should know before arming.
     """
 
     def __init__(
@@ -41,19 +48,30 @@ class Supervisor:
             simulated: whether time is simulated; it may then stand still without a fault.
         """
         self.failure = ""
+        self.warnings: tuple[str, ...] = ()
+        self._surroundings: Surroundings | None = None
         self._on_failure = on_failure
         self._now = now
         self._simulated = simulated
         self._children: list[Child] = []
         self._link: HandLink | None = None
         self._bus_problem = self._bus_reported = ""
+        self._fusion_problem = self._fusion_reported = ""
         self._cameras: tuple[CameraInbox, CameraWatch, FitWatch] | None = None
+        self._due: dict[Child, float] = {}
+        self._heartbeats = {"the supervisor": Heartbeat(lambda: self._came_round, _PATIENCE)}
+        self._came_round = 0.0
+        self._watchdog: Watchdog | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def watch(self, child: Child) -> None:
         """Adds a process to those that are watched and stopped."""
         self._children.append(child)
+
+    def has(self, process: int) -> bool:
+        """Whether a process id is that of one of the processes."""
+        return any(child.number == process for child in self._children)
 
     def watch_cameras(self, inbox: CameraInbox, fit: FitWatch) -> None:
         """From now on reports camera and tag problems as events, when they begin and end."""
@@ -63,8 +81,23 @@ class Supervisor:
         """From now on reports problems of the servo bus as events, when they begin and end."""
         self._link = link
 
+    def watch_surroundings(self, surroundings: Surroundings) -> None:
+        """From now on keeps `warnings` up to date."""
+        self._surroundings = surroundings
+
+    def watch_thread(self, name: str, heartbeat: Heartbeat) -> None:
+        """Adds a thread without whose heartbeat the service manager's watchdog is not fed."""
+        self._heartbeats[name] = heartbeat
+
     def start(self, request_queue: RequestQueue, *, dry_run: bool) -> None:
-        """Starts the thread."""
+        """Starts the thread, and the watchdog's."""
+
+        def tick() -> float | None:
+            return None if request_queue.snapshot is None else request_queue.snapshot.t
+
+        self._came_round = time.monotonic()
+        self._watchdog = Watchdog(tick, self._heartbeats, simulated=self._simulated)
+        self._watchdog.start()
         self._thread = threading.Thread(
             target=self._run, args=(request_queue, dry_run), name="supervisor", daemon=True
         )
@@ -76,29 +109,27 @@ class Supervisor:
         self._on_failure(reason)
 
     def stop(self) -> None:
-        """Stops all processes, the last one started first."""
+        """Stops all processes at the same time."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=2.0)
-        for child in reversed(self._children):
-            child.stop()
+        stop_all(self._children)
+        if self._watchdog is not None:
+            self._watchdog.stop()
 
     def _run(self, request_queue: RequestQueue, dry_run: bool) -> None:
-        watchdog = watchdog_period()
-        last_tick = 0.0
         periods = 0
         while not self._ended.wait(_PERIOD):
             periods += 1
+            self._came_round = time.monotonic()
             self._restart()
             self._check_cameras(request_queue)
             self._check_bus(request_queue)
+            self._check_surroundings(request_queue)
+            self._check_fusion(request_queue)
             snapshot = request_queue.snapshot
             if snapshot is None:
                 continue
-            if watchdog and (self._simulated or snapshot.t > last_tick):
-                # If the tick does not advance, the service manager restarts the daemon.
-                notify("WATCHDOG=1")
-            last_tick = snapshot.t
             if dry_run and periods % 4 == 0:
                 pose = snapshot.pose
                 seen = "not seen" if pose is None else f"seen {pose.age:.2f} s ago"
@@ -111,6 +142,18 @@ class Supervisor:
                     snapshot.in_hand,
                 )
 
+    def _check_surroundings(self, request_queue: RequestQueue) -> None:
+        if self._surroundings is None:
+            return
+        snapshot = request_queue.snapshot
+        joints = None if snapshot is None else snapshot.joints
+        self.warnings = self._surroundings.warnings(
+            {} if self._cameras is None else self._cameras[1].problems,
+            [child.name for child in self._children if child.ended],
+            self._bus_reported,
+            None if joints is None else joints.voltage,
+        )
+
     def _check_bus(self, request_queue: RequestQueue) -> None:
         if self._link is None:
             return
@@ -120,6 +163,17 @@ class Supervisor:
         if bool(problem) == bool(before) and problem != self._bus_reported:
             self._bus_reported = problem
             request_queue.leave([], [Event(self._now(), "bus", {"problem": problem})])
+
+    def _check_fusion(self, request_queue: RequestQueue) -> None:
+        """Reports a problem of the pose filter that lasts for two periods, and its end."""
+        snapshot = request_queue.snapshot
+        if snapshot is None or snapshot.pose is None:
+            return
+        problem, before = snapshot.fusion.problem, self._fusion_problem
+        self._fusion_problem = problem
+        if bool(problem) == bool(before) and bool(problem) != bool(self._fusion_reported):
+            self._fusion_reported = problem
+            request_queue.leave([], [Event(self._now(), "fusion", {"problem": problem})])
 
     def _check_cameras(self, request_queue: RequestQueue) -> None:
         if self._cameras is None:
@@ -134,17 +188,26 @@ class Supervisor:
 
     def _restart(self) -> None:
         """Restarts processes that ended; the end of the simulation ends the daemon."""
+        now = time.monotonic()
         for child in self._children:
             if not child.ended or self._ended.is_set():
                 continue
             if child.name == "simulation":
                 self.fail(f"the simulation ended with code {child.process.returncode}")
                 return
-            log.error(
-                "%s ended with code %s; starting it again", child.name, child.process.returncode
-            )
-            if self._cameras is not None:
-                self._cameras[0].forget(child.name.removeprefix("camera "))
-            if self._ended.wait(1.0):
-                return
+            if child not in self._due:
+                code = child.process.returncode
+                log.error("%s ended with code %s; starting it again", child.name, code)
+                if self._cameras is not None:
+                    self._cameras[0].forget(child.name.removeprefix("camera "))
+                self._due[child] = now + RESTART_PAUSE
+            elif now >= self._due[child]:
+                del self._due[child]
+                self._start(child)
+
+    def _start(self, child: Child) -> None:
+        try:
             child.start()
+        except OSError as error:
+            # Without memory or descriptors now, there may be some later.
+            log.error("%s: cannot be started now: %s", child.name, error.strerror)

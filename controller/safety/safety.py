@@ -48,7 +48,7 @@ class Motion:
 
     Attributes:
         position: last sent targets [rad], (..., n_actuators).
-        velocity: their velocity [rad/s], (..., n_actuators).
+        velocity: their velocity in the tick that led there [rad/s], (..., n_actuators).
     """
 
     position: Array
@@ -58,11 +58,10 @@ class Motion:
 def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
     """Moves the targets towards the wanted ones for one tick, inside all limits.
 
-    The speed is at most the one from which the target can still brake in time, so that neither
-    the wanted target nor a joint limit is overshot:
-    n ticks of braking by a·dt each, of which the last stands still, cover
-    n·v·dt - n·(n-1)/2·a·dt² = distance, solved for v with the n whose speed lies in
-    ((n-1)·a·dt, n·a·dt].
+    The speed v is at most the one from which the target can still brake in time, however long or
+    short the ticks that follow are: v·dt + v²/2a = distance, solved for v. Braking by a·dt a tick
+    covers no more than v²/2a, so neither the wanted target nor a joint limit is overshot, and the
+    condition holds again in the next tick.
 
     Args:
         limits: bounds.
@@ -72,20 +71,28 @@ def limit(limits: Limits, motion: Motion, wanted: Array, dt: float) -> Motion:
         dt: length of the tick [s], positive.
 
     Returns:
-        The targets to send, and their velocity.
+        The targets to send, and their velocity in this tick.
     """
     finite = np.where(np.isfinite(wanted), wanted, motion.position)
     # By minimum and maximum: np.clip takes several times as long for a few joints.
     distance = np.minimum(np.maximum(finite, limits.lower), limits.upper) - motion.position
     step = limits.acceleration * dt
-    # The speed that would cover the whole distance in one tick.
-    at_once = np.abs(distance) / dt
-    ticks = np.maximum(np.ceil((np.sqrt(1 + 8 * at_once / step) - 1) / 2), 1)
-    speed = np.minimum(at_once / ticks + (ticks - 1) / 2 * step, limits.velocity)
+    double = 2 * np.abs(distance)
+    # The solution in the form that loses no digits where the distance is small.
+    speed = (
+        limits.acceleration * double / (np.sqrt(step * step + limits.acceleration * double) + step)
+    )
+    speed = np.minimum(speed, limits.velocity)
     velocity = np.maximum(np.copysign(speed, distance), motion.velocity - step)
     velocity = np.minimum(velocity, motion.velocity + step)
     # A hand that starts outside the limits returns under the same limits of speed.
     lower = np.minimum(limits.lower, motion.position)
     upper = np.maximum(limits.upper, motion.position)
     position = np.minimum(np.maximum(motion.position + velocity * dt, lower), upper)
-    return Motion(position, velocity)
+    return Motion(position, (position - motion.position) / dt)
+
+
+def rest_point(limits: Limits, motion: Motion) -> Array:
+    """Where the targets come to rest when they brake from now on [rad], (..., n_actuators)."""
+    way = motion.velocity * np.abs(motion.velocity) / (2 * limits.acceleration)
+    return motion.position + way

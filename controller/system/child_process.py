@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
-from inhand.perception.parent import end_process, environment
+from inhand.perception.parent import environment
 
 
 class Child:
@@ -63,14 +64,32 @@ class Child:
         return self._process
 
     @property
+    def number(self) -> int | None:
+        """Process id; None before it was started."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def ended(self) -> bool:
         return self.process.poll() is not None
 
     def stop(self) -> None:
         """Closes its pipes and ends it, unless it ends itself when they are closed."""
+        stop_all([self])
+
+    def ask_to_end(self) -> None:
+        """Closes its pipes and asks it to end, unless it ends itself when they are closed."""
         self._close_pipes()
         if self._process is not None and not self._ends_itself:
-            end_process(self._process)
+            self._process.terminate()
+
+    def end(self, patience: float) -> None:
+        """Kills it if it has not ended within `patience` [s], unless it ends itself."""
+        if self._process is None or self._ends_itself:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, patience))
+        self._process.kill()
+        self._process.wait()
 
     def _close_pipes(self) -> None:
         if self._process is not None:
@@ -78,3 +97,12 @@ class Child:
                 if pipe is not None:
                     with suppress(OSError):
                         pipe.close()
+
+
+def stop_all(children: Sequence[Child], patience: float = 2.0) -> None:
+    """Stops processes at the same time; those that do not end within `patience` [s] are killed."""
+    for child in reversed(children):
+        child.ask_to_end()
+    deadline = time.monotonic() + patience
+    for child in reversed(children):
+        child.end(deadline - time.monotonic())

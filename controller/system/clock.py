@@ -1,10 +1,14 @@
 """Clocks: the same code runs in real, simulated and test time."""
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from inhand.hardware.dynamixel.line_clock import LineClock, RealLineClock
+
+SUSPENDED = 0.5
+"""The machine was suspended if its two clocks have moved apart by more than this [s]."""
 
 
 class Clock(Protocol):
@@ -47,6 +51,30 @@ class MonotonicClock(RealLineClock):
             time.sleep(pause)
         while time.monotonic() < deadline:
             pass
+
+
+class SuspendWatch:
+    """Notices that the machine was suspended: CLOCK_MONOTONIC stands still then.
+
+    Args:
+        boot_time: returns the time since the start, suspension included [s].
+        monotonic: returns it without suspension [s].
+    """
+
+    def __init__(
+        self,
+        boot_time: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._boot_time, self._monotonic = boot_time, monotonic
+        self._offset = boot_time() - monotonic()
+
+    def suspended(self) -> float:
+        """For how long the machine was suspended since the last call [s]; 0 if it was not."""
+        offset = self._boot_time() - self._monotonic()
+        asleep, self._offset = offset - self._offset, offset
+        # The two clocks are read one after the other, and a thread may be interrupted between.
+        return asleep if asleep > SUSPENDED else 0.0
 
 
 class VirtualClock:

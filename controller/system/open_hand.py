@@ -28,6 +28,7 @@ def open_hand(
     patience: float = TICK_PATIENCE,
     anywhere: bool = False,
     clock: LineClock | None = None,
+    period: float = 0.0,
 ) -> HandBackend:
     """A hand that is not connected yet.
 
@@ -39,6 +40,7 @@ def open_hand(
         patience: how long a servo may take to begin a reply [s].
         anywhere: whether joints may stand anywhere, as their zeros are being looked for.
         clock: of all times; CLOCK_MONOTONIC if not given.
+        period: time between two reads; 0 if any is all right [s].
 
     Raises:
         DescriptionError: the file of the joints is malformed, or a port names a servo that the
@@ -58,6 +60,7 @@ def open_hand(
             torque_share=bus.torque_share,
             anywhere=anywhere,
             clock=clock,
+            period=period,
         )
         for name, part in ports.items()
     ]

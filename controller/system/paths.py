@@ -54,7 +54,13 @@ def recordings_directory(configured: str, given: Path | None) -> Path:
         return given.absolute() / "recordings"
     if state := os.environ.get("STATE_DIRECTORY"):
         return Path(state) / "recordings"
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    try:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise StartError(
+            "recordings: there is no home directory; give [recording] directory in the "
+            "configuration, or set XDG_STATE_HOME"
+        ) from error
     return Path(home) / "inhand" / "recordings"
 
 
@@ -84,9 +90,14 @@ def lock_run_directory(directory: Path) -> int:
     """Locks the directory for this process until the returned descriptor is closed.
 
     Raises:
-        StartError: another daemon has it.
+        StartError: another daemon has it, or it cannot be written.
     """
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(
+            f"run directory {directory}: no file can be made in it ({error.strerror}); give another"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

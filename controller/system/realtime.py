@@ -4,6 +4,7 @@ import ctypes
 import gc
 import logging
 import os
+import resource
 import sys
 import threading
 import time
@@ -17,6 +18,9 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _SWITCH_INTERVAL = 0.0005
 _NICE = 5
 """Nice value of the processes that do not move the hand."""
+
+_FILES = 8192
+"""File descriptors that the daemon asks for; it needs fewer than 400."""
 
 _STARTING = 0.5
 """A thread that still has no ZeroMQ name after this time [s] belongs to another library."""
@@ -54,6 +58,14 @@ def configure_realtime(
     # The tick gets the interpreter lock from the threads of the sockets sooner than after 5 ms.
     sys.setswitchinterval(_SWITCH_INTERVAL)
     return granted
+
+
+def raise_descriptors() -> None:
+    """Raises this process's limit of file descriptors as far as the system allows, to `_FILES`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def lower_priority() -> None:

@@ -203,7 +203,10 @@ def _troubles(statistics: Message) -> list[str]:
     cameras = statistics.get("cameras", {})
     said = [f"camera {name}: {seen['problem']}" for name, seen in cameras.items()]
     said = [text for text, seen in zip(said, cameras.values(), strict=True) if seen["problem"]]
-    for part in ("tags", "bus"):
+    for name, fit in statistics.get("fusion", {}).get("cameras", {}).items():
+        if fit["problem"]:
+            said.append(f"camera {name} {fit['problem']}")
+    for part in ("tags", "fusion", "bus"):
         if problem := statistics.get(part, {}).get("problem"):
             said.append(f"{part}: {problem}")
     return [f"**{text}**" for text in said]

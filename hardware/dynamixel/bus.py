@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 
 from inhand.hardware.dynamixel import requests
 from inhand.hardware.dynamixel.fast_read import FastChoice, FastReply, reply_size
@@ -71,17 +72,27 @@ class Bus:
         return self._parser.discarded + self._noise
 
     @property
+    def fastest_reply(self) -> float:
+        """Shortest time from a request to the first byte of its reply [s]."""
+        return self._timeout.fastest
+
+    def forget_reply_times(self) -> None:
+        """Measures `fastest_reply` anew; the first reply may come earlier than those after it."""
+        self._timeout.fastest = inf
+
+    @property
+    def strays(self) -> int:
+        """Number of discarded bytes and missing replies: both grow if others use the line."""
+        return self.discarded + self.missing.total()
+
+    @property
     def is_open(self) -> bool:
         """Whether this process has the port open."""
         return self._line.is_open
 
-    def open(self) -> None:
-        """Opens the port for this process alone.
-
-        Raises:
-            BusError: there is no such port, or another process uses it.
-        """
-        self._line.open()
+    def open(self, *, alone: bool = True) -> None:
+        """Opens the port; see `Port.open`."""
+        self._line.open(alone=alone)
 
     def close(self) -> None:
         """Releases the port. Safe to call twice."""
@@ -166,11 +177,7 @@ class Bus:
         return 10 * count * (length + 11) / self.baud
 
     def sync_write(self, address: int, length: int, rows: Mapping[int, bytes]) -> None:
-        """Writes the same registers of several servos, which do not reply.
-
-        Raises:
-            BusError: the port was lost, or was opened read-only.
-        """
+        """Writes the same registers of several servos, which do not reply; see `tell`."""
         self.tell(requests.sync_write(address, length, rows))
 
     def tell(self, request: bytes) -> None:
@@ -189,11 +196,7 @@ class Bus:
         return replies[id].data if id in replies else b""
 
     def write(self, id: int, address: int, data: bytes) -> Packet | None:
-        """Writes registers of one servo; returns its reply, None if none came.
-
-        Raises:
-            BusError: the port was lost, or was opened read-only.
-        """
+        """Writes registers of one servo, see `tell`; returns its reply, None if none came."""
         self._refuse_if_readonly()
         return self.ask(requests.write(id, address, data), [id], 0).get(id)
 
@@ -208,20 +211,18 @@ class Bus:
                 found[id] = int.from_bytes(reply.data[:2], "little"), reply.data[2]
         return found
 
-    def listen(self, request: bytes, duration: float) -> list[Packet]:
-        """Sends a request; returns the status packets of all servos within `duration` [s]."""
+    def listen(self, request: bytes, duration: float) -> tuple[list[Packet], int]:
+        """Sends a request; returns the status packets within `duration` [s], and stray bytes."""
         self._send(request)
-        end, packets = self.clock.now() + duration, list[Packet]()
-        while (left := end - self.clock.now()) > 0:
-            packets += self._parser.feed(self._line.receive(left))
-        return [packet for packet in packets if packet.instruction == Instruction.STATUS]
+        end, packets, before = self.clock.now() + duration, list[Packet](), self.discarded
+        while self.clock.now() < end:
+            packets += self._parser.feed(self._line.receive(end))
+        self._parser.clear()
+        status = [packet for packet in packets if packet.instruction == Instruction.STATUS]
+        return status, self.discarded - before
 
     def reboot(self, id: int) -> Packet | None:
-        """Reboots a servo; returns its reply, None if none came.
-
-        Raises:
-            BusError: the port was lost, or was opened read-only.
-        """
+        """Reboots a servo, see `tell`; returns its reply, None if none came."""
         self._refuse_if_readonly()
         return self.ask(requests.reboot(id), [id], 0).get(id)
 
@@ -272,7 +273,7 @@ class Bus:
         begins, begun = min(last, sent + 10 * asking / self.baud + self._timeout.patience()), False
         end = begins if presses else last
         while True:
-            data = self._line.receive(end - now)
+            data = self._line.receive(end)
             now = self.clock.now()
             if data and not begun:
                 begun = True

@@ -1,28 +1,24 @@
-"""Voltage and temperature of the servos, read one servo at a time; and the torque limits."""
+"""Voltage and temperature of the servos, read one servo at a time."""
 
 import numpy as np
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.dynamixel.replies import Replies
-from inhand.hardware.errors import BusError
 from inhand.hardware.records import Array, frozen_array
 
 POLL_EVERY = 10
 """Every tenth read also reads the voltage and temperature of one servo, in turn."""
-_ATTEMPTS = 3
-"""Attempts to set the torque limits: servos do not confirm a sync write, which may be damaged."""
 
 
 class Condition:
-    """Voltages, temperatures and torque limits of the servos.
+    """Voltages and temperatures of the servos.
 
     The daemon derates hot servos: it moves their targets closer to their positions. The torque
     limit in the register stays the same.
 
     Args:
         group: the servos.
-        torque_share: usable share of each actuator's torque limit.
 
     Attributes:
         temperature: [°C], (n_actuators,); NaN: not read yet.
@@ -30,41 +26,14 @@ class Condition:
         problem: servos with too low or too high voltage, and the remedy; empty if none.
     """
 
-    def __init__(self, group: ServoGroup, torque_share: float) -> None:
+    def __init__(self, group: ServoGroup) -> None:
         n = len(group.ids)
         self.temperature: Array = frozen_array(np.full(n, np.nan))
         self.voltage: Array = frozen_array(np.full(n, np.nan))
         self.problem = ""
-        self._group, self._torque_share = group, torque_share
+        self._group = group
         self._reads = 0
         self._range = np.array([model.voltage for model in group.units.models])
-
-    def bound_torque(self) -> None:
-        """Writes the torque limit of every servo, and reads it back.
-
-        Raises:
-            BusError: a register did not change.
-        """
-        group, models = self._group, self._group.units.models
-        goals = group.units.torque_goals(self._torque_share)
-        for register in {model.torque_register for model in models}:
-            values = {
-                id: goal
-                for id, goal, model in zip(group.ids, goals, models, strict=True)
-                if model.torque_register == register
-            }
-            rows = {id: register.pack(goal) for id, goal in values.items()}
-            for _ in range(_ATTEMPTS):
-                group.bus.sync_write(register.address, register.size, rows)
-                found = group.read_all(register)
-                if not (refused := [id for id, goal in values.items() if found[id] != goal]):
-                    break
-            else:
-                raise BusError(
-                    f"the torque limit of servo {group.names(refused)} could not be set (register "
-                    f"{register.address}); is its limit in EEPROM (register 36 or 38) smaller? "
-                    "Raise that, or lower torque_share under [bus] of the configuration"
-                )
 
     def look_at_all(self) -> None:
         """Reads all servos at once; for bring-up, where no tick waits."""

@@ -11,10 +11,15 @@ from inhand.hardware.dynamixel.bus import BRING_UP_PATIENCE, TICK_PATIENCE, Bus
 from inhand.hardware.dynamixel.commanding import Commanding
 from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
+from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.line_clock import LineClock
+from inhand.hardware.dynamixel.reply_timing import MARGIN_OF_LATE, patience_for
+from inhand.hardware.dynamixel.restart import restart_faulty
+from inhand.hardware.dynamixel.return_of_servo import ReturnOfServo
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
 from inhand.hardware.dynamixel.state_reader import StateReader
 from inhand.hardware.dynamixel.turns import Counts, Turns
+from inhand.hardware.dynamixel.user_search import UserSearch
 from inhand.hardware.errors import BusError, ServoError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState, Targets
@@ -23,8 +28,6 @@ WATCHDOG = 0.1
 """Default timeout of the servos' bus watchdog [s]: ten ticks."""
 _ATTEMPTS = 3
 """Attempts to read all positions outside of ticks."""
-START_TIME = 2.0
-"""Longest time from a reboot to a servo's first answer [s]."""
 
 
 class ServoHand(HandBackend):
@@ -42,13 +45,14 @@ class ServoHand(HandBackend):
         torque_share: usable share of each actuator's torque limit.
         anywhere: whether to accept joints outside their ranges, as calibration of zeros needs it.
         clock: time source; CLOCK_MONOTONIC if not given.
+        period: time between two reads; 0 if any is all right [s].
 
     Attributes:
         bus: the bus of the servos.
         condition: voltages and temperatures of the servos.
 
     Raises:
-        DescriptionError: the hand has a servo of unknown model.
+        DescriptionError: see `check_servos`.
     """
 
     def __init__(
@@ -64,25 +68,33 @@ class ServoHand(HandBackend):
         torque_share: float = 1.0,
         anywhere: bool = False,
         clock: LineClock | None = None,
+        period: float = 0.0,
     ) -> None:
+        check_servos(hand, baud)
         self.hand = hand
         self.bus = Bus(port, baud, readonly=readonly, clock=clock)
-        self._patience = patience
+        self._patience, self._period = patience, period
         self._group = ServoGroup(hand, self.bus)
         self._watchdog = ServoWatchdog(self._group, watchdog)
-        self.condition = Condition(self._group, torque_share)
-        self._bring_up = BringUp(self._group, self.condition, gains, readonly=readonly)
+        self.condition = Condition(self._group)
+        wanted = gains, torque_share
+        self._bring_up = BringUp(self._group, self.condition, *wanted, readonly=readonly)
         self._state_reader = StateReader(self._group)
         self._poll_list = self._state_reader.poll_list
         self._turns = Turns(hand, self._group.units, anywhere=anywhere)
         self._commanding = Commanding(self._group, self._turns)
+        self._return = ReturnOfServo(
+            self._group, self._bring_up, self._watchdog, self._turns, self._commanding
+        )
         self._readonly = readonly
         self._pulling = False
+        self._users = UserSearch(self.bus)
 
     @property
     def problem(self) -> str:
         silent = self._poll_list.silent
-        return self._group.no_answer(silent) if silent else self.condition.problem
+        problem = self._group.no_answer(silent) if silent else self.condition.problem
+        return "; ".join(one for one in (self._users.problem, problem) if one)
 
     def connect(self) -> None:
         """Opens the bus, finds every servo and sets it up; torque stays as it is.
@@ -97,6 +109,7 @@ class ServoHand(HandBackend):
         self._poll_list.reset()
         try:
             self._bring_up.check_models()
+            self.bus.forget_reply_times()
             if self._bring_up.watched():
                 # The previous program ended without switching torque off: the goals are set to
                 # the present positions, so that the servos do not move.
@@ -107,7 +120,8 @@ class ServoHand(HandBackend):
             positions = self._everywhere()
             self._turns.settle(positions)
             if not self._readonly:
-                self._require_plausible(positions)
+                self._turns.require_plausible(positions)
+            self._patience = patience_for(self.bus.fastest_reply, self._period, self._patience)
         except BusError:
             self.bus.close()
             raise
@@ -123,26 +137,31 @@ class ServoHand(HandBackend):
             deadline: latest time to stop waiting [s].
 
         Raises:
-            ServoError: a servo reports a hardware error; the error carries the measurement,
-                including that servo's.
-            BusError: no servo answered, a bus watchdog has tripped, or a servo has restarted.
+            ServoError: a servo reports a hardware error, or has restarted and has no torque; the
+                error carries the measurement, including that servo's.
+            BusError: no servo answered, or a bus watchdog has tripped.
         """
         self._watchdog.check(self._poll_list.asked, deadline)
         self._watchdog.check_doubted(self._poll_list.asked, deadline)
         t = self.bus.clock.now()
         try:
             measured, came, faulty = self._state_reader.read(deadline)
-        except BusError:
+        except BusError as error:
             self._watchdog.doubt(self._group.ids)
-            raise
+            raise self._users.explained(error) from error
         condition = self.condition
+        self._users.watch()
         if not self._pulling:
             # A servo that has restarted may count from another turn; there is no goal to keep yet.
             self._turns.settle(measured["position"].astype(np.int64), came)
+        elif self._watchdog.restarted:
+            back = np.isin(self._group.ids, list(self._watchdog.restarted))
+            self._turns.settle(measured["position"].astype(np.int64), back & came)
         state = self._group.units.measured(measured)
         state[0] -= self._turns.angle
         if came.all():
-            condition.poll(self._patience / 2, deadline)
+            late = MARGIN_OF_LATE * self.bus.fastest_reply
+            condition.poll(max(self._patience / 2, late), deadline)
         else:
             self._watchdog.doubt(self._poll_list.silent)
             state[:, ~came] = np.nan
@@ -156,6 +175,8 @@ class ServoHand(HandBackend):
         )
         if faulty:
             raise ServoError(self._group.diagnose(faulty, deadline), joints)
+        if self._watchdog.restarted:
+            raise ServoError(self._return.attempt(measured["position"], came), joints)
         return joints
 
     def write(self, targets: Targets) -> Targets:
@@ -178,8 +199,8 @@ class ServoHand(HandBackend):
     def set_torque(self, on: bool) -> None:
         """Switches torque; before it goes on, every goal is set to the present position.
 
-        The servos' bus watchdog is switched off, also if it has tripped; with torque on it is
-        armed again.
+        All settings are read back first, and torque goes on only if they are the wanted ones.
+        The servos' bus watchdog is switched off, and with torque on armed again.
 
         Raises:
             BusError: a servo did not answer or did not switch, or its joint is far outside its
@@ -189,18 +210,8 @@ class ServoHand(HandBackend):
             if left := self.relax():
                 raise BusError(left)
             return
-        group, torque = self._group, registers.TORQUE_ENABLE
-        self._watchdog.end()
-        positions = self._everywhere()
-        self._turns.settle(positions)
-        self._require_plausible(positions)
-        self._commanding.pin(positions)
-        self._pulling = True
         try:
-            group.write_all(torque, [1] * len(group.ids))
-            if wrong := group.other_than(torque, 1):
-                raise BusError(f"torque did not go on at servo {group.names(wrong)}")
-            self._watchdog.arm()
+            self._switch_on()
         except BusError:
             with suppress(BusError):
                 self.relax()
@@ -225,13 +236,14 @@ class ServoHand(HandBackend):
         self._pulling = False
         off = [0] * len(group.ids)
         if not bus.is_open:
-            bus.open()
+            # Torque off is sent even if another program uses the port.
+            bus.open(alone=False)
         bus.patience = self._patience
         try:
             group.write_all(registers.TORQUE_ENABLE, off)
         except BusError:
             # The open file may belong to a device that was unplugged and plugged in again.
-            bus.open()
+            bus.open(alone=False)
             group.write_all(registers.TORQUE_ENABLE, off)
         self._watchdog.end()
         return group.torque_not_off(deadline)
@@ -249,23 +261,30 @@ class ServoHand(HandBackend):
         """
         if not self.bus.is_open:
             self.bus.open()
-        group, error = self._group, registers.HARDWARE_ERROR
         self._pulling = False
         self._watchdog.end()
-        group.write_all(registers.TORQUE_ENABLE, [0] * len(group.ids))
-        found = group.ask(group.ids, error, 3).numbers(error)
-        faulty = tuple(id for id, value in found.items() if value)
-        for id in faulty:
-            self.bus.reboot(id)
-        until = self.bus.clock.now() + START_TIME
-        while not group.ask(faulty, error, 2).complete:
-            if self.bus.clock.now() > until:
-                raise BusError(f"servo {group.names(faulty)} did not answer after its reboot")
+        names = restart_faulty(self._group)
         self._bring_up.set_up()
-        return [group.names([id]) for id in faulty]
+        return names
 
     def close(self) -> None:
         self.bus.close()
+
+    def _switch_on(self) -> None:
+        group, torque = self._group, registers.TORQUE_ENABLE
+        self._watchdog.end()
+        # The joints may still fall: their positions are read as late as possible.
+        self._bring_up.verify(group.ids, write=True)
+        positions = self._everywhere()
+        self._turns.settle(positions)
+        self._turns.require_plausible(positions)
+        self._commanding.pin(positions)
+        self._pulling = True
+        group.write_all(torque, [1] * len(group.ids))
+        if wrong := group.other_than(torque, 1):
+            raise BusError(f"torque did not go on at servo {group.names(wrong)}")
+        self._watchdog.arm()
+        self._return.reset()
 
     def _everywhere(self) -> Counts:
         """Present positions of all servos as register values [counts], (n_actuators,)."""
@@ -279,7 +298,3 @@ class ServoHand(HandBackend):
         raise BusError(
             f"{group.no_answer(self._poll_list.silent)}; check power, cable, id and baud"
         )
-
-    def _require_plausible(self, positions: Counts) -> None:
-        if problem := self._turns.problem(self._turns.angles(positions)):
-            raise BusError(problem)

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from inhand.hardware.dynamixel.protocol import BROADCAST, HEADER, Instruction, checksum
-from inhand.hardware.dynamixel.replies import Mask, Replies
+from inhand.hardware.dynamixel.replies import Bytes, Mask, Replies
 
 _BESIDE_DATA = 4
 """Error byte, id and checksum of a block [bytes]."""
@@ -49,7 +49,12 @@ class FastChoice:
 
 def reply_header(count: int, length: int) -> bytes:
     """Header of a reply of `count` servos with `length` bytes of data each."""
-    size = 1 + count * (length + _BESIDE_DATA)
+    return bulk_reply_header((length,) * count)
+
+
+def bulk_reply_header(lengths: Sequence[int]) -> bytes:
+    """Header of a reply of servos with these numbers of bytes of data."""
+    size = 1 + sum(lengths) + _BESIDE_DATA * len(lengths)
     return HEADER + struct.pack("<BHB", BROADCAST, size, Instruction.STATUS)
 
 
@@ -80,6 +85,7 @@ class _Form:
         ids: of the servos, in order.
         block: length of one servo's block [bytes].
         all: mask with all servos, (n,).
+        size: length of the reply [bytes].
     """
 
     header: bytes
@@ -87,6 +93,18 @@ class _Form:
     ids: bytes
     block: int
     all: Mask
+    size: int
+
+    def whole(self, reply: bytes) -> Bytes | None:
+        """The blocks of an intact reply of all servos, (n, block); None if it is anything else."""
+        header = len(self.header)
+        if len(reply) != self.size or not reply.startswith(self.header):
+            return None
+        # The last checksum covers the whole reply.
+        right = checksum(reply[:-2]) == int.from_bytes(reply[-2:], "little")
+        if not right or reply[header + 1 :: self.block] != self.ids:
+            return None
+        return np.frombuffer(reply, np.uint8, offset=header).reshape(-1, self.block)
 
     def intact(self, blocks: bytes) -> list[bool]:
         """Whether each block fits its checksum and its servo's id."""
@@ -103,9 +121,9 @@ class _Form:
 @cache
 def _form(ids: tuple[int, ...], length: int) -> _Form:
     header = reply_header(len(ids), length)
-    return _Form(
-        header, checksum(header), bytes(ids), length + _BESIDE_DATA, np.ones(len(ids), np.bool_)
-    )
+    everyone = np.ones(len(ids), np.bool_)
+    block, size = length + _BESIDE_DATA, reply_size(len(ids), length)
+    return _Form(header, checksum(header), bytes(ids), block, everyone, size)
 
 
 class FastReply:
@@ -126,7 +144,6 @@ class FastReply:
         self.broke_off_at: int | None = None
         self._ids, self._length = ids, length
         self._form = _form(ids, length)
-        self._size = reply_size(len(ids), length)
         self._buffer = b""
         self._start = -1
 
@@ -135,7 +152,7 @@ class FastReply:
         self._buffer += data
         if self._start < 0:
             self._start = self._buffer.find(self._form.header)
-        self.complete = self._start >= 0 and len(self._buffer) - self._start >= self._size
+        self.complete = self._start >= 0 and len(self._buffer) - self._start >= self._form.size
         return self.complete
 
     @property
@@ -145,6 +162,8 @@ class FastReply:
 
     def replies(self) -> tuple[Replies, int]:
         """The intact blocks, and the number of bytes outside of them."""
+        if (whole := self._form.whole(self._buffer)) is not None:
+            return Replies(self._ids, self._form.all, whole[:, 0], whole[:, 2:-2], True), 0
         if self._start < 0:
             return Replies.none(self._ids, self._length), len(self._buffer)
         form, size, asked = self._form, self._form.block, len(self._ids)
@@ -152,11 +171,7 @@ class FastReply:
         count = min((len(self._buffer) - first) // size, asked)
         self.broke_off_at = self._ids[count] if count < asked else None
         useful = self._buffer[first : first + count * size]
-        # The last checksum covers the whole reply: the others are checked only if it is wrong.
-        whole = self._buffer[self._start : first + asked * size]
-        right = self.complete and checksum(whole[:-2]) == int.from_bytes(whole[-2:], "little")
-        right = right and useful[1::size] == form.ids
-        good = [True] * asked if right else form.intact(useful)
+        good = form.intact(useful)
         wasted = len(self._buffer) - len(form.header) - size * sum(good)
         blocks = np.frombuffer(useful, np.uint8).reshape(count, size)
         if count == asked and all(good):

@@ -58,6 +58,16 @@ class ServoGroup:
         self.require(replies, register.address)
         return dict(replies.numbers(register))
 
+    def read_span(self, ids: Sequence[int], address: int, length: int) -> dict[int, bytes]:
+        """The same registers of several servos, as bytes by servo id.
+
+        Raises:
+            BusError: a servo did not answer, refused, or reports a hardware error.
+        """
+        replies = self.bus.sync_read(address, length, ids, attempts=_ATTEMPTS)
+        self.require(replies, address)
+        return {id: row.tobytes() for id, row in zip(replies.ids, replies.data, strict=True)}
+
     def ask(
         self,
         ids: tuple[int, ...],

@@ -1,12 +1,15 @@
 """A serial port, opened by one process alone: sends bytes, and receives them with a timeout."""
 
+import fcntl
 import logging
 import os
 import termios
+from contextlib import suppress
 
 import serial
 
 from inhand.hardware.dynamixel.line_clock import LineClock, RealLineClock
+from inhand.hardware.dynamixel.port_users import not_permitted, users_of
 from inhand.hardware.errors import BusError
 
 log = logging.getLogger(__name__)
@@ -39,11 +42,14 @@ class Port:
         """Whether this process has the port open."""
         return self._serial is not None
 
-    def open(self) -> None:
-        """Opens the port for this process alone.
+    def open(self, *, alone: bool = True) -> None:
+        """Opens the port for this process alone: programs without privileges cannot open it then.
+
+        Args:
+            alone: whether to refuse a port that another process has open already.
 
         Raises:
-            BusError: there is no such port, or another process uses it.
+            BusError: there is no such port, it may not be opened, or another process uses it.
         """
         self.close()
         if not os.path.exists(self.path):
@@ -51,12 +57,20 @@ class Port:
                 f"serial port {self.path}: no such device; plug the hand in, or name its port "
                 "under [bus] in the configuration"
             )
+        if not os.access(self.path, os.R_OK | os.W_OK):
+            raise BusError(f"serial port {self.path}: {': '.join(not_permitted(self.path))}")
+        if alone and (users := users_of(self.path)):
+            raise self._in_use(users)
         try:
             port = serial.Serial(self.path, self.baud, timeout=0, exclusive=True)
         except (*_PORT_ERRORS, ValueError) as error:
+            if users := users_of(self.path):
+                raise self._in_use(users) from error
             raise BusError(
                 f"serial port {self.path}: {error}; is it in use, and may this user open it?"
             ) from error
+        # pyserial's lock is only seen by programs that ask for it, which the vendor's SDK does not.
+        fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
         try:
             port.set_low_latency_mode(True)
         except (OSError, ValueError, NotImplementedError) as error:
@@ -67,6 +81,9 @@ class Port:
     def close(self) -> None:
         """Releases the port. Safe to call twice."""
         if self._serial is not None:
+            with suppress(OSError):
+                # A pseudo-terminal outlives its last user, and would stay closed to others.
+                fcntl.ioctl(self._file, termios.TIOCNXCL)
             self._serial.close()
             self._serial, self._file = None, -1
 
@@ -81,6 +98,8 @@ class Port:
         try:
             while piece := os.read(self._file, _LARGEST):
                 stale += len(piece)
+                if len(piece) < _LARGEST:
+                    break
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
         return stale
@@ -100,15 +119,15 @@ class Port:
         if sent != len(packet):
             raise BusError(f"serial port {self.path}: its send buffer is full; is the hand there?")
 
-    def receive(self, patience: float) -> bytes:
-        """The first bytes that arrive within `patience` [s]; empty if none do.
+    def receive(self, deadline: float) -> bytes:
+        """The first bytes that arrive until `deadline` [s of the clock]; empty if none do.
 
         Raises:
             BusError: the port was lost.
         """
         self._require_open()
         try:
-            if not self.clock.wait_readable(self._file, self.clock.now() + patience):
+            if not self.clock.wait_readable(self._file, deadline):
                 return b""
             data = os.read(self._file, _LARGEST)
         except _PORT_ERRORS as error:
@@ -120,6 +139,13 @@ class Port:
     def _require_open(self) -> None:
         if self._serial is None:
             raise BusError(f"serial port {self.path} is not open")
+
+    def _in_use(self, users: list[str]) -> BusError:
+        names = ", ".join(users)
+        return BusError(
+            f"serial port {self.path} is in use by {names}; only one program may use a bus: "
+            f"end {names} (`inhand shutdown` ends the daemon)"
+        )
 
     def _gone(self, error: Exception) -> BusError:
         return BusError(f"serial port {self.path} was lost: {error}; is the cable plugged in?")

@@ -1,8 +1,8 @@
 """The registers of Dynamixel X-series servos, and their units.
 
-Robotis e-manual, control tables of the models below: all models have the same addresses. A model
-without current control has no goal current, and has its present load at the address of present
-current.
+Robotis e-manual, control tables of the models in `models.py`: all models have the same addresses.
+A model without current control has no goal current, and has its present load at the address of
+present current.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,12 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
+from inhand.hardware.dynamixel.models import BAUD_RATES as BAUD_RATES
+from inhand.hardware.dynamixel.models import CURRENT_BASED_POSITION as CURRENT_BASED_POSITION
+from inhand.hardware.dynamixel.models import FULL_PWM as FULL_PWM
+from inhand.hardware.dynamixel.models import MODELS as MODELS
+from inhand.hardware.dynamixel.models import POSITION as POSITION
+from inhand.hardware.dynamixel.models import Model as Model
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
@@ -40,29 +46,59 @@ class Register:
 
 
 MODEL_NUMBER = Register(0, 2)
+MODEL_INFORMATION = Register(2, 4)
 FIRMWARE = Register(6, 1)
 ID = Register(7, 1)
-RETURN_DELAY = Register(9, 1)
-OPERATING_MODE = Register(11, 1)
 BAUD_RATE = Register(8, 1)
+RETURN_DELAY = Register(9, 1)
+DRIVE_MODE = Register(10, 1)
+OPERATING_MODE = Register(11, 1)
+SECONDARY_ID = Register(12, 1)
+PROTOCOL = Register(13, 1)
+HOMING_OFFSET = Register(20, 4, signed=True)
+MOVING_THRESHOLD = Register(24, 4)
 TEMPERATURE_LIMIT = Register(31, 1)
+MAX_VOLTAGE = Register(32, 2)
+MIN_VOLTAGE = Register(34, 2)
+PWM_LIMIT = Register(36, 2)
 CURRENT_LIMIT = Register(38, 2)
+VELOCITY_LIMIT = Register(44, 4)
+MAX_POSITION = Register(48, 4)
+MIN_POSITION = Register(52, 4)
+STARTUP = Register(60, 1)
+PWM_SLOPE = Register(62, 1)
 SHUTDOWN = Register(63, 1)
 TORQUE_ENABLE = Register(64, 1)
+LED = Register(65, 1)
 STATUS_RETURN_LEVEL = Register(68, 1)
+REGISTERED_INSTRUCTION = Register(69, 1)
 HARDWARE_ERROR = Register(70, 1)
+VELOCITY_I = Register(76, 2)
+VELOCITY_P = Register(78, 2)
 POSITION_D = Register(80, 2)
 POSITION_I = Register(82, 2)
 POSITION_P = Register(84, 2)
+FEEDFORWARD_2 = Register(88, 2)
+FEEDFORWARD_1 = Register(90, 2)
 BUS_WATCHDOG = Register(98, 1, signed=True)
 GOAL_PWM = Register(100, 2, signed=True)
 GOAL_CURRENT = Register(102, 2, signed=True)
+GOAL_VELOCITY = Register(104, 4, signed=True)
+PROFILE_ACCELERATION = Register(108, 4)
+PROFILE_VELOCITY = Register(112, 4)
 GOAL_POSITION = Register(116, 4, signed=True)
+REALTIME_TICK = Register(120, 2)
+MOVING = Register(122, 1)
+MOVING_STATUS = Register(123, 1)
+PRESENT_PWM = Register(124, 2, signed=True)
 PRESENT_CURRENT = Register(126, 2, signed=True)
 PRESENT_VELOCITY = Register(128, 4, signed=True)
 PRESENT_POSITION = Register(132, 4, signed=True)
+VELOCITY_TRAJECTORY = Register(136, 4, signed=True)
+POSITION_TRAJECTORY = Register(140, 4, signed=True)
 INPUT_VOLTAGE = Register(144, 2)
 TEMPERATURE = Register(146, 1)
+BACKUP_READY = Register(147, 1)
 
 FIRST_RAM = TORQUE_ENABLE.address
 """First address in RAM; lower ones are in EEPROM, which is locked while torque is on."""
@@ -82,16 +118,6 @@ WATCHDOG_UNIT = 0.02
 WATCHDOG_TRIPPED = -1
 """Value of the bus watchdog after it has tripped: no packet came in time, the servo has stopped."""
 
-CURRENT_BASED_POSITION = 5
-"""Operating mode: position control with a current limit."""
-POSITION = 3
-"""Operating mode: position control with a PWM limit."""
-FULL_PWM = 885
-"""Goal PWM of full supply voltage [counts]."""
-
-BAUD_RATES = {9600: 0, 57600: 1, 115200: 2, 1000000: 3, 2000000: 4, 3000000: 5, 4000000: 6}
-"""Value of the baud rate register by bits a second."""
-
 COUNTS = 4096
 """Position counts of one turn; the centre of a servo is at half of them."""
 VELOCITY_UNIT = 0.229 * 2 * pi / 60
@@ -108,58 +134,9 @@ OVERHEATED, OVERLOADED = 1 << 2, 1 << 5
 """What each bit of the hardware error register means."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """Data of a servo model.
-
-    Attributes:
-        number: value of the model number register.
-        current_unit: [A] per count; for a model that reports load, the current of this load.
-        current_limit: default of the current limit register [counts].
-        torque_per_ampere: stall torque over stall current [N·m/A].
-        stall_torque: [N·m].
-        voltage: lowest and highest input voltage [V].
-        hottest: temperature limit, at which the servo shuts down [°C].
-        current_control: whether it has current control; otherwise its PWM is limited.
-    """
-
-    number: int
-    current_unit: float
-    current_limit: int
-    torque_per_ampere: float
-    stall_torque: float
-    voltage: tuple[float, float]
-    hottest: int
-    current_control: bool = True
-
-    @property
-    def operating_mode(self) -> int:
-        """Operating mode for position control with a torque limit."""
-        return CURRENT_BASED_POSITION if self.current_control else POSITION
-
-    @property
-    def torque_register(self) -> Register:
-        """Register that limits the torque."""
-        return GOAL_CURRENT if self.current_control else GOAL_PWM
-
-    def torque_goal(self, torque: float) -> int:
-        """Value of the torque register for a torque limit [N·m]."""
-        if not self.current_control:
-            return min(round(FULL_PWM * torque / self.stall_torque), FULL_PWM)
-        return min(round(torque / self.torque_per_ampere / self.current_unit), self.current_limit)
-
-
-MODELS = {
-    # Stall torque and current at 12 V, or at 5 V for the M models of the 330 series; voltages and
-    # temperatures are the factory settings of the limits.
-    "XM430-W350": Model(1020, 0.00269, 1193, 4.1 / 2.3, 4.1, (9.5, 16.0), 80),
-    "XM430-W210": Model(1030, 0.00269, 1193, 3.0 / 2.3, 3.0, (9.5, 16.0), 80),
-    "XC330-M288": Model(1240, 0.001, 2352, 0.93 / 1.8, 0.93, (3.5, 7.0), 70),
-    "XL330-M288": Model(1200, 0.001, 1750, 0.52 / 1.47, 0.52, (3.5, 7.0), 70),
-    "XL330-M077": Model(1190, 0.001, 1750, 0.215 / 1.47, 0.215, (3.5, 7.0), 70),
-    # Its load register is in thousandths of the largest load.
-    "XL430-W250": Model(1060, 0.0014, 1000, 1.5 / 1.4, 1.5, (6.0, 14.0), 72, current_control=False),
-}
+def torque_register(model: Model) -> Register:
+    """Register that limits the torque of a model."""
+    return GOAL_CURRENT if model.current_control else GOAL_PWM
 
 
 def hardware_error(value: int) -> str:

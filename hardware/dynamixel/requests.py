@@ -34,6 +34,11 @@ def reboot(id: int) -> bytes:
     return encode(id, Instruction.REBOOT)
 
 
+def factory_reset(id: int) -> bytes:
+    """Gives a servo its factory settings, except id and baud rate, and reboots it."""
+    return encode(id, Instruction.FACTORY_RESET, b"\x02")
+
+
 def sync_read(address: int, length: int, ids: Sequence[int], *, fast: bool = False) -> bytes:
     """Reads the same registers of several servos; `fast`: one reply for all, see `fast_read`."""
     instruction = Instruction.FAST_SYNC_READ if fast else Instruction.SYNC_READ

@@ -1,14 +1,19 @@
-"""Bus watchdogs in the servos: a servo stops if no packet comes within the timeout."""
+"""Bus watchdogs in the servos: a servo stops if no packet comes within the timeout.
+
+The register of the watchdog also tells of a restart, which clears it. Without watchdogs, the
+register of torque does.
+"""
 
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, inf
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.group import ServoGroup
+from inhand.hardware.dynamixel.protocol import ALERT
 from inhand.hardware.errors import BusError
 
 CHECK_EVERY = 1.0
-"""Interval of checks that the watchdogs are still armed [s]: a reboot switches them off."""
+"""Interval of checks for servos that have stopped or restarted [s]."""
 
 
 class ServoWatchdog:
@@ -17,31 +22,39 @@ class ServoWatchdog:
     Args:
         group: the servos.
         silence: timeout of the watchdogs [s], in steps of 20 ms; 0 switches them off.
+
+    Attributes:
+        restarted: servos that have restarted since torque went on, and have no torque.
     """
 
     def __init__(self, group: ServoGroup, silence: float) -> None:
         self._group = group
         self._steps = min(ceil(silence / registers.WATCHDOG_UNIT - 1e-6), 127)
+        watched = registers.BUS_WATCHDOG, self._steps
+        self._register, self._usual = watched if self._steps else (registers.TORQUE_ENABLE, 1)
         self._armed, self._stopped = False, ""
         self._doubted: set[int] = set()
+        self.restarted: set[int] = set()
         self._look_again = 0.0
 
     def arm(self) -> None:
-        """Arms the watchdogs of all servos.
+        """Arms the watchdogs of all servos, and begins to look for restarts.
 
         Raises:
             BusError: a servo did not arm its watchdog.
         """
-        if not self._steps:
-            return
-        group = self._group
-        group.write_all(registers.BUS_WATCHDOG, [self._steps] * len(group.ids))
-        if wrong := group.other_than(registers.BUS_WATCHDOG, self._steps):
-            raise BusError(
-                f"servo {group.names(wrong)} did not arm its bus watchdog; is its firmware older "
-                "than 38?"
-            )
+        self._arm(self._group.ids)
         self._armed, self._look_again = True, self._group.bus.clock.now() + CHECK_EVERY
+
+    def arm_again(self, id: int) -> None:
+        """Arms the watchdog of a servo that has restarted and has torque again.
+
+        Raises:
+            BusError: it did not arm its watchdog.
+        """
+        self._arm((id,))
+        self.restarted.discard(id)
+        self._doubted.discard(id)
 
     def end(self) -> None:
         """Switches the watchdogs off, also if they have tripped."""
@@ -52,6 +65,7 @@ class ServoWatchdog:
         """Assumes that no watchdog is armed; nothing is sent."""
         self._armed, self._stopped = False, ""
         self._doubted.clear()
+        self.restarted.clear()
 
     def check(self, present: tuple[int, ...], deadline: float | None = None) -> None:
         """Checks for tripped watchdogs and restarted servos.
@@ -63,11 +77,11 @@ class ServoWatchdog:
             deadline: latest time to stop waiting [s].
 
         Raises:
-            BusError: a servo has stopped or restarted.
+            BusError: the servos have stopped.
         """
         now = self._group.bus.clock.now()
         # A servo measures the time from the end of the packet, with its own clock.
-        longest = 0.8 * self._steps * registers.WATCHDOG_UNIT
+        longest = 0.8 * self._steps * registers.WATCHDOG_UNIT if self._steps else inf
         silence = now - self._group.bus.last_sent
         if self._armed and (silence > longest or now > self._look_again):
             self._doubted |= set(present)
@@ -86,20 +100,35 @@ class ServoWatchdog:
         if self._armed:
             self._doubted.update(ids)
 
-    def _look(self, ids: tuple[int, ...], deadline: float | None) -> None:
-        """Reads the watchdogs of servos; records why they have stopped, if they have."""
+    def _arm(self, ids: tuple[int, ...]) -> None:
+        if not self._steps:
+            return
         group, register = self._group, registers.BUS_WATCHDOG
+        rows = {id: register.pack(self._steps) for id in ids}
+        group.bus.sync_write(register.address, register.size, rows)
+        replies = group.ask(ids, register, 3)
+        group.require(replies, register.address)
+        found = replies.numbers(register)
+        if wrong := [id for id in ids if found[id] != self._steps]:
+            raise BusError(
+                f"servo {group.names(wrong)} did not arm its bus watchdog; is its firmware older "
+                "than 38?"
+            )
+
+    def _look(self, ids: tuple[int, ...], deadline: float | None) -> None:
+        """Reads the watched register; records which servos have stopped or restarted."""
+        group, register = self._group, self._register
         replies = group.ask(ids, register, 2, deadline)
         # Hardware errors are reported by the read of the measurements.
         group.require_accepted(replies, register.address)
         found = replies.numbers(register)
         self._doubted -= found.keys()
-        # A restart clears the watchdog and the torque of a servo.
-        if rebooted := [id for id, steps in found.items() if steps == 0]:
-            self._stopped = f"servo {group.names(rebooted)} has restarted and lost its torque"
-        elif any(steps != self._steps for steps in found.values()):
+        # A servo that has shut down has lost its torque without a restart.
+        alarmed = set(replies.having(ALERT))
+        self.restarted |= {id for id, value in found.items() if not value} - alarmed
+        if any(value not in (0, self._usual) for value in found.values()):
             self._stopped = "the servos have stopped: their bus watchdog received no packet in time"
-        self._armed = not self._stopped
+            self._armed = False
 
     def _refuse_if_stopped(self) -> None:
         if self._stopped:

@@ -97,7 +97,5 @@ class StateReader:
 
 
 def _counts(rows: Bytes) -> Measured:
-    measured: Measured = np.ascontiguousarray(rows[:, :_LENGTH]).view(registers.MEASURED_COUNTS)[
-        :, 0
-    ]
+    measured: Measured = rows[:, :_LENGTH].view(registers.MEASURED_COUNTS)[:, 0]
     return measured

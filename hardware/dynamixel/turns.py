@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.registers import Units
+from inhand.hardware.errors import BusError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 
@@ -67,6 +68,11 @@ class Turns:
         hand = self._hand
         far: NDArray[np.bool_] = (angles < hand.lower - MARGIN) | (angles > hand.upper + MARGIN)
         return far
+
+    def require_plausible(self, positions: Counts) -> None:
+        """Raises BusError if a joint is far outside its range at these register positions."""
+        if problem := self.problem(self.angles(positions)):
+            raise BusError(problem)
 
     def problem(self, angles: Array) -> str:
         """Message with the joints far outside their range, and the remedy; empty if there is none.

@@ -16,6 +16,7 @@ from inhand.hardware.model.hand_description import (
     Actuator,
     HandDescription,
     Link,
+    Power,
     Shape,
     Workspace,
 )
@@ -32,8 +33,8 @@ class Hand:
     """A checked hand description with derived arrays.
 
     Joint order is the order of `links`; actuator order is the order of `actuators`. The digest is
-    that of `facts`. Fixed links of the file are parts of the links that carry them; what is fixed
-    to the root is in `root_shapes`.
+    that of `facts`, which do not cover `power`. Fixed links of the file are parts of the links that
+    carry them; what is fixed to the root is in `root_shapes`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Hand:
     collision_groups: dict[str, tuple[str, ...]]
     links: tuple[Link, ...]
     actuators: tuple[Actuator, ...]
+    power: Power | None = None
     root_shapes: tuple[Shape, ...] = ()
 
     @property
@@ -246,6 +248,7 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
         parts.collision_groups,
         parts.links,
         data.actuators,
+        data.power,
         parts.root_shapes,
     )
     return replace(hand, digest=digest_of(hand.facts))

@@ -115,6 +115,21 @@ class Workspace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drop_height: float
 
 
+class Power(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Currents that the hand and its supply are made for.
+
+    Attributes:
+        supply_current: that all servos together may take [A].
+        servo_current: largest current of a servo [A], by servo model or by actuator; the actuator
+            comes first.
+        source: where these numbers are from.
+    """
+
+    supply_current: float
+    servo_current: dict[str, float]
+    source: str
+
+
 class HandDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole hand file."""
 
@@ -126,3 +141,4 @@ class HandDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     links: tuple[Link, ...]
     actuators: tuple[Actuator, ...]
     fixed_links: tuple[FixedLink, ...] = ()
+    power: Power | None = None

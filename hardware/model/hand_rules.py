@@ -9,6 +9,7 @@ from inhand.hardware.model.hand_description import (
     FixedLink,
     HandDescription,
     Link,
+    Power,
     Shape,
 )
 from inhand.hardware.model.solids import inertia_matrix
@@ -50,6 +51,8 @@ def problems(data: HandDescription) -> Iterator[str]:
         yield f"joints and actuators disagree about {sorted(moved ^ ranges.keys())}"
     for actuator in data.actuators:
         yield from _actuator_problems(actuator, ranges)
+    if data.power is not None:
+        yield from _power_problems(data, data.power)
     names = {data.root, *(part.name for part in _all_links(data))}
     for link_name in [name for group in data.collision_groups.values() for name in group]:
         if link_name not in names:
@@ -162,6 +165,16 @@ def _actuator_problems(actuator: Actuator, ranges: dict[str, tuple[float, float]
     )
     if min(positive) <= 0:
         yield f"actuator {name}: gain and limits must be positive"
+
+
+def _power_problems(data: HandDescription, power: Power) -> Iterator[str]:
+    currents = power.supply_current, *power.servo_current.values()
+    if not all(0 < current < float("inf") for current in currents):
+        yield "[power]: currents must be positive"
+    known = {a.name for a in data.actuators}
+    known |= {a.servo.model for a in data.actuators if a.servo is not None}
+    for name in sorted(power.servo_current.keys() - known):
+        yield f"[power] servo_current: {name} is neither an actuator nor a servo model here"
 
 
 def joint_map(actuator: Actuator) -> tuple[tuple[float, ...], tuple[float, ...]]:

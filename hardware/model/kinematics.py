@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.turning import rpy_matrix
@@ -20,37 +21,39 @@ def link_poses(hand: Hand, joint_angles: Array) -> tuple[Array, Array]:
         rotations: world from link, (..., n_links, 3, 3).
         positions: link origins, world frame [m], (..., n_links, 3).
     """
-    angles = np.asarray(joint_angles, dtype=np.float64)
-    rotations = np.empty((*angles.shape[:-1], hand.n_joints, 3, 3))
-    positions = np.empty((*angles.shape[:-1], hand.n_joints, 3))
-    # Rodrigues: R(q) = K0 + cos q · K1 + sin q · K2, of all joints at once.
-    origins, constant, cosine, sine = _chain(hand)
-    local = (
-        constant + np.cos(angles)[..., None, None] * cosine + np.sin(angles)[..., None, None] * sine
-    )
-    for i, parent in enumerate(hand.parents):
-        if parent < 0:
-            rotations[..., i, :, :] = local[..., i, :, :]
-            positions[..., i, :] = origins[i]
-        else:
-            above = rotations[..., parent, :, :]
-            rotations[..., i, :, :] = above @ local[..., i, :, :]
-            positions[..., i, :] = positions[..., parent, :] + above @ origins[i]
-    return rotations, positions
+    angles = np.asarray(joint_angles, dtype=np.float64)[..., None, None]
+    # Rodrigues: R(q) = K0 + cos q · K1 + sin q · K2, of all joints at once, as 4x4 transforms.
+    constant, cosine, sine = _chain(hand)
+    poses: Array = constant + np.cos(angles) * cosine + np.sin(angles) * sine
+    # All links of one depth at once: a call of numpy costs more than the arithmetic of a finger.
+    for links, parents in _levels(hand):
+        poses[..., links, :, :] = poses[..., parents, :, :] @ poses[..., links, :, :]
+    return poses[..., :3, :3], poses[..., :3, 3]
 
 
 @cache
-def _chain(hand: Hand) -> tuple[Array, Array, Array, Array]:
-    """Origins, and the terms of each link's local rotation."""
-    constant, cosine, sine = (np.empty((hand.n_joints, 3, 3)) for _ in range(3))
+def _levels(hand: Hand) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Links with a parent, by their number of links to the base, and the parent of each."""
+    depths: list[int] = []
+    for parent in hand.parents:
+        depths.append(0 if parent < 0 else depths[parent] + 1)
+    by_depth = (np.flatnonzero(np.array(depths) == k) for k in range(1, max(depths) + 1))
+    return [(links, np.array(hand.parents)[links]) for links in by_depth]
+
+
+@cache
+def _chain(hand: Hand) -> tuple[Array, Array, Array]:
+    """The terms of each link's transform to its parent, (n_links, 4, 4) each."""
+    constant, cosine, sine = (np.zeros((hand.n_joints, 4, 4)) for _ in range(3))
     for i, link in enumerate(hand.links):
         fixed = rpy_matrix(link.rpy)
         x, y, z = axis = np.array(link.axis) / np.linalg.norm(link.axis)
         outer = np.outer(axis, axis)
-        constant[i] = fixed @ outer
-        cosine[i] = fixed @ (np.eye(3) - outer)
-        sine[i] = fixed @ np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.array([link.origin for link in hand.links]), constant, cosine, sine
+        constant[i, :3, :3] = fixed @ outer
+        constant[i, :3, 3], constant[i, 3, 3] = link.origin, 1.0
+        cosine[i, :3, :3] = fixed @ (np.eye(3) - outer)
+        sine[i, :3, :3] = fixed @ np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return constant, cosine, sine
 
 
 def fingertip_positions(hand: Hand, actuator_angles: Array) -> Array:

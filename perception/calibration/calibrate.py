@@ -1,5 +1,6 @@
 """`inhand calibrate`: cameras and objects, from pictures. Insufficient pictures are refused."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from inhand.perception.camera.open_source import open_source
 from inhand.perception.camera.settings import DeviceSettings
 from inhand.perception.cameras import Camera, CameraError, load_rig, save_rig
 from inhand.perception.detection.detection import TagDetector
+from inhand.perception.errors import ObjectError
 from inhand.perception.objects import load_object
 from inhand.perception.pictures import pictures, write_picture
 from inhand.perception.readout import Readout
@@ -198,6 +200,7 @@ class Tags:
         rig, description = load_rig(self.rig), load_object(self.object)
         ids = tuple(tag.id for tag in description.tags)
         instants: dict[str, list[TagCorners]] = {}
+        problems: list[str] = []
         last: dict[str, Image] = {}
         readout = Readout()
         if addresses := _paired(tuple(rig), self.sources):
@@ -214,14 +217,19 @@ class Tags:
         for name, camera in rig.items():
             for path, image in pictures(self.folder / name):
                 # A new detector for each picture: one detector expects a sequence of frames.
-                seen = TagDetector(camera, description).detect(image, 0.0)
+                detector = TagDetector(camera, description)
+                seen = detector.detect(image, 0.0)
+                problems.extend([detector.problem] if detector.problem else [])
                 instants.setdefault(path.stem, []).append(seen)
                 last[name] = image
                 lacking = missing_views(ids, list(instants.values())) or ["nothing"]
                 readout.show(
                     f"{name}/{path.name}: {len(instants)} instants; missing: {', '.join(lacking)}"
                 )
-        report = calibrate_placement(description, rig, list(instants.values()), readout.show)
+        try:
+            report = calibrate_placement(description, rig, list(instants.values()), readout.show)
+        except ObjectError as error:
+            raise ObjectError(f"{error}{_most_common(problems)}") from error
         readout.end()
         back_up(self.out)
         save_object(self.out, report.description)
@@ -258,6 +266,12 @@ def _paired(names: tuple[str, ...], addresses: tuple[str, ...]) -> dict[str, str
             f"of {', '.join(names)}, in this order"
         )
     return dict(zip(names, addresses, strict=False))
+
+
+def _most_common(problems: list[str]) -> str:
+    """The problem that most pictures have, as the end of a message; empty without problems."""
+    counted = Counter(problems).most_common(1)
+    return "".join(f". In {n} pictures, {problem}" for problem, n in counted)
 
 
 def _draw_object(

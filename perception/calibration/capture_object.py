@@ -53,11 +53,11 @@ def capture_object(
             name: next_picture(source, f"{name}: {status}") for name, source in sources.items()
         }
         # New detectors: a detector searches near the last tags, and a person may turn faster.
-        seen = [
-            TagDetector(rig[name], description).detect(image, 0.0) for name, image in images.items()
-        ]
+        detectors = {name: TagDetector(rig[name], description) for name in images}
+        seen = [detectors[name].detect(image, 0.0) for name, image in images.items()]
+        problems = [f"{name}: {one.problem}" for name, one in detectors.items() if one.problem]
         if not any(frame.ids for frame in seen):
-            what = "show the object"
+            what = problems[0] if problems else "show the object"
         elif before is None or _moved(before, seen, widths) > STILL:
             what = "hold the object still"
         elif any(_moved(one, seen, widths) <= ELSEWHERE for one in instants):

@@ -20,6 +20,9 @@ MINIMUM_CORNERS = 15
 MAXIMUM_RESIDUAL = 0.5
 """Largest root mean square of the reprojection errors [px]."""
 
+FOCAL_ERROR, CENTRE_ERROR = 0.002, 0.0015
+"""Standard deviations of a lens: focal length, relative to it; centre, as a share of the width."""
+
 FARTHEST = 5.0
 """Largest distance of plate and camera from the hand's base [m]."""
 
@@ -137,7 +140,7 @@ def calibrate_extrinsics(
             f"really {1000 * plate.square:g} mm?"
         )
     lens_in_plate = -rotation.T @ origin
-    covariance = _covariance(jacobian, residual)
+    covariance = _covariance(jacobian, residual, expected, intrinsics, len(images))
     # The camera's position is -Rᵀ t: an error of the rotation moves it about the plate.
     toward = np.hstack([-rotation.T @ _skew(origin), -rotation.T])
     camera = Camera(
@@ -194,10 +197,29 @@ def _rms(residual: Array) -> float:
     return float(np.sqrt(np.square(residual).sum(axis=1).mean()))
 
 
-def _covariance(jacobian: Array, residual: Array) -> Array:
-    """Covariance of rotation and translation, (6, 6), with the noise of the residuals."""
+def _covariance(
+    jacobian: Array, residual: Array, expected: Array, intrinsics: Intrinsics, pictures: int
+) -> Array:
+    """Covariance of rotation and translation, (6, 6).
+
+    Neither the errors of the corners average out over pictures of one scene, as detector and print
+    have the same error in each, nor those of the lens.
+
+    Args:
+        jacobian: of the pixels by rotation and translation, (2 n, 6).
+        residual: reprojection errors [px], (n, 2).
+        expected: where the corners should be [px], (n, 2).
+        intrinsics: the lens.
+        pictures: number of pictures.
+    """
+    inverse = np.linalg.inv(jacobian.T @ jacobian)
     noise = float(np.square(residual).sum()) / max(residual.size - 6, 1)
-    return np.asarray(noise * np.linalg.inv(jacobian.T @ jacobian), dtype=np.float64)
+    # A longer focal length moves each corner away from the image's centre.
+    by_focal = (expected - intrinsics.matrix[:2, 2]).ravel()
+    by_centre = np.tile(np.eye(2), (len(expected), 1))
+    lens = np.column_stack([FOCAL_ERROR * by_focal, CENTRE_ERROR * intrinsics.width * by_centre])
+    moved = inverse @ jacobian.T @ lens
+    return np.asarray(pictures * noise * inverse + moved @ moved.T, dtype=np.float64)
 
 
 def _worst(covariance: Array) -> float:

@@ -5,8 +5,8 @@ of their length stays visible if a finger covers one or two corners.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inhand.perception.detection.sampling import sample
 from inhand.perception.lens import Lens
 from inhand.perception.rotations import Array
 from inhand.perception.tags import MODULES, Image
@@ -63,7 +63,7 @@ def _refine_once(
         places = _bent(lens, quads, ends, fraction)
     offsets = np.linspace(-1.0, 1.0, STEPS) * width[..., None]
     points = places[:, :, :, None] + offsets[:, :, None, :, None] * outward[:, :, None, None]
-    grey = _sample(image, points)
+    grey = sample(image, points)
     # The square is black and its surroundings white: the slope outward is positive.
     slope = np.maximum(np.diff(grey, axis=-1), 0.0) ** 2
     total = slope.sum(axis=-1)
@@ -88,21 +88,6 @@ def _bent(lens: Lens, start: Array, end: Array, fraction: Array) -> Array:
     return lens.project(np.column_stack([flat, np.ones(len(flat))])).reshape(between.shape)
 
 
-def _sample(image: Image, points: Array) -> Array:
-    """Grey values between pixels, bilinear, clamped at the border; (..., 2) to (...)."""
-    height, width = image.shape
-    x = np.clip(np.nan_to_num(points[..., 0]), 0, width - 1.001)
-    y = np.clip(np.nan_to_num(points[..., 1]), 0, height - 1.001)
-    column, row = x.astype(np.intp), y.astype(np.intp)
-    right, down = x - column, y - row
-    flat: NDArray[np.float32] = image.ravel().astype(np.float32)
-    at = row * width + column
-    upper = flat[at] * (1 - right) + flat[at + 1] * right
-    lower = flat[at + width] * (1 - right) + flat[at + width + 1] * right
-    values: Array = upper * (1 - down) + lower * down
-    return values
-
-
 def _fit_lines(position: Array, shift: Array, weight: Array) -> tuple[Array, Array, Array]:
     """Weighted straight lines through each edge's measured shifts, outliers left out.
 
@@ -117,7 +102,7 @@ def _fit_lines(position: Array, shift: Array, weight: Array) -> tuple[Array, Arr
         scatter: standard deviation of a measured shift about its line [px], (k,).
     """
     # The strong edge of a finger must not dominate: weights are limited to their median.
-    weight = np.minimum(weight, np.median(weight, axis=-1, keepdims=True)) + 1e-9
+    weight = np.minimum(weight, _median(weight)) + 1e-9
     for _ in range(3):
         total = weight.sum(axis=-1)
         mean_position = (weight @ position) / total
@@ -127,11 +112,19 @@ def _fit_lines(position: Array, shift: Array, weight: Array) -> tuple[Array, Arr
         gradient = np.einsum("kes,kes->ke", weight * centered, shift) / np.maximum(spread, 1e-12)
         intercept = mean_shift - gradient * mean_position
         residual = shift - intercept[..., None] - gradient[..., None] * position
-        typical = 1.4826 * np.median(np.abs(residual), axis=-1, keepdims=True) + 0.03
+        typical = 1.4826 * _median(np.abs(residual)) + 0.03
         kept = np.abs(residual) < 3.0 * typical
         weight = np.where(kept, weight, 1e-9)
     variance = np.einsum("kes,kes->k", weight, residual**2) / weight.sum(axis=(-1, -2))
     return intercept, gradient, np.sqrt(variance)
+
+
+def _median(values: Array) -> Array:
+    """Median over the last axis, (..., 1); for few values, faster than NumPy's."""
+    ordered = np.sort(values, axis=-1)
+    last = values.shape[-1]
+    middle: Array = (ordered[..., (last - 1) // 2] + ordered[..., last // 2]) / 2
+    return middle[..., None]
 
 
 def _intersect(point: Array, direction: Array, other: Array, other_direction: Array) -> Array:

@@ -4,12 +4,10 @@ import cv2
 import numpy as np
 
 from inhand.perception.cameras import Camera
+from inhand.perception.detection.tag_finder import Region
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.pose.tag_pose import tag_poses
 from inhand.perception.rotations import Array
-
-Region = tuple[int, int, int, int]
-"""Left, top, right and bottom [px], the last two exclusive."""
 
 MARGIN = 0.02
 """Margin for the deviation of the motion from that between the last two frames [m]."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
@@ -25,6 +26,10 @@ SEEDS = 3
 MAXIMUM_RESIDUAL = 1.0
 """Largest residual of a pose, unless the corners' noise is larger [px]. It is larger if the visible
 part of a covered tag was detected as a whole tag."""
+
+WELL = 5.0
+"""Cost a corner up to which all corners fit one pose. It is 1 to 2 as a rule, and 9 or more if one
+of three cameras is turned by 0.3°."""
 
 AMBIGUITY = 0.2
 """Least rotation between two solutions for one face that count as different [rad]."""
@@ -43,6 +48,10 @@ class PoseEstimate:
         cost: robust sum of squared residuals in standard deviations; lower is better.
         corners: number of corners used.
         cameras: number of cameras that saw them.
+        sensitivity: error of the pose by the errors of all cameras of the rig, in its order, each
+            camera's turn, place and focal length in its declared deviations, (6, 7 cameras);
+            None if no camera has any. These errors are the same at all times; `covariance`
+            contains them.
     """
 
     position: Array
@@ -52,12 +61,14 @@ class PoseEstimate:
     cost: float
     corners: int
     cameras: int
+    sensitivity: Array | None = None
 
 
 def estimate_poses(
     description: ObjectDescription,
     cameras: Mapping[str, Camera],
     frames: Iterable[TagCorners],
+    guess: Pose | None = None,
 ) -> tuple[PoseEstimate, ...]:
     """Finds the object.
 
@@ -65,6 +76,7 @@ def estimate_poses(
         description: the object.
         cameras: the rig.
         frames: tag corners of one instant, at most one record for each camera.
+        guess: where the object may be; if the corners fit there, no other initial value is tried.
 
     Returns:
         Poses, the best first: none without tags, two if one face in one camera is ambiguous.
@@ -81,6 +93,16 @@ def estimate_poses(
     if not seen:
         return ()
     corners = gather(seen)
+    used = list(dict.fromkeys(camera.name for camera, *_ in seen))
+    count = len(used)
+    names = list(cameras)
+    places = np.concatenate([7 * names.index(name) + np.arange(7) for name in used])
+    shared = _Shared(7 * len(names), places) if len(corners.loose) else None
+    unambiguous = count > 1 or not _coplanar(corners.points)
+    if guess is not None and unambiguous:
+        found = _fitted(corners, guess, count, shared)
+        if found is not None and found.cost <= WELL * found.corners:
+            return (found,)
     largest = sorted(seen, key=lambda one: -cv2.contourArea(one[2].astype(np.float32)))
     seeds = [
         pose
@@ -93,14 +115,13 @@ def estimate_poses(
     order = [index for index in np.argsort(costs).tolist() if np.isfinite(costs[index])]
     if not order:
         return ()
-    count = len({camera.name for camera, *_ in seen})
-    best = _fitted(corners, seeds[order[0]], count)
+    best = _fitted(corners, seeds[order[0]], count, shared)
     if best is None:
         return ()
-    if count > 1 or not _coplanar(corners.points):
+    if unambiguous:
         return (best,)
     for index in order[1:]:
-        other = _fitted(corners, seeds[index], count)
+        other = _fitted(corners, seeds[index], count, shared)
         if other is not None and _differ(best, other):
             return (best, other) if best.cost <= other.cost else (other, best)
     return (best,)
@@ -115,12 +136,26 @@ def _camera(cameras: Mapping[str, Camera], frame: TagCorners) -> Camera:
     return cameras[frame.camera]
 
 
-def _fitted(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:
+@dataclass(frozen=True)
+class _Shared:
+    """Number of the rig's camera errors, and the places of the used cameras' errors in it."""
+
+    count: int
+    places: NDArray[np.intp]
+
+
+def _fitted(
+    corners: Corners, seed: Pose, cameras: int, shared: _Shared | None
+) -> PoseEstimate | None:
     """The best pose from an initial value; None if its residual is too large."""
     found = refine(corners, seed)
     if found is None or found.residual > max(MAXIMUM_RESIDUAL, 4 * float(corners.noise.mean())):
         return None
     position, rotation = found.pose
+    sensitivity = None
+    if shared is not None:
+        sensitivity = np.zeros((6, shared.count))
+        sensitivity[:, shared.places] = found.sensitivity
     return PoseEstimate(
         position=frozen_array(position),
         quaternion=frozen_array(rotations.from_matrix(rotation)),
@@ -129,6 +164,7 @@ def _fitted(corners: Corners, seed: Pose, cameras: int) -> PoseEstimate | None:
         cost=found.cost,
         corners=len(corners.points),
         cameras=cameras,
+        sensitivity=None if sensitivity is None else frozen_array(sensitivity),
     )
 
 

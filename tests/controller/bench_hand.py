@@ -35,6 +35,7 @@ class ScriptedPolicy:
     """A policy that returns the test's actions one after another, and the last one for ever."""
 
     name, sha256 = "dictator.onnx", "0" * 64
+    observation_version = 1
 
     def __init__(self, actions: Sequence[Array], tick_rate: int = 100) -> None:
         self.path = ActionPath(HAND, tick_rate=tick_rate)
@@ -59,6 +60,9 @@ class Bench:
         position: of the object, world frame [m], (3,).
         quaternion: of the object, world from object, wxyz, (4,).
         seen: whether the cameras see the object.
+        latency: how late poses arrive [s].
+        frame_period: time between two poses [s].
+        rotation_sigma: what the poses state [rad].
         answered: whether the servos answer.
         silent: numbers of servos that do not answer.
         temperature: what the servos report [°C], (n_actuators,), if they do.
@@ -83,6 +87,9 @@ class Bench:
         self.servos = HAND.rest.copy()
         self.position, self.quaternion = IN_HAND.copy(), UPRIGHT
         self.seen = self.answered = True
+        self.latency, self.frame_period, self.rotation_sigma = 0.0, TICK, 0.01
+        self._next_frame = self.t
+        self._underway: list[PoseReading] = []
         self.silent: set[int] = set()
         self.temperature: Array | None = None
         self.jammed: dict[int, float] = {}
@@ -93,9 +100,9 @@ class Bench:
     def mode(self) -> Mode:
         return self.controller.mode
 
-    def tick(self) -> None:
+    def tick(self, length: float = TICK) -> None:
         """One tick: the servos follow the last targets, then the controller reads and decides."""
-        self.t += TICK
+        self.t += length
         if self.controller.torque and self.targets is not None:
             self.servos = self.servos + 0.4 * (self.targets.position - self.servos)
         for number, angle in self.jammed.items():
@@ -107,9 +114,20 @@ class Bench:
             joints = JointState(
                 self.t, *map(frozen_array, (read, zeros, zeros)), temperature=self.temperature
             )
-        poses = [PoseReading(self.t, self.position, self.quaternion)] if self.seen else []
-        self.targets = self.controller.tick(self.t, joints, poses)
+        self.targets = self.controller.tick(self.t, joints, self._poses())
         self.events += self.controller.take_events()
+
+    def _poses(self) -> list[PoseReading]:
+        """Looks at the object if a frame is due; returns the poses that have arrived."""
+        if self.t > self._next_frame - 1e-6:
+            self._next_frame += self.frame_period
+            if self.seen:
+                sigma = self.rotation_sigma
+                seen = PoseReading(self.t, self.position, self.quaternion, rotation_sigma=sigma)
+                self._underway.append(seen)
+        due = [pose for pose in self._underway if pose.t + self.latency <= self.t + 1e-6]
+        self._underway = self._underway[len(due) :]
+        return due
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK)):

@@ -11,7 +11,8 @@ from inhand.controller.core.requests import AnyRequest, Arm, Enable, RandomGoals
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import PendingRequest
-from inhand.controller.recording.flight_recorder import FlightRecorder, Limits
+from inhand.controller.recording.file_writer import Limits
+from inhand.controller.recording.flight_recorder import FlightRecorder
 from inhand.controller.recording.foxglove_channels import Translator
 from inhand.controller.recording.reader import Header, versions
 from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests

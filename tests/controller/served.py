@@ -41,6 +41,7 @@ class Served:
         statistics: Callable[[], dict[str, object]] = dict,
         bench: Bench | None = None,
         description: dict[str, Any] | None = None,
+        own: Callable[[int], bool] = lambda process: False,
     ) -> None:
         self.directory = directory
         self.bench = bench or Bench(learned(directory))
@@ -53,6 +54,7 @@ class Served:
             load_policy=load or self._load,
             on_failure=self.failures.append,
             description=description,
+            own=own,
         )
         self.ticking = threading.Event()
         self.ticking.set()

@@ -39,6 +39,7 @@ CONFIGURE = (
     "inhand config show /etc/inhand/inhandd.toml",
     "inhand config check /etc/inhand/inhandd.toml",
     "inhand config check my-station.toml",
+    "inhand config check inhandd.toml",
 )
 HERE = {*STARTED, *STEER, *RECORD, *PICTURES, *OPEN, *WATCHED, *EVALUATE, *CONFIGURE}
 
@@ -52,10 +53,13 @@ ELSEWHERE = {
     "inhand cameras": "controller/cli/test_camera_verbs.py",
     "inhand calibrate joints": "controller/calibration/test_joints.py",
     "inhand calibrate servos": "controller/calibration/test_servos.py",
+    "inhand print": "perception/printing/test_printing.py",
     "inhand scan": "controller/cli/test_bus_verbs.py",
     "inhand set-id": "controller/cli/test_bus_verbs.py",
     "inhand set-baud": "controller/cli/test_bus_verbs.py",
     "inhand reboot": "controller/cli/test_bus_verbs.py",
+    "inhand restore": "hardware/dynamixel/test_checkup.py",
+    "inhand emulate": "sim_backend/test_emulate.py",
     "inhand doctor": "controller/calibration/test_doctor_host.py",
     "inhand keys": "controller/cli/test_key_verbs.py",
     "inhand object": "controller/cli/test_object_verbs.py",

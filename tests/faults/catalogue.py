@@ -58,6 +58,10 @@ _OTHERS = (
     Fault("10,000 requests a second", "command socket", clients.flood, "goes on"),
     Fault("half messages", "command socket", clients.half_messages, "goes on"),
     Fault("a message of 100 MB", "command socket", clients.huge_message, "goes on"),
+    Fault("a message without end", "command socket", clients.endless_message, "goes on"),
+    Fault("1,000 silent connections", "both sockets", clients.silent_connections, "goes on"),
+    Fault("replies that nobody reads", "command socket", clients.unread_replies, "goes on"),
+    Fault("a storm of record requests", "recordings", clients.record_storm, "goes on"),
     Fault(
         "gateway killed",
         "process",

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -14,6 +15,7 @@ import zmq
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, RefusedError
 from inhand.controller.ipc.keys import load_client_key
+from inhand.controller.ipc.zmtp import GREETING, encode, ready
 from tests.controller.ipc.test_gateway import relay
 from tests.faults.acts import Act
 from tests.faults.station import Station
@@ -61,6 +63,50 @@ def half_messages(station: Station) -> None:
     time.sleep(0.3)
     for raw in kept[1::2]:
         raw.close()
+
+
+def silent_connections(station: Station) -> None:
+    """A thousand connections to each socket that say nothing, from another program."""
+    program = (
+        "import resource, socket, sys\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))\n"
+        "kept = []\n"
+        "for path in sys.argv[1:]:\n"
+        "    for _ in range(1000):\n"
+        "        kept.append(socket.socket(socket.AF_UNIX))\n"
+        "        kept[-1].connect(path)\n"
+    )
+    paths = [f"{station.directory}/run/{name}.sock" for name in ("command", "state")]
+    subprocess.run([sys.executable, "-c", program, *paths], check=True, timeout=60)
+
+
+def unread_replies(station: Station) -> None:
+    """A client that asks for all events 1500 times and reads no reply."""
+    message = msgspec.json.encode({"v": 1, "id": 1, "type": "events"})
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(f"{station.directory}/run/command.sock")
+    line.sendall(GREETING + ready(b"DEALER") + 1500 * encode([message]))
+    time.sleep(0.5)
+    line.close()
+
+
+def endless_message(station: Station) -> None:
+    """A message of a hundred megabytes, in frames of 60 kB."""
+    frame = b"\x03" + (60_000).to_bytes(8, "big") + bytes(60_000)
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(f"{station.directory}/run/command.sock")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            line.sendall(GREETING + ready(b"DEALER") + 1700 * frame)
+
+
+def record_storm(station: Station) -> None:
+    """Requests to record, as many as a client may send, for a second."""
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        for action in ("start", "stop", "save"):
+            with suppress(RefusedError):
+                station.hand.call("record", action=action)
 
 
 def huge_message(station: Station) -> None:

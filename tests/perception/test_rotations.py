@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from inhand.controller.policy.observation import (
+    VERSIONS,
     attitude,
     observation_layout,
     observation_size,
@@ -63,7 +64,8 @@ def test_attitude_is_equal_for_symmetric_orientations_only(name: str) -> None:
         same(attitude(symmetry, rotations.multiply(ONE, element)), reference)
 
 
-def test_the_observation_is_laid_out_as_stated() -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_observation_is_laid_out_as_stated(version: int) -> None:
     hand, target = load_hand("dactyl24"), load_object("block")
     joints = np.tile(hand.rest, (200, 1))
     values = observe(
@@ -76,13 +78,17 @@ def test_the_observation_is_laid_out_as_stated() -> None:
         object_quaternion=ONE,
         goal_quaternion=OTHER,
         pose_age=np.full(200, 9.0),
+        object_angular_velocity=np.tile([1.0, 2.0, 3.0], (200, 1)),
+        goal_tolerance=np.full(200, 0.2),
+        version=version,
     )
-    assert values.shape == (200, observation_size(hand))
-    at = np.cumsum([0] + [size for _, size, _ in observation_layout(hand)])
-    part = {
-        name: values[:, at[i] : at[i + 1]]
-        for i, (name, _, _) in enumerate(observation_layout(hand))
-    }
+    layout = observation_layout(hand, version)
+    assert values.shape == (200, observation_size(hand, version))
+    at = np.cumsum([0] + [size for _, size, _ in layout])
+    part = {name: values[:, at[i] : at[i + 1]] for i, (name, _, _) in enumerate(layout)}
+    if version > 1:
+        np.testing.assert_allclose(part["object_angular_velocity"][7], [1.0, 2.0, 3.0])
+        np.testing.assert_allclose(part["goal_tolerance"], 0.2)
     np.testing.assert_allclose(part["sent_target"], joints + 1, rtol=1e-6)
     np.testing.assert_allclose(part["object_from_palm"], 0.0, atol=1e-7)
     np.testing.assert_allclose(part["pose_age"], 0.5)

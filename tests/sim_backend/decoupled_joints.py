@@ -17,8 +17,6 @@ from inhand.sim_backend.emulator import ServoBus
 from inhand.sim_backend.pybullet_universe import varied_hand
 from inhand.sim_backend.servo_dynamics import Servos
 
-FACTORY_GAIN = 800
-"""Value of the proportional register for the gain of the hand file."""
 _GAIN_UNITS, _DERIVATIVE_UNITS = 128, 16
 """Divisors of the registers (Robotis e-manual, section Position PID Gain)."""
 _CYCLE = 0.001
@@ -27,6 +25,8 @@ _CYCLE = 0.001
 
 class DecoupledJoints:
     """The joints behind the servos of one bus.
+
+    Gain and damping of the hand file are those with the factory settings of the servos' gains.
 
     Args:
         hand: the nominal hand.
@@ -46,6 +46,7 @@ class DecoupledJoints:
         self.timestep = timestep
         varied = varied_hand(hand, universe)
         self._units = Units(hand)
+        self._factory = np.array([model.gains for model in self._units.models])
         self._servos = Servos(hand, universe, timestep, np.random.default_rng(seed))
         self._servos.reset(hand.rest)
         self._inertia = np.diag(mass_matrix(varied, hand.rest))
@@ -61,6 +62,7 @@ class DecoupledJoints:
     def step(self, bus: ServoBus) -> None:
         """Advances one time step with the servos' present registers."""
         dt = self.timestep
+        bus.move(dt)
         gain, slow, bound = self._registers(bus)
         middle = self.angle + dt / 2 * self._speed
         stretch = self._servos.advance(bus.targets(), bus.torque_on(), middle)
@@ -81,12 +83,13 @@ class DecoupledJoints:
         return position, self._speed, self._torque / self.torque_per_ampere
 
     def _registers(self, bus: ServoBus) -> tuple[Array, Array, Array]:
-        """Gain [N·m/rad], damping by the derivative gain [N·m·s/rad], torque limit [N·m]."""
+        """Gain [N·m/rad], damping beyond the usual [N·m·s/rad], torque limit [N·m]."""
         servos = bus.in_order
-        share = np.array([servo.get(registers.POSITION_P) for servo in servos]) / FACTORY_GAIN
+        usual, _, usual_derivative = self._factory.T
+        share = np.array([servo.get(registers.POSITION_P) for servo in servos]) / usual
         derivative = np.array([servo.get(registers.POSITION_D) for servo in servos])
         # Both registers scale one unknown, the torque for a step of the controller's output.
-        unit = self._gain / (FACTORY_GAIN / _GAIN_UNITS)
+        unit = self._gain / (usual / _GAIN_UNITS)
         amperes = self._units.currents(
             np.array([abs(servo.get(registers.GOAL_CURRENT)) for servo in servos])
         )
@@ -96,4 +99,5 @@ class DecoupledJoints:
             np.abs(amperes) * self.torque_per_ampere,
             pwm / registers.FULL_PWM * self._stall,
         )
-        return self._gain * share, unit * derivative / _DERIVATIVE_UNITS * _CYCLE, bound
+        slow = unit * (derivative - usual_derivative) / _DERIVATIVE_UNITS * _CYCLE
+        return self._gain * share, slow, bound

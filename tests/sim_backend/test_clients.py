@@ -147,7 +147,7 @@ def test_invalid_accesses_are_refused(client: Client, line: Wires) -> None:
     assert client.write(3, registers.PRESENT_POSITION, 5) == Fault.ACCESS
     assert client.write(3, registers.MODEL_NUMBER, 5) == Fault.ACCESS
     assert client.write(3, TORQUE, 2) == Fault.RANGE
-    assert client.write(3, registers.GOAL_CURRENT, 5000) == Fault.RANGE
+    assert client.write(3, registers.GOAL_CURRENT, 5000) == Fault.LIMIT
     assert client.write(3, TORQUE, 1) == 0
     # EEPROM is locked meanwhile.
     assert client.write(3, registers.RETURN_DELAY, 0) == Fault.ACCESS

@@ -70,6 +70,7 @@ class Wires:
             readable = select.select([self._line], [], [], patience)[0]
             now = time.monotonic()
             with self.lock:
+                self.bus.move(now - last)
                 late = self.faults.due(now) if paced is None else paced.due(now)
             if late:
                 os.write(self._line, late)

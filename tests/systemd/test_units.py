@@ -105,7 +105,11 @@ def test_device_rules_read_well(installed: Path) -> None:
     rules = (installed / "usr/local/lib/udev/rules.d/70-inhand.rules").read_text()
     term = re.compile(r'[A-Z]+(\{\w+\})?(==|\+=|=)"[^"]*"')
     lines = [line for line in rules.splitlines() if line and not line.startswith("#")]
-    assert len(lines) == 3
+    assert len(lines) == 5
+    # ModemManager and brltty leave the bus alone.
+    ignored = [line for line in lines if 'ENV{ID_MM_DEVICE_IGNORE}="1"' in line]
+    assert [line.split(",")[0] for line in ignored] == ['SUBSYSTEM=="usb"', 'SUBSYSTEM=="tty"']
+    assert 'ENV{BRLTTY_BRAILLE_DRIVER}="ignore"' in ignored[0]
     for line in lines:
         terms = line.split(", ")
         assert all(term.fullmatch(part) for part in terms), line

@@ -17,15 +17,17 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
+from inhand.controller.policy.action import ActionPath
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.training.evaluation.report import bootstrap
 from inhand.training.learning.networks import teacher_inputs
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
-from inhand.training.learning.student import StudentPolicy, load_student
+from inhand.training.learning.student_network import StudentPolicy, load_student, version_of_student
 from inhand.training.learning.train import load_teacher, run_paths
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.rewards import Rewards
 from inhand.training.sensors.sensors import Sensors
 
 CAP = 50
@@ -41,7 +43,9 @@ class Score(msgspec.Struct, frozen=True):
     """Goals in a row, one trial in each world; intervals are 95 % by bootstrap.
 
     Attributes:
-        drops, timeouts, capped: numbers of trials by their end.
+        goals_per_minute: of a world, over all trials.
+        drops_per_goal: over all trials.
+        drops, timeouts, capped: numbers of trials by their end; the others were cut off.
     """
 
     run: str
@@ -52,12 +56,30 @@ class Score(msgspec.Struct, frozen=True):
     median_interval: tuple[float, float]
     mean: float
     mean_interval: tuple[float, float]
+    goals_per_minute: float
+    drops_per_goal: float
     drops: int
     timeouts: int
     capped: int
 
 
-def measure(recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int) -> Score:
+class Task(msgspec.Struct, frozen=True):
+    """The rule of success, and the length of a trial.
+
+    Attributes:
+        tolerance: largest error of a goal that is reached [rad].
+        hold: time for which the error must stay below it [s].
+        seconds: after which a trial is cut off [s].
+    """
+
+    tolerance: float = 0.4
+    hold: float = 0.0
+    seconds: float = float("inf")
+
+
+def measure(
+    recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int, task: Task | None = None
+) -> Score:
     """Runs one trial of a run's policy in every world, without exploration.
 
     Args:
@@ -66,19 +88,28 @@ def measure(recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int)
         trials: number of worlds.
         scale: of their universes; 0 for nominal ones.
         seed: of everything random.
+        task: rule of success and length of a trial.
 
     Raises:
         CheckpointError: the run has no checkpoint, or one of another hand, object or model.
     """
+    task = task or Task()
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
-    rewards = Rewards(seconds_per_goal=SECONDS_PER_GOAL)
+    rate = ActionPath(hand).policy_rate
+    rewards = Rewards(
+        seconds_per_goal=SECONDS_PER_GOAL,
+        tolerance=task.tolerance,
+        finest=task.tolerance,
+        hold_steps=max(1, round(task.hold * rate)),
+    )
     worlds = BatchEnvironment(hand, target, trials, seed=seed, rewards=rewards)
     act, restart = _policy(recipe, worlds, runs, seed)
     worlds.harden(float(np.pi), scale)
     scores = np.zeros(trials)
     going = np.ones(trials, dtype=np.bool_)
-    drops = timeouts = 0
-    while going.any():
+    drops = timeouts = steps = spent = 0
+    while going.any() and steps < task.seconds * rate:
+        steps, spent = steps + 1, spent + int(going.sum())
         step = worlds.step(np.clip(act(), -1.0, 1.0))
         scores += step.reached & going
         drops += int((step.dropped & going).sum())
@@ -98,6 +129,8 @@ def measure(recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int)
         median_interval=median_interval,
         mean=float(scores.mean()),
         mean_interval=mean_interval,
+        goals_per_minute=float(scores.sum() / max(1, spent) * rate * 60),
+        drops_per_goal=float(drops / max(1.0, scores.sum())),
         drops=drops,
         timeouts=timeouts,
         capped=int((scores >= CAP).sum()),
@@ -117,7 +150,9 @@ def _policy(
 
         return act_on_truth, lambda ids: None
 
-    student = StudentPolicy(Sensors(worlds, seed), load_student(worlds, checkpoint), worlds.size)
+    network = load_student(worlds, checkpoint)
+    version = version_of_student(worlds.hand, network)
+    student = StudentPolicy(Sensors(worlds, seed, version), network, worlds.size)
 
     @torch.no_grad()
     def act_on_sensors() -> Array:
@@ -138,6 +173,9 @@ class Arguments:
         trials: number of worlds, with one trial each.
         scale: of their universes; 0 for nominal ones, 1 for the published ranges.
         seed: makes everything random repeatable.
+        tolerance: largest error of a goal that is reached [rad].
+        hold: time for which the error must stay below it [s].
+        seconds: after which a trial is cut off [s]; 0 for never.
         json: print the result as one JSON object.
     """
 
@@ -146,6 +184,9 @@ class Arguments:
     trials: int = 200
     scale: float = 0.0
     seed: int = 1
+    tolerance: float = 0.4
+    hold: float = 0.0
+    seconds: float = 0.0
     json: bool = False
 
 
@@ -154,8 +195,13 @@ def main() -> int:
     given = tyro.cli(Arguments, prog="inhand measure", config=(tyro.conf.FlagCreatePairsOff,))
     if given.trials < 1 or given.scale < 0:
         raise TrainingError("measure: --trials must be at least 1, --scale at least 0")
+    if not (0 < given.tolerance <= np.pi and given.hold >= 0 and given.seconds >= 0):
+        raise TrainingError(
+            "measure: --tolerance must be in (0, 3.14], --hold and --seconds not negative"
+        )
     recipe = load_recipe(given.recipe)
-    score = measure(recipe, given.runs, given.trials, given.scale, given.seed)
+    task = Task(given.tolerance, given.hold, given.seconds or float("inf"))
+    score = measure(recipe, given.runs, given.trials, given.scale, given.seed, task)
     if given.json:
         sys.stdout.write(msgspec.json.encode(score).decode() + "\n")
         return 0
@@ -165,6 +211,7 @@ def main() -> int:
         f"seed {score.seed}\n"
         f"goals a trial: median {score.median:g} [{low:g}, {high:g}], "
         f"mean {score.mean:.1f} [{mean_low:.1f}, {mean_high:.1f}]\n"
+        f"goals a minute {score.goals_per_minute:.1f}, drops a goal {score.drops_per_goal:.3f}\n"
         f"ends: {score.drops} drops, {score.timeouts} time-outs, {score.capped} at the cap"
     )
     return 0

@@ -22,8 +22,8 @@ from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription, load_object
 from inhand.training.evaluation.logistic import Labels, held_out_hits, wilson
+from inhand.training.mujoco_worlds.draws import NOMINAL_EVERY
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
-from inhand.training.mujoco_worlds.variation import NOMINAL_EVERY
 from inhand.training.sensors.sensors import Sensors
 
 QUESTIONS = {

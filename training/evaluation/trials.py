@@ -138,14 +138,17 @@ class PassedGoal(msgspec.Struct, frozen=True):
     Attributes:
         seconds: time since the goal's start [s].
         believed_error: error by the controller's pose estimate [rad].
-        true_error: true error at that instant [rad].
+        true_error: largest true error in the hold time up to the capture of the frame that
+            confirmed the goal [rad]; without a hold time, the true error at that capture.
         least_true_error: smallest true error while it was the goal [rad].
+        reported_error: true error when the goal was reported reached, some frames later [rad].
     """
 
     seconds: float
     believed_error: float
     true_error: float
     least_true_error: float
+    reported_error: float
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -175,12 +178,19 @@ class Trial(msgspec.Struct, frozen=True):
 
 @dataclass
 class _Active:
-    """The active goal: its orientation, and the smallest true error so far."""
+    """The active goal: its orientation, the smallest true error, and all true errors so far."""
 
     quaternion: Array
+    past: list[tuple[float, float]] = field(default_factory=list)
     least_error: float = np.inf
     within_since: float | None = None
     was_reached: bool = False
+
+    def largest_error(self, start: float, end: float) -> float:
+        """The largest true error between two instants [s]; at least the nearest to the end."""
+        nearest = min(self.past, key=lambda sample: abs(sample[0] - end))[1]
+        inside = [error for t, error in self.past if start - 1e-6 <= t <= end + 1e-6]
+        return max([nearest, *inside])
 
 
 @dataclass
@@ -225,15 +235,17 @@ class Judge:
             quaternion: true orientation at that instant, world from object, wxyz, (4,).
         """
         match kind:
-            case "goal_started":
+            case "goal_started" if self.end is None:
                 self._began = t if self._began is None else self._began
                 self._active = _Active(np.array(data["quaternion"]))
                 self._follow(t, self._active, quaternion)
             case "goal_reached" if self._active is not None and self.end is None:
                 seconds, believed = (msgspec.convert(data[k], float) for k in ("seconds", "error"))
-                true_error = self._follow(t, self._active, quaternion)
+                captured = msgspec.convert(data.get("captured", t), float)
+                reported = self._follow(t, self._active, quaternion)
+                held = self._active.largest_error(captured - self.rules.hold, captured)
                 least = self._active.least_error
-                self.passed.append(PassedGoal(seconds, believed, true_error, least))
+                self.passed.append(PassedGoal(seconds, believed, held, least, reported))
                 self._active = None
                 if len(self.passed) == self.rules.cap:
                     self._finish(t, "cap", "every goal was passed")
@@ -265,6 +277,7 @@ class Judge:
     def _follow(self, t: float, active: _Active, quaternion: Array) -> float:
         """Updates the goal with the true orientation; returns the error [rad]."""
         error = float(rotations.angle_between(active.quaternion, quaternion))
+        active.past.append((t, error))
         active.least_error = min(active.least_error, error)
         if error > self.rules.tolerance:
             active.within_since = None

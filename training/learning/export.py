@@ -29,8 +29,14 @@ from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.objects import load_object
 from inhand.training.learning.run_recipe import load_recipe
-from inhand.training.learning.student import StudentNetwork, StudentPolicy, load_student
+from inhand.training.learning.student_network import (
+    StudentNetwork,
+    StudentPolicy,
+    load_student,
+    version_of_student,
+)
 from inhand.training.learning.train import run_paths
+from inhand.training.learning.world_head import WORLD
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 
@@ -58,6 +64,9 @@ def build_graph(network: StudentNetwork) -> onnx.ModelProto:
         weight = constant(f"{layer}.weight", parameters[f"{layer}.weight"])
         bias = constant(f"{layer}.bias", parameters[f"{layer}.bias"])
         return helper.make_node("Gemm", [source, weight, bias], [target], transB=1)
+
+    def value(name: str, *shape: int) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
     parameters = dict(network.named_parameters())
     low, high = (constant(n, np.array(v, np.float32)) for n, v in (("low", -5.0), ("high", 5.0)))
@@ -96,15 +105,16 @@ def build_graph(network: StudentNetwork) -> onnx.ModelProto:
             helper.make_node("Identity", ["h_in"], ["h_out"]),
             helper.make_node("Identity", ["c_in"], ["c_out"]),
         ]
+    outputs = []
+    if network.world is not None:
+        nodes.append(linear("world", "remembered", "world"))
+        outputs.append(value("world", 1, network.world.out_features))
     nodes += [
         helper.make_node("Concat", ["first", "remembered"], ["both"], axis=1),
         linear("second", "both", "second_linear"),
         helper.make_node("Elu", ["second_linear"], ["second"]),
         linear("last", "second", "actions"),
     ]
-
-    def value(name: str, *shape: int) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
     state = (1, 1, network.hidden)
     graph = helper.make_graph(
@@ -115,6 +125,7 @@ def build_graph(network: StudentNetwork) -> onnx.ModelProto:
             value("actions", 1, network.last.out_features),
             value("h_out", *state),
             value("c_out", *state),
+            *outputs,
         ],
         tensors,
     )
@@ -159,7 +170,7 @@ def export(
     network = network.cpu()
     model = build_graph(network)
     wanted = rollout(network, observations)
-    path_of_action = ActionPath(hand)
+    path_of_action, version = ActionPath(hand), version_of_student(hand, network)
     metadata = PolicyMetadata(
         schema=1,
         policy_rate=path_of_action.policy_rate,
@@ -169,7 +180,8 @@ def export(
         joints=hand.joint_names,
         actuators=hand.actuator_names,
         object=object_name,
-        observation=tuple(ObservationPart(*part) for part in observation_layout(hand)),
+        observation=tuple(ObservationPart(*part) for part in observation_layout(hand, version)),
+        world=WORLD if network.world is not None else (),
         action=ActionMapping("around_rest", path_of_action.smoothing, path_of_action.tick_rate),
         quaternion_order="wxyz",
         engine="mujoco",
@@ -253,7 +265,8 @@ def main() -> int:
 @torch.no_grad()
 def record(worlds: BatchEnvironment, network: StudentNetwork, steps: int) -> NDArray[np.float32]:
     """Observations of the first of these worlds while the student acts, (steps, n)."""
-    policy = StudentPolicy(Sensors(worlds, seed=0), network, worlds.size)
+    sensors = Sensors(worlds, seed=0, version=version_of_student(worlds.hand, network))
+    policy = StudentPolicy(sensors, network, worlds.size)
     rows = []
     for _ in range(steps):
         seen = policy.observe()

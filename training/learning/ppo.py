@@ -31,6 +31,9 @@ class PpoRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         deviation: first standard deviation of the exploration.
         persistence: correlation of the exploration's noise from one step to the next.
         seed: of everything random.
+        final_deviation: of the exploration after `anneal_iterations`; 0: it is not annealed.
+        anneal_iterations: iterations in which it falls from `deviation`.
+        bfloat16: whether networks compute in bfloat16 where that is fast.
     """
 
     worlds: int = 1024
@@ -46,6 +49,16 @@ class PpoRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deviation: float = 0.35
     persistence: float = 0.6
     seed: int = 1
+    final_deviation: float = 0.0
+    anneal_iterations: int = 10000
+    bfloat16: bool = True
+
+    def most_deviation(self, iteration: int) -> float:
+        """Largest standard deviation of the exploration in an iteration."""
+        if not self.final_deviation:
+            return float("inf")
+        share = min(1.0, iteration / self.anneal_iterations)
+        return float(self.deviation * (self.final_deviation / self.deviation) ** share)
 
     @property
     def innovation(self) -> float:

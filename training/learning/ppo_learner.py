@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inhand.training.learning.networks import Network, teacher_inputs
+from inhand.training.learning.mixed_precision import mixed_precision
+from inhand.training.learning.networks import Network
 from inhand.training.learning.ppo import (
     PpoRecipe,
     advantages,
@@ -34,6 +35,7 @@ class Stepped(NamedTuple):
         ended: indices of the worlds whose episode ended and that were reset, (k,).
         goals: goals reached in each ended episode, k of them.
         dropped: whether each ended episode ended with a drop, k of them.
+        reached: goals reached in this step in all worlds.
     """
 
     reward: Tensor
@@ -41,6 +43,7 @@ class Stepped(NamedTuple):
     ended: NDArray[np.int64]
     goals: list[int]
     dropped: list[bool]
+    reached: int
 
 
 def step_worlds(worlds: BatchEnvironment, actions: Tensor, device: str) -> Stepped:
@@ -55,6 +58,7 @@ def step_worlds(worlds: BatchEnvironment, actions: Tensor, device: str) -> Stepp
     over = step.dropped | step.timed_out
     ended = np.flatnonzero(over)
     goals, dropped = worlds.goals_reached[ended].tolist(), step.dropped[ended].tolist()
+    worlds.count(ended)
     worlds.reset(ended)
     return Stepped(
         reward=torch.as_tensor(step.reward, dtype=torch.float32, device=device),
@@ -62,6 +66,7 @@ def step_worlds(worlds: BatchEnvironment, actions: Tensor, device: str) -> Stepp
         ended=ended,
         goals=goals,
         dropped=dropped,
+        reached=int(step.reached.sum()),
     )
 
 
@@ -73,6 +78,7 @@ class Rollout(msgspec.Struct):
         actions: sampled actions without the part of the noise that was fixed one step earlier.
         means: mean actions of the policy at that time.
         alive: 0 where a step ended its episode, else 1.
+        values: of the critic, before each step.
         returns: targets of the critic.
         gain: normalized advantages.
     """
@@ -81,8 +87,15 @@ class Rollout(msgspec.Struct):
     actions: Tensor
     means: Tensor
     alive: Tensor
+    values: Tensor
     returns: Tensor
     gain: Tensor
+
+    @property
+    def explained(self) -> float:
+        """Share of the variance of the returns that the critic explains, at most 1."""
+        missed = (self.returns - self.values).var() / self.returns.var().clamp(min=1e-8)
+        return 1.0 - float(missed)
 
     def as_one_step(self) -> "Rollout":
         """The same samples with all steps side by side, (1, steps · worlds, ...)."""
@@ -129,20 +142,26 @@ class PpoLearner:
 
     @torch.no_grad()
     def rollout(
-        self, act: Callable[[Tensor], Tensor], stepped: Callable[[Stepped], None]
+        self,
+        look: Callable[[], Tensor],
+        act: Callable[[Tensor], Tensor],
+        stepped: Callable[[Stepped], None],
     ) -> Rollout:
         """Acts for `horizon` steps in all worlds.
 
         Args:
+            look: the critic's raw inputs at present, (worlds, inputs). It is called before each
+                step, and once more after the last one.
             act: mean actions, (worlds, actions), for the critic's raw inputs, (worlds, inputs).
             stepped: called after each step, for bookkeeping of ended episodes.
         """
         recipe, network = self._recipe, self._network
         deviation = torch.exp(self._log_deviation)
-        inputs, actions, means, values, rewards, alive = ([] for _ in range(6))
+        inputs, actions, means, rewards, alive = ([] for _ in range(5))
         for _ in range(recipe.horizon):
-            seen = teacher_inputs(self._worlds, self._device)
-            mean = act(seen)
+            seen = look()
+            with mixed_precision(self._device, recipe.bfloat16):
+                mean = act(seen).float()
             x = network.normalize(seen)
             # White noise does not move the servos, correlated noise does. Given the noise of
             # the step before, only the innovation is random.
@@ -153,16 +172,19 @@ class PpoLearner:
             inputs.append(x)
             actions.append(mean + deviation * innovation)
             means.append(mean)
-            values.append(network.value(x))
             rewards.append(step.reward)
             alive.append(step.alive)
-        following = network.value(network.normalize(teacher_inputs(self._worlds, self._device)))
+        last = network.normalize(look())
+        # One pass over the whole rollout is cheaper than one for each step.
+        with mixed_precision(self._device, recipe.bfloat16):
+            *values, following = network.value(torch.stack([*inputs, last]))
         gain = advantages(rewards, values, alive, following, recipe.discount, recipe.trace)
         return Rollout(
             inputs=torch.stack(inputs),
             actions=torch.stack(actions),
             means=torch.stack(means),
             alive=torch.stack(alive),
+            values=torch.stack(values),
             returns=gain + torch.stack(values),
             gain=(gain - gain.mean()) / (gain.std() + 1e-8),
         )
@@ -173,6 +195,7 @@ class PpoLearner:
         means_of: Callable[[Tensor], Tensor],
         iteration: int,
         policy_learns: bool = True,
+        auxiliary: Callable[[], Tensor] | None = None,
     ) -> tuple[float, float]:
         """Some epochs over minibatches of the rollout's worlds.
 
@@ -181,10 +204,11 @@ class PpoLearner:
             means_of: present mean actions, (steps, len(ids), actions), in these worlds.
             iteration: for the message of an error.
             policy_learns: whether the policy learns too, or the critic alone.
+            auxiliary: another loss of what `means_of` computed last.
 
         Returns:
-            Divergence from the policy before, and mean squared error of the critic, both of the
-            last minibatch.
+            Divergence from the policy before, and mean squared error of the critic in units of
+            the returns' variance, both of the last minibatch.
 
         Raises:
             FloatingPointError: the loss is not finite.
@@ -194,16 +218,22 @@ class PpoLearner:
         before = self._log_deviation.detach() + shrink
         old = log_probability(rollout.actions, rollout.means, before)
         moved = error = 0.0
+        network.learn_returns(rollout.returns)
+        wanted = (rollout.returns - network.return_mean) / network.return_deviation
         for _ in range(recipe.epochs):
             for ids in torch.randperm(rollout.actions.shape[1]).chunk(recipe.minibatches):
-                predicted = network.value(rollout.inputs[:, ids])
-                value = (predicted - rollout.returns[:, ids]).square().mean()
+                with mixed_precision(self._device, recipe.bfloat16):
+                    predicted = network.scaled_value(rollout.inputs[:, ids])
+                    mean = means_of(ids).float() if policy_learns else rollout.means[:, ids]
+                value = (predicted - wanted[:, ids]).square().mean()
                 policy = torch.zeros((), device=self._device)
                 if policy_learns:
-                    mean, now = means_of(ids), self._log_deviation + shrink
+                    now = self._log_deviation + shrink
                     likely = log_probability(rollout.actions[:, ids], mean, now)
                     policy = policy_loss(likely, old[:, ids], rollout.gain[:, ids], recipe.clip)
                 loss = checked(policy, value, iteration)
+                if auxiliary and policy_learns:
+                    loss = loss + auxiliary()
                 self.optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 for group in self.optimizer.param_groups:
@@ -215,6 +245,8 @@ class PpoLearner:
                         moved = float(divergence(before, rollout.means[:, ids], now, mean))
             if moved > 2 * recipe.divergence:
                 break
+        most = recipe.most_deviation(iteration)
+        self._log_deviation.data.clamp_(max=float(np.log(most)))
         if policy_learns:
             steer(self.optimizer, moved, recipe.divergence)
         return moved, error

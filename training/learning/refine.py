@@ -1,9 +1,11 @@
 """PPO for the student, after imitation.
 
 A student imitates a teacher that sees more than it does, which limits imitation. Here the student
-learns from its own goals and drops, with its own noisy sensors. The critic sees the true state and
-starts with the teacher's weights. The gradient is propagated back through one rollout, from the
-recurrent state at its start (arXiv:1808.00177, appendix D.1, with shorter chunks).
+learns from its own goals and drops, with its own noisy sensors. The critic starts with the
+teacher's weights. It sees the true state, and what decides how the student will act: its
+observation, its memory, and the errors of its sensors. The gradient is propagated back through one
+rollout, from the recurrent state at its start (arXiv:1808.00177, appendix D.1, with shorter
+chunks).
 """
 
 import time
@@ -13,17 +15,29 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from msgspec.structs import asdict
+from msgspec import to_builtins
 from torch import Tensor, nn
 
+from inhand.training.learning.automatic_curriculum import (
+    curriculum_row,
+    curriculum_state,
+    load_curriculum,
+)
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
-from inhand.training.learning.networks import Network
+from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo import (
     PpoRecipe,
 )
 from inhand.training.learning.ppo_learner import PpoLearner, Rollout, Stepped
-from inhand.training.learning.student import State, StudentNetwork, StudentPolicy
+from inhand.training.learning.student_network import (
+    State,
+    StudentNetwork,
+    StudentPolicy,
+    version_of_student,
+)
 from inhand.training.learning.widening import widen_network, widen_optimizer
+from inhand.training.learning.world_head import world_labels, world_loss
+from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 
@@ -35,6 +49,10 @@ class RefineRecipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
         seconds_per_goal: time limit of a goal [s]. It is longer than the teacher's, so that the
             policy learns to free a jammed object.
         critic_iterations: first iterations, in which the critic alone learns.
+        world_loss: weight of the loss of the estimated world, for a student that estimates it.
+        observation: version of the layout of the observations; a student of an older one is
+            widened, and estimates its world from then on.
+        ranges: automatic ranges in place of the recipe's scale.
     """
 
     discount: float = 0.995
@@ -45,6 +63,9 @@ class RefineRecipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
     seed: int = 3
     seconds_per_goal: float = 20.0
     critic_iterations: int = 20
+    world_loss: float = 0.05
+    observation: int = 1
+    ranges: RangesRecipe | None = None
 
 
 class Sequences(msgspec.Struct):
@@ -53,11 +74,13 @@ class Sequences(msgspec.Struct):
     Attributes:
         start: the student's state before the first step.
         observations: (steps, worlds, inputs).
+        labels: of the worlds, (steps, worlds, n); None if they are not estimated.
         rollout: of PPO.
     """
 
     start: State
     observations: Tensor
+    labels: Tensor | None
     rollout: Rollout
 
 
@@ -82,9 +105,12 @@ class Refinement:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.worlds, self.recipe, self.device = worlds, recipe, device
-        self.network, self.teacher = student.to(device), teacher.to(device)
-        sensors = Sensors(worlds, recipe.seed)
+        self.network = student.to(device)
+        version = version_of_student(worlds.hand, student)
+        sensors = Sensors(worlds, recipe.seed, version)
         self.policy = StudentPolicy(sensors, self.network, worlds.size, device)
+        self._observation: Tensor | None = None
+        self.teacher = self._wide(teacher)
         level = torch.full(
             (worlds.hand.n_actuators,), float(np.log(recipe.deviation)), device=device
         )
@@ -96,6 +122,7 @@ class Refinement:
         self.iteration = self.steps = 0
         self.seconds = 0.0
         self.ended: list[tuple[int, bool]] = []
+        self._world_loss = torch.zeros((), device=device)
 
     def iterate(self) -> dict[str, float]:
         """One rollout and the updates from it; returns the row for the log."""
@@ -106,6 +133,7 @@ class Refinement:
             lambda ids: self._means(sequences, ids),
             self.iteration,
             policy_learns=self.iteration >= self.recipe.critic_iterations,
+            auxiliary=lambda: self.recipe.world_loss * self._world_loss,
         )
         self.iteration += 1
         self.steps += self.recipe.horizon * self.worlds.size
@@ -118,36 +146,70 @@ class Refinement:
             "minutes": self.seconds / 60,
             "goals": float(goals / max(1, len(self.ended))),
             "goals_per_drop": float(goals / max(1, drops)),
+            **curriculum_row(self.worlds),
             "divergence": moved,
             "value_error": error,
+            "explained": sequences.rollout.explained,
+            "world_loss": float(self._world_loss.detach()),
             "step_size_1e6": 1e6 * self.ppo.optimizer.param_groups[0]["lr"],
             "deviation": self.log_deviation.exp().mean().item(),
         }
 
+    def _wide(self, critic: Network) -> Network:
+        """The critic with inputs for what `_look` adds; their weights begin at zero."""
+        inputs = self._look().shape[1]
+        wide = Network(inputs, self.worlds.hand.n_actuators, 1.0).to(self.device)
+        wide.load_state_dict(widen_network(critic.state_dict(), inputs))
+        return wide
+
+    def _observe(self) -> Tensor:
+        """The student's observation; the worlds are measured once a policy step."""
+        if self._observation is None:
+            self._observation = self.policy.observe()
+        return self._observation
+
+    @torch.no_grad()
+    def _look(self) -> Tensor:
+        """The critic's inputs: the true state, then what decides how the student will act."""
+        seen = self.network.normalize(self._observe())
+        hidden = torch.as_tensor(self.policy.sensors.privileged(), device=self.device)
+        true = teacher_inputs(self.worlds, self.device)
+        return torch.cat([true, seen, hidden, *self.policy.state], -1)
+
     def _rollout(self) -> Sequences:
         start = self.policy.state
         observations: list[Tensor] = []
+        labels: list[Tensor] = []
 
         def act(inputs: Tensor) -> Tensor:
-            observations.append(self.policy.observe())
-            return self.policy.act(observations[-1])
+            seen = self._observe()
+            self._observation = None
+            observations.append(seen)
+            if self.network.world is not None:
+                labels.append(world_labels(self.worlds, self.policy.sensors.believed))
+            return self.policy.act(seen)
 
         def count(step: Stepped) -> None:
             self.policy.restart(step.ended)
             self.ended.extend(zip(step.goals, step.dropped, strict=True))
 
-        rollout = self.ppo.rollout(act, count)
-        return Sequences(start, torch.stack(observations), rollout)
+        rollout = self.ppo.rollout(self._look, act, count)
+        told = torch.stack(labels).to(self.device) if labels else None
+        return Sequences(start, torch.stack(observations), told, rollout)
 
     def _means(self, sequences: Sequences, ids: Tensor) -> Tensor:
         """The student's present mean actions in these worlds, (steps, len(ids), actions)."""
         state = (sequences.start[0][ids], sequences.start[1][ids])
         keep = sequences.rollout.alive[:, ids, None]
-        means = []
+        means, remembered = [], []
         for seen, kept in zip(sequences.observations[:, ids], keep, strict=True):
             mean, (hidden, cell) = self.network(seen, state)
             state = (hidden * kept, cell * kept)
             means.append(mean)
+            remembered.append(hidden)
+        if self.network.world is not None and sequences.labels is not None:
+            estimate = self.network.world(torch.stack(remembered))
+            self._world_loss = world_loss(estimate, sequences.labels[:, ids])
         return torch.stack(means)
 
     def save(self, path: Path) -> None:
@@ -158,7 +220,7 @@ class Refinement:
             {
                 "kind": "student",
                 "recipe": {
-                    **asdict(self.recipe),
+                    **to_builtins(self.recipe),
                     "hidden": self.network.hidden,
                     "memory": self.network.memory,
                 },
@@ -168,6 +230,7 @@ class Refinement:
                 "optimizer": self.ppo.optimizer.state_dict(),
                 "counters": [self.iteration, self.steps, self.seconds],
                 "universe_scale": self.worlds.universe_scale,
+                **curriculum_state(self.worlds),
             },
         )
 
@@ -180,3 +243,4 @@ class Refinement:
         self.log_deviation.data.copy_(state["log_deviation"])
         self.ppo.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
         self.iteration, self.steps, self.seconds = state["counters"]
+        load_curriculum(self.worlds, state)

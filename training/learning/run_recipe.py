@@ -11,6 +11,7 @@ from inhand.hardware.model.universe import Vary
 from inhand.training.learning.refine import RefineRecipe
 from inhand.training.learning.student import StudentRecipe
 from inhand.training.learning.teacher import Recipe
+from inhand.training.mujoco_worlds.rewards import Rewards
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -34,6 +35,8 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         from_run: the run that this one starts from: of the teacher that a student imitates, of
             the network that a teacher starts with, or of the student to refine; empty for none.
         teacher_run: the run whose critic a refinement starts with.
+        rewards: weights of the rewards, and the rule of success. A refinement has its own limit
+            of time; a student's tolerances lie anywhere between `tolerance` and `finest`.
         from_object: the object of those runs, if a refinement continues with another one.
         teacher: settings of the teacher.
         student: settings of the student.
@@ -49,6 +52,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vary: Vary = "everything"
     from_run: str = ""
     teacher_run: str = ""
+    rewards: Rewards = Rewards()
     from_object: str = ""
     teacher: Recipe = Recipe()
     student: StudentRecipe = StudentRecipe()

@@ -6,22 +6,23 @@ its own action. The gradient is propagated back through the steps of one rollout
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import torch
 from msgspec.structs import asdict
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inhand.controller.policy.observation import observation_size
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
+from inhand.training.learning.mixed_precision import mixed_precision
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo_learner import step_worlds
+from inhand.training.learning.student_network import Moments, State, StudentNetwork, StudentPolicy
+from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
-
-State = tuple[Tensor, Tensor]
 
 
 class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +40,11 @@ class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         teacher_iterations: iterations in which the share of worlds that the teacher acts in falls
             from 1 to 0.
         seed: of everything random.
+        bfloat16: whether networks compute in bfloat16 where that is fast.
+        observation: version of the layout of its observations.
+        world_loss: weight of the loss of the estimated world; 0: the network has no such output.
+        normalize_iterations: first iterations, in which the student measures its inputs while the
+            teacher acts; 0: the teacher's normalization is used.
     """
 
     worlds: int = 512
@@ -51,89 +57,26 @@ class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decay_iterations: int = 400
     teacher_iterations: int = 30
     seed: int = 2
+    bfloat16: bool = True
+    observation: int = 1
+    world_loss: float = 0.0
+    normalize_iterations: int = 0
 
 
-class StudentNetwork(nn.Module):
-    """Observation → 256 → LSTM → 256 → action, with a skip connection around the LSTM.
-
-    Without memory a layer of the same width replaces the LSTM, and the state stays 0.
-
-    Args:
-        mean: of the observation, (n,); `deviation`: its standard deviation, (n,).
-        actions: number of actuators.
-        hidden: width of every layer.
-        memory: whether there is an LSTM.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(
-        self, mean: Tensor, deviation: Tensor, actions: int, hidden: int, memory: bool
-    ) -> None:
-        super().__init__()
-        self.register_buffer("mean", mean.clone())
-        self.register_buffer("deviation", deviation.clone())
-        self.hidden, self.memory = hidden, memory
-        self.first = nn.Linear(len(mean), hidden)
-        self.cell: nn.Module = nn.LSTMCell(hidden, hidden) if memory else nn.Linear(hidden, hidden)
-        self.second = nn.Linear(2 * hidden, hidden)
-        self.last = nn.Linear(hidden, actions)
-
-    def start(self, n: int) -> State:
-        """The zero state of n policies."""
-        zero = torch.zeros(n, self.hidden, device=self.mean.device)
-        return zero, zero
-
-    def forward(self, observation: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step of n policies: observations (n, inputs) to actions (n, actions)."""
-        x = ((observation - self.mean) / self.deviation).clamp(-5.0, 5.0)
-        x = nn.functional.elu(self.first(x))
-        if self.memory:
-            state = self.cell(x, state)
-            remembered = state[0]
-        else:
-            remembered = nn.functional.elu(self.cell(x))
-        x = nn.functional.elu(self.second(torch.cat([x, remembered], -1)))
-        return self.last(x), state
-
-
-class StudentPolicy:
-    """A student that acts in a batch of worlds: its sensors and its recurrent state.
-
-    Args:
-        sensors: of the worlds that are acted in.
-        network: the student.
-        worlds: their number.
-        device: of the network.
+class Imitated(NamedTuple):
+    """A rollout to imitate; arrays are (steps, worlds, ...).
 
     Attributes:
-        sensors: as given.
-        state: recurrent state, (worlds, hidden) each.
+        observations: of the student.
+        wanted: actions of the teacher.
+        keep: 0 where a step ended its episode, else 1.
+        labels: of the worlds; None if they are not estimated.
     """
 
-    def __init__(
-        self, sensors: Sensors, network: StudentNetwork, worlds: int, device: str = "cpu"
-    ) -> None:
-        self.state = network.start(worlds)
-        self.sensors, self._network, self._device = sensors, network, device
-
-    def observe(self) -> Tensor:
-        """Measures every world, once a policy step, (worlds, inputs)."""
-        return torch.as_tensor(self.sensors.observe(), device=self._device)
-
-    def act(self, observation: Tensor) -> Tensor:
-        """Mean actions, (worlds, actions), for the observations, (worlds, inputs)."""
-        action: Tensor
-        action, self.state = self._network(observation, self.state)
-        return action
-
-    def restart(self, ended: NDArray[np.int64]) -> None:
-        """Begins new episodes in worlds that have just been reset: new errors, zero state."""
-        self.sensors.reset(ended)
-        hidden, cell = (part.clone() for part in self.state)
-        hidden[ended], cell[ended] = 0.0, 0.0
-        self.state = hidden, cell
+    observations: Tensor
+    wanted: Tensor
+    keep: Tensor
+    labels: Tensor | None
 
 
 class Student:
@@ -148,15 +91,20 @@ class Student:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.worlds, self.teacher, self.recipe, self.device = worlds, teacher, recipe, device
-        sensors = Sensors(worlds, recipe.seed)
-        size = sensors.observe().shape[1]
-        scale = torch.where(teacher.variance < 1e-8, 1.0, teacher.variance).sqrt()
+        sensors = Sensors(worlds, recipe.seed, recipe.observation)
+        # What the teacher sees of the first version is normalized as for the teacher.
+        size, known = sensors.observe().shape[1], observation_size(worlds.hand)
+        mean, scale = torch.zeros(size), torch.ones(size)
+        mean[:known] = teacher.mean[:known]
+        scale[:known] = torch.where(teacher.variance < 1e-8, 1.0, teacher.variance).sqrt()[:known]
+        self._measured = Moments(size)
         self.network = StudentNetwork(
-            teacher.mean[:size],
-            scale[:size],
+            mean,
+            scale,
             worlds.hand.n_actuators,
             recipe.hidden,
             recipe.memory,
+            recipe.world_loss > 0,
         ).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.step_size)
         self.policy = StudentPolicy(sensors, self.network, worlds.size, device)
@@ -169,14 +117,29 @@ class Student:
         """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
         recipe = self.recipe
+        if self.iteration < recipe.normalize_iterations:
+            return self._measure(began)
         share = min(1.0, self.iteration / recipe.decay_iterations)
         step_size = recipe.step_size * (recipe.final_step_size / recipe.step_size) ** share
         self.optimizer.param_groups[0]["lr"] = step_size
         start = self.policy.state
-        observations, wanted, keep = self._rollout()
-        loss = 0.0
+        seen = self._rollout()
+        loss, world = 0.0, 0.0
         for _ in range(recipe.passes):
-            loss = self._learn(start, observations, wanted, keep)
+            loss, world = self._learn(start, seen)
+        return self._row(began, loss, world)
+
+    def _measure(self, began: float) -> dict[str, float]:
+        """A rollout from which the normalization of the inputs is learned, and nothing else."""
+        for row in self._rollout().observations:
+            self._measured.add(row.cpu())
+        self.network.renormalize(
+            self._measured.mean.to(self.device), self._measured.deviation.to(self.device)
+        )
+        return self._row(began, 0.0, 0.0)
+
+    def _row(self, began: float, loss: float, world: float) -> dict[str, float]:
+        recipe = self.recipe
         self.iteration += 1
         self.steps += recipe.horizon * self.worlds.size
         self.seconds += time.monotonic() - began
@@ -187,33 +150,53 @@ class Student:
             "minutes": self.seconds / 60,
             "goals": float(np.mean(self.ended)) if self.ended else 0.0,
             "loss": loss,
+            "world_loss": world,
         }
 
     @torch.no_grad()
-    def _rollout(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _rollout(self) -> "Imitated":
         recipe, worlds = self.recipe, self.worlds
-        teachers = max(0.0, 1.0 - self.iteration / recipe.teacher_iterations)
+        done = max(0, self.iteration - recipe.normalize_iterations)
+        teachers = max(0.0, 1.0 - done / recipe.teacher_iterations)
         led = torch.as_tensor(self._rng.random((worlds.size, 1)) < teachers, device=self.device)
-        observations, wanted, keep = [], [], []
+        observations, wanted, keep, labels = [], [], [], []
         for _ in range(recipe.horizon):
             seen = self.policy.observe()
-            target = self.teacher.act(teacher_inputs(worlds, self.device))
-            mixed = torch.where(led, target, self.policy.act(seen))
+            if recipe.world_loss:
+                labels.append(world_labels(worlds, self.policy.sensors.believed))
+            with mixed_precision(self.device, recipe.bfloat16):
+                target = self.teacher.act(teacher_inputs(worlds, self.device)).float()
+                mixed = torch.where(led, target, self.policy.act(seen))
             step = step_worlds(worlds, mixed, self.device)
             self.ended.extend(step.goals)
             self.policy.restart(step.ended)
             observations.append(seen)
             wanted.append(target.clamp(-1.0, 1.0))
             keep.append(step.alive[:, None])
-        return torch.stack(observations), torch.stack(wanted), torch.stack(keep)
+        return Imitated(
+            torch.stack(observations),
+            torch.stack(wanted),
+            torch.stack(keep),
+            torch.stack(labels).to(self.device) if labels else None,
+        )
 
-    def _learn(self, state: State, observations: Tensor, wanted: Tensor, keep: Tensor) -> float:
+    def _learn(self, state: State, seen: "Imitated") -> tuple[float, float]:
+        """One optimizer step; returns the losses of imitation and of the estimated world."""
         loss = torch.zeros((), device=self.device)
-        for observation, target, alive in zip(observations, wanted, keep, strict=True):
-            action, (hidden, cell) = self.network(observation, state)
-            state = (hidden * alive, cell * alive)
-            loss = loss + (action - target).square().mean()
-        loss = loss / len(observations)
+        remembered = []
+        with mixed_precision(self.device, self.recipe.bfloat16):
+            for observation, target, alive in zip(
+                seen.observations, seen.wanted, seen.keep, strict=True
+            ):
+                action, (hidden, cell) = self.network(observation, state)
+                remembered.append(hidden)
+                state = (hidden * alive, cell * alive)
+                loss = loss + (action - target).square().mean()
+        loss = imitation = loss / len(seen.observations)
+        world = torch.zeros((), device=self.device)
+        if self.network.world is not None and seen.labels is not None:
+            world = world_loss(self.network.world(torch.stack(remembered)), seen.labels)
+            loss = imitation + self.recipe.world_loss * world
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"student iteration {self.iteration}: the imitation loss is not finite; "
@@ -223,7 +206,7 @@ class Student:
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
-        return float(loss.detach())
+        return float(imitation.detach()), float(world.detach())
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint atomically."""
@@ -246,20 +229,3 @@ class Student:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.steps, self.seconds = state["counters"]
-
-
-def load_student(
-    worlds: BatchEnvironment, path: Path, another_object: bool = False
-) -> StudentNetwork:
-    """The network of a student's checkpoint; raises as `read_checkpoint` does."""
-    state = read_checkpoint(path, "student", worlds, another_object=another_object)
-    weights, recipe = state["network"], state["recipe"]
-    network = StudentNetwork(
-        weights["mean"],
-        weights["deviation"],
-        worlds.hand.n_actuators,
-        recipe["hidden"],
-        recipe["memory"],
-    )
-    network.load_state_dict(weights)
-    return network

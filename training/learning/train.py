@@ -17,14 +17,21 @@ import tyro
 from inhand.files import whole_file
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.training.learning.automatic_curriculum import begin_curriculum
 from inhand.training.learning.checkpoint import read_checkpoint
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.refine import Refinement
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
-from inhand.training.learning.student import Student, load_student
+from inhand.training.learning.student import Student
+from inhand.training.learning.student_network import (
+    load_student,
+    version_of_student,
+    widened_student,
+)
 from inhand.training.learning.teacher import Teacher
 from inhand.training.learning.widening import widen_network
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.automatic_ranges import Precision
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
@@ -69,27 +76,41 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     if recipe.stage == "teacher":
         settings = recipe.teacher
-        worlds = BatchEnvironment(hand, target, settings.worlds, threads, settings.seed)
+        size, seed = settings.worlds, settings.seed
+        worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
         worlds.variation.vary = recipe.vary
         teacher = Teacher(worlds, settings, device)
         if recipe.from_run:
-            teacher.resume(Paths(runs / recipe.from_run).checkpoint)
+            teacher.start_from(Paths(runs / recipe.from_run).checkpoint)
         return teacher
     if recipe.stage == "refine":
         refine = recipe.refine
-        rewards = Rewards(seconds_per_goal=refine.seconds_per_goal)
+        seconds = refine.seconds_per_goal
+        rewards = msgspec.structs.replace(recipe.rewards, seconds_per_goal=seconds)
         worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed, rewards)
         another = recipe.from_object not in ("", recipe.object)
         critic = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device, another)
         student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint, another)
-        worlds.variation.vary = recipe.vary
-        worlds.harden(float(torch.pi), recipe.universe_scale)
+        if version_of_student(hand, student) < refine.observation:
+            student = widened_student(student, hand, refine.observation, world=True)
+        _vary(worlds, recipe)
         return Refinement(worlds, student, critic, refine, device)
-    worlds = BatchEnvironment(hand, target, recipe.student.worlds, threads, recipe.student.seed)
+    size, seed = recipe.student.worlds, recipe.student.seed
+    worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
     network = load_teacher(worlds, Paths(runs / recipe.from_run).checkpoint, device)
-    worlds.variation.vary = recipe.vary
-    worlds.harden(float(torch.pi), recipe.universe_scale)
+    _vary(worlds, recipe)
     return Student(worlds, network, recipe.student, device)
+
+
+def _vary(worlds: BatchEnvironment, recipe: RunRecipe) -> None:
+    """Sets the universes and tolerances of a student's worlds."""
+    worlds.variation.vary = recipe.vary
+    rewards = recipe.rewards
+    if recipe.stage == "refine" and recipe.refine.ranges:
+        begin_curriculum(worlds, recipe.refine.ranges, recipe.vary)
+    elif rewards.finest < rewards.tolerance:
+        worlds.precision = Precision(None, rewards.tolerance, rewards.finest, worlds.size)
+    worlds.harden(float(torch.pi), recipe.universe_scale)
 
 
 def load_teacher(

@@ -17,6 +17,10 @@ def widen_network(state: dict[str, Tensor], inputs: int) -> dict[str, Tensor]:
         inputs: new number of inputs.
     """
     more = inputs - len(state["mean"])
+    if "return_mean" not in state:
+        # A critic from before returns were normalized.
+        one = state["count"].new_ones(())
+        state = {**state, "return_mean": 0.0 * one, "return_deviation": one}
     if more <= 0:
         return state
     wide = dict(state)

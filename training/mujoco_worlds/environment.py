@@ -1,7 +1,5 @@
 """A batch of hands, each with an object, stepped together: the environment of training."""
 
-from dataclasses import dataclass
-
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
@@ -9,47 +7,17 @@ from numpy.typing import NDArray
 
 from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.policy.observation import observe
-from inhand.controller.safety.safety import Motion
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import fingertip_positions
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
+from inhand.training.mujoco_worlds.adversary import Adversary
+from inhand.training.mujoco_worlds.automatic_ranges import AutomaticRanges, Precision
+from inhand.training.mujoco_worlds.draws import scaled_strengths
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
+from inhand.training.mujoco_worlds.rewards import Rewards, Step
 from inhand.training.mujoco_worlds.variation import MAX_DELAY, MESH_SIZES, Variation
-
-
-@dataclass(frozen=True)
-class Rewards:
-    """Weights of the reward's terms; distances in rad and m."""
-
-    progress: float = 2.0
-    reached: float = 5.0
-    dropped: float = -15.0
-    timed_out: float = -4.0
-    distance: float = -0.03
-    action: float = -0.0003
-    off_centre: float = -1.0
-    off_centre_free: float = 0.03
-    tolerance: float = 0.4
-    seconds_per_goal: float = 8.0
-
-
-@dataclass(frozen=True)
-class Step:
-    """Results of one policy step, each (n,).
-
-    Attributes:
-        reward: sum of the weighted terms.
-        reached: whether a goal was reached; a new one is drawn.
-        dropped: whether the object left the workspace, which ends the episode.
-        timed_out: whether the time for the goal is over, which ends the episode.
-    """
-
-    reward: Array
-    reached: NDArray[np.bool_]
-    dropped: NDArray[np.bool_]
-    timed_out: NDArray[np.bool_]
 
 
 class BatchEnvironment:
@@ -65,6 +33,10 @@ class BatchEnvironment:
 
     Attributes:
         digests: SHA-256 of hand file, object and model, on which learned weights depend.
+        ranges: automatic ranges of the universes; None: ranges scaled by `universe_scale`.
+        precision: curriculum of the tolerance; None: the same tolerance everywhere.
+        settle_seconds: time from the start in which episodes do not count for either [s].
+        tolerance: of each world's goals [rad], (size,).
     """
 
     def __init__(
@@ -82,6 +54,12 @@ class BatchEnvironment:
         self.path = ActionPath(hand)
         self.goal_distance = 0.8
         self.universe_scale = 0.0
+        self.ranges: AutomaticRanges | None = None
+        self.precision: Precision | None = None
+        self.tolerance = np.full(size, self.rewards.tolerance)
+        self.settle_seconds = 0.0
+        self._steps = 0
+        self._adversary = Adversary(hand, size, seed)
         tick = 1.0 / self.path.tick_rate
         model = build_spec(hand, target).compile()
         self.digests = {
@@ -108,6 +86,8 @@ class BatchEnvironment:
         self._distance = np.zeros(size)
         self._goal_limit = round(self.rewards.seconds_per_goal * self.path.policy_rate)
         self._goal_steps = np.zeros(size, dtype=np.int64)
+        self._held = np.zeros(size, dtype=np.int64)
+        self._action = np.zeros((size, hand.n_actuators))
         self.goals_reached = np.zeros(size, dtype=np.int64)
         self.state: ActionState = self.path.start(np.tile(hand.rest, (size, 1)))
         self.reset(np.arange(size))
@@ -152,6 +132,13 @@ class BatchEnvironment:
         return quaternion
 
     @property
+    def angular_velocity(self) -> Array:
+        """Of the objects, world frame [rad/s], (size, 3)."""
+        at = self.hand.n_joints + 3
+        quaternion = rotations.normalize(self.object_quaternion)
+        return rotations.rotate(quaternion, self._qvel[:, at : at + 3])
+
+    @property
     def joint_velocity(self) -> Array:
         """Velocities of the driven joints [rad/s], (size, n_actuators)."""
         velocity: Array = self._qvel[:, self._driven]
@@ -166,7 +153,15 @@ class BatchEnvironment:
         """Resets these worlds: hands in their rest pose, objects in random orientations."""
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
         hand, n = self.hand, len(ids)
-        self.variation.draw(ids, self.rng, self.universe_scale)
+        if self.ranges:
+            strengths = self.ranges.draw(ids, self.rng)
+        else:
+            strengths = scaled_strengths(self.rng, n, self.universe_scale)
+        self.variation.draw(ids, self.rng, strengths)
+        if self.precision:
+            # Where an axis is tried at its end, goals are coarse, so that ends can be compared.
+            coarse = self.ranges.tried(ids) if self.ranges else np.zeros(n, dtype=np.bool_)
+            self.tolerance[ids] = self.precision.draw(ids, coarse, self.rng)
         self._history[:, ids] = hand.rest
         self._qpos[ids, : hand.n_joints] = hand.joint_angles(hand.rest)
         at = hand.n_joints
@@ -181,18 +176,29 @@ class BatchEnvironment:
             array[ids] = hand.rest
         self.state.motion.velocity[ids] = 0.0
         self.goals_reached[ids] = 0
+        self._action[ids] = 0.0
         self._new_goals(ids)
+
+    def count(self, ids: NDArray[np.int64]) -> None:
+        """Counts the goals of the episodes that ended in these worlds; call it before `reset`."""
+        if self._steps < self.settle_seconds * self.path.policy_rate:
+            return
+        goals = self.goals_reached[ids].tolist()
+        if self.precision:
+            self.precision.record(ids, goals)
+        if self.ranges:
+            self.ranges.record(ids, goals)
 
     def _new_goals(self, ids: NDArray[np.int64]) -> None:
         """Draws goals up to `goal_distance` [rad] away, but none that is already reached."""
         axis = self.rng.standard_normal((len(ids), 3))
         axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
-        low = min(0.5, self.goal_distance)
+        low = min(self.rewards.tolerance + 0.1, self.goal_distance)
         angle = self.rng.uniform(low, self.goal_distance, (len(ids), 1))
         now = self.object_quaternion[ids]
         self.goal[ids] = rotations.multiply(rotations.exp(angle * axis), now)
         self._distance[ids] = rotations.angle_between(self.goal[ids], now)
-        self._goal_steps[ids] = 0
+        self._goal_steps[ids] = self._held[ids] = 0
 
     def step(self, actions: Array) -> Step:
         """Advances every world by one policy step; the caller resets worlds with ended episodes.
@@ -200,11 +206,12 @@ class BatchEnvironment:
         Args:
             actions: in [-1, 1], (size, n_actuators).
         """
-        self.state = self._where_it_runs(self.path.act(self.state, actions))
+        disturbed = self._adversary.disturb(actions, self.variation.adversary, self._qpos)
+        self.state = self.variation.unless_paused(self.state, self.path.act(self.state, disturbed))
         self._push()
         for _ in range(self.path.ticks_per_action):
             self.variation.tick(self.rng)
-            self.state = self._where_it_runs(self.path.tick(self.state))
+            self.state = self.variation.unless_paused(self.state, self.path.tick(self.state))
             self._newest = (self._newest + 1) % len(self._history)
             self._history[self._newest] = self.state.motion.position
             self.variation.stick(self._qvel[:, : self.hand.n_joints])
@@ -212,23 +219,8 @@ class BatchEnvironment:
             targets, angles = self._delayed_targets(), self._qpos[:, self._driven]
             self._ctrl[:] = targets + angles - self._tight(targets, angles)
             self._batch.step(nstep=self._steps_per_tick)
+        self._steps += 1
         return self._judge(actions)
-
-    def _where_it_runs(self, state: ActionState) -> ActionState:
-        """The new state of the path; the old one in worlds where the controller pauses."""
-        paused = self.variation.paused[:, None]
-        if not paused.any():
-            return state
-        old = self.state
-        return ActionState(
-            np.where(paused, old.previous, state.previous),
-            np.where(paused, old.goal, state.goal),
-            state.tick,
-            Motion(
-                np.where(paused, old.motion.position, state.motion.position),
-                np.where(paused, old.motion.velocity, state.motion.velocity),
-            ),
-        )
 
     def _push(self) -> None:
         """Draws pushes on the objects for one policy step."""
@@ -244,21 +236,26 @@ class BatchEnvironment:
     def _judge(self, actions: Array) -> Step:
         weights, space = self.rewards, self.hand.workspace
         distance = rotations.angle_between(self.goal, rotations.normalize(self.object_quaternion))
-        reached = distance < weights.tolerance
+        within = distance < self.tolerance
+        self._held = np.where(within, self._held + 1, 0)
+        reached = self._held >= weights.hold_steps
         offset = np.linalg.norm(self.object_position - np.array(space.center), axis=-1)
         dropped = (offset > space.radius) | (self.object_position[:, 2] < space.drop_height)
         self._goal_steps += 1
         timed_out = (self._goal_steps >= self._goal_limit) & ~reached & ~dropped
-        reward = (
-            weights.progress * (self._distance - distance)
-            + weights.distance * distance
-            + weights.reached * (reached & ~dropped)
-            + weights.dropped * dropped
-            + weights.timed_out * timed_out
-            + weights.action * np.einsum("ni,ni->n", actions, actions)
-            + weights.off_centre * np.maximum(0.0, offset - weights.off_centre_free)
+        reward = weights.sum(
+            progress=self._distance - distance,
+            distance=distance,
+            held=self._held,
+            reached=reached & ~dropped,
+            dropped=dropped,
+            timed_out=timed_out,
+            actions=actions,
+            before=self._action,
+            offset=offset,
         )
         self._distance = distance
+        self._action = np.clip(actions, -1.0, 1.0)
         reached &= ~dropped
         self.goals_reached += reached
         self._new_goals(np.flatnonzero(reached))
@@ -277,13 +274,30 @@ class BatchEnvironment:
             object_quaternion=rotations.normalize(self.object_quaternion),
             goal_quaternion=self.goal,
             pose_age=np.zeros(self.size),
+            object_angular_velocity=self.angular_velocity,
+            goal_tolerance=self.tolerance,
         )
 
     def privileged(self) -> NDArray[np.float32]:
-        """Velocities, the universe, and the elapsed share of the time for the goal, (size, n).
+        """What only a simulation can measure, (size, n).
 
-        Newer fields of universes are last, so that the network of an older teacher can be widened.
+        Velocities, the universe, the elapsed share of the time for the goal, angular velocity and
+        centre of mass in the world frame, targets that are on their way to the servos, and the
+        rule of success. Newer parts are last, so that the network of an older teacher can be
+        widened. The attitude in the observation is reduced by the object's symmetry, so that only
+        vectors in the world frame can be combined with it.
         """
         clock = self._goal_steps[:, None] / self._goal_limit
-        parts = [self._qvel, self.variation.privileged, clock, self.variation.reality]
+        quaternion = rotations.normalize(self.object_quaternion)
+        parts = [
+            self._qvel,
+            self.variation.privileged,
+            clock,
+            self.variation.reality,
+            self.angular_velocity,
+            rotations.rotate(quaternion, self.variation.center_of_mass) / 0.002,
+            self._delayed_targets() - self.state.motion.position,
+            self.tolerance[:, None] / self.rewards.tolerance,
+            self._held[:, None] / self.rewards.hold_steps,
+        ]
         return np.concatenate(parts, -1, dtype=np.float32)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from inhand.controller.policy.observation import observation_size
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.rewards import Rewards
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]

@@ -6,45 +6,35 @@ from msgspec.structs import replace
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from inhand.controller.policy.action import ActionState
+from inhand.controller.safety.safety import Motion
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.reality_draws import describe_reality
-from inhand.hardware.model.universe import GRAVITY, MujocoSettings, Universe, Vary, sample
+from inhand.hardware.model.universe import GRAVITY, Universe, Vary
 from inhand.hardware.records import Array
 from inhand.sim_backend.servo_dynamics import series_gain
 from inhand.sim_backend.stiction import breakaway
+from inhand.training.mujoco_worlds.draws import (
+    AXES,
+    NAMES,
+    NOMINAL_EVERY,
+    Strengths,
+    axes_of,
+    only,
+    universe_of,
+)
 from inhand.training.mujoco_worlds.model import OBJECT
 from inhand.training.mujoco_worlds.universe import FIELDS, model_fields
 
 MAX_DELAY = 20
 """Longest delay of a command to its servo in the model, including jitter [ticks]."""
 
-NOMINAL_EVERY = 8
-"""One in this number of worlds stays nominal, so that performance there does not degrade."""
+ADVERSARY = 0.1
+"""Share of the adversary in the action at strength 1; automatic ranges reached 0.16 in DeXtreme
+(arXiv:2210.13702)."""
 
-
-MESH_SIZES = (*(0.9 + 0.01 * i for i in range(10)), *(1.01 + 0.01 * i for i in range(10)))
+MESH_SIZES = (*(0.84 + 0.01 * i for i in range(16)), *(1.01 + 0.01 * i for i in range(16)))
 """Size factors of the additional meshes of an object in a batch."""
-
-
-def draw_solver(rng: np.random.Generator, scale: float) -> MujocoSettings:
-    """Draws MuJoCo's solver settings around the nominal ones.
-
-    All worlds of a batch have the same number of steps in a tick: with a longer time step, a tick
-    is longer than the policy assumes, as in Dactyl (arXiv:1808.00177, appendix C.2). Contacts only
-    become softer, as the nominal time constant is MuJoCo's smallest: two time steps.
-
-    Args:
-        rng: source of randomness.
-        scale: 0 is nominal.
-    """
-    nominal = MujocoSettings()
-    pace, softness, budget = rng.uniform([-1.0, 0.0, -1.0], 1.0)
-    return MujocoSettings(
-        timestep=nominal.timestep * 1.04 ** (scale * pace),
-        iterations=max(4, round(nominal.iterations * 1.5 ** (scale * budget))),
-        contact_time=nominal.contact_time * 1.5 ** (scale * softness),
-        elliptic_cone=bool(rng.random() < min(0.25 * scale, 0.5)),
-    )
 
 
 class Variation:
@@ -59,11 +49,13 @@ class Variation:
     Attributes:
         universes: one for each world.
         vary: the kind of fields that draws change.
+        strengths: with which the universes were drawn, (size, len(AXES)).
         delay: from command to servo [ticks], (size, n_actuators).
         late: additional delay by jitter in the present tick [ticks], (size,).
         backlash: half-width of the slack between servo and joint [rad], (size, n_actuators).
         compliance: of the tendon between servo and joint [rad/(N·m)], (size, n_actuators).
         paused: whether the controller pauses in the present tick, (size,).
+        center_of_mass: offsets, object frame [m], (size, 3).
         privileged: fields of the universe, scaled to about 1, (size, n).
         reality: the same for the fields of `reality_draws`, (size, m).
     """
@@ -77,11 +69,13 @@ class Variation:
         self._sizes = np.array([1.0, *MESH_SIZES])
         self.universes = [Universe()] * size
         self.vary: Vary = "everything"
+        self.strengths = np.zeros((size, len(AXES)))
         self.delay = np.zeros((size, hand.n_actuators), dtype=np.int64)
         self.late = np.zeros(size, dtype=np.int64)
         self._jitter = np.zeros(size)
         self.backlash = np.zeros((size, hand.n_actuators))
         self.compliance = np.zeros((size, hand.n_actuators))
+        self.center_of_mass = np.zeros((size, 3))
         self._gain = np.tile(hand.gain, (size, 1))
         self._torque_limit = np.tile(hand.torque_limit, (size, 1))
         joints = slice(0, hand.n_joints)
@@ -92,14 +86,26 @@ class Variation:
         self.privileged = np.tile(self._describe(Universe()), (size, 1))
         self.reality = np.tile(describe_reality(hand, Universe()), (size, 1))
 
-    def draw(self, ids: NDArray[np.int64], rng: np.random.Generator, scale: float) -> None:
-        """Draws new universes for these worlds."""
+    @property
+    def adversary(self) -> Array:
+        """Share of a random network in the actions of each world, (size,)."""
+        share: Array = ADVERSARY * self.strengths[:, NAMES.index("adversary")]
+        return share
+
+    def draw(self, ids: NDArray[np.int64], rng: np.random.Generator, strengths: Strengths) -> None:
+        """Draws new universes for these worlds.
+
+        Args:
+            ids: the worlds, (k,).
+            rng: source of randomness.
+            strengths: of every axis of `inhand.training.mujoco_worlds.draws`, (k, len(AXES)).
+                Worlds that stay nominal do not use theirs.
+        """
+        varied = (ids % NOMINAL_EVERY > 0)[:, None] & (axes_of(self.vary) > 0)
+        self.strengths[ids] = np.where(varied, strengths, 0.0)
         for i in ids:
-            wide = 0.0 if i % NOMINAL_EVERY == 0 else scale
-            universe = sample(self._hand, rng, wide, self.vary)
-            if wide and self.vary != "sensing":
-                universe = replace(universe, mujoco=draw_solver(rng, wide))
-            self._set(int(i), universe)
+            universe = universe_of(self._hand, rng, self.strengths[i])
+            self._set(int(i), only(self.vary, universe))
         self._batch.set_const(ids)
         # `set_const` resets the bounding sphere of a mesh to the nominal one.
         sizes = [self.universes[i].object_size for i in ids]
@@ -116,6 +122,21 @@ class Variation:
             begins &= self._pause_left <= 0.5 * self._tick
             self._pause_left = np.where(begins, self._pause_time, self._pause_left - self._tick)
             self.paused = self._pause_left > 0.5 * self._tick
+
+    def unless_paused(self, old: ActionState, new: ActionState) -> ActionState:
+        """The new state of the action path; the old one where the controller pauses."""
+        paused = self.paused[:, None]
+        if not paused.any():
+            return new
+        return ActionState(
+            np.where(paused, old.previous, new.previous),
+            np.where(paused, old.goal, new.goal),
+            new.tick,
+            Motion(
+                np.where(paused, old.motion.position, new.motion.position),
+                np.where(paused, old.motion.velocity, new.motion.velocity),
+            ),
+        )
 
     def stick(self, speeds: Array) -> None:
         """Sets the joints' friction at these speeds [rad/s], (size, n_joints)."""
@@ -149,6 +170,7 @@ class Variation:
         self.late[i] = 0
         self.backlash[i] = universe.backlash or 0.0
         self.compliance[i] = universe.compliance or 0.0
+        self.center_of_mass[i] = universe.center_of_mass
         self._gain[i] = series_gain(self._hand, universe)
         self._torque_limit[i] = self._hand.torque_limit * np.array(universe.torque_limit or 1.0)
         self._moving[i] = self._friction[i]

@@ -7,8 +7,14 @@ from inhand.controller.policy.observation import observe
 from inhand.hardware.model.kinematics import fingertip_positions
 from inhand.hardware.records import Array
 from inhand.perception import rotations
+from inhand.training.mujoco_worlds.draws import NAMES
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
-from inhand.training.sensors.tracking import TrackedPoses
+from inhand.training.sensors.carrying import Carrying
+from inhand.training.sensors.tracking import (
+    POSITION_DEVIATION,
+    ROTATION_DEVIATION,
+    TrackedPoses,
+)
 
 CAMERA_RATE = (12.0, 20.0)
 """Range of the frame rate [Hz], drawn for each episode."""
@@ -27,6 +33,13 @@ OUTLIER_DISTANCE = 0.1
 """Largest error of an outlier along each axis [m]; its orientation is uniform."""
 
 
+INJECTED = 0.1
+"""Probability at strength 1 that a random pose replaces the estimate for a step. DeXtreme injects
+up to 0.3 (arXiv:2210.13702), so that a policy does not rely on single poses."""
+
+INJECTION = NAMES.index("pose_injection")
+
+
 class Sensors:
     """Joint readings and poses of a batch of worlds, with the errors of their universes.
 
@@ -37,10 +50,14 @@ class Sensors:
     Args:
         worlds: what is measured.
         seed: of noise and drop-outs.
+        version: of the layout of the observations.
+
+    Attributes:
+        believed: estimated orientations of the last observation, world from object, (n, 4) wxyz.
     """
 
-    def __init__(self, worlds: BatchEnvironment, seed: int) -> None:
-        self._worlds = worlds
+    def __init__(self, worlds: BatchEnvironment, seed: int, version: int = 1) -> None:
+        self._worlds, self._version = worlds, version
         self._rng = np.random.default_rng(seed)
         n, actuators = worlds.size, worlds.hand.n_actuators
         self._joint_bias = np.zeros((n, actuators))
@@ -52,6 +69,11 @@ class Sensors:
         self._levels = np.zeros((n, 7))
         self._poses = TrackedPoses(n, 1.0 / worlds.path.policy_rate)
         self._frozen = np.zeros(n)
+        self._carrying = Carrying(worlds.hand, worlds.target)
+        self._joints = np.tile(worlds.hand.rest, (n, 1))
+        self._place = np.zeros((n, 3))
+        self._began = np.ones(n, dtype=np.bool_)
+        self.believed = np.tile(rotations.IDENTITY, (n, 1))
         self.reset(np.arange(n))
 
     def reset(self, ids: NDArray[np.int64]) -> None:
@@ -70,12 +92,18 @@ class Sensors:
                 ACCEPTED_OUTLIERS * universe.pose_outlier,
             )
             self._poses.latency[i] = universe.pose_latency
+            # As the robot declares them: noise, but neither bias nor outliers.
+            self._poses.deviation[:, i] = np.hypot(
+                (POSITION_DEVIATION, ROTATION_DEVIATION),
+                (universe.position_noise[0], universe.rotation_noise[0]),
+            )
             self._joint_bias[i] = universe.joint_noise[1]
             self._position_bias[i] = universe.position_noise[1]
             self._rotation_bias[i] = universe.rotation_noise[1]
         for bias in (self._joint_bias, self._position_bias, self._rotation_bias):
             bias[ids] *= rng.standard_normal((len(ids), bias.shape[1]))
         self._frozen[ids] = 0.0
+        self._began[ids] = True
         interval = np.array([worlds.variation.universes[i].pose_interval for i in ids])
         shortest = np.maximum(1.0 / rng.uniform(*CAMERA_RATE, len(ids)), interval)
         self._poses.rate[ids] = 1.0 / shortest
@@ -92,14 +120,21 @@ class Sensors:
         turned = self._rotation_bias[ids] + levels[:, 2, None] * rng.standard_normal(shape)
         return position + moved, rotations.multiply(rotations.exp(turned), quaternion)
 
-    def _look(self) -> None:
-        """Processes the frames that have arrived since the last step."""
+    def _look(self, joints: Array) -> None:
+        """Processes the frames that have arrived since the last step.
+
+        Args:
+            joints: measured at present [rad], (n, n_actuators).
+        """
         worlds, rng, levels = self._worlds, self._rng, self._levels
         n = worlds.size
         self._frozen = np.maximum(0.0, self._frozen - 1.0 / worlds.path.policy_rate)
         self._frozen[rng.random(n) < levels[:, 5]] = FREEZE_SECONDS
         quaternion = rotations.normalize(worlds.object_quaternion)
-        ids, *pose = self._poses.advance(worlds.object_position, quaternion)
+        carried = self._carrying.motion(self._joints, joints, self._place, self.believed)
+        carried[self._began] = 0.0
+        self._joints, self._began[:] = joints, False
+        ids, *pose = self._poses.advance(worlds.object_position, quaternion, carried)
         position, quaternion = self._spoiled(ids, *pose)
         chance = rng.random(len(ids))
         wild = np.flatnonzero(chance < levels[ids, 6])
@@ -108,17 +143,49 @@ class Sensors:
         seen = (self._frozen[ids] == 0.0) & (chance < 1.0 - levels[ids, 4])
         self._poses.accept(ids[seen], position[seen], quaternion[seen])
 
+    def privileged(self) -> NDArray[np.float32]:
+        """What is hidden from the robot in its measurements, (n, k), in units of about 1.
+
+        Biases of joints, position and rotation, latency and interval of the poses, and the error
+        of the last estimated rotation.
+        """
+        true = rotations.normalize(self._worlds.object_quaternion)
+        error = rotations.log(rotations.multiply(true, rotations.conjugate(self.believed)))
+        poses = self._poses
+        parts = [
+            self._joint_bias / 0.02,
+            self._position_bias / 0.005,
+            self._rotation_bias / 0.05,
+            poses.latency[:, None] / 0.1,
+            1.0 / (0.1 * poses.rate[:, None]),
+            error / 0.2,
+        ]
+        return np.concatenate(parts, -1, dtype=np.float32)
+
+    def _injected(self) -> Array:
+        """Probability of a random pose in place of the estimate in a step, (n,)."""
+        share: Array = INJECTED * self._worlds.variation.strengths[:, INJECTION]
+        return share
+
     def observe(self) -> NDArray[np.float32]:
         """Measures every world, (n, observation_size). Call it once a policy step."""
         worlds, rng, levels = self._worlds, self._rng, self._levels
-        self._look()
-        position, quaternion, age = self._poses.predict()
         joints = (
             worlds.joint_position
             - levels[:, 3, None] * worlds.joint_velocity
             + self._joint_bias
             + levels[:, 0, None] * rng.standard_normal(self._joint_bias.shape)
         )
+        self._look(joints)
+        position, quaternion, age = self._poses.predict()
+        self._place, self.believed = position, quaternion
+        injected = np.flatnonzero(rng.random(worlds.size) < self._injected())
+        if len(injected):
+            position, quaternion = position.copy(), quaternion.copy()
+            far = rng.uniform(-OUTLIER_DISTANCE, OUTLIER_DISTANCE, (len(injected), 3))
+            position[injected] += far
+            quaternion[injected] = rotations.random_quaternion(rng, (len(injected),))
+        turning = self._poses.turning()
         return observe(
             worlds.hand,
             worlds.target,
@@ -129,4 +196,7 @@ class Sensors:
             object_quaternion=quaternion,
             goal_quaternion=worlds.goal,
             pose_age=age,
+            object_angular_velocity=turning,
+            goal_tolerance=worlds.tolerance,
+            version=self._version,
         )

@@ -43,7 +43,7 @@ def test_a_bare_machine_is_told_what_to_do(config: Config, tmp_path: Path) -> No
     assert said["service"].remedy == "make install"
     assert said["policy"].verdict == "good" and "block.onnx" in said["policy"].detail
     assert said["camera left"].verdict == "bad" and "not there" in said["camera left"].detail
-    assert said["camera right"].verdict == "good"
+    assert "neither an ipc:// or tcp:// address" in said["camera right"].detail
     assert "rig file does not have it" in said["camera unknown"].detail
     assert said["calibration"].verdict == "good"
     assert str(recordings_directory("", None)) in said["recordings"].detail

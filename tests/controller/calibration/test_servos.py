@@ -132,10 +132,11 @@ def test_a_derivative_gain_damps(line: JointWires, tmp_path: Path) -> None:
     config = CONFIG.replace("[bus]", "[bus]\ngains = [400, 0, 4000]")
     found = calibrate(line, tmp_path, "FFJ3", config=config)
     at, joint = HAND.actuator_names.index("FFJ3"), HAND.joint_names.index("FFJ3")
-    assert found.actuator_gain[at] == pytest.approx(0.5, rel=0.1)
-    # 4000 / 16 units of 1 N·m/rad / 6.25, each over a millisecond.
+    # The factory settings of an XC330-M288 are 1100 and 500.
+    assert found.actuator_gain[at] == pytest.approx(400 / 1100, rel=0.1)
+    # 3500 / 16 units of 1 N·m/rad / (1100 / 128), each over a millisecond.
     damping = HAND.links[joint].damping
-    assert found.joint_damping[joint] == pytest.approx((damping + 0.04) / damping, rel=0.1)
+    assert found.joint_damping[joint] == pytest.approx((damping + 0.0255) / damping, rel=0.1)
 
 
 def refused(line: JointWires, tmp_path: Path, message: str, config: str = CONFIG) -> None:

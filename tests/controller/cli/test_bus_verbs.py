@@ -32,7 +32,9 @@ def findings(line: Wires) -> dict[str, tuple[str, str, str]]:
 def test_a_hand_from_the_factory(line: Wires) -> None:
     found = findings(line)
     assert found["servos"][:2] == ("good", "20 of 20 answer")
-    assert found["return delay"][0] == "warning" and "1 (WRJ2): 500 µs" in found["return delay"][1]
+    delay = found["return delay time"]
+    assert delay[0] == "warning" and "(register 9) is 250 instead of 0" in delay[1]
+    assert "1 (WRJ2)" in delay[1] and "nothing to do" in delay[2]
     assert {name for name, (verdict, _, _) in found.items() if verdict == "bad"} == set()
     assert not line.bus.torque_on().any()
 

@@ -110,7 +110,7 @@ def test_every_key_is_shown() -> None:
         ("[policy]\nallow = ['abc']", '[policy] allow: "abc" is no SHA-256'),
         ("[goals]\ntolerance = nan", "[goals] tolerance = nan"),
         ("[goals]\nhold = -1", "[goals] hold"),
-        ("[goals]\ntimeout = inf", "[goals] hold and timeout"),
+        ("[goals]\ntimeout = inf", "[goals] hold, timeout and overdue"),
         ("[goals]\nqueue = 0", "[goals] queue = 0"),
         ("[safety]\npredict = 3.0", "predict = 3.0, pose_lost = 2.0"),
         ("[safety]\nidle = nan", "[safety] idle"),

@@ -53,7 +53,7 @@ def test_every_member_of_the_state_is_documented() -> None:
     bench = Bench(ScriptedPolicy([]))
     bench.start(Mode.READY)
     bench.ask(3.0)
-    bench.controller.goals.update(bench.t, bench.controller.snapshot().pose)
+    bench.controller.goals.update(bench.t, bench.controller.snapshot().pose, [])
     for name in members(describe(bench.controller.snapshot(), bench.t)):
         assert f"`{name}`" in PROTOCOL, name
 

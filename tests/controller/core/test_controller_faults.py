@@ -257,3 +257,24 @@ def test_estop_may_be_told_to_hold(tmp_path: Path) -> None:
     np.testing.assert_allclose(bench.servos, held, atol=1e-3)
     bench.controller.clear()
     assert not bench.controller.torque
+
+
+def test_an_emergency_stop_after_a_weak_fault_gives_no_more_torque() -> None:
+    bench = Bench(safety=SafetySettings(estop="hold"))
+    bench.run(0.3)
+    bench.controller.enable()
+    bench.run(0.1)
+    bench.answered = False
+    bench.run(3.0)
+    share = bench.controller.settings.safety.fault_share
+    assert bench.mode == Mode.FAULT and bench.controller.snapshot().effort.max() == share
+    bench.answered = True
+    bench.controller.estop()
+    bench.run(5.0)
+    assert bench.mode == Mode.ESTOP and bench.controller.torque
+    assert bench.controller.snapshot().effort.max() == share
+    # The next enabling begins with full torque.
+    bench.controller.clear()
+    bench.controller.enable()
+    bench.run(0.1)
+    assert bench.controller.snapshot().effort.max() == 1.0

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inhand.controller.config.settings import GoalSettings
 from inhand.controller.core.goals import RandomGoal
 from inhand.controller.errors import PolicyError
 from inhand.controller.safety.modes import Happening, Mode
@@ -116,3 +117,47 @@ def test_a_pause_and_its_end_ask_the_policy_at_once() -> None:
     bench.seen = True
     bench.tick()
     assert policy.steps == steps + 1
+
+
+@pytest.mark.parametrize(("to_go", "shaken"), [(0.1, False), (1.0, True)])
+def test_noise_against_a_stall_spares_an_object_within_tolerance(
+    to_go: float, shaken: bool
+) -> None:
+    policy = ScriptedPolicy([np.zeros(HAND.n_actuators)])
+    bench = Bench(policy, goals=GoalSettings(unstick_after=0.5))
+    bench.start(Mode.READY)
+    bench.ask(to_go, tolerance=0.2, hold=100.0)
+    bench.run(1.5)
+    assert bench.mode == Mode.RUNNING and bench.targets is not None
+    assert bool((np.abs(bench.targets.position - HAND.rest) > 0.02).any()) == shaken
+
+
+def test_the_policy_acts_at_its_rate_also_with_uneven_ticks() -> None:
+    policy = ScriptedPolicy([np.zeros(HAND.n_actuators)])
+    bench = Bench(policy)
+    bench.start(Mode.RUNNING)
+    lengths = np.random.default_rng(3).choice([0.005, 0.01, 0.02], 600)
+    began, steps = bench.t, policy.steps
+    for length in lengths:
+        bench.tick(float(length))
+    assert policy.steps - steps == pytest.approx(20 * (bench.t - began), abs=2)
+
+
+def test_targets_keep_the_limits_when_ticks_are_far_too_long() -> None:
+    """By positions and times alone."""
+    rng = np.random.default_rng(5)
+    bench = Bench(ScriptedPolicy([np.ones(HAND.n_actuators), -np.ones(HAND.n_actuators)] * 500))
+    bench.start(Mode.RUNNING)
+    assert bench.targets is not None
+    times, places = [bench.t], [bench.targets.position]
+    for length in rng.choice([0.001, 0.01, 0.03, 0.08], 600):
+        bench.tick(float(length))
+        times.append(bench.t)
+        places.append(bench.targets.position)
+    assert bench.mode == Mode.RUNNING
+    time = np.diff(times)[:, None]
+    velocity = np.diff(places, axis=0) / time
+    acceleration = np.diff(velocity, axis=0) / time[1:]
+    assert np.abs(velocity).max() > 1.0
+    assert (np.abs(velocity) <= HAND.velocity_limit * (1 + 1e-9)).all()
+    assert (np.abs(acceleration) <= HAND.acceleration_limit * (1 + 1e-6)).all()

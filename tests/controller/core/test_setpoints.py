@@ -45,6 +45,25 @@ def test_hold_keeps_the_targets_and_go_moves_slowly_to_the_destination() -> None
     np.testing.assert_allclose(hand.position, aim, atol=1e-3)
 
 
+@pytest.mark.parametrize("lengths", [[0.01], [0.01, 0.03, 0.001]], ids=["even", "uneven"])
+def test_a_hold_in_motion_brakes_without_overshoot_and_return(lengths: list[float]) -> None:
+    for begin in range(3, 12):
+        hand = mover()
+        for tick in range(begin):
+            hand.act(PATH, np.ones(N)) if tick % 5 == 0 else None
+            hand.follow(PATH, 0.01)
+        velocity = hand.state.motion.velocity
+        way = [hand.position]
+        hand.stop()
+        for tick in range(40):
+            hand.hold(lengths[tick % len(lengths)])
+            way.append(hand.position)
+        assert np.abs(velocity).max() > 1.0
+        assert (np.diff(way, axis=0) * np.sign(velocity) >= -1e-12).all(), "it returns"
+        braking = velocity**2 / (2 * LIMITS.acceleration)
+        assert (np.abs(way[-1] - way[0]) <= braking + 1e-9).all()
+
+
 def test_only_the_targets_of_a_derated_servo_are_reduced() -> None:
     share = np.ones(N)
     share[6] = 0.5

@@ -4,14 +4,17 @@ import time
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inhand.controller.estimation import fusion
 from inhand.controller.estimation.fusion import PoseFilter
-from inhand.controller.estimation.outlier_gate import FusionSettings
+from inhand.controller.estimation.outlier_gate import FusionSettings, step
+from inhand.controller.estimation.pose_state import PoseState
 from inhand.perception import rotations
 from inhand.perception.errors import PerceptionError
 from inhand.perception.records import ObjectPose, TagCorners, frozen_array
@@ -67,7 +70,7 @@ def test_every_estimate_is_finite_and_normalized_for_any_measurements(
 def test_the_order_of_arrival_within_the_window_does_not_matter(
     history: list[Measurement], random: Random
 ) -> None:
-    within = [m for m in history if m[0] >= history[-1][0] - 0.5]
+    within = [m for m in history if m[0] > history[-1][0] - 0.15]
     shuffled = list(within)
     random.shuffle(shuffled)
     in_order, out_of_order = PoseFilter(BLOCK, {}), PoseFilter(BLOCK, {})
@@ -215,8 +218,10 @@ def test_frames_of_one_trigger_are_pooled_however_they_arrive() -> None:
             filters[2].update(frame)
     poses = [predicted(one, 0.2) for one in filters]
     for pose in poses[1:]:
-        np.testing.assert_allclose(pose.position, poses[0].position, atol=1e-6)
-        np.testing.assert_allclose(pose.covariance, poses[0].covariance, rtol=1e-3, atol=1e-9)
+        # Equal but for what the iterations leave.
+        np.testing.assert_allclose(pose.position, poses[0].position, atol=5e-5)
+        variances = np.diag(pose.covariance), np.diag(poses[0].covariance)
+        np.testing.assert_allclose(*variances, rtol=0.05)
     assert [one.accepted for one in filters] == [10, 10, 10]
     assert np.linalg.norm(poses[0].position - truth(0.2)[0]) < 1e-3
 
@@ -244,6 +249,72 @@ def test_measurements_that_come_too_late_are_counted_and_ignored() -> None:
     assert pose_filter.late == 1
 
 
+def test_a_measurement_exactly_a_window_old_is_counted_once() -> None:
+    rng = np.random.default_rng(19)
+    window = FusionSettings().window
+    pose_filter, once = PoseFilter(BLOCK, {}), PoseFilter(BLOCK, {})
+    first, last = measured(0.0, rng), measured(window, rng)
+    for measurement in (first, last):
+        feed(pose_filter, measurement)
+        feed(once, measurement)
+    feed(pose_filter, first)
+    assert (pose_filter.accepted, pose_filter.late) == (2, 1)
+    one, other = predicted(pose_filter, window), predicted(once, window)
+    np.testing.assert_array_equal(one.covariance, other.covariance)
+
+
+def test_a_camera_whose_frames_come_late_is_named_and_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = []
+
+    def counted(*arguments: Any) -> PoseState:
+        steps.append(arguments[1].t)
+        return step(*arguments)
+
+    monkeypatch.setattr(fusion, "step", counted)
+    rng = np.random.default_rng(20)
+    rig = default_rig()
+    pose_filter, without = PoseFilter(BLOCK, rig), PoseFilter(BLOCK, rig)
+    seen = [frames_at(k / 30, 0.1, rng) for k in range(60)]
+    for k, frames in enumerate(seen):
+        punctual = [one for one in frames if one.camera != "wrist"]
+        without.update(*punctual)
+        steps.clear()
+        late = [one for one in seen[max(k - 11, 0)] if one.camera == "wrist"] if k >= 11 else []
+        pose_filter.update(*punctual, *late)
+        assert len(steps) == 1
+    assert pose_filter.late == 49 and "camera wrist" in pose_filter.problem
+    one, other = predicted(pose_filter, 2.0), predicted(without, 2.0)
+    np.testing.assert_array_equal(one.covariance, other.covariance)
+    # In time again: the problem is over.
+    pose_filter.update(*frames_at(2.0, 0.1, rng))
+    assert pose_filter.problem == ""
+
+
+def test_the_work_of_a_tick_is_bounded_whatever_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+
+    def counted(*arguments: Any) -> PoseState:
+        steps.append(arguments[1].t)
+        return step(*arguments)
+
+    monkeypatch.setattr(fusion, "step", counted)
+    rng = np.random.default_rng(23)
+    pose_filter = PoseFilter(BLOCK, default_rig())
+    backlog = [frames_at(k / 90, 0.1, rng)[k % 3] for k in range(90)]
+    # A second of frames at once, after a pause of the program.
+    pose_filter.update(*backlog)
+    most = FusionSettings().repeated
+    assert len(steps) <= most + 1
+    assert predicted(pose_filter, 89 / 90).age == pytest.approx(0.0, abs=1e-9)
+    # Frames of one more camera at 90 Hz, each 0.14 s late.
+    for k in range(90, 120):
+        steps.clear()
+        pose_filter.update(frames_at(k / 90, 0.1, rng)[0], frames_at(k / 90 - 0.14, 0.1, rng)[1])
+        assert len(steps) <= most + 2
+
+
 def test_before_anything_was_seen_there_is_no_pose() -> None:
     pose_filter = PoseFilter(BLOCK, default_rig())
     assert pose_filter.predict(1.0) is None
@@ -254,6 +325,25 @@ def test_before_anything_was_seen_there_is_no_pose() -> None:
     assert pose_filter.predict(1.0) is not None
     pose_filter.reset()
     assert pose_filter.predict(1.0) is None
+
+
+def test_the_estimate_at_the_capture_of_each_accepted_frame_can_be_asked_for() -> None:
+    rng = np.random.default_rng(18)
+    pose_filter = PoseFilter(BLOCK, {})
+    assert pose_filter.confirmed(-1.0) == ()
+    for k in range(6):
+        t, position, quaternion = measured(k / 45, rng)
+        outlier = np.array([0.2, 0.0, 0.0]) if k == 3 else np.zeros(3)
+        feed(pose_filter, (t, position + outlier, quaternion))
+    found = pose_filter.confirmed(0.0)
+    assert [pose.t for pose in found] == [k / 45 for k in (1, 2, 4, 5)]
+    for pose in found:
+        expected = predicted(pose_filter, pose.t)
+        np.testing.assert_array_equal(pose.position, expected.position)
+        np.testing.assert_array_equal(pose.quaternion, expected.quaternion)
+        np.testing.assert_array_equal(pose.covariance, expected.covariance[:6, :6])
+        assert expected.age == 0.0
+    assert [pose.t for pose in pose_filter.confirmed(4 / 45)] == [5 / 45]
 
 
 def test_invalid_numbers_are_refused() -> None:

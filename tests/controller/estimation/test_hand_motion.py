@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from inhand.controller.estimation.fusion import PoseFilter
@@ -67,6 +67,8 @@ def test_what_the_hand_holds_still_moves_with_the_wrist_alone(seed: int) -> None
     motion.note(reading(0.01, moved))
     position = START + rng.normal(0.0, 0.008, 3)
     grip = motion.grip(0.0, position, rotations.random_quaternion(rng))
+    # It touches the hand; otherwise the palm's share is less than one.
+    assume(np.linalg.norm(grip.response[3:, 0]) > 1 - 1e-9)
     found = grip.response @ (moved - servos)
     turns, origins = link_poses(HAND, HAND.joint_angles(np.stack([servos, moved])))
     turn = turns[1, PALM] @ turns[0, PALM].T
@@ -94,6 +96,36 @@ def test_fingers_that_touch_nothing_move_nothing() -> None:
     np.testing.assert_array_equal(grip.response[:, 2:], 0.0)
     # On the palm they do.
     assert np.abs(motion.grip(0.0, START, rotations.IDENTITY).response[:, 2:]).max() > 1e-4
+
+
+@pytest.mark.parametrize("height", [0.1, 0.2])
+def test_what_is_in_the_air_does_not_move_with_the_wrist(height: float) -> None:
+    pose_filter = PoseFilter(BLOCK, {}, hand=HAND)
+    away = START + [0.0, 0.0, height]
+    for tick in range(200):
+        t = tick / 100
+        pose_filter.note_joints(reading(t, swayed(t)))
+        if tick % 7 == 0 and tick >= 4:
+            pose_filter.update_pose(t - 0.04, away, rotations.IDENTITY, 1e-3, 1e-2)
+        pose = pose_filter.predict(t)
+        if pose is not None and tick > 20:
+            assert np.linalg.norm(pose.position - away) < 0.002
+            assert np.linalg.norm(pose.linear_velocity) < 0.02
+
+
+def test_the_share_of_the_palm_fades_with_the_gap() -> None:
+    motion = HandMotion(HAND, BLOCK)
+    motion.note(reading(0.0, HAND.rest))
+    motion.note(reading(0.01, HAND.rest))
+    heights = np.arange(0.0, 0.1, 0.002)
+    turns = []
+    for height in heights:
+        grip = motion.grip(0.0, START + [0.0, 0.0, height], rotations.IDENTITY)
+        turns.append(np.abs(grip.response[3:, :2]).max())
+    turned = np.array(turns)
+    # An object on the palm turns with the wrist, one in the air does not; there is no jump.
+    assert turned[0] > 0.99 and turned[-1] < 1e-4
+    assert (np.diff(turned) < 1e-9).all() and np.diff(turned).min() > -0.25
 
 
 def test_readings_are_interpolated_linearly_and_kept_for_a_while() -> None:
@@ -210,7 +242,8 @@ def test_a_block_that_a_policy_turns_is_followed_better_with_the_servos(latency:
 
 def test_the_order_of_arrival_does_not_matter_with_a_hand_that_moves() -> None:
     rng = np.random.default_rng(22)
-    measured = [(k / 15, *carried_by_palm(START, rotations.IDENTITY, k / 15)) for k in range(7)]
+    times = [0.35 + k / 45 for k in range(7)]
+    measured = [(t, *carried_by_palm(START, rotations.IDENTITY, t)) for t in times]
     filters = [PoseFilter(BLOCK, {}, hand=HAND) for _ in range(2)]
     for tick in range(60):
         for one in filters:

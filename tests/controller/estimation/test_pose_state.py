@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import expm
 
+from inhand.controller.estimation.pose_correction import correct, innovation
 from inhand.controller.estimation.pose_state import (
     MotionModel,
     PoseCandidate,
     PoseMeasurement,
-    correct,
+    PoseState,
     initial,
     propagate,
 )
@@ -79,7 +80,8 @@ def test_a_measurement_without_variance_replaces_the_estimate() -> None:
     motion = MotionModel()
     state = initial(PoseMeasurement(0.0, (PoseCandidate(*truth(0.0), 1e-2 * np.eye(6)),)), motion)
     position, quaternion = truth(0.3)
-    after = correct(state, PoseCandidate(position, quaternion, 1e-14 * np.eye(6)))
+    exact = PoseCandidate(position, quaternion, 1e-14 * np.eye(6))
+    after = correct(state, innovation(state, exact))
     np.testing.assert_allclose(after.position, position, atol=1e-9)
     assert rotations.angle_between(after.quaternion, quaternion) < 1e-7
 
@@ -99,3 +101,36 @@ def test_the_prediction_agrees_with_van_loans_matrix_exponential() -> None:
     expected = step @ start.covariance @ step.T + step @ whole[:12, 12:]
     found = propagate(start, dt, motion).covariance
     np.testing.assert_allclose(found, expected, atol=1e-12, rtol=1e-9)
+
+
+def test_poses_that_are_uncertain_about_one_axis_keep_a_true_covariance() -> None:
+    # Pose of one tag in one camera: 0.2 rad about two axes, 0.01 rad about the third.
+    rng = np.random.default_rng(0)
+    motion, dt, substeps = MotionModel(), 1 / 15, 20
+    sigma = np.array([0.2, 0.2, 0.01])
+    noise = np.diag(np.concatenate([np.full(3, 1e-6), sigma**2]))
+    n, kept = 150, np.exp(-dt / substeps / motion.decay_time)
+    quaternion = rotations.normalize(rng.standard_normal((n, 4)))
+    turning = rng.normal(0.0, motion.angular_speed, (n, 3))
+    states: list[PoseState] = []
+    outside = []
+    for k in range(8):
+        seen = rotations.multiply(rotations.exp(rng.normal(0.0, 1.0, (n, 3)) * sigma), quaternion)
+        poses = [PoseCandidate(np.zeros(3), one, noise) for one in seen]
+        if not states:
+            states = [initial(PoseMeasurement(0.0, (pose,)), motion) for pose in poses]
+        ahead = [propagate(state, k * dt, motion) for state in states]
+        pairs = zip(ahead, poses, strict=True)
+        states = [correct(state, innovation(state, pose)) for state, pose in pairs]
+        if k >= 2:
+            for state, true in zip(states, quaternion, strict=True):
+                turn = rotations.multiply(true, rotations.conjugate(state.quaternion))
+                error, spread = rotations.log(turn), state.covariance[3:6, 3:6]
+                # The 95 % quantile of chi-square with 3 degrees of freedom.
+                outside.append(error @ np.linalg.solve(spread, error) > 7.815)
+        for _ in range(substeps):
+            step = rotations.exp(turning * (dt / substeps))
+            quaternion = rotations.multiply(step, quaternion)
+            fresh = motion.angular_speed * rng.standard_normal((n, 3))
+            turning = kept * turning + np.sqrt(1 - kept**2) * fresh
+    assert np.mean(outside) < 0.08

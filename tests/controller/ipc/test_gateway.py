@@ -42,11 +42,15 @@ class Network:
         self.place = place
         self.ring = KeyRing(place / "keys")
         self.ports = [free_port() for _ in range(2)]
-        for name, role in (("commander", "command"), ("observer", "observe")):
+        for name, role in (
+            ("commander", "operate"),
+            ("observer", "observe"),
+            ("colleague", "command"),
+        ):
             self.generate(name, role)
         stranger = Network.stranger(self)
         assert self.ring.entry(stranger) is None
-        self.served = Served(place)
+        self.served = Served(place, own=lambda process: process == self.process.pid)
         addresses = [f"tcp://127.0.0.1:{port}" for port in self.ports]
         command = [sys.executable, "-m", "inhand.controller.ipc.gateway", "--directory", str(place)]
         command += ["--keys", str(place / "keys"), "--command", addresses[0]]
@@ -284,3 +288,54 @@ def test_without_keys_it_does_not_start(tmp_path: Path) -> None:
     command += ["--keys", str(tmp_path), "--command", "tcp://127.0.0.1:1", "--state", "tcp://x:1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "inhand keys generate" in done.stderr
+
+
+def test_many_clients_that_wait_at_once_lose_no_reply(network: Network) -> None:
+    clients = [network.client("observer") for _ in range(50)]
+    network.served.ticking.clear()
+    time.sleep(0.05)
+    for client in clients:
+        client._commands.send(b'{"v":1,"id":7,"type":"estop"}')
+    # Until all of them wait for the tick.
+    waiting = network.served.server._stops
+    until(lambda: sum(1 + len(one.also) for one in waiting.values()) == len(clients))
+    network.served.ticking.set()
+    for client in clients:
+        assert client._commands.poll(int(1000 * WAIT)), "a reply is lost"
+        assert json.loads(client._commands.recv())["mode"] == "estop"
+        client.close()
+    with network.client("commander") as client:
+        assert client.call("clear")["mode"] == "off"
+
+
+def test_a_key_has_its_rate_limit_on_all_connections_together(network: Network) -> None:
+    codes = []
+    for _ in range(6):
+        with network.client("observer") as client:
+            for _ in range(400):
+                client._commands.send(b'{"v":1,"id":1,"type":"events","since":999999}')
+            for _ in range(400):
+                assert client._commands.poll(int(1000 * WAIT))
+                reply = json.loads(client._commands.recv())
+                codes.append(None if reply["ok"] else reply["error"]["code"])
+    assert set(codes) == {None, "busy"}
+    with network.client("commander") as client:
+        assert client.status()["mode"] == "off"
+
+
+def test_only_who_pressed_the_emergency_stop_or_an_operator_ends_it(network: Network) -> None:
+    with (
+        network.client("observer") as observer,
+        network.client("colleague") as colleague,
+        network.client("commander") as operator,
+    ):
+        assert observer.call("estop")["mode"] == "estop"
+        # Whoever presses once more is not the one who may end it.
+        assert colleague.call("estop")["mode"] == "estop"
+        with pytest.raises(RefusedError, match="key observer pressed the emergency stop") as no:
+            colleague.call("clear")
+        assert no.value.code == "forbidden"
+        assert operator.call("clear")["mode"] == "off"
+        assert colleague.call("estop")["mode"] == "estop"
+        until(lambda: colleague.status()["mode"] == "estop")
+        assert colleague.call("clear")["mode"] == "off"

@@ -67,3 +67,21 @@ def test_a_checkpoint_of_an_older_version_is_restored(tmp_path: Path) -> None:
     now = capture(fresh.controller)
     assert without_newer_members(written, now) == written != now
     hand.close(), fresh.close()
+
+
+def test_an_order_from_before_goals_had_a_symmetry_is_restored(tmp_path: Path) -> None:
+    def without(state: Any) -> Any:
+        if isinstance(state, dict):
+            return {k: without(v) for k, v in state.items() if k != "symmetry"}
+        return [without(one) for one in state] if isinstance(state, list) else state
+
+    hand = Recorded(tmp_path)
+    hand.start()
+    hand.run(0.1)
+    state = capture(hand.controller)
+    written = without(decode(pack(CheckpointRecord(0, 0.0, "", state))).state)
+    restore(hand.controller, written)
+    assert hand.controller.goals.active is not None
+    assert not hand.controller.goals.active.order.symmetry
+    assert pack(without_newer_members(written, capture(hand.controller))) == pack(written)
+    hand.close()

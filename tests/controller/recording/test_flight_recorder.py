@@ -15,7 +15,8 @@ import pytest
 from mcap.reader import make_reader
 
 from inhand.controller.core.requests import Estop
-from inhand.controller.recording.flight_recorder import AFTER, PICTURES, Limits
+from inhand.controller.recording.file_writer import Limits
+from inhand.controller.recording.flight_recorder import AFTER, PICTURES
 from inhand.controller.recording.foxglove_channels import Picture
 from inhand.controller.recording.reader import RecordingError, open_recording
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink

@@ -1,6 +1,7 @@
 """The recorder as a process, at the other end of the tape."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_pa
             time.sleep(0.01)
         raise AssertionError("the recorder says nothing")
 
+    def hear_after(act: Callable[[], None]) -> list[Any]:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            act()
+            answers, events = link.collect()
+            if answers or events:
+                return [*answers, *events]
+        raise AssertionError("the recorder says nothing")
+
     run(1.0)
     assert link.ask([b"me"], 7, "save")
     (answer,) = hear()
@@ -47,6 +57,11 @@ def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_pa
     child.process.wait()
     run(0.5)
     child.start()
+    # What the killed recorder had in memory is saved by the next one.
+    (event,) = hear_after(lambda: run(0.2))
+    assert event.data["reason"] == "recorder-killed"
+    left = Replay(open_recording(event.data["file"])).run()
+    assert left.difference is None and left.ticks > 300
     run(6.0)
     assert link.ask([b"me"], 8, "start")
     assert hear()[0].result["recording"] is True
@@ -56,5 +71,5 @@ def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_pa
     assert child.process.wait(30) == 0
     newest = max((tmp_path / "other").glob("*.mcap"))
     assert Replay(open_recording(newest)).run().difference is None
-    assert len(list((tmp_path / "other").glob("*.mcap"))) == 2
+    assert len(list((tmp_path / "other").glob("*.mcap"))) == 3
     hand.close()

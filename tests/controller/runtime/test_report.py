@@ -45,6 +45,14 @@ def test_the_statistics_of_a_run(tmp_path: Path) -> None:
     assert said["tick"]["sections"]["read"]["max"] == 0.002
     assert said["cameras"]["left"]["problem"] == "too dark"
     assert said["tags"] == {"problem": "tags [0] are seen"}
+    assert said["fusion"] == {
+        "accepted": 0,
+        "rejected": 0,
+        "late": 0,
+        "recoveries": 0,
+        "problem": "",
+        "cameras": {},
+    }
     assert said["bus"] == {"errors": 0, "problem": ""} and said["world"] == "ipc://world"
     assert said["policy_latency"]["max"] == 0.0
     assert said["recorder"] == {"lost": 3, "problem": ""}

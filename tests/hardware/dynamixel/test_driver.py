@@ -96,9 +96,9 @@ def test_a_port_in_use_is_an_error(servos: ServoHand, line: Wires) -> None:
 def test_another_hand_on_the_line_is_refused(line: Wires) -> None:
     first = HAND.actuators[0]
     other = msgspec.structs.replace(
-        first, servo=msgspec.structs.replace(first.servo, model="XC330-M288")
+        first, servo=msgspec.structs.replace(first.servo, model="XM430-W210")
     )
-    hand = replace(HAND, actuators=(other, *HAND.actuators[1:]))
+    hand = replace(HAND, actuators=(other, *HAND.actuators[1:]), power=None)
     with pytest.raises(BusError, match=r"servo 1 \(WRJ2\) has model number 1020"):
         ServoHand(hand, line.port, BAUD).connect()
     assert not line.bus.torque_on().any()
@@ -176,7 +176,8 @@ def test_servos_without_current_control_are_bounded_by_their_pwm(
         )
         for actuator in HAND.actuators[2:4]
     )
-    hand = replace(HAND, actuators=(*HAND.actuators[:2], *actuators, *HAND.actuators[4:]))
+    actuators = (*HAND.actuators[:2], *actuators, *HAND.actuators[4:])
+    hand = replace(HAND, actuators=actuators, power=None)
     with wires(hand) as line:
         servos = ServoHand(hand, line.port, BAUD, PATIENCE)
         servos.connect()

@@ -158,16 +158,6 @@ def test_a_hot_servo_is_reported_and_its_torque_limit_stays(servos: ServoHand, l
     assert servos.condition.voltage[3] == pytest.approx(5.0)
 
 
-def test_a_servo_that_refuses_its_torque_limit_is_named(servos: ServoHand, line: Wires) -> None:
-    servos.close()
-    line.bus.servos[4].set(registers.CURRENT_LIMIT, 500)
-    line.bus.servos[4].set(registers.GOAL_CURRENT, 500)
-    with pytest.raises(
-        BusError, match=r"torque limit of servo 4 \(FFJ3\) could not be set.*torque_share"
-    ):
-        servos.connect()
-
-
 def test_servos_that_shut_down_are_rebooted_on_request(servos: ServoHand, line: Wires) -> None:
     servos.set_torque(True)
     with line.lock:
@@ -182,19 +172,4 @@ def test_servos_that_shut_down_are_rebooted_on_request(servos: ServoHand, line: 
     assert not line.bus.torque_on().any()
     servos.set_torque(True)
     servos.read()
-    assert line.bus.torque_on().all()
-
-
-def test_a_servo_that_restarted_is_named(servos: ServoHand, line: Wires) -> None:
-    servos.set_torque(True)
-    with line.lock:
-        line.faults.inject("rebooting", 7, time.monotonic())
-    until, said = time.monotonic() + 30, "no answer"
-    while "no answer" in said and time.monotonic() < until:
-        try:
-            servos.read()
-        except BusError as error:
-            said = str(error)
-    assert "servo 7 (MFJ3) has restarted and lost its torque" in said
-    servos.set_torque(True)
     assert line.bus.torque_on().all()

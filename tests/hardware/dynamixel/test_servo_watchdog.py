@@ -123,26 +123,3 @@ def test_the_watchdog_counts_steps_of_20_ms(line: Wires) -> None:
     # It may have tripped since, but it was armed with five steps or `set_torque` had failed.
     assert line.bus.servos[1].get(registers.BUS_WATCHDOG) in (5, registers.WATCHDOG_TRIPPED)
     servos.close()
-
-
-def test_a_servo_that_restarted_is_detected_and_named(line: Wires) -> None:
-    servos = ServoHand(HAND, line.port, 4_000_000, 0.1, watchdog=2.0)
-    servos.connect()
-    servos.set_torque(True)
-    servos.read()
-    line.bus.servos[6].reboot()
-    problem, deadline = "", time.monotonic() + 10
-    while not problem:
-        assert time.monotonic() < deadline
-        try:
-            servos.read()
-        except BusError as error:
-            problem = str(error)
-        time.sleep(0.01)
-    assert "servo 6 (MFJ4) has restarted and lost its torque" in problem
-    with pytest.raises(BusError, match="has restarted"):
-        servos.write(Targets(0.0, frozen_array(HAND.rest)))
-    servos.set_torque(True)
-    servos.read()
-    assert line.bus.torque_on().all()
-    servos.close()

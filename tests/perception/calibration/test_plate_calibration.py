@@ -185,6 +185,23 @@ def shots(camera: Camera, count: int, corner: Array = CORNER) -> list[Image]:
     return [photograph(camera, PLATE, corner, WORLD_FROM_PLATE, rng) for _ in range(count)]
 
 
+@pytest.mark.parametrize("wrong", [-0.003, 0.0, 0.003])
+def test_the_same_picture_again_and_again_makes_a_place_no_surer(wrong: float) -> None:
+    camera = in_world(placed())
+    matrix = np.array(camera.matrix)
+    matrix[[0, 1], [0, 1]] *= 1.0 + wrong
+    lens = replace(intrinsics_of(camera), matrix=frozen_array(matrix))
+    image = shots(camera, 1)
+    once, often = (
+        calibrate_extrinsics("left", lens, PLATE, CORNER, WORLD_FROM_PLATE, count * image).camera
+        for count in (1, 20)
+    )
+    assert often.position_sigma == pytest.approx(once.position_sigma, rel=0.05)
+    assert often.rotation_sigma == pytest.approx(once.rotation_sigma, rel=0.05)
+    # An error of the focal length, which no residual shows, is within what is said.
+    assert np.linalg.norm(often.position - camera.position) < 3 * often.position_sigma < 0.004
+
+
 def test_a_place_is_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     camera = in_world(placed())
     images = shots(camera, 3)

@@ -11,6 +11,7 @@ import pytest
 from inhand.controller.calibration import commands as commands
 from inhand.hardware.model.hand import Hand
 from inhand.perception import rotations
+from inhand.perception.calibration import calibrate
 from inhand.perception.calibration.tag_placement import calibrate_placement, save_object
 from inhand.perception.cameras import Camera, save_rig
 from inhand.perception.errors import ObjectError
@@ -129,3 +130,18 @@ def test_the_command_finds_tags_on_renders_through_a_lens(
     for tag, real in zip(load_object(tmp_path / "mine.toml").tags, truth.tags, strict=True):
         assert np.linalg.norm(tag.position - real.position) < 2.5e-4
         assert rotations.angle_between(tag.quaternion, real.quaternion) < 0.01
+
+
+def test_pictures_with_other_tags_are_refused_with_what_they_show(tmp_path: Path) -> None:
+    save_rig(tmp_path / "rig.toml", default_rig())
+    family = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
+    page = np.full((240, 320), 255, dtype=np.uint8)
+    page[80:152, 120:192] = cv2.aruco.generateImageMarker(family, 7, 72)
+    for name in default_rig():
+        (tmp_path / name).mkdir()
+        for k in range(2):
+            cv2.imwrite(str(tmp_path / name / f"{k:03d}.png"), page)
+    tags = calibrate.Tags(tmp_path, tmp_path / "rig.toml", "block", tmp_path / "mine.toml")
+    with pytest.raises(ObjectError, match=r"In 3 pictures, tag 7 is seen of the family ArUco 4x4"):
+        tags.run()
+    assert not (tmp_path / "mine.toml").exists()

@@ -67,6 +67,31 @@ def test_what_is_wrong_with_all_tags_is_named(
         assert re.search(said, text), text
 
 
+@pytest.mark.parametrize("factor", [0.5, 0.7, 0.9, 1.12, 1.4, 1.9])
+def test_any_other_size_of_all_tags_is_named(
+    rig: dict[str, Camera], seen: list[TagCorners], factor: float
+) -> None:
+    wrong = glued(factor=1 / factor)
+    for frames in (seen, *([frame] for frame in seen if len(frame.ids) > 1)):
+        text = misfit(wrong, rig, frames)
+        said = re.search(r"about ([\d.]+) times as large as the object file.*`size`", text)
+        assert said, text
+        assert float(said[1]) == pytest.approx(factor, rel=0.05)
+
+
+@pytest.mark.parametrize("factor", [0.7, 0.94, 1.08])
+def test_a_print_that_was_scaled_is_named(
+    rig: dict[str, Camera], seen: list[TagCorners], factor: float
+) -> None:
+    tags = tuple(
+        replace(tag, size=tag.size / factor, position=tag.position / factor) for tag in BLOCK.tags
+    )
+    text = misfit(replace(BLOCK, tags=tags), rig, seen)
+    said = re.search(r"about ([\d.]+) times as large .*printed at 100 %", text)
+    assert said, text
+    assert float(said[1]) == pytest.approx(factor, rel=0.05)
+
+
 def test_the_suggested_correction_of_the_file_is_right(
     rig: dict[str, Camera], seen: list[TagCorners]
 ) -> None:
@@ -85,14 +110,24 @@ def test_one_tag_elsewhere_is_for_calibration(
     assert "inhand calibrate object" in misfit(wrong, rig, [frame])
 
 
+@pytest.mark.parametrize("shift", [(0.0, 0.05, 0.0), (0.0, 0.0, 0.05)])
 def test_cameras_that_contradict_each_other_are_named(
-    rig: dict[str, Camera], seen: list[TagCorners]
+    rig: dict[str, Camera], seen: list[TagCorners], shift: tuple[float, float, float]
 ) -> None:
-    moved = replace(rig["left"], position=rig["left"].position + np.array([0.05, 0.0, 0.0]))
+    moved = replace(rig["left"], position=rig["left"].position + np.array(shift))
     # Of as many tags each: where one camera sees more, the others' are outliers.
     pair = [replace(frame, ids=frame.ids[:2], corners=frame.corners[:2]) for frame in seen[:2]]
     text = misfit(BLOCK, rig | {"left": moved}, pair)
     assert "the cameras contradict each other" in text and "inhand calibrate extrinsics" in text
+
+
+def test_two_cameras_that_are_nearer_are_not_told_from_a_smaller_print(
+    rig: dict[str, Camera], seen: list[TagCorners]
+) -> None:
+    moved = replace(rig["left"], position=rig["left"].position + np.array([0.05, 0.0, 0.0]))
+    pair = [replace(frame, ids=frame.ids[:2], corners=frame.corners[:2]) for frame in seen[:2]]
+    text = misfit(BLOCK, rig | {"left": moved}, pair)
+    assert "printed at 100 %" in text and "inhand calibrate extrinsics" in text
 
 
 def test_tags_of_other_objects_are_ignored(rig: dict[str, Camera], seen: list[TagCorners]) -> None:

@@ -92,9 +92,9 @@ def test_false_successes_are_counted_and_do_not_score(setup: Setup, universe: Ru
 
 
 def test_success_that_is_not_reported_is_missed(setup: Setup, universe: Run) -> None:
-    late = universe("pose_latency = 0.2")
-    rules = Rules(tolerance=3.1415, timeout=1.0)
-    trial = run_trial(replace(setup, universe=late, rules=rules), 1)
+    rare = universe("pose_interval = 0.25")
+    rules = Rules(tolerance=3.1415, hold=0.5, timeout=1.0)
+    trial = run_trial(replace(setup, universe=rare, rules=rules), 1)
     assert (trial.end, trial.score, trial.missed_successes) == ("timeout", 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""The judge of a trial: it uses the true pose at the instant of the report."""
+"""The judge of a trial: it uses the true pose of the time that the report is about."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,14 @@ UPRIGHT = rotations.IDENTITY
 TURNED = rotations.exp(np.array([0.0, 0.0, 1.0]))
 
 
-def test_judge_measures_the_true_error_when_success_is_reported() -> None:
+def test_judge_measures_the_true_error_in_the_hold_time() -> None:
     judge = Judge(Rules(tolerance=0.4, hold=0.2))
     judge.add_event(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
     judge.add_pose(1.1, UPRIGHT, False)
     judge.add_pose(1.2, TURNED, False)
-    judge.add_event(1.3, "goal_reached", {"seconds": 0.3, "error": 0.1}, TURNED)
+    judge.add_pose(1.25, UPRIGHT, False)
+    reached = {"seconds": 0.3, "error": 0.1, "captured": 1.25}
+    judge.add_event(1.3, "goal_reached", reached, UPRIGHT)
     judge.add_event(1.3, "goal_started", {"quaternion": TURNED.tolist()}, UPRIGHT)
     for t in (1.4, 1.5, 1.61):
         judge.add_pose(t, TURNED, False)
@@ -29,3 +31,18 @@ def test_judge_measures_the_true_error_when_success_is_reported() -> None:
     assert result.goals[0].least_true_error == pytest.approx(0.0, abs=1e-6)
     assert (result.end, result.reason, result.missed_successes) == ("stopped", "lost", 1)
     assert result.seconds == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("captured", "true_error"), [(1.1, 0.0), (1.2, 1.0)])
+def test_without_a_hold_time_the_true_error_at_the_capture_of_the_frame_counts(
+    captured: float, true_error: float
+) -> None:
+    judge = Judge(Rules(tolerance=0.4, cap=1))
+    judge.add_event(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, TURNED)
+    judge.add_pose(1.1, UPRIGHT, False)
+    judge.add_pose(1.2, TURNED, False)
+    reached = {"seconds": 0.2, "error": 0.1, "captured": captured}
+    judge.add_event(1.2, "goal_reached", reached, TURNED)
+    (goal,) = judge.result(1).goals
+    assert goal.true_error == pytest.approx(true_error, abs=1e-6)
+    assert goal.reported_error == pytest.approx(1.0)

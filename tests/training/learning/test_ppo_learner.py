@@ -1,4 +1,4 @@
-"""The rollout that teacher and refinement share equals PPO's loop written out, to the bit."""
+"""The rollout that teacher and refinement share equals PPO's loop written out."""
 
 from collections.abc import Callable
 
@@ -15,9 +15,11 @@ from inhand.training.learning.ppo_learner import Rollout, step_worlds
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe
 from inhand.training.learning.teacher import Recipe, Teacher
-from inhand.training.mujoco_worlds.environment import BatchEnvironment, Rewards
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.rewards import Rewards
 
 WORLDS = 24
+PLAIN = Recipe(worlds=WORLDS, horizon=30, normalize_iterations=1, bfloat16=False)
 
 
 def make_worlds(seed: int, seconds_per_goal: float = 1.0) -> BatchEnvironment:
@@ -27,7 +29,7 @@ def make_worlds(seed: int, seconds_per_goal: float = 1.0) -> BatchEnvironment:
 
 
 def make_teacher() -> Teacher:
-    return Teacher(make_worlds(1), Recipe(worlds=WORLDS, horizon=30, normalize_iterations=1))
+    return Teacher(make_worlds(1), PLAIN)
 
 
 def make_refinement() -> Refinement:
@@ -36,7 +38,9 @@ def make_refinement() -> Refinement:
     torch.manual_seed(5)
     teacher = Network(teacher_inputs(worlds, "cpu").shape[1], worlds.hand.n_actuators, 0.3)
     student = Student(worlds, teacher, StudentRecipe(worlds=WORLDS, hidden=16)).network
-    return Refinement(worlds, student, teacher, RefineRecipe(worlds=WORLDS, horizon=30))
+    return Refinement(
+        worlds, student, teacher, RefineRecipe(worlds=WORLDS, horizon=30, bfloat16=False)
+    )
 
 
 @torch.no_grad()
@@ -45,6 +49,7 @@ def written_out(
     recipe: PpoRecipe,
     network: Network,
     log_deviation: Tensor,
+    look: Callable[[], Tensor],
     act: Callable[[Tensor], Tensor],
     restart: Callable[[np.ndarray], None],
 ) -> dict[str, Tensor]:
@@ -54,7 +59,7 @@ def written_out(
         name: [] for name in ("inputs", "actions", "means", "alive", "reward", "value")
     }
     for _ in range(recipe.horizon):
-        seen = teacher_inputs(worlds, "cpu")
+        seen = look()
         mean = act(seen)
         x = network.normalize(seen)
         fresh = fresh_share * torch.randn_like(mean)
@@ -73,19 +78,25 @@ def written_out(
             ("value", network.critic(x)[:, 0]),
         ):
             rows[name].append(value)
-    following = network.critic(network.normalize(teacher_inputs(worlds, "cpu")))[:, 0]
+    following = network.critic(network.normalize(look()))[:, 0]
     gain = advantages(
         rows.pop("reward"), rows["value"], rows["alive"], following, recipe.discount, recipe.trace
     )
-    returns = gain + torch.stack(rows.pop("value"))
+    rows["values"] = rows.pop("value")
+    returns = gain + torch.stack(rows["values"])
     gain = (gain - gain.mean()) / (gain.std() + 1e-8)
     return {"returns": returns, "gain": gain, **{k: torch.stack(v) for k, v in rows.items()}}
 
 
-def assert_same_bits(rollout: Rollout, plain: dict[str, Tensor]) -> None:
+def assert_same(rollout: Rollout, plain: dict[str, Tensor]) -> None:
     assert (plain["alive"] == 0).any(), "no episode ended in the rollout"
     for name in rollout.__struct_fields__:
-        assert torch.equal(getattr(rollout, name), plain[name]), name
+        mine, theirs = getattr(rollout, name), plain[name]
+        if name in ("values", "returns", "gain"):
+            # The critic's values of a rollout are computed at one go, which rounds otherwise.
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+        else:
+            assert torch.equal(mine, theirs), name
 
 
 def test_a_teachers_rollout_is_the_plain_loop() -> None:
@@ -98,13 +109,14 @@ def test_a_teachers_rollout_is_the_plain_loop() -> None:
         return plain.network.actor(plain.network.normalize(seen))
 
     torch.manual_seed(9)
-    assert_same_bits(
+    assert_same(
         rollout,
         written_out(
             plain.worlds,
             plain.recipe,
             plain.network,
             plain.network.log_deviation,
+            lambda: teacher_inputs(plain.worlds, "cpu"),
             act,
             lambda ended: None,
         ),
@@ -117,22 +129,32 @@ def test_a_refinements_rollout_is_the_plain_loop() -> None:
     sequences = shared._rollout()
     sensors, state = plain.policy.sensors, plain.network.start(WORLDS)
 
+    seen = plain._observe()
+
+    def look() -> Tensor:
+        hidden = torch.as_tensor(sensors.privileged())
+        true = teacher_inputs(plain.worlds, "cpu")
+        return torch.cat([true, plain.network.normalize(seen), hidden, *state], -1)
+
     def act(_: Tensor) -> Tensor:
         nonlocal state
-        mean, state = plain.network(torch.as_tensor(sensors.observe()), state)
+        mean, state = plain.network(seen, state)
         return mean
 
     def restart(ended: np.ndarray) -> None:
-        nonlocal state
+        nonlocal state, seen
         sensors.reset(ended)
+        seen = torch.as_tensor(sensors.observe())
         keep = torch.ones(WORLDS, 1)
         keep[ended] = 0.0
         state = state[0] * keep, state[1] * keep
 
     torch.manual_seed(9)
-    assert_same_bits(
+    assert_same(
         sequences.rollout,
-        written_out(plain.worlds, plain.recipe, plain.teacher, plain.log_deviation, act, restart),
+        written_out(
+            plain.worlds, plain.recipe, plain.teacher, plain.log_deviation, look, act, restart
+        ),
     )
     for mine, theirs in zip(shared.policy.state, state, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0.0, atol=0.0)

@@ -12,11 +12,12 @@ from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.refine import Refinement, RefineRecipe
-from inhand.training.learning.student import Student, StudentRecipe, load_student
+from inhand.training.learning.student import Student, StudentRecipe
+from inhand.training.learning.student_network import load_student
 from inhand.training.learning.teacher import Teacher
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
-TINY = RefineRecipe(worlds=32, horizon=8, critic_iterations=0, seed=3)
+TINY = RefineRecipe(worlds=32, horizon=8, critic_iterations=0, seed=3, bfloat16=False)
 
 
 def make(recipe: RefineRecipe = TINY, memory: bool = True) -> Refinement:

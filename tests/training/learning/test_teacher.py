@@ -10,7 +10,8 @@ import torch
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
-from inhand.training.learning.checkpoint import CheckpointError
+from inhand.training.learning.checkpoint import CheckpointError, write_compact
+from inhand.training.learning.networks import teacher_inputs
 from inhand.training.learning.teacher import Recipe, Teacher
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
@@ -51,6 +52,22 @@ def test_a_resumed_run_has_the_same_network_and_counters(tmp_path: Path) -> None
     again.iterate()
     assert again.iteration == 3
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_run_goes_on_from_a_compact_checkpoint(tmp_path: Path) -> None:
+    run = teacher()
+    run.iterate()
+    run.save(tmp_path / "run.pt")
+    write_compact(tmp_path / "run.pt", tmp_path / "small.pt")
+    assert (tmp_path / "small.pt").stat().st_size < 0.3 * (tmp_path / "run.pt").stat().st_size
+    again = teacher()
+    again.resume(tmp_path / "small.pt")
+    inputs = teacher_inputs(run.worlds, "cpu")
+    torch.testing.assert_close(
+        again.network.act(inputs), run.network.act(inputs), atol=3e-3, rtol=0
+    )
+    again.iterate()
+    assert again.iteration == 2
 
 
 @pytest.mark.parametrize("what", ["hand file", "object", "model"])

@@ -9,9 +9,12 @@ from inhand.controller.policy.runtime import load_policy
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.training.evaluation import batch_measure
+from inhand.training.evaluation.lockstep import run_trial
+from inhand.training.evaluation.trials import Rules, Setup
 from inhand.training.learning import export
 from inhand.training.learning.checkpoint import CheckpointError
 from inhand.training.learning.run_recipe import RECIPES, TrainingError, load_recipe
+from inhand.training.learning.student_network import load_student
 from inhand.training.learning.train import build, train
 
 TEACHER = """
@@ -112,3 +115,47 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_read(path: Path) -> None:
     assert load_recipe(path.stem).run
+
+
+PRECISE = """
+[rewards]
+finest = 0.2
+hold_steps = 2
+"""
+RANGES = """final_deviation = 0.2
+anneal_iterations = 20
+[teacher.ranges]
+episodes = 2
+settle_seconds = 0.0
+"""
+
+
+def test_a_precise_student_runs_as_a_policy_file(tmp_path: Path) -> None:
+    """Its observation is of the second version, and its memory tells of its world."""
+    teacher = load_recipe(write(tmp_path / "teacher.toml", TEACHER + RANGES + PRECISE))
+    row = train(teacher, tmp_path, "cpu", 1, None)
+    assert row["deviation"] < 0.21
+    learner = build(teacher, tmp_path, "cpu", 1)
+    learner.resume(tmp_path / "tiny-teacher" / "checkpoint.pt")
+    assert learner.worlds.ranges is not None
+    assert learner.worlds.ranges.mean_end == pytest.approx(row["universe_scale"])
+    extra = "observation = 2\nworld_loss = 0.1\nnormalize_iterations = 2\n"
+    student = load_recipe(write(tmp_path / "student.toml", STUDENT + extra + PRECISE))
+    assert train(student, tmp_path, "cpu", 1, None)["world_loss"] != 0.0
+    refined = write(tmp_path / "refined.toml", REFINED + PRECISE)
+    row = train(load_recipe(refined), tmp_path, "cpu", 1, None)
+    assert row["iteration"] == 10 and row["world_loss"] != 0.0
+    worlds = build(load_recipe(refined), tmp_path, "cpu", 1).worlds
+    assert 0.2 <= worlds.tolerance.min() < worlds.tolerance.max() <= 0.4
+    network = load_student(worlds, tmp_path / "tiny-refined" / "checkpoint.pt")
+    policy = tmp_path / "tiny.onnx"
+    hand, block = load_hand("dactyl24"), load_object("block")
+    export.export(policy, network, hand, "block", 1.0, export.record(worlds, network, 10))
+    loaded = load_policy(policy, hand, block, allowed=None)
+    assert loaded.observation_version == 2
+    rules = Rules(timeout=1.0, cap=1)
+    digest = loaded.sha256
+    setup = Setup(
+        policy, digest, "mujoco", "dactyl24", "block", None, None, False, rules, seed=1, wires=False
+    )
+    assert run_trial(setup, 0).end

@@ -10,9 +10,9 @@ from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import SENSING, MujocoSettings, Universe, Vary, sample
 from inhand.perception import rotations
 from inhand.perception.objects import load_object
+from inhand.training.mujoco_worlds.draws import AXES, NAMES, universe_of
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.universe import FIELDS
-from inhand.training.mujoco_worlds.variation import draw_solver
 from inhand.training.mujoco_worlds.world import MujocoWorld, universe_model
 
 HAND = load_hand("dactyl24")
@@ -66,6 +66,7 @@ def test_batched_worlds_are_worlds_one_by_one_to_the_bit(shape: str) -> None:
     worlds = BatchEnvironment(HAND, load_object(shape), n, threads=2, seed=9)
     worlds.harden(np.pi, 1.0)
     worlds.variation._pause_rate[:] = 0.0
+    worlds.variation.strengths[:, NAMES.index("adversary")] = 0.0
     singles = [(worlds._batch.get_model(i), worlds._batch.get_data(i)) for i in range(n)]
     states = [worlds.path.start(HAND.rest) for _ in range(n)]
     commands, forces, frictions, advance = [], [], [], worlds._batch.step
@@ -156,8 +157,10 @@ def test_a_draw_changes_the_kind_of_fields_it_may(vary: Vary, physics: bool, sen
 
 def test_solvers_vary_about_the_nominal_one_and_stay_stable() -> None:
     rng = np.random.default_rng(14)
-    assert draw_solver(rng, 0.0) == MujocoSettings()
-    drawn = [draw_solver(rng, 1.0) for _ in range(300)]
+    low = np.array([-1.0 if axis.two_sided else 0.0 for axis in AXES.values()])
+    assert universe_of(HAND, rng, 0.0 * low).mujoco == MujocoSettings()
+    strengths = rng.uniform(low, 1.0, (300, len(AXES)))
+    drawn = [universe_of(HAND, rng, row).mujoco for row in strengths]
     for name, low, high in (("timestep", 0.0096, 0.0104), ("contact_time", 0.02, 0.03)):
         values = np.array([getattr(one, name) for one in drawn])
         assert low - 1e-4 <= values.min() < values.max() <= high + 1e-4

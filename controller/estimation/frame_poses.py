@@ -1,0 +1,80 @@
+"""Poses from the frames of one instant, as the pose filter takes them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from inhand.controller.estimation.outlier_gate import FusionSettings
+from inhand.controller.estimation.pose_state import PoseCandidate, PoseState
+from inhand.perception import rotations
+from inhand.perception.cameras import Camera
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.pose.pose import WELL, PoseEstimate, estimate_poses
+from inhand.perception.pose.refine_pose import Pose
+from inhand.perception.records import TagCorners
+
+
+def agreed(
+    description: ObjectDescription,
+    rig: Mapping[str, Camera],
+    frames: Sequence[TagCorners],
+    guess: Pose | None,
+) -> tuple[Sequence[PoseEstimate], tuple[str, ...]]:
+    """The poses of frames of one instant.
+
+    If no pose fits all frames well, and one fits those of all cameras but one, it is that one.
+
+    Args:
+        description: the object.
+        rig: the cameras.
+        frames: of one instant.
+        guess: where the object may be.
+
+    Returns:
+        poses: the best first; empty if none fits.
+        names: of the cameras that agree on them.
+    """
+    tagged = [frame for frame in frames if frame.ids]
+    poses = estimate_poses(description, rig, tagged, guess)
+    names = tuple(frame.camera for frame in tagged)
+    misfit = _misfit(poses)
+    if misfit <= WELL or len(tagged) < 3:
+        return poses, names
+    for left_out in tagged:
+        rest = [frame for frame in tagged if frame is not left_out]
+        found = estimate_poses(description, rig, rest, guess)
+        if _misfit(found) < min(0.5 * misfit, _misfit(poses)):
+            poses, names = found, tuple(frame.camera for frame in rest)
+    return poses, names
+
+
+def candidates_of(
+    poses: Sequence[PoseEstimate], settings: FusionSettings
+) -> tuple[PoseCandidate, ...]:
+    """The poses as candidates of a measurement, with the least deviations of the settings."""
+    sigmas = settings.position_sigma, settings.rotation_sigma
+    floor = np.diag(np.repeat(np.square(sigmas), 3))
+    return tuple(
+        PoseCandidate(
+            pose.position,
+            pose.quaternion,
+            pose.covariance + floor,
+            pose.cameras,
+            pose.sensitivity,
+        )
+        for pose in poses
+    )
+
+
+def nearest(candidates: Sequence[PoseCandidate], state: PoseState | None) -> PoseCandidate:
+    """The candidate whose orientation is nearest to the estimate."""
+    if state is None or len(candidates) == 1:
+        return candidates[0]
+    return min(
+        candidates, key=lambda one: float(rotations.angle_between(one.quaternion, state.quaternion))
+    )
+
+
+def _misfit(poses: Sequence[PoseEstimate]) -> float:
+    """Cost of the best pose a corner; infinite without a pose."""
+    return poses[0].cost / poses[0].corners if poses else np.inf

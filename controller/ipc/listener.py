@@ -1,0 +1,295 @@
+"""A socket in the file system with many clients: bounded connections, input and unread output."""
+
+import errno
+import select
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from inhand.controller.errors import StartError
+from inhand.controller.ipc.zmtp import GREETING, Session, ZmtpError, encode, ready
+
+CONNECTIONS = 256
+"""Most connections to one socket. Beyond them, the process with the most loses its oldest."""
+
+HANDSHAKE_TIME = 3.0
+"""A connection without a complete handshake is closed after this time [s]."""
+
+MOST_UNREAD = 512 * 1024
+"""A client with more bytes of unread messages than this gets no more until it has read [bytes]."""
+
+MOST_HELD = 32 << 20
+"""Largest total of incomplete and of unread messages of all clients of a socket [bytes]."""
+
+_READ = 64 * 1024
+_CREDENTIALS = struct.Struct("3i")
+_SWEEP = 0.5
+_FLUSH_TIME = 0.2
+_PAUSE = 0.5
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Connection:
+    """One client.
+
+    Attributes:
+        socket: non-blocking.
+        session: decodes what it sends.
+        process: process id of the client, as the kernel reports it.
+        user: user id of the client.
+        begun: when it connected [s].
+        unread: bytes that wait until the client reads.
+        blocked: whether the kernel takes no more of them now.
+        lost: messages that it did not get because it did not read.
+    """
+
+    def __init__(self, line: socket.socket, session: Session, begun: float) -> None:
+        self.socket, self.session, self.begun = line, session, begun
+        credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        self.process, self.user, _ = _CREDENTIALS.unpack(credentials)
+        self.unread = bytearray()
+        self.blocked = False
+        self.lost = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of incomplete and of unread messages."""
+        return self.session.buffered + len(self.unread)
+
+
+class Listener:
+    """All clients of one socket; used by one thread.
+
+    A client is named by a number that is never used again.
+
+    Args:
+        path: of the socket.
+        kind: socket type of ZeroMQ, such as `ROUTER`.
+        partners: socket types that clients may have.
+        most: largest size of a client's message [bytes].
+        connections: most clients at a time.
+        now: returns the time [s].
+
+    Attributes:
+        connections: the clients.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        kind: bytes,
+        partners: Collection[bytes],
+        most: int,
+        connections: int = CONNECTIONS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.connections: dict[int, Connection] = {}
+        self._path, self._kind, self._partners, self._most = path, kind, partners, most
+        self._limit, self._now = connections, now
+        self._numbers: dict[int, int] = {}
+        self._waiting: dict[int, None] = {}
+        self._last, self._swept, self._deaf_until = 0, 0.0, 0.0
+        self._socket: socket.socket | None = None
+
+    def open(self) -> Self:
+        """Makes the socket.
+
+        Raises:
+            StartError: it cannot be made there.
+        """
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+            made.bind(str(self._path))
+            made.listen(128)
+        except OSError as error:
+            made.close()
+            raise StartError(
+                f"socket {self._path}: {error.strerror or error}; give a directory that can be "
+                "written to, with a short path"
+            ) from error
+        self._socket = made
+        self._poll = select.epoll()
+        self._poll.register(made.fileno(), select.EPOLLIN)
+        return self
+
+    def fileno(self) -> int:
+        """Descriptor that is readable when `receive` has something to do."""
+        return self._poll.fileno()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether more messages have been received than the last `receive` returned."""
+        return bool(self._waiting)
+
+    def receive(self, most: int) -> list[tuple[int, list[bytes]]]:
+        """Accepts clients, sends what they have room for, and receives about `most` messages.
+
+        All clients with waiting messages get the same share, at least one message each.
+        """
+        listening = -1 if self._socket is None else self._socket.fileno()
+        for descriptor, events in self._poll.poll(0):
+            if descriptor == listening:
+                self._accept()
+                continue
+            number = self._numbers.get(descriptor)
+            if number is None:
+                continue
+            if events & select.EPOLLOUT:
+                self._flush(number)
+            readable = events & ~select.EPOLLOUT and number not in self._waiting
+            if readable and number in self.connections:
+                self._read(number)
+        self._sweep()
+        self._bound_memory()
+        share = max(1, most // max(1, len(self._waiting)))
+        return [
+            (number, frames)
+            for number in tuple(self._waiting)
+            for frames in self._messages(number, share)
+        ]
+
+    def send(self, number: int, frames: Sequence[bytes]) -> bool:
+        """Sends a message; False if the client is gone, or has not read what it got before."""
+        connection = self.connections.get(number)
+        if connection is None:
+            return False
+        if len(connection.unread) > MOST_UNREAD:
+            connection.lost += 1
+            return False
+        connection.unread += encode(frames)
+        return self._flush(number)
+
+    def close(self) -> None:
+        """Sends what clients still read within a short time, and closes all connections."""
+        deadline = time.monotonic() + _FLUSH_TIME
+        while any(self._flush(n) and c.unread for n, c in tuple(self.connections.items())):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.005)
+        for number in tuple(self.connections):
+            self._drop(number)
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self._poll.close()
+            with suppress(OSError):
+                self._path.unlink()
+
+    def _accept(self) -> None:
+        assert self._socket is not None
+        while self._now() >= self._deaf_until:
+            try:
+                line, _ = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in _SHORT:
+                    return
+                # Without descriptors, clients wait until some are free.
+                self._deaf_until = self._now() + _PAUSE
+                self._poll.modify(self._socket.fileno(), 0)
+                return
+            line.setblocking(False)
+            self._add(line)
+
+    def _add(self, line: socket.socket) -> None:
+        self._last += 1
+        session = Session(self._partners, self._most)
+        connection = self.connections[self._last] = Connection(line, session, self._now())
+        self._numbers[line.fileno()] = self._last
+        self._poll.register(line.fileno(), select.EPOLLIN)
+        connection.unread += GREETING + ready(self._kind)
+        self._flush(self._last)
+        if len(self.connections) > self._limit:
+            self._drop(self._dispensable())
+
+    def _dispensable(self) -> int:
+        """The oldest connection of the process that has the most; one that waits for nothing."""
+        counts = Counter(one.process for one in self.connections.values())
+        most = max(counts.values())
+        return min(
+            (n for n, one in self.connections.items() if counts[one.process] == most),
+            key=lambda n: (self.connections[n].session.handshaken, n),
+        )
+
+    def _read(self, number: int) -> None:
+        connection = self.connections[number]
+        try:
+            data = connection.socket.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(number)
+            return
+        connection.session.feed(data)
+        self._waiting[number] = None
+
+    def _messages(self, number: int, most: int) -> Iterator[list[bytes]]:
+        """Up to `most` messages of a client."""
+        connection = self.connections[number]
+        session = connection.session
+        try:
+            for _ in range(most):
+                frames = session.message()
+                if frames is None:
+                    del self._waiting[number]
+                    break
+                yield frames
+        except ZmtpError:
+            self._drop(number)
+            return
+        if session.output and len(connection.unread) <= MOST_UNREAD:
+            connection.unread += session.output
+            self._flush(number)
+        session.output.clear()
+
+    def _flush(self, number: int) -> bool:
+        """Sends a client's messages as far as they fit; False if it is gone."""
+        connection = self.connections[number]
+        try:
+            with suppress(BlockingIOError):
+                while connection.unread:
+                    del connection.unread[: connection.socket.send(connection.unread)]
+        except OSError:
+            self._drop(number)
+            return False
+        if connection.blocked is not bool(connection.unread):
+            connection.blocked = bool(connection.unread)
+            events = select.EPOLLIN | (select.EPOLLOUT if connection.blocked else 0)
+            self._poll.modify(connection.socket.fileno(), events)
+        return True
+
+    def _sweep(self) -> None:
+        """Closes connections without a handshake, and accepts clients again after a shortage."""
+        now = self._now()
+        if now < self._swept + _SWEEP:
+            return
+        self._swept = now
+        if self._deaf_until and now >= self._deaf_until and self._socket is not None:
+            self._deaf_until = 0.0
+            self._poll.modify(self._socket.fileno(), select.EPOLLIN)
+        for number, one in tuple(self.connections.items()):
+            if not one.session.handshaken and now > one.begun + HANDSHAKE_TIME:
+                self._drop(number)
+
+    def _bound_memory(self) -> None:
+        """Disconnects the client that holds the most bytes while all of them hold too many."""
+        while sum(one.held for one in self.connections.values()) > MOST_HELD:
+            self._drop(max(self.connections, key=lambda n: self.connections[n].held))
+
+    def _drop(self, number: int) -> None:
+        connection = self.connections.pop(number)
+        self._waiting.pop(number, None)
+        del self._numbers[connection.socket.fileno()]
+        self._poll.unregister(connection.socket.fileno())
+        connection.socket.close()

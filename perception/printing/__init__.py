@@ -1,0 +1,1 @@
+"""Pages to print in true size: objects with their tags, calibration plates, single tags."""

@@ -1,0 +1,110 @@
+"""The reward of a policy step and the rule of success."""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inhand.hardware.records import Array
+
+
+class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Weights of the reward's terms, and the rule of success; distances in rad and m.
+
+    Attributes:
+        progress: of the decrease of the angle to the goal.
+        reached: of a goal.
+        held: of each step within the tolerance, times the steps held so far.
+        dropped: of a drop.
+        timed_out: of a goal that takes too long.
+        distance: of the angle to the goal, each step.
+        action: of the squared action.
+        change: of the squared change of the action.
+        excess: of the squared part of an action beyond its bounds.
+        off_centre: of the distance from the workspace's centre beyond `off_centre_free`.
+        tolerance: largest angle to a goal that is reached.
+        finest: tolerance at which its curriculum ends; none if equal to `tolerance`.
+        hold_steps: successive policy steps within the tolerance after which a goal is reached.
+        seconds_per_goal: time limit of a goal.
+    """
+
+    progress: float = 2.0
+    reached: float = 5.0
+    held: float = 0.0
+    dropped: float = -15.0
+    timed_out: float = -4.0
+    distance: float = -0.03
+    action: float = -0.0003
+    change: float = 0.0
+    excess: float = 0.0
+    off_centre: float = -1.0
+    off_centre_free: float = 0.03
+    tolerance: float = 0.4
+    finest: float = 0.4
+    hold_steps: int = 1
+    seconds_per_goal: float = 8.0
+
+    def sum(
+        self,
+        *,
+        progress: Array,
+        distance: Array,
+        held: NDArray[np.int64],
+        reached: NDArray[np.bool_],
+        dropped: NDArray[np.bool_],
+        timed_out: NDArray[np.bool_],
+        actions: Array,
+        before: Array,
+        offset: Array,
+    ) -> Array:
+        """The reward of one policy step, (n,).
+
+        Args:
+            progress: decrease of the angle to the goal [rad], (n,).
+            distance: angle to the goal [rad], (n,).
+            held: steps for which it has been within the tolerance, (n,).
+            reached: whether the goal was reached, (n,).
+            dropped: whether the object was dropped, (n,).
+            timed_out: whether the goal took too long, (n,).
+            actions: of this step, (n, n_actuators).
+            before: of the step before, within the bounds, (n, n_actuators).
+            offset: distance of the object from the workspace's centre [m], (n,).
+        """
+        bounded = np.clip(actions, -1.0, 1.0)
+        total: Array = (
+            self.progress * progress
+            + self.distance * distance
+            + self.reached * reached
+            + self.held * held
+            + self.dropped * dropped
+            + self.timed_out * timed_out
+            + self.action * _square(actions)
+            + self.change * _square(bounded - before)
+            + self.excess * _square(actions - bounded)
+            + self.off_centre * np.maximum(0.0, offset - self.off_centre_free)
+        )
+        return total
+
+
+@dataclass(frozen=True)
+class Step:
+    """Results of one policy step, each (n,).
+
+    Attributes:
+        reward: sum of the weighted terms.
+        reached: whether a goal was reached; a new one is drawn.
+        dropped: whether the object left the workspace, which ends the episode.
+        timed_out: whether the time for the goal is over, which ends the episode.
+    """
+
+    reward: Array
+    reached: NDArray[np.bool_]
+    dropped: NDArray[np.bool_]
+    timed_out: NDArray[np.bool_]
+
+
+def _square(values: Array) -> Array:
+    """Squared length of each row, (n, m) to (n,)."""
+    squared: Array = np.einsum("ni,ni->n", values, values)
+    return squared
