@@ -114,7 +114,9 @@ def _with_armature(hand: Hand) -> Hand:
 
 
 def _set_joints(client: int, body: int, hand: Hand) -> None:
-    for joint in (-1, *range(hand.n_joints)):
+    # A root without shapes touches nothing, and stays as PyBullet makes it.
+    root = (-1,) if hand.root_shapes else ()
+    for joint in (*root, *range(hand.n_joints)):
         pybullet.changeDynamics(
             body,
             joint,
