@@ -113,7 +113,7 @@ def _users_remedy(port: str) -> str:
 
 def _models(hand: Hand, found: Found) -> Iterator[Finding]:
     names = {model.number: name for name, model in MODELS.items()}
-    wanted = {a.servo.id: MODELS[a.servo.model].number for a in hand.actuators}
+    wanted = {a.on_bus.id: MODELS[a.on_bus.model].number for a in hand.actuators}
     other = [
         f"{name_of(hand, id)} is {names.get(number, f'model number {number}')}"
         for id, (number, _) in found.items()
