@@ -1,17 +1,18 @@
-"""Poses from the frames of one instant, as the pose filter takes them."""
+"""Measurements of one instant as the pose filter takes them: from frames, or from elsewhere."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from inhand.controller.estimation.outlier_gate import FusionSettings
-from inhand.controller.estimation.pose_state import PoseCandidate, PoseState
+from inhand.controller.estimation.pose_state import PoseCandidate, PoseMeasurement, PoseState
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.pose.pose import WELL, PoseEstimate, estimate_poses
 from inhand.perception.pose.refine_pose import Pose
 from inhand.perception.records import TagCorners
+from inhand.perception.rotations import Array
 
 
 def agreed(
@@ -66,6 +67,38 @@ def candidates_of(
     )
 
 
+def measurement_of(
+    t: float,
+    position: Array,
+    quaternion: Array,
+    sigma_position: float,
+    sigma_rotation: float,
+) -> PoseMeasurement:
+    """A pose from another estimator as a measurement.
+
+    Args:
+        t: when it was true [s].
+        position: world frame [m], (3,).
+        quaternion: world from object, wxyz, (4,).
+        sigma_position: standard deviation of a component [m].
+        sigma_rotation: standard deviation of a component [rad].
+
+    Raises:
+        ValueError: a number is not finite, or a deviation not positive.
+    """
+    place = np.array(position, dtype=np.float64)
+    turn = np.array(quaternion, dtype=np.float64)
+    finite = np.isfinite(np.concatenate([[t], place, turn])).all()
+    if not finite or not sigma_position > 0 or not sigma_rotation > 0:
+        raise ValueError(
+            f"pose measurement at t={t}: position {place}, quaternion {turn} and deviations "
+            f"{sigma_position}, {sigma_rotation} must be finite, the deviations positive"
+        )
+    covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
+    candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
+    return PoseMeasurement(t, (candidate,))
+
+
 def nearest(candidates: Sequence[PoseCandidate], state: PoseState | None) -> PoseCandidate:
     """The candidate whose orientation is nearest to the estimate."""
     if state is None or len(candidates) == 1:
@@ -73,6 +106,11 @@ def nearest(candidates: Sequence[PoseCandidate], state: PoseState | None) -> Pos
     return min(
         candidates, key=lambda one: float(rotations.angle_between(one.quaternion, state.quaternion))
     )
+
+
+def place_of(state: PoseState | None) -> Pose | None:
+    """Where an estimate shows the object, as a guess for the next pose."""
+    return None if state is None else (state.position, rotations.to_matrix(state.quaternion))
 
 
 def _misfit(poses: Sequence[PoseEstimate]) -> float:

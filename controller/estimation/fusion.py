@@ -10,26 +10,30 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from inhand.controller.estimation import estimates
 from inhand.controller.estimation.camera_vote import CameraVote
-from inhand.controller.estimation.frame_poses import agreed, candidates_of, nearest
+from inhand.controller.estimation.frame_poses import (
+    agreed,
+    candidates_of,
+    measurement_of,
+    nearest,
+    place_of,
+)
 from inhand.controller.estimation.hand_motion import HandMotion
 from inhand.controller.estimation.outlier_gate import FusionSettings, step
-from inhand.controller.estimation.pose_state import HELD, PoseCandidate, PoseMeasurement, PoseState
+from inhand.controller.estimation.pose_state import HELD, PoseMeasurement, PoseState
 from inhand.controller.estimation.prediction import StatePredictor
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
-from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.pose.pose import estimate_poses
-from inhand.perception.pose.refine_pose import Pose
 from inhand.perception.records import (
     ConfirmedPose,
     FilterHealth,
     ObjectPose,
     Sighting,
     TagCorners,
-    frozen_array,
 )
 from inhand.perception.rotations import Array
 
@@ -102,23 +106,7 @@ class PoseFilter:
     @property
     def problem(self) -> str:
         """Problem with the latest measurements; empty if there is none."""
-        if self._newest is None:
-            return "no camera has seen the object yet"
-        if self._lagging:
-            which = ", ".join(self._slow)
-            whose = f"the frames of camera {which}" if which else "a camera's frames"
-            return (
-                f"{whose} come more than {self._settings.window:g} s after the others' and are not "
-                "used; is it slow, or its clock another one?"
-            )
-        if refused := self._newest.refused:
-            names = ", ".join(sorted({name for one in refused for name in one.seen_by}))
-            who = f"camera {names}" if names else "a camera"
-            return (
-                f"what {who} sees does not follow from the poses before: the object was moved by "
-                "hand, or a camera sees something else"
-            )
-        return ""
+        return estimates.problem(self._newest, self._lagging, self._slow, self._settings.window)
 
     @property
     def health(self) -> FilterHealth:
@@ -160,19 +148,12 @@ class PoseFilter:
         measurements = []
         for t in touched:
             seen = [one for one in self._frames[t].values() if self._vote.used(one.camera)]
-            poses, names = agreed(self._description, self._vote.rig, seen, self._guess())
+            poses, names = agreed(self._description, self._vote.rig, seen, place_of(self._newest))
             if poses:
                 measurements.append(PoseMeasurement(t, candidates_of(poses, self._settings), names))
         self._put(measurements)
         for t in touched:
             self._compare(t)
-
-    def _guess(self) -> Pose | None:
-        """Where the object was last."""
-        newest = self._newest
-        if newest is None:
-            return None
-        return newest.position, rotations.to_matrix(newest.quaternion)
 
     def _compare(self, t: float) -> None:
         """Lets the vote compare the cameras that saw the object at `t` [s]."""
@@ -194,7 +175,7 @@ class PoseFilter:
             return
         self._changed = True
         frame = self._waiting.pop(0)
-        poses = estimate_poses(self._description, self._vote.rig, [frame], self._guess())
+        poses = estimate_poses(self._description, self._vote.rig, [frame], place_of(self._newest))
         if poses:
             index = self._index(frame.t)
             state = self._newest if index is None else self._states[index]
@@ -215,31 +196,15 @@ class PoseFilter:
         sigma_position: float,
         sigma_rotation: float,
     ) -> None:
-        """Adds a pose from another estimator.
-
-        Args:
-            t: when it was true [s].
-            position: world frame [m], (3,).
-            quaternion: world from object, wxyz, (4,).
-            sigma_position: standard deviation of a component [m].
-            sigma_rotation: standard deviation of a component [rad].
+        """Adds a pose from another estimator; the arguments are those of `measurement_of`.
 
         Raises:
             ValueError: a number is not finite, or a deviation not positive.
         """
-        place = np.array(position, dtype=np.float64)
-        turn = np.array(quaternion, dtype=np.float64)
-        finite = np.isfinite(np.concatenate([[t], place, turn])).all()
-        if not finite or not sigma_position > 0 or not sigma_rotation > 0:
-            raise ValueError(
-                f"pose measurement at t={t}: position {place}, quaternion {turn} and deviations "
-                f"{sigma_position}, {sigma_rotation} must be finite, the deviations positive"
-            )
+        measurement = measurement_of(t, position, quaternion, sigma_position, sigma_rotation)
         if self._too_late(t, t, ""):
             return
-        covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
-        candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
-        self._put([PoseMeasurement(t, (candidate,))])
+        self._put([measurement])
 
     def note_joints(self, joints: JointState) -> None:
         """Adds joint readings, in order of time, once a tick."""
@@ -255,17 +220,7 @@ class PoseFilter:
         state = self._states[index - 1] if index else self._base
         if state is None or t < state.t:
             return None
-        ahead = self._carrier.ahead(state, t)
-        carried = self._carrier.velocity(t)
-        return ObjectPose(
-            t=t,
-            position=frozen_array(ahead.position),
-            quaternion=frozen_array(ahead.quaternion),
-            linear_velocity=frozen_array(ahead.linear_velocity + carried[:3]),
-            angular_velocity=frozen_array(ahead.angular_velocity + carried[3:]),
-            covariance=frozen_array(ahead.covariance),
-            age=t - ahead.measured,
-        )
+        return estimates.object_pose(state, t, self._carrier)
 
     def confirmed(self, since: float) -> tuple[ConfirmedPose, ...]:
         """Estimates at the capture times of accepted measurements, oldest first.
@@ -277,16 +232,7 @@ class PoseFilter:
             since: only measurements captured later than this [s]; at most those of the window.
         """
         first = bisect_right(self._times, since)
-        return tuple(
-            ConfirmedPose(
-                state.t,
-                frozen_array(state.position),
-                frozen_array(state.quaternion),
-                frozen_array(state.covariance[:6, :6]),
-            )
-            for state in self._states[first:]
-            if state.measured == state.t
-        )
+        return estimates.confirmed_poses(self._states[first:])
 
     def sightings(self) -> tuple[Sighting, ...]:
         """Where the measurements of the last update showed the object, oldest first."""
@@ -334,14 +280,11 @@ class PoseFilter:
         for later in self._measurements[first:]:
             before = self._states[-1] if self._states else self._base
             self._states.append(step(before, later, self._settings, self._carrier))
-        self._sightings += tuple(self._sighting(one) for one in measurements)
+        self._sightings += tuple(
+            estimates.sighting(one, self._states[bisect_right(self._times, one.t) - 1])
+            for one in measurements
+        )
         self._prune()
-
-    def _sighting(self, measurement: PoseMeasurement) -> Sighting:
-        state = self._states[bisect_right(self._times, measurement.t) - 1]
-        best = measurement.candidates[0]
-        accepted = state.measured == measurement.t
-        return Sighting(measurement.t, best.position, best.cameras, accepted)
 
     def _prune(self) -> None:
         """Discards measurements older than the window."""

@@ -1,5 +1,7 @@
 """Prediction: the object moves with the hand, plus random motion relative to it."""
 
+from dataclasses import fields, is_dataclass
+
 import numpy as np
 
 from inhand.controller.estimation.hand_motion import Grip, HandMotion
@@ -21,6 +23,8 @@ class StatePredictor:
     def __init__(self, motion: MotionModel, hand_motion: HandMotion | None = None) -> None:
         self.motion, self.hand_motion = motion, hand_motion
         # Cached, so that the prediction from the newest estimate is not repeated at every tick.
+        # They are also results: joint readings of more than a second ago, from which they were
+        # computed, are no longer there.
         self._start: PoseState | None = None
         self._reached: PoseState | None = None
         self._held: PoseState | None = None
@@ -36,7 +40,7 @@ class StatePredictor:
         if self.hand_motion is None:
             return propagate(state, t, self.motion)
         now = state
-        if self._start is state and self._reached is not None and self._reached.t <= t:
+        if self._reached is not None and self._reached.t <= t and _equal(self._start, state):
             now = self._reached
         while self._may_step(now.t, t):
             now = self._once(now, now.t + STEP, self.hand_motion)
@@ -64,7 +68,7 @@ class StatePredictor:
         )
 
     def _once(self, state: PoseState, t: float, hand_motion: HandMotion) -> PoseState:
-        if state is not self._held or self._grip is None:
+        if self._grip is None or not _equal(self._held, state):
             known = hand_motion.covers(state.t)
             self._held = state
             self._grip = (
@@ -74,3 +78,21 @@ class StatePredictor:
             return propagate(state, t, self.motion)
         moved = self._grip.response @ (hand_motion.joints(t) - self._grip.joints)
         return propagate(state, t, self.motion, moved)
+
+
+def _equal(one: object, other: object) -> bool:
+    """Whether two estimates, or parts of them, are equal to the bit.
+
+    They are not compared by identity: those of a filter that was restored from a checkpoint are
+    copies, and it must go on as the filter that the checkpoint is of.
+    """
+    if one is other:
+        return True
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if is_dataclass(one) and type(one) is type(other):
+        # The time comes first, and mostly differs.
+        return all(_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    return one == other

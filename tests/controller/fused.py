@@ -1,6 +1,7 @@
 """Motion of an object that sways and turns, and the measurements that a filter gets of it."""
 
 import numpy as np
+from hypothesis import strategies as st
 
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.perception import rotations
@@ -32,6 +33,21 @@ def measured(t: float, rng: np.random.Generator, millimetres: float = 0.5) -> Me
         position + rng.normal(0.0, millimetres / 1000, 3),
         rotations.multiply(turn, quaternion),
     )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Measurement]:
+    """Measurements at irregular times, some of them wild."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    gaps = draw(st.lists(st.floats(1e-4, 0.3), min_size=1, max_size=12))
+    history = []
+    for t, wild in zip(np.cumsum(gaps), draw(st.lists(st.booleans(), min_size=12)), strict=False):
+        t, position, quaternion = measured(float(t), rng)
+        if wild:
+            position = position + rng.normal(0.0, 0.1, 3)
+            quaternion = rotations.random_quaternion(rng)
+        history.append((t, position, quaternion))
+    return history
 
 
 def feed(pose_filter: PoseFilter, measurement: Measurement) -> None:
