@@ -1,14 +1,16 @@
 """The hand and an object as PyBullet bodies, without PyBullet's default damping and margins."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pybullet
 
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.solids import inertia_values, solid_inertial
 from inhand.hardware.model.urdf import hand_urdf
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
@@ -51,7 +53,7 @@ def add_hand(client: int, hand: Hand, position: Array, quaternion: Array) -> int
     """
     with tempfile.TemporaryDirectory(prefix="inhand-world-") as directory:
         path = Path(directory) / f"{hand.name}.urdf"
-        path.write_text(hand_urdf(hand))
+        path.write_text(hand_urdf(_with_armature(hand)))
         w, x, y, z = quaternion.tolist()
         body: int = pybullet.loadURDF(
             str(path),
@@ -78,18 +80,47 @@ def add_hand(client: int, hand: Hand, position: Array, quaternion: Array) -> int
             [0, 0, 0],
             physicsClientId=client,
         )
+        # PyBullet's ratio is that of the first joint's turn to the second one's, with its sign
+        # turned; the offset counts as turn of the second joint.
+        ratio, offset = hand.joint_ratios[following], hand.joint_offsets[following]
         pybullet.changeConstraint(
-            gear, gearRatio=-1, maxForce=GEAR_FORCE, erp=GEAR_ERP, physicsClientId=client
+            gear,
+            gearRatio=-1.0 / ratio,
+            relativePositionTarget=-offset / ratio,
+            maxForce=GEAR_FORCE,
+            erp=GEAR_ERP,
+            physicsClientId=client,
         )
     return body
 
 
+def _with_armature(hand: Hand) -> Hand:
+    """The hand with armature in the links' inertia, as PyBullet has no armature.
+
+    The joint itself gets the right inertia. A joint above feels it too if its axis is parallel, and
+    half of it if not: PyBullet drops an inertia that no body can have.
+    """
+    links = []
+    for link in hand.links:
+        if link.armature:
+            center, inertia = solid_inertial(link)
+            axis = np.array(link.axis) / np.linalg.norm(link.axis)
+            more = 0.5001 * np.eye(3) + 0.4999 * np.outer(axis, axis)
+            values = inertia_values(inertia + link.armature * more)
+            x, y, z = center.tolist()
+            link = msgspec.structs.replace(link, center=(x, y, z), inertia=values)
+        links.append(link)
+    return replace(hand, links=tuple(links))
+
+
 def _set_joints(client: int, body: int, hand: Hand) -> None:
-    for joint, link in enumerate(hand.links):
+    # A root without shapes touches nothing, and stays as PyBullet makes it.
+    root = (-1,) if hand.root_shapes else ()
+    for joint in (*root, *range(hand.n_joints)):
         pybullet.changeDynamics(
             body,
             joint,
-            jointDamping=link.damping,
+            jointDamping=hand.links[joint].damping if joint >= 0 else 0.0,
             linearDamping=0.0,
             angularDamping=0.0,
             lateralFriction=1.0,
@@ -116,8 +147,10 @@ def set_friction(client: int, body: int, friction: Array) -> None:
 
 def _set_collisions(client: int, body: int, hand: Hand) -> None:
     listed = {frozenset(pair) for pair in hand.collision_pairs}
-    for one, two in combinations(range(hand.n_joints), 2):
-        collide = frozenset((hand.link_names[one], hand.link_names[two])) in listed
+    names = (*hand.link_names, hand.root)
+    links = (*range(hand.n_joints), -1)
+    for (one, first), (two, second) in combinations(zip(links, names, strict=True), 2):
+        collide = frozenset((first, second)) in listed
         pybullet.setCollisionFilterPair(body, body, one, two, int(collide), physicsClientId=client)
 
 

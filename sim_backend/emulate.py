@@ -116,7 +116,7 @@ class Emulation:
         self._input: tuple[int, ...] = (sys.stdin.fileno(),)
         self.bus = ServoBus(hand, self._measure, factory=options.factory)
         self._by_id = {
-            actuator.servo.id: servo
+            actuator.on_bus.id: servo
             for actuator, servo in zip(hand.actuators, self.bus.in_order, strict=True)
         }
         self._paced = PacedLine(self.bus, lambda: line.speed) if options.paced else None
@@ -207,7 +207,7 @@ def run(options: Options, ended: threading.Event) -> None:
         InhandError: the hand, the baud rate or the port is wrong.
     """
     hand = _numbered(load_hand(options.hand), options.first_id)
-    models = {actuator.servo.model for actuator in hand.actuators}
+    models = {actuator.on_bus.model for actuator in hand.actuators}
     for name in sorted(models):
         if options.baud not in registers.MODELS[name].bauds:
             bauds = ", ".join(map(str, registers.MODELS[name].bauds))
@@ -240,7 +240,7 @@ def _numbered(hand: Hand, first: int | None) -> Hand:
         raise InhandError(f"--first-id {first}: the ids of {hand.n_actuators} servos end at 252")
     actuators = tuple(
         msgspec.structs.replace(
-            actuator, servo=msgspec.structs.replace(actuator.servo, id=first + i)
+            actuator, servo=msgspec.structs.replace(actuator.on_bus, id=first + i)
         )
         for i, actuator in enumerate(hand.actuators)
     )
@@ -248,7 +248,7 @@ def _numbered(hand: Hand, first: int | None) -> Hand:
 
 
 def _ids(hand: Hand) -> str:
-    return ", ".join(str(actuator.servo.id) for actuator in hand.actuators)
+    return ", ".join(str(actuator.on_bus.id) for actuator in hand.actuators)
 
 
 def main() -> None:

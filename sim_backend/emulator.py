@@ -51,7 +51,7 @@ class ServoBus:
         self._parser = Parser()
         self._table = np.zeros((hand.n_actuators, TABLE_SIZE), np.uint8)
         self._ordered = [
-            Servo(1 if factory else actuator.servo.id, model, row.data)
+            Servo(1 if factory else actuator.on_bus.id, model, row.data)
             for actuator, model, row in zip(
                 hand.actuators, self._units.models, self._table, strict=True
             )

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from inhand.hardware.model.hand import Hand
-from inhand.hardware.model.hand_description import Shape, Vector
+from inhand.hardware.model.hand_description import Inertia, Shape, Vector
 from inhand.hardware.model.universe import Numbers, Universe
 from inhand.hardware.records import Array
 from inhand.perception import rotations
@@ -34,6 +34,7 @@ def varied_hand(hand: Hand, universe: Universe) -> Hand:
             msgspec.structs.replace(
                 link,
                 mass=float(link.mass * mass[i]),
+                inertia=scaled_inertia(link.inertia, float(mass[i])),
                 damping=float(link.damping * damping[i]),
                 friction=float(link.friction + friction[i]),
                 range=(float(link.range[0] + offset[i, 0]), float(link.range[1] + offset[i, 1])),
@@ -79,11 +80,18 @@ def lengthened(origin: Vector, by: float) -> Vector:
 
 
 def _widened(shape: Shape, factor: float) -> Shape:
-    """A capsule with its radius multiplied by a factor; a box does not change."""
-    if shape.kind == "box" or factor == 1.0:
+    """A capsule or sphere with its radius multiplied by a factor; others do not change."""
+    if shape.kind not in ("capsule", "sphere") or factor == 1.0:
         return shape
-    radius, half = shape.size
-    return msgspec.structs.replace(shape, size=(radius * factor, half))
+    return msgspec.structs.replace(shape, size=(shape.size[0] * factor, *shape.size[1:]))
+
+
+def scaled_inertia(inertia: Inertia | None, factor: float) -> Inertia | None:
+    """An inertia [kg·m²] for a mass that is multiplied by a factor."""
+    if inertia is None:
+        return None
+    xx, yy, zz, xy, xz, yz = (factor * value for value in inertia)
+    return xx, yy, zz, xy, xz, yz
 
 
 def varied_object(target: ObjectDescription, universe: Universe) -> ObjectDescription:

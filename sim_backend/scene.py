@@ -59,6 +59,9 @@ class Scene:
         path.write_text(_visual_urdf(hand, directory, sides))
         self._body = pybullet.loadURDF(str(path), useFixedBase=True, physicsClientId=self._client)
         numbers = {}
+        pybullet.changeVisualShape(
+            self._body, -1, rgbaColor=HAND_COLOR, physicsClientId=self._client
+        )
         for joint in range(pybullet.getNumJoints(self._body, physicsClientId=self._client)):
             info = pybullet.getJointInfo(self._body, joint, physicsClientId=self._client)
             numbers[info[1].decode()] = joint

@@ -38,7 +38,7 @@ class Servos:
         self, hand: Hand, universe: Universe, timestep: float, rng: np.random.Generator
     ) -> None:
         n = hand.n_actuators
-        self.torque_per_ampere = Units(hand).torque_per_ampere
+        self.torque_per_ampere = _torque_per_ampere(hand)
         self.backlash = np.array(universe.backlash) if universe.backlash else np.zeros(n)
         self._compliance = np.array(universe.compliance) if universe.compliance else np.zeros(n)
         self._gain = series_gain(hand, universe)
@@ -97,6 +97,13 @@ class Servos:
         """Encoder readings without the stretch of tendons [rad], (n_actuators,)."""
         bounded: Array = np.clip(self._pull, angles - self.backlash, angles + self.backlash)
         return bounded
+
+
+def _torque_per_ampere(hand: Hand) -> Array:
+    """[N·m/A], (n_actuators,); ones for a hand without servos, so that a torque is reported."""
+    if any(actuator.servo is None for actuator in hand.actuators):
+        return np.ones(hand.n_actuators)
+    return Units(hand).torque_per_ampere
 
 
 def series_gain(hand: Hand, universe: Universe) -> Array:

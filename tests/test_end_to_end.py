@@ -234,7 +234,7 @@ def test_it_ends_in_order_and_reports_its_ticks(other_daemon: Daemon) -> None:
 
 
 def test_another_hand_works_on_a_goal(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path, hand=load_hand("leap16"))
+    daemon = Daemon(tmp_path, hand=load_hand("leap"))
     try:
         with Client(daemon.directory) as hand:
             give_block(daemon, hand)

@@ -54,7 +54,7 @@ class Encoders:
         moving = np.flatnonzero(np.ptp(readings, axis=0) > STILL).tolist()
         if moving:
             raise CalibrationError(f"{hand.actuator_names[moving[0]]} moves; hold the hand still")
-        servos = [actuator.servo for actuator in hand.actuators]
+        servos = [actuator.on_bus for actuator in hand.actuators]
         sign = np.array([servo.sign for servo in servos])
         zero = np.array([servo.zero for servo in servos])
         centred: Array = sign * (readings.mean(axis=0) - zero)
@@ -103,7 +103,7 @@ def require_moved_joint(hand: Hand, meant: int, before: Array, after: Array) -> 
     """
     way = np.abs(after - before)
     most = int(way.argmax())
-    name, servo = hand.actuator_names[meant], hand.actuators[meant].servo.id
+    name, servo = hand.actuator_names[meant], hand.actuators[meant].on_bus.id
     if way[most] < MOVED:
         raise CalibrationError(
             f"no encoder moved when {name} was to be moved: is servo {servo}'s horn loose, or was "
@@ -118,7 +118,7 @@ def require_moved_joint(hand: Hand, meant: int, before: Array, after: Array) -> 
             f"{name} and {hand.actuator_names[other]} moved together; move {name} alone"
         )
     raise CalibrationError(
-        f"servo {hand.actuators[other].servo.id} moved, which is {hand.actuator_names[other]} in "
+        f"servo {hand.actuators[other].on_bus.id} moved, which is {hand.actuator_names[other]} in "
         f"the hand file, when {name} (servo {servo}) was to be moved: are their ids swapped? Give "
         "each its own with `inhand set-id`, by way of an id that is free"
     )

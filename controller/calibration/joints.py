@@ -122,7 +122,7 @@ def _problem(hand: Hand, at: int, before: Array, after: Array) -> str:
         require_moved_joint(hand, at, before, after)
     except CalibrationError as error:
         return str(error)
-    name, servo = hand.actuator_names[at], hand.actuators[at].servo
+    name, servo = hand.actuator_names[at], hand.actuators[at].on_bus
     angles = servo.zero + servo.sign * np.array([before[at], after[at]])
     if angles[1] - angles[0] < MOVED / 2:
         return f"{name} is reversed: its sign is {servo.sign} and must be {-servo.sign}"
@@ -140,7 +140,7 @@ def _table(hand: Hand, found: dict[str, SeatedServo]) -> str:
     lines = []
     for name, servo in found.items():
         at = hand.actuator_names.index(name)
-        of_file = hand.actuators[at].servo
+        of_file = hand.actuators[at].on_bus
         low, high = float(hand.lower[at]), float(hand.upper[at])
         lines.append(
             f"{name:6} sign {servo.sign:+d} (file {of_file.sign:+d})  zero {servo.zero:+.3f} "

@@ -206,7 +206,7 @@ class Restore(BusCommand):
 
 def _all_unless(ids: tuple[int, ...], config: Path | None) -> tuple[int, ...]:
     actuators = load_hand(load_config(config).hand).actuators
-    return ids or tuple(actuator.servo.id for actuator in actuators)
+    return ids or tuple(actuator.on_bus.id for actuator in actuators)
 
 
 def _as_dict(one: Finding) -> dict[str, str]:

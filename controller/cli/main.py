@@ -121,6 +121,7 @@ _COMMANDS = {
     "probe": "test what a policy's memory knows of its world",
     "train": "train a policy",
     "policy": "export a policy",
+    "hand": "make a hand file of a URDF or MJCF model, or check one",
     "calibrate": "find lenses, places, latency of cameras; places of tags; joints, servos",
     "print": "write objects with their tags, plates and tags as PDF, in true size",
     "replay": "run a recording again, equal to the bit",
@@ -138,6 +139,7 @@ _OPTIONAL = {
     "probe": "inhand.training.evaluation.probe",
     "train": "inhand.training.learning.train",
     "policy": "inhand.training.learning.export",
+    "hand": "inhand.training.mujoco_worlds.hand_command",
     "bench": "benchmarks.__main__",
 }
 

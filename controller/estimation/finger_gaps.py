@@ -31,10 +31,10 @@ class FingerGaps:
 
     @cached_property
     def _groups(self) -> list[NDArray[np.intp]]:
-        """Indices of the spheres of each group."""
+        """Indices of the spheres of each group; the root has none."""
         links, names = self._spheres[2], self._hand.link_names
         return [
-            np.flatnonzero(np.isin(links, [names.index(name) for name in group]))
+            np.flatnonzero(np.isin(links, [names.index(name) for name in group if name in names]))
             for group in self._hand.collision_groups.values()
         ]
 
@@ -51,5 +51,5 @@ class FingerGaps:
         for one, two in combinations(self._groups, 2):
             apart = np.linalg.norm(places[:, one, None] - places[:, None, two], axis=-1)
             apart -= radii[one, None] + radii[two]
-            gaps = np.minimum(gaps, apart.reshape(len(poses), -1).min(axis=1))
+            gaps = np.minimum(gaps, apart.reshape(len(poses), -1).min(axis=1, initial=np.inf))
         return gaps

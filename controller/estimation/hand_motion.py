@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import link_poses
+from inhand.hardware.model.turning import rpy_matrix
 from inhand.hardware.records import Array, JointState
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
@@ -67,7 +68,7 @@ class HandMotion:
         self._points, self._radii, self._links = surface(hand)
         self._above = hand.moved_by
         self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
-        self._driven = np.eye(hand.n_actuators)[list(hand.actuator_of_joint)]
+        self._driven = hand.joint_speeds(np.eye(hand.n_actuators)).T
         self._carrying = _palm_joints(hand)
         self._normals = np.array(list(description.faces.values()))
         self._offsets = (description.vertices @ self._normals.T).max(axis=0)
@@ -191,8 +192,12 @@ def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
     points, radii, links = [], [], []
     for i, link in enumerate(hand.links):
         for shape in link.shapes:
-            if shape.kind == "capsule":
+            if shape.kind == "sphere":
+                radius, inside = shape.size[0], np.zeros((1, 3))
+            elif shape.kind != "box":
                 radius, half = shape.size
+                if shape.kind == "cylinder":
+                    half = max(half - radius, 0.0)
                 inside = np.linspace(-half, half, 5)[:, None] * [0.0, 0.0, 1.0]
             else:
                 # A box as a plate: a grid over its two long sides, as thick as the short one.
@@ -204,6 +209,8 @@ def surface(hand: Hand) -> tuple[Array, Array, NDArray[np.intp]]:
                 inside[..., wide[0]] = grid[:, None] * extents[wide[0]]
                 inside[..., wide[1]] = grid * extents[wide[1]]
                 inside = inside.reshape(-1, 3)
+            if any(shape.rpy):
+                inside = inside @ rpy_matrix(shape.rpy).T
             points.append(inside + np.array(shape.position))
             radii.append(np.full(len(inside), radius))
             links.append(np.full(len(inside), i))

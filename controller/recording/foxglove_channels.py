@@ -181,7 +181,7 @@ class Translator:
         if inputs.joints is not None:
             joints = inputs.joints
             angles = self.hand.joint_angles(joints.position)
-            speeds = self.hand.joint_angles(joints.velocity)
+            speeds = self.hand.joint_speeds(joints.velocity)
             rows = zip(self.hand.joint_names, angles.tolist(), speeds.tolist(), strict=True)
             states = [{"name": name, "position": p, "velocity": v} for name, p, v in rows]
             yield "/joints", joints.t, {"joints": states}

@@ -67,7 +67,7 @@ class Surroundings:
     def _supply(self, voltage: Array | None) -> list[str]:
         if voltage is None:
             return []
-        ranges = [MODELS[one.servo.model].voltage for one in self.hand.actuators]
+        ranges = [MODELS[one.on_bus.model].voltage for one in self.hand.actuators]
         return [
             f"supply: {actuator.name} has {volts:.1f} V instead of {low:.1f} to {high:.1f} V"
             for actuator, volts, (low, high) in zip(

@@ -26,6 +26,9 @@ class HandModel:
         robot = ElementTree.fromstring(hand_urdf(hand))
         paths = {hand.root: "/hand"}
         scene.add_frame("/hand", show_axes=False)
+        root = robot.find(f"link[@name='{hand.root}']")
+        assert root is not None
+        self._dress(scene, root, "/hand", palm=True)
         self._frames: list[tuple[FrameHandle, Array, Array]] = []
         self._drawn = np.full(hand.n_joints, np.inf)
         for name in hand.joint_names:
@@ -54,6 +57,15 @@ class HandModel:
             geometry = _child(visual, "geometry")[0]
             if geometry.tag == "box":
                 mesh = trimesh.creation.box(_vector(geometry, "size"))
+            elif geometry.tag == "sphere":
+                radius = float(geometry.attrib["radius"])
+                mesh = trimesh.creation.icosphere(subdivisions=2, radius=radius)
+            elif geometry.tag == "cylinder":
+                mesh = trimesh.creation.cylinder(
+                    height=float(geometry.attrib["length"]),
+                    radius=float(geometry.attrib["radius"]),
+                    sections=16,
+                )
             else:
                 mesh = trimesh.creation.capsule(
                     height=float(geometry.attrib["length"]),

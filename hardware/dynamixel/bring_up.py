@@ -55,7 +55,7 @@ class BringUp:
         self._make_talk()
         numbers = group.read_all(registers.MODEL_NUMBER)
         for actuator, model in zip(hand.actuators, group.units.models, strict=True):
-            servo = actuator.servo
+            servo = actuator.on_bus
             if numbers[servo.id] != model.number:
                 raise BusError(
                     f"servo {group.names([servo.id])} has model number {numbers[servo.id]}, but "

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from math import inf
 
 from inhand.hardware.dynamixel import requests
 from inhand.hardware.dynamixel.fast_read import FastChoice, FastReply, reply_size
@@ -10,7 +9,7 @@ from inhand.hardware.dynamixel.line_clock import LineClock
 from inhand.hardware.dynamixel.port import Port
 from inhand.hardware.dynamixel.protocol import Instruction, Packet, Parser
 from inhand.hardware.dynamixel.replies import Replies
-from inhand.hardware.dynamixel.reply_timing import LONGEST, ReplyTimeout
+from inhand.hardware.dynamixel.reply_timing import LONGEST, ReplyDelays, ReplyTimeout
 from inhand.hardware.errors import BusError
 
 BRING_UP_PATIENCE = 0.1
@@ -43,6 +42,7 @@ class Bus:
         missing: number of missing replies, by servo id.
         retried: number of repeated requests, by servo id.
         refused: number of error replies, by servo id.
+        delays: of the replies.
         last_sent: time of the last request [s].
         patience: longest time until a reply begins, in addition to the time of its bytes on the
             wire [s].
@@ -60,8 +60,8 @@ class Bus:
         self._readonly = readonly
         self._fast = FastChoice()
         self._parser = Parser()
-        self._noise = 0
-        self._timeout = ReplyTimeout()
+        self._noise, self._asked = 0, 0.0
+        self._timeout, self.delays = ReplyTimeout(), ReplyDelays()
         self._line = Port(port, baud, clock)
         self.clock = self._line.clock
         self._ready: dict[tuple[int, int, tuple[int, ...], bool], bytes] = {}
@@ -70,15 +70,6 @@ class Bus:
     def discarded(self) -> int:
         """Number of received bytes that belonged to no intact reply."""
         return self._parser.discarded + self._noise
-
-    @property
-    def fastest_reply(self) -> float:
-        """Shortest time from a request to the first byte of its reply [s]."""
-        return self._timeout.fastest
-
-    def forget_reply_times(self) -> None:
-        """Measures `fastest_reply` anew; the first reply may come earlier than those after it."""
-        self._timeout.fastest = inf
 
     @property
     def strays(self) -> int:
@@ -211,10 +202,16 @@ class Bus:
                 found[id] = int.from_bytes(reply.data[:2], "little"), reply.data[2]
         return found
 
-    def listen(self, request: bytes, duration: float) -> tuple[list[Packet], int]:
-        """Sends a request; returns the status packets within `duration` [s], and stray bytes."""
+    def listen(self, request: bytes, duration: float, first: float) -> tuple[list[Packet], int]:
+        """Sends a request; returns status packets and number of stray bytes.
+
+        Waits `first` [s] for the first byte, and from then on `duration` [s].
+        """
         self._send(request)
-        end, packets, before = self.clock.now() + duration, list[Packet](), self.discarded
+        self.delays.unsure = True
+        before = self.discarded
+        packets = self._parser.feed(self._line.receive(self.clock.now() + first))
+        end = self.clock.now() + duration
         while self.clock.now() < end:
             packets += self._parser.feed(self._line.receive(end))
         self._parser.clear()
@@ -265,24 +262,26 @@ class Bus:
             reply: size of the reply [bytes].
             deadline: latest time to stop waiting [s].
         """
-        presses = self.patience <= TICK_PATIENCE
+        presses, strays = self.patience <= TICK_PATIENCE, self.discarded
         now = sent = self.last_sent
         last = sent + 10 * (asking + reply) / self.baud + self.patience
         if deadline is not None:
             last = min(last, deadline)
         begins, begun = min(last, sent + 10 * asking / self.baud + self._timeout.patience()), False
-        end = begins if presses else last
+        end, delay = begins if presses else last, 0.0
         while True:
             data = self._line.receive(end)
             now = self.clock.now()
             if data and not begun:
-                begun = True
+                begun, delay = True, now - self._asked
                 self._timeout.note(now - sent)
             if take(data):
+                self.delays.note(delay, alone=begun and self.discarded == strays)
                 return
             if now >= end:
                 if not begun and end < last:
                     self._timeout.note_none()
+                self.delays.unsure = True
                 return
             if data and presses:
                 end = min(last, now + END_OF_REPLY + 10 * GATHERED / self.baud)
@@ -290,6 +289,7 @@ class Bus:
     def _send(self, packet: bytes) -> None:
         # Bytes still in the buffer belong to an older request.
         self._noise += self._line.purge()
+        self._asked = self.clock.now()
         self._line.send(packet)
         self.last_sent = self.clock.now()
         self._parser.clear()

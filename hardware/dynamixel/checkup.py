@@ -113,7 +113,7 @@ def _users_remedy(port: str) -> str:
 
 def _models(hand: Hand, found: Found) -> Iterator[Finding]:
     names = {model.number: name for name, model in MODELS.items()}
-    wanted = {a.servo.id: MODELS[a.servo.model].number for a in hand.actuators}
+    wanted = {a.on_bus.id: MODELS[a.on_bus.model].number for a in hand.actuators}
     other = [
         f"{name_of(hand, id)} is {names.get(number, f'model number {number}')}"
         for id, (number, _) in found.items()
@@ -139,6 +139,6 @@ def _models(hand: Hand, found: Found) -> Iterator[Finding]:
 
 
 def _reply_time(bus: Bus) -> Finding:
-    if (seconds := bus.fastest_reply) > SLOW_REPLY:
+    if (seconds := bus.delays.usual) > SLOW_REPLY:
         return Finding("reply time", "warning", *slow_replies(seconds))
     return Finding("reply time", "good", f"{1000 * seconds:.1f} ms")

@@ -23,14 +23,14 @@ _OTHER_IDS = (
 
 def name_of(hand: Hand, id: int) -> str:
     """Id and joint of a servo; the id alone if the hand does not have it."""
-    names = {a.servo.id: f"{id} ({a.name})" for a in hand.actuators}
+    names = {a.on_bus.id: f"{id} ({a.name})" for a in hand.actuators}
     return names.get(id, str(id))
 
 
 def find_servos(hand: Hand, bus: Bus, findings: list[Finding]) -> Found:
     """Finds the servos of a hand, and adds findings about their ids."""
-    wanted = [actuator.servo.id for actuator in hand.actuators]
-    packets, garbled = bus.listen(requests.ping(), _PING_TIME)
+    wanted = [actuator.on_bus.id for actuator in hand.actuators]
+    packets, garbled = bus.listen(requests.ping(), _PING_TIME, 0.0)
     answers = Counter(packet.id for packet in packets if packet.data)
     found = bus.ping([id for id in wanted if id in answers] or wanted)
     if not found and not answers and not garbled:
@@ -62,7 +62,7 @@ def shift(wanted: Iterable[int], answering: Iterable[int]) -> int:
 
 
 def _ids(hand: Hand, found: Found, strangers: set[int], twice: dict[int, str]) -> Iterator[Finding]:
-    wanted = [actuator.servo.id for actuator in hand.actuators]
+    wanted = [actuator.on_bus.id for actuator in hand.actuators]
     missing = [id for id in wanted if id not in found and id not in twice]
     if twice:
         yield Finding(

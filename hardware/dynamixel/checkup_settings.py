@@ -35,7 +35,7 @@ def check_settings(
     left: dict[tuple[int, Action], list[Deviation]] = {}
     errors, hot, voltage, torque = list[str](), list[str](), list[str](), list[str]()
     for actuator in hand.actuators:
-        id, model = actuator.servo.id, MODELS[actuator.servo.model]
+        id, model = actuator.on_bus.id, MODELS[actuator.on_bus.model]
         if id not in found or found[id][0] != model.number:
             continue
         name, limit = name_of(hand, id), actuator.torque_limit

@@ -13,7 +13,7 @@ from inhand.hardware.dynamixel.condition import Condition
 from inhand.hardware.dynamixel.group import ServoGroup
 from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.line_clock import LineClock
-from inhand.hardware.dynamixel.reply_timing import MARGIN_OF_LATE, patience_for
+from inhand.hardware.dynamixel.reply_timing import patience_for
 from inhand.hardware.dynamixel.restart import restart_faulty
 from inhand.hardware.dynamixel.return_of_servo import ReturnOfServo
 from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
@@ -74,6 +74,7 @@ class ServoHand(HandBackend):
         self.hand = hand
         self.bus = Bus(port, baud, readonly=readonly, clock=clock)
         self._patience, self._period = patience, period
+        self._usual_patience, self._poll_patience = patience, patience / 2
         self._group = ServoGroup(hand, self.bus)
         self._watchdog = ServoWatchdog(self._group, watchdog)
         self.condition = Condition(self._group)
@@ -109,7 +110,7 @@ class ServoHand(HandBackend):
         self._poll_list.reset()
         try:
             self._bring_up.check_models()
-            self.bus.forget_reply_times()
+            self.bus.delays.forget()
             if self._bring_up.watched():
                 # The previous program ended without switching torque off: the goals are set to
                 # the present positions, so that the servos do not move.
@@ -121,7 +122,8 @@ class ServoHand(HandBackend):
             self._turns.settle(positions)
             if not self._readonly:
                 self._turns.require_plausible(positions)
-            self._patience = patience_for(self.bus.fastest_reply, self._period, self._patience)
+            delay, usual = self.bus.delays.usual, self._usual_patience
+            self._patience, self._poll_patience = patience_for(delay, self._period, usual)
         except BusError:
             self.bus.close()
             raise
@@ -130,8 +132,7 @@ class ServoHand(HandBackend):
     def read(self, deadline: float | None = None) -> JointState:
         """Measures all servos: one request, and at most one retry for lost answers.
 
-        Servos that did not answer the last time are polled after the others, and not in every
-        read: they cost little time, and the other servos are measured in time.
+        Servos that did not answer the last time are polled last, and not in every read.
 
         Args:
             deadline: latest time to stop waiting [s].
@@ -160,8 +161,7 @@ class ServoHand(HandBackend):
         state = self._group.units.measured(measured)
         state[0] -= self._turns.angle
         if came.all():
-            late = MARGIN_OF_LATE * self.bus.fastest_reply
-            condition.poll(max(self._patience / 2, late), deadline)
+            condition.poll(self._poll_patience, deadline)
         else:
             self._watchdog.doubt(self._poll_list.silent)
             state[:, ~came] = np.nan

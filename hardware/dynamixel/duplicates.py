@@ -7,7 +7,7 @@ voltages, temperatures and running times.
 from collections.abc import Iterable, Iterator
 
 from inhand.hardware.dynamixel import registers, requests
-from inhand.hardware.dynamixel.bus import Bus
+from inhand.hardware.dynamixel.bus import BRING_UP_PATIENCE, Bus
 
 _MEASURED = (
     registers.REALTIME_TICK.address,
@@ -16,8 +16,8 @@ _MEASURED = (
 """Address and length of what a servo measures."""
 _TRIES = 4
 """Pings and reads of each servo."""
-REPLY_TIME = 0.025
-"""Time for a reply and one after it; above the 16 ms for which some adapters keep bytes [s]."""
+_SECOND_REPLY = 0.025
+"""Time for a second reply; above the 16 ms for which some adapters keep bytes [s]."""
 
 
 def suspected(bus: Bus, ids: Iterable[int]) -> dict[int, str]:
@@ -33,9 +33,10 @@ def suspected(bus: Bus, ids: Iterable[int]) -> dict[int, str]:
 def _seen(bus: Bus, id: int) -> str:
     """What hints at two servos with this id; empty if nothing does."""
     intact = twice = garbled = 0
-    for request in _requests(id):
-        replies, stray = bus.listen(request, REPLY_TIME)
-        own = [reply for reply in replies if reply.id == id]
+    for request, size in _requests(id):
+        replies, stray = bus.listen(request, _SECOND_REPLY, BRING_UP_PATIENCE)
+        # A late reply to the request before is of another size.
+        own = [reply for reply in replies if reply.id == id and len(reply.data) == size]
         intact += bool(own)
         twice += len(own) > 1
         # Bytes that form no reply of this servo.
@@ -50,7 +51,8 @@ def _seen(bus: Bus, id: int) -> str:
     return ""
 
 
-def _requests(id: int) -> Iterator[bytes]:
+def _requests(id: int) -> Iterator[tuple[bytes, int]]:
+    """Requests to a servo, and how many bytes of data the reply to each has."""
     for _ in range(_TRIES):
-        yield requests.ping(id)
-        yield requests.read(id, *_MEASURED)
+        yield requests.ping(id), 3
+        yield requests.read(id, *_MEASURED), _MEASURED[1]

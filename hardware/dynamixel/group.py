@@ -34,8 +34,8 @@ class ServoGroup:
     def __init__(self, hand: Hand, bus: Bus) -> None:
         self.hand, self.bus = hand, bus
         self.units = Units(hand)
-        self.ids = tuple(actuator.servo.id for actuator in hand.actuators)
-        self._name = {a.servo.id: f"{a.servo.id} ({a.name})" for a in hand.actuators}
+        self.ids = tuple(actuator.on_bus.id for actuator in hand.actuators)
+        self._name = {a.on_bus.id: f"{a.on_bus.id} ({a.name})" for a in hand.actuators}
         self._errors: dict[int, int] = {}
         self._unanswered: list[int] = []
 

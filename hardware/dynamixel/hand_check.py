@@ -30,14 +30,14 @@ def check_servos(hand: Hand, baud: int) -> None:
 
 def current_of(actuator: Actuator) -> float:
     """Current of a servo at its torque limit [A]."""
-    return actuator.torque_limit / MODELS[actuator.servo.model].torque_per_ampere
+    return actuator.torque_limit / MODELS[actuator.on_bus.model].torque_per_ampere
 
 
 def _models(hand: Hand) -> Iterator[str]:
     for actuator in hand.actuators:
-        if actuator.servo.model not in MODELS:
+        if actuator.on_bus.model not in MODELS:
             yield (
-                f"servo {actuator.servo.id} is of unknown model {actuator.servo.model!r}; known: "
+                f"servo {actuator.on_bus.id} is of unknown model {actuator.on_bus.model!r}; known: "
                 f"{', '.join(MODELS)}"
             )
 
@@ -46,7 +46,7 @@ def _bauds(hand: Hand, baud: int) -> Iterator[str]:
     for actuator, model in _rows(hand):
         if baud not in model.bauds:
             yield (
-                f"servo {_name(actuator)}, a {actuator.servo.model}, has no baud rate {baud} "
+                f"servo {_name(actuator)}, a {actuator.on_bus.model}, has no baud rate {baud} "
                 f"([bus] baud); it has {', '.join(map(str, model.bauds))}"
             )
 
@@ -59,12 +59,12 @@ def _torque(hand: Hand) -> Iterator[str]:
         if limit > most:
             yield (
                 f"torque_limit of actuator {actuator.name} is {limit:g} N·m, but its "
-                f"{actuator.servo.model} gives at most {most:.3g} N·m"
+                f"{actuator.on_bus.model} gives at most {most:.3g} N·m"
             )
         if model.torque_goal(limit) < 1:
             yield (
                 f"torque_limit of actuator {actuator.name} is {limit:g} N·m, less than one step "
-                f"of the torque register of its {actuator.servo.model}: it would have no torque"
+                f"of the torque register of its {actuator.on_bus.model}: it would have no torque"
             )
 
 
@@ -73,7 +73,7 @@ def _currents(hand: Hand) -> Iterator[str]:
     if power is None:
         return
     for actuator, _ in _rows(hand):
-        allowed = power.servo_current.get(actuator.servo.model)
+        allowed = power.servo_current.get(actuator.on_bus.model)
         allowed = power.servo_current.get(actuator.name, allowed)
         needed = current_of(actuator)
         if allowed is None:
@@ -93,8 +93,8 @@ def _currents(hand: Hand) -> Iterator[str]:
 
 def _rows(hand: Hand) -> Iterator[tuple[Actuator, Model]]:
     for actuator in hand.actuators:
-        yield actuator, MODELS[actuator.servo.model]
+        yield actuator, MODELS[actuator.on_bus.model]
 
 
 def _name(actuator: Actuator) -> str:
-    return f"{actuator.servo.id} ({actuator.name})"
+    return f"{actuator.on_bus.id} ({actuator.name})"

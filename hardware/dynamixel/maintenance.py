@@ -35,7 +35,7 @@ def scan(
         bus = Bus(port, baud, readonly=True)
         bus.open()
         try:
-            packets, garbled = bus.listen(requests.ping(), _PING_TIME)
+            packets, garbled = bus.listen(requests.ping(), _PING_TIME, 0.0)
             twice = suspected(bus, sorted({packet.id for packet in packets}))
         finally:
             bus.close()

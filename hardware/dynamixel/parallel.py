@@ -28,7 +28,7 @@ def by_port(hand: Hand, port: str, others: Mapping[str, Sequence[int]]) -> dict[
     Raises:
         DescriptionError: an id is not of this hand or on two ports, or a port has no servo.
     """
-    known = {actuator.servo.id for actuator in hand.actuators}
+    known = {actuator.on_bus.id for actuator in hand.actuators}
     where: dict[int, str] = {}
     for name, ids in others.items():
         for id in ids:
@@ -39,7 +39,7 @@ def by_port(hand: Hand, port: str, others: Mapping[str, Sequence[int]]) -> dict[
             where[id] = name
     parts = {}
     for name in (port, *others):
-        here = [a for a in hand.actuators if where.get(a.servo.id, port) == name]
+        here = [a for a in hand.actuators if where.get(a.on_bus.id, port) == name]
         if not here:
             raise DescriptionError(f"port {name}: no servo of hand {hand.name} is on it")
         parts[name] = replace(hand, actuators=tuple(here))

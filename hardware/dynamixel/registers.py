@@ -157,7 +157,7 @@ class Units:
     """
 
     def __init__(self, hand: Hand) -> None:
-        servos = [actuator.servo for actuator in hand.actuators]
+        servos = [actuator.on_bus for actuator in hand.actuators]
         for servo in servos:
             if servo.model not in MODELS:
                 raise DescriptionError(

@@ -84,7 +84,7 @@ class Turns:
             return ""
         hand = self._hand
         return "; ".join(
-            f"joint {hand.actuator_names[i]} (servo {hand.actuators[i].servo.id}) stands at "
+            f"joint {hand.actuator_names[i]} (servo {hand.actuators[i].on_bus.id}) stands at "
             f"{angles[i]:+.2f} rad, more than {MARGIN} rad outside its range, "
             f"{hand.lower[i]:.2f} to {hand.upper[i]:.2f}: move it there by hand, without torque; "
             "if it is in its range, `inhand calibrate joints` finds its zero"

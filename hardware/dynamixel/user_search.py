@@ -40,8 +40,11 @@ class UserSearch:
         )
 
     def watch(self) -> None:
-        """Begins a search if bytes came that nobody here asked for, or replies were missing."""
-        if self._bus.strays != self._strays:
+        """Begins a search if bytes came that nobody here asked for, or replies were missing.
+
+        As long as others use the port, every search is followed by another one.
+        """
+        if self.found or self._bus.strays != self._strays:
             self._strays = self._bus.strays
             self.suspect()
 

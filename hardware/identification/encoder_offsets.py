@@ -126,7 +126,7 @@ def seated(hand: Hand, servos: Mapping[str, SeatedServo]) -> Hand:
                 f"joint {actuator.name}: the rest pose {actuator.rest:.2f} rad lies outside the "
                 f"range {low:.2f} to {high:.2f}; calibrate it again, or correct the hand file"
             )
-        servo = msgspec.structs.replace(actuator.servo, sign=found.sign, zero=found.zero)
+        servo = msgspec.structs.replace(actuator.on_bus, sign=found.sign, zero=found.zero)
         if problem := turn_problem(actuator.name, servo.zero, low, high):
             raise DescriptionError(problem)
         ranges |= dict.fromkeys(actuator.joints, (low, high))

@@ -1,7 +1,7 @@
 """Hand description, read from one TOML file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, product
 from pathlib import Path
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from inhand.descriptions import DescriptionKind
 from inhand.hardware.errors import DescriptionError
+from inhand.hardware.model.fixed_links import without_fixed_links
 from inhand.hardware.model.hand_description import (
     Actuator,
     HandDescription,
     Link,
     Power,
+    Shape,
     Workspace,
-    problems,
 )
 from inhand.hardware.model.hand_facts import Facts, digest_of, facts_of
+from inhand.hardware.model.hand_rules import joint_map, problems
 from inhand.hardware.records import Array, frozen_array
 
 HANDS = Path(__file__).parents[1] / "hands"
@@ -31,7 +33,8 @@ class Hand:
     """A checked hand description with derived arrays.
 
     Joint order is the order of `links`; actuator order is the order of `actuators`. The digest is
-    that of `facts`, which do not cover `power`.
+    that of `facts`, which do not cover `power`. Fixed links of the file are parts of the links that
+    carry them; what is fixed to the root is in `root_shapes`.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Hand:
     links: tuple[Link, ...]
     actuators: tuple[Actuator, ...]
     power: Power | None = None
+    root_shapes: tuple[Shape, ...] = ()
 
     @property
     def n_joints(self) -> int:
@@ -61,6 +65,7 @@ class Hand:
             self.collision_groups,
             self.links,
             self.actuators,
+            self.root_shapes,
         )
 
     @cached_property
@@ -103,8 +108,30 @@ class Hand:
         return moved
 
     @cached_property
+    def joint_ratios(self) -> Array:
+        """Turn of each joint per turn of its actuator, (n_joints,)."""
+        return self._of_joints(0)
+
+    @cached_property
+    def joint_offsets(self) -> Array:
+        """Angle of each joint where its actuator is at zero [rad], (n_joints,)."""
+        return self._of_joints(1)
+
+    def _of_joints(self, column: int) -> Array:
+        values = {
+            joint: joint_map(actuator)[column][at]
+            for actuator in self.actuators
+            for at, joint in enumerate(actuator.joints)
+        }
+        return frozen_array([values[name] for name in self.joint_names])
+
+    @cached_property
     def couplings(self) -> tuple[tuple[int, int], ...]:
-        """(leading joint, following joint) of each pair that moves 1:1."""
+        """(leading joint, following joint) of each pair that one servo moves.
+
+        The following joint has the angle `joint_ratios` times that of the leading one, plus
+        `joint_offsets`.
+        """
         index = self.joint_names.index
         return tuple(
             (index(a.joints[0]), index(joint)) for a in self.actuators for joint in a.joints[1:]
@@ -154,7 +181,9 @@ class Hand:
     def collision_pairs(self) -> tuple[tuple[str, str], ...]:
         """Pairs of links that collide with each other, by name."""
         groups = self.collision_groups.values()
-        return tuple(pair for one, two in combinations(groups, 2) for pair in product(one, two))
+        return tuple(
+            (a, b) for one, two in combinations(groups, 2) for a, b in product(one, two) if a != b
+        )
 
     def find_actuators(self, names: Iterable[str]) -> list[int]:
         """Indices of actuators by their names; of all actuators if `names` is empty.
@@ -171,7 +200,7 @@ class Hand:
         return [self.actuator_names.index(name) for name in wanted]
 
     def joint_angles(self, actuator_angles: Array) -> Array:
-        """Joint angles from actuator angles: coupled joints have the angle of their actuator.
+        """Joint angles from actuator angles, through the couplings.
 
         Args:
             actuator_angles: [rad], (..., n_actuators).
@@ -179,7 +208,12 @@ class Hand:
         Returns:
             Joint angles [rad], (..., n_joints).
         """
-        return actuator_angles[..., list(self.actuator_of_joint)]
+        return self.joint_speeds(actuator_angles) + self.joint_offsets
+
+    def joint_speeds(self, actuator_speeds: Array) -> Array:
+        """Joint speeds [rad/s], (..., n_joints), from those of actuators, (..., n_actuators)."""
+        speeds: Array = actuator_speeds[..., list(self.actuator_of_joint)] * self.joint_ratios
+        return speeds
 
 
 def hand_file(name: str | Path) -> Path:
@@ -205,13 +239,16 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
     data = HAND_FILES.convert(raw, path, HandDescription)
     for problem in problems(data):
         raise DescriptionError(f"hand file {path}: {problem}")
-    model = (
+    parts = without_fixed_links(data)
+    hand = Hand(
         data.name,
         data.root,
+        "",
         data.workspace,
-        data.collision_groups,
-        data.links,
+        parts.collision_groups,
+        parts.links,
         data.actuators,
+        data.power,
+        parts.root_shapes,
     )
-    digest = digest_of(facts_of(*model))
-    return Hand(data.name, data.root, digest, *model[2:], power=data.power)
+    return replace(hand, digest=digest_of(hand.facts))

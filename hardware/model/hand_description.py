@@ -1,29 +1,35 @@
-"""Hand description: what a hand file holds, and what of it contradicts itself."""
+"""Hand description: what a hand file holds."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
-import numpy as np
 
-from inhand.hardware.model.turn_limits import turn_problem
+from inhand.hardware.errors import DescriptionError
 
 Vector = tuple[float, float, float]
+Inertia = tuple[float, float, float, float, float, float]
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A collision primitive in its link's frame.
 
-    `size` is half-extents [m] for a box, (radius, half-length) [m] for a capsule along z.
+    `size` is half-extents [m] for a box, (radius, half-length) [m] for a capsule or a cylinder
+    along its own z, (radius,) for a sphere; `rpy` turns it [rad], as in URDF.
     """
 
-    kind: Literal["box", "capsule"]
+    kind: Literal["box", "capsule", "cylinder", "sphere"]
     size: tuple[float, ...]
     position: Vector
+    rpy: Vector = (0.0, 0.0, 0.0)
 
 
-class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A link and its hinge joint to the parent. Units as in the hand file."""
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A link and its hinge joint to the parent. Units as in the hand file.
+
+    `center` is the centre of mass and `inertia` (xx, yy, zz, xy, xz, yz) about it, link axes;
+    without them the mass is spread over the shapes. `rotor_inertia` is added about every axis,
+    `armature` about the joint's only.
+    """
 
     name: str
     parent: str
@@ -38,6 +44,23 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     friction: float
     tip: Vector | None = None
     shapes: tuple[Shape, ...] = ()
+    armature: float = 0.0
+    center: Vector | None = None
+    inertia: Inertia | None = None
+
+
+class FixedLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A link without a joint: a part of the link that carries it, or of the root."""
+
+    name: str
+    parent: str
+    origin: Vector = (0.0, 0.0, 0.0)
+    rpy: Vector = (0.0, 0.0, 0.0)
+    mass: float = 0.0
+    tip: Vector | None = None
+    shapes: tuple[Shape, ...] = ()
+    center: Vector | None = None
+    inertia: Inertia | None = None
 
 
 class Servo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +73,11 @@ class Servo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A servo and the joints it moves 1:1."""
+    """A servo and the joints it moves.
+
+    Joint i has the angle `ratios[i]` times that of the actuator, plus `offsets[i]` [rad]; where
+    they are left out, all joints move 1:1. An actuator without a servo exists in simulation only.
+    """
 
     name: str
     joints: tuple[str, ...]
@@ -59,7 +86,24 @@ class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     torque_limit: float
     velocity_limit: float
     acceleration_limit: float
-    servo: Servo
+    servo: Servo | None = None
+    ratios: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
+
+    @property
+    def on_bus(self) -> Servo:
+        """The servo.
+
+        Raises:
+            DescriptionError: the actuator has none.
+        """
+        if self.servo is None:
+            raise DescriptionError(
+                f"actuator {self.name} has no servo, so that the hand exists in simulation only; "
+                "give it one in the hand file: "
+                'servo = { id = 1, sign = 1, zero = 0.0, model = "XC330-M288" }'
+            )
+        return self.servo
 
 
 class Workspace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,64 +140,5 @@ class HandDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     collision_groups: dict[str, tuple[str, ...]]
     links: tuple[Link, ...]
     actuators: tuple[Actuator, ...]
+    fixed_links: tuple[FixedLink, ...] = ()
     power: Power | None = None
-
-
-def problems(data: HandDescription) -> Iterator[str]:
-    """Yields why no model can be built from a description.
-
-    Stop at the first one: each check assumes that those before it found nothing.
-    """
-    for what, names in (
-        ("link", [link.name for link in data.links]),
-        ("joint", [link.joint for link in data.links]),
-        ("actuator", [a.name for a in data.actuators]),
-        ("joint in actuators", [j for a in data.actuators for j in a.joints]),
-        ("servo id", [str(a.servo.id) for a in data.actuators]),
-    ):
-        for name in sorted({n for n in names if names.count(n) > 1}):
-            yield f"{what} {name} is named twice"
-    seen = {data.root}
-    for link in data.links:
-        if link.parent not in seen:
-            yield f"link {link.name}: parent {link.parent} must stand before it"
-        if not link.range[0] < link.range[1]:
-            yield f"joint {link.joint}: range {link.range} is empty"
-        if not np.any(link.axis) or link.mass <= 0 or link.rotor_inertia <= 0:
-            yield f"link {link.name}: axis, mass and rotor_inertia must not be zero"
-        for shape in link.shapes:
-            if len(shape.size) != {"box": 3, "capsule": 2}[shape.kind] or min(shape.size) <= 0:
-                yield f"link {link.name}: {shape.kind} size {shape.size} is not one"
-        seen.add(link.name)
-    ranges = {link.joint: link.range for link in data.links}
-    moved = {joint for a in data.actuators for joint in a.joints}
-    if moved != ranges.keys():
-        yield f"joints and actuators disagree about {sorted(moved ^ ranges.keys())}"
-    for actuator in data.actuators:
-        low, high = ranges[actuator.joints[0]]
-        if any(ranges[joint] != (low, high) for joint in actuator.joints):
-            yield f"actuator {actuator.name}: coupled joints must share one range"
-        if problem := turn_problem(actuator.name, actuator.servo.zero, low, high):
-            yield problem
-        if not low <= actuator.rest <= high:
-            yield f"actuator {actuator.name}: rest {actuator.rest} outside [{low}, {high}]"
-        positive = (
-            actuator.gain,
-            actuator.torque_limit,
-            actuator.velocity_limit,
-            actuator.acceleration_limit,
-        )
-        if min(positive) <= 0:
-            yield f"actuator {actuator.name}: gain and limits must be positive"
-        if not 0 <= actuator.servo.id <= 252:
-            yield f"actuator {actuator.name}: servo id {actuator.servo.id} is not in 0..252"
-    if data.power is not None:
-        currents = data.power.supply_current, *data.power.servo_current.values()
-        if not all(0 < current < float("inf") for current in currents):
-            yield "[power]: currents must be positive"
-        known = {a.name for a in data.actuators} | {a.servo.model for a in data.actuators}
-        for name in sorted(data.power.servo_current.keys() - known):
-            yield f"[power] servo_current: {name} is neither an actuator nor a servo model here"
-    for link_name in [name for group in data.collision_groups.values() for name in group]:
-        if link_name not in seen:
-            yield f"collision group names unknown link {link_name}"

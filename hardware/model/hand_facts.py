@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from inhand.hardware.model.hand_description import Actuator, Link, Workspace
+from inhand.hardware.model.hand_description import Actuator, Link, Shape, Workspace
 
 Facts = Mapping[str, Any]
 """Facts about a hand as JSON can hold them."""
@@ -28,6 +28,9 @@ _OF_SIMULATION = (
     "damping",
     "friction",
     "shapes",
+    "root_shapes",
+    "armature",
+    "inertia",
     "gain",
     "torque_limit",
     "velocity_limit",
@@ -38,6 +41,17 @@ _OF_SIMULATION = (
 )
 """Facts whose change makes the trained world differ from this hand; inputs and outputs of the
 policy keep their meaning."""
+
+
+_LEFT_OUT: Mapping[str, Any] = {
+    "armature": 0.0,
+    "center": None,
+    "inertia": None,
+    "ratios": [],
+    "offsets": [],
+    "rpy": [0.0, 0.0, 0.0],
+}
+"""Values with which a fact is left out: hands were released before the description had it."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +74,14 @@ def facts_of(
     collision_groups: Mapping[str, Iterable[str]],
     links: Iterable[Link],
     actuators: Iterable[Actuator],
+    root_shapes: Iterable[Shape] = (),
 ) -> Facts:
     """The facts about a hand that a policy depends on; the arguments are those of its file."""
     driven = {actuator.name: _as_json(actuator) for actuator in actuators}
     for actuator in driven.values():
         del actuator["servo"]
     moved = {link.name: _as_json(link) for link in links}
+    never_moves = [_as_json(shape) for shape in root_shapes]
     return {
         "name": name,
         "root": root,
@@ -74,13 +90,23 @@ def facts_of(
         "order": {"links": list(moved), "actuators": list(driven)},
         "links": moved,
         "actuators": driven,
+        **({"root_shapes": never_moves} if never_moves else {}),
     }
 
 
 def _as_json(record: msgspec.Struct) -> dict[str, Any]:
     """A record as JSON holds it, with lists in place of tuples."""
     content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
+    for part in (content, *content.get("shapes", ())):
+        for name, value in _LEFT_OUT.items():
+            if name in part and part[name] == value and _may_be_left_out(part, name):
+                del part[name]
     return content
+
+
+def _may_be_left_out(part: Mapping[str, Any], name: str) -> bool:
+    """The turn of a shape may; that of a link may not, as hands were released with it."""
+    return name != "rpy" or "kind" in part
 
 
 def digest_of(facts: Facts) -> str:

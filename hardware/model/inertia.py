@@ -4,7 +4,7 @@ import numpy as np
 
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import link_poses
-from inhand.hardware.model.urdf import link_inertial
+from inhand.hardware.model.solids import link_inertial
 from inhand.hardware.records import Array
 
 
@@ -29,15 +29,22 @@ def mass_matrix(hand: Hand, actuator_angles: Array) -> Array:
         turning, moving = np.zeros((2, hand.n_actuators, 3))
         for joint in np.flatnonzero(hand.moved_by[i]).tolist():
             at = hand.actuator_of_joint[joint]
-            turning[at] += axes[joint]
-            moving[at] += np.cross(axes[joint], place - origins[joint])
+            ratio = hand.joint_ratios[joint]
+            turning[at] += ratio * axes[joint]
+            moving[at] += ratio * np.cross(axes[joint], place - origins[joint])
         matrix += link.mass * moving @ moving.T + turning @ about @ turning.T
+        matrix[hand.actuator_of_joint[i], hand.actuator_of_joint[i]] += (
+            link.armature * hand.joint_ratios[i] ** 2
+        )
     return matrix
 
 
 def actuator_sum(hand: Hand, of_joints: list[float]) -> Array:
-    """Sum of a quantity over the joints of each actuator, (n_actuators,)."""
+    """Sum of a damping over the joints of each actuator, as the actuator feels it, (n_actuators,).
+
+    A joint that turns twice as fast damps four times as much.
+    """
     owners = list(hand.actuator_of_joint)
     total = np.zeros(hand.n_actuators)
-    np.add.at(total, owners, of_joints)
+    np.add.at(total, owners, hand.joint_ratios**2 * of_joints)
     return total

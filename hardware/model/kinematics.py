@@ -6,34 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.turning import rpy_matrix
 from inhand.hardware.records import Array
-
-
-def axis_angle_matrix(axis: Array, angle: Array) -> Array:
-    """Rotation matrices about one unit axis (Rodrigues).
-
-    Args:
-        axis: unit vector, (3,).
-        angle: [rad], (...).
-
-    Returns:
-        (..., 3, 3).
-    """
-    x, y, z = axis
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    outer = np.outer(axis, axis)
-    cosine = np.cos(angle)[..., None, None]
-    sine = np.sin(angle)[..., None, None]
-    matrix: Array = outer + cosine * (np.eye(3) - outer) + sine * cross
-    return matrix
-
-
-def rpy_matrix(rpy: tuple[float, float, float]) -> Array:
-    """Rotation matrix of URDF roll, pitch, yaw [rad] about fixed axes x, y, z; (3, 3)."""
-    roll, pitch, yaw = (
-        axis_angle_matrix(axis, np.array(angle)) for axis, angle in zip(np.eye(3), rpy, strict=True)
-    )
-    return yaw @ pitch @ roll
 
 
 def link_poses(hand: Hand, joint_angles: Array) -> tuple[Array, Array]:

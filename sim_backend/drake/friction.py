@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.hand_description import Link
+from inhand.hardware.model.solids import link_inertial
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.sim_backend.stiction import STICK_SPEED
@@ -26,7 +28,7 @@ class JointFriction:
 
     def __init__(self, hand: Hand, universe: Universe, timestep: float) -> None:
         n = hand.n_joints
-        inertia = np.array([link.rotor_inertia for link in hand.links])
+        inertia = np.array([_inertia(link) for link in hand.links])
         self._stiffness = np.maximum(SHARE * inertia / timestep**2, 1e-9)
         # Half of critical damping, so that a held joint comes to rest.
         self._damping = np.sqrt(self._stiffness * inertia)
@@ -51,3 +53,13 @@ class JointFriction:
         most = limit / self._stiffness
         self._held = np.clip(self._held, angles - most, angles + most)
         return torque
+
+
+def _inertia(link: Link) -> float:
+    """Smallest inertia that the joint of a link can have [kg·m²]."""
+    rotor = link.rotor_inertia + link.armature
+    if rotor:
+        return rotor
+    _, inertia = link_inertial(link)
+    axis = np.array(link.axis) / np.linalg.norm(link.axis)
+    return float(axis @ inertia @ axis)

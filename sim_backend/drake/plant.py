@@ -1,6 +1,7 @@
 """The hand and an object as Drake's multibody plant."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from xml.etree import ElementTree
 
 from pydrake.geometry import CollisionFilterDeclaration, GeometrySet, SceneGraph
@@ -15,6 +16,7 @@ from pydrake.multibody.tree import RigidBody, RotationalInertia, SpatialInertia
 from pydrake.systems.framework import Diagram, DiagramBuilder
 
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.turning import rpy_matrix
 from inhand.hardware.model.universe import DrakeSettings
 from inhand.hardware.model.urdf import hand_urdf
 from inhand.hardware.records import Array
@@ -87,14 +89,19 @@ def build(
     _add_hand(plant, hand, base)
     hand_friction, object_friction = frictions(target.friction)
     properties = hand_properties(skin, hand_friction)
-    for link in hand.links:
-        body = plant.GetBodyByName(link.name)
-        for number, shape in enumerate(link.shapes):
+    for name, shapes, is_tip in [
+        (hand.root, hand.root_shapes, False),
+        *((link.name, link.shapes, link.tip is not None) for link in hand.links),
+    ]:
+        body = plant.GetBodyByName(name)
+        for number, shape in enumerate(shapes):
             plant.RegisterCollisionGeometry(
                 body,
-                RigidTransform(list(shape.position)),
-                link_shape(link, shape, settings),
-                f"{link.name}{number}",
+                RigidTransform(RotationMatrix(rpy_matrix(shape.rpy)), shape.position)
+                if any(shape.rpy)
+                else RigidTransform(list(shape.position)),
+                link_shape(shape, is_tip and settings.fingertips == "ellipsoid"),
+                f"{name}{number}",
                 properties,
             )
     inertia = _inertia(target, center_of_mass)
@@ -132,7 +139,12 @@ def _add_hand(plant: MultibodyPlant, hand: Hand, base: tuple[Array, Array]) -> N
         plant.world_frame(), plant.GetFrameByName(hand.root), RigidTransform(turn, position)
     )
     for link in hand.links:
-        plant.GetJointByName(link.joint).set_default_damping(link.damping)
+        joint = plant.GetJointByName(link.joint)
+        joint.set_default_damping(link.damping)
+        if link.armature:
+            rotor = plant.AddJointActuator(link.joint, joint)
+            rotor.set_default_rotor_inertia(link.armature)
+            rotor.set_default_gear_ratio(1.0)
 
 
 def _inertia(target: ObjectDescription, center_of_mass: Array) -> SpatialInertia:
@@ -148,11 +160,10 @@ def _filter_collisions(plant: MultibodyPlant, scene: SceneGraph, hand: Hand) -> 
     manager = scene.collision_filter_manager()
     geometries = {
         name: GeometrySet(plant.GetCollisionGeometriesForBody(plant.GetBodyByName(name)))
-        for name in hand.link_names
+        for name in (hand.root, *hand.link_names)
     }
-    for number, one in enumerate(hand.link_names):
-        for two in hand.link_names[number + 1 :]:
-            if frozenset((one, two)) not in listed:
-                manager.Apply(
-                    CollisionFilterDeclaration().ExcludeBetween(geometries[one], geometries[two])
-                )
+    for one, two in combinations(geometries, 2):
+        if frozenset((one, two)) not in listed:
+            manager.Apply(
+                CollisionFilterDeclaration().ExcludeBetween(geometries[one], geometries[two])
+            )

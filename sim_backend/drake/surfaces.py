@@ -11,14 +11,16 @@ from pydrake.geometry import (
     Box,
     Capsule,
     Convex,
+    Cylinder,
     Ellipsoid,
     ProximityProperties,
+    Sphere,
 )
 from pydrake.geometry import Shape as DrakeShape
 from pydrake.multibody.plant import CoulombFriction
 
-from inhand.hardware.model.hand_description import Link, Shape
-from inhand.hardware.model.universe import DrakeSettings, Universe, UniverseError
+from inhand.hardware.model.hand_description import Shape
+from inhand.hardware.model.universe import Universe, UniverseError
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.contact import DROP
@@ -136,13 +138,17 @@ def frictions(pair: float) -> tuple[float, float]:
     return hand, pair * hand / (2.0 * hand - pair)
 
 
-def link_shape(link: Link, shape: Shape, settings: DrakeSettings) -> DrakeShape:
-    """The collision shape of a link; fingertips may be ellipsoids with the axes of the capsules."""
+def link_shape(shape: Shape, as_ellipsoid: bool) -> DrakeShape:
+    """The collision shape of a link; a capsule may be an ellipsoid with the axes of the capsule."""
     if shape.kind == "box":
         x, y, z = (2.0 * half for half in shape.size)
         return Box(x, y, z)
+    if shape.kind == "sphere":
+        return Sphere(shape.size[0])
     radius, half = shape.size
-    if link.tip is not None and settings.fingertips == "ellipsoid":
+    if shape.kind == "cylinder":
+        return Cylinder(radius, 2.0 * half)
+    if as_ellipsoid:
         return Ellipsoid(radius, radius, radius + half)
     return Capsule(radius, 2.0 * half)
 

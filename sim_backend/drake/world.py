@@ -15,6 +15,9 @@ from inhand.sim_backend.engine_world import EngineWorld
 from inhand.sim_backend.pybullet_universe import mounting, varied_hand, varied_object
 from inhand.sim_backend.servo_dynamics import Mask
 
+FINGERTIP = 0.01
+"""Radius of a fingertip without a shape [m]."""
+
 
 class DrakeWorld(EngineWorld):
     """One hand and one object in Drake, in one universe.
@@ -43,7 +46,8 @@ class DrakeWorld(EngineWorld):
         _require_known(universe)
         super().__init__(hand, target, universe, seed, universe.drake.timestep)
         self._varied = varied_hand(hand, universe)
-        radius = min(hand.links[tip].shapes[0].size[0] for tip in hand.fingertips)
+        sizes = [shape.size[0] for tip in hand.fingertips for shape in hand.links[tip].shapes[:1]]
+        radius = min(sizes, default=FINGERTIP)
         self._model = build(
             self._varied,
             mounting(hand, universe),

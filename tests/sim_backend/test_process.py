@@ -218,7 +218,7 @@ def test_the_cameras_stand_around_any_hand() -> None:
     for name, camera in default_rig().items():
         np.testing.assert_array_equal(rig[name].position, camera.position)
         np.testing.assert_array_equal(rig[name].quaternion, camera.quaternion)
-    leap = load_hand("leap16")
+    leap = load_hand("leap")
     for camera in rig_around(leap).values():
         pixels = camera.project(np.array([leap.workspace.center]))
         assert np.linalg.norm(pixels - [camera.width / 2, camera.height / 2]) < 10

@@ -71,9 +71,10 @@ def _set_contacts(spec: mujoco.MjSpec, hand: Hand) -> None:
         for link in links
     }
     all_bits = sum(set(bit_of_link.values()))
-    for link in hand.links:
-        bit = bit_of_link.get(link.name, 0)
-        for geom in spec.body(link.name).geoms:
+    bodies = [(hand.root, spec.worldbody), *((name, spec.body(name)) for name in hand.link_names)]
+    for name, body in bodies:
+        bit = bit_of_link.get(name, 0)
+        for geom in body.geoms:
             geom.contype = bit
             geom.conaffinity = 1 | (all_bits & ~bit if bit else 0)
             geom.condim = 3
@@ -86,7 +87,7 @@ def _set_joints(spec: mujoco.MjSpec, hand: Hand) -> None:
         # The other entries are the coefficients of the square and cube of the speed.
         joint.damping[0] = link.damping
         joint.frictionloss = link.friction
-        joint.armature = 0.0
+        joint.armature = link.armature
     for equality in spec.equalities:
         # Twice the step is the smallest time constant for which the solver is stable.
         equality.solref[:] = (0.02, 1.0)

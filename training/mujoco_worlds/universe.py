@@ -25,6 +25,8 @@ FIELDS = (
     "geom_size",
     "geom_rbound",
     "geom_aabb",
+    "geom_pos",
+    "geom_quat",
     "jnt_range",
     "dof_damping",
     "dof_frictionloss",
@@ -114,7 +116,9 @@ def _change_sizes(fields: Fields, nominal: mujoco.MjModel, hand: Hand, universe:
         ]
         fields["body_pos"][links] = origins
     if universe.shape_radius:
-        geoms = np.flatnonzero(nominal.geom_type == mujoco.mjtGeom.mjGEOM_CAPSULE)
+        round_kinds = (mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_SPHERE)
+        of_links = (nominal.geom_bodyid > 0) & (nominal.geom_bodyid <= hand.n_joints)
+        geoms = np.flatnonzero(np.isin(nominal.geom_type, round_kinds) & of_links)
         radius = nominal.geom_size[geoms, 0]
         thicker = radius * (np.array(universe.shape_radius)[nominal.geom_bodyid[geoms] - 1] - 1.0)
         fields["geom_size"][geoms, 0] += thicker
@@ -128,6 +132,10 @@ def _change_sizes(fields: Fields, nominal: mujoco.MjModel, hand: Hand, universe:
                 fields["body_pos"][body] = position + place
                 turned = rotations.multiply(quaternion, nominal.body_quat[body])
                 fields["body_quat"][body] = turned
+        for geom in np.flatnonzero(nominal.geom_bodyid == 0):
+            place = rotations.rotate(quaternion, fields["geom_pos"][geom])
+            fields["geom_pos"][geom] = position + place
+            fields["geom_quat"][geom] = rotations.multiply(quaternion, nominal.geom_quat[geom])
 
 
 def _change_solver(fields: Fields, nominal: mujoco.MjModel, settings: MujocoSettings) -> None:

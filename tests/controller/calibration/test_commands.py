@@ -125,8 +125,8 @@ def only(frames: Sequence[TagCorners], start: float, end: float) -> list[TagCorn
 
 
 def test_a_palm_that_does_not_move_is_refused() -> None:
-    with pytest.raises(CameraError, match="'leap16' does not move.*--link: if_knuckle"):
-        fixed_link(load_hand("leap16"), "")
+    with pytest.raises(CameraError, match="'leap' does not move.*--link: if_bs"):
+        fixed_link(load_hand("leap"), "")
 
 
 def test_insufficient_data_is_refused(seen: dict[str, list[TagCorners]]) -> None:

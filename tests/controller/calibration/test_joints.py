@@ -219,7 +219,7 @@ def test_files_that_are_not_of_this_hand(tmp_path: Path) -> None:
     file.write_text(seating_text(HAND, {"FFJ2": SeatedServo(1, 0.0, (0.1, 0.9))}))
     assert load_seating(file, HAND) == {"FFJ2": SeatedServo(1, 0.0, (0.1, 0.9))}
     with pytest.raises(DescriptionError, match="is of hand dactyl24"):
-        load_seating(file, load_hand("leap16"))
+        load_seating(file, load_hand("leap"))
     file.write_text(file.read_text().replace("FFJ2", "XXJ2"))
     with pytest.raises(DescriptionError, match="has no XXJ2"):
         load_seating(file, HAND)

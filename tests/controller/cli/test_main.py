@@ -164,7 +164,7 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
     assert run("config", "check")[0] == "error: config check: name the file to check"
     # What it names is looked at too.
     hand = tmp_path / "hand.toml"
-    text = (HANDS / "leap16.toml").read_text()
+    text = (HANDS / "leap.toml").read_text()
     hand.write_text(text.replace("id = 2, sign = 1, zero = 0.0", "id = 2, sign = 1, zero = 4.0"))
     bad.write_text(f'hand = "{hand}"')
     code = str(run("config", "check", str(bad))[0])

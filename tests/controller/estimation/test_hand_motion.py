@@ -78,7 +78,7 @@ def test_what_the_hand_holds_still_moves_with_the_wrist_alone(seed: int) -> None
 
 
 def test_a_palm_that_cannot_move_carries_nothing() -> None:
-    hand = load_hand("leap16")
+    hand = load_hand("leap")
     motion, zero = HandMotion(hand, BLOCK), frozen_array(np.zeros(hand.n_actuators))
     for t in (0.0, 0.01):
         motion.note(JointState(t, frozen_array(hand.rest), zero, zero))

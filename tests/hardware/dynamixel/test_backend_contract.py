@@ -40,7 +40,7 @@ def kinematic(_: Path) -> Iterator[HandBackend]:
 @contextmanager
 def second_hand(_: Path) -> Iterator[HandBackend]:
     """The same with the other hand."""
-    hand = load_hand("leap16")
+    hand = load_hand("leap")
     with wires(hand) as line:
         yield driver(hand, line.port)
 

@@ -7,13 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from inhand.hardware.dynamixel import registers
 from inhand.hardware.dynamixel.driver import ServoHand
+from inhand.hardware.dynamixel.line_clock import RealLineClock
 from inhand.hardware.errors import BusError
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array, Targets, frozen_array
@@ -29,7 +29,7 @@ PATIENCE = 0.012
 """More than the tick's: the servos answer from a thread of this process [s]."""
 DEADLINE = 0.04
 SLACK = 0.1
-"""What may come on top of the deadline and the time in which the machine lent no processor [s]."""
+"""What may come on top of the deadline: writing, and the processor's time [s]."""
 
 
 class CountingWires(Wires):
@@ -57,7 +57,7 @@ def patient(servos: ServoHand) -> Iterator[None]:
 def at_work() -> Iterator[tuple[CountingWires, ServoHand]]:
     line = CountingWires(HAND)
     line.faults.delay = 2 * PATIENCE
-    servos = ServoHand(HAND, line.port, 4_000_000, PATIENCE, watchdog=2.5)
+    servos = ServoHand(HAND, line.port, 4_000_000, PATIENCE, watchdog=2.5, clock=OwnTime())
     try:
         servos.connect()
         with patient(servos):
@@ -68,10 +68,20 @@ def at_work() -> Iterator[tuple[CountingWires, ServoHand]]:
         line.unplug()
 
 
-def kept_waiting() -> float:
-    """How long the threads of this process were ready to run, and had no processor [s]."""
-    threads = Path("/proc/self/task").glob("*/schedstat")
-    return 1e-9 * sum(int(file.read_text().split()[1]) for file in threads)
+class OwnTime(RealLineClock):
+    """How long the driver waits by its own decision, and computes: a busy machine adds nothing."""
+
+    waited = 0.0
+
+    def wait_readable(self, file: int, deadline: float) -> bool:
+        began = time.monotonic()
+        readable = super().wait_readable(file, deadline)
+        self.waited += max(0.0, min(time.monotonic(), deadline) - began)
+        return readable
+
+    def spent(self) -> float:
+        """Time so far, of the thread that calls [s]."""
+        return self.waited + time.thread_time()
 
 
 def recover(line: CountingWires, servos: ServoHand) -> None:
@@ -102,7 +112,8 @@ def campaign(count: int, seed: int, *, punctual: bool) -> None:
     rng = np.random.default_rng(seed)
     told, unnoticed = Counter[str](), Counter[str]()
     with at_work() as (line, servos):
-        bus = servos.bus
+        bus, clock = servos.bus, servos.bus.clock
+        assert isinstance(clock, OwnTime)
 
         def noticed() -> int:
             counters = bus.missing, bus.retried, bus.refused
@@ -118,7 +129,7 @@ def campaign(count: int, seed: int, *, punctual: bool) -> None:
                 line.faults.inject(fault, id, time.monotonic())
             wanted = rng.uniform(HAND.lower - 1, HAND.upper + 1)
             for _ in range(2):
-                before, waited, began = line.count, kept_waiting(), time.monotonic()
+                before, spent, began = line.count, clock.spent(), time.monotonic()
                 try:
                     state = servos.read(began + DEADLINE)
                     fresh = state.position[np.isfinite(state.position)]
@@ -129,7 +140,7 @@ def campaign(count: int, seed: int, *, punctual: bool) -> None:
                     servos.write(Targets(began, frozen_array(wanted)))
                 except BusError as problem:
                     error = str(problem)
-                took = time.monotonic() - began - (kept_waiting() - waited)
+                took = clock.spent() - spent
                 assert not punctual or took < DEADLINE + SLACK, f"{fault}: {took:.3f} s"
             told[fault] += bool(error)
             # On a busy machine the driver may have waited long enough for a late answer.

@@ -1,5 +1,6 @@
 """What `inhand doctor` finds on a bus: ids, settings, reply times, programs in the way."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from inhand.hardware.dynamixel.checkup import check_bus
 from inhand.hardware.dynamixel.checkup_ids import shift
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.duplicates import suspected
+from inhand.hardware.dynamixel.line_clock import RealLineClock
 from inhand.hardware.dynamixel.maintenance import reboot, restore, scan, set_baud, set_id
 from inhand.hardware.dynamixel.port_users import meddlers
 from inhand.hardware.errors import BusError
@@ -211,9 +213,9 @@ def test_a_baud_rate_that_a_servo_does_not_have(line: Wires, bus: Bus) -> None:
     assert line.bus.servos[7].get(r.BAUD_RATE) == 1
 
 
-def hold_back(line: Wires) -> None:
-    """Delays all replies by 16 ms, as an adapter with its usual latency timer does."""
-    line.faults.delay = 0.016
+def hold_back(line: Wires, delay: float = 0.016) -> None:
+    """Delays all replies [s], by default as an adapter with its usual latency timer does."""
+    line.faults.delay = delay
     for _ in range(1000):
         line.faults.inject("late")
 
@@ -224,15 +226,35 @@ def test_replies_that_are_held_back_are_named_with_the_remedy(line: Wires) -> No
     assert found.verdict == "warning" and "the adapter holds them back" in found.detail
     assert "latency timer to 1 ms" in found.remedy
     servos = ServoHand(HAND, line.port, BAUD, period=0.01)
-    with pytest.raises(BusError, match=r"replies come after 1\d ms.*latency timer.*tick_rate"):
+    with pytest.raises(BusError, match=r"replies come after \d+ ms.*latency timer.*tick_rate"):
         servos.connect()
+
+
+class Interrupted(RealLineClock):
+    """The process is kept from noting when it sent a request, until the reply is there."""
+
+    def note_sent(self, size: int) -> None:
+        time.sleep(0.03)
+
+
+def test_replies_that_are_held_back_are_named_on_a_busy_machine(line: Wires) -> None:
+    hold_back(line)
+    servos = ServoHand(HAND, line.port, BAUD, period=0.01, clock=Interrupted())
+    with pytest.raises(BusError, match="the adapter holds them back"):
+        servos.connect()
+
+
+def test_colliding_replies_are_a_duplicate_id_also_if_they_are_late(line: Wires, bus: Bus) -> None:
+    renumber(line, 5, 7)
+    hold_back(line, 0.04)
+    assert list(suspected(bus, [4, 6, 7])) == [7]
 
 
 def test_a_lower_rate_goes_on_with_replies_that_are_held_back(
     line: Wires, caplog: pytest.LogCaptureFixture
 ) -> None:
     hold_back(line)
-    servos = ServoHand(HAND, line.port, BAUD, period=1.0)
+    servos = ServoHand(HAND, line.port, BAUD, watchdog=2.0, period=1.0)
     servos.connect()
     assert "set its latency timer to 1 ms" in caplog.text
     servos.set_torque(True)

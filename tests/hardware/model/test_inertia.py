@@ -1,5 +1,8 @@
 """Inertia of the joints, beside PyBullet's mass matrix."""
 
+from dataclasses import replace
+
+import msgspec
 import numpy as np
 import pybullet
 import pytest
@@ -11,9 +14,12 @@ from inhand.perception.objects import load_object
 from inhand.sim_backend.world import World
 
 
-@pytest.mark.parametrize("name", ["dactyl24", "leap16"])
+@pytest.mark.parametrize("name", ["dactyl24", "leap"])
 def test_the_mass_matrix_is_that_of_an_engine(name: str) -> None:
     hand = load_hand(name)
+    # PyBullet has no armature; MuJoCo's mass matrix with it is compared where hands are imported.
+    links = tuple(msgspec.structs.replace(link, armature=0.0) for link in hand.links)
+    hand = replace(hand, links=links)
     world = World(hand, load_object("block"), Universe(), seed=1)
     rng = np.random.default_rng(3)
     for pose in (hand.rest, rng.uniform(hand.lower, hand.upper)):

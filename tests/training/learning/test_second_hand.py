@@ -13,7 +13,7 @@ from inhand.sim_backend.world import World
 from inhand.training.mujoco_worlds.model import build_spec
 from tests.sim_backend.wires import wires
 
-HAND = load_hand("leap16")
+HAND = load_hand("leap")
 
 
 def test_it_has_16_joints() -> None:

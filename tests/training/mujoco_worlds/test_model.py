@@ -6,7 +6,7 @@ import pytest
 
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.kinematics import fingertip_positions, link_poses
-from inhand.hardware.model.urdf import link_inertial
+from inhand.hardware.model.solids import link_inertial
 from inhand.perception.objects import load_object
 from inhand.training.mujoco_worlds.model import build_spec
 

@@ -1,0 +1,232 @@
+"""Import of models that others wrote, and of models that are no hands."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+
+from inhand.hardware.errors import DescriptionError
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.inertia import mass_matrix
+from inhand.hardware.model.universe import Universe
+from inhand.perception.objects import load_object
+from inhand.sim_backend.world import World
+from inhand.training.mujoco_worlds.hand_command import Import
+from inhand.training.mujoco_worlds.import_report import compare
+from inhand.training.mujoco_worlds.source_model import read_model
+from inhand.training.mujoco_worlds.world import MujocoWorld
+from tests.training.mujoco_worlds.foreign_models import leap_model, shadow_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hands")
+
+
+@pytest.fixture(scope="module")
+def leap(folder: Path) -> Hand:
+    Import(leap_model(folder), folder / "leap.toml", servo_model="XC330-M288").run()
+    return load_hand(folder / "leap.toml")
+
+
+def test_the_published_leap_hand(leap: Hand, folder: Path) -> None:
+    assert (leap.n_joints, leap.n_actuators, len(leap.fingertips)) == (16, 16, 4)
+    assert leap.joint_names[:4] == ("if_mcp", "if_rot", "if_pip", "if_dip")
+    model = read_model(leap_model(folder))
+    found = compare(leap, model, (0.0, 0.0, 0.0))
+    assert found.place <= 1e-5 and found.turn <= 1e-4
+    assert found.own_mass == pytest.approx(model.body_mass[model.body_jntnum > 0].sum())
+    np.testing.assert_array_equal([link.range for link in leap.links], model.jnt_range)
+    assert {link.armature for link in leap.links} == {0.00149376}
+    assert {link.friction for link in leap.links} == {0.02}
+    np.testing.assert_allclose(leap.gain, 3.0)
+    np.testing.assert_allclose(leap.torque_limit, 0.2196)
+    assert [actuator.on_bus.id for actuator in leap.actuators] == list(range(16))
+    # The mount and the palm never move.
+    assert len(leap.root_shapes) == 12
+
+
+def test_the_imported_hand_moves_as_its_source(leap: Hand, folder: Path) -> None:
+    """Joint-space mass matrix of the world that is built, against that of the model."""
+    model = read_model(leap_model(folder))
+    own = MujocoWorld(leap, load_object("block"), Universe(), seed=0).model
+    pose = np.random.default_rng(0).uniform(leap.lower, leap.upper)
+    matrices = []
+    for each in (model, own):
+        data = mujoco.MjData(each)
+        data.qpos[:16] = pose
+        mujoco.mj_forward(each, data)
+        full = np.zeros((each.nv, each.nv))
+        mujoco.mj_fullM(each, data, full)
+        matrices.append(full[:16, :16])
+    np.testing.assert_allclose(matrices[1], matrices[0], rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(mass_matrix(leap, pose), matrices[0], rtol=1e-6, atol=1e-10)
+
+
+def test_pybullet_loads_an_imported_hand(leap: Hand) -> None:
+    world = World(leap, load_object("block"), Universe(), seed=0)
+    for _ in range(250):
+        world.step(leap.rest, np.ones(16, dtype=np.bool_))
+    np.testing.assert_allclose(world.joint_angles(), leap.joint_angles(leap.rest), atol=0.15)
+    world.close()
+
+
+def test_the_installed_leap_hand_is_the_published_one(leap: Hand, folder: Path) -> None:
+    own = load_hand("leap")
+    model = read_model(leap_model(folder))
+    assert compare(own, model, (0.0, 0.0, 0.0)).place <= 1e-5
+    for mine, theirs in zip(own.links, leap.links, strict=True):
+        assert (mine.joint, mine.range, mine.armature) == (
+            theirs.joint,
+            theirs.range,
+            theirs.armature,
+        )
+        assert mine.mass == pytest.approx(theirs.mass)
+        np.testing.assert_allclose(mine.inertia or (), theirs.inertia or (), rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(mine.center or (), theirs.center or (), atol=1e-9)
+    # In each finger the maker counts abduction first, the model flexion.
+    assert [a.on_bus.id for a in own.actuators] == [
+        1,
+        0,
+        2,
+        3,
+        5,
+        4,
+        6,
+        7,
+        9,
+        8,
+        10,
+        11,
+        *range(12, 16),
+    ]
+
+
+def test_the_shadow_hand_with_its_tendons(folder: Path) -> None:
+    source = shadow_model()
+    out = folder / "shadow.toml"
+    assert Import(source, out, turn=(0.3, -0.2, 0.1)).run() == 0
+    hand = load_hand(out)
+    assert (hand.n_joints, hand.n_actuators, len(hand.fingertips)) == (24, 20, 5)
+    pairs = {(hand.joint_names[a], hand.joint_names[b]) for a, b in hand.couplings}
+    assert pairs == {(f"robot0:{f}FJ1", f"robot0:{f}FJ0") for f in "FMRL"}
+    following = hand.couplings[0][1]
+    assert hand.joint_ratios[following] == pytest.approx(0.00805 / 0.00705)
+    model = read_model(source)
+    assert compare(hand, model, (0.3, -0.2, 0.1)).place <= 1e-5
+    assert compare(hand, model, (0.0, 0.0, 0.0)).place > 1e-3
+    text = out.read_text()
+    assert "approximated: mesh robot0:C_forearm by a box" in text
+    assert "simulation only" not in text and "servo" not in text.split("[workspace]")[1]
+
+
+URDF = """<robot name="two">
+  <link name="palm"><inertial><mass value="0.2"/>
+    <inertia ixx="1e-4" iyy="1e-4" izz="1e-4" ixy="0" ixz="0" iyz="0"/></inertial></link>
+  <link name="near"><inertial><origin xyz="0 0 0.02"/><mass value="0.05"/>
+    <inertia ixx="2e-5" iyy="3e-5" izz="2e-5" ixy="1e-6" ixz="0" iyz="0"/></inertial>
+    <collision><origin xyz="0 0 0.02" rpy="0.1 0 0"/>
+      <geometry><cylinder radius="0.01" length="0.03"/></geometry></collision></link>
+  <link name="far"><inertial><mass value="0.02"/>
+    <inertia ixx="1e-5" iyy="1e-5" izz="1e-5" ixy="0" ixz="0" iyz="0"/></inertial>
+    <collision><geometry><sphere radius="0.01"/></geometry></collision></link>
+  <joint name="J2" type="revolute"><parent link="palm"/><child link="near"/>
+    <origin xyz="0.01 0.02 0.03" rpy="0.4 0.2 0.1"/><axis xyz="0 1 0"/>
+    <limit lower="-1" upper="1" effort="1" velocity="1"/></joint>
+  <joint name="J1" type="revolute"><parent link="near"/><child link="far"/>
+    <origin xyz="0 0 0.04"/><axis xyz="1 0 0"/><mimic joint="J2" multiplier="0.5" offset="0.1"/>
+    <limit lower="-1" upper="1" effort="1" velocity="1"/></joint>
+</robot>"""
+
+
+def test_a_urdf_with_a_mimic_joint(folder: Path) -> None:
+    (folder / "two.urdf").write_text(URDF)
+    assert Import(folder / "two.urdf", folder / "two.toml").run() == 0
+    hand = load_hand(folder / "two.toml")
+    assert (hand.n_joints, hand.n_actuators) == (2, 1)
+    np.testing.assert_allclose(hand.joint_angles(np.array([0.6])), [0.6, 0.4], atol=1e-12)
+    assert hand.links[0].shapes[0].kind == "cylinder"
+
+
+MJCF = """<mujoco><compiler angle="radian" autolimits="true"/><worldbody><body name="palm">
+<geom type="box" size="0.04 0.04 0.01"/><body name="near" pos="0 0 0.02">
+<joint name="J2" axis="0 1 0" range="-1 1" pos="0.001 0.002 0.003" ref="0.2"/>
+<geom type="capsule" size="0.01 0.02"/>
+<body name="far" pos="0 0 0.04"><joint name="J1" axis="1 0 0" range="-1 1" pos="0 0.004 0"/>
+<geom type="capsule" size="0.01 0.02"/></body></body></body></worldbody></mujoco>"""
+
+
+def test_joints_off_their_bodies_origin_and_with_a_reference_angle(folder: Path) -> None:
+    (folder / "off.xml").write_text(MJCF)
+    assert Import(folder / "off.xml", folder / "off.toml").run() == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name="J1" axis="1 0 0"', 'name="J1" type="ball"', "J1 is a ball joint"),
+        ('name="J1" axis', 'name="J1" type="slide" axis', "J1 is a slide joint"),
+        ('name="J1" axis="1 0 0" range="-1 1"', 'name="J1" axis="1 0 0"', "J1 has no range"),
+        ('name="J1"', 'name="J2"', "repeated name 'J2'.*name of its own"),
+        ('pos="0 0 0.04"', 'pos="0 0 40"', "millimetres"),
+        ('<geom type="capsule" size="0.01 0.02"/></body>', "</body>", "<inertial>"),
+        ("<joint name=", '<joint name="J0" axis="0 0 1" range="-1 1"/><joint name=', "2 joints"),
+        (
+            "</mujoco>",
+            '<equality><weld body1="palm" body2="far"/></equality></mujoco>',
+            "closes a loop",
+        ),
+        ('<body name="palm">', '<body name="palm"><freejoint/>', "palm is a free joint"),
+        ("</mujoco>", "", "XML"),
+    ],
+)
+def test_what_is_no_hand_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in MJCF
+    path, out = tmp_path / "bad.xml", tmp_path / "bad.toml"
+    path.write_text(MJCF.replace(old, new, 1))
+    with pytest.raises(DescriptionError, match=message):
+        Import(path, out).run()
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("joints", [0, 61])
+def test_a_model_without_joints_or_with_too_many(tmp_path: Path, joints: int) -> None:
+    body = '<geom size="0.001"/>'
+    for number in range(joints):
+        body = f'<geom size="0.001"/><body><joint name="j{number}" range="-1 1"/>{body}</body>'
+    path = tmp_path / "many.xml"
+    path.write_text(
+        '<mujoco><compiler angle="radian" autolimits="true"/><worldbody><body>'
+        f"{body}</body></worldbody></mujoco>"
+    )
+    with pytest.raises(DescriptionError, match=f"the model has {joints} joints"):
+        Import(path, tmp_path / "many.toml").run()
+
+
+def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "off.xml").write_text(MJCF)
+    (tmp_path / "off.toml").write_text("mine")
+    with pytest.raises(DescriptionError, match="exists"):
+        Import(tmp_path / "off.xml", tmp_path / "off.toml").run()
+    assert (tmp_path / "off.toml").read_text() == "mine"
+    with pytest.raises(DescriptionError, match="ends in .toml"):
+        Import(tmp_path / "off.xml", tmp_path / "off").run()
+
+
+def test_the_command_imports_and_checks(tmp_path: Path) -> None:
+    (tmp_path / "off.xml").write_text(MJCF)
+    inhand = str(Path(sys.executable).parent / "inhand")
+    given = [inhand, "hand", "import", "off.xml", "--out", "off.toml", "--json"]
+    told = json.loads(subprocess.run(given, cwd=tmp_path, check=True, capture_output=True).stdout)
+    assert told["place_error"] <= 1e-5
+    checked = subprocess.run(
+        [inhand, "hand", "check", "off.toml", "--json"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    assert json.loads(checked.stdout)["joints"] == 2

@@ -1,0 +1,277 @@
+"""A hand file from a compiled model of others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from inhand.hardware.model.solids import inertia_values
+from inhand.hardware.model.turning import axis_angle_matrix, matrix_rpy, rpy_matrix
+from inhand.hardware.records import Array
+from inhand.perception import rotations
+from inhand.training.mujoco_worlds.source_couplings import Coupling, couplings
+from inhand.training.mujoco_worlds.source_shapes import shapes_of
+
+ROOT, MOUNT = "base", "mount"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What no model says.
+
+    Attributes:
+        name: of the hand.
+        turn: roll, pitch, yaw of the model's base in the world, palm up [rad].
+        object_start: where the object is put, world frame [m]; None is above the fingers' middle.
+        servo_model: model of all servos; empty makes a hand for simulation only.
+        first_id: of the servos; the others count up in the order of actuators.
+        gain: of joints without an actuator [N·m/rad].
+        torque_limit: of actuators without one [N·m].
+        velocity_limit: of all actuators [rad/s].
+        acceleration_limit: of all actuators [rad/s²].
+    """
+
+    name: str
+    turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    object_start: tuple[float, float, float] | None = None
+    servo_model: str = ""
+    first_id: int = 0
+    gain: float = 1.0
+    torque_limit: float = 0.5
+    velocity_limit: float = 8.0
+    acceleration_limit: float = 300.0
+
+
+@dataclass
+class Imported:
+    """A hand file's content, and what was left out, approximated or assumed."""
+
+    content: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
+    """The content of a hand file that describes the model."""
+    notes: list[str] = []
+    links: list[dict[str, Any]] = []
+    fixed: list[dict[str, Any]] = [{"name": MOUNT, "parent": ROOT, "rpy": list(choices.turn)}]
+    for body in range(1, model.nbody):
+        part = _part(model, body, notes)
+        (links if "joint" in part else fixed).append(part)
+    coupled = couplings(model, notes)
+    ranges = {link["joint"]: link["range"] for link in links}
+    for coupling in coupled:
+        coupling.narrow(ranges, notes)
+    tips = _add_tips(model, links, notes)
+    content: dict[str, Any] = {
+        "name": choices.name,
+        "schema": 1,
+        "root": ROOT,
+        "workspace": {},
+        "collision_groups": _groups(links, tips),
+        "fixed_links": fixed,
+        "links": links,
+        "actuators": _actuators(model, ranges, coupled, choices, notes),
+    }
+    content["workspace"] = _workspace(model, choices, tips, notes)
+    if model.jnt_stiffness.any():
+        notes.append("left out: springs of joints (stiffness)")
+    if model.ntendon:
+        notes.append(f"left out: {model.ntendon} tendons, except for the couplings above")
+    return Imported(content, notes)
+
+
+def body_name(model: mujoco.MjModel, body: int) -> str:
+    """Name of a body; one without a name gets one by its number."""
+    if body == 0:
+        return MOUNT
+    return str(model.body(body).name or f"body{body}")
+
+
+def anchor(model: mujoco.MjModel, body: int) -> Array:
+    """Where a body's joint is, body frame [m], (3,): the origin of its link's frame."""
+    if not model.body_jntnum[body]:
+        return np.zeros(3)
+    place: Array = model.jnt_pos[model.body_jntadr[body]].copy()
+    return place
+
+
+def _part(model: mujoco.MjModel, body: int, notes: list[str]) -> dict[str, Any]:
+    parent = int(model.body_parentid[body])
+    turn = rotations.to_matrix(model.body_quat[body])
+    shift = anchor(model, body)
+    origin = model.body_pos[body] + turn @ shift - anchor(model, parent)
+    own = rotations.to_matrix(model.body_iquat[body])
+    part: dict[str, Any] = {
+        "name": body_name(model, body),
+        "parent": body_name(model, parent),
+        "origin": origin.tolist(),
+    }
+    if model.body_jntnum[body]:
+        joint = int(model.body_jntadr[body])
+        axis = model.jnt_axis[joint]
+        # At angle zero, the source has turned the joint back by its reference angle.
+        turn = turn @ axis_angle_matrix(axis, np.array(-model.qpos0[joint]))
+        dof = int(model.jnt_dofadr[joint])
+        part |= {
+            "joint": str(model.joint(joint).name or f"joint{joint}"),
+            "axis": axis.tolist(),
+            "range": model.jnt_range[joint].tolist(),
+            "rotor_inertia": 0.0,
+            "armature": float(model.dof_armature[dof]),
+            "damping": float(np.ravel(model.dof_damping[dof])[0]),
+            "friction": float(model.dof_frictionloss[dof]),
+        }
+    part["rpy"] = list(matrix_rpy(turn))
+    part["mass"] = float(model.body_mass[body])
+    if model.body_mass[body]:
+        part["center"] = (model.body_ipos[body] - shift).tolist()
+        tensor = own @ np.diag(model.body_inertia[body]) @ own.T
+        part["inertia"] = list(inertia_values((tensor + tensor.T) / 2))
+    if shapes := shapes_of(model, body, shift, notes):
+        part["shapes"] = shapes
+    return part
+
+
+def _add_tips(
+    model: mujoco.MjModel, links: Sequence[dict[str, Any]], notes: list[str]
+) -> list[dict[str, Any]]:
+    """Gives the last link of each finger a fingertip; returns these links."""
+    inner = {link["parent"] for link in links}
+    # A finger may end in fixed bodies.
+    last = [link for link in links if link["name"] not in _carriers(model, inner)]
+    for link in last:
+        body = next(b for b in range(1, model.nbody) if body_name(model, b) == link["name"])
+        places = [*model.site_pos[model.site_bodyid == body] - anchor(model, body)]
+        places += [np.array(shape["position"]) for shape in link.get("shapes", ())]
+        places.append(np.array(link.get("center", (0.0, 0.0, 0.0))))
+        link["tip"] = max(places, key=lambda place: float(np.linalg.norm(place))).tolist()
+    notes.append(
+        "assumed: fingertips at the outermost site or shape of "
+        + ", ".join(link["name"] for link in last)
+    )
+    return last
+
+
+def _carriers(model: mujoco.MjModel, inner: set[str]) -> set[str]:
+    """Names of bodies with a moving link below them, at any depth."""
+    above: set[str] = set()
+    for body in range(1, model.nbody):
+        if model.body_jntnum[body]:
+            at = int(model.body_parentid[body])
+            while at:
+                above.add(body_name(model, at))
+                at = int(model.body_parentid[at])
+    return above | inner
+
+
+def _groups(
+    links: Sequence[dict[str, Any]], tips: Sequence[dict[str, Any]]
+) -> dict[str, list[str]]:
+    """The last two links of each finger collide with those of the others."""
+    children = {link["name"]: link for link in links}
+    parents = [link["parent"] for link in links]
+    groups = {}
+    for tip in tips:
+        before = children.get(tip["parent"])
+        alone = before is not None and parents.count(before["name"]) == 1
+        groups[tip["name"]] = [
+            *([before["name"]] if alone and before is not None else []),
+            tip["name"],
+        ]
+    return groups
+
+
+def _actuators(
+    model: mujoco.MjModel,
+    ranges: dict[str, list[float]],
+    coupled: Sequence[Coupling],
+    choices: Choices,
+    notes: list[str],
+) -> list[dict[str, Any]]:
+    following = {coupling.following for coupling in coupled}
+    driven = {}
+    for number in range(model.nu):
+        is_joint = model.actuator_trntype[number] == mujoco.mjtTrn.mjTRN_JOINT
+        if is_joint:
+            driven[str(model.joint(model.actuator_trnid[number, 0]).name)] = number
+        else:
+            notes.append(f"left out: actuator {model.actuator(number).name}, not on a joint")
+    actuators: list[dict[str, Any]] = []
+    for joint, (low, high) in ranges.items():
+        if joint in following:
+            continue
+        gain, torque = choices.gain, choices.torque_limit
+        if joint in driven:
+            gain, torque = _strength(model, driven[joint], joint, choices, notes)
+        else:
+            notes.append(f"assumed: joint {joint} has an actuator of gain {gain} N·m/rad")
+        own = [coupling for coupling in coupled if coupling.leading == joint]
+        actuator: dict[str, Any] = {
+            "name": joint,
+            "joints": [joint, *(coupling.following for coupling in own)],
+            "rest": min(max(0.0, low), high),
+            "gain": gain,
+            "torque_limit": torque,
+            "velocity_limit": choices.velocity_limit,
+            "acceleration_limit": choices.acceleration_limit,
+        }
+        if own:
+            actuator["ratios"] = [1.0, *(coupling.ratio for coupling in own)]
+            actuator["offsets"] = [0.0, *(coupling.offset for coupling in own)]
+        if choices.servo_model:
+            actuator["servo"] = {
+                "id": choices.first_id + len(actuators),
+                "sign": 1,
+                "zero": 0.0,
+                "model": choices.servo_model,
+            }
+        actuators.append(actuator)
+    return actuators
+
+
+def _strength(
+    model: mujoco.MjModel, number: int, joint: str, choices: Choices, notes: list[str]
+) -> tuple[float, float]:
+    """Gain [N·m/rad] and torque limit [N·m] of an actuator."""
+    gear = abs(float(model.actuator_gear[number, 0]))
+    gain = -float(model.actuator_biasprm[number, 1]) * gear
+    if gain <= 0:
+        gain = choices.gain
+        notes.append(
+            f"assumed: gain {gain} N·m/rad of {joint}, whose actuator is no position servo"
+        )
+    limits = []
+    if model.actuator_forcelimited[number]:
+        limits.append(float(np.abs(model.actuator_forcerange[number]).max()) * gear)
+    if model.jnt_actfrclimited[model.joint(joint).id]:
+        limits.append(float(np.abs(model.jnt_actfrcrange[model.joint(joint).id]).max()))
+    if not limits:
+        notes.append(f"assumed: torque limit {choices.torque_limit} N·m of {joint}")
+    return gain, min(limits, default=choices.torque_limit)
+
+
+def _workspace(
+    model: mujoco.MjModel, choices: Choices, tips: Sequence[dict[str, Any]], notes: list[str]
+) -> dict[str, Any]:
+    """Where the object is held: above the middle of the fingers, unless it was chosen."""
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    turn = rpy_matrix(choices.turn)
+    moving = np.flatnonzero(model.body_jntnum)
+    places = data.xpos[moving] @ turn.T
+    start = places.mean(axis=0) + [0.0, 0.0, 0.06]
+    if choices.object_start is None:
+        notes.append(
+            "assumed: the workspace, above the middle of the fingers; set it for your hand"
+        )
+    else:
+        start = np.array(choices.object_start)
+    return {
+        "object_start": start.tolist(),
+        "center": (start - [0.0, 0.0, 0.01]).tolist(),
+        "radius": 0.12,
+        "drop_height": float(min(places[:, 2].min(), start[2]) - 0.06),
+    }
