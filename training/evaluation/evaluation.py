@@ -181,7 +181,8 @@ def run_trials(
         return
     # ONNX Runtime's threads do not survive a fork: a forked process would hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_work) as pool:
+    begin, parent = _begin_work, (os.getpid(),)
+    with ProcessPoolExecutor(jobs, context, begin, parent) as pool:
         yield from pool.map(partial(run_trial, setup), numbers)
 
 
@@ -285,11 +286,18 @@ def own_output() -> Iterator[TextIO]:
             os.dup2(output.fileno(), 1)
 
 
-def _begin_work() -> None:
-    """Prepares a worker process: no output, and it ends when its parent ends."""
+def _begin_work(parent: int) -> None:
+    """Prepares a worker process: no output, and it ends when its parent ends.
+
+    Args:
+        parent: process id of the parent.
+    """
     _silence()
     # Also if a signal kills the parent (prctl(2)).
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # It may have ended before that.
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _silence() -> None:

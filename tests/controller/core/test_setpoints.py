@@ -45,6 +45,22 @@ def test_hold_keeps_the_targets_and_go_moves_slowly_to_the_destination() -> None
     np.testing.assert_allclose(hand.position, aim, atol=1e-3)
 
 
+def test_targets_sent_over_a_longer_time_were_slower() -> None:
+    hand = Mover(HAND, 100, 1.0)
+    hand.slow_down(0.5)
+    hand.pin(HAND.rest)
+    hand.go(HAND.rest + 0.2)
+    for _ in range(5):
+        hand.hold(0.01)
+    before = hand.state.motion
+    assert np.abs(before.velocity).max() > 0.1
+    hand.slow_down(1.0)
+    assert hand.state.motion is before
+    hand.slow_down(0.5)
+    np.testing.assert_array_equal(hand.state.motion.position, before.position)
+    np.testing.assert_array_equal(hand.state.motion.velocity, 0.5 * before.velocity)
+
+
 @pytest.mark.parametrize("lengths", [[0.01], [0.01, 0.03, 0.001]], ids=["even", "uneven"])
 def test_a_hold_in_motion_brakes_without_overshoot_and_return(lengths: list[float]) -> None:
     for begin in range(3, 12):
