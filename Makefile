@@ -34,7 +34,8 @@ bench: .venv/set-up ## Measure everything beside its peer or limit; writes bench
 	$(BIN)/python -m benchmarks --write
 
 test: .venv/set-up check ## Lint, type and test everything that is quick, in random order
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not alone"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not alone" --ignore=tests/perception/calibration
+	$(BIN)/python -m pytest -q -m "not slow and not alone" tests/perception/calibration
 	$(BIN)/python -m pytest -q -m "alone and not slow"
 
 test-slow: .venv/set-up ## The tests that take minutes

@@ -148,6 +148,7 @@ def write_video(path: Path, frames: int) -> None:
     writer.release()
 
 
+@pytest.mark.alone
 def test_a_video_is_replayed_at_its_pace(tmp_path: Path) -> None:
     write_video(tmp_path / "hand.avi", 5)
     time = Time()
