@@ -22,11 +22,16 @@ from inhand.controller.ipc.protocol import (
 
 EXAMPLES: list[dict[str, Any]] = [
     *({"type": kind} for kind in ("status", "enable", "disable", "home", "arm", "disarm")),
-    *({"type": kind} for kind in ("cancel", "hold", "estop", "clear", "shutdown", "record")),
+    *(
+        {"type": kind}
+        for kind in ("cancel", "hold", "estop", "clear", "shutdown", "record", "manual")
+    ),
     {"type": "events", "since": 3},
     {"type": "load_policy", "policy": "block.onnx"},
     {"type": "goal", "face": "+x", "tolerance": 0.2, "hold": 0.5, "timeout": 60, "replace": True},
     {"type": "goals", "goals": [{"rotation": [0, 0, 1.5]}, {"face": "-z", "heading": -1.0}]},
+    {"type": "joints", "positions": {"FFJ3": 0.5, "MFJ3": -0.25}, "speed": 0.4},
+    {"type": "trajectory", "times": [0.5, 1.5], "positions": [[0.25], [0.5]], "joints": ["FFJ3"]},
     {"type": "random_goals", "count": 5, "kind": "face-up", "seed": 7},
 ]
 
