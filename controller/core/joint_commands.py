@@ -165,13 +165,13 @@ def timed(
     points[1:, list(columns)] = moved
     stamps = np.array([0.0, *times])
     speeds = np.abs(np.diff(points, axis=0)) / np.diff(stamps)[:, None]
-    row, at = np.unravel_index(int(np.argmax(speeds / hand.velocity_limit)), speeds.shape)
+    step, at = divmod(int(np.argmax(speeds / hand.velocity_limit)), hand.n_actuators)
     limit = hand.velocity_limit[at]
-    if speeds[row, at] > limit * (1 + SPEED_MARGIN):
+    if speeds[step, at] > limit * (1 + SPEED_MARGIN):
         raise RefusedError(
             "invalid",
-            f"trajectory: {hand.actuator_names[at]} would have to move at {speeds[row, at]:.3g} "
-            f"rad/s until {stamps[row + 1]:g} s, its limit is {limit:g} rad/s; give it more time",
+            f"trajectory: {hand.actuator_names[at]} would have to move at {speeds[step, at]:.3g} "
+            f"rad/s until {stamps[step + 1]:g} s, its limit is {limit:g} rad/s; give it more time",
         )
     return Trajectory(stamps, points)
 
