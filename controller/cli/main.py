@@ -15,6 +15,7 @@ from inhand.controller.cli.bus_verbs import Doctor, Reboot, Restore, Scan, SetBa
 from inhand.controller.cli.camera_verbs import Cameras
 from inhand.controller.cli.display import as_json
 from inhand.controller.cli.goal_verbs import Goal, Goals, RandomGoals
+from inhand.controller.cli.joint_verbs import Joints
 from inhand.controller.cli.key_verbs import Keys
 from inhand.controller.cli.object_verbs import Object
 from inhand.controller.cli.verbs import (
@@ -88,6 +89,7 @@ _VERBS: dict[str, Any] = {
     "goals": Goals,
     "random-goals": RandomGoals,
     "cancel": Cancel,
+    "joints": Joints,
     "hold": Hold,
     "estop": Estop,
     "clear": Clear,

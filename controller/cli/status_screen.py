@@ -15,7 +15,7 @@ PERIOD = 0.2
 """Time between two screens [s]."""
 
 _LINES_PERIOD = 1.0
-_COLOURS = {"fault": 31, "estop": 31, "running": 32, "ready": 36, "holding": 33}
+_COLOURS = {"fault": 31, "estop": 31, "running": 32, "ready": 36, "manual": 36, "holding": 33}
 _BAR = 20
 
 

@@ -126,6 +126,28 @@ def test_requests_and_their_replies(run: Run, served: Served) -> None:
     assert "tiny.onnx" in run("load-policy", "tiny.onnx")[1]
 
 
+def test_joints_are_moved(run: Run, served: Served, tmp_path: Path) -> None:
+    run("enable")
+    code, printed = run("joints", "FFJ3=0.5", "--speed", "2", "--json")
+    assert code == 0 and json.loads(printed)["left"] <= 1e-3
+    assert json.loads(printed)["mode"] == "manual"
+    file = tmp_path / "wave.json"
+    file.write_text('{"times": [0.4, 0.8], "positions": [[0.8], [0.5]], "joints": ["FFJ3"]}')
+    assert run("joints", "--file", str(file))[0] == 0
+    assert abs(served.bench.servos[HAND.actuator_names.index("FFJ3")] - 0.5) < 0.02
+    for arguments, words in (
+        (("hook=1",), "dactyl24 has no joint 'hook'; it has WRJ2"),
+        (("FFJ3=left",), "'FFJ3=left' is no target; write a joint and its angle"),
+        (("FFJ3",), "'FFJ3' is no target"),
+        ((), "give targets like FFJ3=0.5, or a trajectory"),
+        (("FFJ3=1", "--file", str(file)), "give targets like FFJ3=0.5, or a trajectory"),
+        (("--file", str(tmp_path / "no.json")), "no.json: No such file"),
+    ):
+        assert words in str(run("joints", *arguments)[0])
+    file.write_text("{")
+    assert "wave.json: Input data was truncated" in str(run("joints", "--file", str(file))[0])
+
+
 def test_refusals_are_errors_in_one_line(run: Run, served: Served) -> None:
     assert str(run("arm")[0]).startswith("error: arm: not in mode off; possible now: enable")
     assert "no such file" in str(run("load-policy", "nothing")[0])
