@@ -15,6 +15,8 @@ from inhand.controller.core.controller import Controller
 from inhand.controller.errors import StartError
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.estimation.warm_up import warm_up_pose_filter
+from inhand.controller.ipc.attendance import Attendance
+from inhand.controller.ipc.authority import Authority
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
 from inhand.controller.ipc.sockets import bind
@@ -143,6 +145,7 @@ class Daemon:
         request_queue = RequestQueue().open()
         exits.callback(request_queue.close)
         ticker = Ticker(clock, 1.0 / config.tick_rate)
+        attendance = Attendance(children.has, clock.now)
         loop = self._loop = TickLoop(
             controller,
             link,
@@ -155,6 +158,8 @@ class Daemon:
             effort=clock.now if options.timed else thread_time,
             warnings=lambda: children.warnings,
             suspended=(lambda: 0.0) if options.timed else None,
+            authority=Authority(attendance.connected),
+            unattended=attendance.unattended,
         )
 
         def load(name: str) -> Policy:
@@ -172,6 +177,7 @@ class Daemon:
             recorder=recorder,
             observers=loop.observers,
             own=children.has,
+            attendance=attendance,
             now=clock.now,
         )
         exits.callback(server.stop)

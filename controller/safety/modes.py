@@ -40,6 +40,7 @@ class Happening(StrEnum):
     SERVO_ERROR = "servo_error"
     BUS_LOST = "bus_lost"
     JOINTS_STALE = "joints_stale"
+    OPERATOR_LOST = "operator_lost"
 
 
 Trigger = Request | Happening
@@ -72,6 +73,7 @@ _TABLE: dict[tuple[Mode, Trigger], Mode] = {
     (Mode.RUNNING, Happening.OBJECT_DROPPED): Mode.HOLDING,
     (Mode.RUNNING, Happening.POSE_LOST): Mode.HOLDING,
     (Mode.RUNNING, Happening.POLICY_FAILED): Mode.HOLDING,
+    (Mode.RUNNING, Happening.OPERATOR_LOST): Mode.HOLDING,
     (Mode.FAULT, Request.CLEAR): Mode.OFF,
     (Mode.ESTOP, Request.CLEAR): Mode.OFF,
     **{(mode, Request.ESTOP): Mode.ESTOP for mode in Mode},

@@ -22,7 +22,10 @@ from inhand.controller.ipc.protocol import (
 
 EXAMPLES: list[dict[str, Any]] = [
     *({"type": kind} for kind in ("status", "enable", "disable", "home", "arm", "disarm")),
-    *({"type": kind} for kind in ("cancel", "hold", "estop", "clear", "shutdown", "record")),
+    *(
+        {"type": kind}
+        for kind in ("cancel", "hold", "estop", "clear", "shutdown", "record", "control")
+    ),
     {"type": "events", "since": 3},
     {"type": "load_policy", "policy": "block.onnx"},
     {"type": "goal", "face": "+x", "tolerance": 0.2, "hold": 0.5, "timeout": 60, "replace": True},
