@@ -60,6 +60,8 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         estop: `relax` switches torque off, `hold` keeps it and freezes the targets.
         exit: the same choice for the end of the daemon.
+        exit_hold: with `relax`, how long the daemon holds an object that is in the hand before an
+            orderly end [s].
         predict: how long a pose is predicted before the hand pauses [s].
         pose_lost: age of the pose at which a running hand goes to holding [s].
         idle: how long the hand stays armed without goal or heartbeat [s].
@@ -82,6 +84,7 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     estop: Literal["relax", "hold"] = "relax"
     exit: Literal["relax", "hold"] = "relax"
+    exit_hold: float = 3.0
     predict: float = 0.3
     pose_lost: float = 2.0
     idle: float = 60.0
@@ -107,6 +110,8 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if not (1 <= self.idle <= 3600 and 0 <= self.fault_hold <= 60):
             raise ConfigError("[safety] idle must lie in 1..3600 s and fault_hold in 0..60 s")
+        if not 0 <= self.exit_hold <= 60:
+            raise ConfigError("[safety] exit_hold must lie in 0..60 s")
         if not (self.operator == 0 or 1 <= self.operator <= 86_400):
             raise ConfigError("[safety] operator must lie in 1..86400 s, or be 0 for without end")
         if not (0 <= self.fault_share <= 1 and 0 < self.think <= 1):

@@ -22,7 +22,7 @@ from inhand.controller.safety.modes import Mode
 _NEEDS_CONTROL = (Enable, Disable, Home, Arm, Goal, Goals, RandomGoals, LoadPolicy, Shutdown)
 """Requests that one program at a time may make. Stops and `clear` are for all who may command."""
 
-_GIVES_CONTROL = (Enable, Home, Arm, Goal, Goals, RandomGoals)
+GIVES_CONTROL = (Enable, Home, Arm, Goal, Goals, RandomGoals)
 """Requests after which their sender is in control."""
 
 _CONTROLLED = (Mode.HOLDING, Mode.READY, Mode.RUNNING)
@@ -97,7 +97,7 @@ class Authority:
 
     def note(self, sender: Sender | None, request: AnyRequest) -> None:
         """A request was carried out."""
-        if sender is not None and isinstance(request, _GIVES_CONTROL):
+        if sender is not None and isinstance(request, GIVES_CONTROL):
             self.holder = sender
 
     def change(self, sender: Sender | None, request: Control) -> None:

@@ -307,5 +307,8 @@ class Server(threading.Thread):
                 self._reply(client, reply)
 
     def _reply(self, client: list[bytes], message: bytes) -> None:
+        if not client:
+            # A request of the daemon itself.
+            return
         number, *empty = client
         self._commands.send(int.from_bytes(number, "big"), [*empty, message])

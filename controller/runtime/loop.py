@@ -7,8 +7,8 @@ from typing import Protocol
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event, Snapshot
-from inhand.controller.core.requests import Arm, Clear, Control, Shutdown
-from inhand.controller.ipc.authority import Authority
+from inhand.controller.core.requests import Arm, Clear, Control, Hold, Shutdown
+from inhand.controller.ipc.authority import GIVES_CONTROL, Authority
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
 from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests
@@ -91,6 +91,7 @@ class TickLoop:
         suspended: Callable[[], float] | None = None,
         authority: Authority | None = None,
         unattended: Callable[[], float] = lambda: 0.0,
+        exit_hold: float = 0.0,
     ) -> None:
         """Stores its parts.
 
@@ -109,6 +110,7 @@ class TickLoop:
             suspended: returns for how long the machine was suspended since the last call [s].
             authority: which program is in control.
             unattended: returns for how long nobody who may command has been connected [s].
+            exit_hold: time for which an object in the hand is held before an orderly end [s].
         """
         self.controller = controller
         self.link = link
@@ -126,6 +128,7 @@ class TickLoop:
         self._suspended = suspended or SuspendWatch().suspended
         self.authority = authority or Authority()
         self._unattended = unattended
+        self._exit_hold, self._held_until = exit_hold, 0.0
         self._happenings: list[tuple[str, str]] = []
         self._pending: list[PendingRequest] = []
         self._deferred = DeferredClear()
@@ -137,8 +140,16 @@ class TickLoop:
         """The state after the last tick; None before the first."""
         return self._request_queue.snapshot
 
-    def stop(self, reason: str) -> None:
-        """Asks the loop to end; only the first reason is kept."""
+    def stop(self, reason: str, *, orderly: bool = False) -> None:
+        """Asks the loop to end; only the first reason is kept.
+
+        Args:
+            reason: why it ends.
+            orderly: whether an object in the hand is held for a while first. A second call ends
+                the loop at once.
+        """
+        if self.stop_reason or not orderly:
+            self._exit_hold = 0.0
         self.stop_reason = self.stop_reason or reason
 
     def run(self) -> None:
@@ -149,7 +160,7 @@ class TickLoop:
         """
         try:
             for woken in self.ticker:
-                if self.stop_reason:
+                if self.stop_reason and not self._holds_object():
                     return
                 self._tick(woken)
         except Exception as error:
@@ -160,6 +171,17 @@ class TickLoop:
             self._answers += [pending.refused("refused", reason) for pending in unanswered]
             self._answer([])
             raise
+
+    def _holds_object(self) -> bool:
+        """Whether the object is still held before the end."""
+        controller, snapshot, now = self.controller, self.snapshot, self.ticker.clock.now()
+        may_fall = controller.torque and controller.mode not in STOPPED
+        if not self._exit_hold or not may_fall or snapshot is None or not snapshot.in_hand:
+            return False
+        if not self._held_until:
+            self._held_until = now + self._exit_hold
+            self._request_queue.post(PendingRequest([], Hold(v=1, id="exit")))
+        return now < self._held_until
 
     def _tick(self, woken: float) -> None:
         controller, link, now = self.controller, self.link, self.ticker.clock.now
@@ -262,6 +284,8 @@ class TickLoop:
                 self._answers.append(pending.done({"control": holder}))
             elif refusal:
                 self._answers.append(pending.refused("not_in_control", refusal))
+            elif self._held_until and isinstance(pending.request, GIVES_CONTROL):
+                self._answers.append(pending.refused("refused", "the daemon is ending"))
             elif deferred.concerns(pending) and servo_error:
                 link.reboot()
                 deferred.hold(pending, servo_error, self.controller.mode, now)
@@ -291,7 +315,7 @@ class TickLoop:
 
     def _perform(self, pending: PendingRequest) -> Answer:
         if isinstance(pending.request, Shutdown):
-            self.stop("shutdown was requested")
+            self.stop("shutdown was requested", orderly=True)
             return pending.done({})
         if isinstance(pending.request, Clear) and not self._readonly:
             self.link.reboot()
