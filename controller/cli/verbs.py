@@ -138,6 +138,16 @@ class Clear(Verb):
 
 
 @dataclass(frozen=True)
+class Control(Verb):
+    """Take control from the program that commands the hand.
+
+    This program ends at once, so that control is free for the next one that asks.
+
+    Example: inhand control
+    """
+
+
+@dataclass(frozen=True)
 class Shutdown(Verb):
     """End the daemon.
 

@@ -233,6 +233,12 @@ class Events(_Request, frozen=True, tag="events"):
     since: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
+class Control(_Request, frozen=True, kw_only=True, tag="control"):
+    """Asks to be the program in control, or not to be it any more."""
+
+    action: Literal["take", "release"] = "take"
+
+
 class Shutdown(_Request, frozen=True, tag="shutdown"):
     """Asks the daemon to end."""
 
@@ -257,6 +263,7 @@ AnyRequest = (
     | LoadPolicy
     | Record
     | Events
+    | Control
     | Shutdown
 )
 

@@ -44,6 +44,7 @@ class Happening(StrEnum):
     SERVO_ERROR = "servo_error"
     BUS_LOST = "bus_lost"
     JOINTS_STALE = "joints_stale"
+    OPERATOR_LOST = "operator_lost"
 
 
 Trigger = Request | Happening
@@ -82,6 +83,7 @@ _TABLE: dict[tuple[Mode, Trigger], Mode] = {
     (Mode.MANUAL, Request.TRAJECTORY): Mode.MANUAL,
     (Mode.MANUAL, Request.HOLD): Mode.HOLDING,
     (Mode.MANUAL, Happening.IDLE): Mode.HOLDING,
+    (Mode.RUNNING, Happening.OPERATOR_LOST): Mode.HOLDING,
     (Mode.FAULT, Request.CLEAR): Mode.OFF,
     (Mode.ESTOP, Request.CLEAR): Mode.OFF,
     **{(mode, Request.ESTOP): Mode.ESTOP for mode in Mode},

@@ -24,7 +24,16 @@ EXAMPLES: list[dict[str, Any]] = [
     *({"type": kind} for kind in ("status", "enable", "disable", "home", "arm", "disarm")),
     *(
         {"type": kind}
-        for kind in ("cancel", "hold", "estop", "clear", "shutdown", "record", "manual")
+        for kind in (
+            "cancel",
+            "hold",
+            "estop",
+            "clear",
+            "shutdown",
+            "record",
+            "manual",
+            "control",
+        )
     ),
     {"type": "events", "since": 3},
     {"type": "load_policy", "policy": "block.onnx"},
