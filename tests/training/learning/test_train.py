@@ -68,7 +68,7 @@ def test_from_recipe_to_policy_file_and_resume(
     student = write(tmp_path / "student.toml", STUDENT)
     assert train(load_recipe(student), tmp_path, "cpu", 1, None)["iteration"] == 10
     sensing = load_recipe(write(tmp_path / "sensing.toml", 'vary = "sensing"' + STUDENT))
-    assert build(sensing, tmp_path, "cpu", 1).worlds.variation.vary == "sensing"
+    assert build(sensing, tmp_path, "cpu", 1).worlds.vary == "sensing"
     refined = write(tmp_path / "refined.toml", REFINED)
     assert train(load_recipe(refined), tmp_path, "cpu", 1, None)["iteration"] == 10
     monkeypatch.setattr(batch_measure, "SECONDS_PER_GOAL", 1.0)
