@@ -145,6 +145,21 @@ def _stop_requested() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def check_device(device: str) -> None:
+    """Computes on a device of torch once.
+
+    Raises:
+        TrainingError: there is no such device here.
+    """
+    try:
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise TrainingError(
+            f"train: --device {device} cannot be used on this machine ({reason}); use --device cpu"
+        ) from error
+
+
 def train(
     recipe: RunRecipe, runs: Path, device: str, threads: int, minutes: float | None
 ) -> dict[str, float]:
@@ -154,9 +169,10 @@ def train(
         The last row of the log.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, or the device cannot be used.
         CheckpointError: a checkpoint cannot be read or written.
     """
+    check_device(device)
     if threads:
         torch.set_num_threads(threads)
     learner = build(recipe, runs, device, threads)

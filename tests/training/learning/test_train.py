@@ -159,3 +159,12 @@ def test_a_precise_student_runs_as_a_policy_file(tmp_path: Path) -> None:
         policy, digest, "mujoco", "dactyl24", "block", None, None, False, rules, seed=1, wires=False
     )
     assert run_trial(setup, 0).end
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "nonsense"])
+def test_a_device_that_cannot_be_used_is_one_sentence(tmp_path: Path, device: str) -> None:
+    recipe = tmp_path / "teacher.toml"
+    recipe.write_text(TEACHER)
+    with pytest.raises(TrainingError, match=f"--device {device} cannot be used on this machine"):
+        train(load_recipe(str(recipe)), tmp_path / "runs", device, 1, None)
+    assert not (tmp_path / "runs").exists()
