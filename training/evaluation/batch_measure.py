@@ -26,6 +26,7 @@ from inhand.training.learning.networks import teacher_inputs
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
 from inhand.training.learning.student_network import StudentPolicy, load_student, version_of_student
 from inhand.training.learning.train import load_teacher, run_paths
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.rewards import Rewards
 from inhand.training.sensors.sensors import Sensors
@@ -137,9 +138,7 @@ def measure(
     )
 
 
-def _policy(
-    recipe: RunRecipe, worlds: BatchEnvironment, runs: Path, seed: int
-) -> tuple[Act, Restart]:
+def _policy(recipe: RunRecipe, worlds: BatchOfWorlds, runs: Path, seed: int) -> tuple[Act, Restart]:
     checkpoint = run_paths(runs, recipe).checkpoint
     if recipe.stage == "teacher":
         teacher = load_teacher(worlds, checkpoint)

@@ -122,7 +122,7 @@ def collect(
     memories = [policy.memory] * size
     actions = np.zeros((size, hand.n_actuators))
     seen = sensors.observe()
-    for _ in range(max(1, round(seconds * worlds.path.policy_rate))):
+    for _ in range(max(1, round(seconds * worlds.policy_rate))):
         for i in np.flatnonzero(alive):
             policy.memory = memories[i]
             actions[i] = policy.act(seen[i])
@@ -134,7 +134,7 @@ def collect(
     return Sample(
         memory=np.array([np.ravel(memories[i]) for i in going], dtype=np.float64),
         observation=last[going].astype(np.float64),
-        universes=tuple(worlds.variation.universes[i] for i in going),
+        universes=tuple(worlds.universes[i] for i in going),
         begun=int(np.sum(np.arange(size) % NOMINAL_EVERY != 0)),
     )
 

@@ -31,6 +31,7 @@ from inhand.training.learning.student_network import (
 from inhand.training.learning.teacher import Teacher
 from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.automatic_ranges import Precision
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 matplotlib.use("Agg")
@@ -78,7 +79,7 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
         settings = recipe.teacher
         size, seed = settings.worlds, settings.seed
         worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
-        worlds.variation.vary = recipe.vary
+        worlds.vary = recipe.vary
         teacher = Teacher(worlds, settings, device)
         if recipe.from_run:
             teacher.start_from(Paths(runs / recipe.from_run).checkpoint)
@@ -102,9 +103,9 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
     return Student(worlds, network, recipe.student, device)
 
 
-def _vary(worlds: BatchEnvironment, recipe: RunRecipe) -> None:
+def _vary(worlds: BatchOfWorlds, recipe: RunRecipe) -> None:
     """Sets the universes and tolerances of a student's worlds."""
-    worlds.variation.vary = recipe.vary
+    worlds.vary = recipe.vary
     rewards = recipe.rewards
     if recipe.stage == "refine" and recipe.refine.ranges:
         begin_curriculum(worlds, recipe.refine.ranges, recipe.vary)
@@ -114,7 +115,7 @@ def _vary(worlds: BatchEnvironment, recipe: RunRecipe) -> None:
 
 
 def load_teacher(
-    worlds: BatchEnvironment, path: Path, device: str = "cpu", another_object: bool = False
+    worlds: BatchOfWorlds, path: Path, device: str = "cpu", another_object: bool = False
 ) -> Network:
     """The network of a teacher's checkpoint, widened if it saw less of its universe.
 
@@ -144,6 +145,21 @@ def _stop_requested() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def check_device(device: str) -> None:
+    """Computes on a device of torch once.
+
+    Raises:
+        TrainingError: there is no such device here.
+    """
+    try:
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise TrainingError(
+            f"train: --device {device} cannot be used on this machine ({reason}); use --device cpu"
+        ) from error
+
+
 def train(
     recipe: RunRecipe, runs: Path, device: str, threads: int, minutes: float | None
 ) -> dict[str, float]:
@@ -153,9 +169,10 @@ def train(
         The last row of the log.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, or the device cannot be used.
         CheckpointError: a checkpoint cannot be read or written.
     """
+    check_device(device)
     if threads:
         torch.set_num_threads(threads)
     learner = build(recipe, runs, device, threads)
