@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +14,6 @@ import tyro
 
 from inhand.controller.cli.bus_verbs import Doctor, Reboot, Restore, Scan, SetBaud, SetId
 from inhand.controller.cli.camera_verbs import Cameras
-from inhand.controller.cli.display import as_json
 from inhand.controller.cli.goal_verbs import Goal, Goals, RandomGoals
 from inhand.controller.cli.key_verbs import Keys
 from inhand.controller.cli.object_verbs import Object
@@ -40,6 +40,7 @@ from inhand.errors import InhandError
 from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.parallel import by_port
 from inhand.hardware.model.hand import load_hand
+from inhand.result import print_json, results_only
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ConfigVerb:
         show = self.action == "show"
         if self.json:
             told = msgspec.to_builtins(config) if show else {"file": str(self.file), "ok": True}
-            print(as_json(told))
+            print_json(told)
         else:
             print(show_config(config) if show else f"{self.file}: all right")
         return 0
@@ -162,6 +163,13 @@ _EXTRAS = {
 def main() -> None:
     """Entry point of `inhand`."""
     arguments = sys.argv[1:]
+    # Help is for people also beside --json.
+    asked = "--json" in arguments and not {"-h", "--help"} & set(arguments)
+    with results_only() if asked else nullcontext():
+        _main(arguments)
+
+
+def _main(arguments: list[str]) -> None:
     try:
         if arguments and arguments[0] in _COMMANDS:
             sys.exit(_run(arguments))

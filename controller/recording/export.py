@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
-import msgspec
 import tyro
 
 from inhand.controller.errors import RecordingError
@@ -19,6 +18,7 @@ from inhand.controller.recording.writer import repair
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
 from inhand.files import whole_file
+from inhand.result import print_json
 
 Row = dict[str, object]
 
@@ -171,7 +171,7 @@ def main() -> None:
     except InhandError as error:
         sys.exit(f"error: {error}")
     if options.json:
-        print(msgspec.json.encode({"directory": str(directory), "rows": written}).decode())
+        print_json({"directory": str(directory), "rows": written})
         return
     for name, rows in sorted(written.items()):
         print(f"{directory / name}: {rows} rows")
