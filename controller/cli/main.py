@@ -157,6 +157,13 @@ _EXTRAS = {
     "sklearn": "train",
     "scipy": "train",
     "matplotlib": "view",
+    "rosbags": "ros",
+    "pyarrow": "lerobot",
+    "av": "lerobot",
+    "foxglove": "live",
+    "rerun": "rerun",
+    "starlette": "rest",
+    "uvicorn": "rest",
 }
 
 

@@ -14,10 +14,10 @@ from tests.controller.served import Served
 
 ROOT = Path(__file__).parents[3]
 
-REQUESTS = ("status", "enable", "home", "arm", "disarm", "hold", "estop", "clear", "disable")
+REQUESTS = ("status", "enable", "events", "estop")
 RECORDING = ("replay FILE", "plot FILE", "recording export FILE", "recording repair FILE")
-OTHERS = ("config show", "keys list", "hand check dactyl24", "cameras", "doctor")
-MINUTES = ("bench view", "eval --engine pybullet --trials 1 --timeout 2 --cap 1", "demo --goals 1")
+OTHERS = ("config show", "keys list", "hand check dactyl24", "cameras list", "doctor")
+MINUTES = ("bench view", "eval --engine mujoco --trials 1 --timeout 2 --cap 1", "demo --goals 1")
 """Commands that start engines, servers or processes of their own."""
 
 
@@ -28,7 +28,6 @@ def only_value(line: str, folder: Path) -> object:
         **os.environ,
         "INHAND_DIRECTORY": str(folder),
         "PYTHONPATH": str(ROOT),
-        "INHAND_COMMIT": "test",
     }
     ended = subprocess.run(
         command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300
@@ -58,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("line", [*REQUESTS, *RECORDING, *OTHERS])
 def test_a_command_prints_one_value(folder: Path, line: str) -> None:
     (file,) = folder.glob("recordings/inhand-*.mcap")
-    assert only_value(line.replace("FILE", str(file)).replace("DIR", str(folder)), folder)
+    assert only_value(line.replace("FILE", str(file)), folder) is not None
 
 
 @pytest.mark.slow
