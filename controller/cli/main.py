@@ -113,6 +113,8 @@ _COMMANDS = {
     "demo": "start a simulated hand and send it goals",
     "emulate": "emulate a hand's servos on a serial port, for any program",
     "view": "show a running hand, or a recording, as a web page",
+    "foxglove": "serve a running hand to Foxglove",
+    "rest": "serve requests and states over HTTP and WebSocket",
     "recording": "turn a recording into tables, or repair one",
     "plot": "make a report of a recording: goals, errors, latency",
     "eval": "measure a policy in any engine",
@@ -133,6 +135,8 @@ _OPTIONAL = {
     # verb: module that a robot need not have installed; its `main` takes the arguments after it
     "emulate": "inhand.sim_backend.emulate",
     "view": "inhand.controller.view.__main__",
+    "foxglove": "inhand.controller.view.foxglove_live",
+    "rest": "inhand.controller.view.rest",
     "eval": "inhand.training.evaluation.evaluation",
     "measure": "inhand.training.evaluation.batch_measure",
     "compare": "inhand.training.evaluation.comparison",
