@@ -181,6 +181,8 @@ class FoxgloveServer:
 
         def handle(request: ServiceRequest) -> bytes:
             members: dict[str, Any] = msgspec.json.decode(request.payload or b"{}", type=dict)
+            if {"v", "id", "type"} & set(members):
+                raise ValueError("v, id and type are not given: the service names the request")
             with Client(self._options.directory, key=self._options.key) as client:
                 try:
                     return msgspec.json.encode(client.call(name, **members))
