@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from inhand.controller.errors import RecordingError
 from inhand.controller.recording.folders import new_folder
@@ -26,6 +27,9 @@ from inhand.perception.objects import ObjectDescription, parse_object
 
 FRAMES_PER_SECOND = 20
 """Frames a second: the rate at which the policy acts."""
+
+Rows = NDArray[np.float32]
+"""A column with a row for each frame, (n, width)."""
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
 _ONE_FILE = "chunk-000/file-000"
@@ -154,7 +158,7 @@ def _task(quaternion: Array, name: str) -> str:
 
 
 def _write_frames(
-    folder: Path, episodes: list[Episode], tasks: list[str], columns: dict[str, Array]
+    folder: Path, episodes: list[Episode], tasks: list[str], columns: dict[str, Rows]
 ) -> None:
     lengths = [len(episode.frames) for episode in episodes]
     within = np.concatenate([np.arange(length) for length in lengths])
@@ -257,7 +261,7 @@ def _info(hand: Hand, counts: dict[str, int], features: dict[str, Any]) -> dict[
     }
 
 
-def _statistics(rows: Array) -> dict[str, list[Any]]:
+def _statistics(rows: Rows) -> dict[str, list[Any]]:
     """Statistics of a column, (n, width)."""
     wide = np.asarray(rows, dtype=np.float64)
     found = {name: getattr(wide, name)(axis=0).tolist() for name in ("min", "max", "mean", "std")}

@@ -54,7 +54,10 @@ class _Writer:
         self._rate, self._written = rate, 0
         self._sampled: list[Array] = []
         self._container = av.open(str(path), "w")
-        self._stream = self._container.add_stream(CODEC, rate=rate, options={"g": "2", "crf": "30"})
+        options = {"g": "2", "crf": "30"}
+        stream = self._container.add_stream(CODEC, rate=rate, options=options)
+        assert isinstance(stream, av.VideoStream)
+        self._stream = stream
         self._stream.height, self._stream.width = self._picture.shape[:2]
         self._stream.pix_fmt = "yuv420p"
 

@@ -6,7 +6,7 @@ components of a quaternion by name; here it is wxyz.
 
 from base64 import b64decode
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -20,7 +20,7 @@ from inhand.hardware.model.hand import parse_hand
 from inhand.hardware.model.urdf import hand_urdf
 from inhand.perception.cameras import Camera, parse_rig
 
-BAG_VERSION = 9
+BAG_VERSION: Literal[8, 9] = 9
 """Version of the bag's `metadata.yaml`; ROS 2 Humble and later read it."""
 
 _LEVELS = {2: 20, 3: 30, 4: 40}
@@ -36,7 +36,7 @@ class _Bag:
         self._topics: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
 
-    def make(self, name: str, *values: object) -> Any:
+    def make(self, name: str, *values: Any) -> Any:
         """A message, its members in the order of its definition."""
         return self._store.types[name](*values)
 
