@@ -48,14 +48,17 @@ class _Writer:
     """
 
     def __init__(self, path: Path, first: bytes, instants: Array, rate: int) -> None:
-        path.parent.mkdir(parents=True)
-        self._instants = instants
+        self._path, self._instants = path, instants
         self._picture = _decode(first)
         self._rate, self._written = rate, 0
         self._sampled: list[Array] = []
-        self._container = av.open(str(path), "w")
+
+    def open(self) -> None:
+        """Begins the file."""
+        self._path.parent.mkdir(parents=True)
+        self._container = av.open(str(self._path), "w")
         options = {"g": "2", "crf": "30"}
-        stream = self._container.add_stream(CODEC, rate=rate, options=options)
+        stream = self._container.add_stream(CODEC, rate=self._rate, options=options)
         assert isinstance(stream, av.VideoStream)
         self._stream = stream
         self._stream.height, self._stream.width = self._picture.shape[:2]
@@ -129,6 +132,7 @@ def write_videos(
             if name not in writers:
                 path = folder / f"videos/{name}/chunk-000/file-000.mp4"
                 writers[name] = _Writer(path, jpeg, instants, rate)
+                writers[name].open()
                 files.callback(writers[name].close)
             writers[name].take(stamp, jpeg)
         return {name: writer.finish() for name, writer in writers.items()}

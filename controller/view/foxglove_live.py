@@ -73,7 +73,7 @@ class FoxgloveServer:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._context = foxglove.Context()
+        self._context: foxglove.Context | None = None
         self._channels: dict[str, foxglove.Channel] = {}
         self._translator: Translator | None = None
         self._hand = ""
@@ -87,6 +87,7 @@ class FoxgloveServer:
             ConfigError: the port is taken, or the address is not this machine's.
         """
         given = self._options
+        self._context = foxglove.Context()
         try:
             self._server = foxglove.start_server(
                 name="inhand",

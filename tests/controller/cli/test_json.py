@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,3 +65,25 @@ def test_a_command_prints_one_value(folder: Path, line: str) -> None:
 @pytest.mark.parametrize("line", MINUTES)
 def test_a_command_that_starts_others_prints_one_value(tmp_path: Path, line: str) -> None:
     assert only_value(line, tmp_path)
+
+
+def test_what_others_print_goes_to_standard_error() -> None:
+    program = (
+        "import os, subprocess; from inhand.result import print_json, results_only\n"
+        "with results_only():\n"
+        "    print('a library'); os.write(1, b'C code\\n'); subprocess.run(['echo', 'a child'])\n"
+        "    print_json({'value': float('nan')})\n"
+        "print('after')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout == '{"value":null}\nafter\n'
+    assert set(ended.stderr.splitlines()) == {"a library", "C code", "a child"}
+
+
+def test_no_command_prints_json_by_itself() -> None:
+    direct = re.compile(r"print\(\s*(msgspec\.json\.encode|json\.dumps)\(")
+    # These speak to a parent process of this project.
+    own = {"result.py", "process.py", "renderer.py", "lone_daemon.py"}
+    for folder in ("inhand", "controller", "perception", "hardware", "training", "sim_backend"):
+        for file in (ROOT / folder).rglob("*.py"):
+            assert file.name in own or not direct.search(file.read_text()), file
