@@ -171,6 +171,10 @@ _EXTRAS = {
 }
 
 
+_NEWEST_OF_PYBULLET = (3, 11)
+"""Newest Python that PyBullet has wheels for."""
+
+
 def main() -> None:
     """Entry point of `inhand`."""
     arguments = sys.argv[1:]
@@ -224,9 +228,18 @@ def _run(arguments: list[str]) -> int:
         # matplotlib is in two extras: `train` for training curves, `view` for reports.
         draws = package == "matplotlib" and _OPTIONAL.get(verb, "").startswith("inhand.training.")
         extra = "train" if draws else _EXTRAS[package]
-        raise ConfigError(
-            f"{verb}: {package} is not installed; install it with `pip install 'inhand[{extra}]'`"
-        ) from error
+        raise ConfigError(f"{verb}: {package} is not installed; {remedy(extra)}") from error
+
+
+def remedy(extra: str, version: tuple[int, ...] = sys.version_info[:2]) -> str:
+    """What to do if an extra is not installed, on this version of Python."""
+    if extra == "sim" and version > _NEWEST_OF_PYBULLET:
+        newest, own = (".".join(map(str, one)) for one in (_NEWEST_OF_PYBULLET, version))
+        return (
+            f"it has wheels up to Python {newest} and this is {own}: use Python {newest}, or the "
+            "engines mujoco (`inhand[train]`) and drake (`inhand[drake]`)"
+        )
+    return f"install it with `pip install 'inhand[{extra}]'`"
 
 
 def _entry_point(verb: str) -> Callable[[], int | None]:

@@ -171,6 +171,13 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
     assert "crosses the end of its servo's turn" in code and str(hand) in code
 
 
+def test_sim_on_a_newer_python_is_one_sentence() -> None:
+    assert main.remedy("sim", (3, 11)) == "install it with `pip install 'inhand[sim]'`"
+    said = main.remedy("sim", (3, 13))
+    assert said.startswith("it has wheels up to Python 3.11 and this is 3.13: use Python 3.11")
+    assert main.remedy("view", (3, 13)) == "install it with `pip install 'inhand[view]'`"
+
+
 @pytest.mark.parametrize(
     ("package", "extra", "verb"),
     [
