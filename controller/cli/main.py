@@ -36,7 +36,7 @@ from inhand.controller.cli.verbs import (
 from inhand.controller.config.config import load_config, show_config
 from inhand.controller.errors import ConfigError
 from inhand.controller.system.open_hand import seated_hand
-from inhand.errors import InhandError
+from inhand.errors import InhandError, remedy
 from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.parallel import by_port
 from inhand.hardware.model.hand import load_hand
@@ -171,10 +171,6 @@ _EXTRAS = {
 }
 
 
-_NEWEST_OF_PYBULLET = (3, 11)
-"""Newest Python that PyBullet has wheels for."""
-
-
 def main() -> None:
     """Entry point of `inhand`."""
     arguments = sys.argv[1:]
@@ -229,17 +225,6 @@ def _run(arguments: list[str]) -> int:
         draws = package == "matplotlib" and _OPTIONAL.get(verb, "").startswith("inhand.training.")
         extra = "train" if draws else _EXTRAS[package]
         raise ConfigError(f"{verb}: {package} is not installed; {remedy(extra)}") from error
-
-
-def remedy(extra: str, version: tuple[int, ...] = sys.version_info[:2]) -> str:
-    """What to do if an extra is not installed, on this version of Python."""
-    if extra == "sim" and version > _NEWEST_OF_PYBULLET:
-        newest, own = (".".join(map(str, one)) for one in (_NEWEST_OF_PYBULLET, version))
-        return (
-            f"it has wheels up to Python {newest} and this is {own}: use Python {newest}, or the "
-            "engines mujoco (`inhand[train]`) and drake (`inhand[drake]`)"
-        )
-    return f"install it with `pip install 'inhand[{extra}]'`"
 
 
 def _entry_point(verb: str) -> Callable[[], int | None]:

@@ -19,6 +19,7 @@ import tyro
 
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
+from inhand.errors import remedy
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.perception.readout import Readout
@@ -116,9 +117,7 @@ def check(arguments: EvaluationArguments) -> None:
         problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
     elif importlib.util.find_spec(_EXTRAS[given.engine][0]) is None:
         extra = _EXTRAS[given.engine][1]
-        problem = (
-            f"{given.engine} is not installed; install it with `pip install 'inhand[{extra}]'`"
-        )
+        problem = f"{given.engine} is not installed; {remedy(extra)}"
     if problem:
         raise EvaluationError(f"eval: {problem}")
 
