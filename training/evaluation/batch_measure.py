@@ -6,7 +6,6 @@ run, is measured in the same way as its students. `inhand eval` measures policy 
 a time.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from inhand.controller.policy.action import ActionPath
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
+from inhand.result import print_json
 from inhand.training.evaluation.report import bootstrap
 from inhand.training.learning.networks import teacher_inputs
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
@@ -202,7 +202,7 @@ def main() -> int:
     task = Task(given.tolerance, given.hold, given.seconds or float("inf"))
     score = measure(recipe, given.runs, given.trials, given.scale, given.seed, task)
     if given.json:
-        sys.stdout.write(msgspec.json.encode(score).decode() + "\n")
+        print_json(score)
         return 0
     (low, high), (mean_low, mean_high) = score.median_interval, score.mean_interval
     print(

@@ -21,6 +21,7 @@ from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription, load_object
+from inhand.result import print_json
 from inhand.training.evaluation.logistic import Labels, held_out_hits, wilson
 from inhand.training.mujoco_worlds.draws import NOMINAL_EVERY
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
@@ -249,7 +250,10 @@ def main() -> int:
     """Entry point of `inhand probe`."""
     given = tyro.cli(Arguments, prog="inhand probe", config=(tyro.conf.FlagCreatePairsOff,))
     report = probe(given)
-    print(msgspec.json.encode(report).decode() if given.json else page(report), end="", flush=True)
+    if given.json:
+        print_json(report)
+    else:
+        print(page(report), end="", flush=True)
     try:
         write_whole(given.output, page(report))
     except WriteError as error:

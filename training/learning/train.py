@@ -17,6 +17,7 @@ import tyro
 from inhand.files import whole_file
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.result import print_json
 from inhand.training.learning.automatic_curriculum import begin_curriculum
 from inhand.training.learning.checkpoint import read_checkpoint
 from inhand.training.learning.networks import Network, teacher_inputs
@@ -274,5 +275,5 @@ def main() -> int:
     recipe = load_recipe(given.recipe)
     row = train(recipe, given.runs, given.device, given.threads, given.minutes)
     if given.json:
-        print(msgspec.json.encode(row).decode())
+        print_json(row)
     return 0

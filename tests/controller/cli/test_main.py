@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.cli import main
+from inhand.errors import remedy
 from inhand.hardware.model.hand import HANDS
 from tests.controller import tiny_policy
 from tests.controller.bench_hand import HAND
@@ -191,6 +192,13 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
     bad.write_text(f'hand = "{hand}"')
     code = str(run("config", "check", str(bad))[0])
     assert "crosses the end of its servo's turn" in code and str(hand) in code
+
+
+def test_sim_on_a_newer_python_is_one_sentence() -> None:
+    assert remedy("sim", (3, 11)) == "install it with `pip install 'inhand[sim]'`"
+    said = remedy("sim", (3, 13))
+    assert said.startswith("it has wheels up to Python 3.11 and this is 3.13: use Python 3.11")
+    assert remedy("view", (3, 13)) == "install it with `pip install 'inhand[view]'`"
 
 
 @pytest.mark.parametrize(
