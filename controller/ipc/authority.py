@@ -13,19 +13,24 @@ from inhand.controller.core.requests import (
     Goal,
     Goals,
     Home,
+    Joints,
     LoadPolicy,
+    Manual,
     RandomGoals,
     Shutdown,
+    Trajectory,
 )
 from inhand.controller.safety.modes import Mode
 
-_NEEDS_CONTROL = (Enable, Disable, Home, Arm, Goal, Goals, RandomGoals, LoadPolicy, Shutdown)
+_MOVES = (Enable, Home, Arm, Goal, Goals, RandomGoals, Manual, Joints, Trajectory)
+
+_NEEDS_CONTROL = (*_MOVES, Disable, LoadPolicy, Shutdown)
 """Requests that one program at a time may make. Stops and `clear` are for all who may command."""
 
-GIVES_CONTROL = (Enable, Home, Arm, Goal, Goals, RandomGoals)
+GIVES_CONTROL = _MOVES
 """Requests after which their sender is in control."""
 
-_CONTROLLED = (Mode.HOLDING, Mode.READY, Mode.RUNNING)
+_CONTROLLED = (Mode.HOLDING, Mode.READY, Mode.RUNNING, Mode.MANUAL)
 """Modes in which a program can be in control."""
 
 

@@ -66,6 +66,19 @@ def shared(tmp_path: Path) -> Shared:
     return shared
 
 
+def test_joints_are_moved_by_one_program_only(shared: Shared) -> None:
+    name = shared.looped.controller.hand.actuator_names[0]
+    assert shared.ask(ONE, "enable")["ok"] and shared.ask(ONE, "manual")["ok"]
+    for kind, members in (
+        ("manual", {}),
+        ("joints", {"joints": [name], "positions": [0.0]}),
+        ("trajectory", {"joints": [name], "positions": [[0.0]], "times": [1.0]}),
+    ):
+        assert "program 1 is in control" in shared.refusal(OTHER, kind, **members)
+    assert shared.looped.controller.mode == Mode.MANUAL
+    assert shared.ask(OTHER, "hold")["mode"] == "holding"
+
+
 def test_one_program_commands_and_the_other_may_stop_it(shared: Shared) -> None:
     for kind in ("enable", "arm", "random_goals"):
         assert shared.ask(ONE, kind)["ok"]
