@@ -71,8 +71,8 @@ def test_joints_are_moved_by_one_program_only(shared: Shared) -> None:
     assert shared.ask(ONE, "enable")["ok"] and shared.ask(ONE, "manual")["ok"]
     for kind, members in (
         ("manual", {}),
-        ("joints", {"joints": [name], "positions": [0.0]}),
-        ("trajectory", {"joints": [name], "positions": [[0.0]], "times": [1.0]}),
+        ("joints", {"positions": {name: 0.0}}),
+        ("trajectory", {"joints": [name], "times": [1.0], "positions": [[0.0]]}),
     ):
         assert "program 1 is in control" in shared.refusal(OTHER, kind, **members)
     assert shared.looped.controller.mode == Mode.MANUAL
