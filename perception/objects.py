@@ -136,6 +136,13 @@ class ObjectDescription:
         """Half of `size` [m], (3,)."""
         return np.array(self.size) / 2
 
+    @property
+    def look(self) -> str:
+        """SHA-256 of shape, size and appearance: what a network that finds the object has seen."""
+        marks = {name: [*mark.color, mark.letter] for name, mark in self.appearance.items()}
+        facts = [self.shape, self.size, self.sides, marks]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
     @cached_property
     def vertices(self) -> Array:
         """Corners of the convex shape, object frame [m], (n, 3)."""
@@ -271,7 +278,9 @@ def _check(data: _ObjectFile, faces: dict[str, Array], path: str | Path) -> None
         raise ObjectError(f"object file {path}: {problem}")
 
 
-def appearance_problem(appearance: Mapping[str, FaceMark], faces: Mapping[str, Array]) -> str | None:
+def appearance_problem(
+    appearance: Mapping[str, FaceMark], faces: Mapping[str, Array]
+) -> str | None:
     """Why a network could not tell the faces apart; None if it could."""
     missing = [name for name in faces if name not in appearance]
     if missing:

@@ -36,9 +36,7 @@ class Crops:
     present: NDArray[np.bool_]
 
 
-def draw_crops(
-    hand_name: str, target_name: str, states: States, count: int, seed: int
-) -> Crops:
+def draw_crops(hand_name: str, target_name: str, states: States, count: int, seed: int) -> Crops:
     """Renders windows of random states, looks and cameras.
 
     The object's symmetries turn the marked object in place: the physics of the state stays valid.
@@ -124,4 +122,6 @@ def load_crops(path: Path) -> Crops:
         with np.load(path) as data:
             return Crops(data["images"], data["points"], data["present"])
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise VisionError(f"pictures {path}: {error}; draw them with inhand vision render") from error
+        raise VisionError(
+            f"pictures {path}: {error}; draw them with inhand vision render"
+        ) from error
