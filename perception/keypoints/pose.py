@@ -16,8 +16,9 @@ from inhand.perception.rotations import Array
 SEEDS = 40
 """Iterations of RANSAC for the first guess of a camera."""
 
-TAIL = 2.0
-"""Largest mean cost of a vertex, in its deviations, of a pose that is not refused."""
+TAIL = 4.0
+"""Largest mean cost of a vertex of a pose that is not refused. It is 1.7 if the deviations are
+right: two coordinates, and what the robust cost leaves of them."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def pose_of(
         sights: at most one for each camera, of one instant.
         guess: position and rotation matrix; without it, a camera alone gives the first guess.
     """
+    if not sights:
+        return None
     seeds = [] if guess is None else [guess]
     seeds += [seed for sight in sights if (seed := _seed(description, sight)) is not None]
     corners = _gather(description, sights)
@@ -74,11 +77,11 @@ def pose_of(
     cost = best.cost / len(corners.points)
     if not cost < TAIL:
         return None
-    # Errors of one picture's vertices go together: more vertices do not make them smaller.
+    # Vertices that fit worse than their deviations say: the deviations are too small.
     return VertexPose(
         position=frozen_array(best.pose[0]),
         quaternion=frozen_array(rotations.from_matrix(best.pose[1])),
-        covariance=frozen_array(best.covariance * max(1.0, cost)),
+        covariance=frozen_array(best.covariance * max(1.0, cost / 2)),
         cost=cost,
     )
 
