@@ -1,6 +1,8 @@
 # Every verb sets up what it needs. `make` lists the verbs.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# A quick test that has not ended by then [s] is stopped and named, with the stacks of its threads.
+STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 
 .DEFAULT_GOAL := help
 .PHONY: help sim view test test-slow test-lowest reliability check fmt bench soak train clean
@@ -34,9 +36,8 @@ bench: .venv/set-up ## Measure everything beside its peer or limit; writes bench
 	$(BIN)/python -m benchmarks --write
 
 test: .venv/set-up check ## Lint, type and test everything that is quick, in random order
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not alone" --ignore=tests/perception/calibration
-	$(BIN)/python -m pytest -q -m "not slow and not alone" tests/perception/calibration
-	$(BIN)/python -m pytest -q -m "alone and not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart=0 $(STUCK) -m "not slow and not alone"
+	$(BIN)/python -m pytest -q $(STUCK) -m "alone and not slow"
 
 test-slow: .venv/set-up ## The tests that take minutes
 	$(BIN)/python -m pytest -q -m slow

@@ -1,6 +1,7 @@
 """Tag detectors of peers: OpenCV's ArUco detector with its defaults, and AprilRobotics' library."""
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -12,6 +13,9 @@ from inhand.perception.pose.refine_pose import Pose
 from inhand.perception.pose.tag_pose import tag_poses
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image, family
+
+if TYPE_CHECKING:
+    from pupil_apriltags import Detector
 
 Found = list[tuple[int, Array]]
 """Tags of the object: id, and corners clockwise from its top left [px], (4, 2)."""
@@ -37,6 +41,24 @@ def stock_aruco() -> Finder:
     return find
 
 
+def april_robotics_detector(decimation: float) -> "Detector":
+    """The Python binding of AprilRobotics' detector, on one thread.
+
+    Args:
+        decimation: factor by which images are made smaller to find squares.
+
+    Raises:
+        ImportError: pupil-apriltags is not installed.
+    """
+    from pupil_apriltags import Detector
+
+    detector = Detector(families="tag36h11", nthreads=1, quad_decimate=decimation)
+    # The binding's destructor (1.0.4) frees the tag families first, and the detector then writes
+    # to them: the process aborts in malloc later. A family that is not listed is not freed.
+    detector.tag_families = {}
+    return detector
+
+
 def april_robotics(decimation: float = 2.0, ids: Collection[int] = IDS) -> Finder | None:
     """AprilRobotics' detector on one thread, otherwise as it is; None if it is not installed.
 
@@ -45,10 +67,9 @@ def april_robotics(decimation: float = 2.0, ids: Collection[int] = IDS) -> Finde
         ids: tags that count.
     """
     try:
-        from pupil_apriltags import Detector
+        detector = april_robotics_detector(decimation)
     except ImportError:
         return None
-    detector = Detector(families="tag36h11", nthreads=1, quad_decimate=decimation)
 
     def find(image: Image) -> Found:
         # Its corners have the opposite order, and its pixel centres are at 0.5.

@@ -18,7 +18,8 @@ class LinkedPty:
     """A pty of which this process holds only the inner end.
 
     Nobody but its clients has the port open: they may lock it, and find each other. When the last
-    client has closed it, the link points to a new pty, as a lock of the old one does not end.
+    client has closed it, the link points to a new pty, as a lock of the old one does not end. The
+    old one stays open until the next time: a client may have read the link just before.
 
     Args:
         link: name of the port, a symbolic link.
@@ -27,6 +28,7 @@ class LinkedPty:
     def __init__(self, link: Path) -> None:
         self.link, self._file, self._name = link, -1, ""
         self._in_use = False
+        self._former, self._former_name = -1, ""
 
     def open(self) -> None:
         """Makes pty and link.
@@ -51,6 +53,7 @@ class LinkedPty:
             self.link.unlink()
         os.close(self._file)
         self._file = -1
+        self._drop_former()
 
     @property
     def speed(self) -> int:
@@ -70,6 +73,8 @@ class LinkedPty:
         if _hung_up(self._file):
             if self._in_use:
                 self._renew()
+            elif self._former >= 0 and not _hung_up(self._former):
+                self._go_back()
             return b"", select.select(others, (), (), min(patience, _CLOSED))[0]
         self._in_use = True
         ready = select.select((self._file, *others), (), (), patience)[0]
@@ -87,15 +92,23 @@ class LinkedPty:
             os.write(self._file, answer)
 
     def _renew(self) -> None:
-        """Replaces a pty that was closed, unless a program opens it meanwhile."""
-        file, name = _new_pty()
-        self._point_to(name)
-        if _hung_up(self._file):
-            os.close(self._file)
-            self._file, self._name, self._in_use = file, name, False
-        else:
-            self._point_to(self._name)
-            os.close(file)
+        """Replaces a pty that was closed."""
+        self._drop_former()
+        self._former, self._former_name = self._file, self._name
+        self._file, self._name = _new_pty()
+        self._in_use = False
+        self._point_to(self._name)
+
+    def _go_back(self) -> None:
+        """Serves the former pty again: a client has opened it."""
+        self._file, self._former = self._former, self._file
+        self._name, self._former_name = self._former_name, self._name
+        self._point_to(self._name)
+
+    def _drop_former(self) -> None:
+        if self._former >= 0:
+            os.close(self._former)
+            self._former = -1
 
     def _point_to(self, name: str) -> None:
         # Replaced in one step, so that the link always points to a port.

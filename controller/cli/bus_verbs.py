@@ -2,8 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -18,6 +18,7 @@ from inhand.controller.config.config import load_config
 from inhand.controller.errors import ConfigError
 from inhand.controller.system.clock import Clock, MonotonicClock
 from inhand.hardware.dynamixel import maintenance
+from inhand.hardware.dynamixel.bus import Bus
 from inhand.hardware.dynamixel.checkup import check_bus
 from inhand.hardware.dynamixel.parallel import by_port
 from inhand.hardware.findings import Finding, as_text
@@ -146,12 +147,10 @@ class SetBaud(BusCommand):
 
     def run(self) -> int:
         """Does it."""
-        bus, ids = self.open(), _all_unless(self.ids, self.config)
-        try:
-            maintenance.set_baud(bus, ids, self.new)
-        finally:
-            bus.close()
-        print(f"servo {', '.join(map(str, ids))}: {self.new} baud; set [bus] baud to the same")
+        servos = _on_servos(
+            self, self.ids, lambda bus, ids: maintenance.set_baud(bus, ids, self.new)
+        )
+        print(f"servo {servos}: {self.new} baud; set [bus] baud to the same")
         return 0
 
 
@@ -169,12 +168,7 @@ class Reboot(BusCommand):
 
     def run(self) -> int:
         """Does it."""
-        bus, ids = self.open(), _all_unless(self.ids, self.config)
-        try:
-            maintenance.reboot(bus, ids)
-        finally:
-            bus.close()
-        print(f"servo {', '.join(map(str, ids))}: up again, torque off")
+        print(f"servo {_on_servos(self, self.ids, maintenance.reboot)}: up again, torque off")
         return 0
 
 
@@ -195,18 +189,27 @@ class Restore(BusCommand):
 
     def run(self) -> int:
         """Does it."""
-        bus, ids = self.open(), _all_unless(self.ids, self.config)
-        try:
-            maintenance.restore(bus, ids)
-        finally:
-            bus.close()
-        print(f"servo {', '.join(map(str, ids))}: factory settings, torque off")
+        servos = _on_servos(self, self.ids, maintenance.restore)
+        print(f"servo {servos}: factory settings, torque off")
         return 0
 
 
-def _all_unless(ids: tuple[int, ...], config: Path | None) -> tuple[int, ...]:
-    actuators = load_hand(load_config(config).hand).actuators
-    return ids or tuple(actuator.on_bus.id for actuator in actuators)
+def _on_servos(
+    command: BusCommand, ids: tuple[int, ...], act: Callable[[Bus, tuple[int, ...]], None]
+) -> str:
+    """Calls the function with the bus and the servos; with all of the hand's if none is named.
+
+    Returns:
+        Their ids, for a message.
+    """
+    bus = command.open()
+    try:
+        hand = load_hand(load_config(command.config).hand)
+        ids = ids or tuple(actuator.on_bus.id for actuator in hand.actuators)
+        act(bus, ids)
+    finally:
+        bus.close()
+    return ", ".join(map(str, ids))
 
 
 def _as_dict(one: Finding) -> dict[str, str]:

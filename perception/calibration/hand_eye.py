@@ -15,8 +15,8 @@ from inhand.perception.calibration.latency import (
     DELAYS,
     MINIMUM_FRAMES,
     Fit,
-    covered,
     fit_motion,
+    usable_frames,
 )
 from inhand.perception.calibration.link_motion import LinkMotion, LinkView
 from inhand.perception.cameras import Camera, CameraError
@@ -84,13 +84,7 @@ def calibrate_hand_eye(
         CameraError: the frames do not suffice; the message says what to do.
     """
     name = camera.name
-    usable = [frame for frame in frames if frame.ids and covered(motion, frame.t)]
-    tell(f"{name}: {len(usable)} frames show the object, {MINIMUM_FRAMES} are needed")
-    if len(usable) < MINIMUM_FRAMES:
-        raise CameraError(
-            f"camera {name!r}: {len(usable)} of {len(frames)} frames show the object while the "
-            f"joints were read, {MINIMUM_FRAMES} are needed; record for longer, the object in view"
-        )
+    usable = usable_frames(name, motion, frames, tell)
     start = _start(camera, description, motion, usable)
     view = LinkView.of(start.camera, description, motion, usable)
     values = np.concatenate([[start.delay], start.place, rotations.log(start.turn), np.zeros(6)])

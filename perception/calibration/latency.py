@@ -89,13 +89,7 @@ def calibrate_latency(
         CameraError: the frames do not suffice; the message says what to do.
     """
     name = camera.name
-    usable = [frame for frame in frames if frame.ids and covered(motion, frame.t)]
-    tell(f"{name}: {len(usable)} frames show the object, {MINIMUM_FRAMES} are needed")
-    if len(usable) < MINIMUM_FRAMES:
-        raise CameraError(
-            f"camera {name!r}: {len(usable)} of {len(frames)} frames show the object while the "
-            f"joints were read, {MINIMUM_FRAMES} are needed; record for longer, the object in view"
-        )
+    usable = usable_frames(name, motion, frames, tell)
     view = LinkView.of(camera, description, motion, usable)
     start = _coarse(camera, description, motion, usable)
     values, rival = start
@@ -142,9 +136,32 @@ class Fit:
         return float(self.deviations[0])
 
 
-def covered(motion: LinkMotion, t: float) -> bool:
-    """Whether there are joint readings for every delay of the grid."""
-    return bool(motion.t[0] <= t - DELAYS[-1] and t - DELAYS[0] <= motion.t[-1])
+def usable_frames(
+    name: str,
+    motion: LinkMotion,
+    frames: Sequence[TagCorners],
+    tell: Callable[[str], None],
+) -> list[TagCorners]:
+    """The frames that show the object while there are joint readings for every delay of the grid.
+
+    Args:
+        name: of the camera, for messages.
+        motion: of the link.
+        frames: tag corners of the camera.
+        tell: called with the progress.
+
+    Raises:
+        CameraError: they do not suffice.
+    """
+    first, last = motion.t[0] + DELAYS[-1], motion.t[-1] + DELAYS[0]
+    usable = [frame for frame in frames if frame.ids and first <= frame.t <= last]
+    tell(f"{name}: {len(usable)} frames show the object, {MINIMUM_FRAMES} are needed")
+    if len(usable) < MINIMUM_FRAMES:
+        raise CameraError(
+            f"camera {name!r}: {len(usable)} of {len(frames)} frames show the object while the "
+            f"joints were read, {MINIMUM_FRAMES} are needed; record for longer, the object in view"
+        )
+    return usable
 
 
 def _coarse(

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pupil_apriltags import Detector
 
+from benchmarks.peers import april_robotics_detector
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera, look_at
 from inhand.perception.detection.detection import TagDetector
@@ -66,7 +66,7 @@ def test_a_library_with_other_tags_is_refused() -> None:
         official(other)
 
 
-PEER = Detector(families="tag36h11", nthreads=1, quad_decimate=1.0)
+PEER = april_robotics_detector(1.0)
 
 
 def by_april_robotics(image: Image) -> dict[int, Array]:

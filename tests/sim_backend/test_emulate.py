@@ -18,6 +18,7 @@ from inhand.controller.cli.bus_verbs import Scan, SetBaud, SetId
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Targets
+from inhand.sim_backend.linked_pty import LinkedPty
 from tests.sim_backend.leap_client import LeapClient
 from tests.sim_backend.lerobot_bus import LerobotBus
 
@@ -268,3 +269,23 @@ def refusal(*arguments: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     return done.stderr
+
+
+def test_a_port_that_was_found_just_before_the_last_client_closed_it(tmp_path: Path) -> None:
+    line = LinkedPty(tmp_path / "hand")
+    line.open()
+    found = os.readlink(line.link)
+    first = os.open(line.link, os.O_RDWR | os.O_NOCTTY)
+    line.receive(0.0)
+    os.close(first)
+    line.receive(0.0)
+    assert os.readlink(line.link) != found
+    second = os.open(found, os.O_RDWR | os.O_NOCTTY)
+    os.write(second, b"ping")
+    received = b""
+    while not received:
+        received, _ = line.receive(1.0)
+    assert received == b"ping" and os.readlink(line.link) == found
+    os.close(second)
+    line.close()
+    assert not line.link.is_symlink()

@@ -25,16 +25,6 @@ def line() -> Iterator[Wires]:
         yield line
 
 
-@pytest.fixture
-def port(line: Wires, monkeypatch: pytest.MonkeyPatch) -> Iterator[PortHandler]:
-    # The SDK waits twice as long [ms] for each reply: others use this machine too.
-    monkeypatch.setattr("dynamixel_sdk.port_handler.LATENCY_TIMER", 500)
-    port = PortHandler(line.port)
-    assert port.openPort()
-    yield port
-    port.closePort()
-
-
 def test_synchronous_read_and_write(port: PortHandler, line: Wires) -> None:
     goals = GroupSyncWrite(port, SDK, 116, 4)
     for id in range(1, 21):

@@ -35,16 +35,6 @@ def line() -> Iterator[Wires]:
         yield line
 
 
-@pytest.fixture
-def port(line: Wires, monkeypatch: pytest.MonkeyPatch) -> Iterator[PortHandler]:
-    # The SDK waits twice as long [ms] for each reply: others use this machine too.
-    monkeypatch.setattr("dynamixel_sdk.port_handler.LATENCY_TIMER", 500)
-    port = PortHandler(line.port)
-    assert port.openPort()
-    yield port
-    port.closePort()
-
-
 def write(port: PortHandler, id: int, register: Register, value: int) -> int:
     data = list(register.pack(value))
     result, error = SDK.writeTxRx(port, id, register.address, register.size, data)

@@ -38,12 +38,15 @@ def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("address", ["relative", "/nowhere/notify"])
-def test_a_manager_that_cannot_be_told_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, address: str
+def test_a_manager_that_cannot_be_reached_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
+    monkeypatch.setattr("inhand.controller.system.notify._warned", set())
     monkeypatch.setenv("NOTIFY_SOCKET", address)
-    with pytest.raises(OSError, match="NOTIFY_SOCKET=relative|No such file"):
-        notify("READY=1")
+    assert not notify("READY=1")
+    assert not notify("WATCHDOG=1")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"NOTIFY_SOCKET={address}: the service manager cannot be reached" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,37 +1,18 @@
 """Errors of the calibration are the same in every frame, and do not average out."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from benchmarks.estimate import off
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.estimation.outlier_gate import FusionSettings
 from inhand.controller.estimation.pose_state import MotionModel
 from inhand.perception import rotations
-from inhand.perception.cameras import Camera
-from inhand.perception.records import frozen_array
 from inhand.sim_backend.rig import default_rig
 from tests.controller.fused import BLOCK, BOUND, CENTER
 from tests.controller.sighted import frames
-
-
-def off(rig: Mapping[str, Camera], rng: np.random.Generator) -> dict[str, Camera]:
-    """The rig as it really is: off by what it declares."""
-    real = {}
-    for name, camera in rig.items():
-        error = rng.standard_normal(7)
-        matrix = np.array(camera.matrix)
-        matrix[[0, 1], [0, 1]] *= 1.0 + camera.focal_sigma * error[6]
-        turn = rotations.exp(camera.rotation_sigma * error[3:6])
-        real[name] = replace(
-            camera,
-            matrix=frozen_array(matrix),
-            position=frozen_array(camera.position + camera.position_sigma * error[:3]),
-            quaternion=frozen_array(rotations.multiply(turn, camera.quaternion)),
-        )
-    return real
 
 
 @pytest.mark.parametrize("names", [("left",), ("left", "right")])

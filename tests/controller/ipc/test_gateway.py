@@ -1,118 +1,26 @@
 """The network gateway as a process, over real TCP and CURVE."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-import zmq
 
-from inhand.controller.client.sync import Client
-from inhand.controller.errors import ClientError, RefusedError
-from inhand.controller.ipc.keys import KeyRing, load_client_key
+from inhand.controller.errors import RefusedError
+from inhand.controller.ipc.keys import load_client_key
 from inhand.controller.system.paths import image_address
 from inhand.perception.camera.preview import Preview
 from inhand.perception.camera.sources import Frame
 from inhand.perception.parent import environment
 from inhand.perception.records import TagCorners, frozen_array
-from tests.controller.served import Served
-
-WAIT = 15.0
-
-
-class Network:
-    """A served bench hand, and a gateway that forwards to it.
-
-    Attributes:
-        place: directory of keys and of the clients' files.
-        served: the hand.
-        process: the gateway.
-    """
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.ring = KeyRing(place / "keys")
-        self.ports = [free_port() for _ in range(2)]
-        for name, role in (
-            ("commander", "operate"),
-            ("observer", "observe"),
-            ("colleague", "command"),
-        ):
-            self.generate(name, role)
-        stranger = Network.stranger(self)
-        assert self.ring.entry(stranger) is None
-        self.served = Served(place, own=lambda process: process == self.process.pid)
-        addresses = [f"tcp://127.0.0.1:{port}" for port in self.ports]
-        command = [sys.executable, "-m", "inhand.controller.ipc.gateway", "--directory", str(place)]
-        command += ["--keys", str(place / "keys"), "--command", addresses[0]]
-        self.log = (place / "log").open("wb")
-        self.process = subprocess.Popen(
-            [*command, "--state", addresses[1], "--image", image_address(place, "left")],
-            env=environment(),
-            stderr=self.log,
-        )
-
-    def generate(self, name: str, role: str) -> None:
-        command, state = (f"tcp://127.0.0.1:{port}" for port in self.ports)
-        self.ring.generate(name, role, command, state, self.place / name)
-
-    def stranger(self) -> str:
-        """A client file with a key of its own making; returns its public half."""
-        public, secret = zmq.curve_keypair()
-        key = load_client_key(self.place / "commander")
-        forged = msgspec.structs.replace(key, public=public.decode(), secret=secret.decode())
-        text = "".join(f"{k} = '{v}'\n" for k, v in msgspec.structs.asdict(forged).items())
-        (self.place / "stranger").write_text(text)
-        return public.decode()
-
-    def client(self, name: str, timeout: float = WAIT) -> Client:
-        return Client(key=self.place / name, timeout=timeout)
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(WAIT)
-        self.log.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    network = Network(tmp_path_factory.mktemp("network"))
-    with network.served:
-        with network.client("commander") as client:
-            # Up, and the bench hand has seen its block.
-            until(lambda: client.status().get("object", {}).get("in_hand"))
-        yield network
-        network.close()
-
-
-def _received(socket: "zmq.Socket[bytes]", patience: int) -> bool:
-    """Receives all that has come; returns whether anything came within the patience [ms]."""
-    came = bool(socket.poll(patience))
-    while socket.poll(0):
-        socket.recv_multipart()
-    return came
-
-
-def until(what: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + WAIT
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from tests.controller.ipc.network import WAIT, Network, until
 
 
 def test_the_role_command_may_command_and_sees_events(network: Network) -> None:
@@ -167,26 +75,6 @@ def test_images_are_sent_over_the_network_only_while_subscribed(network: Network
         assert socket.recv_multipart()[0] == b"image"
     until(lambda: not preview.watched)
     preview.close()
-
-
-def test_clients_without_a_listed_key_are_refused(network: Network) -> None:
-    with network.client("stranger", timeout=0.5) as client:
-        with pytest.raises(ClientError, match="is your key on its list"):
-            client.call("estop")
-        assert not list(client.messages(0.3))
-    # No key at all, and no ZeroMQ at all.
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    plain = context.socket(zmq.DEALER)
-    plain.connect(f"tcp://127.0.0.1:{network.ports[0]}")
-    plain.send(b'{"v":1,"id":1,"type":"estop"}')
-    with socket.create_connection(("127.0.0.1", network.ports[0])) as raw:
-        raw.sendall(os.urandom(10_000))
-        assert not plain.poll(500)
-    context.destroy(linger=0)
-    with network.client("commander") as client:
-        assert client.status()["mode"] == "off"
-    said = (network.place / "log").read_text()
-    assert "unknown key" in said and load_client_key(network.place / "stranger").secret not in said
 
 
 def test_a_replayed_session_is_rejected(network: Network) -> None:
@@ -246,43 +134,6 @@ def test_malformed_or_too_large_messages_are_not_forwarded(network: Network) -> 
         assert client.status()["mode"] == "off"
 
 
-def test_a_revoked_key_is_refused_even_on_an_open_connection(network: Network) -> None:
-    network.generate("guest", "command")
-    with network.client("guest") as client:
-        assert client.call("enable")["mode"] == "holding"
-        network.ring.revoke("guest")
-        with pytest.raises(RefusedError, match="revoked"):
-            client.call("disable")
-    with network.client("commander") as client:
-        assert client.call("disable")["mode"] == "off"
-
-
-def test_a_revoked_key_receives_no_more_state_and_the_others_do(network: Network) -> None:
-    network.generate("watcher", "observe")
-    with network.client("watcher") as watcher, network.client("commander") as client:
-        revoked, listed = watcher.watch("state"), client.watch("state")
-        assert all(one.poll(int(1000 * WAIT)) for one in (revoked, listed))
-        network.ring.revoke("watcher")
-        # Until the gateway has closed the connection, and what was under way has been received.
-        until(lambda: not _received(revoked, 300))
-        _received(listed, 0)
-        assert listed.poll(int(1000 * WAIT))
-        assert not revoked.poll(300)
-
-
-def test_a_damaged_line_of_the_list_leaves_the_gateway_working(network: Network) -> None:
-    clients = network.place / "keys/clients"
-    whole = clients.read_text()
-    clients.write_text(f"command short me\n{whole}")
-    with network.client("commander") as client:
-        assert client.status()["mode"] == "off"
-    network.generate("late", "command")
-    with network.client("late") as client:
-        assert client.status()["mode"] == "off"
-    clients.write_text(whole)
-    assert "line 1" in (network.place / "log").read_text()
-
-
 def test_without_keys_it_does_not_start(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "inhand.controller.ipc.gateway", "--directory", str(tmp_path)]
     command += ["--keys", str(tmp_path), "--command", "tcp://127.0.0.1:1", "--state", "tcp://x:1"]
@@ -306,21 +157,6 @@ def test_many_clients_that_wait_at_once_lose_no_reply(network: Network) -> None:
         client.close()
     with network.client("commander") as client:
         assert client.call("clear")["mode"] == "off"
-
-
-def test_a_key_has_its_rate_limit_on_all_connections_together(network: Network) -> None:
-    codes = []
-    for _ in range(6):
-        with network.client("observer") as client:
-            for _ in range(400):
-                client._commands.send(b'{"v":1,"id":1,"type":"events","since":999999}')
-            for _ in range(400):
-                assert client._commands.poll(int(1000 * WAIT))
-                reply = json.loads(client._commands.recv())
-                codes.append(None if reply["ok"] else reply["error"]["code"])
-    assert set(codes) == {None, "busy"}
-    with network.client("commander") as client:
-        assert client.status()["mode"] == "off"
 
 
 def test_only_who_pressed_the_emergency_stop_or_an_operator_ends_it(network: Network) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pypdfium2
 import pytest
 from PIL import Image as Pictures
-from pupil_apriltags import Detector
 
+from benchmarks.peers import april_robotics_detector
 from inhand.perception import rotations
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.errors import ObjectError, PerceptionError
@@ -30,7 +30,7 @@ DPI = 600
 DOT = 25.4 / DPI
 """Distance of two pixels [mm]."""
 
-PEER = Detector(families="tag36h11", nthreads=1, quad_decimate=4.0)
+PEER = april_robotics_detector(4.0)
 
 BOX = b"""
 name = "brick"
