@@ -13,6 +13,7 @@ from inhand.perception import rotations
 from inhand.perception.keypoints.window import Window, window_around
 from inhand.perception.objects import load_object
 from inhand.perception.rotations import Array
+from inhand.perception.tags import Image
 from inhand.sim_backend.rig import rig_around
 from inhand.training.vision.states import States
 from inhand.training.vision.studio import PictureStudio, VisionError, all_cameras, worn
@@ -53,7 +54,7 @@ def draw_crops(hand_name: str, target_name: str, states: States, count: int, see
     """
     hand, target = load_hand(hand_name), load_object(target_name)
     rng, rig = np.random.default_rng(seed), rig_around(hand)
-    images, points, present = [], [], []
+    images, points, present = list[Image](), list[Array](), list[bool]()
     with PictureStudio(hand, target) as studio:
         while len(images) < count:
             i = rng.integers(len(states.positions))

@@ -28,7 +28,8 @@ class _Block(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.layers(x)
+        changed: torch.Tensor = self.layers(x)
+        return x + changed
 
 
 class KeypointNetwork(nn.Module):
@@ -77,8 +78,8 @@ class KeypointNetwork(nn.Module):
         deep = self.whole(self.down(fine))
         raised = nn.functional.interpolate(self.up(deep), scale_factor=2.0, mode="nearest")
         merged = self.merge(fine + raised)
-        share = torch.softmax(self.heat(merged).flatten(2), dim=-1).unflatten(
-            -1, (PIXELS // STRIDE, PIXELS // STRIDE)
+        share = torch.softmax(self.heat(merged).flatten(2), dim=-1).reshape(
+            len(images), -1, PIXELS // STRIDE, PIXELS // STRIDE
         )
         x = (share.sum(dim=2) * self.line).sum(dim=-1)
         y = (share.sum(dim=3) * self.line).sum(dim=-1)

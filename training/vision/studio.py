@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand
@@ -158,7 +159,7 @@ def shaken(camera: Camera, rng: np.random.Generator) -> Camera:
 
 def worn(crop: Image, rng: np.random.Generator) -> Image:
     """A picture as a camera gives it: blur, exposure, colour, noise, JPEG."""
-    image = crop.astype(np.float32)
+    image: NDArray[Any] = crop.astype(np.float32)
     if rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.2, 1.3))
     if rng.random() < 0.2:
@@ -176,7 +177,7 @@ def worn(crop: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.3:
         packed = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 95))])
         result = np.asarray(cv2.imdecode(packed[1], cv2.IMREAD_COLOR), dtype=np.uint8)
-    return result
+    return np.asarray(result, dtype=np.uint8)
 
 
 def _render_model(hand: Hand, target: ObjectDescription, directory: Path) -> Any:
@@ -184,7 +185,9 @@ def _render_model(hand: Hand, target: ObjectDescription, directory: Path) -> Any
     # By default the compiler of a URDF removes geoms that touch nothing.
     spec.compiler.discardvisual = False
     assets = write_object_assets(target, directory, tagged=False)
-    _add_texture(spec, "marked", cv2.imread(str(assets.texture))[..., ::-1])
+    texture = cv2.imread(str(assets.texture))
+    assert texture is not None
+    _add_texture(spec, "marked", np.asarray(texture[..., ::-1], dtype=np.uint8))
     spec.add_mesh(name="marked", file=str(assets.mesh))
     body = spec.body(OBJECT)
     for geom in body.geoms:
