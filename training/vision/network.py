@@ -61,6 +61,7 @@ class KeypointNetwork(nn.Module):
         self.presence = nn.Linear(deep, 1)
         cells = PIXELS // STRIDE
         line = (torch.arange(cells) + 0.5) / cells * 2 - 1
+        self.line: torch.Tensor
         self.register_buffer("line", line)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -79,7 +80,7 @@ class KeypointNetwork(nn.Module):
         raised = nn.functional.interpolate(self.up(deep), scale_factor=2.0, mode="nearest")
         merged = self.merge(fine + raised)
         share = torch.softmax(self.heat(merged).flatten(2), dim=-1).reshape(
-            len(images), -1, PIXELS // STRIDE, PIXELS // STRIDE
+            -1, self.heat.out_channels, PIXELS // STRIDE, PIXELS // STRIDE
         )
         x = (share.sum(dim=2) * self.line).sum(dim=-1)
         y = (share.sum(dim=3) * self.line).sum(dim=-1)
