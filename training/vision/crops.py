@@ -3,6 +3,7 @@
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +123,7 @@ def load_crops(path: Path) -> Crops:
     try:
         with np.load(path) as data:
             return Crops(data["images"], data["points"], data["present"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise VisionError(
             f"pictures {path}: {error}; draw them with inhand vision render"
         ) from error
