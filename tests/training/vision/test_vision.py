@@ -1,5 +1,6 @@
 """Pictures without tags, training that learns, export, refusal of files that do not fit."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from inhand.controller.cli import main
 from inhand.hardware.model.hand import load_hand
 from inhand.perception import rotations
 from inhand.perception.keypoints.network import NetworkError, VertexNetwork
@@ -130,3 +132,36 @@ def test_pictures_are_read_as_they_were_written(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(VisionError, match="inhand vision render"):
         load_crops(path)
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *words: object) -> object:
+    """Runs `inhand vision` as it is typed; gives its error, None if there is none."""
+    monkeypatch.setattr(sys, "argv", ["inhand", "vision", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    return ended.value.code or None
+
+
+def test_the_verb_trains_what_pictures_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures, network = tmp_path / "pictures.npz", tmp_path / "eyes.onnx"
+    four = squares(8)
+    save_crops(four, pictures)
+    short = ("train", pictures, network, "--steps", 2, "--batch", 4, "--width", 16)
+    assert "4 vertices; 'block' has 8" in str(typed(monkeypatch, *short))
+    assert not network.exists()
+    save_crops(replace(four, points=np.tile(four.points, (1, 2, 1))), pictures)
+    assert typed(monkeypatch, *short) is None
+    assert VertexNetwork(network, BLOCK).look([four.images[0]])[0].points.shape == (8, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("studio")
+def test_the_verb_draws_states_of_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = tmp_path / "pictures.npz"
+    few = ("--count", 12, "--trials", 1, "--jobs", 2)
+    assert typed(monkeypatch, "render", pictures, *few) is None
+    crops = load_crops(pictures)
+    assert len(crops.images) == len(crops.points) == 12
+    assert crops.points.shape[1:] == (8, 2)
