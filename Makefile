@@ -5,22 +5,34 @@ BIN := .venv/bin
 STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 
 .DEFAULT_GOAL := help
-.PHONY: help sim view test test-slow test-lowest reliability check fmt bench soak train clean
+.PHONY: help demo sim view test test-slow test-lowest reliability check fmt bench soak train clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-11s %s\n", $$1, $$2}'
 
-.venv/set-up: pyproject.toml constraints.txt
+# uv installs faster than pip; it is used where it is present.
+UV := $(shell command -v uv)
+INSTALL := $(if $(UV),$(UV) pip install -q --python .venv,$(BIN)/pip install -q) -c constraints.txt
+
+# What the demonstration needs, without torch and the tools of development.
+.venv/ready: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; install Debian's package python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e '.[sim,drake,view,print,train,dev]'
+	$(INSTALL) -e '.[sim,view]'
 	touch $@
 
-sim: .venv/set-up ## Watch the simulated hand turn the block: ten goals (ARGS="--seed 2" and more)
+.venv/set-up: .venv/ready
+	$(INSTALL) -e '.[sim,drake,view,print,live,ros,lerobot,rest,train,dev]'
+	touch $@
+
+demo: .venv/ready ## A simulated hand turns the block: ten goals, on the terminal only
+	$(BIN)/inhand demo $(ARGS)
+
+sim: .venv/ready ## Watch the simulated hand turn the block: ten goals (ARGS="--seed 2" and more)
 	$(BIN)/inhand demo --view $(ARGS)
 
-view: .venv/set-up ## The same, and then the hand is yours: steer it on the page until Ctrl-C
+view: .venv/ready ## The same, and then the hand is yours: steer it on the page until Ctrl-C
 	$(BIN)/inhand demo --view --stay $(ARGS)
 
 soak: .venv/set-up ## Eight virtual hours and twenty real minutes of a hand without physics: does anything grow?

@@ -3,15 +3,16 @@
 import importlib
 import platform
 import sys
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import tyro
 
 from benchmarks.measure import Row
 from inhand.files import write_whole
+from inhand.result import print_json, results_only
 
 RESULTS = Path(__file__).parent / "results.md"
 Topic = Literal["tick", "bus", "perception", "training", "daemon", "latency", "view"]
@@ -55,7 +56,7 @@ def bench(
             print(table({topic: rows[topic]}), flush=True)
     if json:
         every = [one for measured in rows.values() for one in measured]
-        print(msgspec.json.encode(every).decode())
+        print_json(every)
     if write:
         write_whole(
             RESULTS,
@@ -69,6 +70,11 @@ def bench(
 
 def main() -> int:
     """Entry point of `inhand bench` and of `python -m benchmarks`."""
+    with results_only() if "--json" in sys.argv else nullcontext():
+        return _bench()
+
+
+def _bench() -> int:
     return tyro.cli(bench, prog="inhand bench", config=(tyro.conf.FlagCreatePairsOff,))
 
 

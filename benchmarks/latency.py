@@ -22,12 +22,19 @@ from benchmarks.load import Clients, at_once, busy_processors, percentile
 from benchmarks.lone_daemon import MODES, PERIOD, PRIORITY, WRITTEN
 from benchmarks.measure import Row, row
 from inhand.controller.client.sync import Client
+from inhand.errors import InhandError
+from inhand.hardware.model.hand import load_hand
 
 SECONDS = 15
 """Duration of each measurement of lateness [s]; all four are within two minutes."""
 
 REQUESTS = 50
 """Number of timed requests of each kind."""
+
+HAND = load_hand("dactyl24")
+
+TARGETS = 1000
+"""Number of joint targets of the stream."""
 
 POLICY_PERIOD = 0.05
 
@@ -152,7 +159,7 @@ def measure() -> list[Row]:
             trip = clients.percentile(0.99)
             shown = ("status round trip p99, under load", 1e3 * trip, "ms", "5 ms", 5.0, 1.0)
             rows.append(row(*shown))
-    return rows + requests()
+    return rows + requests() + stream()
 
 
 def start(client: Client) -> None:
@@ -200,6 +207,31 @@ def requests() -> list[Row]:
     return [
         row(name, 1e3 * percentile(times, 0.99), "ms", f"{1e3 * bar:g} ms", 1e3 * bar, 1.0)
         for name, times, bar in bars
+    ]
+
+
+def stream() -> list[Row]:
+    """A client that sends joint targets 100 times a second, each after the reply before."""
+    trips, refused = [], 0
+    with running() as daemon, at_once(), Client(daemon.directory) as client:
+        ready(client)
+        client.call("disarm")
+        client.call("manual")
+        middle = np.clip(client.status()["targets"], HAND.lower + 0.03, HAND.upper - 0.03)
+        began = time.monotonic()
+        for number in range(TARGETS):
+            time.sleep(max(0.0, began + number * PERIOD - time.monotonic()))
+            swing = 0.02 * np.sin(2 * np.pi * number * PERIOD)
+            sent = time.monotonic()
+            try:
+                client.joints(middle + swing, 5.0, wait=False)
+            except InhandError:
+                refused += 1
+            trips.append(time.monotonic() - sent)
+    trip = percentile(trips, 0.99)
+    return [
+        row("joint target to its reply p99, 100 Hz", 1e3 * trip, "ms", "20 ms", 20.0, 1.0),
+        row("joint targets that were lost", 1e2 * refused / TARGETS, "%", "0.1 %", 0.1, 1.0),
     ]
 
 

@@ -210,9 +210,11 @@ def _parts(name: str, learner: Learner, iterations: int = 2) -> list[Row]:
         setattr(owner, method, timed)
 
     learner.iterate()
-    time_calls(learner.worlds._batch, "step", "physics")
+    worlds = learner.worlds
+    assert isinstance(worlds, BatchEnvironment)
+    time_calls(worlds._batch, "step", "physics")
     for method in ("step", "reset", "observe", "privileged"):
-        time_calls(learner.worlds, method, "environment")
+        time_calls(worlds, method, "environment")
     if not isinstance(learner, Teacher):
         for method in ("observe", "reset", "privileged"):
             time_calls(learner.policy.sensors, method, "sensors")

@@ -19,6 +19,7 @@ ErrorCode = Literal[
     "policy",
     "unsupported",
     "forbidden",
+    "not_in_control",
 ]
 
 ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)

@@ -126,6 +126,18 @@ def is_holding(hand: Client) -> bool:
     return bool(mode == "holding")
 
 
+def test_joints_follow_a_client(daemon: Daemon, hand: Client) -> None:
+    daemon.wait(lambda: is_holding(hand), 30)
+    at = HAND.actuator_names.index("FFJ3")
+    assert hand.joints({"FFJ3": 0.3}, speed=2.0)["left"] <= 1e-3
+    assert hand.follow([0.3, 0.6], [[0.6], [0.9]], ["FFJ3"])["seconds"] == 0.0
+    let_pass(daemon, hand, 0.3)
+    assert abs(hand.status()["joints"]["position"][at] - 0.9) < 0.1
+    # Nobody sends a heartbeat any more.
+    daemon.wait(lambda: hand.status()["mode"] == "holding")
+    assert hand.call("home")["mode"] == "holding"
+
+
 def test_a_goal_goes_in_and_comes_out_reached(daemon: Daemon, hand: Client) -> None:
     give_block(daemon, hand)
     hand.call("arm")

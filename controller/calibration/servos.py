@@ -27,6 +27,7 @@ from inhand.hardware.findings import as_text
 from inhand.hardware.identification.fit import Samples, identify
 from inhand.hardware.identification.servo_report import HandFile, ServoReport, as_universe
 from inhand.hardware.model.hand import Hand, load_hand
+from inhand.result import print_json
 
 PATIENCE = 0.1
 """Reply timeout [s]; longer than in operation, since a late measurement is useful here."""
@@ -93,8 +94,10 @@ class Servos(BusCommand):
             self.out.with_suffix(".png"),
             [(_caption(reports[i]), recorded[i], reports[i].fit.model) for i in at],
         )
-        print(as_json(reports) if self.json else as_table(list(reports.values())))
-        if not self.json:
+        if self.json:
+            print_json(msgspec.Raw(as_json(reports).encode()))
+        else:
+            print(as_table(list(reports.values())))
             scale = training_scale(config)
             if scale is not None:
                 print(as_text(list(compare(hand, measured, scale))))

@@ -1,6 +1,5 @@
 """Verbs of `inhand` that open the servo bus themselves; no daemon may run meanwhile."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from inhand.hardware.dynamixel.checkup import check_bus
 from inhand.hardware.dynamixel.parallel import by_port
 from inhand.hardware.findings import Finding, as_text
 from inhand.hardware.model.hand import load_hand
+from inhand.result import print_json
 
 _Id = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
 
@@ -50,7 +50,7 @@ class Doctor(BusCommand):
         """Prints the findings; 1 if anything keeps the hand from working."""
         findings = self.findings()
         if self.json:
-            print(json.dumps([_as_dict(one) for one in findings]))
+            print_json([_as_dict(one) for one in findings])
         else:
             print(as_text(findings))
         return int(any(one.verdict == "bad" for one in findings))
@@ -96,7 +96,7 @@ class Scan(BusCommand):
         found = list(maintenance.scan(port, bauds, doubts.append))
         if self.json:
             keys = "baud", "id", "model", "firmware"
-            print(json.dumps([dict(zip(keys, one, strict=True)) for one in found]))
+            print_json([dict(zip(keys, one, strict=True)) for one in found])
         for baud, id, model, firmware in () if self.json else found:
             print(f"{baud:8} baud  id {id:3}  {model}, firmware {firmware}")
         for doubt in doubts:

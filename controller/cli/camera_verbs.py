@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import tyro
 
-from inhand.controller.cli.display import as_json
 from inhand.controller.config.config import load_config
+from inhand.result import print_json
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Cameras:
                     entry["problem"] = str(error)
             delivered[label] = entry
         if self.json:
-            print(as_json({"devices": msgspec.to_builtins(nodes), "sources": delivered}))
+            print_json({"devices": nodes, "sources": delivered})
             return 0
         print("\n".join(describe(nodes)) or "no video device on this machine")
         for label, entry in delivered.items():

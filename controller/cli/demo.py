@@ -108,6 +108,8 @@ def _keep_running(client: Client, directory: Path) -> None:
     """Keeps the daemon running for other clients until Ctrl-C."""
     say(f"the hand is yours, with --directory {directory} too; Ctrl-C ends it")
     with suppress(KeyboardInterrupt, ClientError):
+        # The page and other programs command from now on.
+        client.call("control", action="release")
         while True:
             client.status()
             time.sleep(1.0)

@@ -38,8 +38,8 @@ def make_holding(hand: TimedHand) -> None:
     mode = hand.status()["mode"]
     if mode == "estop":
         raise StoppedError("the emergency stop was pressed; clear it when all is well")
-    if mode in ("ready", "running"):
-        hand.call("disarm")
+    if mode in ("ready", "running", "manual"):
+        hand.call("hold")
     elif mode != "holding":
         if mode != "off":
             hand.call("clear")

@@ -12,6 +12,7 @@ import tyro
 
 from inhand.controller.client.connection import Message
 from inhand.perception.readout import Readout
+from inhand.result import print_json
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def summarize(
             "real_time_factor": factor,
             "trouble": trouble,
         }
-        print(msgspec.json.encode(summary).decode())
+        print_json(summary)
         return
     if trouble:
         say(f"ended early: {trouble}")

@@ -1,14 +1,7 @@
 """Replies of the daemon as text."""
 
-import msgspec
-
 from inhand.controller.client.connection import Message
 from inhand.controller.ipc.telemetry import as_pace
-
-
-def as_json(reply: Message) -> str:
-    """A reply as JSON."""
-    return msgspec.json.encode(reply).decode()
 
 
 def as_lines(reply: Message) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import tyro
 
 from inhand.controller.config.config import load_config
 from inhand.controller.errors import ConfigError
 from inhand.controller.ipc.client_list import Role
 from inhand.controller.ipc.keys import KeyRing
+from inhand.result import print_json
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _show(ring: KeyRing, *, as_json: bool) -> int:
     """Prints the list; lines that are not valid count as a failure."""
     entries, problems = ring.read()
     if as_json:
-        print(msgspec.json.encode(entries).decode())
+        print_json(entries)
     else:
         for entry in entries:
             print(f"{entry.role:8} {entry.public} {entry.name}")

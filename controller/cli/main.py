@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,14 +14,15 @@ import tyro
 
 from inhand.controller.cli.bus_verbs import Doctor, Reboot, Restore, Scan, SetBaud, SetId
 from inhand.controller.cli.camera_verbs import Cameras
-from inhand.controller.cli.display import as_json
 from inhand.controller.cli.goal_verbs import Goal, Goals, RandomGoals
+from inhand.controller.cli.joint_verbs import Joints
 from inhand.controller.cli.key_verbs import Keys
 from inhand.controller.cli.object_verbs import Object
 from inhand.controller.cli.verbs import (
     Arm,
     Cancel,
     Clear,
+    Control,
     Disable,
     Disarm,
     Enable,
@@ -36,10 +38,11 @@ from inhand.controller.cli.verbs import (
 from inhand.controller.config.config import load_config, show_config
 from inhand.controller.errors import ConfigError
 from inhand.controller.system.open_hand import seated_hand
-from inhand.errors import InhandError
+from inhand.errors import InhandError, remedy
 from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.parallel import by_port
 from inhand.hardware.model.hand import load_hand
+from inhand.result import print_json, results_only
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class ConfigVerb:
         show = self.action == "show"
         if self.json:
             told = msgspec.to_builtins(config) if show else {"file": str(self.file), "ok": True}
-            print(as_json(told))
+            print_json(told)
         else:
             print(show_config(config) if show else f"{self.file}: all right")
         return 0
@@ -88,12 +91,14 @@ _VERBS: dict[str, Any] = {
     "goals": Goals,
     "random-goals": RandomGoals,
     "cancel": Cancel,
+    "joints": Joints,
     "hold": Hold,
     "estop": Estop,
     "clear": Clear,
     "load-policy": LoadPolicy,
     "events": Events,
     "record": Record,
+    "control": Control,
     "shutdown": Shutdown,
     "config": ConfigVerb,
     "keys": Keys,
@@ -112,6 +117,8 @@ _COMMANDS = {
     "demo": "start a simulated hand and send it goals",
     "emulate": "emulate a hand's servos on a serial port, for any program",
     "view": "show a running hand, or a recording, as a web page",
+    "foxglove": "serve a running hand to Foxglove",
+    "rest": "serve requests and states over HTTP and WebSocket",
     "recording": "turn a recording into tables, or repair one",
     "plot": "make a report of a recording: goals, errors, latency",
     "eval": "measure a policy in any engine",
@@ -133,6 +140,8 @@ _OPTIONAL = {
     # verb: module that a robot need not have installed; its `main` takes the arguments after it
     "emulate": "inhand.sim_backend.emulate",
     "view": "inhand.controller.view.__main__",
+    "foxglove": "inhand.controller.view.foxglove_live",
+    "rest": "inhand.controller.view.rest",
     "eval": "inhand.training.evaluation.evaluation",
     "measure": "inhand.training.evaluation.batch_measure",
     "compare": "inhand.training.evaluation.comparison",
@@ -158,12 +167,26 @@ _EXTRAS = {
     "sklearn": "train",
     "scipy": "train",
     "matplotlib": "view",
+    "rosbags": "ros",
+    "pyarrow": "lerobot",
+    "av": "lerobot",
+    "foxglove": "live",
+    "rerun": "rerun",
+    "starlette": "rest",
+    "uvicorn": "rest",
 }
 
 
 def main() -> None:
     """Entry point of `inhand`."""
     arguments = sys.argv[1:]
+    # Help is for people also beside --json.
+    asked = "--json" in arguments and not {"-h", "--help"} & set(arguments)
+    with results_only() if asked else nullcontext():
+        _main(arguments)
+
+
+def _main(arguments: list[str]) -> None:
     try:
         if arguments and arguments[0] in _COMMANDS:
             sys.exit(_run(arguments))
@@ -207,9 +230,7 @@ def _run(arguments: list[str]) -> int:
         # matplotlib is in two extras: `train` for training curves, `view` for reports.
         draws = package == "matplotlib" and _OPTIONAL.get(verb, "").startswith("inhand.training.")
         extra = "train" if draws else _EXTRAS[package]
-        raise ConfigError(
-            f"{verb}: {package} is not installed; install it with `pip install 'inhand[{extra}]'`"
-        ) from error
+        raise ConfigError(f"{verb}: {package} is not installed; {remedy(extra)}") from error
 
 
 def _entry_point(verb: str) -> Callable[[], int | None]:

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from inhand.controller.cli.display import as_json
 from inhand.files import back_up, write_whole
 from inhand.perception.errors import ObjectError
 from inhand.perception.objects import SCHEMA, load_object
+from inhand.result import print_json
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Object:
         kept = back_up(self.file)
         write_whole(self.file, text)
         if self.json:
-            print(as_json({"file": str(self.file), "kept": str(kept), "schema": SCHEMA}))
+            print_json({"file": str(self.file), "kept": str(kept), "schema": SCHEMA})
         else:
             print(f"{self.file}: schema {SCHEMA}, tags turned by half; what it held is in {kept}")
         return 0

@@ -6,16 +6,17 @@ import sys
 import time
 from math import degrees
 
-from inhand.controller.cli.display import as_json, as_status
+from inhand.controller.cli.display import as_status
 from inhand.controller.client.connection import Message
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError
+from inhand.result import print_json
 
 PERIOD = 0.2
 """Time between two screens [s]."""
 
 _LINES_PERIOD = 1.0
-_COLOURS = {"fault": 31, "estop": 31, "running": 32, "ready": 36, "holding": 33}
+_COLOURS = {"fault": 31, "estop": 31, "running": 32, "ready": 36, "manual": 36, "holding": 33}
 _BAR = 20
 
 
@@ -29,7 +30,11 @@ def watch(client: Client, *, json: bool) -> int:
         try:
             reply = client.status()
             reply.pop("id"), reply.pop("ok")
-            text = as_json(reply) if json else screen(reply, colour=live and _colours_wanted())
+            if json:
+                print_json(reply)
+                time.sleep(period)
+                continue
+            text = screen(reply, colour=live and _colours_wanted())
         except ClientError as error:
             text = f"{error}\nwaiting for it to come back"
             if json:

@@ -1,15 +1,17 @@
 """Verbs of `inhand` that send one request; those about goals are in `goal_verbs`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from inhand.controller.cli.display import as_events, as_json, as_lines, as_status
+from inhand.controller.cli.display import as_events, as_lines, as_status
 from inhand.controller.cli.status_screen import watch
 from inhand.controller.client.connection import Message
 from inhand.controller.client.sync import Client
+from inhand.result import print_json
 
 Directory = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
@@ -40,7 +42,7 @@ class Verb:
 
     def show(self, reply: Message) -> None:
         """Prints a reply."""
-        print(as_json(reply) if self.json else as_lines(reply))
+        _print(reply, self.json, as_lines)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Status(Verb):
             return watch(client, json=self.json)
 
     def show(self, reply: Message) -> None:
-        print(as_json(reply) if self.json else as_status(reply))
+        _print(reply, self.json, as_status)
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,16 @@ class Clear(Verb):
 
 
 @dataclass(frozen=True)
+class Control(Verb):
+    """Take control from the program that commands the hand.
+
+    This program ends at once, so that control is free for the next one that asks.
+
+    Example: inhand control
+    """
+
+
+@dataclass(frozen=True)
 class Shutdown(Verb):
     """End the daemon.
 
@@ -195,4 +207,11 @@ class Events(Verb):
         return self.send("events", since=self.since)
 
     def show(self, reply: Message) -> None:
-        print(as_json(reply) if self.json else as_events(reply))
+        _print(reply, self.json, as_events)
+
+
+def _print(reply: Message, json: bool, as_text: Callable[[Message], str]) -> None:
+    if json:
+        print_json(reply)
+    else:
+        print(as_text(reply))

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 import zmq
 import zmq.asyncio
 
+from inhand.controller.client.arrival import Arrival, Positions, numbers, rows
 from inhand.controller.client.connection import Message, Route, accepted, encode_request
 from inhand.controller.errors import ClientError
 
@@ -101,6 +103,34 @@ class AsyncClient:
     async def status(self) -> Message:
         """The daemon's status."""
         return await self.call("status")
+
+    async def joints(
+        self, positions: Positions, speed: float | None = None, *, wait: bool = True
+    ) -> Message:
+        """Moves joints straight to targets; see `Client.joints`."""
+        if wait:
+            await self.call("manual")
+        reply = await self.call("joints", positions=numbers(positions), speed=speed)
+        return await self._arrive(reply) if wait else reply
+
+    async def follow(
+        self,
+        times: Sequence[float],
+        positions: Sequence[Sequence[float]],
+        joints: Sequence[str] = (),
+    ) -> Message:
+        """Moves joints along targets with times; see `Client.follow`."""
+        await self.call("manual")
+        members = {"times": [float(t) for t in times], "positions": rows(positions)}
+        return await self._arrive(await self.call("trajectory", **members, joints=list(joints)))
+
+    async def _arrive(self, reply: Message) -> Message:
+        """Sends heartbeats until the targets are where they were sent; the last reply."""
+        arrival = Arrival()
+        while not arrival.over(reply, time.monotonic()):
+            await asyncio.sleep(arrival.PERIOD)
+            reply = await self.call("joints")
+        return reply
 
     def subscribe(self) -> None:
         """Subscribes to state and events; `messages` does this too."""

@@ -17,7 +17,7 @@ Ten lines to a first goal::
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,7 @@ from typing import Self
 import msgspec
 import zmq
 
+from inhand.controller.client.arrival import Arrival, Positions, numbers, rows
 from inhand.controller.client.connection import Message, Route, accepted, encode_request
 from inhand.controller.errors import ClientError
 
@@ -148,6 +149,62 @@ class Client:
     def status(self) -> Message:
         """The daemon's status."""
         return self.call("status")
+
+    def joints(
+        self, positions: Positions, speed: float | None = None, *, wait: bool = True
+    ) -> Message:
+        """Moves joints straight to targets, by mode `manual`.
+
+        Args:
+            positions: by actuator's name, or all in actuator order [rad].
+            speed: of the joint with the longest way [rad/s]; None takes the daemon's setting.
+            wait: whether to begin mode `manual`, and to wait until the targets are there or come
+                no nearer. Without it, the request is sent once, for streams of targets; the hand
+                must be in mode `manual` then.
+
+        Returns:
+            The last reply; `left` is how far the targets have to go [rad].
+
+        Raises:
+            RefusedError: the daemon refused, or somebody else has ended mode `manual`.
+            ClientError: no reply came in time.
+        """
+        if wait:
+            self.call("manual")
+        reply = self.call("joints", positions=numbers(positions), speed=speed)
+        return self._arrive(reply) if wait else reply
+
+    def follow(
+        self,
+        times: Sequence[float],
+        positions: Sequence[Sequence[float]],
+        joints: Sequence[str] = (),
+    ) -> Message:
+        """Moves joints along targets with times, by mode `manual`, and waits until they are there.
+
+        Args:
+            times: from now on [s], above 0 and increasing, (n,).
+            positions: targets at these times [rad], n rows.
+            joints: names of the actuators of a row's elements; all in actuator order if empty.
+
+        Returns:
+            The last reply, as of `joints`.
+
+        Raises:
+            RefusedError: the daemon refused, or somebody else has ended mode `manual`.
+            ClientError: no reply came in time.
+        """
+        self.call("manual")
+        members = {"times": [float(t) for t in times], "positions": rows(positions)}
+        return self._arrive(self.call("trajectory", **members, joints=list(joints)))
+
+    def _arrive(self, reply: Message) -> Message:
+        """Sends heartbeats until the targets are where they were sent; the last reply."""
+        arrival = Arrival()
+        while not arrival.over(reply, time.monotonic()):
+            time.sleep(arrival.PERIOD)
+            reply = self.call("joints")
+        return reply
 
     def subscribe(self) -> None:
         """Subscribes to state and events; `messages` does this too."""

@@ -60,9 +60,14 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         estop: `relax` switches torque off, `hold` keeps it and freezes the targets.
         exit: the same choice for the end of the daemon.
+        exit_hold: with `relax`, how long the daemon holds an object that is in the hand before an
+            orderly end [s].
         predict: how long a pose is predicted before the hand pauses [s].
         pose_lost: age of the pose at which a running hand goes to holding [s].
         idle: how long the hand stays armed without goal or heartbeat [s].
+        manual_silence: how long a hand in mode `manual` waits for another joint command [s].
+        operator: how long the hand runs while no program that may command is connected [s]; 0 for
+            without end.
         joint_ticks: age of the joint readings that causes a fault [ticks].
         dropped: what the hand does when it has dropped the object: `home` goes slowly to the rest
             pose, where the object can be put back, `hold` stays as it is.
@@ -80,9 +85,12 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     estop: Literal["relax", "hold"] = "relax"
     exit: Literal["relax", "hold"] = "relax"
+    exit_hold: float = 3.0
     predict: float = 0.3
     pose_lost: float = 2.0
     idle: float = 60.0
+    manual_silence: float = 0.5
+    operator: float = 60.0
     joint_ticks: int = 3
     dropped: Literal["home", "hold"] = "home"
     fault_hold: float = 2.0
@@ -104,6 +112,12 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if not (1 <= self.idle <= 3600 and 0 <= self.fault_hold <= 60):
             raise ConfigError("[safety] idle must lie in 1..3600 s and fault_hold in 0..60 s")
+        if not 0.2 <= self.manual_silence <= 60:
+            raise ConfigError("[safety] manual_silence must lie in 0.2..60 s")
+        if not 0 <= self.exit_hold <= 60:
+            raise ConfigError("[safety] exit_hold must lie in 0..60 s")
+        if not (self.operator == 0 or 1 <= self.operator <= 86_400):
+            raise ConfigError("[safety] operator must lie in 1..86400 s, or be 0 for without end")
         if not (0 <= self.fault_share <= 1 and 0 < self.think <= 1):
             raise ConfigError("[safety] fault_share must lie in 0..1, think in (0, 1] s")
         if not (1 <= self.joint_ticks <= 20 and 0 < self.home_speed <= 3):

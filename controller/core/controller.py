@@ -4,13 +4,14 @@ The daemon and the lockstep evaluation run this same object. A tick takes what w
 returns targets. Everything that happens is left in a list of events for whoever runs it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic
 
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core import admission
 from inhand.controller.core.goals import Aim, GoalKeeper, RandomGoal
 from inhand.controller.core.interfaces import PolicyRunner, PoseSource
+from inhand.controller.core.joint_commands import complete, timed
 from inhand.controller.core.joint_watch import JointWatch
 from inhand.controller.core.object_watch import Measurement, ObjectWatch
 from inhand.controller.core.operation import Operation
@@ -128,6 +129,56 @@ class Controller(Generic[Measurement]):
         admission.require_mode(self.mode, Request.HOLD)
         self.operation.take(Request.HOLD, "hold was asked for")
         self.operation.mover.stop()
+
+    def manual(self) -> None:
+        """Gets ready for joint commands: needs fresh joints; ends without further commands."""
+        admission.require_mode(self.mode, Request.MANUAL)
+        self._joint_watch.require(Request.MANUAL, self.operation.t)
+        self.operation.take(Request.MANUAL, "joint commands were announced")
+        self.operation.stay_manual()
+
+    def joints(
+        self, positions: Mapping[str, float] | Sequence[float], speed: float | None = None
+    ) -> dict[str, float]:
+        """Moves joints straight to targets; without positions, it is a heartbeat only.
+
+        Args:
+            positions: by actuator, or all in actuator order [rad]; joints not named stay.
+            speed: of the joint with the longest way [rad/s]; None takes `home_speed`. The hand's
+                limits hold below it.
+
+        Returns:
+            `left`, how far the targets have to go [rad], and `seconds`, until a trajectory ends.
+        """
+        admission.require_mode(self.mode, Request.JOINTS)
+        operation = self.operation
+        if positions:
+            before = operation.commands.lasting(operation.mover.resting_point)
+            targets = complete(self.hand, positions, before, Request.JOINTS.value)
+            chosen = self.settings.safety.home_speed if speed is None else speed
+            operation.commands.aim(targets, chosen)
+        return self._manual_progress()
+
+    def follow(
+        self,
+        times: Sequence[float],
+        positions: Sequence[Sequence[float]],
+        joints: Sequence[str] = (),
+    ) -> dict[str, float]:
+        """Follows targets with times; see `joint_commands.timed`. Returns what `joints` does."""
+        admission.require_mode(self.mode, Request.TRAJECTORY)
+        operation = self.operation
+        at = operation.mover.resting_point
+        operation.commands.follow(operation.t, timed(self.hand, times, positions, joints, at))
+        return self._manual_progress()
+
+    def _manual_progress(self) -> dict[str, float]:
+        operation = self.operation
+        operation.stay_manual()
+        return {
+            "left": operation.mover.distance(operation.commands.destination),
+            "seconds": operation.commands.seconds_left(operation.t),
+        }
 
     def cancel(self) -> int:
         """Forgets all goals; returns how many there were."""

@@ -7,6 +7,7 @@ import numpy as np
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.goals import ActiveGoal, GoalKeeper
 from inhand.controller.core.interfaces import PolicyRunner, require_rate
+from inhand.controller.core.joint_commands import JointCommands
 from inhand.controller.core.policy_step import PolicyStep
 from inhand.controller.core.records import Event, EventKind
 from inhand.controller.core.setpoints import Mover
@@ -41,6 +42,7 @@ class Operation:
         policy: turns observations into actions; None if there is none.
         policy_step: when the policy acts.
         mover: the targets.
+        commands: what clients ask of single joints.
         sent: targets that the servos were told last [rad], (n_actuators,); None if none were.
     """
 
@@ -68,6 +70,7 @@ class Operation:
         self.policy = policy
         self.policy_step = PolicyStep(hand, target, settings.goals)
         self.mover = Mover(hand, settings.tick_rate, settings.safety.home_speed)
+        self.commands = JointCommands()
         self.sent: Array | None = None
         self._hand, self._settings = hand, settings
         self._ticked, self._share_moving = False, 1.0
@@ -123,6 +126,9 @@ class Operation:
             self.stay_armed()
         elif after == Mode.RUNNING:
             self.policy_step.restart()
+        elif after == Mode.MANUAL:
+            self.commands.begin(self.mover.resting_point)
+            self.stay_manual()
         elif after == Mode.FAULT and self.policy is not None:
             self.policy.reset()
         self.emit(
@@ -147,6 +153,10 @@ class Operation:
         """From now on, the hand stays armed for the idle time."""
         self._armed_until = self.t + self._settings.safety.idle
 
+    def stay_manual(self) -> None:
+        """From now on, the hand stays in mode `manual` until its clients are silent."""
+        self.commands.deadline = self.t + self._settings.safety.manual_silence
+
     def expire(self, *, unseen: bool) -> None:
         """Ends what has lasted too long.
 
@@ -159,6 +169,8 @@ class Operation:
                 self.take(Happening.POSE_LOST, f"the object was not seen for {safety.pose_lost} s")
         elif self.mode == Mode.READY and self.t > self._armed_until:
             self.take(Happening.IDLE, f"no goal for {safety.idle} s")
+        elif self.mode == Mode.MANUAL and self.t > self.commands.deadline:
+            self.take(Happening.IDLE, f"no joint command for {safety.manual_silence} s")
         elif self.weak and not safety.fault_share:
             self.torque = False
 
@@ -183,6 +195,8 @@ class Operation:
         if self.mover.outside and self.mode not in STOPPED:
             # Whatever is asked for waits until every joint is in its range.
             self.mover.come_back(dt)
+        elif self.mode == Mode.MANUAL:
+            self.mover.steer(self.commands.advance(self.t, dt), dt)
         elif self.mode != Mode.RUNNING or self.policy is None or pose is None:
             self._hold(dt)
         elif self._paused(pose):

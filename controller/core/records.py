@@ -35,6 +35,7 @@ EventKind = Literal[
     "recording_saved",
     "recording_failed",
     "observer_failed",
+    "control",
 ]
 
 EVENT_KINDS: tuple[str, ...] = get_args(EventKind)

@@ -24,6 +24,15 @@ FULL_TURN = 6.2832
 LONGEST_ID = 64
 """Largest length of an id that is a string [characters]."""
 
+FASTEST = 20.0
+"""Largest speed of a joint that can be asked for [rad/s]; the hand's limits hold below it."""
+
+SHORTEST_STEP = 0.001
+"""Shortest time between two points of a trajectory [s]."""
+
+MOST_JOINTS = 64
+"""Largest number of joints in a request."""
+
 _INTEGERS = range(-(2**63), 2**64)
 """Integers of 64 bits, signed or unsigned: those that all clients and the recorder can encode."""
 
@@ -34,6 +43,9 @@ Heading = Annotated[float, Meta(ge=-FULL_TURN, le=FULL_TURN)]
 RecordAction = Literal["save", "start", "stop"]
 """Actions of the flight recorder."""
 
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Angle = Annotated[float, Meta(ge=-100, le=100)]
+Angles = Annotated[list[Angle], Meta(max_length=MOST_JOINTS)]
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 
 
@@ -167,6 +179,33 @@ class Hold(_Request, frozen=True, tag="hold"):
     """Asks to stop and hold the present position."""
 
 
+class Manual(_Request, frozen=True, tag="manual"):
+    """Asks for mode `manual`, in which joints are commanded."""
+
+
+class Joints(_Request, frozen=True, tag="joints"):
+    """Asks to move joints to targets [rad]; without positions, a heartbeat."""
+
+    positions: dict[Name, Angle] | Angles = {}
+    speed: Annotated[float, Meta(gt=0, le=FASTEST)] | None = None
+
+
+class Trajectory(_Request, frozen=True, kw_only=True, tag="trajectory"):
+    """Asks to follow targets [rad] with times [s], counted from when it begins."""
+
+    times: Annotated[list[Seconds], Meta(min_length=1, max_length=1000)]
+    positions: Annotated[list[Angles], Meta(min_length=1, max_length=1000)]
+    joints: Annotated[list[Name], Meta(max_length=MOST_JOINTS)] = []
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.times) != len(self.positions):
+            raise ValueError(f"{len(self.times)} times for {len(self.positions)} rows of positions")
+        steps = zip([0.0, *self.times], self.times, strict=False)
+        if not all(before + SHORTEST_STEP <= after for before, after in steps):
+            raise ValueError(f"times must begin above 0 and increase by at least {SHORTEST_STEP} s")
+
+
 class Estop(_Request, frozen=True, tag="estop"):
     """Asks for the emergency stop."""
 
@@ -194,6 +233,12 @@ class Events(_Request, frozen=True, tag="events"):
     since: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
+class Control(_Request, frozen=True, kw_only=True, tag="control"):
+    """Asks to be the program in control, or not to be it any more."""
+
+    action: Literal["take", "release"] = "take"
+
+
 class Shutdown(_Request, frozen=True, tag="shutdown"):
     """Asks the daemon to end."""
 
@@ -210,11 +255,15 @@ AnyRequest = (
     | RandomGoals
     | Cancel
     | Hold
+    | Manual
+    | Joints
+    | Trajectory
     | Estop
     | Clear
     | LoadPolicy
     | Record
     | Events
+    | Control
     | Shutdown
 )
 

@@ -138,6 +138,21 @@ class Mover:
         """One tick [s] while the policy waits: the targets come to rest."""
         self._state = path.hold(self.state, self.position, dt, self._limits(dt))
 
+    @property
+    def resting_point(self) -> Array:
+        """Where the targets come to rest if they brake now [rad], (n_actuators,)."""
+        return rest_point(self._path.limits, self.state.motion)
+
+    def steer(self, wanted: Array, dt: float) -> None:
+        """One tick [s] towards targets that a client commands [rad], (n_actuators,)."""
+        self._state = self._path.hold(self.state, wanted, dt, self._limits(dt))
+
+    def distance(self, destination: Array) -> float:
+        """How far the targets are from a destination, inside the limits [rad]."""
+        limits = self._path.limits
+        reachable = np.clip(destination, limits.lower, limits.upper)
+        return float(np.abs(reachable - self.position).max())
+
     def act(self, path: ActionPath, action: Array) -> None:
         """Takes a policy's action, (n_actuators,) in [-1, 1]."""
         self._state = path.act(self.state, action)

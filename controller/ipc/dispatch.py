@@ -14,8 +14,11 @@ from inhand.controller.core.requests import (
     Goals,
     Hold,
     Home,
+    Joints,
     LoadPolicy,
+    Manual,
     RandomGoals,
+    Trajectory,
 )
 from inhand.controller.errors import RefusedError
 from inhand.controller.ipc.request_queue import Answer, PendingRequest
@@ -54,6 +57,12 @@ def _perform(controller: Controller[Measurement], pending: PendingRequest) -> di
             controller.disarm()
         case Hold():
             controller.hold()
+        case Manual():
+            controller.manual()
+        case Joints():
+            return dict(controller.joints(request.positions, request.speed))
+        case Trajectory():
+            return dict(controller.follow(request.times, request.positions, request.joints))
         case Clear():
             controller.clear()
         case Cancel():

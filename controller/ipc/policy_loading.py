@@ -7,6 +7,7 @@ from collections.abc import Callable
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.requests import LoadPolicy
 from inhand.controller.errors import PolicyError
+from inhand.controller.ipc.authority import Sender
 from inhand.controller.ipc.request_queue import FULL, Answer, PendingRequest, RequestQueue
 
 log = logging.getLogger(__name__)
@@ -24,17 +25,19 @@ class PolicyLoading:
         self._load_policy, self._request_queue = load, request_queue
         self._loading = threading.Lock()
 
-    def start(self, client: list[bytes], request: LoadPolicy) -> bool:
+    def start(self, client: list[bytes], request: LoadPolicy, sender: Sender | None) -> bool:
         """Begins to load a policy; False if another one is being loaded."""
         if not self._loading.acquire(blocking=False):
             return False
-        threading.Thread(target=self._load, args=(client, request), daemon=True).start()
+        threading.Thread(target=self._load, args=(client, request, sender), daemon=True).start()
         return True
 
-    def _load(self, client: list[bytes], request: LoadPolicy) -> None:
+    def _load(self, client: list[bytes], request: LoadPolicy, sender: Sender | None) -> None:
         pending, answer = None, Answer(client, request.id, None, "busy", FULL)
         try:
-            pending = PendingRequest(client, request, self._load_policy(request.policy))
+            pending = PendingRequest(
+                client, request, self._load_policy(request.policy), sender=sender
+            )
         except PolicyError as error:
             answer = Answer(client, request.id, None, "policy", str(error))
         except Exception as error:

@@ -13,6 +13,7 @@ from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.records import Event, Snapshot
 from inhand.controller.core.requests import AnyRequest, Estop, Stop, work
 from inhand.controller.errors import ErrorCode
+from inhand.controller.ipc.authority import Sender
 
 Item = TypeVar("Item")
 Client = tuple[list[bytes], str | int]
@@ -35,12 +36,14 @@ class PendingRequest:
         request: the request.
         policy: the loaded policy; only with `load_policy`.
         also: clients with the same request, which get the same answer; used by the server only.
+        sender: the program that asks; None if it is not known.
     """
 
     client: list[bytes]
     request: AnyRequest
     policy: PolicyRunner | None = None
     also: list[Client] = field(default_factory=list)
+    sender: Sender | None = None
 
     def done(self, result: dict[str, object]) -> "Answer":
         """The answer to a request that was carried out."""

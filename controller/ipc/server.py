@@ -26,6 +26,7 @@ from inhand.controller.core.requests import (
     Status,
     Stop,
 )
+from inhand.controller.ipc.attendance import Attendance
 from inhand.controller.ipc.listener import Listener
 from inhand.controller.ipc.policy_loading import PolicyLoading
 from inhand.controller.ipc.protocol import (
@@ -82,6 +83,7 @@ class Server(threading.Thread):
 
     Attributes:
         came_round: when the thread last looked for requests [s on CLOCK_MONOTONIC].
+        attendance: which programs are connected.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Server(threading.Thread):
         recorder: RecorderRequests | None = None,
         observers: Observers | None = None,
         own: Callable[[int], bool] = lambda process: False,
+        attendance: Attendance | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Stores its parts.
@@ -110,6 +113,7 @@ class Server(threading.Thread):
             recorder: the recorder, if there is one.
             observers: the tick's observers; `status` contains their failures.
             own: whether a process id is that of the gateway, which limits each of its clients.
+            attendance: which programs are connected; kept up to date.
             now: returns the daemon's time [s].
         """
         super().__init__(name="server", daemon=True)
@@ -121,6 +125,7 @@ class Server(threading.Thread):
         self._stopping = threading.Event()
         self._limits = RequestLimits()
         self._own, self._owner = own, StopOwner()
+        self.attendance = attendance or Attendance(own, now)
         # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
         self._commands, self._states_socket = sockets
@@ -182,6 +187,7 @@ class Server(threading.Thread):
         requests: list[tuple[list[bytes], AnyRequest]] = []
         stopped = False
         messages = self._commands.receive(_READ_AT_ONCE)
+        self.attendance.update(self._commands.connections)
         for number, frames in messages:
             # A REQ socket sends an empty frame first, a DEALER may omit it; so does the reply.
             empty = [b""] if len(frames) > 1 and not frames[0] else []
@@ -224,6 +230,8 @@ class Server(threading.Thread):
         return self._limits.excess(number, program, len(message), time.monotonic())
 
     def _dispatch(self, client: list[bytes], request: AnyRequest, stopped: bool) -> None:
+        number = int.from_bytes(client[0], "big")
+        sender = self.attendance.sender(self._commands.connections.get(number))
         match request:
             case Status():
                 self._reply(client, reply_ok(request.id, self._publisher.status()))
@@ -232,19 +240,19 @@ class Server(threading.Thread):
                 result = {"events": events.since(request.since), "last": events.last}
                 self._reply(client, reply_ok(request.id, result))
             case LoadPolicy():
-                if not self._policy_loading.start(client, request):
+                if not self._policy_loading.start(client, request, sender):
                     self._reply(client, reply_error(request.id, "busy", _LOADING))
             case Record():
                 self._record(client, request)
             case Clear() if refusal := self._owner.refusal(
-                self._person(int.from_bytes(client[0], "big")), stopped=self._stopped
+                self._person(number), stopped=self._stopped
             ):
                 self._reply(client, reply_error(request.id, "forbidden", refusal))
             case _ if stopped:
                 self._reply(client, reply_error(request.id, "refused", OVERTAKEN))
             case Hold() | Disarm() | Cancel():
                 self._post_stop(client, request)
-            case _ if self._request_queue.post(PendingRequest(client, request)):
+            case _ if self._request_queue.post(PendingRequest(client, request, sender=sender)):
                 self._stops.clear()
             case _:
                 self._reply(client, reply_error(request.id, "busy", FULL))
@@ -299,5 +307,8 @@ class Server(threading.Thread):
                 self._reply(client, reply)
 
     def _reply(self, client: list[bytes], message: bytes) -> None:
+        if not client:
+            # A request of the daemon itself.
+            return
         number, *empty = client
         self._commands.send(int.from_bytes(number, "big"), [*empty, message])

@@ -1,4 +1,4 @@
-"""`inhand recording`: exports a recording as CSV tables, or repairs an incomplete one."""
+"""`inhand recording`: exports a recording for other programs, or repairs an incomplete one."""
 
 import csv
 import io
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
-import msgspec
 import tyro
 
 from inhand.controller.errors import RecordingError
@@ -19,26 +18,31 @@ from inhand.controller.recording.writer import repair
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
 from inhand.files import whole_file
+from inhand.result import print_json
 
 Row = dict[str, object]
 
 
 @dataclass(frozen=True)
 class Options:
-    """Turn a recording into CSV files, one for each channel, or repair an incomplete recording.
+    """Turn a recording into CSV files, a ROS 2 bag or a LeRobot data set, or repair it.
 
     Example: inhand recording export FILE --output tables
 
     Attributes:
-        action: `export` writes tables, `repair` a complete recording.
+        action: `export` writes tables (CSV, one for each channel), `repair` a complete recording.
         file: The recording.
-        output: Directory of the tables, or the file to write; otherwise beside the recording.
+        output: Directory of the export, or the file to write; otherwise beside the recording.
+        ros2: Export a ROS 2 bag (MCAP).
+        lerobot: Export a LeRobot data set, version 3, with an episode from each goal.
         json: Print what was written as JSON.
     """
 
     action: tyro.conf.Positional[Literal["export", "repair"]]
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     output: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    ros2: bool = False
+    lerobot: bool = False
     json: bool = False
 
 
@@ -158,6 +162,26 @@ def _cells(key: str, value: Any, names: list[str] | None) -> Iterator[tuple[str,
         yield key, value
 
 
+def _export(options: Options) -> tuple[Path, dict[str, int]]:
+    """Exports in the format that was asked for; returns where to, and the counts."""
+    if options.ros2 and options.lerobot:
+        raise RecordingError("recording export: give one of --ros2 and --lerobot")
+    ending = "-ros2" if options.ros2 else "-lerobot" if options.lerobot else ""
+    beside = options.file.with_name(options.file.stem + ending)
+    directory = options.output or beside
+    recording = open_recording(options.file)
+    # Libraries of an extra are loaded when they are needed.
+    if options.ros2:
+        from inhand.controller.recording.ros2 import export_ros2
+
+        return directory, export_ros2(recording, directory)
+    if options.lerobot:
+        from inhand.controller.recording.lerobot import export_lerobot
+
+        return directory, export_lerobot(recording, directory)
+    return directory, export(recording, directory)
+
+
 def main() -> None:
     """Entry point of `inhand recording`."""
     options = tyro.cli(Options, prog="inhand recording", config=(tyro.conf.FlagCreatePairsOff,))
@@ -166,15 +190,14 @@ def main() -> None:
             directory = options.output or options.file.with_name(f"repaired-{options.file.stem}")
             written = {"messages": repair(options.file, directory)}
         else:
-            directory = options.output or options.file.with_suffix("")
-            written = export(open_recording(options.file), directory)
+            directory, written = _export(options)
     except InhandError as error:
         sys.exit(f"error: {error}")
     if options.json:
-        print(msgspec.json.encode({"directory": str(directory), "rows": written}).decode())
+        print_json({"directory": str(directory), "rows": written})
         return
     for name, rows in sorted(written.items()):
-        print(f"{directory / name}: {rows} rows")
+        print(f"{directory / name.lstrip('/')}: {rows}")
 
 
 if __name__ == "__main__":

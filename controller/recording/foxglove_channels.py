@@ -90,11 +90,11 @@ def _fields(kind: type, *left_out: str) -> dict[str, dict[str, Any]]:
     }
 
 
-_OF_JOINTS = _fields(JointState)
-_OF_OUTPUTS = _fields(Outputs, "effort", "waiting")
+OF_JOINTS = _fields(JointState)
+OF_OUTPUTS = _fields(Outputs, "effort", "waiting")
 _NAMES = {"type": "array", "items": _TEXT}
-_SERVOS = _of({"timestamp": _TIME, "names": _NAMES, **_OF_JOINTS, "target": _NUMBERS})
-_STATE = _of({"timestamp": _TIME, **_OF_OUTPUTS})
+_SERVOS = _of({"timestamp": _TIME, "names": _NAMES, **OF_JOINTS, "target": _NUMBERS})
+_STATE = _of({"timestamp": _TIME, **OF_OUTPUTS})
 _STATE["properties"] |= {"pose_age": _NUMBER, "goal": _COUNT, "goal_error": _NUMBER}
 _TICK = _of({"timestamp": _TIME, "n": _COUNT, **dict.fromkeys(PARTS, _NUMBER)})
 _CORNERS = _of(
@@ -174,10 +174,10 @@ class Translator:
         """Topic, time [s] and message, without the time stamp, of all that a tick holds."""
         out, inputs = record.outputs, record.inputs
         if out.pose is not None:
-            yield "/object", record.t, _pose(out.pose.position, out.pose.quaternion)
+            yield "/object", record.t, pose_message(out.pose.position, out.pose.quaternion)
         if out.goal is not None and out.pose is not None:
             # A goal is an orientation; it is shown where the object is.
-            yield "/goal", record.t, _pose(out.pose.position, out.goal.quaternion)
+            yield "/goal", record.t, pose_message(out.pose.position, out.goal.quaternion)
         if inputs.joints is not None:
             joints = inputs.joints
             angles = self.hand.joint_angles(joints.position)
@@ -187,7 +187,7 @@ class Translator:
             yield "/joints", joints.t, {"joints": states}
             target = joints.position if out.targets is None else out.targets
             servos = {"names": list(self.hand.actuator_names), "target": target.tolist()}
-            servos |= {name: getattr(joints, name).tolist() for name in _OF_JOINTS}
+            servos |= {name: getattr(joints, name).tolist() for name in OF_JOINTS}
             yield "/servos", joints.t, servos
         for seen in inputs.corners:
             corners = {"ids": list(seen.ids), "corners": seen.corners.tolist()}
@@ -203,7 +203,7 @@ class Translator:
         return {"timestamp": {"sec": stamp // 10**9, "nsec": stamp % 10**9}, **message}
 
 
-def _pose(position: Array, quaternion: Array) -> Message:
+def pose_message(position: Array, quaternion: Array) -> Message:
     """A pose, quaternion wxyz."""
     x, y, z = position.tolist()
     w, a, b, c = quaternion.tolist()
@@ -216,7 +216,7 @@ def _pose(position: Array, quaternion: Array) -> Message:
 
 def _state(record: TickRecord) -> Message:
     out = record.outputs
-    state: Message = {name: getattr(out, name) for name in _OF_OUTPUTS}
+    state: Message = {name: getattr(out, name) for name in OF_OUTPUTS}
     if out.pose is not None:
         state["pose_age"] = out.pose.age
     if out.goal is not None:

@@ -10,7 +10,6 @@ from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import numpy as np
 import tyro
 
@@ -22,6 +21,7 @@ from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
 from inhand.files import write_whole
 from inhand.hardware.records import Array
+from inhand.result import print_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -229,7 +229,7 @@ def main() -> None:
     except InhandError as error:
         sys.exit(f"error: {error}")
     if options.json:
-        print(msgspec.json.encode({"output": str(output), **run.figures()}).decode())
+        print_json({"output": str(output), **run.figures()})
         return
     for name, value in run.summary():
         print(f"{name}: {value}")

@@ -34,6 +34,7 @@ from inhand.hardware.records import Targets
 from inhand.perception.cameras import Camera, parse_rig
 from inhand.perception.objects import ObjectDescription, parse_object
 from inhand.perception.records import TagCorners
+from inhand.result import print_json
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,10 @@ def replay(
         json: Print the report as JSON.
     """
     report = Replay(open_recording(file), policies).run()
-    print(msgspec.json.encode(report).decode() if json else as_text(report))
+    if json:
+        print_json(report)
+    else:
+        print(as_text(report))
     return 1 if report.difference else 0
 
 

@@ -15,6 +15,8 @@ from inhand.controller.core.controller import Controller
 from inhand.controller.errors import StartError
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.estimation.warm_up import warm_up_pose_filter
+from inhand.controller.ipc.attendance import Attendance
+from inhand.controller.ipc.authority import Authority
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.ipc.server import Server
 from inhand.controller.ipc.sockets import bind
@@ -78,10 +80,15 @@ class Daemon:
         self._loop: TickLoop | None = None
         self._clock: ProcessClock = MonotonicClock()
 
-    def stop(self, reason: str) -> None:
-        """Asks the tick loop to end; the first reason stands."""
+    def stop(self, reason: str, *, orderly: bool = False) -> None:
+        """Asks the tick loop to end; the first reason stands.
+
+        Args:
+            reason: why.
+            orderly: whether an object in the hand is held for a while first.
+        """
         if self._loop is not None:
-            self._loop.stop(reason)
+            self._loop.stop(reason, orderly=orderly)
 
     def run(self) -> None:
         """Starts, ticks until told to stop, and cleans up on the one way out.
@@ -143,6 +150,7 @@ class Daemon:
         request_queue = RequestQueue().open()
         exits.callback(request_queue.close)
         ticker = Ticker(clock, 1.0 / config.tick_rate)
+        attendance = Attendance(children.has, clock.now)
         loop = self._loop = TickLoop(
             controller,
             link,
@@ -155,6 +163,12 @@ class Daemon:
             effort=clock.now if options.timed else thread_time,
             warnings=lambda: children.warnings,
             suspended=(lambda: 0.0) if options.timed else None,
+            authority=Authority(attendance.connected),
+            unattended=attendance.unattended,
+            # A simulated object need not be kept from falling, and with `hold` none falls.
+            exit_hold=config.safety.exit_hold
+            if config.safety.exit == "relax" and not options.sim
+            else 0.0,
         )
 
         def load(name: str) -> Policy:
@@ -172,6 +186,7 @@ class Daemon:
             recorder=recorder,
             observers=loop.observers,
             own=children.has,
+            attendance=attendance,
             now=clock.now,
         )
         exits.callback(server.stop)
@@ -193,7 +208,7 @@ class Daemon:
         )
         children.watch_surroundings(surroundings(options, config, hand, world, granted))
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name))
+            signal.signal(number, lambda n, _: self.stop(signal.Signals(n).name, orderly=True))
         if isinstance(inbox, TimedCameras):
             # Whoever asks for something from now on is to be answered soon.
             inbox.wait_for_all()

@@ -7,12 +7,13 @@ from typing import Protocol
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event, Snapshot
-from inhand.controller.core.requests import Arm, Clear, Shutdown
+from inhand.controller.core.requests import Arm, Clear, Control, Hold, Shutdown
+from inhand.controller.ipc.authority import GIVES_CONTROL, Authority
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
 from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests
 from inhand.controller.runtime.deferred_clear import DeferredClear
-from inhand.controller.safety.modes import STOPPED, Happening
+from inhand.controller.safety.modes import STOPPED, Happening, Mode
 from inhand.controller.system.clock import SuspendWatch
 from inhand.controller.system.estop_line import EstopLine
 from inhand.controller.system.statistics import Histogram
@@ -69,6 +70,7 @@ class TickLoop:
         ticker: starts each tick on time, and keeps the timing statistics.
         tape: the connection to the recorder.
         observers: calls everything that only observes the tick.
+        authority: which program is in control.
         sections: histogram of the real time of each part of the tick [s].
         stop_reason: why the loop ends; empty while it runs.
     """
@@ -87,6 +89,9 @@ class TickLoop:
         effort: Callable[[], float] = thread_time,
         warnings: Callable[[], Sequence[str]] = tuple,
         suspended: Callable[[], float] | None = None,
+        authority: Authority | None = None,
+        unattended: Callable[[], float] = lambda: 0.0,
+        exit_hold: float = 0.0,
     ) -> None:
         """Stores its parts.
 
@@ -103,6 +108,9 @@ class TickLoop:
                 default, so that other programs on the machine are not blamed on the policy.
             warnings: returns what an operator should know before arming; never waits.
             suspended: returns for how long the machine was suspended since the last call [s].
+            authority: which program is in control.
+            unattended: returns for how long nobody who may command has been connected [s].
+            exit_hold: time for which an object in the hand is held before an orderly end [s].
         """
         self.controller = controller
         self.link = link
@@ -118,6 +126,9 @@ class TickLoop:
         self._effort = effort
         self._warnings = warnings
         self._suspended = suspended or SuspendWatch().suspended
+        self.authority = authority or Authority()
+        self._unattended = unattended
+        self._exit_hold, self._held_until = exit_hold, 0.0
         self._happenings: list[tuple[str, str]] = []
         self._pending: list[PendingRequest] = []
         self._deferred = DeferredClear()
@@ -129,8 +140,16 @@ class TickLoop:
         """The state after the last tick; None before the first."""
         return self._request_queue.snapshot
 
-    def stop(self, reason: str) -> None:
-        """Asks the loop to end; only the first reason is kept."""
+    def stop(self, reason: str, *, orderly: bool = False) -> None:
+        """Asks the loop to end; only the first reason is kept.
+
+        Args:
+            reason: why it ends.
+            orderly: whether an object in the hand is held for a while first. A second call ends
+                the loop at once.
+        """
+        if self.stop_reason or not orderly:
+            self._exit_hold = 0.0
         self.stop_reason = self.stop_reason or reason
 
     def run(self) -> None:
@@ -141,7 +160,7 @@ class TickLoop:
         """
         try:
             for woken in self.ticker:
-                if self.stop_reason:
+                if self.stop_reason and not self._holds_object():
                     return
                 self._tick(woken)
         except Exception as error:
@@ -152,6 +171,17 @@ class TickLoop:
             self._answers += [pending.refused("refused", reason) for pending in unanswered]
             self._answer([])
             raise
+
+    def _holds_object(self) -> bool:
+        """Whether the object is still held before the end."""
+        controller, snapshot, now = self.controller, self.snapshot, self.ticker.clock.now()
+        may_fall = controller.torque and controller.mode not in STOPPED
+        if not self._exit_hold or not may_fall or snapshot is None or not snapshot.in_hand:
+            return False
+        if not self._held_until:
+            self._held_until = now + self._exit_hold
+            self._request_queue.post(PendingRequest([], Hold(v=1, id="exit")))
+        return now < self._held_until
 
     def _tick(self, woken: float) -> None:
         controller, link, now = self.controller, self.link, self.ticker.clock.now
@@ -172,6 +202,7 @@ class TickLoop:
         spent = self._effort() - began
         if spent > controller.settings.safety.think:
             self._report(Happening.POLICY_FAILED, f"the decision took {spent:.3f} s")
+        self._watch_operator()
         thought = now()
         marks.append(perf_counter())
         # Torque is switched off even if the joints were never read.
@@ -234,7 +265,8 @@ class TickLoop:
 
     def _answer_requests(self, now: float) -> list[PendingRequest]:
         """Carries out the requests of this tick; returns those that the controller was asked."""
-        link, deferred = self.link, self._deferred
+        link, deferred, authority = self.link, self._deferred, self.authority
+        before = authority.holder
         taken = self._request_queue.take(REQUESTS_PER_TICK)
         overtaken = deferred.overtaken(taken, self.controller.mode)
         waited = deferred.ready(link.servo_error, self._joints)
@@ -243,7 +275,18 @@ class TickLoop:
         while self._pending:
             pending = self._pending[0]
             servo_error = "" if self._readonly else link.servo_error
-            if deferred.concerns(pending) and servo_error:
+            authority.update(self.controller.mode)
+            refusal = authority.refusal(pending.sender, pending.request)
+            if isinstance(pending.request, Control):
+                authority.change(pending.sender, pending.request)
+                authority.update(self.controller.mode)
+                holder = authority.holder and authority.holder.name
+                self._answers.append(pending.done({"control": holder}))
+            elif refusal:
+                self._answers.append(pending.refused("not_in_control", refusal))
+            elif self._held_until and isinstance(pending.request, GIVES_CONTROL):
+                self._answers.append(pending.refused("refused", "the daemon is ending"))
+            elif deferred.concerns(pending) and servo_error:
                 link.reboot()
                 deferred.hold(pending, servo_error, self.controller.mode, now)
             else:
@@ -252,13 +295,27 @@ class TickLoop:
                 if pending in waited and answer.result is not None:
                     answer.result["restarted"] = deferred.problem
                 self._answers.append(answer)
+                if answer.result is not None:
+                    authority.note(pending.sender, pending.request)
             del self._pending[0]
         self._answers += [*overtaken, *deferred.expired(now)]
+        authority.update(self.controller.mode)
+        if authority.holder != before:
+            names = [None if one is None else one.name for one in (authority.holder, before)]
+            told = Event(now, "control", dict(zip(("holder", "before"), names, strict=True)))
+            self._request_queue.leave([], [told])
         return accepted
+
+    def _watch_operator(self) -> None:
+        """Stops a running hand if nobody has been connected for too long who could stop it."""
+        longest = self.controller.settings.safety.operator
+        if longest and self.controller.mode == Mode.RUNNING and self._unattended() > longest:
+            reason = f"no program that may command was connected for {longest:g} s"
+            self._report(Happening.OPERATOR_LOST, reason)
 
     def _perform(self, pending: PendingRequest) -> Answer:
         if isinstance(pending.request, Shutdown):
-            self.stop("shutdown was requested")
+            self.stop("shutdown was requested", orderly=True)
             return pending.done({})
         if isinstance(pending.request, Clear) and not self._readonly:
             self.link.reboot()

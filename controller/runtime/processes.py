@@ -15,6 +15,7 @@ from inhand.controller.errors import StartError
 from inhand.controller.ipc.keys import KeyRing
 from inhand.controller.system.child_process import Child
 from inhand.controller.system.paths import image_address
+from inhand.errors import remedy
 
 SIMULATION_TIMEOUT = 120.0
 """Time limit for the start of the simulated world [s]."""
@@ -55,10 +56,7 @@ def start_simulation(config: Config, directory: Path, seed: int, seats: int = 0)
     needed = ("inhand.sim_backend", "pybullet")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise StartError(
-            f"--sim: {', '.join(missing)} is not installed; install it with "
-            "`pip install 'inhand[sim]'`"
-        )
+        raise StartError(f"--sim: {', '.join(missing)} is not installed; {remedy('sim')}")
     arguments = ["-m", "inhand.sim_backend", "--run-dir", str(directory), "--hand", config.hand]
     arguments += ["--object", config.object, "--seed", str(seed)]
     if seats:

@@ -45,6 +45,7 @@ def statistics(
         "fusion": _fusion(loop),
         "bus": {"errors": link.errors, "problem": link.problem},
         "recorder": {"lost": loop.tape.lost + loop.tape.unwritten, "problem": loop.tape.problem},
+        "control": loop.authority.holder.name if loop.authority.holder else None,
         "world": world.world if world else None,
         "real_time_factor": factor,
     }

@@ -10,6 +10,7 @@ class Mode(StrEnum):
     HOLDING = "holding"
     READY = "ready"
     RUNNING = "running"
+    MANUAL = "manual"
     FAULT = "fault"
     ESTOP = "estop"
 
@@ -25,6 +26,9 @@ class Request(StrEnum):
     GOAL = "goal"
     CANCEL = "cancel"
     HOLD = "hold"
+    MANUAL = "manual"
+    JOINTS = "joints"
+    TRAJECTORY = "trajectory"
     ESTOP = "estop"
     CLEAR = "clear"
 
@@ -40,6 +44,7 @@ class Happening(StrEnum):
     SERVO_ERROR = "servo_error"
     BUS_LOST = "bus_lost"
     JOINTS_STALE = "joints_stale"
+    OPERATOR_LOST = "operator_lost"
 
 
 Trigger = Request | Happening
@@ -72,6 +77,13 @@ _TABLE: dict[tuple[Mode, Trigger], Mode] = {
     (Mode.RUNNING, Happening.OBJECT_DROPPED): Mode.HOLDING,
     (Mode.RUNNING, Happening.POSE_LOST): Mode.HOLDING,
     (Mode.RUNNING, Happening.POLICY_FAILED): Mode.HOLDING,
+    (Mode.HOLDING, Request.MANUAL): Mode.MANUAL,
+    (Mode.MANUAL, Request.MANUAL): Mode.MANUAL,
+    (Mode.MANUAL, Request.JOINTS): Mode.MANUAL,
+    (Mode.MANUAL, Request.TRAJECTORY): Mode.MANUAL,
+    (Mode.MANUAL, Request.HOLD): Mode.HOLDING,
+    (Mode.MANUAL, Happening.IDLE): Mode.HOLDING,
+    (Mode.RUNNING, Happening.OPERATOR_LOST): Mode.HOLDING,
     (Mode.FAULT, Request.CLEAR): Mode.OFF,
     (Mode.ESTOP, Request.CLEAR): Mode.OFF,
     **{(mode, Request.ESTOP): Mode.ESTOP for mode in Mode},

@@ -148,6 +148,8 @@ class Bench:
             self.controller.enable()
         if upto in (Mode.READY, Mode.RUNNING):
             self.controller.arm()
+        if upto == Mode.MANUAL:
+            self.controller.manual()
         if upto == Mode.RUNNING:
             self.ask(np.pi)
         self.tick()

@@ -44,6 +44,10 @@ CONFIGURE = (
 HERE = {*STARTED, *STEER, *RECORD, *PICTURES, *OPEN, *WATCHED, *EVALUATE, *CONFIGURE}
 
 ELSEWHERE = {
+    "inhand foxglove": "controller/view/test_foxglove.py",
+    "inhand rest": "controller/view/test_rest.py",
+    "inhand recording export FILE --ros2": "controller/recording/test_other_formats.py",
+    "inhand recording export FILE --lerobot": "controller/recording/test_other_formats.py",
     "inhand calibrate camera": "perception/calibration/test_capture.py",
     "inhand calibrate extrinsics": "perception/calibration/test_capture_places.py",
     "inhand calibrate object": "perception/calibration/test_tag_placement.py",

@@ -26,7 +26,7 @@ from inhand.perception.objects import load_object
 from inhand.perception.tags import Image
 from inhand.sim_backend.rig import default_rig
 from inhand.sim_backend.scene import Scene
-from tests.controller.ipc.test_gateway import free_port
+from tests.controller.ipc.network import free_port
 from tests.faults import policies
 from tests.faults.far_end import FarEnd
 from tests.faults.wires import CAMERA_RATE

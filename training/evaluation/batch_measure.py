@@ -6,7 +6,6 @@ run, is measured in the same way as its students. `inhand eval` measures policy 
 a time.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,13 @@ from inhand.controller.policy.action import ActionPath
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
+from inhand.result import print_json
 from inhand.training.evaluation.report import bootstrap
 from inhand.training.learning.networks import teacher_inputs
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
 from inhand.training.learning.student_network import StudentPolicy, load_student, version_of_student
 from inhand.training.learning.train import load_teacher, run_paths
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.rewards import Rewards
 from inhand.training.sensors.sensors import Sensors
@@ -137,9 +138,7 @@ def measure(
     )
 
 
-def _policy(
-    recipe: RunRecipe, worlds: BatchEnvironment, runs: Path, seed: int
-) -> tuple[Act, Restart]:
+def _policy(recipe: RunRecipe, worlds: BatchOfWorlds, runs: Path, seed: int) -> tuple[Act, Restart]:
     checkpoint = run_paths(runs, recipe).checkpoint
     if recipe.stage == "teacher":
         teacher = load_teacher(worlds, checkpoint)
@@ -203,7 +202,7 @@ def main() -> int:
     task = Task(given.tolerance, given.hold, given.seconds or float("inf"))
     score = measure(recipe, given.runs, given.trials, given.scale, given.seed, task)
     if given.json:
-        sys.stdout.write(msgspec.json.encode(score).decode() + "\n")
+        print_json(score)
         return 0
     (low, high), (mean_low, mean_high) = score.median_interval, score.mean_interval
     print(

@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 from inhand.hardware.records import Array
+from inhand.result import print_json
 from inhand.training.evaluation.report import CONFIDENCE, RESAMPLES, Report
 from inhand.training.evaluation.trials import EvaluationError
 
@@ -125,7 +126,7 @@ def main() -> int:
     first, second = read_report(given.first), read_report(given.second)
     found = compare_reports(first, second)
     if given.json:
-        print(msgspec.json.encode(found).decode())
+        print_json(found)
         return 0
     for report, mean in ((first, found.first_mean), (second, found.second_mean)):
         policy = f"{report.policy.file} ({report.policy.sha256[:12]})"

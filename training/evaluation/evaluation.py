@@ -15,14 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, TextIO
 
-import msgspec
 import tyro
 
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
+from inhand.errors import remedy
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.perception.readout import Readout
+from inhand.result import print_json
 from inhand.training.evaluation import lockstep, wires
 from inhand.training.evaluation.acceptance import append_to_log, commit, is_held_out
 from inhand.training.evaluation.kept_trials import KeptTrials
@@ -116,9 +117,7 @@ def check(arguments: EvaluationArguments) -> None:
         problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
     elif importlib.util.find_spec(_EXTRAS[given.engine][0]) is None:
         extra = _EXTRAS[given.engine][1]
-        problem = (
-            f"{given.engine} is not installed; install it with `pip install 'inhand[{extra}]'`"
-        )
+        problem = f"{given.engine} is not installed; {remedy(extra)}"
     if problem:
         raise EvaluationError(f"eval: {problem}")
 
@@ -214,8 +213,10 @@ def _print_evaluation(arguments: EvaluationArguments, output: TextIO) -> int:
     """Runs an evaluation and prints its result; returns the exit code, 130 after an interrupt."""
     report = _measured(arguments, sys.stderr if arguments.json else output)
     if report is not None:
-        text = msgspec.json.encode(report).decode() if arguments.json else summary(report)
-        print(text, file=output, flush=True)
+        if arguments.json:
+            print_json(report)
+        else:
+            print(summary(report), file=output, flush=True)
     return 0 if report is not None and report.n == arguments.trials else 130
 
 

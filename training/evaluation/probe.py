@@ -21,6 +21,7 @@ from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription, load_object
+from inhand.result import print_json
 from inhand.training.evaluation.logistic import Labels, held_out_hits, wilson
 from inhand.training.mujoco_worlds.draws import NOMINAL_EVERY
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
@@ -122,7 +123,7 @@ def collect(
     memories = [policy.memory] * size
     actions = np.zeros((size, hand.n_actuators))
     seen = sensors.observe()
-    for _ in range(max(1, round(seconds * worlds.path.policy_rate))):
+    for _ in range(max(1, round(seconds * worlds.policy_rate))):
         for i in np.flatnonzero(alive):
             policy.memory = memories[i]
             actions[i] = policy.act(seen[i])
@@ -134,7 +135,7 @@ def collect(
     return Sample(
         memory=np.array([np.ravel(memories[i]) for i in going], dtype=np.float64),
         observation=last[going].astype(np.float64),
-        universes=tuple(worlds.variation.universes[i] for i in going),
+        universes=tuple(worlds.universes[i] for i in going),
         begun=int(np.sum(np.arange(size) % NOMINAL_EVERY != 0)),
     )
 
@@ -249,7 +250,10 @@ def main() -> int:
     """Entry point of `inhand probe`."""
     given = tyro.cli(Arguments, prog="inhand probe", config=(tyro.conf.FlagCreatePairsOff,))
     report = probe(given)
-    print(msgspec.json.encode(report).decode() if given.json else page(report), end="", flush=True)
+    if given.json:
+        print_json(report)
+    else:
+        print(page(report), end="", flush=True)
     try:
         write_whole(given.output, page(report))
     except WriteError as error:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import tyro
 
 from inhand.errors import WriteError
+from inhand.result import print_json
 from inhand.training.evaluation.evaluation import EvaluationArguments, measure, own_output, prepare
 from inhand.training.evaluation.report import PolicyReport, Report
 from inhand.training.evaluation.transfer_table import (
@@ -165,5 +165,8 @@ def main() -> int:
         found = [cell for row in cells for cell in row if cell is not None]
         total = len(plan.rows) * len(plan.columns)
         summary = f"{given.docs / 'transfer.md'}: {len(found)} of {total} cells are measured"
-        print(msgspec.json.encode(found).decode() if given.json else summary, file=output)
+        if given.json:
+            print_json(found)
+        else:
+            print(summary, file=output)
     return 0 if whole else 130

@@ -8,10 +8,10 @@ from inhand.training.mujoco_worlds.automatic_ranges import (
     Precision,
     RangesRecipe,
 )
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 
 
-def begin_curriculum(worlds: BatchEnvironment, recipe: RangesRecipe, vary: Vary) -> None:
+def begin_curriculum(worlds: BatchOfWorlds, recipe: RangesRecipe, vary: Vary) -> None:
     """Gives the worlds automatic ranges, and a tolerance that shrinks if their rewards say so.
 
     Args:
@@ -26,7 +26,7 @@ def begin_curriculum(worlds: BatchEnvironment, recipe: RangesRecipe, vary: Vary)
         worlds.precision = Precision(recipe, rewards.tolerance, rewards.finest, worlds.size)
 
 
-def curriculum_state(worlds: BatchEnvironment) -> dict[str, Any]:
+def curriculum_state(worlds: BatchOfWorlds) -> dict[str, Any]:
     """Members of a checkpoint."""
     ranges, precision = worlds.ranges, worlds.precision
     return {
@@ -35,7 +35,7 @@ def curriculum_state(worlds: BatchEnvironment) -> dict[str, Any]:
     }
 
 
-def load_curriculum(worlds: BatchEnvironment, state: dict[str, Any]) -> None:
+def load_curriculum(worlds: BatchOfWorlds, state: dict[str, Any]) -> None:
     """Continues from the members of a checkpoint, if it has them."""
     if worlds.ranges and state.get("ranges"):
         worlds.ranges.load(state["ranges"])
@@ -43,7 +43,7 @@ def load_curriculum(worlds: BatchEnvironment, state: dict[str, Any]) -> None:
         worlds.precision.now = state["tolerance"]
 
 
-def curriculum_row(worlds: BatchEnvironment) -> dict[str, float]:
+def curriculum_row(worlds: BatchOfWorlds) -> dict[str, float]:
     """Columns of a log."""
     ranges, precision = worlds.ranges, worlds.precision
     return {

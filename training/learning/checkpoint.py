@@ -8,14 +8,14 @@ import torch
 
 from inhand.errors import InhandError
 from inhand.files import whole_file
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 
 
 class CheckpointError(InhandError):
     """A checkpoint is missing, damaged, or made for something else."""
 
 
-def write_checkpoint(path: Path, worlds: BatchEnvironment, state: dict[str, Any]) -> None:
+def write_checkpoint(path: Path, worlds: BatchOfWorlds, state: dict[str, Any]) -> None:
     """Writes a checkpoint atomically: a reader sees the old file or the new one.
 
     Args:
@@ -56,7 +56,7 @@ def write_compact(source: Path, target: Path) -> None:
 def read_checkpoint(
     path: Path,
     kind: str,
-    worlds: BatchEnvironment,
+    worlds: BatchOfWorlds,
     device: str = "cpu",
     another_object: bool = False,
 ) -> dict[str, Any]:

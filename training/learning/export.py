@@ -37,6 +37,7 @@ from inhand.training.learning.student_network import (
 )
 from inhand.training.learning.train import run_paths
 from inhand.training.learning.world_head import WORLD
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 
@@ -263,7 +264,7 @@ def main() -> int:
 
 
 @torch.no_grad()
-def record(worlds: BatchEnvironment, network: StudentNetwork, steps: int) -> NDArray[np.float32]:
+def record(worlds: BatchOfWorlds, network: StudentNetwork, steps: int) -> NDArray[np.float32]:
     """Observations of the first of these worlds while the student acts, (steps, n)."""
     sensors = Sensors(worlds, seed=0, version=version_of_student(worlds.hand, network))
     policy = StudentPolicy(sensors, network, worlds.size)

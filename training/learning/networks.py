@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 
 
 class Network(nn.Module):
@@ -96,7 +96,7 @@ class Network(nn.Module):
         return value
 
 
-def teacher_inputs(worlds: BatchEnvironment, device: str) -> Tensor:
+def teacher_inputs(worlds: BatchOfWorlds, device: str) -> Tensor:
     """What the teacher sees: the observation without errors, then what only simulation knows."""
     parts = [worlds.observe(), worlds.privileged()]
     return torch.as_tensor(np.concatenate(parts, -1, dtype=np.float32), device=device)

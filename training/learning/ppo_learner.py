@@ -23,7 +23,7 @@ from inhand.training.learning.ppo import (
     policy_loss,
     steer,
 )
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 
 
 class Stepped(NamedTuple):
@@ -46,7 +46,7 @@ class Stepped(NamedTuple):
     reached: int
 
 
-def step_worlds(worlds: BatchEnvironment, actions: Tensor, device: str) -> Stepped:
+def step_worlds(worlds: BatchOfWorlds, actions: Tensor, device: str) -> Stepped:
     """Advances all worlds by one policy step and resets those whose episode ended.
 
     Args:
@@ -122,7 +122,7 @@ class PpoLearner:
 
     def __init__(
         self,
-        worlds: BatchEnvironment,
+        worlds: BatchOfWorlds,
         recipe: PpoRecipe,
         network: Network,
         policy: Sequence[nn.Parameter],

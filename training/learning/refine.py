@@ -38,7 +38,7 @@ from inhand.training.learning.student_network import (
 from inhand.training.learning.widening import widen_network, widen_optimizer
 from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.sensors.sensors import Sensors
 
 
@@ -97,7 +97,7 @@ class Refinement:
 
     def __init__(
         self,
-        worlds: BatchEnvironment,
+        worlds: BatchOfWorlds,
         student: StudentNetwork,
         teacher: Network,
         recipe: RefineRecipe,

@@ -21,7 +21,7 @@ from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo_learner import step_worlds
 from inhand.training.learning.student_network import Moments, State, StudentNetwork, StudentPolicy
 from inhand.training.learning.world_head import world_labels, world_loss
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.sensors.sensors import Sensors
 
 
@@ -84,7 +84,7 @@ class Student:
 
     def __init__(
         self,
-        worlds: BatchEnvironment,
+        worlds: BatchOfWorlds,
         teacher: Network,
         recipe: StudentRecipe,
         device: str = "cpu",

@@ -11,7 +11,7 @@ from inhand.controller.policy.observation import observation_size, version_with_
 from inhand.hardware.model.hand import Hand
 from inhand.training.learning.checkpoint import read_checkpoint
 from inhand.training.learning.world_head import WORLD
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.sensors.sensors import Sensors
 
 State = tuple[Tensor, Tensor]
@@ -144,9 +144,7 @@ class StudentPolicy:
         self.state = hidden, cell
 
 
-def load_student(
-    worlds: BatchEnvironment, path: Path, another_object: bool = False
-) -> StudentNetwork:
+def load_student(worlds: BatchOfWorlds, path: Path, another_object: bool = False) -> StudentNetwork:
     """The network of a student's checkpoint; raises as `read_checkpoint` does."""
     state = read_checkpoint(path, "student", worlds, another_object=another_object)
     weights, recipe = state["network"], state["recipe"]

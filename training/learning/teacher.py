@@ -23,7 +23,7 @@ from inhand.training.learning.ppo import (
 from inhand.training.learning.ppo_learner import PpoLearner, Rollout, Stepped
 from inhand.training.learning.widening import widen_network, widen_optimizer
 from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 
 
 class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +56,7 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
 class Teacher:
     """A training run: worlds, network, optimizer and their counters."""
 
-    def __init__(self, worlds: BatchEnvironment, recipe: Recipe, device: str = "cpu") -> None:
+    def __init__(self, worlds: BatchOfWorlds, recipe: Recipe, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
         self.worlds, self.recipe, self.device = worlds, recipe, device
         worlds.goal_distance = recipe.start_distance
@@ -90,7 +90,7 @@ class Teacher:
         goals = float(np.mean(self.ended[-1000:])) if self.ended else 0.0
         if len(self.ended) >= 1000:
             self._harden(goals)
-        minutes = recipe.horizon * recipe.worlds / worlds.path.policy_rate / 60
+        minutes = recipe.horizon * recipe.worlds / worlds.policy_rate / 60
         return {
             "iteration": self.iteration,
             "steps": self.steps,

@@ -17,6 +17,7 @@ import tyro
 from inhand.files import whole_file
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.result import print_json
 from inhand.training.learning.automatic_curriculum import begin_curriculum
 from inhand.training.learning.checkpoint import read_checkpoint
 from inhand.training.learning.networks import Network, teacher_inputs
@@ -31,6 +32,7 @@ from inhand.training.learning.student_network import (
 from inhand.training.learning.teacher import Teacher
 from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.automatic_ranges import Precision
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 matplotlib.use("Agg")
@@ -78,7 +80,7 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
         settings = recipe.teacher
         size, seed = settings.worlds, settings.seed
         worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
-        worlds.variation.vary = recipe.vary
+        worlds.vary = recipe.vary
         teacher = Teacher(worlds, settings, device)
         if recipe.from_run:
             teacher.start_from(Paths(runs / recipe.from_run).checkpoint)
@@ -102,9 +104,9 @@ def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
     return Student(worlds, network, recipe.student, device)
 
 
-def _vary(worlds: BatchEnvironment, recipe: RunRecipe) -> None:
+def _vary(worlds: BatchOfWorlds, recipe: RunRecipe) -> None:
     """Sets the universes and tolerances of a student's worlds."""
-    worlds.variation.vary = recipe.vary
+    worlds.vary = recipe.vary
     rewards = recipe.rewards
     if recipe.stage == "refine" and recipe.refine.ranges:
         begin_curriculum(worlds, recipe.refine.ranges, recipe.vary)
@@ -114,7 +116,7 @@ def _vary(worlds: BatchEnvironment, recipe: RunRecipe) -> None:
 
 
 def load_teacher(
-    worlds: BatchEnvironment, path: Path, device: str = "cpu", another_object: bool = False
+    worlds: BatchOfWorlds, path: Path, device: str = "cpu", another_object: bool = False
 ) -> Network:
     """The network of a teacher's checkpoint, widened if it saw less of its universe.
 
@@ -144,6 +146,21 @@ def _stop_requested() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def check_device(device: str) -> None:
+    """Computes on a device of torch once.
+
+    Raises:
+        TrainingError: there is no such device here.
+    """
+    try:
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise TrainingError(
+            f"train: --device {device} cannot be used on this machine ({reason}); use --device cpu"
+        ) from error
+
+
 def train(
     recipe: RunRecipe, runs: Path, device: str, threads: int, minutes: float | None
 ) -> dict[str, float]:
@@ -153,9 +170,10 @@ def train(
         The last row of the log.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, or the device cannot be used.
         CheckpointError: a checkpoint cannot be read or written.
     """
+    check_device(device)
     if threads:
         torch.set_num_threads(threads)
     learner = build(recipe, runs, device, threads)
@@ -257,5 +275,5 @@ def main() -> int:
     recipe = load_recipe(given.recipe)
     row = train(recipe, given.runs, given.device, given.threads, given.minutes)
     if given.json:
-        print(msgspec.json.encode(row).decode())
+        print_json(row)
     return 0

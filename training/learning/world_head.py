@@ -11,8 +11,8 @@ from torch import Tensor
 
 from inhand.hardware.records import Array
 from inhand.perception import rotations
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.draws import NAMES
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 STRENGTHS = (
     "object_size",
@@ -40,7 +40,7 @@ WORLD = (*STRENGTHS, "rotation_error_x", "rotation_error_y", "rotation_error_z")
 _COLUMNS = [NAMES.index(name) for name in STRENGTHS]
 
 
-def world_labels(worlds: BatchEnvironment, believed: Array) -> Tensor:
+def world_labels(worlds: BatchOfWorlds, believed: Array) -> Tensor:
     """The true values of what the head estimates, (worlds, len(WORLD)).
 
     Args:
@@ -49,7 +49,7 @@ def world_labels(worlds: BatchEnvironment, believed: Array) -> Tensor:
     """
     true = rotations.normalize(worlds.object_quaternion)
     error = rotations.log(rotations.multiply(true, rotations.conjugate(believed)))
-    strengths = worlds.variation.strengths[:, _COLUMNS]
+    strengths = worlds.strengths[:, _COLUMNS]
     labels = np.concatenate([strengths, error / ROTATION_UNIT], -1, dtype=np.float32)
     return torch.as_tensor(labels)
 

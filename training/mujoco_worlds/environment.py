@@ -9,11 +9,13 @@ from inhand.controller.policy.action import ActionPath, ActionState
 from inhand.controller.policy.observation import observe
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import fingertip_positions
+from inhand.hardware.model.universe import Vary
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
 from inhand.training.mujoco_worlds.adversary import Adversary
 from inhand.training.mujoco_worlds.automatic_ranges import AutomaticRanges, Precision
+from inhand.training.mujoco_worlds.delayed_targets import DelayedTargets
 from inhand.training.mujoco_worlds.draws import scaled_strengths
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
 from inhand.training.mujoco_worlds.rewards import Rewards, Step
@@ -21,7 +23,7 @@ from inhand.training.mujoco_worlds.variation import MAX_DELAY, MESH_SIZES, Varia
 
 
 class BatchEnvironment:
-    """A batch of hands in MuJoCo, with the action path of the real robot.
+    """`BatchOfWorlds` in MuJoCo on the cores of this machine, with the action path of the robot.
 
     Args:
         hand: the hand.
@@ -33,6 +35,10 @@ class BatchEnvironment:
 
     Attributes:
         digests: SHA-256 of hand file, object and model, on which learned weights depend.
+        policy_rate: policy steps a second [Hz].
+        vary: the kind of fields that draws of universes change.
+        universes: one for each world.
+        strengths: with which the universes were drawn, (size, len(AXES)).
         ranges: automatic ranges of the universes; None: ranges scaled by `universe_scale`.
         precision: curriculum of the tolerance; None: the same tolerance everywhere.
         settle_seconds: time from the start in which episodes do not count for either [s].
@@ -52,6 +58,8 @@ class BatchEnvironment:
         self.rewards = rewards or Rewards()
         self.rng = np.random.default_rng(seed)
         self.path = ActionPath(hand)
+        self.policy_rate = self.path.policy_rate
+        self.vary: Vary = "everything"
         self.goal_distance = 0.8
         self.universe_scale = 0.0
         self.ranges: AutomaticRanges | None = None
@@ -77,10 +85,8 @@ class BatchEnvironment:
         self._force = self._batch.bind("xfrc_applied")[:, self._object, :3]
         self._steps_per_tick = round(tick / model.opt.timestep)
         self.variation = Variation(self._batch, model, hand, tick)
-        # Ring buffer of sent targets, and the index of the newest.
-        self._history = np.tile(hand.rest, (MAX_DELAY + 1, size, 1))
-        self._newest = 0
-        self._worlds = np.arange(size)[:, None], np.arange(hand.n_actuators)[None]
+        self.universes, self.strengths = self.variation.universes, self.variation.strengths
+        self._sent = DelayedTargets(hand.rest, size, MAX_DELAY)
         self._driven = list(hand.driven_joint)
         self.goal = np.tile(rotations.IDENTITY, (size, 1))
         self._distance = np.zeros(size)
@@ -91,6 +97,11 @@ class BatchEnvironment:
         self.goals_reached = np.zeros(size, dtype=np.int64)
         self.state: ActionState = self.path.start(np.tile(hand.rest, (size, 1)))
         self.reset(np.arange(size))
+
+    @property
+    def sent_target(self) -> Array:
+        """Targets last sent to the servos [rad], (size, n_actuators)."""
+        return self.state.motion.position
 
     @property
     def joint_position(self) -> Array:
@@ -112,10 +123,7 @@ class BatchEnvironment:
 
     def _delayed_targets(self) -> Array:
         """Targets that have reached the servos, after their delays [rad], (size, n_actuators)."""
-        worlds, actuators = self._worlds
-        age = self.variation.delay + self.variation.late[:, None]
-        arrived: Array = self._history[(self._newest - age) % len(self._history), worlds, actuators]
-        return arrived
+        return self._sent.arrived(self.variation.delay + self.variation.late[:, None])
 
     @property
     def object_position(self) -> Array:
@@ -157,12 +165,12 @@ class BatchEnvironment:
             strengths = self.ranges.draw(ids, self.rng)
         else:
             strengths = scaled_strengths(self.rng, n, self.universe_scale)
-        self.variation.draw(ids, self.rng, strengths)
+        self.variation.draw(ids, self.rng, strengths, self.vary)
         if self.precision:
             # Where an axis is tried at its end, goals are coarse, so that ends can be compared.
             coarse = self.ranges.tried(ids) if self.ranges else np.zeros(n, dtype=np.bool_)
             self.tolerance[ids] = self.precision.draw(ids, coarse, self.rng)
-        self._history[:, ids] = hand.rest
+        self._sent.reset(ids)
         self._qpos[ids, : hand.n_joints] = hand.joint_angles(hand.rest)
         at = hand.n_joints
         self._qpos[ids, at : at + 3] = hand.workspace.object_start
@@ -208,12 +216,11 @@ class BatchEnvironment:
         """
         disturbed = self._adversary.disturb(actions, self.variation.adversary, self._qpos)
         self.state = self.variation.unless_paused(self.state, self.path.act(self.state, disturbed))
-        self._push()
+        self._force[:] = self.variation.pushes(self.rng, self.target.mass, self.policy_rate)
         for _ in range(self.path.ticks_per_action):
             self.variation.tick(self.rng)
             self.state = self.variation.unless_paused(self.state, self.path.tick(self.state))
-            self._newest = (self._newest + 1) % len(self._history)
-            self._history[self._newest] = self.state.motion.position
+            self._sent.send(self.state.motion.position)
             self.variation.stick(self._qvel[:, : self.hand.n_joints])
             # The spring acts from the encoder's angle; its offset from the joint is the backlash.
             targets, angles = self._delayed_targets(), self._qpos[:, self._driven]
@@ -221,17 +228,6 @@ class BatchEnvironment:
             self._batch.step(nstep=self._steps_per_tick)
         self._steps += 1
         return self._judge(actions)
-
-    def _push(self) -> None:
-        """Draws pushes on the objects for one policy step."""
-        universes = self.variation.universes
-        rate = np.array([one.push_rate for one in universes])
-        strength = np.array([one.push_acceleration for one in universes])
-        pushed = self.rng.random(self.size) < rate / self.path.policy_rate
-        self._force[:] = 0.0
-        if pushed.any():
-            force = self.target.mass * strength[pushed, None]
-            self._force[pushed] = force * self.rng.standard_normal((pushed.sum(), 3))
 
     def _judge(self, actions: Array) -> Step:
         weights, space = self.rewards, self.hand.workspace

@@ -1,6 +1,5 @@
 """`inhand hand`: a hand file from a model of others, and what a hand file says."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import tyro
 from inhand.files import write_whole
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand, hand_file, load_hand, parse_hand
+from inhand.result import print_json
 
 _HEAD = """\
 # Hand {name}, imported from {source} by inhand hand import.
@@ -99,7 +99,7 @@ class Import:
                 "moving_mass": found.own_mass,
                 "notes": imported.notes,
             }
-            print(json.dumps(told))
+            print_json(told)
         else:
             print(report(hand, found, imported.notes))
         return 0 if found.is_equal else 1
@@ -124,7 +124,7 @@ class Check:
         hand = load_hand(self.file)
         told = _summary(hand)
         if self.json:
-            print(json.dumps({"file": str(hand_file(self.file)), **told}))
+            print_json({"file": str(hand_file(self.file)), **told})
             return 0
         for name, value in told.items():
             print(f"{name.replace('_', ' '):12} {value}")

@@ -48,7 +48,6 @@ class Variation:
 
     Attributes:
         universes: one for each world.
-        vary: the kind of fields that draws change.
         strengths: with which the universes were drawn, (size, len(AXES)).
         delay: from command to servo [ticks], (size, n_actuators).
         late: additional delay by jitter in the present tick [ticks], (size,).
@@ -68,7 +67,6 @@ class Variation:
         self._mesh = batch.expand("geom_dataid")
         self._sizes = np.array([1.0, *MESH_SIZES])
         self.universes = [Universe()] * size
-        self.vary: Vary = "everything"
         self.strengths = np.zeros((size, len(AXES)))
         self.delay = np.zeros((size, hand.n_actuators), dtype=np.int64)
         self.late = np.zeros(size, dtype=np.int64)
@@ -92,7 +90,13 @@ class Variation:
         share: Array = ADVERSARY * self.strengths[:, NAMES.index("adversary")]
         return share
 
-    def draw(self, ids: NDArray[np.int64], rng: np.random.Generator, strengths: Strengths) -> None:
+    def draw(
+        self,
+        ids: NDArray[np.int64],
+        rng: np.random.Generator,
+        strengths: Strengths,
+        vary: Vary = "everything",
+    ) -> None:
         """Draws new universes for these worlds.
 
         Args:
@@ -100,12 +104,13 @@ class Variation:
             rng: source of randomness.
             strengths: of every axis of `inhand.training.mujoco_worlds.draws`, (k, len(AXES)).
                 Worlds that stay nominal do not use theirs.
+            vary: the kind of fields that change.
         """
-        varied = (ids % NOMINAL_EVERY > 0)[:, None] & (axes_of(self.vary) > 0)
+        varied = (ids % NOMINAL_EVERY > 0)[:, None] & (axes_of(vary) > 0)
         self.strengths[ids] = np.where(varied, strengths, 0.0)
         for i in ids:
             universe = universe_of(self._hand, rng, self.strengths[i])
-            self._set(int(i), only(self.vary, universe))
+            self._set(int(i), only(vary, universe))
         self._batch.set_const(ids)
         # `set_const` resets the bounding sphere of a mesh to the nominal one.
         sizes = [self.universes[i].object_size for i in ids]
@@ -122,6 +127,23 @@ class Variation:
             begins &= self._pause_left <= 0.5 * self._tick
             self._pause_left = np.where(begins, self._pause_time, self._pause_left - self._tick)
             self.paused = self._pause_left > 0.5 * self._tick
+
+    def pushes(self, rng: np.random.Generator, mass: float, rate: float) -> Array:
+        """Draws forces on the objects for one policy step, world frame [N], (size, 3).
+
+        Args:
+            rng: source of randomness.
+            mass: of the nominal object [kg].
+            rate: policy steps a second [Hz].
+        """
+        chance = np.array([one.push_rate for one in self.universes]) / rate
+        strength = np.array([one.push_acceleration for one in self.universes])
+        pushed = rng.random(len(self.universes)) < chance
+        forces = np.zeros((len(self.universes), 3))
+        if pushed.any():
+            drawn = rng.standard_normal((pushed.sum(), 3))
+            forces[pushed] = mass * strength[pushed, None] * drawn
+        return forces
 
     def unless_paused(self, old: ActionState, new: ActionState) -> ActionState:
         """The new state of the action path; the old one where the controller pauses."""

@@ -7,8 +7,8 @@ from inhand.controller.policy.observation import observe
 from inhand.hardware.model.kinematics import fingertip_positions
 from inhand.hardware.records import Array
 from inhand.perception import rotations
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.draws import NAMES
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.carrying import Carrying
 from inhand.training.sensors.tracking import (
     POSITION_DEVIATION,
@@ -56,7 +56,7 @@ class Sensors:
         believed: estimated orientations of the last observation, world from object, (n, 4) wxyz.
     """
 
-    def __init__(self, worlds: BatchEnvironment, seed: int, version: int = 1) -> None:
+    def __init__(self, worlds: BatchOfWorlds, seed: int, version: int = 1) -> None:
         self._worlds, self._version = worlds, version
         self._rng = np.random.default_rng(seed)
         n, actuators = worlds.size, worlds.hand.n_actuators
@@ -67,7 +67,7 @@ class Sensors:
         # missing pose, probability a step that poses freeze, probability of an outlier that is
         # accepted.
         self._levels = np.zeros((n, 7))
-        self._poses = TrackedPoses(n, 1.0 / worlds.path.policy_rate)
+        self._poses = TrackedPoses(n, 1.0 / worlds.policy_rate)
         self._frozen = np.zeros(n)
         self._carrying = Carrying(worlds.hand, worlds.target)
         self._joints = np.tile(worlds.hand.rest, (n, 1))
@@ -79,9 +79,9 @@ class Sensors:
     def reset(self, ids: NDArray[np.int64]) -> None:
         """Draws the errors of a new episode. Call it after the worlds' own reset."""
         worlds, rng = self._worlds, self._rng
-        rate = worlds.path.policy_rate
+        rate = worlds.policy_rate
         for i in ids:
-            universe = worlds.variation.universes[i]
+            universe = worlds.universes[i]
             self._levels[i] = (
                 universe.joint_noise[0],
                 universe.position_noise[0],
@@ -104,7 +104,7 @@ class Sensors:
             bias[ids] *= rng.standard_normal((len(ids), bias.shape[1]))
         self._frozen[ids] = 0.0
         self._began[ids] = True
-        interval = np.array([worlds.variation.universes[i].pose_interval for i in ids])
+        interval = np.array([worlds.universes[i].pose_interval for i in ids])
         shortest = np.maximum(1.0 / rng.uniform(*CAMERA_RATE, len(ids)), interval)
         self._poses.rate[ids] = 1.0 / shortest
         self._poses.latency[ids] += rng.uniform(*PIPELINE_LATENCY, len(ids))
@@ -128,7 +128,7 @@ class Sensors:
         """
         worlds, rng, levels = self._worlds, self._rng, self._levels
         n = worlds.size
-        self._frozen = np.maximum(0.0, self._frozen - 1.0 / worlds.path.policy_rate)
+        self._frozen = np.maximum(0.0, self._frozen - 1.0 / worlds.policy_rate)
         self._frozen[rng.random(n) < levels[:, 5]] = FREEZE_SECONDS
         quaternion = rotations.normalize(worlds.object_quaternion)
         carried = self._carrying.motion(self._joints, joints, self._place, self.believed)
@@ -164,7 +164,7 @@ class Sensors:
 
     def _injected(self) -> Array:
         """Probability of a random pose in place of the estimate in a step, (n,)."""
-        share: Array = INJECTED * self._worlds.variation.strengths[:, INJECTION]
+        share: Array = INJECTED * self._worlds.strengths[:, INJECTION]
         return share
 
     def observe(self) -> NDArray[np.float32]:
@@ -190,7 +190,7 @@ class Sensors:
             worlds.hand,
             worlds.target,
             joint_position=joints,
-            sent_target=worlds.state.motion.position,
+            sent_target=worlds.sent_target,
             fingertips=fingertip_positions(worlds.hand, joints),
             object_position=position,
             object_quaternion=quaternion,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.cli import main
+from inhand.errors import remedy
 from inhand.hardware.model.hand import HANDS
 from tests.controller import tiny_policy
 from tests.controller.bench_hand import HAND
@@ -126,6 +127,28 @@ def test_requests_and_their_replies(run: Run, served: Served) -> None:
     assert "tiny.onnx" in run("load-policy", "tiny.onnx")[1]
 
 
+def test_joints_are_moved(run: Run, served: Served, tmp_path: Path) -> None:
+    run("enable")
+    code, printed = run("joints", "FFJ3=0.5", "--speed", "2", "--json")
+    assert code == 0 and json.loads(printed)["left"] <= 1e-3
+    assert json.loads(printed)["mode"] == "manual"
+    file = tmp_path / "wave.json"
+    file.write_text('{"times": [0.4, 0.8], "positions": [[0.8], [0.5]], "joints": ["FFJ3"]}')
+    assert run("joints", "--file", str(file))[0] == 0
+    assert abs(served.bench.servos[HAND.actuator_names.index("FFJ3")] - 0.5) < 0.02
+    for arguments, words in (
+        (("hook=1",), "dactyl24 has no joint 'hook'; it has WRJ2"),
+        (("FFJ3=left",), "'FFJ3=left' is no target; write a joint and its angle"),
+        (("FFJ3",), "'FFJ3' is no target"),
+        ((), "give targets like FFJ3=0.5, or a trajectory"),
+        (("FFJ3=1", "--file", str(file)), "give targets like FFJ3=0.5, or a trajectory"),
+        (("--file", str(tmp_path / "no.json")), "no.json: No such file"),
+    ):
+        assert words in str(run("joints", *arguments)[0])
+    file.write_text("{")
+    assert "wave.json: Input data was truncated" in str(run("joints", "--file", str(file))[0])
+
+
 def test_refusals_are_errors_in_one_line(run: Run, served: Served) -> None:
     assert str(run("arm")[0]).startswith("error: arm: not in mode off; possible now: enable")
     assert "no such file" in str(run("load-policy", "nothing")[0])
@@ -169,6 +192,13 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
     bad.write_text(f'hand = "{hand}"')
     code = str(run("config", "check", str(bad))[0])
     assert "crosses the end of its servo's turn" in code and str(hand) in code
+
+
+def test_sim_on_a_newer_python_is_one_sentence() -> None:
+    assert remedy("sim", (3, 11)) == "install it with `pip install 'inhand[sim]'`"
+    said = remedy("sim", (3, 13))
+    assert said.startswith("it has wheels up to Python 3.11 and this is 3.13: use Python 3.11")
+    assert remedy("view", (3, 13)) == "install it with `pip install 'inhand[view]'`"
 
 
 @pytest.mark.parametrize(

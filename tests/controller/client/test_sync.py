@@ -4,12 +4,15 @@ import asyncio
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zmq
 
+from inhand.controller.client.arrival import Arrival
 from inhand.controller.client.asynchronous import AsyncClient
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, RefusedError
+from tests.controller.bench_hand import HAND
 from tests.controller.served import Served
 
 
@@ -29,6 +32,41 @@ def test_a_goal_in_a_few_lines(tmp_path: Path) -> None:
         with pytest.raises(RefusedError, match="not in mode running") as refused:
             hand.call("arm")
         assert refused.value.code == "refused"
+
+
+def test_joints_arrive(tmp_path: Path) -> None:
+    names = HAND.actuator_names[3:5]
+    with Served(tmp_path) as served, Client(tmp_path) as hand:
+        hand.call("enable")
+        assert hand.joints(dict.fromkeys(names, np.float64(0.4)), 3.0)["left"] <= 1e-3
+        assert hand.follow(np.array([0.3]), np.array([[0.6, 0.5]]), names)["seconds"] == 0.0
+        np.testing.assert_allclose(served.bench.servos[3:5], [0.6, 0.5], atol=0.02)
+        hand.joints(served.bench.servos, wait=False)
+        hand.call("hold")
+        with pytest.raises(RefusedError, match="joints: not in mode holding"):
+            hand.joints(served.bench.servos, wait=False)
+
+
+def test_joints_arrive_with_asyncio(tmp_path: Path) -> None:
+    async def move() -> None:
+        async with AsyncClient(tmp_path) as hand:
+            await hand.call("enable")
+            assert (await hand.joints({"FFJ3": 0.4}, 3.0))["left"] <= 1e-3
+            reply = await hand.follow([0.3], [[0.6]], ["FFJ3"])
+            assert reply["seconds"] == 0.0 and reply["left"] <= 1e-3
+
+    with Served(tmp_path):
+        asyncio.run(move())
+
+
+def test_targets_that_come_no_nearer_are_not_waited_for() -> None:
+    arrival = Arrival()
+    assert not arrival.over({"left": 0.5, "seconds": 1.0}, 0.0)
+    assert not arrival.over({"left": 0.5, "seconds": 0.0}, 1.0)
+    assert not arrival.over({"left": 0.4, "seconds": 0.0}, 2.9)
+    assert not arrival.over({"left": 0.4, "seconds": 0.0}, 4.8)
+    assert arrival.over({"left": 0.4, "seconds": 0.0}, 5.0)
+    assert arrival.over({"left": 1e-4, "seconds": 0.0}, 5.0)
 
 
 def test_listening_ends_in_time(tmp_path: Path) -> None:

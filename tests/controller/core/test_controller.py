@@ -165,6 +165,10 @@ def test_the_snapshot_says_what_is_known(bench: Bench) -> None:
 def carry_out(bench: Bench, request: Request) -> None:
     if request == Request.GOAL:
         bench.ask(2.0)
+    elif request == Request.JOINTS:
+        bench.controller.joints({})
+    elif request == Request.TRAJECTORY:
+        bench.controller.follow([2.0], [HAND.rest])
     else:
         getattr(bench.controller, request.value)()
 

@@ -15,12 +15,24 @@ from inhand.hardware.records import Array
 from tests.controller.bench_hand import HAND, IN_HAND, TICK, Bench, ScriptedPolicy
 
 LIMITS = Limits.of(HAND)
-REQUESTS = ("enable", "disable", "home", "arm", "disarm", "hold", "cancel", "estop", "clear")
+REQUESTS = (
+    "enable",
+    "disable",
+    "home",
+    "arm",
+    "disarm",
+    "hold",
+    "cancel",
+    "estop",
+    "clear",
+    "manual",
+)
 WORLD = ("drop", "put back", "hide", "show", "unplug", "plug in", "wait", "servo error")
-LIKELY = ("enable", "arm", "ask", "wait", "wait", "show", "plug in", "put back")
+MOTIONS = ("joints", "follow")
+LIKELY = ("enable", "manual", *MOTIONS, "arm", "ask", "wait", "wait", "show", "plug in", "put back")
 
 
-def do(bench: Bench, step: str) -> None:
+def do(bench: Bench, step: str, rng: np.random.Generator) -> None:
     """One random step; a request may be refused."""
     match step:
         case "drop":
@@ -36,7 +48,10 @@ def do(bench: Bench, step: str) -> None:
         case "wait":
             pass
         case _:
-            arguments = ([RandomGoal()],) if step == "ask" else ()
+            arguments: tuple[object, ...] = ([RandomGoal()],) if step == "ask" else ()
+            if step in MOTIONS:
+                targets = list(rng.uniform(HAND.lower, HAND.upper))
+                arguments = (targets, 20.0) if step == "joints" else ([2.0], [targets])
             with suppress(RefusedError):
                 getattr(bench.controller, step)(*arguments)
 
@@ -45,7 +60,7 @@ def check(bench: Bench, torque_before: bool, sent_before: Array | None) -> None:
     controller = bench.controller
     if bench.mode in (Mode.OFF, Mode.ESTOP):
         assert not controller.torque
-    if bench.mode in (Mode.HOLDING, Mode.READY, Mode.RUNNING):
+    if bench.mode in (Mode.HOLDING, Mode.READY, Mode.RUNNING, Mode.MANUAL):
         assert controller.torque
     # Nothing is worked on but in running, and nothing waits.
     assert controller.goals.empty == (bench.mode != Mode.RUNNING)
@@ -61,7 +76,10 @@ def check(bench: Bench, torque_before: bool, sent_before: Array | None) -> None:
 @settings(deadline=None, max_examples=120)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(LIKELY) | st.sampled_from(REQUESTS + WORLD), st.integers(0, 40)),
+        st.tuples(
+            st.sampled_from(LIKELY) | st.sampled_from(REQUESTS + MOTIONS + WORLD),
+            st.integers(0, 40),
+        ),
         max_size=25,
     ),
     st.integers(0, 2**32 - 1),
@@ -74,7 +92,7 @@ def test_invariants_hold_in_any_sequence(story: list[tuple[str, int]], seed: int
     bench.run(0.2)
     for step, ticks in story:
         torque, sent = bench.controller.torque, bench.targets and bench.targets.position
-        do(bench, step)
+        do(bench, step, rng)
         if step != "enable":
             assert bench.controller.torque <= torque
         for _ in range(ticks + 1):

@@ -22,11 +22,25 @@ from inhand.controller.ipc.protocol import (
 
 EXAMPLES: list[dict[str, Any]] = [
     *({"type": kind} for kind in ("status", "enable", "disable", "home", "arm", "disarm")),
-    *({"type": kind} for kind in ("cancel", "hold", "estop", "clear", "shutdown", "record")),
+    *(
+        {"type": kind}
+        for kind in (
+            "cancel",
+            "hold",
+            "estop",
+            "clear",
+            "shutdown",
+            "record",
+            "manual",
+            "control",
+        )
+    ),
     {"type": "events", "since": 3},
     {"type": "load_policy", "policy": "block.onnx"},
     {"type": "goal", "face": "+x", "tolerance": 0.2, "hold": 0.5, "timeout": 60, "replace": True},
     {"type": "goals", "goals": [{"rotation": [0, 0, 1.5]}, {"face": "-z", "heading": -1.0}]},
+    {"type": "joints", "positions": {"FFJ3": 0.5, "MFJ3": -0.25}, "speed": 0.4},
+    {"type": "trajectory", "times": [0.5, 1.5], "positions": [[0.25], [0.5]], "joints": ["FFJ3"]},
     {"type": "random_goals", "count": 5, "kind": "face-up", "seed": 7},
 ]
 
@@ -139,6 +153,16 @@ def test_an_unknown_field_is_refused(example: dict[str, Any]) -> None:
         (encoded(type="random_goals", kind="so2"), "invalid", "kind"),
         (encoded(type="random_goals", max_angle=0), "invalid", "max_angle"),
         (encoded(type="random_goals", max_angle=4), "invalid", "max_angle"),
+        (encoded(type="joints", positions={"FFJ3": "0"}), "invalid", "positions"),
+        (encoded(type="joints", positions={"FFJ3": 1e308}), "invalid", "positions"),
+        (encoded(type="joints", positions=[0.0] * 65), "invalid", "64"),
+        (encoded(type="joints", positions=[0.0], speed=0), "invalid", "speed"),
+        (encoded(type="joints", positions=[0.0], speed=21), "invalid", "speed"),
+        (encoded(type="trajectory", times=[], positions=[]), "invalid", "times"),
+        (encoded(type="trajectory", times=[1, 2], positions=[[0]]), "invalid", "2 times for 1 row"),
+        (encoded(type="trajectory", times=[0], positions=[[0]]), "invalid", "above 0"),
+        (encoded(type="trajectory", times=[2, 1], positions=[[0], [0]]), "invalid", "increase"),
+        (encoded(type="trajectory", times=[1], positions=[[True]]), "invalid", "positions"),
     ],
 )
 def test_errors_are_described(message: bytes, code: str, words: str) -> None:

@@ -8,7 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from inhand.controller.core.requests import Arm, Clear, Enable, Estop, Home, RandomGoals
+from inhand.controller.core.requests import (
+    Arm,
+    Clear,
+    Enable,
+    Estop,
+    Hold,
+    Home,
+    Joints,
+    Manual,
+    RandomGoals,
+    Trajectory,
+)
 from inhand.controller.errors import PolicyError, RecordingError
 from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.recording.flight_recorder import AFTER
@@ -49,6 +60,14 @@ def recorded(directory: Path, eventful: bool = False) -> Path:
         hand.tick(Clear(1, 1))
         hand.tick(Enable(1, 2), Home(1, 3))
         hand.run(1.0)
+        hand.tick(Manual(1, 7), Joints(1, 8, positions={"FFJ3": 0.6}, speed=0.5))
+        hand.run(0.4)
+        wave = [[0.9], [0.5], [0.7]]
+        hand.tick(Trajectory(1, 9, times=[0.3, 0.6, 1.5], positions=wave, joints=["FFJ3"]))
+        hand.run(0.45)
+        hand.tick(Joints(1, 10))
+        hand.run(1.0)
+        hand.tick(Hold(1, 11))
         hand.tick(Arm(1, 4), RandomGoals(1, 5, count=3))
         hand.run(3.0)
         hand.tick(Estop(1, 6))

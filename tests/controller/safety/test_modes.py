@@ -8,28 +8,31 @@ from inhand.controller.safety.modes import Happening, Mode, Request, Trigger, al
 
 REFUSED, IGNORED = "refused", "ignored"
 
-# One row a trigger; columns: off, holding, ready, running, fault, estop.
+# One row a trigger; columns: off, holding, ready, running, manual, fault, estop.
 TABLE = """
-enable         holding  holding  refused  refused  refused  refused
-disable        off      off      refused  refused  refused  refused
-home           refused  holding  refused  refused  refused  refused
-arm            refused  ready    ready    refused  refused  refused
-disarm         refused  holding  holding  holding  refused  refused
-goal           refused  refused  running  running  refused  refused
-cancel         refused  refused  ready    ready    refused  refused
-hold           refused  holding  holding  holding  refused  refused
-estop          estop    estop    estop    estop    estop    estop
-clear          refused  refused  refused  refused  off      off
-queue_empty    ignored  ignored  ignored  ready    ignored  ignored
-idle           ignored  ignored  holding  ignored  ignored  ignored
-object_dropped ignored  ignored  ignored  holding  ignored  ignored
-pose_lost      ignored  ignored  ignored  holding  ignored  ignored
-policy_failed  ignored  ignored  ignored  holding  ignored  ignored
-servo_error    fault    fault    fault    fault    fault    ignored
-bus_lost       fault    fault    fault    fault    fault    ignored
-joints_stale   fault    fault    fault    fault    fault    ignored
+enable         holding  holding  refused  refused  refused  refused  refused
+disable        off      off      refused  refused  refused  refused  refused
+home           refused  holding  refused  refused  refused  refused  refused
+arm            refused  ready    ready    refused  refused  refused  refused
+disarm         refused  holding  holding  holding  refused  refused  refused
+goal           refused  refused  running  running  refused  refused  refused
+cancel         refused  refused  ready    ready    refused  refused  refused
+hold           refused  holding  holding  holding  holding  refused  refused
+manual         refused  manual   refused  refused  manual   refused  refused
+joints         refused  refused  refused  refused  manual   refused  refused
+trajectory     refused  refused  refused  refused  manual   refused  refused
+estop          estop    estop    estop    estop    estop    estop    estop
+clear          refused  refused  refused  refused  refused  off      off
+queue_empty    ignored  ignored  ignored  ready    ignored  ignored  ignored
+idle           ignored  ignored  holding  ignored  holding  ignored  ignored
+object_dropped ignored  ignored  ignored  holding  ignored  ignored  ignored
+pose_lost      ignored  ignored  ignored  holding  ignored  ignored  ignored
+policy_failed  ignored  ignored  ignored  holding  ignored  ignored  ignored
+servo_error    fault    fault    fault    fault    fault    fault    ignored
+bus_lost       fault    fault    fault    fault    fault    fault    ignored
+joints_stale   fault    fault    fault    fault    fault    fault    ignored
 """
-COLUMNS = (Mode.OFF, Mode.HOLDING, Mode.READY, Mode.RUNNING, Mode.FAULT, Mode.ESTOP)
+COLUMNS = (Mode.OFF, Mode.HOLDING, Mode.READY, Mode.RUNNING, Mode.MANUAL, Mode.FAULT, Mode.ESTOP)
 TRIGGERS: dict[str, Trigger] = {trigger.value: trigger for trigger in (*Request, *Happening)}
 CASES = [
     (mode, TRIGGERS[name], after)

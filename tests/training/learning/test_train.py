@@ -68,7 +68,7 @@ def test_from_recipe_to_policy_file_and_resume(
     student = write(tmp_path / "student.toml", STUDENT)
     assert train(load_recipe(student), tmp_path, "cpu", 1, None)["iteration"] == 10
     sensing = load_recipe(write(tmp_path / "sensing.toml", 'vary = "sensing"' + STUDENT))
-    assert build(sensing, tmp_path, "cpu", 1).worlds.variation.vary == "sensing"
+    assert build(sensing, tmp_path, "cpu", 1).worlds.vary == "sensing"
     refined = write(tmp_path / "refined.toml", REFINED)
     assert train(load_recipe(refined), tmp_path, "cpu", 1, None)["iteration"] == 10
     monkeypatch.setattr(batch_measure, "SECONDS_PER_GOAL", 1.0)
@@ -159,3 +159,12 @@ def test_a_precise_student_runs_as_a_policy_file(tmp_path: Path) -> None:
         policy, digest, "mujoco", "dactyl24", "block", None, None, False, rules, seed=1, wires=False
     )
     assert run_trial(setup, 0).end
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "nonsense"])
+def test_a_device_that_cannot_be_used_is_one_sentence(tmp_path: Path, device: str) -> None:
+    recipe = tmp_path / "teacher.toml"
+    recipe.write_text(TEACHER)
+    with pytest.raises(TrainingError, match=f"--device {device} cannot be used on this machine"):
+        train(load_recipe(str(recipe)), tmp_path / "runs", device, 1, None)
+    assert not (tmp_path / "runs").exists()

@@ -145,7 +145,7 @@ def mesh(model: mujoco.MjModel) -> np.ndarray:
 )
 def test_a_draw_changes_the_kind_of_fields_it_may(vary: Vary, physics: bool, sensing: bool) -> None:
     worlds = BatchEnvironment(HAND, BLOCK, 2, threads=1, seed=13)
-    worlds.variation.vary = vary
+    worlds.vary = vary
     worlds.harden(np.pi, 1.0)
     drawn, nominal = worlds.variation.universes[1], Universe()
     for name in Universe.__struct_fields__:

@@ -1,0 +1,122 @@
+"""`inhand foxglove`, read by a client of Foxglove's protocol that is not its server's maker's.
+
+The protocol: https://github.com/foxglove/ws-protocol/blob/main/docs/spec.md.
+"""
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from inhand.controller.errors import ConfigError
+from inhand.controller.recording.foxglove_channels import schema_of
+from tests.controller.bench_hand import HAND
+from tests.controller.view.watched import served
+
+pytest.importorskip("foxglove")
+from inhand.controller.view.foxglove_live import FoxgloveServer, Options  # noqa: E402
+
+WAIT = 30.0
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a server with services, in front of a bench hand."""
+    directory: Path = tmp_path_factory.mktemp("foxglove")
+    with served(directory):
+        server = FoxgloveServer(Options(command=True, directory=directory, port=0))
+        server.open()
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        yield server.port
+        server.end()
+        thread.join()
+        server.close()
+
+
+def opened(port: int) -> ClientConnection:
+    protocols = ["foxglove.sdk.v1", "foxglove.websocket.v1"]
+    return connect(f"ws://127.0.0.1:{port}", subprotocols=protocols, max_size=None)  # type: ignore[arg-type]
+
+
+def told(connection: ClientConnection, operation: str) -> dict[str, Any]:
+    """The next message of this kind."""
+    while True:
+        message = connection.recv(timeout=WAIT)
+        if isinstance(message, str) and (found := json.loads(message))["op"] == operation:
+            return dict(found)
+
+
+def test_the_channels_are_those_of_a_recording(port: int) -> None:
+    with opened(port) as connection:
+        channels: dict[str, dict[str, Any]] = {}
+        while not {"/object", "/joints", "/servos", "/state"} <= set(channels):
+            for one in told(connection, "advertise")["channels"]:
+                channels[one["topic"]] = one
+        for topic, channel in channels.items():
+            name, schema = schema_of(topic)
+            assert channel["schemaName"] == name and channel["encoding"] == "json"
+            assert json.loads(channel["schema"]) == schema
+        wanted = [
+            {"id": number, "channelId": channels[topic]["id"]}
+            for number, topic in enumerate(("/joints", "/servos", "/state", "/object"))
+        ]
+        connection.send(json.dumps({"op": "subscribe", "subscriptions": wanted}))
+        messages: dict[int, dict[str, Any]] = {}
+        while len(messages) < 4:
+            data = connection.recv(timeout=WAIT)
+            if isinstance(data, bytes) and data[0] == 1:
+                subscription, stamp = struct.unpack_from("<IQ", data, 1)
+                messages[subscription] = json.loads(data[13:])
+                assert stamp > 1.7e18
+        for number, topic in enumerate(("/joints", "/servos", "/state", "/object")):
+            schema = schema_of(topic)[1]
+            keys = set(messages[number])
+            assert set(schema["required"]) <= keys <= set(schema["properties"]), topic
+        assert [one["name"] for one in messages[0]["joints"]] == list(HAND.joint_names)
+
+
+def test_a_request_is_a_service(port: int) -> None:
+    with opened(port) as connection:
+        services = {one["name"]: one for one in told(connection, "advertiseServices")["services"]}
+        assert "/shutdown" not in services
+
+        def call(name: str) -> bytes:
+            head = struct.pack("<BIII", 2, services[name]["id"], 7, 4)
+            connection.send(head + b"json" + b"{}")
+            while True:
+                data = connection.recv(timeout=WAIT)
+                if isinstance(data, bytes) and data[0] == 3:
+                    return data
+                if isinstance(data, str) and json.loads(data)["op"] == "serviceCallFailure":
+                    return data.encode()
+
+        assert json.loads(call("/enable")[17:])["mode"] == "holding"
+        assert json.loads(call("/disable")[17:])["mode"] == "off"
+        # A refusal has the daemon's own words.
+        assert b"refused: disarm" in call("/disarm")
+
+
+def test_watching_only_offers_no_service(tmp_path: Path) -> None:
+    server = FoxgloveServer(Options(directory=tmp_path, port=0))
+    server.open()
+    try:
+        with opened(server.port) as connection:
+            info = told(connection, "serverInfo")
+            assert "services" not in info["capabilities"]
+            assert "clientPublish" not in info["capabilities"]
+    finally:
+        server.close()
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = FoxgloveServer(Options(port=taken.getsockname()[1]))
+        with pytest.raises(ConfigError, match="another one with --port"):
+            server.open()
