@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import permutations, product
+from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,10 @@ from inhand.perception.rotations import Array
 
 OBJECTS = Path(__file__).parent / "object_files"
 OBJECT_FILES = DescriptionKind("object", ObjectError, OBJECTS)
+
+ALIKE = 80
+"""Least distance of two faces' colours, in RGB of 0 to 255, if they have one letter. Light and
+cameras change a colour by about half of it."""
 
 SCHEMA = 2
 """Version of object files. In those of version 1 a tag's up is its official picture's down."""
@@ -38,6 +43,18 @@ class TagPlacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     turn: float = 0.0
 
 
+class FaceMark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a face without a tag looks: a colour, and perhaps a letter in black or white.
+
+    Attributes:
+        color: red, green and blue, each 0 to 255.
+        letter: one letter in the middle of the face; empty for none.
+    """
+
+    color: tuple[int, int, int]
+    letter: str = ""
+
+
 class _ObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     schema: Literal[1, 2]
@@ -48,6 +65,7 @@ class _ObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symmetry: Literal["none", "cube", "dihedral"]
     tags: tuple[TagPlacement, ...]
     sides: int = 4
+    appearance: dict[str, FaceMark] = {}
 
 
 @dataclass(frozen=True)
@@ -89,7 +107,7 @@ class ObjectDescription:
     """A convex object.
 
     Attributes:
-        digest: SHA-256 of all but the tags, which no physics depends on.
+        digest: SHA-256 of all but tags and appearance, which no physics depends on.
         size: extents along x, y, z [m]; of a prism, the distance between opposite sides
             (twice) and the length along z.
         mass: [kg].
@@ -97,6 +115,7 @@ class ObjectDescription:
         symmetry: rotations that map the shape onto itself, (k, 4) wxyz, identity first.
         upside_down: whether tags' frames, and with them the order of corners, begin at the bottom
             right of the official pictures, as in recordings of schema 1.
+        appearance: look of the faces for a network, by name; empty if the file has none.
     """
 
     name: str
@@ -110,11 +129,19 @@ class ObjectDescription:
     tags: tuple[Tag, ...]
     faces: dict[str, Array]
     upside_down: bool = False
+    appearance: dict[str, FaceMark] = field(default_factory=dict)
 
     @property
     def half_extents(self) -> Array:
         """Half of `size` [m], (3,)."""
         return np.array(self.size) / 2
+
+    @property
+    def look(self) -> str:
+        """SHA-256 of shape, size and appearance: what a network that finds the object has seen."""
+        marks = {name: [*mark.color, mark.letter] for name, mark in self.appearance.items()}
+        facts = [self.shape, self.size, self.sides, marks]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def vertices(self) -> Array:
@@ -205,12 +232,13 @@ def parse_object(raw: bytes, path: str | Path, *, recorded: bool = False) -> Obj
         tags=tuple(_place(tag, faces[tag.face], data) for tag in data.tags),
         faces=faces,
         upside_down=data.schema == 1,
+        appearance=data.appearance,
     )
 
 
 def _digest(data: _ObjectFile) -> str:
     facts = msgspec.to_builtins(data)
-    del facts["schema"], facts["tags"]
+    del facts["schema"], facts["tags"], facts["appearance"]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -240,11 +268,36 @@ def _check(data: _ObjectFile, faces: dict[str, Array], path: str | Path) -> None
     elif any(not 0 <= i < 587 for i in ids):
         problem = "tag ids of the family 36h11 are 0..586"
     else:
-        unknown = sorted({tag.face for tag in data.tags} - faces.keys())
+        named = {tag.face for tag in data.tags} | data.appearance.keys()
+        unknown = sorted(named - faces.keys())
         if unknown:
             problem = f"unknown faces {unknown}; this shape has {', '.join(faces)}"
+        elif data.appearance:
+            problem = appearance_problem(data.appearance, faces)
     if problem:
         raise ObjectError(f"object file {path}: {problem}")
+
+
+def appearance_problem(
+    appearance: Mapping[str, FaceMark], faces: Mapping[str, Array]
+) -> str | None:
+    """Why a network could not tell the faces apart; None if it could."""
+    missing = [name for name in faces if name not in appearance]
+    if missing:
+        return f"[appearance] has no {', '.join(missing)}; name every face"
+    for name, mark in appearance.items():
+        if not all(0 <= value <= 255 for value in mark.color):
+            return f"[appearance] {name}: red, green and blue are 0 to 255, got {mark.color}"
+        if len(mark.letter) > 1 or not (mark.letter or "A").isascii():
+            return f"[appearance] {name}: one ASCII letter or none, got {mark.letter!r}"
+    for (one, a), (other, b) in combinations(appearance.items(), 2):
+        apart = float(np.linalg.norm(np.subtract(a.color, b.color)))
+        if apart < ALIKE and a.letter == b.letter:
+            return (
+                f"[appearance] {one} and {other} cannot be told apart: their colours differ by "
+                f"{apart:.0f} of at least {ALIKE}; choose other colours, or different letters"
+            )
+    return None
 
 
 def _place(tag: TagPlacement, normal: Array, data: _ObjectFile) -> Tag:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from inhand.perception import rotations
-from inhand.perception.objects import ObjectDescription, Tag
+from inhand.perception.objects import FaceMark, ObjectDescription, Tag
 from inhand.perception.rotations import Array
 from inhand.perception.tags import MODULES, Image, tag_image
 
@@ -50,11 +50,18 @@ class ObjectAssets:
     texture: Path
 
 
-def write_object_assets(description: ObjectDescription, directory: Path) -> ObjectAssets:
+def write_object_assets(
+    description: ObjectDescription, directory: Path, *, tagged: bool = True
+) -> ObjectAssets:
     """Writes mesh, material and texture of an object, named after it, into `directory`.
 
     Tags are drawn where `description` puts them, so a description with moved tags gives an
     object whose tags are glued there.
+
+    Args:
+        description: the object.
+        directory: for the files.
+        tagged: draw the tags; otherwise colours and letters of the description's appearance.
 
     Raises:
         OSError: a file cannot be written.
@@ -77,7 +84,11 @@ def write_object_assets(description: ObjectDescription, directory: Path) -> Obje
         flat = polygon @ frames[name][:, :2]
         color = FACE_COLORS[index % len(FACE_COLORS)]
         tags = [tag for tag in description.tags if _lies_on(tag, description.faces[name])]
-        image = _face_image(flat, frames[name], tags, color, cell)
+        image = (
+            _face_image(flat, frames[name], tags, color, cell)
+            if tagged
+            else _marked_face(description.appearance[name], flat, cell)
+        )
         atlas[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = image
         pixels = _to_cell(flat, cell) + 0.5 + np.array([column, row]) * cell
         coordinates = pixels / np.array([columns * cell, rows * cell])
@@ -183,6 +194,28 @@ def _face_image(
     cv2.fillConvexPoly(image, field.reshape(-1, 1, 2), (255, 255, 255))
     for tag in tags:
         _draw_tag(image, tag.id, _to_cell(tag.corners @ frame[:, :2], cell))
+    blurred = cv2.GaussianBlur(image, (0, 0), PRINT_BLUR * PIXELS_PER_METRE)
+    return np.asarray(blurred, dtype=np.uint8)
+
+
+def _marked_face(mark: FaceMark, flat: Array, cell: int) -> Image:
+    """A face without tags, BGR, (cell, cell, 3): its colour, and its letter upright.
+
+    Args:
+        mark: colour and letter.
+        flat: corners of the face, right and up [m], (n, 2).
+        cell: size of the image [px].
+    """
+    image = np.empty((cell, cell, 3), dtype=np.uint8)
+    image[:] = mark.color[::-1]
+    if mark.letter:
+        inner = np.linalg.norm(flat, axis=1).min() * PIXELS_PER_METRE
+        height, ink = int(0.9 * inner), (0, 0, 0) if sum(mark.color) > 330 else (255, 255, 255)
+        font, stroke = cv2.FONT_HERSHEY_SIMPLEX, max(2, height // 6)
+        scale = cv2.getFontScaleFromHeight(font, height, stroke)
+        (width, tall), _ = cv2.getTextSize(mark.letter, font, scale, stroke)
+        place = ((cell - width) // 2, (cell + tall) // 2)
+        cv2.putText(image, mark.letter, place, font, scale, ink, stroke, cv2.LINE_AA)
     blurred = cv2.GaussianBlur(image, (0, 0), PRINT_BLUR * PIXELS_PER_METRE)
     return np.asarray(blurred, dtype=np.uint8)
 

@@ -34,6 +34,7 @@ class Scene:
         directory: for meshes and texture; not needed after the constructor.
         sides: number of faces around a finger. Fewer are faster: with 8, an image takes a fifth
             less time than with PyBullet's own capsules.
+        tagged: draw the object's tags; otherwise its appearance.
     """
 
     def __init__(
@@ -42,13 +43,15 @@ class Scene:
         description: ObjectDescription,
         directory: Path,
         sides: int = 8,
+        *,
+        tagged: bool = True,
     ) -> None:
         self._hand = hand
         self._lenses: dict[tuple[int, int, bytes, bytes, str], NDArray[np.float32]] = {}
         self._client = pybullet.connect(pybullet.DIRECT)
         # Files of different scenes have the same names, and by default PyBullet caches them.
         pybullet.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=self._client)
-        assets = write_object_assets(description, directory)
+        assets = write_object_assets(description, directory, tagged=tagged)
         shape = pybullet.createVisualShape(
             pybullet.GEOM_MESH, fileName=str(assets.mesh), physicsClientId=self._client
         )

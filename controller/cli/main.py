@@ -128,6 +128,7 @@ _COMMANDS = {
     "probe": "test what a policy's memory knows of its world",
     "train": "train a policy",
     "policy": "export a policy",
+    "vision": "draw pictures of an object without tags, train a network on them, judge it",
     "hand": "make a hand file of a URDF or MJCF model, or check one",
     "calibrate": "find lenses, places, latency of cameras; places of tags; joints, servos",
     "print": "write objects with their tags, plates and tags as PDF, in true size",
@@ -148,6 +149,7 @@ _OPTIONAL = {
     "probe": "inhand.training.evaluation.probe",
     "train": "inhand.training.learning.train",
     "policy": "inhand.training.learning.export",
+    "vision": "inhand.training.vision.command",
     "hand": "inhand.training.mujoco_worlds.hand_command",
     "bench": "benchmarks.__main__",
 }

@@ -1,0 +1,1 @@
+"""Corners of an object without tags, found by a network."""

@@ -1,0 +1,159 @@
+"""`inhand vision`: pictures, training and judgement of a network for an object without tags."""
+
+import hashlib
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from inhand.errors import InhandError
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.keypoints.network import VertexNetwork
+from inhand.perception.objects import load_object
+from inhand.training.vision.crops import draw_in_parallel, load_crops, save_crops
+from inhand.training.vision.export import export
+from inhand.training.vision.fit import Fit, FitRecipe
+from inhand.training.vision.judge import judge, log_judgement
+from inhand.training.vision.states import trial_states
+from inhand.training.vision.studio import PictureStudio, VisionError
+
+JUDGED_SEED = 1_000_000
+"""Added to the seed of judged trials, so that no picture of a training shows one of them."""
+
+
+@dataclass(frozen=True)
+class Render:
+    """Draw windows of the object in states of its policy's trials, in MuJoCo's renderer.
+
+    Example: inhand vision render pictures.npz --count 24000
+
+    Attributes:
+        file: Where the windows are kept (NPZ).
+        hand: Name or file of the hand.
+        object: Name or file of the object.
+        count: Number of windows.
+        trials: Trials of the policy, for the states.
+        seed: Of all that is random.
+        jobs: Processes that draw.
+    """
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    hand: str = "dactyl24"
+    object: str = "block"
+    count: int = 24000
+    trials: int = 24
+    seed: int = 1
+    jobs: int = 2
+
+    def run(self) -> None:
+        """Draws them."""
+        if min(self.count, self.trials, self.jobs) < 1 or self.seed < 0:
+            raise VisionError("vision render: --count, --trials and --jobs are 1 at least")
+        # Without a renderer, it ends before the trials are run.
+        with PictureStudio(load_hand(self.hand), load_object(self.object)):
+            pass
+        states = trial_states(self.object, self.trials, self.seed)
+        begin = time.monotonic()
+        crops = draw_in_parallel(self.hand, self.object, states, self.count, self.seed, self.jobs)
+        save_crops(crops, self.file)
+        each = 1e3 * (time.monotonic() - begin) / len(crops.images)
+        print(f"{self.file}: {len(crops.images)} windows, {each:.0f} ms each")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network on windows; run it again to go on after an interruption.
+
+    Example: inhand vision train pictures.npz block-eyes.onnx
+
+    Attributes:
+        pictures: File of `inhand vision render`.
+        network: Where the network is kept (ONNX).
+        object: Name or file of the object.
+        steps: Steps of the optimizer.
+        batch: Windows a step.
+        width: Channels of the network.
+        seed: Of weights and order.
+    """
+
+    pictures: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PICTURES")]
+    network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
+    object: str = "block"
+    steps: int = 6000
+    batch: int = 64
+    width: int = 64
+    seed: int = 1
+
+    def run(self) -> None:
+        """Trains, then writes the network."""
+        if min(self.steps, self.batch, self.width) < 1 or self.seed < 0:
+            raise VisionError("vision train: --steps, --batch and --width are 1 at least")
+        target, crops = load_object(self.object), load_crops(self.pictures)
+        if crops.points.shape[1] != len(target.vertices):
+            raise VisionError(
+                f"pictures {self.pictures} show an object with {crops.points.shape[1]} vertices; "
+                f"{target.name!r} has {len(target.vertices)}"
+            )
+        recipe = FitRecipe(self.seed, self.steps, self.batch, width=self.width)
+        fit = Fit(crops, recipe, self.network.with_suffix(".checkpoint"))
+        fit.run(report=lambda step, value: print(f"step {step}: loss {value:.3f}", flush=True))
+        export(fit.network, target, self.network)
+        print(f"{self.network}: trained on {len(crops.images)} windows")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judge a network in PyBullet's renderer, and log the result.
+
+    Example: inhand vision judge block-eyes.onnx
+
+    Attributes:
+        network: ONNX file.
+        hand: Name or file of the hand.
+        object: Name or file of the object.
+        views: Number of instants, three cameras each.
+        trials: Trials of the policy, for the states.
+        seed: Of trials and choice.
+    """
+
+    network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
+    hand: str = "dactyl24"
+    object: str = "block"
+    views: int = 1000
+    trials: int = 10
+    seed: int = 1
+
+    def run(self) -> None:
+        """Judges it."""
+        if min(self.views, self.trials) < 1 or self.seed < 0:
+            raise VisionError("vision judge: --views and --trials are 1 at least")
+        target = load_object(self.object)
+        network = VertexNetwork(self.network, target)
+        states = trial_states(self.object, self.trials, JUDGED_SEED + self.seed)
+        result = judge(network, load_hand(self.hand), target, states, self.views, self.seed)
+        print(result.text)
+        digest = hashlib.sha256(self.network.read_bytes()).hexdigest()[:12]
+        print(log_judgement(result, f"{self.network.name} {digest}", self.seed))
+
+
+_VERBS: dict[str, Any] = {"render": Render, "train": Train, "judge": Judge}
+
+
+def main() -> None:
+    """Entry point of `inhand vision`."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            _VERBS,
+            prog="inhand vision",
+            description=__doc__,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        ).run()
+    except InhandError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""From a trained network to an ONNX file that describes itself."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from inhand.perception.keypoints.network import FORMAT
+from inhand.perception.keypoints.window import PIXELS
+from inhand.perception.objects import ObjectDescription
+from inhand.training.vision.network import KeypointNetwork
+from inhand.training.vision.studio import VisionError
+
+EQUAL = 2e-3
+"""Largest difference between both networks' outputs; points are in units of half the window."""
+
+
+def export(
+    network: KeypointNetwork, target: ObjectDescription, path: Path, temperature: float = 1.0
+) -> None:
+    """Writes the network, and checks that ONNX Runtime computes the same.
+
+    Args:
+        network: trained.
+        target: the object that it finds.
+        path: of the file.
+        temperature: factor on its deviations, from pictures that it was not trained on.
+
+    Raises:
+        VisionError: ONNX Runtime computes something else; nothing is written.
+    """
+    network.eval()
+    fresh = path.with_suffix(".new")
+    torch.onnx.export(
+        network,
+        (torch.zeros(1, 3, PIXELS, PIXELS),),
+        str(fresh),
+        input_names=["images"],
+        output_names=["points", "log_deviation", "presence"],
+        dynamic_axes={"images": {0: "n"}},
+        dynamo=False,
+    )
+    model = onnx.load(str(fresh))
+    facts = {
+        "format": FORMAT,
+        "object": target.name,
+        "appearance": target.look,
+        "temperature": temperature,
+    }
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "inhand-keypoints", json.dumps(facts)
+    onnx.save(model, str(fresh))
+    apart = difference(network, fresh)
+    if not apart < EQUAL:
+        fresh.unlink()
+        raise VisionError(f"the exported network differs by {apart:.2g}, more than {EQUAL}")
+    fresh.replace(path)
+
+
+def difference(network: KeypointNetwork, path: Path) -> float:
+    """Largest difference of the outputs of both networks on random pictures."""
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (4, 3, PIXELS, PIXELS)).astype(np.float32)
+    with torch.no_grad():
+        ours = [part.numpy() for part in network(torch.from_numpy(images))]
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    theirs = session.run(None, {"images": images})
+    return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
