@@ -1,6 +1,5 @@
 """Pictures of hand and object in MuJoCo's offscreen renderer, with random looks."""
 
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
 from inhand.sim_backend.assets import write_object_assets
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec
+from inhand.training.vision.software_renderer import SoftwareRenderer
 
 TEXTURES = 12
 """Number of random textures of hand and background."""
@@ -46,7 +46,7 @@ class PictureStudio:
         target: the object; it needs an appearance.
 
     Raises:
-        VisionError: the object file has no appearance, or there is no renderer.
+        VisionError: the object file has no appearance.
     """
 
     def __init__(self, hand: Hand, target: ObjectDescription) -> None:
@@ -62,14 +62,8 @@ class PictureStudio:
             self._model = _render_model(self._hand, self._target, Path(directory))
         model = self._model
         self._data = mujoco.MjData(model)
-        try:
-            self._renderer = mujoco.Renderer(model, 240, 320)
-        except Exception as error:  # each binding of OpenGL raises errors of its own
-            raise VisionError(
-                f"MuJoCo cannot draw with MUJOCO_GL={os.environ['MUJOCO_GL']} "
-                f"({type(error).__name__}); `apt-get install libosmesa6` brings a renderer that "
-                "needs no graphics card"
-            ) from error
+        self._renderer = SoftwareRenderer(320, 240)
+        self._renderer.open(model)
         self._object = [i for i in range(model.ngeom) if model.geom(i).name == "marked"][0]
         self._backdrop = [model.geom(name).id for name in ("floor", "wall")]
         self._occluders = [model.geom(f"occluder{i}").id for i in range(OCCLUDERS)]
@@ -140,8 +134,7 @@ class PictureStudio:
         mujoco.mj_kinematics(model, self._data)
         mujoco.mj_comPos(model, self._data)
         mujoco.mj_camlight(model, self._data)
-        self._renderer.update_scene(self._data, camera=0)
-        return np.asarray(self._renderer.render(), dtype=np.uint8)
+        return self._renderer.render(self._data)
 
 
 def shaken(camera: Camera, rng: np.random.Generator) -> Camera:

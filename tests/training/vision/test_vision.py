@@ -19,6 +19,7 @@ from inhand.training.vision.crops import Crops, load_crops, save_crops
 from inhand.training.vision.export import difference, export
 from inhand.training.vision.fit import Fit, FitRecipe
 from inhand.training.vision.network import KeypointNetwork
+from inhand.training.vision.software_renderer import RendererError
 from inhand.training.vision.studio import PictureStudio, VisionError, worn
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
@@ -30,7 +31,7 @@ def studio() -> Iterator[PictureStudio]:
     made = PictureStudio(HAND, BLOCK)
     try:
         made.__enter__()
-    except VisionError as error:
+    except RendererError as error:
         assert "libosmesa6" in str(error)  # noqa: PT017
         pytest.skip(str(error))
     yield made
