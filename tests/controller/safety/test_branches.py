@@ -21,7 +21,9 @@ CHAIN = (
 def test_every_branch_is_taken(tmp_path: Path) -> None:
     parts = [Path(part) for part in CHAIN]
     tests = [ROOT / "tests/controller" / x.parent / f"test_{x.name}.py" for x in parts]
-    tests.append(ROOT / "tests/controller/safety/test_falls.py")
+    tests += [
+        ROOT / f"tests/controller/{x}.py" for x in ("safety/test_falls", "core/test_joint_commands")
+    ]
     tests = [test for test in tests if test.exists()]
     data, report = f"--data-file={tmp_path / 'data'}", tmp_path / "report.json"
     sources = ",".join(f"controller/{part}.py" for part in CHAIN)
