@@ -15,6 +15,8 @@ from inhand.controller.system.realtime import configure_realtime
 
 refuse, priority, affinity = json.loads(sys.argv[1])
 logging.basicConfig(format="%(levelname)s %(message)s")
+# A process that has real-time priority already may keep it.
+os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 if refuse:
     resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))

@@ -238,12 +238,12 @@ def test_only_the_engine_in_use_is_imported(setup: Setup, engine: str, other: st
     program = (
         "import sys; from inhand.training.evaluation.evaluation import main; "
         f"sys.argv = {words!r}; main(); "
-        f"print(sorted({{'torch', {other!r}}} & sys.modules.keys()))"
+        f"print(sorted({{'torch', {other!r}}} & sys.modules.keys()), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    report, loaded = done.stdout.splitlines()
+    report, loaded = done.stdout, done.stderr.splitlines()[-1]
     assert json.loads(report)["engine"] == engine
     assert loaded == "[]"
 
