@@ -236,8 +236,10 @@ def test_only_the_engine_in_use_is_imported(setup: Setup, engine: str, other: st
     words = ["inhand eval", "--engine", engine, "--policy", str(setup.policy)]
     words += ["--trials", "1", "--timeout", "0.2", "--json"]
     program = (
-        "import sys; from inhand.training.evaluation.evaluation import main; "
-        f"sys.argv = {words!r}; main(); "
+        "import sys; from inhand.result import results_only; "
+        "from inhand.training.evaluation.evaluation import main\n"
+        f"sys.argv = {words!r}\n"
+        "with results_only(): main()\n"
         f"print(sorted({{'torch', {other!r}}} & sys.modules.keys()), file=sys.stderr)"
     )
     done = subprocess.run(
