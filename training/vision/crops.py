@@ -1,5 +1,7 @@
 """Sets of windows with the pixels of the object's corners: what the network learns from."""
 
+import io
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +91,8 @@ def draw_in_parallel(
 ) -> Crops:
     """`draw_crops` in several processes."""
     each = -(-count // jobs)
-    with ProcessPoolExecutor(jobs) as pool:
+    # Not forked: the threads of the renderer and of ONNX Runtime do not exist in a forked process.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         parts = [
             pool.submit(draw_crops, hand, target, states, each, seed + job) for job in range(jobs)
         ]
@@ -107,8 +110,6 @@ def save_crops(crops: Crops, path: Path) -> None:
     Raises:
         WriteError: the file cannot be written.
     """
-    import io
-
     buffer = io.BytesIO()
     np.savez(buffer, images=crops.images, points=crops.points, present=crops.present)
     write_whole(path, buffer.getvalue())

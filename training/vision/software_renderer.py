@@ -49,8 +49,8 @@ class SoftwareRenderer:
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
         except Exception as error:  # each binding of OpenGL raises errors of its own
             raise RendererError(
-                f"there is no software renderer ({type(error).__name__}: {error}); "
-                "`apt-get install libosmesa6` brings one that needs no graphics card"
+                "pictures need Mesa's software renderer, which is not on this machine; "
+                "`apt-get install libosmesa6` installs it"
             ) from error
         finally:
             if before is None:
