@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import combinations, permutations, product
+from itertools import permutations, product
 from pathlib import Path
 from typing import Literal
 
@@ -14,15 +13,12 @@ import numpy as np
 
 from inhand.descriptions import DescriptionKind
 from inhand.perception import rotations
+from inhand.perception.appearance import FaceMark, appearance_problem
 from inhand.perception.errors import ObjectError
 from inhand.perception.rotations import Array
 
 OBJECTS = Path(__file__).parent / "object_files"
 OBJECT_FILES = DescriptionKind("object", ObjectError, OBJECTS)
-
-ALIKE = 80
-"""Least distance of two faces' colours, in RGB of 0 to 255, if they have one letter. Light and
-cameras change a colour by about half of it."""
 
 SCHEMA = 2
 """Version of object files. In those of version 1 a tag's up is its official picture's down."""
@@ -41,18 +37,6 @@ class TagPlacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     face: str
     offset: tuple[float, float] = (0.0, 0.0)
     turn: float = 0.0
-
-
-class FaceMark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a face without a tag looks: a colour, and perhaps a letter in black or white.
-
-    Attributes:
-        color: red, green and blue, each 0 to 255.
-        letter: one letter in the middle of the face; empty for none.
-    """
-
-    color: tuple[int, int, int]
-    letter: str = ""
 
 
 class _ObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -276,28 +260,6 @@ def _check(data: _ObjectFile, faces: dict[str, Array], path: str | Path) -> None
             problem = appearance_problem(data.appearance, faces)
     if problem:
         raise ObjectError(f"object file {path}: {problem}")
-
-
-def appearance_problem(
-    appearance: Mapping[str, FaceMark], faces: Mapping[str, Array]
-) -> str | None:
-    """Why a network could not tell the faces apart; None if it could."""
-    missing = [name for name in faces if name not in appearance]
-    if missing:
-        return f"[appearance] has no {', '.join(missing)}; name every face"
-    for name, mark in appearance.items():
-        if not all(0 <= value <= 255 for value in mark.color):
-            return f"[appearance] {name}: red, green and blue are 0 to 255, got {mark.color}"
-        if len(mark.letter) > 1 or not (mark.letter or "A").isascii():
-            return f"[appearance] {name}: one ASCII letter or none, got {mark.letter!r}"
-    for (one, a), (other, b) in combinations(appearance.items(), 2):
-        apart = float(np.linalg.norm(np.subtract(a.color, b.color)))
-        if apart < ALIKE and a.letter == b.letter:
-            return (
-                f"[appearance] {one} and {other} cannot be told apart: their colours differ by "
-                f"{apart:.0f} of at least {ALIKE}; choose other colours, or different letters"
-            )
-    return None
 
 
 def _place(tag: TagPlacement, normal: Array, data: _ObjectFile) -> Tag:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from inhand.perception import rotations
-from inhand.perception.objects import FaceMark, ObjectDescription, Tag
+from inhand.perception.appearance import FaceMark
+from inhand.perception.objects import ObjectDescription, Tag
 from inhand.perception.rotations import Array
 from inhand.perception.tags import MODULES, Image, tag_image
 

@@ -12,8 +12,9 @@ import torch
 from inhand.controller.cli import main
 from inhand.hardware.model.hand import load_hand
 from inhand.perception import rotations
+from inhand.perception.appearance import FaceMark
 from inhand.perception.keypoints.network import NetworkError, VertexNetwork
-from inhand.perception.objects import FaceMark, load_object
+from inhand.perception.objects import load_object
 from inhand.sim_backend.rig import default_rig
 from inhand.training.vision.crops import Crops, load_crops, save_crops
 from inhand.training.vision.export import difference, export
