@@ -7,12 +7,11 @@ from typing import Protocol
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.records import Event, Snapshot
-from inhand.controller.core.requests import Arm, Clear, Control, Hold, Shutdown
-from inhand.controller.ipc.authority import GIVES_CONTROL, Authority
-from inhand.controller.ipc.dispatch import perform
-from inhand.controller.ipc.request_queue import Answer, PendingRequest, RequestQueue
+from inhand.controller.core.requests import Hold
+from inhand.controller.ipc.authority import Authority
+from inhand.controller.ipc.request_queue import PendingRequest, RequestQueue
 from inhand.controller.recording.tick_record import Inputs, RecordSender, Times, recorded_requests
-from inhand.controller.runtime.deferred_clear import DeferredClear
+from inhand.controller.runtime.tick_requests import TickRequests
 from inhand.controller.safety.modes import STOPPED, Happening, Mode
 from inhand.controller.system.clock import SuspendWatch
 from inhand.controller.system.estop_line import EstopLine
@@ -21,8 +20,6 @@ from inhand.controller.system.ticker import Ticker
 from inhand.hardware.records import JointState, Targets
 from inhand.perception.records import CameraStatus, TagCorners
 
-REQUESTS_PER_TICK = 8
-"""Work per tick, counted in requests without goals; the rest waits for the next ticks."""
 READ_SHARE = 0.8
 """Share of the tick period for reading the joints; the rest is for deciding and writing."""
 
@@ -70,7 +67,7 @@ class TickLoop:
         ticker: starts each tick on time, and keeps the timing statistics.
         tape: the connection to the recorder.
         observers: calls everything that only observes the tick.
-        authority: which program is in control.
+        requests: carries out the requests of each tick.
         sections: histogram of the real time of each part of the tick [s].
         stop_reason: why the loop ends; empty while it runs.
     """
@@ -122,18 +119,21 @@ class TickLoop:
         self.stop_reason = ""
         self._request_queue = request_queue
         self._estop_line = estop_line
-        self._readonly = readonly
         self._effort = effort
-        self._warnings = warnings
         self._suspended = suspended or SuspendWatch().suspended
-        self.authority = authority or Authority()
+        self.requests = TickRequests(
+            controller,
+            link,
+            request_queue,
+            authority or Authority(),
+            readonly=readonly,
+            warnings=warnings,
+            shutdown=lambda: self.stop("shutdown was requested", orderly=True),
+        )
         self._unattended = unattended
         self._exit_hold, self._held_until = exit_hold, 0.0
         self._happenings: list[tuple[str, str]] = []
-        self._pending: list[PendingRequest] = []
-        self._deferred = DeferredClear()
         self._joints: JointState | None = None
-        self._answers: list[Answer] = []
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -166,10 +166,7 @@ class TickLoop:
         except Exception as error:
             reason = f"the tick failed: {error!r}"
             self.stop(reason)
-            # Every client that waits for an answer gets one before the daemon ends.
-            unanswered = [*self._deferred.take(), *self._pending]
-            self._answers += [pending.refused("refused", reason) for pending in unanswered]
-            self._answer([])
+            self.requests.refuse_all(reason)
             raise
 
     def _holds_object(self) -> bool:
@@ -192,7 +189,7 @@ class TickLoop:
         if asleep := self._suspended():
             self._wake_up(asleep)
         marks = [perf_counter()]
-        accepted = self._answer_requests(now())
+        accepted = self.requests.carry_out(now(), self._joints, ending=self._held_until > 0.0)
         joints = self._joints = link.read(woken + READ_SHARE * self.ticker.period)
         read = now()
         marks.append(perf_counter())
@@ -221,7 +218,7 @@ class TickLoop:
         # The snapshot comes before the answer: a client that has the answer sees its effect in
         # `status`.
         snapshot = self.observers.call("snapshot", self._publish_snapshot)
-        self._answer(events)
+        self.requests.answer(events)
         sent_position = None if sent is None else sent.position
         inputs = Inputs(
             line,
@@ -237,10 +234,6 @@ class TickLoop:
             self.observers.call("recorder", self._record, inputs, snapshot, events, times)
         marks.append(perf_counter())
         self.observers.call("statistics", self._count, marks)
-
-    def _answer(self, events: list[Event]) -> None:
-        answers, self._answers = self._answers, []
-        self._request_queue.leave(answers, events)
 
     def _publish_snapshot(self) -> Snapshot:
         snapshot = self._request_queue.snapshot = self.controller.snapshot()
@@ -263,69 +256,12 @@ class TickLoop:
             reason = f"the machine was suspended for {asleep:.1f} s"
             self._report(Happening.JOINTS_STALE, reason)
 
-    def _answer_requests(self, now: float) -> list[PendingRequest]:
-        """Carries out the requests of this tick; returns those that the controller was asked."""
-        link, deferred, authority = self.link, self._deferred, self.authority
-        before = authority.holder
-        taken = self._request_queue.take(REQUESTS_PER_TICK)
-        overtaken = deferred.overtaken(taken, self.controller.mode)
-        waited = deferred.ready(link.servo_error, self._joints)
-        self._pending = [*waited, *taken]
-        accepted = []
-        while self._pending:
-            pending = self._pending[0]
-            servo_error = "" if self._readonly else link.servo_error
-            authority.update(self.controller.mode)
-            refusal = authority.refusal(pending.sender, pending.request)
-            if isinstance(pending.request, Control):
-                authority.change(pending.sender, pending.request)
-                authority.update(self.controller.mode)
-                holder = authority.holder and authority.holder.name
-                self._answers.append(pending.done({"control": holder}))
-            elif refusal:
-                self._answers.append(pending.refused("not_in_control", refusal))
-            elif self._held_until and isinstance(pending.request, GIVES_CONTROL):
-                self._answers.append(pending.refused("refused", "the daemon is ending"))
-            elif deferred.concerns(pending) and servo_error:
-                link.reboot()
-                deferred.hold(pending, servo_error, self.controller.mode, now)
-            else:
-                accepted.append(pending)
-                answer = self._perform(pending)
-                if pending in waited and answer.result is not None:
-                    answer.result["restarted"] = deferred.problem
-                self._answers.append(answer)
-                if answer.result is not None:
-                    authority.note(pending.sender, pending.request)
-            del self._pending[0]
-        self._answers += [*overtaken, *deferred.expired(now)]
-        authority.update(self.controller.mode)
-        if authority.holder != before:
-            names = [None if one is None else one.name for one in (authority.holder, before)]
-            told = Event(now, "control", dict(zip(("holder", "before"), names, strict=True)))
-            self._request_queue.leave([], [told])
-        return accepted
-
     def _watch_operator(self) -> None:
         """Stops a running hand if nobody has been connected for too long who could stop it."""
         longest = self.controller.settings.safety.operator
         if longest and self.controller.mode == Mode.RUNNING and self._unattended() > longest:
             reason = f"no program that may command was connected for {longest:g} s"
             self._report(Happening.OPERATOR_LOST, reason)
-
-    def _perform(self, pending: PendingRequest) -> Answer:
-        if isinstance(pending.request, Shutdown):
-            self.stop("shutdown was requested", orderly=True)
-            return pending.done({})
-        if isinstance(pending.request, Clear) and not self._readonly:
-            self.link.reboot()
-        answer = perform(self.controller, pending, readonly=self._readonly)
-        if isinstance(pending.request, Arm) and (warnings := self._warnings()):
-            if answer.result is not None:
-                return pending.done({**answer.result, "warnings": list(warnings)})
-            if answer.code in ("not_ready", "no_policy"):
-                return pending.refused(answer.code, "; ".join((answer.message, *warnings)))
-        return answer
 
     def _report(self, happening: Happening, reason: str) -> None:
         self.controller.report(happening, reason)

@@ -30,6 +30,8 @@ def statistics(
         loop.inbox,
         loop.link,
     )
+    # Read once: the tick changes it meanwhile.
+    in_control = loop.requests.authority.holder
     return {
         "tick": {
             **ticks.summary(),
@@ -45,7 +47,7 @@ def statistics(
         "fusion": _fusion(loop),
         "bus": {"errors": link.errors, "problem": link.problem},
         "recorder": {"lost": loop.tape.lost + loop.tape.unwritten, "problem": loop.tape.problem},
-        "control": loop.authority.holder.name if loop.authority.holder else None,
+        "control": None if in_control is None else in_control.name,
         "world": world.world if world else None,
         "real_time_factor": factor,
     }

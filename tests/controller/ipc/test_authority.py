@@ -37,7 +37,7 @@ class Shared:
         self.connected = {ONE.key, OTHER.key}
         self.alone = 0.0
         loop = self.looped.loop
-        loop.authority._connected = lambda sender: sender.key in self.connected
+        loop.requests.authority._connected = lambda sender: sender.key in self.connected
         loop._unattended = lambda: self.alone
 
     def ask(self, sender: Sender, type: str, **members: object) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_a_refusal_names_all_problems(tmp_path: Path) -> None:
     looped = Looped(tmp_path)
     looped.run(30)
     assert looped.ask("enable")["ok"]
-    looped.loop._warnings = lambda: ("camera left: broken", "servo bus: noisy")
+    looped.loop.requests._warnings = lambda: ("camera left: broken", "servo bus: noisy")
     reply = looped.ask("arm")
     assert reply["ok"] and reply["warnings"] == ["camera left: broken", "servo bus: noisy"]
     assert looped.ask("disarm")["ok"]
