@@ -12,6 +12,10 @@ class BusError(InhandError):
     """The servo bus did not answer within the deadline, or with an error."""
 
 
+class BusCongestedError(BusError):
+    """Nothing can be sent now: the port's send buffer is full. The port is still there."""
+
+
 class ServoError(BusError):
     """Servos report a hardware error; the message has their names and the error.
 

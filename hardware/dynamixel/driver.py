@@ -20,7 +20,7 @@ from inhand.hardware.dynamixel.servo_watchdog import ServoWatchdog
 from inhand.hardware.dynamixel.state_reader import StateReader
 from inhand.hardware.dynamixel.turns import Counts, Turns
 from inhand.hardware.dynamixel.user_search import UserSearch
-from inhand.hardware.errors import BusError, ServoError
+from inhand.hardware.errors import BusCongestedError, BusError, ServoError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState, Targets
 
@@ -240,13 +240,19 @@ class ServoHand(HandBackend):
             bus.open(alone=False)
         bus.patience = self._patience
         try:
-            group.write_all(registers.TORQUE_ENABLE, off)
+            self._write_off(off)
+            self._watchdog.end()
+            return group.torque_not_off(deadline)
+        except BusCongestedError as error:
+            return f"torque could not be confirmed on any servo, which may still pull: {error}"
+
+    def _write_off(self, off: list[int]) -> None:
+        try:
+            self._group.write_all(registers.TORQUE_ENABLE, off)
         except BusError:
             # The open file may belong to a device that was unplugged and plugged in again.
-            bus.open(alone=False)
-            group.write_all(registers.TORQUE_ENABLE, off)
-        self._watchdog.end()
-        return group.torque_not_off(deadline)
+            self.bus.open(alone=False)
+            self._group.write_all(registers.TORQUE_ENABLE, off)
 
     def reboot(self) -> list[str]:
         """Reboots servos with a hardware error, and sets them up again; torque is off afterwards.

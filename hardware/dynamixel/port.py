@@ -10,7 +10,7 @@ import serial
 
 from inhand.hardware.dynamixel.line_clock import LineClock, RealLineClock
 from inhand.hardware.dynamixel.port_users import not_permitted, users_of
-from inhand.hardware.errors import BusError
+from inhand.hardware.errors import BusCongestedError, BusError
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,9 @@ class Port:
                 stale += len(piece)
                 if len(piece) < _LARGEST:
                     break
+        except BlockingIOError:
+            # Another program has set the port so that a read of nothing is an error.
+            return stale
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
         return stale
@@ -108,16 +111,22 @@ class Port:
         """Sends a packet.
 
         Raises:
-            BusError: the port was lost, or its send buffer is full.
+            BusCongestedError: the port's send buffer is full.
+            BusError: the port was lost.
         """
         self._require_open()
         try:
             sent = os.write(self._file, packet)
+        except BlockingIOError:
+            sent = 0
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
         self.clock.note_sent(sent)
         if sent != len(packet):
-            raise BusError(f"serial port {self.path}: its send buffer is full; is the hand there?")
+            raise BusCongestedError(
+                f"serial port {self.path}: its send buffer is full; is the hand there, and does no "
+                "other program use the port?"
+            )
 
     def receive(self, deadline: float) -> bytes:
         """The first bytes that arrive until `deadline` [s of the clock]; empty if none do.
@@ -127,14 +136,18 @@ class Port:
         """
         self._require_open()
         try:
-            if not self.clock.wait_readable(self._file, deadline):
-                return b""
-            data = os.read(self._file, _LARGEST)
+            while self.clock.wait_readable(self._file, deadline):
+                try:
+                    data = os.read(self._file, _LARGEST)
+                except BlockingIOError:
+                    # Another program has read the bytes.
+                    continue
+                if not data:
+                    raise self._gone(OSError("it reports data, but a read returns none"))
+                return data
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
-        if not data:
-            raise self._gone(OSError("it reports data, but a read returns none"))
-        return data
+        return b""
 
     def _require_open(self) -> None:
         if self._serial is None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.port_users import users_of
 from inhand.hardware.dynamixel.registers import TORQUE_ENABLE
-from inhand.hardware.errors import BusError
+from inhand.hardware.errors import BusCongestedError, BusError
 from inhand.hardware.records import Targets, frozen_array
 from tests.hardware import conftest
 from tests.sim_backend.wires import Wires
@@ -75,6 +75,27 @@ def test_torque_goes_off_beside_another_program(line: Wires) -> None:
             pass
         assert not line.bus.torque_on().any()
         servos.close()
+
+
+def test_a_full_send_buffer_is_no_lost_port(line: Wires) -> None:
+    servos = ServoHand(HAND, line.port, BAUD, PATIENCE)
+    for servo in line.bus.servos.values():
+        servo.set(TORQUE_ENABLE, 1)
+    other = os.open(line.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    with line.lock:
+        # Nothing is read meanwhile, as on a line that is held up.
+        with suppress(BlockingIOError):
+            while os.write(other, bytes(1024)):
+                pass
+        assert "may still pull" in servos.relax()
+        with pytest.raises(BusCongestedError, match="send buffer is full"):
+            servos.bus.write(1, TORQUE_ENABLE.address, b"\0")
+    deadline = time.monotonic() + 20
+    while servos.relax() and time.monotonic() < deadline:
+        pass
+    assert not line.bus.torque_on().any()
+    servos.close()
+    os.close(other)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
