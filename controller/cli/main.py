@@ -161,6 +161,7 @@ _EXTRAS = {
     "viser": "view",
     "trimesh": "view",
     "mujoco": "train",
+    "ray": "cluster",
     "torch": "train",
     "gymnasium": "train",
     "onnx": "train",
