@@ -78,14 +78,14 @@ class _Host:
         shared: references of the other arguments of its constructor.
     """
 
-    def __init__(self, number: int, kind: type, shared: list[Any]) -> None:
-        self._make = lambda: kind(number, *ray.get(shared))
+    def __init__(self, number: int, kind: Callable[..., Any], shared: list[Any]) -> None:
+        self._number, self._kind, self._shared = number, kind, shared
         self._actor: Any = None
 
     def work(self, life: int, call: int, order: Any) -> Any:
         """What the actor does."""
         if self._actor is None:
-            self._actor = self._make()
+            self._actor = self._kind(self._number, *ray.get(self._shared))
         return self._actor.work(life, call, order)
 
 
@@ -105,7 +105,12 @@ class ActorPool:
     """
 
     def __init__(
-        self, kind: type, arguments: tuple[Any, ...], size: int, patience: float, memory: int = 0
+        self,
+        kind: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        size: int,
+        patience: float,
+        memory: int = 0,
     ) -> None:
         self._kind, self._arguments, self._size = kind, arguments, size
         self._patience, self._memory = patience, memory

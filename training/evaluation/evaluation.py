@@ -1,14 +1,10 @@
 """`inhand eval`: measures a policy in any engine, in lockstep or with the real-time daemon."""
 
-import ctypes
 import importlib.util
-import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +24,7 @@ from inhand.training.evaluation import lockstep, wires
 from inhand.training.evaluation.acceptance import append_to_log, commit, is_held_out
 from inhand.training.evaluation.kept_trials import KeptTrials
 from inhand.training.evaluation.lockstep import Progress
+from inhand.training.evaluation.packed_files import Job, pack, run_job
 from inhand.training.evaluation.report import PolicyReport, Report, make_report, summary, trial_line
 from inhand.training.evaluation.trials import (
     EngineName,
@@ -37,8 +34,7 @@ from inhand.training.evaluation.trials import (
     Trial,
     plan_trial,
 )
-
-_PR_SET_PDEATHSIG = 1
+from inhand.training.evaluation.workers import cluster, silence, spread
 
 _EXTRAS = {
     "pybullet": ("pybullet", "sim"),
@@ -71,6 +67,7 @@ class EvaluationArguments:
         timeout: Seconds without success after which a trial ends.
         cap: Goals after which a trial ends.
         jobs: Trials at a time, one process each; results do not depend on it.
+        ray: Spread trials over a Ray cluster: HOST:PORT of its head, or `local`.
         keep: File of finished trials; an evaluation that was interrupted goes on from it.
         json: Print the result as one JSON object.
     """
@@ -91,6 +88,7 @@ class EvaluationArguments:
     timeout: float = 80.0
     cap: int = 50
     jobs: int = 1
+    ray: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
     keep: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     json: bool = False
 
@@ -113,7 +111,7 @@ def check(arguments: EvaluationArguments) -> None:
         problem = f"--scale {given.scale} must lie in 0..10"
     elif given.validation and given.engine != "mujoco":
         problem = "--validation goes with --engine mujoco only"
-    elif given.wires and (given.engine != "pybullet" or given.jobs > 1):
+    elif given.wires and (given.engine != "pybullet" or given.jobs > 1 or given.ray):
         problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
     elif importlib.util.find_spec(_EXTRAS[given.engine][0]) is None:
         extra = _EXTRAS[given.engine][1]
@@ -161,7 +159,12 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
 
 
 def run_trials(
-    setup: Setup, trials: int, jobs: int = 1, progress: Progress | None = None, first: int = 1
+    setup: Setup,
+    trials: int,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    first: int = 1,
+    on_cluster: bool = False,
 ) -> Iterator[Trial]:
     """Runs the trials; yields them in order, each as soon as it is complete.
 
@@ -169,20 +172,20 @@ def run_trials(
         setup: what they share.
         trials: number of the last trial.
         jobs: trials at a time.
-        progress: called during a trial, if `jobs` is 1.
+        progress: called during a trial that runs in this process.
         first: number of the first trial.
+        on_cluster: whether they run on the cluster that this program is connected to.
     """
     numbers = range(first, trials + 1)
     run_trial = wires.run_trial if setup.wires else lockstep.run_trial
-    if jobs == 1:
+    if on_cluster:
+        files = pack(setup)
+        yield from spread(run_job, [Job(setup, trial, files) for trial in numbers], 1, True)
+    elif jobs == 1:
         for trial in numbers:
             yield run_trial(setup, trial, progress)
-        return
-    # ONNX Runtime's threads do not survive a fork: a forked process would hang.
-    context = multiprocessing.get_context("spawn")
-    begin, parent = _begin_work, (os.getpid(),)
-    with ProcessPoolExecutor(jobs, context, begin, parent) as pool:
-        yield from pool.map(partial(run_trial, setup), numbers)
+    else:
+        yield from spread(partial(run_trial, setup), numbers, jobs)
 
 
 def evaluate(arguments: EvaluationArguments) -> Report:
@@ -206,7 +209,15 @@ def evaluate(arguments: EvaluationArguments) -> Report:
 def _measured(arguments: EvaluationArguments, lines: TextIO) -> Report | None:
     setup, policy = prepare(arguments)
     kept = KeptTrials(arguments.keep, setup, commit()) if arguments.keep else None
-    return measure(setup, policy, arguments.trials, arguments.jobs, lines, kept)
+    with cluster(arguments.ray, arguments.jobs, modules_of(arguments.engine)):
+        return measure(
+            setup, policy, arguments.trials, arguments.jobs, lines, kept, bool(arguments.ray)
+        )
+
+
+def modules_of(*engines: EngineName) -> list[str]:
+    """What a machine must be able to import to run trials in these engines."""
+    return [_EXTRAS[engine][0] for engine in engines]
 
 
 def _print_evaluation(arguments: EvaluationArguments, output: TextIO) -> int:
@@ -227,6 +238,7 @@ def measure(
     jobs: int,
     lines: TextIO,
     kept: KeptTrials | None = None,
+    on_cluster: bool = False,
 ) -> Report | None:
     """Runs trials and makes a report; held-out results are logged, also after a failure.
 
@@ -237,6 +249,7 @@ def measure(
         jobs: trials at a time.
         lines: stream for one line per trial.
         kept: trials that were finished before; receives the others.
+        on_cluster: whether they run on the cluster that this program is connected to.
 
     Returns:
         The report on the trials that were completed before an interrupt; None if there were none.
@@ -247,7 +260,7 @@ def measure(
     report = None
     last = time.monotonic()
     try:
-        for trial in run_trials(setup, trials, jobs, _show, first=before + 1):
+        for trial in run_trials(setup, trials, jobs, _show, before + 1, on_cluster):
             now = time.monotonic()
             spent, last = now - last, now
             done.append(trial)
@@ -280,31 +293,11 @@ def own_output() -> Iterator[TextIO]:
     """Standard output without PyBullet's messages, which C code prints."""
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w") as output:
-        _silence()
+        silence()
         try:
             yield output
         finally:
             os.dup2(output.fileno(), 1)
-
-
-def _begin_work(parent: int) -> None:
-    """Prepares a worker process: no output, and it ends when its parent ends.
-
-    Args:
-        parent: process id of the parent.
-    """
-    _silence()
-    # Also if a signal kills the parent (prctl(2)).
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    # It may have ended before that.
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _silence() -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
 
 
 def _show(trial: int, passed: int, t: float) -> None:
