@@ -75,17 +75,24 @@ class _Host:
     Args:
         number: of its place.
         kind: the actor's class.
-        shared: references of the other arguments of its constructor.
     """
 
-    def __init__(self, number: int, kind: Callable[..., Any], shared: list[Any]) -> None:
-        self._number, self._kind, self._shared = number, kind, shared
+    def __init__(self, number: int, kind: Callable[..., Any]) -> None:
+        self._number, self._kind = number, kind
         self._actor: Any = None
 
-    def work(self, life: int, call: int, order: Any) -> Any:
-        """What the actor does."""
+    def work(self, life: int, call: int, order: Any, shared: list[Any]) -> Any:
+        """What the actor does.
+
+        Args:
+            life: how often its place began anew.
+            call: number of calls before in this life.
+            order: what to do.
+            shared: references of the other arguments of the actor's constructor. They come with
+                each call, since Ray cannot keep them for a restart.
+        """
         if self._actor is None:
-            self._actor = self._kind(self._number, *ray.get(self._shared))
+            self._actor = self._kind(self._number, *ray.get(shared))
         return self._actor.work(life, call, order)
 
 
@@ -129,7 +136,7 @@ class ActorPool:
     def _new(self, number: int) -> Any:
         options: dict[str, Any] = {"memory": self._memory} if self._memory else {}
         remote = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0, **options)
-        return remote(_Host).remote(number, self._kind, self._shared)
+        return remote(_Host).remote(number, self._kind)
 
     def stop(self) -> None:
         """Ends the actors."""
@@ -177,7 +184,7 @@ class ActorPool:
         now = time.monotonic()
         for slot in self._slots:
             if slot.call is None and now >= slot.since:
-                slot.call = slot.actor.work.remote(slot.life, slot.calls, order)
+                slot.call = slot.actor.work.remote(slot.life, slot.calls, order, self._shared)
                 slot.calls, slot.since = slot.calls + 1, now
 
     def _result(self, slot: Slot, call: Any, fits: Callable[[Any], bool]) -> list[Any]:
@@ -186,7 +193,7 @@ class ActorPool:
             result = ray.get(call)
         except RayTaskError as error:
             # The actor lives; its code failed, which would happen again.
-            raise ClusterError(f"--ray: an actor failed: {first_line(error.cause)}") from error
+            raise ClusterError(f"--ray: an actor failed: {first_line(error)}") from error
         except RayError as error:
             self._lost(slot, error)
             return []

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from inhand.errors import InhandError
@@ -21,6 +21,10 @@ CHECK_SECONDS = 120.0
 
 _STORE_BYTES = 512 << 20
 """Memory for objects of a local cluster: some versions of weights and some chunks."""
+
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+_HTTP2_SETTINGS = b"\x04"
+"""Of a connection to Ray's head, which speaks gRPC (RFC 9113, section 3.4)."""
 
 _SAME = "inhand", "mujoco", "torch", "onnxruntime"
 """Packages whose version must be that of the learner, where both have them."""
@@ -81,10 +85,10 @@ def _connect(address: str) -> None:
 
 
 def _knock(address: str) -> None:
-    """Finds out whether something listens; Ray itself tries for minutes.
+    """Finds out whether a gRPC server listens; Ray itself tries for minutes, and then exits.
 
     Raises:
-        ClusterError: the address is malformed, or nothing listens there.
+        ClusterError: the address is malformed, or no such server listens there.
     """
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isdigit() and 0 < int(port) < 65536) or "/" in host:
@@ -92,7 +96,11 @@ def _knock(address: str) -> None:
             f"--ray {address}: give `{LOCAL}`, or HOST:PORT of the head as `ray start` printed it"
         )
     try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS) as peer:
+            peer.sendall(_HTTP2_GREETING)
+            # A gRPC server greets with its settings: 3 bytes of length, then the type.
+            if peer.recv(9)[3:4] != _HTTP2_SETTINGS:
+                raise OSError("another program listens there")
     except OSError as error:
         raise ClusterError(
             f"--ray {address}: no Ray head answers there ({error}); start one on that machine with "
@@ -114,7 +122,9 @@ def _reason(error: RuntimeError) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, without its full stop."""
+    """The first line of an error's message, without its full stop; of its cause in a task."""
+    if isinstance(error, RayTaskError):
+        error = error.cause
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

@@ -43,7 +43,7 @@ def _result(reference: Any) -> Any:
     except RayTaskError as error:
         if isinstance(error.cause, InhandError):
             raise error.cause from error
-        raise ClusterError(f"--ray: a task failed: {first_line(error.cause)}") from error
+        raise ClusterError(f"--ray: a task failed: {first_line(error)}") from error
     except RayError as error:
         raise ClusterError(
             f"--ray: no machine could run a task ({first_line(error)}); look at the cluster with "

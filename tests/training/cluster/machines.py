@@ -84,7 +84,5 @@ def refused(number: int) -> int:
 
 def python_without(module: str, folder: Path) -> str:
     """A value of PYTHONPATH with which a module cannot be imported."""
-    (folder / f"{module}.py").write_text(
-        f"raise ModuleNotFoundError('No module named {module!r}', name={module!r})\n"
-    )
+    (folder / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})\n")
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
