@@ -5,6 +5,7 @@ its weights into Ray's store once a version. Actors act with the newest version 
 that their chunks are usually one version old.
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import ray
+import torch
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
@@ -55,6 +57,7 @@ class DistributedLearner:
         recipe: of the run.
         runs: folder of the runs.
         device: of the learner.
+        threads: of the learner; 0: the cores of this machine that are not needed for actors.
         actors: their number; 0: one for each CPU of the cluster, but one for the learner.
         stop: whether the run was asked to stop.
         oldest: versions that a chunk may be behind.
@@ -75,6 +78,7 @@ class DistributedLearner:
         recipe: RunRecipe,
         runs: Path,
         device: str,
+        threads: int = 0,
         actors: int = 0,
         stop: Callable[[], bool] = lambda: False,
         oldest: int = OLDEST,
@@ -89,6 +93,8 @@ class DistributedLearner:
         self._count = max(count, self._chunks)
         self._hand, self._target = load_hand(recipe.hand), load_object(recipe.object)
         check_memory(recipe, self._count, self._worlds)
+        # Actors take a core each; a learner that shares one waits for its slowest thread.
+        torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) - self._count))
         alone = with_settings(recipe, 1, recipe.settings.seed)
         world = make_worlds(alone, self._hand, self._target, threads=1)
         self._networks = load_networks(recipe, world, runs)
