@@ -43,12 +43,15 @@ class ClusterError(InhandError):
 
 
 @contextmanager
-def connected(address: str, modules: Sequence[str]) -> Iterator[None]:
+def connected(
+    address: str, modules: Sequence[str], processors: int | None = None
+) -> Iterator[None]:
     """Connects to a cluster, and leaves it at the end.
 
     Args:
         address: HOST:PORT of the head, or `local`.
         modules: what each machine must be able to import, besides Ray.
+        processors: CPUs of a local cluster; None: those of this machine.
 
     Raises:
         ClusterError: there is no such cluster, it has other versions, or a machine lacks a module.
@@ -59,7 +62,7 @@ def connected(address: str, modules: Sequence[str]) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if ray.is_initialized():
         raise ClusterError("--ray: this program is connected to a cluster already")
-    _connect(address)
+    _connect(address, processors)
     try:
         check_nodes(modules)
         yield
@@ -67,10 +70,11 @@ def connected(address: str, modules: Sequence[str]) -> Iterator[None]:
         ray.shutdown()
 
 
-def _connect(address: str) -> None:
+def _connect(address: str, processors: int | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        ray.init(address=LOCAL, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
+        quiet |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        ray.init(address=LOCAL, num_cpus=processors, **quiet)
         return
     _knock(address)
     try:

@@ -176,7 +176,7 @@ def _start(
         return build(recipe, runs, device, threads)
     from inhand.training.learning.distributed import DistributedLearner
 
-    return DistributedLearner(recipe, runs, device, actors, stop)
+    return DistributedLearner(recipe, runs, device, threads, actors, stop)
 
 
 def _log(paths: Paths, row: dict[str, float]) -> None:
