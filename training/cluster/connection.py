@@ -71,6 +71,8 @@ def connected(
 
 
 def _connect(address: str, processors: int | None) -> None:
+    # By default, workers of Ray yield the CPU to every other program, which starves them.
+    os.environ.setdefault("RAY_worker_niceness", "0")  # noqa: SIM112  (its name)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
         quiet |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}

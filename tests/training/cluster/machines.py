@@ -19,6 +19,8 @@ STORE = 100 << 20
 def two_nodes() -> Iterator[tuple[Cluster, Any]]:
     """A head with one CPU, and another node with one; gives the cluster and that node."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Ray's workers are niced by default, and wait long beside other tests.
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  (its name)
     cluster = Cluster(
         initialize_head=True,
         head_node_args={
