@@ -4,7 +4,7 @@ The file is read once, so that the bytes that run are the bytes that were hashed
 """
 
 import hashlib
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -17,15 +17,12 @@ from inhand.controller.errors import PolicyError
 from inhand.controller.policy.action import ActionPath
 from inhand.controller.policy.metadata import METADATA_KEY, PolicyMetadata
 from inhand.controller.policy.observation import observation_size, version_of
-from inhand.controller.policy.onnx_file import has_external_data
+from inhand.controller.policy.onnx_session import one_line, open_session, read_policy
 from inhand.controller.system.statistics import Histogram
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.hand_facts import Differences, differences, released_facts
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
-
-MAX_SIZE = 256 * 1024 * 1024
-"""Larger files are refused [bytes]."""
 
 Memory = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -104,7 +101,7 @@ class Policy:
         try:
             actions, hidden, cell, *world = self._session.run(self._outputs, feed)
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
-            raise PolicyError(f"policy {self.name}: a step failed: {_one_line(error)}") from error
+            raise PolicyError(f"policy {self.name}: a step failed: {one_line(error)}") from error
         if not (np.isfinite(actions).all() and np.isfinite(hidden).all()):
             raise PolicyError(f"policy {self.name}: a step gave numbers that are not finite")
         self._hidden, self._cell = hidden, cell
@@ -132,53 +129,35 @@ def load_policy(
         PolicyError: in one line: what does not fit, in which file, and what to do.
     """
     path = Path(path)
-    try:
-        if path.is_fifo():
-            raise PolicyError(f"policy {path}: not a regular file; name an ONNX file")
-        if path.stat().st_size > MAX_SIZE:
-            raise PolicyError(f"policy {path}: larger than {MAX_SIZE} bytes; is it a policy?")
-        model = path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f"policy {path}: {error.strerror}; name an ONNX file") from error
+    return parse_policy(path, read_policy(path), hand, target, allowed=allowed)
+
+
+def parse_policy(
+    path: Path,
+    model: bytes,
+    hand: Hand,
+    target: ObjectDescription,
+    *,
+    allowed: Container[str] | None,
+) -> Policy:
+    """Makes a policy of the content of a file; the rest is as for `load_policy`."""
     sha256 = hashlib.sha256(model).hexdigest()
     if allowed is not None and sha256 not in allowed:
         raise PolicyError(
             f"policy {path}: SHA-256 {sha256} is not on the allow-list; if you trust the file, "
             "add that to [policy] allow in the configuration"
         )
-    try:
-        external = has_external_data(model)
-    except ValueError as error:
-        raise PolicyError(f"policy {path}: not an ONNX file ({error})") from error
-    if external:
-        raise PolicyError(f"policy {path}: keeps data in other files; export it as one file")
-    session = _session(path.name, model)
-    metadata = _metadata(path, session)
-    problem = _mismatch(metadata, hand, target)
-    if problem:
+    session = open_session(path, model)
+    metadata = read_metadata(path, session)
+    for problem in mismatches(metadata, hand, target):
         raise PolicyError(f"policy {path}: {problem}")
     policy = Policy(path.name, sha256, metadata, hand, session)
-    _replay(policy)
+    replay(policy)
     return policy
 
 
-def _session(name: str, model: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    # Spinning threads would use processor time that the camera processes need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
-    try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
-        raise PolicyError(
-            f"policy {name}: ONNX Runtime cannot load it: {_one_line(error)}"
-        ) from error
-
-
-def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
+def read_metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
+    """The metadata of a policy file; raises PolicyError if it has none, or others."""
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is not None:
@@ -186,8 +165,8 @@ def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PolicyError(f"policy {path}: metadata {METADATA_KEY!r}: {error}") from error
     raise PolicyError(
-        f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; export "
-        "policies with `inhand policy export`"
+        f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; make a "
+        "policy of it with `inhand policy wrap` (docs/bring-your-policy.md)"
     )
 
 
@@ -202,39 +181,38 @@ def _hand_differences(metadata: PolicyMetadata, hand: Hand) -> Differences:
     return differences(facts, hand.facts)
 
 
-def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> str:
-    """Why the policy does not fit this hand and object; empty if it does."""
+def mismatches(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> Iterator[str]:
+    """Why the policy does not fit this hand and object; nothing if it does."""
     version = _version(metadata, hand)
     if metadata.hand != hand.name:
-        return (
+        yield (
             f"made for hand {metadata.hand}, this is {hand.name}; train one for it, or start "
             'without any: [policy] file = ""'
         )
     if metadata.joints != hand.joint_names:
-        return f"joints {_difference(metadata.joints, hand.joint_names)}"
+        yield f"joints {_difference(metadata.joints, hand.joint_names)}"
     if metadata.actuators != hand.actuator_names:
-        return f"actuators {_difference(metadata.actuators, hand.actuator_names)}"
+        yield f"actuators {_difference(metadata.actuators, hand.actuator_names)}"
     if essential := _hand_differences(metadata, hand).essential:
         listed = "; ".join(essential[:3]) + ("; and more" if len(essential) > 3 else "")
-        return f"made for another version of hand {hand.name}: {listed}; train it anew"
+        yield f"made for another version of hand {hand.name}: {listed}; train it anew"
     if metadata.object != target.name:
-        return f"made for object {metadata.object}, this is {target.name}"
+        yield f"made for object {metadata.object}, this is {target.name}"
     if version is None:
-        return "its observation is laid out differently; train it anew"
+        yield "its observation is laid out differently; train it anew"
     rate, ticks = metadata.policy_rate, metadata.action.tick_rate
     if rate < 1 or ticks < rate or ticks % rate:
-        return f"policy rate {rate} Hz does not divide tick rate {ticks} Hz"
+        yield f"policy rate {rate} Hz does not divide tick rate {ticks} Hz"
     if not 0 < metadata.action.smoothing <= 1:
-        return f"smoothing {metadata.action.smoothing} is not in (0, 1]"
+        yield f"smoothing {metadata.action.smoothing} is not in (0, 1]"
     golden = metadata.golden
     if not golden.observations or len(golden.observations) != len(golden.actions):
-        return "its golden vector is empty or uneven"
+        yield "its golden vector is empty or uneven"
     if not 0 < golden.tolerance <= 1e-3:
-        return f"its golden vector's tolerance {golden.tolerance} is not in (0, 0.001]"
+        yield f"its golden vector's tolerance {golden.tolerance} is not in (0, 0.001]"
     sizes = {len(row) for row in golden.observations}, {len(row) for row in golden.actions}
-    if sizes != ({observation_size(hand, version)}, {hand.n_actuators}):
-        return "its golden vector has rows of the wrong length"
-    return ""
+    if version is not None and sizes != ({observation_size(hand, version)}, {hand.n_actuators}):
+        yield "its golden vector has rows of the wrong length"
 
 
 def _version(metadata: PolicyMetadata, hand: Hand) -> int | None:
@@ -277,7 +255,7 @@ def _check_shapes(
     return state[0], state[1], state[2]
 
 
-def _replay(policy: Policy) -> None:
+def replay(policy: Policy) -> None:
     """Replays the golden vector; raises PolicyError if the actions differ."""
     golden = policy.metadata.golden
     policy.reset()
@@ -293,7 +271,3 @@ def _replay(policy: Policy) -> None:
             )
     policy.reset()
     policy.latency = Histogram()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
