@@ -32,6 +32,7 @@ Version 2 adds the object's angular velocity and the tolerance; version 3 adds t
 object and goal themselves, for policies that were made elsewhere.
 """
 
+
 def observation_layout(hand: Hand, version: int = 1) -> Layout:
     """Name, size and unit of each part of the observation, in order."""
     first = (

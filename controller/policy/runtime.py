@@ -66,7 +66,10 @@ class Policy:
         self._session = session
         self.observation_version = _version(metadata, hand) or 1
         self._outputs = ["actions", "h_out", "c_out", *(["world"] if metadata.world else [])]
-        self._state_shape = _check_shapes(name, session, hand, metadata)
+        for problem in shape_problems(session, hand, metadata):
+            raise PolicyError(f"policy {name}: {problem}")
+        (state,) = (node.shape for node in session.get_inputs() if node.name == "h_in")
+        self._state_shape: tuple[int, ...] = tuple(state)
         self.reset()
 
     def reset(self) -> None:
@@ -190,29 +193,35 @@ def mismatches(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) 
             'without any: [policy] file = ""'
         )
     if metadata.joints != hand.joint_names:
-        yield f"joints {_difference(metadata.joints, hand.joint_names)}"
+        found = _difference(metadata.joints, hand.joint_names)
+        yield f"joints {found}; train or wrap one for this hand"
     if metadata.actuators != hand.actuator_names:
-        yield f"actuators {_difference(metadata.actuators, hand.actuator_names)}"
+        found = _difference(metadata.actuators, hand.actuator_names)
+        yield f"actuators {found}; train or wrap one for this hand"
     if essential := _hand_differences(metadata, hand).essential:
         listed = "; ".join(essential[:3]) + ("; and more" if len(essential) > 3 else "")
         yield f"made for another version of hand {hand.name}: {listed}; train it anew"
     if metadata.object != target.name:
-        yield f"made for object {metadata.object}, this is {target.name}"
+        yield (
+            f"made for object {metadata.object}, this is {target.name}; set `object` in the "
+            "configuration, or train one for this object"
+        )
     if version is None:
         yield "its observation is laid out differently; train it anew"
     rate, ticks = metadata.policy_rate, metadata.action.tick_rate
     if rate < 1 or ticks < rate or ticks % rate:
-        yield f"policy rate {rate} Hz does not divide tick rate {ticks} Hz"
+        yield f"policy rate {rate} Hz does not divide tick rate {ticks} Hz; export it again"
     if not 0 < metadata.action.smoothing <= 1:
-        yield f"smoothing {metadata.action.smoothing} is not in (0, 1]"
+        yield f"smoothing {metadata.action.smoothing} is not in (0, 1]; export it again"
     golden = metadata.golden
     if not golden.observations or len(golden.observations) != len(golden.actions):
-        yield "its golden vector is empty or uneven"
+        yield "its golden vector is empty or uneven; export it again"
     if not 0 < golden.tolerance <= 1e-3:
-        yield f"its golden vector's tolerance {golden.tolerance} is not in (0, 0.001]"
+        found = f"its golden vector's tolerance {golden.tolerance}"
+        yield f"{found} is not in (0, 0.001]; export it again"
     sizes = {len(row) for row in golden.observations}, {len(row) for row in golden.actions}
     if version is not None and sizes != ({observation_size(hand, version)}, {hand.n_actuators}):
-        yield "its golden vector has rows of the wrong length"
+        yield "its golden vector has rows of the wrong length; export it again"
 
 
 def _version(metadata: PolicyMetadata, hand: Hand) -> int | None:
@@ -227,15 +236,16 @@ def _difference(policy: tuple[str, ...], hand: tuple[str, ...]) -> str:
     return f"differ: the policy has {len(policy)}, the hand {len(hand)}"
 
 
-def _check_shapes(
-    name: str, session: ort.InferenceSession, hand: Hand, metadata: PolicyMetadata
-) -> tuple[int, int, int]:
-    """Checks inputs and outputs; returns the shape of the recurrent state."""
+def shape_problems(
+    session: ort.InferenceSession, hand: Hand, metadata: PolicyMetadata
+) -> Iterator[str]:
+    """What is wrong with inputs and outputs; nothing if they are right."""
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     state = inputs["h_in"].shape if "h_in" in inputs else []
     if len(state) != 3 or not all(isinstance(size, int) for size in state) or state[1] != 1:
-        raise PolicyError(f"policy {name}: input h_in must be (layers, 1, hidden), is {state}")
+        yield f"input h_in must be (layers, 1, hidden), is {state}; export it with a batch of 1"
+        return
     expected = (
         {
             "obs": [1, observation_size(hand, _version(metadata, hand) or 1)],
@@ -249,10 +259,9 @@ def _check_shapes(
     for nodes, wanted in zip((inputs, outputs), expected, strict=True):
         found = {key: node.shape for key, node in nodes.items()}
         if found != wanted:
-            raise PolicyError(f"policy {name}: has {found}, this hand needs {wanted}")
+            yield f"has {found}, this hand needs {wanted}; train or wrap one for it"
         if any(node.type != "tensor(float)" for node in nodes.values()):
-            raise PolicyError(f"policy {name}: inputs and outputs must be float32")
-    return state[0], state[1], state[2]
+            yield "inputs and outputs must be float32; export it with these"
 
 
 def replay(policy: Policy) -> None:

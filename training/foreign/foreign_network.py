@@ -96,14 +96,14 @@ def read_network(path: Path, names: NetworkMap) -> ForeignNetwork:
     ports = {port.name: port for port in (_input(path, n, notes) for n in model.graph.input)}
     tried = _run(path, session, {name: ports[name].zeros for name in (observation, *states)})
     pairs = []
-    for entering, leaving in states.items():
-        port = ports[entering]
-        if tried[leaving].size != port.size:
+    for before, after in states.items():
+        port = ports[before]
+        if tried[after].size != port.size:
             raise PolicyError(
-                f"policy {path}: state {entering!r} has shape {port.shape}, and {leaving!r}, which "
-                f"is to follow it, {tried[leaving].shape}; pair them in network.state"
+                f"policy {path}: state {before!r} has shape {port.shape}, and {after!r}, which "
+                f"is to follow it, {tried[after].shape}; pair them in network.state"
             )
-        pairs.append((port, _output(path, leaving, tried[leaving])))
+        pairs.append((port, _output(path, after, tried[after])))
     converted = _modern(path, model, notes)
     return ForeignNetwork(
         converted,
@@ -214,8 +214,8 @@ def _output(path: Path, name: str, value: NDArray[np.floating]) -> Port:
         if value.dtype == np.dtype(kind):
             return Port(name, value.shape, number)
     raise PolicyError(
-        f"policy {path}: output {name!r} holds {value.dtype}, not floating-point numbers; export it "
-        "with these"
+        f"policy {path}: output {name!r} holds {value.dtype}, not floating-point numbers; "
+        "export it with these"
     )
 
 

@@ -13,7 +13,8 @@ from inhand.controller.policy.observation import VERSIONS, observation_layout
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 from inhand.perception import rotations
-from inhand.training.foreign.policy_map import FrameMap, Joints, PartMap
+from inhand.training.foreign.joints import Joints
+from inhand.training.foreign.policy_map import FrameMap, PartMap
 
 JOINT_SOURCES = ("joint_position", "sent_target", "last_target")
 """Angles of all joints [rad]."""
@@ -77,9 +78,7 @@ def source_name(part: PartMap) -> str:
     return part.source or part.name
 
 
-def source_of(
-    part: PartMap, hand: Hand, joints: Joints, frame: FrameMap, action_size: int
-) -> Source:
+def source_of(part: PartMap, hand: Hand, joints: Joints, frame: FrameMap) -> Source:
     """What a part is made of, before it is selected and scaled.
 
     Raises:
@@ -102,13 +101,12 @@ def source_of(
         return Source("", np.zeros((len(part.value), 0)), np.array(part.value))
     if name in (*JOINT_SOURCES, *JOINT_DIFFERENCES):
         return _of_joints(name, part, joints)
-    matrix = _matrix(name, part.inverse, hand, frame, action_size)
+    matrix = _matrix(name, part.inverse, hand, frame, len(joints.names))
     return Source(name, matrix, np.zeros(len(matrix)))
 
 
 def _of_joints(name: str, part: PartMap, joints: Joints) -> Source:
-    matrix = np.zeros((len(joints.names), joints.hand.n_actuators))
-    matrix[np.arange(len(joints.names)), joints.columns] = joints.signs
+    matrix = joints.matrix
     bias = joints.offsets if name in JOINT_SOURCES else np.zeros(len(joints.names))
     if part.normalized:
         lower, upper = joints.range
