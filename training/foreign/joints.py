@@ -50,9 +50,7 @@ class Joints:
         named = [*self.names, *given.fixed]
         for name in known:
             if named.count(name) > 1:
-                raise PolicyError(
-                    f"joints: {name} is named {named.count(name)} times; name it once"
-                )
+                raise PolicyError(f"joints: {name} is named more than once; name it once")
         if missing := [name for name in known if name not in named]:
             raise PolicyError(
                 f"joints: {len(self.names)} in the order and {len(given.fixed)} fixed, hand "

@@ -93,10 +93,10 @@ def source_of(part: PartMap, hand: Hand, joints: Joints, frame: FrameMap) -> Sou
         raise PolicyError(f"part {part.name!r}: only a rotation to go has an inverse, not {name}")
     if part.normalized and name not in (*JOINT_SOURCES, *JOINT_DIFFERENCES):
         raise PolicyError(f"part {part.name!r}: only joints can be normalized, not {name}")
-    if bool(part.value) != (name == "constant"):
-        raise PolicyError(
-            f"part {part.name!r}: `value` belongs to the source constant, and it alone"
-        )
+    if part.value and name != "constant":
+        raise PolicyError(f"part {part.name!r}: only the source constant has a `value`, not {name}")
+    if name == "constant" and not part.value:
+        raise PolicyError(f"part {part.name!r}: the source constant needs a `value`, a list")
     if name == "constant":
         return Source("", np.zeros((len(part.value), 0)), np.array(part.value))
     if name in (*JOINT_SOURCES, *JOINT_DIFFERENCES):

@@ -75,6 +75,45 @@ def playground_form(inputs: int = 57, outputs: int = 16, opset: int = 11) -> onn
     return helper.make_model(graph, opset_imports=opsets, ir_version=6)
 
 
+def plain_recurrent(kind: str, shape: tuple[int, ...]) -> onnx.ModelProto:
+    """A network with one state of shape (4, 4): action = next state = tanh(observation, state).
+
+    Args:
+        kind: of all its numbers, as numpy names it.
+        shape: of the observation, with 57 elements.
+    """
+    rng = np.random.default_rng(6)
+    number = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    sizes = {"w": (57, 16), "u": (16, 16)}
+    tensors = [
+        numpy_helper.from_array((0.2 * rng.standard_normal(size)).astype(kind), name)
+        for name, size in sizes.items()
+    ]
+    for name, row in (("flat", (1, -1)), ("square", (4, 4))):
+        tensors.append(numpy_helper.from_array(np.array(row, np.int64), name))
+    nodes = [
+        helper.make_node("Reshape", ["obs", "flat"], ["row"]),
+        helper.make_node("Reshape", ["memory", "flat"], ["before"]),
+        helper.make_node("MatMul", ["row", "w"], ["a"]),
+        helper.make_node("MatMul", ["before", "u"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["sum"]),
+        helper.make_node("Tanh", ["sum"], ["actions"]),
+        helper.make_node("Reshape", ["actions", "square"], ["memory_next"]),
+    ]
+
+    def value(name: str, *size: int) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, number, size)
+
+    graph = helper.make_graph(
+        nodes,
+        "recurrent",
+        [value("obs", *shape), value("memory", 4, 4)],
+        [value("actions", 1, 16), value("memory_next", 4, 4)],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
 def write_pair(
     folder: Path, model: onnx.ModelProto | None = None, text: str = PLAYGROUND_MAP
 ) -> tuple[Path, Path]:
