@@ -21,9 +21,12 @@ _OTHERS = {
 _HELP = """\
 usage: inhand policy {wrap,check,export} [--help]
 
-  wrap     make a policy file of an ONNX file that was made elsewhere
-  check    say all that is wrong with a policy file, and run it
-  export   write the policy file of a student that was trained here
+  wrap FOREIGN --map MAP --out FILE [--overwrite] [--json]
+           make a policy file of an ONNX file that was made elsewhere
+  check FILE [--hand HAND] [--object OBJECT] [--json]
+           say all that is wrong with a policy file, and run it
+  export RECIPE --output FILE [--runs FOLDER]
+           write the policy file of a student that was trained here
 
 Example: inhand policy check policies/block.onnx
 """

@@ -19,7 +19,11 @@ from inhand.training.foreign.policy_map import NetworkMap
 OPSET = 17
 """Opset that the adapter is written in; networks with an older one are converted."""
 
-_NUMPY = {TensorProto.FLOAT: "f4", TensorProto.DOUBLE: "f8", TensorProto.FLOAT16: "f2"}
+_NUMPY: dict[int, str] = {
+    TensorProto.FLOAT: "f4",
+    TensorProto.DOUBLE: "f8",
+    TensorProto.FLOAT16: "f2",
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Port:
 
     @property
     def zeros(self) -> NDArray[np.floating]:
-        return np.zeros(self.shape, dtype=_NUMPY[self.type])
+        zeros: NDArray[np.floating] = np.zeros(self.shape, dtype=np.dtype(_NUMPY[self.type]))
+        return zeros
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def run_network(network: ForeignNetwork, observations: NDArray[np.float32]) -> N
 def _parse(path: Path, notes: list[str]) -> onnx.ModelProto:
     content = read_policy(path)
     try:
-        model = onnx.ModelProto.FromString(content)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(content)
     except DecodeError as error:
         raise PolicyError(f"policy {path}: not an ONNX file ({one_line(error)})") from error
     if not model.graph.node:

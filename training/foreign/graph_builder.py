@@ -1,6 +1,7 @@
 """Builds an ONNX graph node by node; all tensors are (1, n)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ class GraphBuilder:
         self.constants: list[onnx.TensorProto] = []
         self._count = 0
 
-    def node(self, kind: str, *inputs: str, name: str = "", **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Adds an operation with one output; returns the output's name."""
         output = name or self._fresh(kind)
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))

@@ -127,17 +127,17 @@ def _matrix(name: str, inverse: bool, hand: Hand, frame: FrameMap, action_size: 
         case "object_from_palm" | "object_velocity" | "object_angular_velocity":
             found = turned
         case "fingertip_from_object" | "fingertip_from_palm":
-            found = np.kron(np.eye(len(hand.fingertips)), turned)
+            found = np.asarray(np.kron(np.eye(len(hand.fingertips)), turned), np.float64)
         case "object_attitude":
             # F·A·G in rows is (F ⊗ Gᵀ) times A in rows.
-            found = np.kron(turned, own.T)
+            found = np.asarray(np.kron(turned, own.T), np.float64)
         case "object_orientation" | "goal_orientation":
             found = _left(world) @ _right(thing)
         case "rotation_to_go":
             found = _left(world) @ _right(rotations.conjugate(world))
             found = found @ np.diag([1.0, -1.0, -1.0, -1.0]) if inverse else found
         case "rotation_to_go_matrix":
-            found = np.kron(turned, turned)
+            found = np.asarray(np.kron(turned, turned), np.float64)
             found = found[np.arange(9).reshape(3, 3).T.ravel()] if inverse else found
         case "rotation_to_go_axis" | "rotation_to_go_vector":
             found = -turned if inverse else turned
