@@ -67,6 +67,7 @@ class Running:
 
     Attributes:
         directory: of its sockets.
+        process: the process, once it is started.
         result: its tick statistics, which it prints at its end.
     """
 
@@ -84,12 +85,12 @@ class Running:
             "--directory",
             str(self.directory),
         ]
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [*command, "--tell", str(tell)], stdout=subprocess.PIPE, pass_fds=[tell]
         )
         os.close(tell)
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != b"ready\n":
             raise RuntimeError("the lone daemon did not start; its messages stand above")
 
     def writes(self) -> Writes:
@@ -105,8 +106,8 @@ class Running:
 
     def end(self) -> None:
         """Ends the process and reads its tick statistics."""
-        self._process.send_signal(signal.SIGTERM)
-        said, _ = self._process.communicate(timeout=60)
+        self.process.send_signal(signal.SIGTERM)
+        said, _ = self.process.communicate(timeout=60)
         self.result = msgspec.json.decode(said)
         os.close(self._writes)
 
