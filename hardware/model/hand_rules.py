@@ -15,6 +15,8 @@ from inhand.hardware.model.hand_description import (
 from inhand.hardware.model.solids import inertia_matrix
 from inhand.hardware.model.turn_limits import turn_problem
 
+MOST_JOINTS = 40
+"""Of one hand; two Shadow hands in one file have 48."""
 _SIZES = {"box": 3, "capsule": 2, "cylinder": 2, "sphere": 1}
 
 
@@ -26,10 +28,20 @@ def problems(data: HandDescription) -> Iterator[str]:
     yield from _named_twice(data)
     if not data.links or not data.actuators:
         yield "a hand needs at least one link with a joint and one actuator"
+    if len(data.links) > MOST_JOINTS:
+        yield (
+            f"it has {len(data.links)} joints, and a hand has at most {MOST_JOINTS}; describe one "
+            "hand alone, without an arm and other robots"
+        )
     yield from _tree_problems(data)
     for link in data.links:
         if not link.range[0] < link.range[1]:
             yield f"joint {link.joint}: range {link.range} is empty"
+        if link.range[1] - link.range[0] > 2 * np.pi:
+            yield (
+                f"joint {link.joint}: range {link.range} is more than a turn; angles are in "
+                "radians, not degrees"
+            )
         if not np.any(link.axis) or link.mass <= 0:
             yield f"link {link.name}: axis and mass must not be zero"
         if min(link.rotor_inertia, link.armature, link.damping, link.friction) < 0:
