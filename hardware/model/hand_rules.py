@@ -1,7 +1,9 @@
 """What of a hand description contradicts itself, so that no model can be built from it."""
 
+import math
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 
 from inhand.hardware.model.hand_description import (
@@ -25,6 +27,7 @@ def problems(data: HandDescription) -> Iterator[str]:
 
     Stop at the first one: each check assumes that those before it found nothing.
     """
+    yield from _no_numbers("", msgspec.to_builtins(data))
     yield from _named_twice(data)
     if not data.links or not data.actuators:
         yield "a hand needs at least one link with a joint and one actuator"
@@ -69,6 +72,20 @@ def problems(data: HandDescription) -> Iterator[str]:
     for link_name in [name for group in data.collision_groups.values() for name in group]:
         if link_name not in names:
             yield f"collision group names unknown link {link_name}"
+
+
+def _no_numbers(place: str, value: object) -> Iterator[str]:
+    """What is infinite or no number; TOML can say both."""
+    match value:
+        case float() if not math.isfinite(value):
+            yield f"{place.strip()} is {value}; give a number"
+        case dict():
+            name = value.get("name", "")
+            for key, one in value.items():
+                yield from _no_numbers(f"{place} {name} {key}" if name else f"{place} {key}", one)
+        case list() | tuple():
+            for one in value:
+                yield from _no_numbers(place, one)
 
 
 def _all_links(data: HandDescription) -> list[Link | FixedLink]:

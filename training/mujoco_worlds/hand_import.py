@@ -11,8 +11,13 @@ from inhand.hardware.model.solids import inertia_values
 from inhand.hardware.model.turning import axis_angle_matrix, matrix_rpy, rpy_matrix
 from inhand.hardware.records import Array
 from inhand.perception import rotations
-from inhand.training.mujoco_worlds.source_couplings import Coupling, couplings
-from inhand.training.mujoco_worlds.source_shapes import shapes_of
+from inhand.training.mujoco_worlds.source_couplings import (
+    Coupling,
+    couplings,
+    joint_name,
+    tendon_lever,
+)
+from inhand.training.mujoco_worlds.source_shapes import drawing_of, shapes_of
 
 ROOT, MOUNT = "base", "mount"
 
@@ -46,19 +51,40 @@ class Choices:
 
 @dataclass
 class Imported:
-    """A hand file's content, and what was left out, approximated or assumed."""
+    """A hand file's content, and what was left out, approximated or assumed.
+
+    Attributes:
+        content: as in the file.
+        notes: in words.
+        drawings: triangles in link frames [m], (n, 3, 3), by the name of their file.
+    """
 
     content: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    drawings: dict[str, Array] = field(default_factory=dict)
+
+    def leave_out_drawings(self) -> None:
+        """Leaves all meshes out."""
+        self.drawings.clear()
+        for part in (*self.content["fixed_links"], *self.content["links"]):
+            part.pop("drawings", None)
 
 
 def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
     """The content of a hand file that describes the model."""
     notes: list[str] = []
+    drawings: dict[str, Array] = {}
     links: list[dict[str, Any]] = []
-    fixed: list[dict[str, Any]] = [{"name": MOUNT, "parent": ROOT, "rpy": list(choices.turn)}]
+    mount: dict[str, Any] = {"name": MOUNT, "parent": ROOT, "rpy": list(choices.turn)}
+    if shapes := shapes_of(model, 0, np.zeros(3), notes):
+        mount["shapes"] = shapes
+    fixed = [mount]
     for body in range(1, model.nbody):
         part = _part(model, body, notes)
+        if len(triangles := drawing_of(model, body, anchor(model, body))):
+            file = f"{choices.name}-meshes/{_file_name(part['name'])}.stl"
+            drawings[file] = triangles
+            part["drawings"] = [{"file": file}]
         (links if "joint" in part else fixed).append(part)
     coupled = couplings(model, notes)
     ranges = {link["joint"]: link["range"] for link in links}
@@ -80,7 +106,23 @@ def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
         notes.append("left out: springs of joints (stiffness)")
     if model.ntendon:
         notes.append(f"left out: {model.ntendon} tendons, except for the couplings above")
-    return Imported(content, notes)
+    return Imported(content, together(notes), drawings)
+
+
+def together(notes: Sequence[str]) -> list[str]:
+    """Notes that differ only in the part they end with, such as a joint, in one line."""
+    ends: dict[str, list[str]] = {}
+    for note in notes:
+        start, sign, end = note.rpartition(" of ")
+        if sign and " " not in end:
+            ends.setdefault(start + sign, []).append(end)
+        else:
+            ends[note] = []
+    return [start + ", ".join(names) for start, names in ends.items()]
+
+
+def _file_name(part: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in part)
 
 
 def body_name(model: mujoco.MjModel, body: int) -> str:
@@ -116,7 +158,7 @@ def _part(model: mujoco.MjModel, body: int, notes: list[str]) -> dict[str, Any]:
         turn = turn @ axis_angle_matrix(axis, np.array(-model.qpos0[joint]))
         dof = int(model.jnt_dofadr[joint])
         part |= {
-            "joint": str(model.joint(joint).name or f"joint{joint}"),
+            "joint": joint_name(model, joint),
             "axis": axis.tolist(),
             "range": model.jnt_range[joint].tolist(),
             "rotor_inertia": 0.0,
@@ -129,7 +171,9 @@ def _part(model: mujoco.MjModel, body: int, notes: list[str]) -> dict[str, Any]:
     if model.body_mass[body]:
         part["center"] = (model.body_ipos[body] - shift).tolist()
         tensor = own @ np.diag(model.body_inertia[body]) @ own.T
-        part["inertia"] = list(inertia_values((tensor + tensor.T) / 2))
+        # A fixed body may be a point.
+        if model.body_inertia[body].max() > 1e-15:
+            part["inertia"] = list(inertia_values((tensor + tensor.T) / 2))
     if shapes := shapes_of(model, body, shift, notes):
         part["shapes"] = shapes
     return part
@@ -192,11 +236,17 @@ def _actuators(
     notes: list[str],
 ) -> list[dict[str, Any]]:
     following = {coupling.following for coupling in coupled}
-    driven = {}
+    driven: dict[str, tuple[int, float]] = {}
     for number in range(model.nu):
-        is_joint = model.actuator_trntype[number] == mujoco.mjtTrn.mjTRN_JOINT
-        if is_joint:
-            driven[str(model.joint(model.actuator_trnid[number, 0]).name)] = number
+        target = int(model.actuator_trnid[number, 0])
+        if model.actuator_trntype[number] == mujoco.mjtTrn.mjTRN_JOINT:
+            driven[joint_name(model, target)] = number, 1.0
+            continue
+        leading, lever = "", 0.0
+        if model.actuator_trntype[number] == mujoco.mjtTrn.mjTRN_TENDON:
+            leading, lever = tendon_lever(model, target)
+        if any(coupling.leading == leading for coupling in coupled):
+            driven[leading] = number, lever
         else:
             notes.append(f"left out: actuator {model.actuator(number).name}, not on a joint")
     actuators: list[dict[str, Any]] = []
@@ -205,9 +255,12 @@ def _actuators(
             continue
         gain, torque = choices.gain, choices.torque_limit
         if joint in driven:
-            gain, torque = _strength(model, driven[joint], joint, choices, notes)
+            gain, torque = _strength(model, *driven[joint], joint, choices, notes)
         else:
-            notes.append(f"assumed: joint {joint} has an actuator of gain {gain} N·m/rad")
+            notes.append(
+                f"assumed: gain {gain} N·m/rad and torque limit {torque} N·m, as the model has no "
+                f"actuator, of {joint}"
+            )
         own = [coupling for coupling in coupled if coupling.leading == joint]
         actuator: dict[str, Any] = {
             "name": joint,
@@ -233,16 +286,20 @@ def _actuators(
 
 
 def _strength(
-    model: mujoco.MjModel, number: int, joint: str, choices: Choices, notes: list[str]
+    model: mujoco.MjModel,
+    number: int,
+    lever: float,
+    joint: str,
+    choices: Choices,
+    notes: list[str],
 ) -> tuple[float, float]:
-    """Gain [N·m/rad] and torque limit [N·m] of an actuator."""
-    gear = abs(float(model.actuator_gear[number, 0]))
-    gain = -float(model.actuator_biasprm[number, 1]) * gear
+    """Gain [N·m/rad] and torque limit [N·m] of an actuator; `lever` is its pull per turn."""
+    gear = abs(float(model.actuator_gear[number, 0]) * lever)
+    # MuJoCo's position servo compares its setpoint with gear times the joint's angle.
+    gain = -float(model.actuator_biasprm[number, 1]) * gear**2
     if gain <= 0:
         gain = choices.gain
-        notes.append(
-            f"assumed: gain {gain} N·m/rad of {joint}, whose actuator is no position servo"
-        )
+        notes.append(f"assumed: gain {gain} N·m/rad, as it is no position servo, of {joint}")
     limits = []
     if model.actuator_forcelimited[number]:
         limits.append(float(np.abs(model.actuator_forcerange[number]).max()) * gear)

@@ -10,7 +10,7 @@ from inhand.hardware.records import Array
 GOOD = 0.002
 """Largest gap at which no closer fit is looked for [m]."""
 MOST_PARTS = 4
-_SAMPLES = 3000
+_SAMPLES = 1500
 _SMALLEST = 1e-4
 
 

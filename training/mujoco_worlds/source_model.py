@@ -1,6 +1,7 @@
 """A hand model of others, URDF or MJCF, compiled by MuJoCo; what it cannot be is refused."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
@@ -31,13 +32,19 @@ def read_model(path: Path, notes: list[str] | None = None) -> mujoco.MjModel:
     try:
         for problem in urdf_problems(path):
             raise DescriptionError(f"{path}: {problem}")
-        spec = mujoco.MjSpec.from_file(str(path))
+        spec = _read(path)
         spec.compiler.fusestatic = False
         _fix_base(spec, found)
         _refuse_kinds(spec, path)
         _find_meshes(spec, path, found)
         _mend_inertia(spec, found)
         model = spec.compile()
+        for body in spec.bodies:
+            if not body.explicitinertial and model.body_mass[body.id] > 0:
+                found.append(
+                    "assumed: mass and inertia from shapes, as there is no <inertial>, of "
+                    f"{body.name}"
+                )
     except OSError as error:
         raise DescriptionError(f"{path}: {error.strerror}; give another path") from None
     except ValueError as error:
@@ -45,6 +52,21 @@ def read_model(path: Path, notes: list[str] | None = None) -> mujoco.MjModel:
         raise DescriptionError(f"{path}: {words}{_advice(words)}") from None
     _refuse(model, path)
     return model
+
+
+def _read(path: Path) -> mujoco.MjSpec:
+    """The model as it is in the file, with its drawings."""
+    root = ElementTree.parse(path).getroot()
+    if root.tag != "robot":
+        return mujoco.MjSpec.from_file(str(path))
+    # MuJoCo's extension of URDF; without it, drawings are left out.
+    extension = root.find("mujoco")
+    extension = ElementTree.SubElement(root, "mujoco") if extension is None else extension
+    compiler = extension.find("compiler")
+    compiler = ElementTree.SubElement(extension, "compiler") if compiler is None else compiler
+    compiler.set("discardvisual", "false")
+    compiler.set("strippath", "false")
+    return mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
 
 
 def _fix_base(spec: mujoco.MjSpec, notes: list[str]) -> None:
@@ -112,8 +134,8 @@ def _mend_inertia(spec: mujoco.MjSpec, notes: list[str]) -> None:
         mended = axes @ np.diag(values) @ axes.T
         body.fullinertia = [mended[at] for at in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
         notes.append(
-            f"approximated: inertia of {body.name}, which no body can have; two of its principal "
-            f"moments were raised by {0.5 * lack:.1e} kg·m²"
+            "approximated: by raising two principal moments, the inertia, which no body can have, "
+            f"of {body.name}"
         )
 
 
@@ -121,6 +143,7 @@ def _advice(words: str) -> str:
     """What to do about an error of MuJoCo's compiler."""
     for sign, advice in (
         ("mass and inertia", "give each moving link an <inertial> with mass and inertia"),
+        ("package:", "put the folder of that ROS package beside the model, or above it"),
         ("Error opening file", "put the file where the model names it, or correct the path"),
         ("repeated name", "give each part a name of its own"),
         ("inertia must satisfy", "correct that <inertia>: no body can have it"),
