@@ -1,6 +1,6 @@
 """`inhand hand`: a hand file from a model of others, and what a hand file says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +35,11 @@ class Import:
         object_start: Where the object is put in the hand, world frame [m].
         servo_model: Model of the servos; without it, the hand exists in simulation only.
         first_id: Servo id of the first actuator; the others count up.
+        ids: Servo ids of joints, in place of counting, as JOINT ID pairs.
+        reversed: Joints whose servo turns the other way.
+        rest: Rest pose, as JOINT ANGLE pairs [rad]; else the model's first keyframe, else zero.
+        damping: Damping of joints without any [N·m·s/rad].
+        armature: Inertia of the rotor of joints without any [kg·m²]; light links need one.
         gain: Position gain of joints without an actuator [N·m/rad].
         torque_limit: Torque limit of actuators without one [N·m].
         velocity_limit: Speed limit of all actuators [rad/s].
@@ -50,6 +55,11 @@ class Import:
     object_start: tuple[float, float, float] | None = None
     servo_model: str = ""
     first_id: int = 0
+    ids: dict[str, int] = field(default_factory=dict)
+    reversed: tuple[str, ...] = ()
+    rest: dict[str, float] = field(default_factory=dict)
+    damping: float = 0.1
+    armature: float = 0.001
     gain: float = 1.0
     torque_limit: float = 0.5
     velocity_limit: float = 8.0
@@ -75,6 +85,11 @@ class Import:
             self.object_start,
             self.servo_model,
             self.first_id,
+            self.ids,
+            self.reversed,
+            self.rest,
+            self.damping,
+            self.armature,
             self.gain,
             self.torque_limit,
             self.velocity_limit,

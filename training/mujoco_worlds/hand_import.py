@@ -1,12 +1,13 @@
 """A hand file from a compiled model of others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import mujoco
 import numpy as np
 
+from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.solids import inertia_values
 from inhand.hardware.model.turning import axis_angle_matrix, matrix_rpy, rpy_matrix
 from inhand.hardware.records import Array
@@ -32,6 +33,12 @@ class Choices:
         object_start: where the object is put, world frame [m]; None is above the fingers' middle.
         servo_model: model of all servos; empty makes a hand for simulation only.
         first_id: of the servos; the others count up in the order of actuators.
+        ids: servo ids by joint, in place of counting.
+        reversed: joints whose servo turns the other way.
+        rest: rest pose by joint [rad]; else that of the model's first keyframe, else zero.
+        damping: of joints without any [N·m·s/rad].
+        armature: of joints without any [kg·m²]: light links on a stiff servo without a rotor shake
+            in simulation.
         gain: of joints without an actuator [N·m/rad].
         torque_limit: of actuators without one [N·m].
         velocity_limit: of all actuators [rad/s].
@@ -43,6 +50,11 @@ class Choices:
     object_start: tuple[float, float, float] | None = None
     servo_model: str = ""
     first_id: int = 0
+    ids: Mapping[str, int] = field(default_factory=dict)
+    reversed: Sequence[str] = ()
+    rest: Mapping[str, float] = field(default_factory=dict)
+    damping: float = 0.1
+    armature: float = 0.001
     gain: float = 1.0
     torque_limit: float = 0.5
     velocity_limit: float = 8.0
@@ -86,6 +98,13 @@ def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
             drawings[file] = triangles
             part["drawings"] = [{"file": file}]
         (links if "joint" in part else fixed).append(part)
+    for link in links:
+        if not link["damping"]:
+            link["damping"] = choices.damping
+            notes.append(f"assumed: damping {choices.damping} N·m·s/rad of {link['joint']}")
+        if not link["armature"]:
+            link["armature"] = choices.armature
+            notes.append(f"assumed: armature {choices.armature} kg·m² of {link['joint']}")
     coupled = couplings(model, notes)
     ranges = {link["joint"]: link["range"] for link in links}
     for coupling in coupled:
@@ -188,8 +207,7 @@ def _add_tips(
     last = [link for link in links if link["name"] not in _carriers(model, inner)]
     for link in last:
         body = next(b for b in range(1, model.nbody) if body_name(model, b) == link["name"])
-        places = [*model.site_pos[model.site_bodyid == body] - anchor(model, body)]
-        places += [np.array(shape["position"]) for shape in link.get("shapes", ())]
+        places = [*_outer_places(model, body, np.eye(3), -anchor(model, body))]
         places.append(np.array(link.get("center", (0.0, 0.0, 0.0))))
         link["tip"] = max(places, key=lambda place: float(np.linalg.norm(place))).tolist()
     notes.append(
@@ -197,6 +215,27 @@ def _add_tips(
         + ", ".join(link["name"] for link in last)
     )
     return last
+
+
+def _outer_places(model: mujoco.MjModel, body: int, turn: Array, origin: Array) -> Iterator[Array]:
+    """Places of sites and colliding shapes of a body, and of bodies that are fixed to it.
+
+    Args:
+        model: the compiled model.
+        body: its number.
+        turn: of the body in the link's frame, (3, 3).
+        origin: of the body in the link's frame [m], (3,).
+    """
+    collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
+    for place in (
+        *model.site_pos[model.site_bodyid == body],
+        *model.geom_pos[(model.geom_bodyid == body) & collides],
+    ):
+        yield origin + turn @ place
+    for below in np.flatnonzero(model.body_parentid == body).tolist():
+        if below and not model.body_jntnum[below]:
+            own = turn @ rotations.to_matrix(model.body_quat[below])
+            yield from _outer_places(model, below, own, origin + turn @ model.body_pos[below])
 
 
 def _carriers(model: mujoco.MjModel, inner: set[str]) -> set[str]:
@@ -249,6 +288,7 @@ def _actuators(
             driven[leading] = number, lever
         else:
             notes.append(f"left out: actuator {model.actuator(number).name}, not on a joint")
+    rest = _rest(model, choices, notes)
     actuators: list[dict[str, Any]] = []
     for joint, (low, high) in ranges.items():
         if joint in following:
@@ -265,7 +305,7 @@ def _actuators(
         actuator: dict[str, Any] = {
             "name": joint,
             "joints": [joint, *(coupling.following for coupling in own)],
-            "rest": min(max(0.0, low), high),
+            "rest": min(max(rest[joint], low), high),
             "gain": gain,
             "torque_limit": torque,
             "velocity_limit": choices.velocity_limit,
@@ -276,13 +316,30 @@ def _actuators(
             actuator["offsets"] = [0.0, *(coupling.offset for coupling in own)]
         if choices.servo_model:
             actuator["servo"] = {
-                "id": choices.first_id + len(actuators),
-                "sign": 1,
+                "id": choices.ids.get(joint, choices.first_id + len(actuators)),
+                "sign": -1 if joint in choices.reversed else 1,
                 "zero": 0.0,
                 "model": choices.servo_model,
             }
         actuators.append(actuator)
     return actuators
+
+
+def _rest(model: mujoco.MjModel, choices: Choices, notes: list[str]) -> dict[str, float]:
+    """Rest pose by joint [rad]."""
+    names = [joint_name(model, joint) for joint in range(model.njnt)]
+    given = (*choices.rest, *choices.ids, *choices.reversed)
+    if unknown := [name for name in given if name not in names]:
+        raise DescriptionError(
+            f"the model has no joint {', '.join(unknown)}; it has {', '.join(names)}"
+        )
+    pose = np.zeros(model.nq)
+    if model.nkey:
+        pose = model.key_qpos[0]
+        notes.append(f"rest pose: the model's keyframe {model.key(0).name}".rstrip())
+    elif not choices.rest:
+        notes.append("assumed: rest pose, zero or the end of the range that is nearest to it")
+    return dict(zip(names, pose.tolist(), strict=True)) | dict(choices.rest)
 
 
 def _strength(
