@@ -1,7 +1,11 @@
 """`inhand hand`: a hand file from a model of others, and what a hand file says."""
 
+import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import msgspec
@@ -13,6 +17,7 @@ from inhand.hardware.model.hand import HAND_FILES, Hand, hand_file, load_hand, p
 from inhand.hardware.model.hand_description import HandDescription
 from inhand.hardware.model.hand_text import hand_text
 from inhand.hardware.model.mirror import mirrored
+from inhand.hardware.records import Array
 from inhand.result import print_json
 
 _UNITS = """\
@@ -157,6 +162,51 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Show:
+    """Show a hand file as a web page: joints to drag, axes, ranges, shapes and collisions.
+
+    Needs the extra view; collisions need the extra train, too.
+
+    Example: inhand hand show leap
+
+    Attributes:
+        file: A hand file, or the name of an installed hand.
+        host: Address to serve the page on.
+        port: Port to serve it on; the next free one if it is taken.
+    """
+
+    file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")]
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+    def run(self) -> int:
+        """Serves the page until Ctrl-C."""
+        from inhand.controller.view.hand_page import HandPage
+
+        hand = load_hand(self.file)
+        ended = Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        page = HandPage(hand, _collisions(hand), host=self.host, port=self.port)
+        page.open()
+        try:
+            print(f"hand {hand.name}: {page.address}", flush=True)
+            page.run(ended.is_set)
+        finally:
+            page.close()
+        return 0
+
+
+def _collisions(hand: Hand) -> Callable[[Array], list[tuple[str, str]]] | None:
+    """What finds collisions; None where MuJoCo is not installed."""
+    if find_spec("mujoco") is None:
+        return None
+    from inhand.training.mujoco_worlds.collisions import Collisions
+
+    return Collisions(hand)
+
+
+@dataclass(frozen=True)
 class Mirror:
     """Make the hand of the other side: the mirror image of a hand file, about y = 0.
 
@@ -217,9 +267,9 @@ def _summary(hand: Hand) -> dict[str, object]:
 def main() -> int:
     """Entry point of `inhand hand`."""
     verb = tyro.extras.subcommand_cli_from_dict(
-        {"import": Import, "check": Check, "mirror": Mirror},
+        {"import": Import, "check": Check, "show": Show, "mirror": Mirror},
         prog="inhand hand",
-        description="Make a hand file of a model of others, mirror, or check one.\n\n"
+        description="Make a hand file of a model of others; check, show or mirror one.\n\n"
         "Example: inhand hand check leap",
         config=(tyro.conf.FlagCreatePairsOff,),
     )

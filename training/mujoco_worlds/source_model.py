@@ -183,10 +183,10 @@ def _refuse(model: mujoco.MjModel, path: Path) -> None:
         raise DescriptionError(
             f"{path}: joint {model.joint(joint).name} has no range; give it limits"
         )
-    for joint, (low, high) in enumerate(model.jnt_range):
+    for number, (low, high) in enumerate(model.jnt_range):
         if high - low > 2 * np.pi:
             raise DescriptionError(
-                f"{path}: joint {model.joint(joint).name} has the range [{low:g}, {high:g}] rad, "
+                f"{path}: joint {model.joint(number).name} has the range [{low:g}, {high:g}] rad, "
                 "more than a turn; if these are degrees, convert them, or say so in <compiler>"
             )
     for body in np.flatnonzero(model.body_jntnum > 1):
