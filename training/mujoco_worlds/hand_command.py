@@ -100,7 +100,10 @@ class Import:
             self.velocity_limit,
             self.acceleration_limit,
         )
-        imported = import_hand(model, choices)
+        try:
+            imported = import_hand(model, choices)
+        except DescriptionError as error:
+            raise DescriptionError(f"{self.model}: {error}") from None
         if self.shapes_only:
             imported.leave_out_drawings()
         imported.notes[:0] = together(changes)

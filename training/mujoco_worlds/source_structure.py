@@ -26,10 +26,10 @@ def urdf_problems(path: Path) -> Iterator[str]:
     except ElementTree.ParseError as error:
         yield f"it is no XML ({error}); export the model anew"
         return
-    if any("xacro" in part.tag for part in robot.iter()):
-        yield f"it has xacro macros; expand them first: xacro {path.name} > hand.urdf"
     if robot.tag != "robot":
         return
+    if any(_is_macro(part) for part in robot.iter()):
+        yield f"it has xacro macros; expand them first: xacro {path.name} > hand.urdf"
     links = [link.get("name", "") for link in robot.findall("link")]
     joints = robot.findall("joint")
     for what, names in (("link", links), ("joint", [j.get("name", "") for j in joints])):
@@ -41,6 +41,11 @@ def urdf_problems(path: Path) -> Iterator[str]:
     for joint in joints:
         yield from _joint_problems(joint, links, [j.get("name", "") for j in joints])
     yield from _tree_problems(links, joints)
+
+
+def _is_macro(part: ElementTree.Element) -> bool:
+    """Whether a part is of another XML namespace than URDF, which has none, or has a variable."""
+    return part.tag.startswith("{") or any("${" in text for text in part.attrib.values())
 
 
 def _number_problems(robot: ElementTree.Element) -> Iterator[str]:
