@@ -4,14 +4,17 @@ from xml.etree import ElementTree
 
 import numpy as np
 import trimesh
-from viser import FrameHandle, SceneApi
+from viser import FrameHandle, MeshHandle, SceneApi
 
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.hand_description import Drawing
+from inhand.hardware.model.stl import read_stl
 from inhand.hardware.model.urdf import hand_urdf
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 
-_SKIN, _PALM = (196, 200, 208), (120, 126, 138)
+SKIN, PALM, DRAWN = (196, 200, 208), (120, 126, 138), (176, 182, 196)
+"""Colours of links that move, of those that do not, and of drawings."""
 _STEP = 2e-3
 """Turn of a joint below which it is not drawn anew [rad]."""
 
@@ -19,10 +22,19 @@ _X, _Y, _Z = np.eye(3)
 
 
 class HandModel:
-    """A frame for each link, turned by its joint, with the link's shapes in it."""
+    """A frame for each link, turned by its joint, with the link's shapes and drawings in it.
 
-    def __init__(self, scene: SceneApi, hand: Hand) -> None:
+    Attributes:
+        paths: name of each link's frame in the scene; the root has one, too.
+        fixed: orientation of each joint at angle zero in its parent's frame, wxyz.
+        shapes: handles of the primitives that collide, by link.
+        drawings: handles of what is drawn in their place, by link; only if asked for.
+    """
+
+    def __init__(self, scene: SceneApi, hand: Hand, *, drawings: bool = False) -> None:
         self._hand = hand
+        self.shapes: dict[str, list[MeshHandle]] = {}
+        self.drawings: dict[str, list[MeshHandle]] = {}
         robot = ElementTree.fromstring(hand_urdf(hand))
         paths = {hand.root: "/hand"}
         scene.add_frame("/hand", show_axes=False)
@@ -42,6 +54,18 @@ class HandModel:
             link = robot.find(f"link[@name='{child}']")
             assert link is not None
             self._dress(scene, link, paths[child], palm=parent == hand.root)
+        self.paths = paths
+        self.fixed = [fixed for _, fixed, _ in self._frames]
+        if drawings:
+            carriers = (
+                (hand.root, hand.root_drawings),
+                *((x.name, x.drawings) for x in hand.links),
+            )
+            for name, drawn in carriers:
+                self.drawings[name] = [
+                    self._draw(scene, f"{paths[name]}/drawing{number}", one)
+                    for number, one in enumerate(drawn)
+                ]
 
     def show(self, actuator_angles: Array) -> None:
         """Turns the joints to where the encoders [rad], (n_actuators,), imply that they are."""
@@ -73,16 +97,31 @@ class HandModel:
                     count=(8, 8),
                 )
                 mesh.apply_translation(-mesh.bounds.mean(axis=0))
-            scene.add_mesh_simple(
+            handle = scene.add_mesh_simple(
                 f"{path}/shape{number}",
                 np.asarray(mesh.vertices, dtype=np.float32),
                 np.asarray(mesh.faces, dtype=np.uint32),
-                color=_PALM if palm else _SKIN,
+                color=PALM if palm else SKIN,
                 position=position,
                 wxyz=wxyz,
                 cast_shadow=False,
                 receive_shadow=False,
             )
+            self.shapes.setdefault(link.attrib["name"], []).append(handle)
+
+    def _draw(self, scene: SceneApi, path: str, drawing: Drawing) -> MeshHandle:
+        corners = read_stl(self._hand.folder / drawing.file)
+        return scene.add_mesh_simple(
+            path,
+            corners.reshape(-1, 3).astype(np.float32),
+            np.arange(3 * len(corners), dtype=np.uint32).reshape(-1, 3),
+            color=DRAWN,
+            flat_shading=True,
+            position=drawing.position,
+            wxyz=_quaternion(np.array(drawing.rpy)),
+            cast_shadow=False,
+            receive_shadow=False,
+        )
 
 
 def _child(element: ElementTree.Element, tag: str) -> ElementTree.Element:
@@ -98,6 +137,11 @@ def _vector(element: ElementTree.Element, name: str) -> Array:
 def _origin(element: ElementTree.Element) -> tuple[Array, Array]:
     """Position [m], (3,), and quaternion wxyz, (4,), of an element's `origin`."""
     origin = _child(element, "origin")
-    roll, pitch, yaw = _vector(origin, "rpy")
+    return _vector(origin, "xyz"), _quaternion(_vector(origin, "rpy"))
+
+
+def _quaternion(rpy: Array) -> Array:
+    """Quaternion wxyz, (4,), of roll, pitch, yaw about fixed axes [rad], (3,)."""
+    roll, pitch, yaw = rpy
     turn = rotations.multiply(rotations.exp(yaw * _Z), rotations.exp(pitch * _Y))
-    return _vector(origin, "xyz"), rotations.multiply(turn, rotations.exp(roll * _X))
+    return rotations.multiply(turn, rotations.exp(roll * _X))
