@@ -338,6 +338,8 @@ class Controller(Generic[Measurement]):
             policy=policy.name if policy else "",
             policy_sha256=policy.sha256 if policy else "",
             fusion=seen.health,
+            world_names=policy.world_names if policy else (),
+            world=policy.world if policy else None,
         )
 
     def _derate(self, dt: float) -> None:
