@@ -79,6 +79,11 @@ class Policy:
         self._cell = np.zeros(self._state_shape, dtype=np.float32)
 
     @property
+    def world_names(self) -> tuple[str, ...]:
+        """Names of what `world` estimates."""
+        return self.metadata.world
+
+    @property
     def memory(self) -> Memory:
         """The recurrent state: hidden and cell, each as the file shapes it."""
         return self._hidden, self._cell
