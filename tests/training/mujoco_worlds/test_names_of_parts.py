@@ -44,7 +44,7 @@ def test_a_drawing_and_a_collision_shape_may_have_one_name(tmp_path: Path) -> No
     links = tomllib.loads(out.read_text())["links"]
     (far,) = (link for link in links if link["name"] == "far")
     (shape,) = far["shapes"]
-    assert shape["size"] == pytest.approx([0.02, 0.02, 0.02], abs=0.004)
+    assert shape["size"] == pytest.approx([0.01, 0.01, 0.01])
     drawing = trimesh.load(tmp_path / far["drawings"][0]["file"])
     assert drawing.extents == pytest.approx([0.08, 0.08, 0.08])
 
