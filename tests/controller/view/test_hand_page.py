@@ -46,6 +46,7 @@ def page(drawn_hand: Path) -> Iterator[HandPage]:
     page.close()
 
 
+@pytest.mark.slow
 def test_joints_are_dragged_and_collisions_named(page: HandPage) -> None:
     hand = load_hand("leap")
     with browser(900, 900) as tab:
