@@ -159,8 +159,8 @@ class HandEnv(gymnasium.Env[Observation, Vector]):
             self._session.open(int(self.np_random.integers(2**31)))
         if self._session.simulated and start is None:
             start = rotations.random_quaternion(self.np_random)
+        self._require_same_hand(self._session.look())
         status = self._session.begin(self._hand.rest, start, self._patience)
-        self._require_same_hand(status)
         self._goal = drawn if goal is None else goal
         self._steps_left, self._due = self._steps, self._now()
         return self._observation(status), self._info(status, "")

@@ -40,7 +40,8 @@ _LOOKING = 0.1
 """Time between two looks at what is waited for [s]."""
 
 _ARRIVED = 0.05
-"""Distance from the rest pose at which the targets have arrived [rad]; an object may be in the way."""
+"""Distance from the rest pose at which the targets have arrived [rad]: an object may be in the
+way."""
 
 
 class HandSession:
@@ -110,6 +111,15 @@ class HandSession:
         """Whether the hand is simulated, so that the object can be put back."""
         return self._world is not None
 
+    def look(self) -> Message:
+        """The status, as soon as the joints are read.
+
+        Raises:
+            ClientError: they are not.
+        """
+        read = "no joint is read"
+        return self._until(lambda s: _age(s["joints"]) < _SEEN or _stopped(s), _SETTLING, read)
+
     def begin(self, rest: Array, start: Array | None, patience: float) -> Message:
         """Makes the hand ready for joint commands, at rest with the object in it.
 
@@ -126,11 +136,11 @@ class HandSession:
             RefusedError: the daemon refused, for example as another program is in control.
         """
         hand = self._connected
-        status = self._until(lambda s: _age(s.get("joints")) < _SEEN, _SETTLING, "no joint is read")
+        status = self.look()
         mode = status["mode"]
         if mode in ("ready", "running"):
             raise ClientError(f"the hand is in mode {mode}, for goals; `inhand disarm` frees it")
-        if mode in ("fault", "estop"):
+        if _stopped(status):
             if not self.owned:
                 raise ClientError(
                     f"the hand is in mode {mode} ({status['reason']}); see that all is well, then "
@@ -164,8 +174,13 @@ class HandSession:
         while True:
             status = hand.status()
             # Before its first tick, the daemon has nothing but the mode.
-            if "object" in status and what(status):
-                return status
+            if "object" in status:
+                if what(status):
+                    return status
+                if _stopped(status):
+                    raise ClientError(
+                        f"the hand has stopped: {status['reason']}; see inhand status"
+                    )
             if hand.now() > deadline:
                 reason = status.get("reason") or status["mode"]
                 raise ClientError(f"{failure} ({reason}); waited {patience:g} s")
@@ -226,6 +241,10 @@ def _clock_of(directory: Path, *, real_time: bool) -> Iterator[Clock]:
     finally:
         if simulated is not None:
             simulated.close()
+
+
+def _stopped(status: Message) -> bool:
+    return status["mode"] in ("fault", "estop")
 
 
 def _age(measured: Message | None) -> float:
