@@ -157,10 +157,12 @@ class HandEnv(gymnasium.Env[Observation, Vector]):
         drawn = rotations.random_quaternion(self.np_random)
         if self._session.hand is None or (self._session.owned and seed is not None):
             self._session.open(int(self.np_random.integers(2**31)))
-        if self._session.simulated and start is None:
-            start = rotations.random_quaternion(self.np_random)
+
+        def draw() -> Array:
+            return rotations.random_quaternion(self.np_random) if start is None else start
+
         self._require_same_hand(self._session.look())
-        status = self._session.begin(self._hand.rest, start, self._patience)
+        status = self._session.begin(self._hand.rest, draw, self._patience)
         self._goal = drawn if goal is None else goal
         self._steps_left, self._due = self._steps, self._now()
         return self._observation(status), self._info(status, "")

@@ -24,8 +24,11 @@ _ANSWER = 60.0
 _HOMING = 15.0
 """How long the way to the rest pose may take [s]."""
 
-_SETTLING = 5.0
+_SETTLING = 3.0
 """How long an object may take to come to rest where it was put [s]."""
+
+_PLACINGS = 5
+"""How often an object that rolls off the hand is put there."""
 
 _SEEN = 0.2
 """Largest age of a pose that counts as present [s]."""
@@ -106,11 +109,6 @@ class HandSession:
                 self._world = exits.enter_context(WorldClient(address))
             self._exits = exits.pop_all()
 
-    @property
-    def simulated(self) -> bool:
-        """Whether the hand is simulated, so that the object can be put back."""
-        return self._world is not None
-
     def look(self) -> Message:
         """The status, as soon as the joints are read.
 
@@ -120,12 +118,12 @@ class HandSession:
         read = "no joint is read"
         return self._until(lambda s: _age(s["joints"]) < _SEEN or _stopped(s), _SETTLING, read)
 
-    def begin(self, rest: Array, start: Array | None, patience: float) -> Message:
+    def begin(self, rest: Array, draw: Callable[[], Array], patience: float) -> Message:
         """Makes the hand ready for joint commands, at rest with the object in it.
 
         Args:
             rest: the hand's rest pose [rad], (n_actuators,).
-            start: orientation of the object, wxyz, (4,), of a simulated hand; None: at random.
+            draw: gives an orientation to put a simulated object with, wxyz, (4,).
             patience: how long somebody may take to put the object into a real hand [s].
 
         Returns:
@@ -154,14 +152,28 @@ class HandSession:
         hand.call("home")
         self._until(lambda s: _at_rest(s, rest), _HOMING, "the hand does not come to its rest pose")
         if self._world is not None:
-            quaternion = {} if start is None else {"quaternion": [float(x) for x in start]}
-            self._world.ask("place", **quaternion)
             hand.sleep(_FALLING)
-            self._until(_object_rests, _SETTLING, "the object does not stay in the hand")
+            self._place(self._world, draw)
         else:
             self._until(_object_seen, patience, "no object is seen in the hand; put it there")
         hand.call("manual")
         return hand.status()
+
+    def _place(self, world: WorldClient, draw: Callable[[], Array]) -> None:
+        """Puts the object into the simulated hand, again if it does not stay there."""
+        hand = self._connected
+        for _ in range(_PLACINGS):
+            world.ask("place", quaternion=[float(x) for x in draw()])
+            hand.sleep(_FALLING)
+            try:
+                self._until(_object_rests, _SETTLING, "the object does not stay in the hand")
+                return
+            except ClientError:
+                if _stopped(hand.status()):
+                    raise
+        raise ClientError(
+            f"the object does not stay in the hand; it was put there {_PLACINGS} times"
+        )
 
     def _until(self, what: Callable[[Message], bool], patience: float, failure: str) -> Message:
         """The first status of which something is true.

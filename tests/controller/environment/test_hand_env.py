@@ -95,7 +95,7 @@ def test_a_dropped_object_ends_the_episode(make: Make, served: Served) -> None:
             break
     assert info["dropped"] and reward < -9.0
     with pytest.raises(ClientError, match="no object is seen in the hand; put it there .*waited"):
-        env._session.begin(HAND.rest, None, 0.2)
+        env._session.begin(HAND.rest, lambda: np.array(HOME), 0.2)
 
 
 def test_a_stopped_hand_truncates_and_is_not_started_again(make: Make, served: Served) -> None:
