@@ -103,6 +103,35 @@ def test_a_request_is_a_service(port: int) -> None:
         assert b"refused: disarm" in call("/disarm")
 
 
+def test_terms_of_the_next_goals_are_parameters(port: int, bench: ObligingBench) -> None:
+    def parameters(connection: ClientConnection) -> dict[str, Any]:
+        found = told(connection, "parameterValues")["parameters"]
+        return {one["name"]: one.get("value") for one in found}
+
+    with opened(port) as connection:
+        ask = {"op": "getParameters", "parameterNames": [], "id": "all"}
+        connection.send(json.dumps(ask))
+        every = parameters(connection)
+        assert every["mode"] in ("off", "holding") and every["policy"] == "tiny.onnx"
+        given = [
+            {"name": "goal.tolerance_rad", "value": 0.25},
+            {"name": "goal.timeout_s", "value": "soon"},
+            {"name": "mode", "value": "running"},
+        ]
+        connection.send(json.dumps({"op": "setParameters", "parameters": given, "id": "set"}))
+        while "goal.tolerance_rad" not in (after := parameters(connection)):
+            pass
+        # What is no number, or is told by the daemon, stays.
+        assert after["goal.tolerance_rad"] == 0.25 and after["mode"] == every["mode"]
+        assert after.get("goal.timeout_s") is None
+        for name in ("/enable", "/arm", "/random_goals"):
+            call(connection, name)
+        goal = bench.controller.snapshot().goal
+        assert goal is not None and goal.tolerance == 0.25
+        call(connection, "/estop")
+        call(connection, "/clear")
+
+
 def test_watching_only_offers_no_service(tmp_path: Path) -> None:
     server = FoxgloveServer(Options(directory=tmp_path, port=0))
     server.open()
