@@ -121,9 +121,7 @@ class FoxgloveServer:
         said = ""
         while not self._ended.is_set():
             try:
-                if name in ("goal", "random_goals"):
-                members = self._parameters.terms() | members
-            with Client(self._options.directory, key=self._options.key) as client:
+                with Client(self._options.directory, key=self._options.key) as client:
                     said = ""
                     self._listen(client)
             except ClientError as error:
@@ -192,6 +190,8 @@ class FoxgloveServer:
             members: dict[str, Any] = msgspec.json.decode(request.payload or b"{}", type=dict)
             if {"v", "id", "type"} & set(members):
                 raise ValueError("v, id and type are not given: the service names the request")
+            if name in ("goal", "random_goals"):
+                members = self._parameters.terms() | members
             with Client(self._options.directory, key=self._options.key) as client:
                 try:
                     return msgspec.json.encode(client.call(name, **members))

@@ -60,8 +60,8 @@ class Parameters(ServerListener):
                     continue
                 if value is None:
                     self._terms.pop(parameter.name, None)
-                elif _is_number(value):
-                    self._terms[parameter.name] = float(value)
+                elif (number := _number(value)) is not None:
+                    self._terms[parameter.name] = number
         return self._named([parameter.name for parameter in parameters])
 
     def _named(self, names: Sequence[str]) -> list[Parameter]:
@@ -71,5 +71,8 @@ class Parameters(ServerListener):
         return [Parameter(name, value=values[name]) for name in names if name in values]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+def _number(value: object) -> float | None:
+    """A finite number; None for anything else."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
+        return None
+    return float(value)
