@@ -128,7 +128,7 @@ _COMMANDS = {
     "transfer": "fill the table of what transfers",
     "probe": "test what a policy's memory knows of its world",
     "train": "train a policy",
-    "policy": "export a policy",
+    "policy": "wrap a policy from elsewhere, check one, or export one",
     "vision": "draw pictures of an object without tags, train a network on them, judge it",
     "hand": "make a hand file of a URDF or MJCF model, or check one",
     "calibrate": "find lenses, places, latency of cameras; places of tags; joints, servos",
@@ -150,7 +150,7 @@ _OPTIONAL = {
     "transfer": "inhand.training.evaluation.transfer",
     "probe": "inhand.training.evaluation.probe",
     "train": "inhand.training.learning.train",
-    "policy": "inhand.training.learning.export",
+    "policy": "inhand.controller.cli.policy_verbs",
     "vision": "inhand.training.vision.command",
     "hand": "inhand.training.mujoco_worlds.hand_command",
     "bench": "benchmarks.__main__",
@@ -165,7 +165,7 @@ _EXTRAS = {
     "mujoco": "train",
     "torch": "train",
     "gymnasium": "train",
-    "onnx": "train",
+    "onnx": "policy",
     "sklearn": "train",
     "scipy": "train",
     "matplotlib": "view",
@@ -192,8 +192,9 @@ def _main(arguments: list[str]) -> None:
     try:
         if arguments and arguments[0] in _COMMANDS:
             sys.exit(_run(arguments))
+        completes = any(argument.startswith("--tyro-") for argument in arguments)
         verb = tyro.extras.subcommand_cli_from_dict(
-            _VERBS,
+            _VERBS | _names_of_programs() if completes else _VERBS,
             prog="inhand",
             description=_description(),
             args=arguments,
@@ -264,6 +265,18 @@ def _entry_point(verb: str) -> Callable[[], int | None]:
         return replay
     entry: Callable[[], int | None] = importlib.import_module(_OPTIONAL[verb]).main
     return entry
+
+
+def _names_of_programs() -> dict[str, Callable[[], None]]:
+    """The verbs that are programs of their own, for shells to complete their names."""
+
+    def named(what: str) -> Callable[[], None]:
+        def program() -> None: ...
+
+        program.__doc__ = what
+        return program
+
+    return {verb: named(what) for verb, what in _COMMANDS.items()}
 
 
 def _description() -> str:

@@ -39,13 +39,15 @@ class Link:
     """A link, and the joint that moves it in the frame of its parent.
 
     Attributes:
-        path: names of the links from the root to this one.
+        name: of the link.
+        path: the names of the links from the root to this one.
         position: of the joint [m], (3,).
         fixed: rotation at angle 0, wxyz, (4,).
         axis: of the joint, (3,); zero for the root.
         colour: red, green, blue, 0 to 255.
     """
 
+    name: str
     path: str
     position: Array
     fixed: Array
@@ -65,7 +67,9 @@ def links_of(hand: Hand) -> list[Link]:
     joints = {joint.attrib["name"]: joint for joint in robot.iter("joint")}
     paths = {hand.root: "/hand"}
     still = np.zeros(3)
-    root = Link("/hand", still, rotations.IDENTITY, still, PALM, _shapes(named[hand.root]))
+    root = Link(
+        hand.root, "/hand", still, rotations.IDENTITY, still, PALM, _shapes(named[hand.root])
+    )
     links = [root]
     for name in hand.joint_names:
         joint = joints[name]
@@ -74,7 +78,8 @@ def links_of(hand: Hand) -> list[Link]:
         position, fixed = _origin(joint)
         axis = _vector(_child(joint, "axis"), "xyz")
         colour = PALM if parent == hand.root else SKIN
-        links.append(Link(paths[child], position, fixed, axis, colour, _shapes(named[child])))
+        path, shapes = paths[child], _shapes(named[child])
+        links.append(Link(child, path, position, fixed, axis, colour, shapes))
     return links
 
 
@@ -116,6 +121,11 @@ def _vector(element: ElementTree.Element, name: str) -> Array:
 def _origin(element: ElementTree.Element) -> tuple[Array, Array]:
     """Position [m], (3,), and quaternion wxyz, (4,), of an element's `origin`."""
     origin = _child(element, "origin")
-    roll, pitch, yaw = _vector(origin, "rpy")
+    return _vector(origin, "xyz"), quaternion_of(_vector(origin, "rpy"))
+
+
+def quaternion_of(rpy: Array) -> Array:
+    """Quaternion wxyz, (4,), of roll, pitch, yaw about fixed axes [rad], (3,)."""
+    roll, pitch, yaw = rpy
     turn = rotations.multiply(rotations.exp(yaw * _Z), rotations.exp(pitch * _Y))
-    return _vector(origin, "xyz"), rotations.multiply(turn, rotations.exp(roll * _X))
+    return rotations.multiply(turn, rotations.exp(roll * _X))

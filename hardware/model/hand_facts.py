@@ -1,7 +1,7 @@
 """What of a hand a policy depends on, and what differs between two versions of a hand.
 
-Ids, signs, zeros and models of servos, and comments of the file, are no part of it: the same policy
-turns the object with other servos.
+Ids, signs, zeros and models of servos, drawings, and comments of the file are no part of it: the
+same policy turns the object with other servos.
 """
 
 import hashlib
@@ -97,6 +97,7 @@ def facts_of(
 def _as_json(record: msgspec.Struct) -> dict[str, Any]:
     """A record as JSON holds it, with lists in place of tuples."""
     content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
+    content.pop("drawings", None)
     for part in (content, *content.get("shapes", ())):
         for name, value in _LEFT_OUT.items():
             if name in part and part[name] == value and _may_be_left_out(part, name):
