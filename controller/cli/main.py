@@ -192,8 +192,9 @@ def _main(arguments: list[str]) -> None:
     try:
         if arguments and arguments[0] in _COMMANDS:
             sys.exit(_run(arguments))
+        completes = any(argument.startswith("--tyro-") for argument in arguments)
         verb = tyro.extras.subcommand_cli_from_dict(
-            _VERBS,
+            _VERBS | _names_of_programs() if completes else _VERBS,
             prog="inhand",
             description=_description(),
             args=arguments,
@@ -264,6 +265,18 @@ def _entry_point(verb: str) -> Callable[[], int | None]:
         return replay
     entry: Callable[[], int | None] = importlib.import_module(_OPTIONAL[verb]).main
     return entry
+
+
+def _names_of_programs() -> dict[str, Callable[[], None]]:
+    """The verbs that are programs of their own, for shells to complete their names."""
+
+    def named(what: str) -> Callable[[], None]:
+        def program() -> None: ...
+
+        program.__doc__ = what
+        return program
+
+    return {verb: named(what) for verb, what in _COMMANDS.items()}
 
 
 def _description() -> str:
