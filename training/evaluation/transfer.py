@@ -14,13 +14,8 @@ import tyro
 
 from inhand.errors import WriteError
 from inhand.result import print_json
-from inhand.training.evaluation.evaluation import (
-    EvaluationArguments,
-    measure,
-    modules_of,
-    own_output,
-    prepare,
-)
+from inhand.training.evaluation.evaluation import measure, own_output, prepare
+from inhand.training.evaluation.evaluation_arguments import EvaluationArguments, module_of
 from inhand.training.evaluation.report import PolicyReport, Report
 from inhand.training.evaluation.transfer_table import (
     Cell,
@@ -170,7 +165,7 @@ def main() -> int:
     with own_output() as output:
         try:
             engines = {given.engine} if given.engine else {c.engine for c in plan.columns}
-            with cluster(given.ray, given.jobs, modules_of(*sorted(engines))):
+            with cluster(given.ray, given.jobs, [module_of(engine) for engine in engines]):
                 whole = fill(given, plan)
             cells = read_cells(plan, given.docs / "transfer", given.plan.parent)
             write_page(given.docs / "transfer.md", plan, cells, given.plan.parent)
