@@ -29,6 +29,9 @@ pytestmark = pytest.mark.slow
 
 WORLDS, HORIZON = 16, 4
 
+LIMIT = 600.0
+"""After which an event that does not come fails the test [s]; a loaded machine is slow."""
+
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[tuple[Cluster, Any]]:
@@ -55,14 +58,14 @@ def learner(
 
 def idle() -> None:
     """Waits until no actor is left."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LIMIT
     while ray.available_resources().get("CPU", 0) < ray.cluster_resources()["CPU"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
 def iterate_until(learner: DistributedLearner, done: Callable[[dict[str, float]], bool]) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + LIMIT
     while not done(learner.iterate()):
         assert time.monotonic() < deadline
 
@@ -113,7 +116,11 @@ def test_training_goes_on_without_an_actor(learner: DistributedLearner, number: 
     os.kill(one, number)
     iterate_until(learner, lambda row: row["chunks_lost"] >= 1)
     until_both_act(learner)
-    assert one not in processes()
+    # Ray ends a process that is stopped some time after it has replaced its actor.
+    deadline = time.monotonic() + LIMIT
+    while one in processes():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     nothing_was_counted_twice(learner)
 
 
@@ -152,7 +159,7 @@ def test_a_killed_learner_is_resumed_from_its_checkpoint(
     checkpoint, address = tmp_path / "tiny-teacher" / "checkpoint.pt", machines[0].address
     process = subprocess.Popen(command(path, tmp_path, address), stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + LIMIT
         while not checkpoint.exists():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
@@ -167,7 +174,7 @@ def test_a_killed_learner_is_resumed_from_its_checkpoint(
     last = kept + 15
     write(path, TEACHER.replace("iterations = 20", f"iterations = {last}"))
     done = subprocess.run(
-        command(path, tmp_path, address), capture_output=True, text=True, timeout=300
+        command(path, tmp_path, address), capture_output=True, text=True, timeout=LIMIT
     )
     assert done.returncode == 0, done.stderr
     assert f"at iteration {kept}" in done.stdout
