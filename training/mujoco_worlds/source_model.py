@@ -99,7 +99,7 @@ def _find_meshes(spec: mujoco.MjSpec, path: Path, notes: list[str]) -> None:
             continue
         has_mass = not geom.parent.explicitinertial and (geom.density > 0 or geom.mass > 0)
         if geom.contype == 0 and geom.conaffinity == 0 and not has_mass:
-            notes.append(f"left out: drawing {geom.meshname} of {geom.parent.name}, no file for it")
+            notes.append(f"left out: drawings, whose files are not there, of {geom.parent.name}")
             spec.delete(geom)
     used = {geom.meshname for geom in spec.geoms}
     for mesh in list(spec.meshes):

@@ -212,7 +212,7 @@ def test_joints_without_damping_and_rotor_get_some(
     assert [link.armature for link in hand.links] == [0.002, 0.002]
     said = capsys.readouterr().out
     assert "assumed: damping 0.1 N·m·s/rad of J1\n" in said
-    assert "assumed: armature 0.002 kg·m² of J2, J1\n" in said
+    assert "assumed: armature 0.002 kg·m² of all joints\n" in said
 
 
 def test_a_tendon_that_an_actuator_pulls_couples_its_joints(tmp_path: Path) -> None:
