@@ -16,7 +16,8 @@ from viser import (
 )
 
 from inhand.controller.view.guard import Guard, note_client
-from inhand.controller.view.hand_model import PALM, SKIN, HandModel
+from inhand.controller.view.hand_model import HandModel
+from inhand.controller.view.hand_shapes import PALM, SKIN
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.stl import read_stl
 from inhand.hardware.records import Array
