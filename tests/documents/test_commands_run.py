@@ -80,6 +80,11 @@ ELSEWHERE = {
     "inhand policy export": "documents/test_walk_through.py",
     "inhand policy": "documents/test_bring_your_policy.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
+    "inhandd --config": "documents/test_connect.py",
+    "inhand config check my-sim.toml": "documents/test_connect.py",
+    "inhand joints": "documents/test_connect.py",
+    "inhand disable": "documents/test_connect.py",
+    "inhand shutdown": "documents/test_connect.py",
 }
 """Commands that need a bus, a plate, keys, a policy or minutes, and the test that runs them."""
 
