@@ -22,6 +22,7 @@ from inhand.controller.policy.metadata import (
     PolicyMetadata,
 )
 from inhand.controller.policy.observation import observation_layout
+from inhand.controller.policy.onnx_session import MAX_SIZE
 from inhand.controller.policy.runtime import parse_policy
 from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
@@ -79,7 +80,13 @@ def wrap(foreign: Path, map_file: Path) -> Wrapped:
     # So the file says itself how it was made.
     model.doc_string = text
     observations = plausible_observations(hand, target, adapted.version, GOLDEN_STEPS)
-    actions = run_file(foreign, model.SerializeToString(), observations)
+    bare = model.SerializeToString()
+    actions = run_file(foreign, bare, observations)
+    if np.abs(run_file(foreign, bare, observations) - actions).max() > TOLERANCE / 10:
+        raise PolicyError(
+            f"policy {foreign}: gives other actions for the same observations, as it draws at "
+            "random; export the mean of its actions, in evaluation mode"
+        )
     origin = f"wrapped from SHA-256 {hashlib.sha256(foreign.read_bytes()).hexdigest()}"
     metadata = PolicyMetadata(
         schema=1,
@@ -101,6 +108,11 @@ def wrap(foreign: Path, map_file: Path) -> Wrapped:
     )
     helper.set_model_props(model, {METADATA_KEY: msgspec.json.encode(metadata).decode()})
     content = model.SerializeToString()
+    if len(content) > MAX_SIZE:
+        raise PolicyError(
+            f"policy {foreign}: the file would have {len(content)} bytes, the daemon loads at most "
+            f"{MAX_SIZE}; train a smaller network"
+        )
     policy = parse_policy(foreign, content, hand, target, allowed=None)
     for row in observations:
         policy.act(row)
