@@ -1,6 +1,7 @@
 """The ONNX file of a policy that was made elsewhere: read, completed and checked."""
 
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from pathlib import Path
 
@@ -18,6 +19,16 @@ from inhand.training.foreign.policy_map import NetworkMap
 
 OPSET = 17
 """Opset that the adapter is written in; networks with an older one are converted."""
+
+_RANDOM = {
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+}
+"""Operations that give other numbers each time."""
 
 _NUMPY: dict[int, str] = {
     TensorProto.FLOAT: "f4",
@@ -143,6 +154,12 @@ def _parse(path: Path, notes: list[str]) -> onnx.ModelProto:
         raise PolicyError(f"policy {path}: not an ONNX file ({one_line(error)})") from error
     if not model.graph.node:
         raise PolicyError(f"policy {path}: not an ONNX file, or one without any operation")
+    nodes = chain(model.graph.node, *(function.node for function in model.functions))
+    if drawn := sorted({node.op_type for node in nodes} & _RANDOM):
+        raise PolicyError(
+            f"policy {path}: draws at random ({drawn[0]}), so that no run of it can be repeated; "
+            "export the mean of its actions, in evaluation mode"
+        )
     if has_external_data(content):
         try:
             external_data_helper.load_external_data_for_model(model, str(path.parent))
