@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from inhand.controller.policy.runtime import Policy, load_policy
     from inhand.hardware.model.hand import Hand, load_hand
     from inhand.perception.objects import ObjectDescription, load_object
-    from inhand.training.evaluation.evaluation import EvaluationArguments, evaluate
+    from inhand.training.evaluation.evaluation import evaluate
+    from inhand.training.evaluation.evaluation_arguments import EvaluationArguments
     from inhand.training.evaluation.report import Report
     from inhand.training.mujoco_worlds.gymnasium_environment import HandEnvironment
 
@@ -44,7 +45,7 @@ _MODULES = {
     "AsyncClient": "controller.client.asynchronous",
     "Client": "controller.client.sync",
     "ClientError": "controller.errors",
-    "EvaluationArguments": "training.evaluation.evaluation",
+    "EvaluationArguments": "training.evaluation.evaluation_arguments",
     "Hand": "hardware.model.hand",
     "HandEnv": "controller.environment.hand_env",
     "HandEnvironment": "training.mujoco_worlds.gymnasium_environment",

@@ -79,6 +79,11 @@ class Policy:
         self._cell = np.zeros(self._state_shape, dtype=np.float32)
 
     @property
+    def world_names(self) -> tuple[str, ...]:
+        """Names of what `world` estimates."""
+        return self.metadata.world
+
+    @property
     def memory(self) -> Memory:
         """The recurrent state: hidden and cell, each as the file shapes it."""
         return self._hidden, self._cell
@@ -187,7 +192,10 @@ def _hand_differences(metadata: PolicyMetadata, hand: Hand) -> Differences:
 def mismatches(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> Iterator[str]:
     """Why the policy does not fit this hand and object; nothing if it does."""
     version = _version(metadata, hand)
-    if metadata.hand != hand.name:
+    is_other = (metadata.joints, metadata.actuators) != (hand.joint_names, hand.actuator_names)
+    # The same hand under another name is no other hand.
+    is_other = is_other or bool(_hand_differences(metadata, hand).essential)
+    if metadata.hand != hand.name and is_other:
         yield (
             f"made for hand {metadata.hand}, this is {hand.name}; train one for it, or start "
             'without any: [policy] file = ""'

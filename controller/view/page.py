@@ -74,6 +74,7 @@ class Page:
                 host=self._host, port=self._port, label="inhand", verbose=False
             )
         self._server.on_client_connect(_note_client)
+        self._server.on_client_connect(self._fit)
         self._server.gui.configure_theme(show_logo=False, show_share_button=False)
         self._server.gui.main_panel.dock_right()
         self._server.gui.add_markdown("waiting for the daemon")
@@ -112,13 +113,17 @@ class Page:
         if moment is not None and self._is_due("pictures", _PICTURES):
             panel.show_pictures(moment.pictures)
         if self._is_due("curves", _CURVES):
-            panel.draw(feed.history)
+            panel.draw(feed.history, moment)
 
     def close(self) -> None:
         """Closes the page."""
         if self._driver is not None:
             self._driver.close()
         self._server.stop()
+
+    def _fit(self, client: ClientHandle) -> None:
+        if self._scene_view is not None:
+            self._scene_view.fit(client)
 
     def _is_due(self, what: str, period: float) -> bool:
         now = time.monotonic()

@@ -17,7 +17,13 @@ from tests.controller.served import Served
 ROOT = Path(__file__).parents[3]
 
 REQUESTS = ("status", "events")
-RECORDING = ("replay FILE", "plot FILE", "recording export FILE", "recording repair FILE")
+RECORDING = (
+    "replay FILE",
+    "plot FILE",
+    "report FILE --seconds 0 --html a.html",
+    "recording export FILE",
+    "recording repair FILE",
+)
 OTHERS = (
     "config show",
     "keys list",

@@ -238,3 +238,23 @@ def test_an_extra_that_is_not_installed(
         f"install it with `pip install 'inhand[{extra}]'`"
     )
     assert "Traceback" not in ended.stderr
+
+
+def test_bash_completes_verbs_and_options(tmp_path: Path) -> None:
+    words = tmp_path / "inhand.bash"
+    command = [sys.executable, "-m", "inhand", "--tyro-print-completion", "bash"]
+    words.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    program = (
+        f"source {words}; complete=$(complete -p inhand); complete=${{complete#*-F }}; "
+        'complete=${complete%% *}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+        '$complete inhand "${!#}" "${@:$COMP_CWORD:1}"; echo "${COMPREPLY[@]}"'
+    )
+
+    def completed(*typed: str) -> list[str]:
+        shell = ["bash", "-c", program, "bash", *typed]
+        done = subprocess.run(shell, check=True, capture_output=True, text=True)
+        return done.stdout.split()
+
+    assert completed("inhand", "est") == ["estop"]
+    assert {"view", "vision"} <= set(completed("inhand", "vi"))
+    assert "--face" in completed("inhand", "goal", "--fa")

@@ -1,45 +1,19 @@
 """The page in a real browser: it shows the hand, sends a goal, and shows that it was reached."""
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from inhand.controller.safety.modes import Mode
-from inhand.controller.view.live import LiveFeed
-from inhand.controller.view.page import Commander, Page
 from tests.controller.bench_hand import HAND, learned
 from tests.controller.cli.test_demo import ObligingBench
 from tests.controller.view.browser import browser
 from tests.controller.view.watched import served
 
 Open = Callable[[bool], str]
-
-
-@pytest.fixture
-def open_page(tmp_path: Path) -> Iterator[Open]:
-    ended = threading.Event()
-    closing: list[Callable[[], object]] = []
-
-    def open(command: bool) -> str:
-        feed = LiveFeed(tmp_path, None)
-        send = Commander(tmp_path, None)
-        page = Page(feed, host="127.0.0.1", port=8190, send=send, command=command)
-        page.open()
-        feed.start()
-        thread = threading.Thread(target=page.run, args=(ended.is_set,))
-        thread.start()
-        closing.extend((thread.join, page.close, feed.close))
-        return page.address
-
-    yield open
-    ended.set()
-    for close in closing:
-        close()
 
 
 def test_a_goal_is_set_on_the_page_and_seen_reached(tmp_path: Path, open_page: Open) -> None:
