@@ -66,7 +66,8 @@ def test_a_clone_beside_a_script_does_not_hide_the_package(tmp_path: Path) -> No
     subprocess.run([*install, "-e", str(ROOT)], check=True)
     # Without what is installed beside: only this installation may be found.
     program = (
-        "import sys, runpy; sys.meta_path = [x for x in sys.meta_path if 'editable' not in repr(x)]; "
+        "import sys, runpy; "
+        "sys.meta_path = [one for one in sys.meta_path if 'editable' not in repr(one)]; "
         f"sys.path[0] = {str(lab)!r}; sys.path = [p for p in sys.path if p != {str(ROOT)!r}]; "
         f"runpy.run_path({str(script)!r})"
     )
