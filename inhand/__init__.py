@@ -12,6 +12,7 @@ from inhand.errors import InhandError
 if TYPE_CHECKING:
     from inhand.controller.client.asynchronous import AsyncClient
     from inhand.controller.client.sync import Client
+    from inhand.controller.environment.hand_env import HandEnv
     from inhand.controller.errors import ClientError, RefusedError
     from inhand.controller.policy.runtime import Policy, load_policy
     from inhand.hardware.model.hand import Hand, load_hand
@@ -27,6 +28,7 @@ __all__ = [
     "ClientError",
     "EvaluationArguments",
     "Hand",
+    "HandEnv",
     "HandEnvironment",
     "InhandError",
     "ObjectDescription",
@@ -45,6 +47,7 @@ _MODULES = {
     "ClientError": "controller.errors",
     "EvaluationArguments": "training.evaluation.evaluation_arguments",
     "Hand": "hardware.model.hand",
+    "HandEnv": "controller.environment.hand_env",
     "HandEnvironment": "training.mujoco_worlds.gymnasium_environment",
     "ObjectDescription": "perception.objects",
     "Policy": "controller.policy.runtime",

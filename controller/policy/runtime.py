@@ -192,7 +192,10 @@ def _hand_differences(metadata: PolicyMetadata, hand: Hand) -> Differences:
 def mismatches(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> Iterator[str]:
     """Why the policy does not fit this hand and object; nothing if it does."""
     version = _version(metadata, hand)
-    if metadata.hand != hand.name:
+    is_other = (metadata.joints, metadata.actuators) != (hand.joint_names, hand.actuator_names)
+    # The same hand under another name is no other hand.
+    is_other = is_other or bool(_hand_differences(metadata, hand).essential)
+    if metadata.hand != hand.name and is_other:
         yield (
             f"made for hand {metadata.hand}, this is {hand.name}; train one for it, or start "
             'without any: [policy] file = ""'

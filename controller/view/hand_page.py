@@ -19,6 +19,7 @@ from inhand.controller.view.guard import Guard, note_client
 from inhand.controller.view.hand_model import HandModel
 from inhand.controller.view.hand_shapes import PALM, SKIN
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.stl import read_stl
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 
@@ -65,6 +66,9 @@ class HandPage:
         Raises:
             DescriptionError: a drawing cannot be read.
         """
+        drawings = [*self._hand.root_drawings, *(d for x in self._hand.links for d in x.drawings)]
+        for drawing in drawings:
+            read_stl(self._hand.folder / drawing.file)
         # viser prints on standard output, where a caller may expect JSON.
         with redirect_stdout(sys.stderr), self._guard.installed():
             self._server = ViserServer(

@@ -51,6 +51,7 @@ class Panel:
         command: bool,
         controls: Callable[[GuiApi], None],
         for_all: Callable[[str], None],
+        add_joints: Callable[[GuiApi], object] | None = None,
     ) -> None:
         """Builds it.
 
@@ -61,6 +62,7 @@ class Panel:
             command: whether requests other than the emergency stop are offered.
             controls: adds the feed's controls.
             for_all: called with the identifier of each button that every browser may press.
+            add_joints: adds the controls that command joints; None: they are not offered.
         """
         gui = server.gui
         gui.reset()
@@ -74,6 +76,9 @@ class Panel:
         if ask is not None and command:
             with tabs.add_tab("Command"):
                 self._add_commands(ask)
+        if add_joints is not None and command:
+            with tabs.add_tab("Joints"):
+                add_joints(gui)
         with tabs.add_tab("Goals"):
             self._goals = gui.add_html("")
             self._goal_plots = self._add_plots(_OF_GOALS)

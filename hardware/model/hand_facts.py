@@ -122,7 +122,7 @@ def released_facts(digest: str) -> Facts | None:
 
 
 def differences(before: Facts, now: Facts) -> Differences:
-    """What differs, with both values.
+    """What differs, with both values; the hand's own name does not count.
 
     Args:
         before: facts about the hand of a policy.
@@ -130,7 +130,7 @@ def differences(before: Facts, now: Facts) -> Differences:
     """
     essential: list[str] = []
     simulated: list[str] = []
-    for path, old, new in _changes((), before, now):
+    for path, old, new in _changes((), {**before, "name": ""}, {**now, "name": ""}):
         place = " ".join(part for part in path if part not in ("links", "actuators"))
         text = f"{place} {_short(old)} → {_short(new)}{_percent(old, new)}"
         is_simulated = any(part in _OF_SIMULATION for part in path)

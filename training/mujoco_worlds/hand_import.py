@@ -87,7 +87,12 @@ def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
     notes: list[str] = []
     drawings: dict[str, Array] = {}
     links: list[dict[str, Any]] = []
-    mount: dict[str, Any] = {"name": MOUNT, "parent": ROOT, "rpy": list(choices.turn)}
+    root = _free_name(model, ROOT)
+    mount: dict[str, Any] = {
+        "name": body_name(model, 0),
+        "parent": root,
+        "rpy": list(choices.turn),
+    }
     if shapes := shapes_of(model, 0, np.zeros(3), notes):
         mount["shapes"] = shapes
     fixed = [mount]
@@ -113,7 +118,7 @@ def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
     content: dict[str, Any] = {
         "name": choices.name,
         "schema": 1,
-        "root": ROOT,
+        "root": root,
         "workspace": {},
         "collision_groups": _groups(links, tips),
         "fixed_links": fixed,
@@ -147,8 +152,16 @@ def _file_name(part: str) -> str:
 def body_name(model: mujoco.MjModel, body: int) -> str:
     """Name of a body; one without a name gets one by its number."""
     if body == 0:
-        return MOUNT
+        return _free_name(model, MOUNT)
     return str(model.body(body).name or f"body{body}")
+
+
+def _free_name(model: mujoco.MjModel, name: str) -> str:
+    """The name, or one like it if a body of the model has it."""
+    taken = {model.body(body).name for body in range(1, model.nbody)}
+    while name in taken:
+        name = f"{name}_of_hand"
+    return name
 
 
 def anchor(model: mujoco.MjModel, body: int) -> Array:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from inhand.hardware.records import Array
 
 GOOD = 0.002
 """Largest gap at which no closer fit is looked for [m]."""
 MOST_PARTS = 4
-_SAMPLES = 1500
+_SAMPLES = 12000
 _SMALLEST = 1e-4
 
 
@@ -85,22 +86,29 @@ def fit_mesh(vertices: Array, faces: Array, hull: Array) -> Fit:
         faces: indices of their corners, (m, 3).
         hull: corners of the triangles of the convex hull [m], (k, 3, 3); may be empty.
     """
-    whole, inside = _volume(vertices[faces]), _volume(hull)
+    corners = vertices[faces]
+    whole, inside = _volume(corners), _volume(hull)
     convexity = min(1.0, whole / inside) if inside > 0 and whole > 0 else 1.0
-    best = fit_points(_samples(vertices, faces))
+    best = fit_points(_samples(vertices, corners), _face_axes(corners))
     return Fit(best.parts, best.gap, convexity)
 
 
-def fit_points(points: Array) -> Fit:
-    """As `fit_mesh`, for points on a surface [m], (n, 3)."""
+def fit_points(points: Array, axes: Array | None = None) -> Fit:
+    """As `fit_mesh`, for points on a surface [m], (n, 3).
+
+    Args:
+        points: on the surface [m], (n, 3).
+        axes: directions in which the surface may be flat, as columns, (3, 3).
+    """
+    frames = [np.eye(3)] if axes is None else [np.eye(3), axes]
     best: Fit | None = None
     for number in range(1, MOST_PARTS + 1):
-        parts = _slices(points, number)
-        tried = [_closest(part) for part in parts]
-        gap = _gap(tried, points)
-        if best is None or gap < 0.9 * best.gap:
-            best = Fit(tuple(tried), gap, 1.0)
-        if best.gap <= GOOD:
+        for frame in frames:
+            tried = [_closest(part, frames) for part in _slices(points, frame, number)]
+            gap = _gap(tried, points)
+            if best is None or gap < 0.9 * best.gap:
+                best = Fit(tuple(tried), gap, 1.0)
+        if best is not None and best.gap <= GOOD:
             break
     assert best is not None
     return best
@@ -114,16 +122,13 @@ def _volume(triangles: Array) -> float:
     return abs(float(np.einsum("ij,ij->", a, np.cross(b, c)))) / 6
 
 
-def _samples(vertices: Array, faces: Array) -> Array:
-    """Points spread evenly over the surface, and the vertices [m], (n, 3)."""
-    corners = vertices[faces]
-    areas = np.linalg.norm(
-        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
-    )
+def _samples(vertices: Array, corners: Array) -> Array:
+    """Points spread evenly over triangles, (m, 3, 3), and vertices, (k, 3) [m], (n, 3)."""
+    areas = np.linalg.norm(_normals(corners), axis=1)
     if not areas.sum():
         return vertices
     rng = np.random.default_rng(0)
-    chosen = corners[rng.choice(len(faces), _SAMPLES, p=areas / areas.sum())]
+    chosen = corners[rng.choice(len(corners), _SAMPLES, p=areas / areas.sum())]
     weights = rng.dirichlet((1.0, 1.0, 1.0), _SAMPLES)
     spread = np.einsum("ij,ijk->ik", weights, chosen)
     if len(vertices) > _SAMPLES:
@@ -131,25 +136,53 @@ def _samples(vertices: Array, faces: Array) -> Array:
     return np.concatenate([vertices, spread])
 
 
-def _slices(points: Array, number: int) -> list[Array]:
-    """Points in slices of equal length along their longest extent."""
-    axis = int(np.argmax(np.ptp(points, axis=0)))
-    low, high = points[:, axis].min(), points[:, axis].max()
-    cuts = np.linspace(low, high, number + 1)
+def _normals(corners: Array) -> Array:
+    """Normals of triangles, (n, 3, 3), as long as twice their areas, (n, 3)."""
+    normals: Array = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return normals
+
+
+def _face_axes(corners: Array) -> Array:
+    """Three perpendicular directions of which most of the surface is flat, as columns, (3, 3)."""
+    normals = _normals(corners)
+    areas = np.linalg.norm(normals, axis=1)
+    normals, areas = normals[areas > 0], areas[areas > 0]
+    if not len(areas):
+        return np.eye(3)
+    units = normals / areas[:, None]
+    # Triangles of one face have nearly the same normal.
+    first = units[int(np.argmax(areas))]
+    second = units - (units @ first)[:, None] * first
+    across = areas * (np.abs(units @ first) < 0.05)
+    if not across.any():
+        return np.eye(3)
+    second = second[int(np.argmax(across))]
+    second = second / np.linalg.norm(second)
+    return np.column_stack([first, second, np.cross(first, second)])
+
+
+def _slices(points: Array, frame: Array, number: int) -> list[Array]:
+    """Points in slices of equal length along their longest extent in a frame."""
+    local = points @ frame
+    along = local[:, int(np.argmax(np.ptp(local, axis=0)))]
+    cuts = np.linspace(along.min(), along.max(), number + 1)
+    cuts[[0, -1]] += np.array([-1.0, 1.0]) * _SMALLEST
+    # What lies on a cut may be a face of either side.
     slices = [
-        points[(points[:, axis] >= a) & (points[:, axis] <= b)]
+        points[(along > a + 1e-9) & (along < b - 1e-9)]
         for a, b in zip(cuts[:-1], cuts[1:], strict=True)
     ]
-    return [part for part in slices if len(part) >= 8] or [points]
+    return [part for part in slices if len(part) >= 4] or [points]
 
 
-def _closest(points: Array) -> Primitive:
+def _closest(points: Array, frames: list[Array]) -> Primitive:
     """The primitive around points whose surface is closest to them."""
-    principal = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2].T
+    few = points[:: max(1, len(points) // 2000)]
+    principal = np.linalg.svd(few - few.mean(axis=0), full_matrices=False)[2].T
     if np.linalg.det(principal) < 0:
         principal[:, 2] *= -1
     tried = [
-        make(points, axes) for axes in (np.eye(3), principal) for make in (_box, _capsule, _sphere)
+        make(points, axes) for axes in (*frames, principal) for make in (_box, _capsule, _sphere)
     ]
     errors = [float(np.abs(one.distance(points)).max()) for one in tried]
     return tried[int(np.argmin(errors))]
@@ -185,18 +218,12 @@ def _gap(parts: list[Primitive], points: Array) -> float:
     """Largest distance between the surface of all parts together and points of a mesh [m]."""
     signed = np.min([part.distance(points) for part in parts], axis=0)
     gap = float(np.abs(signed).max())
+    tree = cKDTree(points)
     for part in parts:
         own = part.surface()
         others: list[Callable[[Array], Array]] = [p.distance for p in parts if p is not part]
         if others:
             own = own[np.min([distance(own) for distance in others], axis=0) > -_SMALLEST]
-        gap = max(gap, _farthest(own, points))
+        if len(own):
+            gap = max(gap, float(tree.query(own)[0].max()))
     return gap
-
-
-def _farthest(own: Array, points: Array) -> float:
-    """Largest distance of points, (n, 3), from the nearest of others, (m, 3) [m]."""
-    if not len(own):
-        return 0.0
-    squares = (own**2).sum(axis=1)[:, None] + (points**2).sum(axis=1) - 2 * own @ points.T
-    return float(np.sqrt(np.maximum(squares.min(axis=1), 0.0).max()))

@@ -1,5 +1,6 @@
 """A hand model of others, URDF or MJCF, compiled by MuJoCo; what it cannot be is refused."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,10 @@ LARGEST_REACH = 2.0
 """A hand that reaches further from its base is in other units than metres [m]."""
 SUFFIXES = (".urdf", ".xml", ".mjcf")
 _MESHES = (".stl", ".obj", ".msh")
+_PLACE = (
+    "put the file where the model names it, or correct the path",
+    "put the folder of that ROS package beside the model, or above it",
+)
 
 
 def read_model(path: Path, notes: list[str] | None = None) -> mujoco.MjModel:
@@ -32,11 +37,11 @@ def read_model(path: Path, notes: list[str] | None = None) -> mujoco.MjModel:
     try:
         for problem in urdf_problems(path):
             raise DescriptionError(f"{path}: {problem}")
-        spec = _read(path)
+        spec, files = _read(path)
         spec.compiler.fusestatic = False
         _fix_base(spec, found)
         _refuse_kinds(spec, path)
-        _find_meshes(spec, path, found)
+        _find_meshes(spec, path, files, found)
         _mend_inertia(spec, found)
         model = spec.compile()
         for body in spec.bodies:
@@ -54,11 +59,12 @@ def read_model(path: Path, notes: list[str] | None = None) -> mujoco.MjModel:
     return model
 
 
-def _read(path: Path) -> mujoco.MjSpec:
-    """The model as it is in the file, with its drawings."""
+def _read(path: Path) -> tuple[mujoco.MjSpec, dict[str, str]]:
+    """The model as it is in the file, with its drawings; its mesh files by their names in it."""
     root = ElementTree.parse(path).getroot()
     if root.tag != "robot":
-        return mujoco.MjSpec.from_file(str(path))
+        return mujoco.MjSpec.from_file(str(path)), {}
+    files = _tell_meshes_apart(root)
     # MuJoCo's extension of URDF; without it, drawings are left out.
     extension = root.find("mujoco")
     extension = ElementTree.SubElement(root, "mujoco") if extension is None else extension
@@ -66,7 +72,27 @@ def _read(path: Path) -> mujoco.MjSpec:
     compiler = ElementTree.SubElement(extension, "compiler") if compiler is None else compiler
     compiler.set("discardvisual", "false")
     compiler.set("strippath", "false")
-    return mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
+    return mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode")), files
+
+
+def _tell_meshes_apart(root: ElementTree.Element) -> dict[str, str]:
+    """Gives each mesh file of a URDF a name of its own; returns the files by these names.
+
+    MuJoCo takes two files of the same name for one mesh, even if they lie in different folders: the
+    drawing of a link would be its collision shape.
+    """
+    names: dict[str, str] = {}
+    stems: set[str] = set()
+    for mesh in root.iter("mesh"):
+        file = mesh.get("filename", "")
+        if file not in names:
+            path, stem, number = Path(file), Path(file).stem, 2
+            while stem in stems:
+                stem, number = f"{path.stem}-{number}", number + 1
+            stems.add(stem)
+            names[file] = f"{stem}{path.suffix}"
+        mesh.set("filename", names[file])
+    return {name: file for file, name in names.items()}
 
 
 def _fix_base(spec: mujoco.MjSpec, notes: list[str]) -> None:
@@ -79,28 +105,41 @@ def _fix_base(spec: mujoco.MjSpec, notes: list[str]) -> None:
             spec.delete(joint)
 
 
-def _find_meshes(spec: mujoco.MjSpec, path: Path, notes: list[str]) -> None:
+def _find_meshes(
+    spec: mujoco.MjSpec, path: Path, files: Mapping[str, str], notes: list[str]
+) -> None:
     """Gives meshes the paths of their files, and leaves out drawings that cannot be read.
 
     A drawing is needed only where the mass of its body comes from it.
+
+    Args:
+        spec: the model.
+        path: its file.
+        files: mesh files as the model names them, by the names that `spec` has for them.
+        notes: gets what is left out.
     """
     folder = path.absolute().parent
-    missing = set()
+    unread: dict[str, str] = {}
     for mesh in spec.meshes:
         if not mesh.file:
             continue
-        file = _file_of(mesh.file, folder, spec.meshdir)
-        if file is not None and file.suffix.lower() in _MESHES:
-            mesh.file = str(file)
+        name = files.get(mesh.file, mesh.file)
+        file = _file_of(name, folder, spec.meshdir)
+        if file is None:
+            unread[mesh.name] = f"no file {name}; {_PLACE[name.startswith('package:')]}"
+        elif file.suffix.lower() not in _MESHES:
+            unread[mesh.name] = f"{name} is not read; convert it to STL or OBJ"
         else:
-            missing.add(mesh.name)
+            mesh.file = str(file)
     for geom in spec.geoms:
-        if geom.type != mujoco.mjtGeom.mjGEOM_MESH or geom.meshname not in missing:
+        if geom.type != mujoco.mjtGeom.mjGEOM_MESH or geom.meshname not in unread:
             continue
         has_mass = not geom.parent.explicitinertial and (geom.density > 0 or geom.mass > 0)
-        if geom.contype == 0 and geom.conaffinity == 0 and not has_mass:
-            notes.append(f"left out: drawing {geom.meshname} of {geom.parent.name}, no file for it")
-            spec.delete(geom)
+        if geom.contype or geom.conaffinity or has_mass:
+            raise DescriptionError(f"{path}: link {geom.parent.name}: {unread[geom.meshname]}")
+        reason = unread[geom.meshname].split(";")[0]
+        notes.append(f"left out: the drawing of {geom.parent.name}: {reason}")
+        spec.delete(geom)
     used = {geom.meshname for geom in spec.geoms}
     for mesh in list(spec.meshes):
         if mesh.name not in used:
@@ -143,8 +182,7 @@ def _advice(words: str) -> str:
     """What to do about an error of MuJoCo's compiler."""
     for sign, advice in (
         ("mass and inertia", "give each moving link an <inertial> with mass and inertia"),
-        ("package:", "put the folder of that ROS package beside the model, or above it"),
-        ("Error opening file", "put the file where the model names it, or correct the path"),
+        ("Error opening file", _PLACE[0]),
         ("repeated name", "give each part a name of its own"),
         ("inertia must satisfy", "correct that <inertia>: no body can have it"),
         ("positive eigenvalues", "correct that <inertia>: no body can have it"),

@@ -69,7 +69,7 @@ def change(described: dict[str, Any], **members: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"hand": "leap"}, "made for hand leap"),
+        ({"hand": "leap", "joints": ["x"]}, "made for hand leap"),
         ({"hand_digest": "0" * 64, "hand_facts": None}, "another version of hand"),
         ({"joints": list(reversed(HAND.joint_names))}, "joints differ: number 0"),
         ({"joints": list(HAND.joint_names[:-1])}, "the policy has 23, the hand 24"),
