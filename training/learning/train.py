@@ -1,28 +1,34 @@
 """A training run: reads a recipe, writes checkpoints, a log and a curve. It can be resumed."""
 
-import csv
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import msgspec
 import torch
 import tyro
 
-from inhand.files import whole_file
+from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.result import print_json
 from inhand.training.learning.automatic_curriculum import begin_curriculum
 from inhand.training.learning.checkpoint import read_checkpoint
+from inhand.training.learning.curve import draw_curve
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.refine import Refinement
+from inhand.training.learning.run_display import Display
+from inhand.training.learning.run_files import (
+    Paths,
+    RunStatus,
+    State,
+    sole_trainer,
+    write_status,
+)
+from inhand.training.learning.run_log import RunLog
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
+from inhand.training.learning.stop import stop_requested
 from inhand.training.learning.student import Student
 from inhand.training.learning.student_network import (
     load_student,
@@ -35,33 +41,11 @@ from inhand.training.mujoco_worlds.automatic_ranges import Precision
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
-
 LOG_EVERY = 10
 SAVE_SECONDS = 120.0
 
 
 Learner = Teacher | Student | Refinement
-
-
-@dataclass
-class Paths:
-    """Paths of a run's checkpoint, log and curve."""
-
-    folder: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log.csv"
-
-    @property
-    def curve(self) -> Path:
-        return self.folder / "curve.png"
 
 
 def run_paths(runs: Path, recipe: RunRecipe) -> Paths:
@@ -129,23 +113,6 @@ def load_teacher(
     return network
 
 
-@contextmanager
-def _stop_requested() -> Iterator[Callable[[], bool]]:
-    """Catches SIGINT and SIGTERM; gives a function that says whether one of them came."""
-    requested = False
-
-    def note(*_: object) -> None:
-        nonlocal requested
-        requested = True
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def check_device(device: str) -> None:
     """Computes on a device of torch once.
 
@@ -162,7 +129,12 @@ def check_device(device: str) -> None:
 
 
 def train(
-    recipe: RunRecipe, runs: Path, device: str, threads: int, minutes: float | None
+    recipe: RunRecipe,
+    runs: Path,
+    device: str,
+    threads: int,
+    minutes: float | None,
+    wandb: bool = False,
 ) -> dict[str, float]:
     """Trains until all iterations are done, the time is over or a signal comes.
 
@@ -172,78 +144,86 @@ def train(
     Raises:
         TrainingError: the loss is not finite, or the device cannot be used.
         CheckpointError: a checkpoint cannot be read or written.
+        RunError: another process trains in the run's folder, or its log cannot be used.
     """
     check_device(device)
     if threads:
         torch.set_num_threads(threads)
     learner = build(recipe, runs, device, threads)
     paths = run_paths(runs, recipe)
-    paths.folder.mkdir(parents=True, exist_ok=True)
-    if paths.checkpoint.exists():
-        learner.resume(paths.checkpoint)
-        print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
-    began = saved = time.monotonic()
-    row: dict[str, float] = {}
-    start = learner.iteration
-    with _stop_requested() as stop_requested:
-        while learner.iteration < recipe.iterations and not stop_requested():
+    with sole_trainer(paths), stop_requested() as stop:
+        if paths.checkpoint.exists():
+            learner.resume(paths.checkpoint)
+            print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
+        run = _Run(recipe, paths, learner)
+        log = RunLog(paths, wandb, msgspec.to_builtins(recipe))
+        try:
+            log.open(learner.iteration, learner.steps)
+            run.note("running")
+            row = run.go(log, minutes, stop)
+        except InhandError as error:
+            run.note("failed", str(error))
+            raise
+        finally:
+            log.close()
+        run.note("finished" if learner.iteration >= recipe.iterations else "stopped")
+        return row
+
+
+@dataclass
+class _Run:
+    """A learner with the files that its run writes."""
+
+    recipe: RunRecipe
+    paths: Paths
+    learner: Learner
+
+    def go(self, log: RunLog, minutes: float | None, stop: Callable[[], bool]) -> dict[str, float]:
+        """Iterates and saves; returns the last row."""
+        recipe, learner = self.recipe, self.learner
+        start = learner.iteration
+        display = Display(recipe.run, recipe.iterations - start, minutes)
+        began = saved = time.monotonic()
+        row: dict[str, float] = {}
+        while learner.iteration < recipe.iterations and not stop():
             if minutes is not None and time.monotonic() - began > 60 * minutes:
                 break
             try:
                 row = learner.iterate()
             except FloatingPointError as error:
                 raise TrainingError(f"run {recipe.run}: {error}") from error
-            if learner.iteration % LOG_EVERY == 0:
-                _log(paths, row)
-                done, spent = learner.iteration - start, time.monotonic() - began
-                _show(row, done, spent, recipe.iterations - learner.iteration)
+            done, spent = learner.iteration - start, time.monotonic() - began
+            if learner.iteration % LOG_EVERY == 0 or learner.iteration == recipe.iterations:
+                log.write(row)
+                display.row(row, done, spent)
+            display.at(done, spent)
             if time.monotonic() - saved > SAVE_SECONDS:
-                learner.save(paths.checkpoint)
-                draw_curve(paths)
+                self.save()
+                self.note("running")
                 saved = time.monotonic()
-    learner.save(paths.checkpoint)
-    draw_curve(paths)
-    return row
+        display.end()
+        self.save()
+        return row
 
+    def save(self) -> None:
+        """Writes checkpoint and curve."""
+        self.learner.save(self.paths.checkpoint)
+        draw_curve(self.paths)
 
-def _log(paths: Paths, row: dict[str, float]) -> None:
-    fresh = not paths.log.exists()
-    with paths.log.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row.keys())
-        if fresh:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
-
-
-def _show(row: dict[str, float], done: int, seconds: float, left: int) -> None:
-    eta = left * seconds / done / 60
-    steps = row["steps"] / row["iteration"] * done / seconds
-    keys = [key for key in row if key not in ("iteration", "steps", "minutes")]
-    values = "  ".join(f"{key} {row[key]:.4g}" for key in keys)
-    line = f"{row['iteration']:.0f}  {row['steps'] / 1e6:.2f} M  {steps:.0f} steps/s  {values}"
-    print(f"{line}  {eta:.0f} min left", file=sys.stderr, flush=True)
-
-
-def draw_curve(paths: Paths) -> None:
-    """Draws the columns of the log over the policy steps."""
-    if not paths.log.exists():
-        return
-    with paths.log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = [
-        n for n in ("goals", "goals_per_drop", "distance", "universe_scale", "loss") if n in rows[0]
-    ]
-    figure, axes = plt.subplots(len(names), 1, sharex=True, figsize=(7, 2 * len(names)))
-    steps = [float(row["steps"]) / 1e6 for row in rows]
-    for axis, name in zip(axes, names, strict=True):
-        axis.plot(steps, [float(row[name]) for row in rows])
-        axis.set_ylabel(name.replace("_", " "))
-        axis.grid(alpha=0.3)
-    axes[-1].set_xlabel("million policy steps")
-    figure.tight_layout()
-    with whole_file(paths.curve) as file:
-        figure.savefig(file, format="png", dpi=100)
-    plt.close(figure)
+    def note(self, state: State, problem: str = "") -> None:
+        """Writes how far the run is."""
+        learner, recipe = self.learner, self.recipe
+        status = RunStatus(
+            run=recipe.run,
+            stage=recipe.stage,
+            iterations=recipe.iterations,
+            iteration=learner.iteration,
+            steps=learner.steps,
+            minutes=learner.seconds / 60,
+            state=state,
+            problem=problem,
+        )
+        write_status(self.paths, status)
 
 
 @dataclass
@@ -258,6 +238,7 @@ class Arguments:
         minutes: stop after this time; the same command continues the run.
         device: of the learner, as torch names it: cpu, cuda.
         threads: of the learner and of the physics each; 0 for all cores.
+        wandb: write the log for wandb, too; it stays on this machine until `wandb sync`.
         json: print the last log line as JSON.
     """
 
@@ -266,6 +247,7 @@ class Arguments:
     minutes: float | None = None
     device: str = "cpu"
     threads: int = 0
+    wandb: bool = False
     json: bool = False
 
 
@@ -273,7 +255,7 @@ def main() -> int:
     """`inhand train`."""
     given = tyro.cli(Arguments, prog="inhand train")
     recipe = load_recipe(given.recipe)
-    row = train(recipe, given.runs, given.device, given.threads, given.minutes)
+    row = train(recipe, given.runs, given.device, given.threads, given.minutes, given.wandb)
     if given.json:
         print_json(row)
     return 0
