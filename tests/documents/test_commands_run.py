@@ -77,6 +77,8 @@ ELSEWHERE = {
     "inhand probe": "training/evaluation/test_probe.py",
     "inhand measure": "training/learning/test_train.py",
     "inhand train": "documents/test_walk_through.py",
+    "inhand runs": "training/learning/test_runs.py",
+    "inhand sweep": "training/learning/test_sweep.py",
     "inhand policy": "documents/test_walk_through.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
 }
