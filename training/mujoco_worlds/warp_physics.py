@@ -5,9 +5,11 @@ device before each step; fields of the model only for worlds that changed.
 """
 
 import copy
+import math
+import sys
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
@@ -31,11 +33,24 @@ DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_ac
 LIVE = "dof_frictionloss"
 """The field that changes in every tick, by stiction."""
 
-CONTACTS, ROWS = 64, 256
-"""Room for contacts and for rows of the solver, a world; they grow where they do not suffice."""
 GROWTH = 1.5
+"""Factor on what was too small."""
 LEAST_FRICTION = 1e-5
 """MuJoCo's mjMINMU."""
+
+
+class Room(NamedTuple):
+    """How much memory a world has on the device; it grows where that does not suffice.
+
+    Attributes:
+        contacts: pairs of shapes that come near each other, and their contacts.
+        convex: those of them with a mesh.
+        rows: of the contact solver.
+    """
+
+    contacts: int = 24
+    convex: int = 8
+    rows: int = 128
 
 
 class WarpPhysics:
@@ -48,12 +63,11 @@ class WarpPhysics:
         model: of all worlds.
         size: number of worlds.
         device: as torch names it: `cpu`, `cuda`.
-        contacts: room for contacts, and for pairs of shapes that may touch, a world.
-        rows: room for rows of the solver, a world.
+        room: for contacts, at first.
 
     Attributes:
         nsim: number of worlds.
-        room: for contacts and rows, a world; it grows where it does not suffice.
+        room: for contacts, at present.
         lost: states that were not finite and were put back to the first one.
 
     Raises:
@@ -66,8 +80,7 @@ class WarpPhysics:
         model: mujoco.MjModel,
         size: int,
         device: str = "cpu",
-        contacts: int = CONTACTS,
-        rows: int = ROWS,
+        room: Room | None = None,
     ) -> None:
         check_versions()
         self._device = warp_device(device)
@@ -79,7 +92,7 @@ class WarpPhysics:
         # The others say that iterations ended at their limit, as they are meant to.
         self._full = int(kind.NEFC | kind.NJMAX_NNZ | kind.BROADPHASE | kind.NARROWPHASE | kind.CCD)
         self.nsim, self.lost = size, 0
-        self.room = {"contacts": contacts, "rows": rows}
+        self.room = room or Room()
         self._nominal = model
         # Arrays of contacts have room for torsional friction.
         self._model = copy.copy(model)
@@ -153,8 +166,9 @@ class WarpPhysics:
             return self._engine.make_data(
                 self._model,
                 nworld=worlds,
-                nconmax=self.room["contacts"],
-                njmax=self.room["rows"],
+                nconmax=self.room.contacts,
+                nccdmax=self.room.convex,
+                njmax=self.room.rows,
             )
 
     def _put_model(self) -> None:
@@ -226,14 +240,18 @@ class WarpPhysics:
 
     def _grow(self, full: int) -> None:
         """Makes room where an overflow was reported."""
-        rows = int(self._engine.OverflowType.NEFC)
-        for name, is_full in (("rows", full & rows), ("contacts", full & ~rows)):
-            if is_full:
-                self.room[name] = round(GROWTH * self.room[name])
-        warnings.warn(
-            f"engine warp: room for contacts or rows was full; now {self.room} a world",
-            stacklevel=3,
-        )
+        kind = self._engine.OverflowType
+        small = {
+            "contacts": full & int(kind.BROADPHASE | kind.NARROWPHASE),
+            "convex": full & int(kind.CCD),
+            "rows": full & int(kind.NEFC | kind.NJMAX_NNZ),
+        }
+        new = {name: math.ceil(GROWTH * getattr(self.room, name)) for name in small if small[name]}
+        room = self.room._replace(**new)
+        # Each convex contact is also a contact.
+        self.room = room._replace(contacts=max(room.contacts, room.convex))
+        print(f"engine warp: contacts need more room; now {self.room} a world", file=sys.stderr)
+        self._check_memory()
         self._put_data()
 
     def _restore(self) -> None:
