@@ -165,6 +165,7 @@ _EXTRAS = {
     "viser": "view",
     "trimesh": "view",
     "mujoco": "train",
+    "ray": "cluster",
     "torch": "train",
     "tensorboard": "train",
     "gymnasium": "train",
