@@ -168,6 +168,7 @@ _EXTRAS = {
     "ray": "cluster",
     "torch": "train",
     "tensorboard": "train",
+    "mujoco_warp": "train-gpu",
     "gymnasium": "train",
     "onnx": "train",
     "sklearn": "train",

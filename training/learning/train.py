@@ -20,6 +20,7 @@ from inhand.training.learning.run_files import Paths, RunStatus, State, sole_tra
 from inhand.training.learning.run_log import RunLog
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
 from inhand.training.learning.stop import stop_requested
+from inhand.training.mujoco_worlds.physics import Engine
 
 LOG_EVERY = 10
 SAVE_SECONDS = 120.0
@@ -54,6 +55,7 @@ def train(
     ray: str = "",
     actors: int = 0,
     wandb: bool = False,
+    engine: Engine = "mujoco",
 ) -> dict[str, float]:
     """Trains until all iterations are done, the time is over or a signal comes.
 
@@ -66,6 +68,7 @@ def train(
         ray: address of a Ray cluster whose machines step the worlds, or `local`; empty for none.
         actors: processes there that act; 0 for all its CPUs but one.
         wandb: whether the log is also written for wandb.
+        engine: of the physics; `warp` runs on the device of the learner.
 
     Returns:
         The last row of the log.
@@ -75,8 +78,11 @@ def train(
             into memory.
         ClusterError: the cluster cannot be used.
         CheckpointError: a checkpoint cannot be read or written.
+        EngineError: the engine cannot be used here.
         RunError: another process trains in the run's folder, or its log cannot be used.
     """
+    if ray and engine != "mujoco":
+        raise TrainingError("train: --ray and --engine warp do not go together; leave one out")
     check_device(device)
     check_memory(recipe)
     if threads:
@@ -89,7 +95,7 @@ def train(
             late = minutes is not None and time.monotonic() - began > 60 * minutes
             return late or stop()
 
-        learner = _start(recipe, runs, device, threads, ray, actors, over)
+        learner = _start(recipe, runs, device, threads, ray, actors, over, engine)
         paths = run_paths(runs, recipe)
         with sole_trainer(paths):
             if paths.checkpoint.exists():
@@ -186,9 +192,10 @@ def _start(
     ray: str,
     actors: int,
     stop: Callable[[], bool],
+    engine: Engine,
 ) -> Run:
     if not ray:
-        return build(recipe, runs, device, threads)
+        return build(recipe, runs, device, threads, engine)
     from inhand.training.learning.distributed import DistributedLearner
 
     return DistributedLearner(recipe, runs, device, actors, stop)
@@ -208,6 +215,7 @@ class Arguments:
         threads: of the learner and of the physics each; 0 for all cores.
         ray: step the worlds on the machines of a Ray cluster: HOST:PORT of its head, or `local`.
         actors: processes of that cluster that act; 0 for all its CPUs but one.
+        engine: of the physics: MuJoCo on the cores, or MuJoCo Warp on the device of the learner.
         wandb: write the log for wandb, too; it stays on this machine until `wandb sync`.
         json: print the last log line as JSON.
     """
@@ -219,6 +227,7 @@ class Arguments:
     threads: int = 0
     ray: str = ""
     actors: int = 0
+    engine: Engine = "mujoco"
     wandb: bool = False
     json: bool = False
 
@@ -236,6 +245,7 @@ def main() -> int:
         given.ray,
         given.actors,
         given.wandb,
+        given.engine,
     )
     if given.json:
         print_json(row)

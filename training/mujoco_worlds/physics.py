@@ -11,7 +11,6 @@ from inhand.errors import InhandError
 
 Ids = NDArray[np.int64]
 Engine = Literal["mujoco", "warp"]
-ENGINES: tuple[Engine, ...] = ("mujoco", "warp")
 
 
 class EngineError(InhandError):

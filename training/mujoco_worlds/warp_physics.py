@@ -99,13 +99,14 @@ class WarpPhysics:
         self._model.geom_condim[:] = np.maximum(model.geom_condim, 4)
         # Two boxes touch by MuJoCo's own function for boxes then, in Warp as in C.
         self._model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_NATIVECCD
+        with self._on_device():
+            self._check_memory()
         self._first = mujoco.MjData(model)
         self._state = {name: _repeated(getattr(self._first, name), size) for name in STATE}
         names = (*OWN, *COMMON)
         self._fields = {name: _repeated(np.array(_member(model, name)), size) for name in names}
-        self._changed = np.zeros(size, dtype=np.bool_)
+        self._changed = np.ones(size, dtype=np.bool_)
         with self._on_device():
-            self._check_memory()
             self._put_model()
             self._put_data()
 
@@ -154,12 +155,13 @@ class WarpPhysics:
 
     def _check_memory(self) -> None:
         """Finds what a world needs on the device from the difference between two and one."""
-        sizes = [array_bytes(self._make_data(worlds)) for worlds in (1, 2)]
-        fields = sum(self._fields[name][0].nbytes // 2 for name in OWN)
+        one, two = (array_bytes(self._make_data(worlds)) for worlds in (1, 2))
+        # In single precision there, in double precision here.
+        here = sum(np.array(_member(self._nominal, name)).nbytes for name in OWN)
         cuda = self._device.is_cuda
+        each = float(two - one) + (0.5 if cuda else 1.5) * here
         free = float(self._device.free_memory) if cuda else free_memory()
-        where = str(self._device) if cuda else "this machine"
-        check_memory(self.nsim, float(sizes[1] - sizes[0] + fields), free, where)
+        check_memory(self.nsim, each, free, str(self._device) if cuda else "this machine")
 
     def _make_data(self, worlds: int) -> Any:
         with self._warp.ScopedDevice(self._device):
@@ -189,7 +191,6 @@ class WarpPhysics:
             for name in OWN
         }
         self._condim = view(self._m.geom_condim)
-        self._changed[:] = True
 
     def _put_data(self) -> None:
         self._d = self._make_data(self.nsim)
