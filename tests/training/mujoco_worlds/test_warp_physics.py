@@ -35,7 +35,8 @@ def environment(
     worlds = BatchEnvironment(
         HAND, load_object(target), WORLDS, threads=1, seed=5, make_physics=physics
     )
-    strengths = np.full((WORLDS, len(AXES)), strength)
+    sided = [axis.two_sided for axis in AXES.values()]
+    strengths = np.tile(np.where(sided, strength, abs(strength)), (WORLDS, 1))
     strengths[:, [NAMES.index(name) for name in ALIKE]] = 0.0
     worlds.variation.draw(np.arange(WORLDS), np.random.default_rng(3), strengths)
     return worlds
@@ -75,6 +76,7 @@ def test_a_step_is_that_of_c_mujoco(target: str, strength: float) -> None:
     A mesh touches at other points than in C, so that only the free motion of a prism is equal.
     """
     velocities, worlds = differences(target, strength)
+    print(target, strength, np.quantile(velocities, [0.5, 0.9, 0.95, 0.99, 1.0]))
     assert np.median(velocities) < (2e-5 if target == "block" else 5e-3)
     if target == "block":
         assert np.quantile(velocities, 0.95) < 1e-2
