@@ -22,6 +22,8 @@ HAND, BLOCK = load_hand("dactyl24"), load_object("block")
 WORLDS = 16
 ALIKE = ("elliptic_cone", "iterations", "torsional_friction")
 """Axes that MuJoCo Warp cannot vary from world to world."""
+CONVERGED = 50
+"""Iterations after which the contact solver has converged."""
 
 
 def on_cpu(model: mujoco.MjModel, size: int) -> WarpPhysics:
@@ -43,11 +45,18 @@ def environment(
 
 
 def differences(target: str, strength: float) -> tuple[NDArray[np.float64], BatchEnvironment]:
-    """Largest difference of a world's velocities after each of 60 steps from equal states."""
+    """Largest difference of a world's velocities after each of 60 steps from equal states.
+
+    The contact solver may iterate until it has converged; stopped after six iterations, as in
+    training, it differs by what was left to do.
+    """
     pytest.importorskip("mujoco_warp")
     ours, theirs = environment(target, None, strength), environment(target, on_cpu, strength)
     batch, warp = ours._batch, theirs._batch
     assert isinstance(warp, WarpPhysics)
+    for name in ("opt.iterations", "opt.ls_iterations"):
+        batch.expand(name)[:] = CONVERGED
+    warp._m.opt.iterations = warp._m.opt.ls_iterations = CONVERGED
     started = batch.bind("qacc_warmstart")
     rng = np.random.default_rng(1)
     found = []
@@ -57,9 +66,10 @@ def differences(target: str, strength: float) -> tuple[NDArray[np.float64], Batc
             push = rng.normal(0.0, 0.3, (WORLDS, 3))
         theirs._qpos[:], theirs._qvel[:] = ours._qpos, ours._qvel
         warp._warmstart.copy_(torch.from_numpy(started.copy()))
+        speeds = ours._qvel[:, : HAND.n_joints].copy()
         for worlds in (ours, theirs):
             worlds._ctrl[:], worlds._force[:] = targets, push
-            worlds.variation.stick(ours._qvel[:, : HAND.n_joints].copy())
+            worlds.variation.stick(speeds)
             worlds._batch.step(nstep=1)
         found.append(np.abs(ours._qvel - theirs._qvel).max(axis=1))
     assert warp.lost == 0
@@ -71,15 +81,10 @@ def differences(target: str, strength: float) -> tuple[NDArray[np.float64], Batc
     ("target", "strength"), [("block", 0.0), ("block", 0.7), ("block", -0.7), ("prism", 0.5)]
 )
 def test_a_step_is_that_of_c_mujoco(target: str, strength: float) -> None:
-    """Mostly to single precision; where the solver is stopped early, it has not converged.
-
-    A mesh touches at other points than in C, so that only the free motion of a prism is equal.
-    """
+    """To single precision, with boxes, capsules and meshes."""
     velocities, worlds = differences(target, strength)
-    print(target, strength, np.quantile(velocities, [0.5, 0.9, 0.95, 0.99, 1.0]))
-    assert np.median(velocities) < (2e-5 if target == "block" else 5e-3)
-    if target == "block":
-        assert np.quantile(velocities, 0.95) < 1e-2
+    # In a few steps a contact begins or ends, which is decided by the last digit.
+    assert np.quantile(velocities, 0.95) < 1e-4
     sizes = {one.object_size for one in worlds.universes}
     assert (len(sizes) > 1) == (strength != 0.0)
 
