@@ -50,7 +50,7 @@ def _physics() -> list[Row]:
     with rollout.Rollout(nthread=threads) as pool:
         for _ in range(ROUNDS):
             worlds.harden(float(np.pi), 0.0)
-            batch = worlds._batch
+            batch: Any = worlds._batch
             models = [batch.get_model(i) for i in range(WORLDS)]
             start = np.zeros((WORLDS, mujoco.mj_stateSize(models[0], kind)))
             for i, (model, state) in enumerate(zip(models, start, strict=True)):
@@ -93,13 +93,14 @@ def _physics() -> list[Row]:
 def _watch(worlds: BatchEnvironment) -> tuple[list[Array], Callable[..., None]]:
     """Records the servo commands of every tick; returns the list and the original step."""
     commands: list[Array] = []
-    advance = worlds._batch.step
+    batch: Any = worlds._batch
+    advance = batch.step
 
     def step(nstep: int) -> None:
         commands.append(worlds._ctrl.copy())
         advance(nstep=nstep)
 
-    worlds._batch.step = step
+    batch.step = step
     return commands, advance
 
 
