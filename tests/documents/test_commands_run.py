@@ -79,7 +79,8 @@ ELSEWHERE = {
     "inhand train": "documents/test_walk_through.py",
     "inhand runs": "training/learning/test_runs.py",
     "inhand sweep": "training/learning/test_sweep.py",
-    "inhand policy": "documents/test_walk_through.py",
+    "inhand policy export": "documents/test_walk_through.py",
+    "inhand policy": "documents/test_bring_your_policy.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
 }
 """Commands that need a bus, a plate, keys, a policy or minutes, and the test that runs them."""
