@@ -17,8 +17,8 @@ import numpy as np
 import torch
 import tyro
 
+from benchmarks.pages import write_figures
 from inhand.errors import InhandError
-from inhand.files import write_whole
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.training.learning.learners import physics_of
@@ -29,7 +29,7 @@ from inhand.training.mujoco_worlds.physics import Engine
 from inhand.training.mujoco_worlds.rewards import Rewards
 
 PAGE = Path(__file__).parents[1] / "docs" / "gpu.md"
-BEGIN, END = "<!-- figures: make bench-gpu writes from here -->\n", "<!-- to here -->\n"
+COMMAND = "make bench-gpu"
 WORLDS = (1024, 2048, 4096, 8192, 16384, 32768)
 ON_CORES = (1024, 4096)
 BAR_SPEED, BAR_GOALS, BAR_MINUTES = 250_000.0, 10.0, 5.0
@@ -159,15 +159,6 @@ def learn(figures: Figures, engine: Engine, device: str, worlds: int, minutes: f
             break
 
 
-def write_page(page: Path, text: str) -> None:
-    """Puts figures between the two marks of the page; all else stays."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{page}: the marks of the figures are missing")
-    write_whole(page, f"{before}{BEGIN}{text}{END}{after}")
-
-
 def name_of(device: str) -> str:
     """The device and the processor beside it, in words."""
     cores = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
@@ -211,13 +202,13 @@ def main() -> int:
             figures.speeds.append(speed(engine, given.device, count, given.seconds))
         except (InhandError, RuntimeError) as error:
             figures.problems.append(f"{count} worlds in {engine}: {str(error).splitlines()[0]}")
-        write_page(given.page, figures.text(command))
+        write_figures(given.page, COMMAND, figures.text(command))
     if given.minutes:
         worlds = min(8192, max(given.worlds))
         try:
             learn(figures, "warp", given.device, worlds, given.minutes)
         finally:
-            write_page(given.page, figures.text(command))
+            write_figures(given.page, COMMAND, figures.text(command))
     print(figures.text(command))
     return 0
 

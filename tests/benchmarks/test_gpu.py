@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import BEGIN, END, PAGE, Figures, Speed, write_page
+from benchmarks.gpu import COMMAND, PAGE, Figures, Speed
+from benchmarks.pages import END, PageError, mark, write_figures
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,14 +19,22 @@ def test_figures_replace_what_is_between_the_marks(tmp_path: Path) -> None:
     figures.learned = [(minute / 10, 1000 * minute, 0.25 * minute) for minute in range(45)]
     figures.problems = ["32768 worlds in warp: too many"]
     for _ in range(2):
-        write_page(page, figures.text("make bench-gpu"))
+        write_figures(page, COMMAND, figures.text("make bench-gpu"))
     text = page.read_text()
-    assert text.partition(BEGIN)[0] == PAGE.read_text().partition(BEGIN)[0]
+    assert text.partition(mark(COMMAND))[0] == PAGE.read_text().partition(mark(COMMAND))[0]
     assert text.partition(END)[2] == PAGE.read_text().partition(END)[2]
     assert "| warp | 1024 | 260,000 | 900,000 | 24 contacts |" in text
     assert "250,000 env steps/s; met." in text and "within 5 minutes; met." in text
     assert "| 4.4 | 0.0 | 11.00 |" in text
     assert "Not measured: 32768 worlds in warp: too many" in text
+
+
+def test_a_page_without_marks_stays_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "gpu.md"
+    page.write_text(mark(COMMAND))
+    with pytest.raises(PageError, match=r"gpu\.md: the marks .* of make bench-gpu are missing"):
+        write_figures(page, COMMAND, "figures\n")
+    assert page.read_text() == mark(COMMAND)
 
 
 def test_a_bar_that_is_missed_is_said() -> None:
