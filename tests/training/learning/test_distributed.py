@@ -214,15 +214,3 @@ def test_all_stages_train_and_their_checkpoints_are_those_of_one_machine(
             here = build(recipe, tmp_path, "cpu", 1)
             here.resume(tmp_path / recipe.run / "checkpoint.pt")
             assert here.iterate()["iteration"] == recipe.iterations + 1
-
-
-def test_it_learns(machines: tuple[Cluster, Any], recipe: RunRecipe, tmp_path: Path) -> None:
-    wide = with_settings(recipe, 128, 1)
-    with member_of(machines[0]):
-        learner = DistributedLearner(wide, tmp_path, "cpu", actors=2)
-        rows = [learner.iterate() for _ in range(150)]
-        learner.close()
-        idle()
-    goals = [row["goals_per_minute"] for row in rows]
-    print(goals)
-    assert sum(goals[-30:]) > 2 * sum(goals[10:40])
