@@ -25,6 +25,7 @@ from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.recorder_link import RecorderLink
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.description import describe_for_clients
+from inhand.controller.runtime.eyes import eyes_arguments
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.loop import TickLoop
@@ -66,7 +67,6 @@ from inhand.perception.cameras import load_rig
 from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.records import TagCorners
 from inhand.perception.simulated_time import SimulatedClock
-from inhand.perception.tags import family
 
 SERVER_PATIENCE = 1.0
 """The thread of the sockets is stuck after this time [s]."""
@@ -255,8 +255,7 @@ class Daemon:
                 f"[cameras] sources: rig {rig} has no camera {', '.join(unknown)}; it has "
                 f"{', '.join(cameras)}"
             )
-        # Refuses an OpenCV with other tags here, not in each camera's process again and again.
-        family()
+        eyes = eyes_arguments(config.cameras, hand, target, cameras)
         inbox = (
             TimedCameras(directory, cameras, self._clock.now, self._stopping)
             if self.options.timed
@@ -271,9 +270,10 @@ class Daemon:
             directory,
             timed=self.options.timed,
             settings={} if world else config.cameras.devices,
+            eyes=eyes,
         ):
             children.watch(child)
-        warm_up_pose_filter(target, cameras, hand)
+        warm_up_pose_filter(target, cameras, hand, config.cameras.eyes)
         filter_ = PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
         return inbox, filter_, FitWatch(target, cameras)
 
