@@ -11,6 +11,7 @@ import msgspec
 import tyro
 
 from inhand.controller.config.config import Config, load_config
+from inhand.controller.config.eyes import check_eyes, eyes_arguments
 from inhand.controller.core.controller import Controller
 from inhand.controller.errors import StartError
 from inhand.controller.estimation.fusion import PoseFilter
@@ -25,7 +26,6 @@ from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.recorder_link import RecorderLink
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.description import describe_for_clients
-from inhand.controller.runtime.eyes import eyes_arguments
 from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.loop import TickLoop
@@ -255,7 +255,7 @@ class Daemon:
                 f"[cameras] sources: rig {rig} has no camera {', '.join(unknown)}; it has "
                 f"{', '.join(cameras)}"
             )
-        eyes = eyes_arguments(config.cameras, hand, target, cameras)
+        network = check_eyes(config.cameras, target, cameras)
         inbox = (
             TimedCameras(directory, cameras, self._clock.now, self._stopping)
             if self.options.timed
@@ -270,7 +270,7 @@ class Daemon:
             directory,
             timed=self.options.timed,
             settings={} if world else config.cameras.devices,
-            eyes=eyes,
+            eyes=eyes_arguments(network, hand),
         ):
             children.watch(child)
         warm_up_pose_filter(target, cameras, hand, config.cameras.eyes)

@@ -95,7 +95,7 @@ class Train:
         batch: Windows a step.
         width: Channels of the network.
         seed: Of weights and order.
-        checks: Instants on which the network's deviations are adjusted in the end, in MuJoCo.
+        checks: Instants in MuJoCo by which the network's deviations are adjusted; 0 for none.
     """
 
     pictures: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PICTURES")]
@@ -111,22 +111,28 @@ class Train:
 
     def run(self) -> None:
         """Trains, then writes the network."""
-        if min(self.steps, self.batch, self.width, self.checks) < 1 or self.seed < 0:
-            raise VisionError("vision train: --steps, --batch, --width, --checks are 1 at least")
+        if min(self.steps, self.batch, self.width) < 1 or min(self.seed, self.checks) < 0:
+            raise VisionError("vision train: --steps, --batch and --width are 1 at least")
         target, crops = load_object(self.object), load_crops(self.pictures)
         if crops.points.shape[1] != len(target.vertices):
             raise VisionError(
                 f"pictures {self.pictures} show an object with {crops.points.shape[1]} vertices; "
                 f"{target.name!r} has {len(target.vertices)}"
             )
+        if self.checks:
+            # Without a renderer, it ends before the training.
+            with PictureStudio(load_hand(self.hand), target):
+                pass
         recipe = FitRecipe(self.seed, self.steps, self.batch, width=self.width)
         fit = Fit(crops, recipe, self.network.with_suffix(".checkpoint"))
         fit.run(report=lambda step, value: print(f"step {step}: loss {value:.3f}", flush=True))
         export(fit.network, target, self.network, crops.picture_size)
         print(f"{self.network}: trained on {len(crops.images)} windows", flush=True)
+        if not self.checks:
+            return
         found = self._measured()
         print(f"in MuJoCo, other trials: {found.text}")
-        # Poses that are sure of too much: the deviations of the vertices get larger.
+        # Poses are too sure: the deviations of the vertices get larger.
         export(fit.network, target, self.network, crops.picture_size, found.temperature)
         print(f"{self.network}: deviations times {found.temperature:.2f}")
 

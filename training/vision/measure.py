@@ -18,6 +18,7 @@ from inhand.perception.records import TagCorners
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
 from inhand.training.vision.states import States
+from inhand.training.vision.studio import VisionError
 
 FROM = np.array([0.005, 0.2])
 """Deviations of the prediction from which each view begins [m, rad]."""
@@ -74,7 +75,13 @@ class Measured:
 
     @property
     def temperature(self) -> float:
-        """Factor on the deviations with which 95 % of the errors are in the covariance's 95 %."""
+        """Factor on the deviations with which 95 % of the errors are in the covariance's 95 %.
+
+        Raises:
+            VisionError: no pose was found.
+        """
+        if not self.found:
+            raise VisionError("the network finds no pose: train it for longer, on more pictures")
         return float(np.sqrt(np.quantile(self.squares, 0.95) / CHI_95))
 
     @property

@@ -1,9 +1,9 @@
 """Poses from vertices: their covariance is that of their errors; what fits nothing is refused."""
 
 import numpy as np
-from inhand.perception.keypoints.detector import NO_CORNERS
 
 from inhand.perception import rotations
+from inhand.perception.keypoints.detector import NO_CORNERS
 from inhand.perception.keypoints.window import Window, diameter, window_around
 from inhand.perception.objects import load_object
 from inhand.perception.pose.pose import PoseEstimate, estimate_poses
