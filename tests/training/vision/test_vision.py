@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from inhand.controller.cli import main
 from inhand.hardware.model.hand import load_hand
@@ -15,6 +16,7 @@ from inhand.perception import rotations
 from inhand.perception.appearance import FaceMark
 from inhand.perception.keypoints.network import NetworkError, VertexNetwork
 from inhand.perception.objects import load_object
+from inhand.perception.rotations import Array
 from inhand.sim_backend.rig import default_rig
 from inhand.training.vision.augment import augmented
 from inhand.training.vision.crops import NOWHERE, Crops, load_crops, save_crops, size_of
@@ -132,14 +134,19 @@ def test_exported_network_is_equal_and_knows_its_object(tmp_path: Path) -> None:
         VertexNetwork(tmp_path / "none.onnx", BLOCK)
 
 
+def in_pixels(points: Array) -> NDArray[np.int_]:
+    """The first point of each window in its pixels, (n, 2)."""
+    return np.round((points[:, 0] + 1) * 48 - 0.5).astype(int)
+
+
 def test_a_changed_window_still_shows_its_vertices() -> None:
     rng = np.random.default_rng(2)
     images, points = np.zeros((40, 96, 96, 3), np.uint8), rng.uniform(-0.6, 0.6, (40, 1, 2))
-    for image, (x, y) in zip(images, np.round((points[:, 0] + 1) * 48 - 0.5).astype(int)):
+    for image, (x, y) in zip(images, in_pixels(points), strict=True):
         image[y - 2 : y + 3, x - 2 : x + 3] = 255
     changed, moved, present = augmented(images, points, np.ones(40, dtype=np.bool_), rng)
     seen = 0
-    for image, (x, y) in zip(changed, np.round((moved[:, 0] + 1) * 48 - 0.5).astype(int)):
+    for image, (x, y) in zip(changed, in_pixels(moved), strict=True):
         inside = 2 < x < 93 and 2 < y < 93
         seen += bool(inside and image[y - 2 : y + 3, x - 2 : x + 3].mean() > 100)
     # Some are covered, dark or blank.
