@@ -160,7 +160,7 @@ def _cameras(config: Config) -> Iterator[Finding]:
         if finding := _camera_file(name, source, known=name in rig):
             yield finding
             continue
-        eyes = network and VertexDetector(rig[name], target, network, center)
+        eyes = VertexDetector(rig[name], target, network, center) if network else None
         yield look_through(name, source, rig[name], target, cameras.devices.get(name), eyes)
 
 

@@ -29,6 +29,7 @@ class Conditions(msgspec.Struct, frozen=True):
     seed: int
     wires: bool
     commit: str
+    eyes: str = "tags"
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -105,4 +106,5 @@ def conditions(setup: Setup, commit: str) -> Conditions:
         seed=setup.seed,
         wires=setup.wires,
         commit=commit,
+        eyes=setup.eyes,
     )
