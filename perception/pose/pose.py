@@ -32,9 +32,9 @@ WELL = 5.0
 """Cost a corner up to which all corners fit one pose. It is 1 to 2 as a rule, and 9 or more if one
 of three cameras is turned by 0.3°."""
 
-VERTEX_TAIL = 4.0
-"""Cost a vertex up to which a pose is not refused. It is 1.7 if the deviations are right: two
-coordinates, and what the robust cost leaves of them."""
+VERTEX_WELL, VERTEX_TAIL = 2.5, 4.0
+"""Cost a vertex up to which no other pose is looked for, and up to which one is not refused. It is
+1.7 if the deviations are right: two coordinates, and what the robust cost leaves of them."""
 
 AMBIGUITY = 0.2
 """Least rotation between two solutions for one face that count as different [rad]."""
@@ -151,18 +151,16 @@ def _by_vertices(
     points = description.vertices
     corners = gather([(camera, points, pixels, noise) for camera, pixels, noise in seen])
     shared = _shared(cameras, [camera.name for camera, *_ in seen], corners)
-    alone = [vertex_pose(camera, description, pixels) for camera, pixels, _ in seen]
-    found = [
-        one
-        for seed in (guess, *alone)
-        if seed is not None and (one := _fitted(corners, seed, len(seen), shared)) is not None
-    ]
-    if not found:
+    best = None if guess is None else _fitted(corners, guess, len(seen), shared)
+    if best is None or best.cost > VERTEX_WELL * best.corners:
+        alone = [vertex_pose(camera, description, pixels) for camera, pixels, _ in seen]
+        if seeds := [seed for seed in alone if seed is not None]:
+            seed = seeds[int(np.argmin(rough_costs(corners, seeds)))]
+            anew = _fitted(corners, seed, len(seen), shared)
+            best = min((one for one in (best, anew) if one), key=lambda one: one.cost, default=None)
+    if best is None or not best.cost <= VERTEX_TAIL * best.corners:
         return ()
-    best = min(found, key=lambda one: one.cost)
     cost = best.cost / best.corners
-    if not cost <= VERTEX_TAIL:
-        return ()
     return (replace(best, covariance=frozen_array(best.covariance * max(1.0, cost / 2))),)
 
 
