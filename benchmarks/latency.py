@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.floods import FLOODS, flooding
 from benchmarks.load import Clients, at_once, busy_processors, percentile
 from benchmarks.lone_daemon import MODES, PERIOD, PRIORITY, WRITTEN
 from benchmarks.measure import Row, row
@@ -30,6 +31,9 @@ SECONDS = 15
 
 REQUESTS = 50
 """Number of timed requests of each kind."""
+
+FLOODED = 20
+"""Number of emergency stops during each flood."""
 
 HAND = load_hand("dactyl24")
 
@@ -63,6 +67,7 @@ class Running:
 
     Attributes:
         directory: of its sockets.
+        process: the process, once it is started.
         result: its tick statistics, which it prints at its end.
     """
 
@@ -80,12 +85,12 @@ class Running:
             "--directory",
             str(self.directory),
         ]
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [*command, "--tell", str(tell)], stdout=subprocess.PIPE, pass_fds=[tell]
         )
         os.close(tell)
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != b"ready\n":
             raise RuntimeError("the lone daemon did not start; its messages stand above")
 
     def writes(self) -> Writes:
@@ -101,8 +106,8 @@ class Running:
 
     def end(self) -> None:
         """Ends the process and reads its tick statistics."""
-        self._process.send_signal(signal.SIGTERM)
-        said, _ = self._process.communicate(timeout=60)
+        self.process.send_signal(signal.SIGTERM)
+        said, _ = self.process.communicate(timeout=60)
         self.result = msgspec.json.decode(said)
         os.close(self._writes)
 
@@ -159,7 +164,7 @@ def measure() -> list[Row]:
             trip = clients.percentile(0.99)
             shown = ("status round trip p99, under load", 1e3 * trip, "ms", "5 ms", 5.0, 1.0)
             rows.append(row(*shown))
-    return rows + requests() + stream()
+    return rows + requests() + stream() + floods()
 
 
 def start(client: Client) -> None:
@@ -233,6 +238,33 @@ def stream() -> list[Row]:
         row("joint target to its reply p99, 100 Hz", 1e3 * trip, "ms", "20 ms", 20.0, 1.0),
         row("joint targets that were lost", 1e2 * refused / TARGETS, "%", "0.1 %", 0.1, 1.0),
     ]
+
+
+def floods() -> list[Row]:
+    """Status and emergency stop of one client beside each flood of another program."""
+    rng = np.random.default_rng(2)
+    rows = []
+    for kind in FLOODS:
+        trips, stops = [], []
+        with running() as daemon, at_once(), Client(daemon.directory) as client:
+            ready(client)
+            with flooding(kind, daemon.directory / "command.sock"):
+                time.sleep(_SETTLED)
+                for _ in range(FLOODED):
+                    for _ in range(10):
+                        time.sleep(rng.uniform(0.0, PERIOD))
+                        began = time.monotonic()
+                        client.status()
+                        trips.append(time.monotonic() - began)
+                    stops.append(_ask(daemon, client, "estop", rng))
+                    client.call("clear")
+                    client.call("enable")
+        trip, stop = percentile(trips, 0.99), percentile(stops, 0.99)
+        rows += [
+            row(f"status round trip p99, {kind}", 1e3 * trip, "ms", "5 ms", 5.0, 1.0),
+            row(f"estop to torque off p99, {kind}", 1e3 * stop, "ms", "20 ms", 20.0, 1.0),
+        ]
+    return rows
 
 
 def _ask(daemon: Running, client: Client, request: str, rng: np.random.Generator) -> float:

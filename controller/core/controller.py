@@ -11,11 +11,11 @@ from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core import admission
 from inhand.controller.core.goals import Aim, GoalKeeper, RandomGoal
 from inhand.controller.core.interfaces import PolicyRunner, PoseSource
-from inhand.controller.core.joint_commands import complete, timed
 from inhand.controller.core.joint_watch import JointWatch
-from inhand.controller.core.object_watch import Measurement, ObjectWatch
+from inhand.controller.core.object_watch import Measurement, ObjectWatch, moved_camera
 from inhand.controller.core.operation import Operation
-from inhand.controller.core.records import Event, GoalState, Snapshot
+from inhand.controller.core.records import Event, Snapshot
+from inhand.controller.core.snapshot import take_snapshot
 from inhand.controller.safety.modes import STOPPED, Happening, Mode, Request
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState, Targets, frozen_array
@@ -151,13 +151,9 @@ class Controller(Generic[Measurement]):
             `left`, how far the targets have to go [rad], and `seconds`, until a trajectory ends.
         """
         admission.require_mode(self.mode, Request.JOINTS)
-        operation = self.operation
         if positions:
-            before = operation.commands.lasting(operation.mover.resting_point)
-            targets = complete(self.hand, positions, before, Request.JOINTS.value)
-            chosen = self.settings.safety.home_speed if speed is None else speed
-            operation.commands.aim(targets, chosen)
-        return self._manual_progress()
+            self.operation.aim_joints(positions, speed)
+        return self.operation.manual_progress()
 
     def follow(
         self,
@@ -167,18 +163,8 @@ class Controller(Generic[Measurement]):
     ) -> dict[str, float]:
         """Follows targets with times; see `joint_commands.timed`. Returns what `joints` does."""
         admission.require_mode(self.mode, Request.TRAJECTORY)
-        operation = self.operation
-        at = operation.mover.resting_point
-        operation.commands.follow(operation.t, timed(self.hand, times, positions, joints, at))
-        return self._manual_progress()
-
-    def _manual_progress(self) -> dict[str, float]:
-        operation = self.operation
-        operation.stay_manual()
-        return {
-            "left": operation.mover.distance(operation.commands.destination),
-            "seconds": operation.commands.seconds_left(operation.t),
-        }
+        self.operation.follow_times(times, positions, joints)
+        return self.operation.manual_progress()
 
     def cancel(self) -> int:
         """Forgets all goals; returns how many there were."""
@@ -288,14 +274,7 @@ class Controller(Generic[Measurement]):
         self._derate(dt)
         seen.take(t, measurements)
         for fit in seen.moved():
-            operation.emit(
-                "camera_moved",
-                camera=fit.camera,
-                problem=fit.problem,
-                turn=fit.turn,
-                shift=fit.shift,
-                used=fit.used,
-            )
+            operation.emit("camera_moved", **moved_camera(fit))
         self._watch(t)
         known, mover = self._joint_watch.joints, operation.mover
         if known is None:
@@ -313,32 +292,7 @@ class Controller(Generic[Measurement]):
 
     def snapshot(self) -> Snapshot:
         """The state after the last tick, and after the requests since."""
-        operation, joints, seen = self.operation, self._joint_watch, self._object_watch
-        goals, policy = operation.goals, operation.policy
-        goal = goals.active
-        return Snapshot(
-            t=operation.t,
-            mode=operation.mode,
-            reason=operation.reason,
-            torque=operation.torque,
-            joints=joints.joints,
-            joint_times=joints.times,
-            pose=seen.pose,
-            in_hand=seen.in_hand,
-            paused=operation.policy_step.paused,
-            goal=GoalState.of(goal) if goal else None,
-            order=goal.order if goal else None,
-            waiting=goals.waiting,
-            reached=goals.reached,
-            missed=goals.missed,
-            dropped=seen.dropped,
-            targets=operation.sent,
-            effort=joints.share,
-            action=operation.policy_step.action,
-            policy=policy.name if policy else "",
-            policy_sha256=policy.sha256 if policy else "",
-            fusion=seen.health,
-        )
+        return take_snapshot(self.operation, self._joint_watch, self._object_watch)
 
     def _derate(self, dt: float) -> None:
         """Decides how much torque each servo may use in this tick."""

@@ -126,3 +126,14 @@ def _differs(fit: CameraFit, told: CameraFit | None) -> bool:
         return bool(fit.problem) != bool(told and told.problem)
     moved = abs(fit.turn - told.turn) > TURN or abs(fit.shift - told.shift) > SHIFT
     return moved or fit.used != told.used or fit.against != told.against
+
+
+def moved_camera(fit: CameraFit) -> dict[str, object]:
+    """The members of the event `camera_moved`."""
+    return {
+        "camera": fit.camera,
+        "problem": fit.problem,
+        "turn": fit.turn,
+        "shift": fit.shift,
+        "used": fit.used,
+    }

@@ -1,18 +1,18 @@
 """What the hand does: its mode, its goals, its policy, and how its targets move."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.goals import ActiveGoal, GoalKeeper
 from inhand.controller.core.interfaces import PolicyRunner, require_rate
-from inhand.controller.core.joint_commands import JointCommands
+from inhand.controller.core.joint_commands import JointCommands, complete, timed
 from inhand.controller.core.policy_step import PolicyStep
 from inhand.controller.core.records import Event, EventKind
 from inhand.controller.core.setpoints import Mover
 from inhand.controller.errors import PolicyError
-from inhand.controller.safety.modes import STOPPED, Happening, Mode, Trigger, next_mode
+from inhand.controller.safety.modes import STOPPED, Happening, Mode, Request, Trigger, next_mode
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array, JointState
 from inhand.perception.objects import ObjectDescription
@@ -156,6 +156,29 @@ class Operation:
     def stay_manual(self) -> None:
         """From now on, the hand stays in mode `manual` until its clients are silent."""
         self.commands.deadline = self.t + self._settings.safety.manual_silence
+
+    def aim_joints(
+        self, positions: Mapping[str, float] | Sequence[float], speed: float | None
+    ) -> None:
+        """Sends the joints straight to targets [rad] at a speed [rad/s]; None: `home_speed`."""
+        before = self.commands.lasting(self.mover.resting_point)
+        targets = complete(self._hand, positions, before, Request.JOINTS.value)
+        self.commands.aim(targets, self._settings.safety.home_speed if speed is None else speed)
+
+    def follow_times(
+        self, times: Sequence[float], positions: Sequence[Sequence[float]], joints: Sequence[str]
+    ) -> None:
+        """Begins a trajectory of the targets; see `joint_commands.timed`."""
+        start = self.mover.resting_point
+        self.commands.follow(self.t, timed(self._hand, times, positions, joints, start))
+
+    def manual_progress(self) -> dict[str, float]:
+        """Prolongs mode `manual`; returns how far the targets have to go [rad] and how long [s]."""
+        self.stay_manual()
+        return {
+            "left": self.mover.distance(self.commands.destination),
+            "seconds": self.commands.seconds_left(self.t),
+        }
 
     def expire(self, *, unseen: bool) -> None:
         """Ends what has lasted too long.

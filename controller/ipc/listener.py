@@ -27,6 +27,7 @@ MOST_HELD = 32 << 20
 """Largest total of incomplete and of unread messages of all clients of a socket [bytes]."""
 
 _READ = 64 * 1024
+_ACCEPTED = 32
 _CREDENTIALS = struct.Struct("3i")
 _SWEEP = 0.5
 _FLUSH_TIME = 0.2
@@ -185,7 +186,10 @@ class Listener:
 
     def _accept(self) -> None:
         assert self._socket is not None
-        while self._now() >= self._deaf_until:
+        # Bounded, since a program may connect faster than its connections are accepted.
+        for _ in range(_ACCEPTED):
+            if self._now() < self._deaf_until:
+                return
             try:
                 line, _ = self._socket.accept()
             except BlockingIOError:

@@ -6,7 +6,7 @@ depends on timing, on the order of events, or on state from an earlier run.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -27,7 +27,7 @@ from inhand.controller.recording import tick_record
 from inhand.controller.recording.checkpoint import capture, restore, without_newer_members
 from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
-from inhand.controller.recording.tick_record import CheckpointRecord, TickRecord
+from inhand.controller.recording.tick_record import CheckpointRecord, Inputs, TickRecord
 from inhand.controller.safety.modes import Happening
 from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Targets
@@ -151,17 +151,8 @@ class Replay:
 
     def _run_tick(self, record: TickRecord) -> Difference | None:
         """Runs one tick again, and compares its results."""
-        controller, inputs = self._controller, record.inputs
-        if inputs.line is not None:
-            controller.watch_line(inputs.line)
-        for recorded in inputs.requests:
-            pending = PendingRequest([], recorded.request, self._policy(recorded.policy_sha256))
-            perform(controller, pending, readonly=self.recording.header.readonly)
-        controller.tick(inputs.t, inputs.joints, inputs.corners)
-        if inputs.sent is not None:
-            controller.note_sent(Targets(inputs.t, inputs.sent))
-        for name, reason in inputs.happenings:
-            controller.report(Happening(name), reason)
+        controller = self._controller
+        repeat(controller, record.inputs, self._policy, readonly=self.recording.header.readonly)
         events = controller.take_events()
         replayed = {
             "outputs": tick_record.outputs(controller.snapshot()),
@@ -176,6 +167,35 @@ class Replay:
             path = policy_with_hash(sha256, self._directories)
             self._policies[sha256] = load_policy(path, self._hand, self._target, allowed={sha256})
         return self._policies[sha256]
+
+
+def repeat(
+    controller: Controller[TagCorners],
+    inputs: Inputs,
+    policy: Callable[[str], Policy | None],
+    *,
+    readonly: bool,
+) -> None:
+    """Gives a controller what the loop gave it in one tick, in the same order.
+
+    Args:
+        controller: in the state before the tick.
+        inputs: what the loop recorded.
+        policy: finds a policy by its digest; called with an empty text where there was none.
+        readonly: whether requests that could move the hand were refused.
+    """
+    if inputs.line is not None:
+        controller.watch_line(inputs.line)
+    for name, reason in inputs.earlier:
+        controller.report(Happening(name), reason)
+    for recorded in inputs.requests:
+        pending = PendingRequest([], recorded.request, policy(recorded.policy_sha256))
+        perform(controller, pending, readonly=readonly)
+    controller.tick(inputs.t, inputs.joints, inputs.corners)
+    if inputs.sent is not None:
+        controller.note_sent(Targets(inputs.t, inputs.sent))
+    for name, reason in inputs.happenings:
+        controller.report(Happening(name), reason)
 
 
 def descriptions(header: Header) -> tuple[Hand, ObjectDescription, dict[str, Camera]]:

@@ -48,7 +48,8 @@ class Inputs(msgspec.Struct, frozen=True, array_like=True):
         joints: what was read; None if the read failed.
         corners: what the cameras delivered since the last tick.
         sent: targets that the servos were really told [rad], (n_actuators,); None if none were.
-        happenings: what the shell reported, with its reason.
+        happenings: what the shell reported after the tick, with its reason.
+        earlier: what it reported before the requests.
     """
 
     line: str | None
@@ -58,6 +59,7 @@ class Inputs(msgspec.Struct, frozen=True, array_like=True):
     corners: list[TagCorners]
     sent: Array | None = None
     happenings: list[tuple[str, str]] = []
+    earlier: list[tuple[str, str]] = []
 
 
 class Times(msgspec.Struct, frozen=True, array_like=True):

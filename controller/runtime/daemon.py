@@ -3,11 +3,10 @@
 import os
 import signal
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from time import thread_time
 
-import msgspec
 import tyro
 
 from inhand.controller.config.config import Config, load_config
@@ -27,8 +26,8 @@ from inhand.controller.recording.recorder_link import RecorderLink
 from inhand.controller.runtime.camera_inbox import CameraInbox
 from inhand.controller.runtime.description import describe_for_clients
 from inhand.controller.runtime.fit_watch import FitWatch
-from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.loop import TickLoop
+from inhand.controller.runtime.open_link import open_link
 from inhand.controller.runtime.options import Options
 from inhand.controller.runtime.processes import (
     SimulationReady,
@@ -135,7 +134,7 @@ class Daemon:
             recorder.start(recorder_config(options, config, directory, world), directory)
         )
         silent = options.dry_run or options.readonly
-        link = _open_hand(hand, config, world, clock, silent=silent)
+        link = open_link(hand, config, world, clock, silent=silent)
 
         def release() -> None:
             link.close(torque=config.safety.exit == "hold" and controller.torque)
@@ -276,32 +275,6 @@ class Daemon:
         warm_up_pose_filter(target, cameras, hand, config.cameras.eyes)
         filter_ = PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
         return inbox, filter_, FitWatch(target, cameras)
-
-
-def _open_hand(
-    hand: Hand,
-    config: Config,
-    world: SimulationReady | None,
-    clock: ProcessClock,
-    *,
-    silent: bool,
-) -> HandLink:
-    from inhand.controller.system.open_hand import open_hand
-
-    # Simulated servos sit as the hand file says.
-    bus = msgspec.structs.replace(config.bus, joints="") if world else config.bus
-    port, period = world.bus if world else None, 1.0 / config.tick_rate
-    backend = open_hand(hand, bus, port, readonly=silent, clock=clock, period=period)
-    try:
-        backend.connect()
-    except InhandError:
-        # Whoever had the hand before may have left it with torque, and nobody takes it over now.
-        if not silent:
-            with suppress(InhandError):
-                backend.relax()
-            backend.close()
-        raise
-    return HandLink(backend, silent=silent, clock=clock)
 
 
 def main() -> None:

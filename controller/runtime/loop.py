@@ -182,12 +182,13 @@ class TickLoop:
 
     def _tick(self, woken: float) -> None:
         controller, link, now = self.controller, self.link, self.ticker.clock.now
-        self._happenings.clear()
+        self._happenings = []
         line = None if self._estop_line is None else self._estop_line.problem()
         if line is not None:
             controller.watch_line(line)
         if asleep := self._suspended():
             self._wake_up(asleep)
+        earlier, self._happenings = self._happenings, []
         marks = [perf_counter()]
         accepted = self.requests.carry_out(now(), self._joints, ending=self._held_until > 0.0)
         joints = self._joints = link.read(woken + READ_SHARE * self.ticker.period)
@@ -228,6 +229,7 @@ class TickLoop:
             corners,
             sent_position,
             self._happenings,
+            earlier,
         )
         times = Times(self.ticker.deadline, woken, read, thought, written)
         if snapshot is not None:

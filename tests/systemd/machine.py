@@ -6,7 +6,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,20 @@ class Machine:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Runs a command inside."""
-        first = self._first_process()
-        inside = ["nsenter", "-t", first, "-m", "-p", "-i", "-u", "-n", "-C", "--", *command]
+        inside = self._inside(command)
         return subprocess.run(inside, capture_output=True, text=True, check=False, timeout=120)
+
+    @contextmanager
+    def started(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+        """A command inside; the block ends by closing its input and waiting for its end."""
+        pipe = subprocess.PIPE
+        with subprocess.Popen(self._inside(command), stdin=pipe, stdout=pipe, text=True) as process:
+            yield process
+            process.communicate()
+
+    def _inside(self, command: tuple[str, ...]) -> list[str]:
+        first = self._first_process()
+        return ["nsenter", "-t", first, "-m", "-p", "-i", "-u", "-n", "-C", "--", *command]
 
     def call(self, *command: str) -> str:
         """What a command inside prints."""

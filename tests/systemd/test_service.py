@@ -210,6 +210,57 @@ def test_three_failures_are_enough(machine: Machine) -> None:
     assert machine.journal(UNIT).count("tick_rat") == 3
 
 
+def test_a_loop_of_crashes_ends_after_three_with_the_servos_off(service: Machine) -> None:
+    for _ in range(3):
+        service.wait(lambda: service.property(UNIT, "ActiveState") in ("active", "failed"))
+        if service.property(UNIT, "ActiveState") == "failed":
+            break
+        service.run("kill", "-ABRT", main_process(service))
+        service.wait(lambda: service.property(UNIT, "ActiveState") != "active")
+    service.wait(lambda: service.property(UNIT, "ActiveState") == "failed")
+    assert "Start request repeated too quickly" in service.journal(UNIT)
+    assert service.run("pgrep", "-u", "inhand").returncode != 0
+    # Somebody has looked, and starts it again.
+    service.call("systemctl", "reset-failed")
+    assert service.run("systemctl", "start", UNIT).returncode == 0
+    assert_nothing_moves(service)
+
+
+PYTHON = "/opt/inhand/venv/bin/python"
+FLOOD = """
+import glob, resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (12_000, 12_000))
+kept = []
+for path in glob.glob("/run/inhand/*"):
+    for _ in range(5_000):
+        one = socket.socket(socket.AF_UNIX)
+        one.setblocking(False)
+        try:
+            one.connect(path)
+        except OSError:
+            one.close()
+        else:
+            kept.append(one)
+print(len(kept), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_silent_connections_do_not_use_up_its_descriptors(service: Machine) -> None:
+    process = main_process(service)
+    as_member = ("setpriv", "--clear-groups", "--reuid=nobody", "--regid=inhand")
+    with service.started(*as_member, PYTHON, "-c", FLOOD) as flood:
+        assert flood.stdout is not None
+        connected = int(flood.stdout.readline())
+        assert connected > 100
+        descriptors = len(service.call("ls", f"/proc/{process}/fd").split())
+        limit = re.search(r"Max open files +(\d+)", service.call("cat", f"/proc/{process}/limits"))
+        assert limit and descriptors < int(limit[1]) / 4
+        assert service.property(UNIT, "ActiveState") == "active"
+    assert "mode" in inhand(service, "status")
+    assert main_process(service) == process, service.journal(UNIT)
+
+
 def test_without_a_hand_it_waits_for_one(machine: Machine) -> None:
     assert machine.run("systemctl", "start", "inhandd").returncode == 0
     assert machine.property("inhandd", "ConditionResult") == "no"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from inhand.controller.ipc.listener import CONNECTIONS, HANDSHAKE_TIME, MOST_UNREAD
+from inhand.controller.ipc.listener import CONNECTIONS, HANDSHAKE_TIME, MOST_UNREAD, Listener
 from inhand.controller.ipc.rate_limit import PROGRAM_BURST, PROGRAM_RATE
 from inhand.controller.ipc.zmtp import GREETING, ready
 from tests.controller.served import PATIENCE, Asker
@@ -68,6 +68,26 @@ def test_a_thousand_silent_connections(
     assert apart.descriptors() < 2 * CONNECTIONS
     silent.communicate()
     assert asker.ask("clear")["mode"] == "off"
+
+
+def test_a_program_that_connects_without_pause_does_not_occupy_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "command.sock"
+    listener = Listener(path, kind=b"ROUTER", partners=[b"DEALER"], most=1000).open()
+    lines = []
+    for _ in range(100):
+        lines.append(socket.socket(socket.AF_UNIX))
+        lines[-1].connect(str(path))
+    try:
+        listener.receive(10)
+        # Each round accepts some; the others wait while requests are answered.
+        assert 0 < len(listener.connections) < 100
+        for _ in range(10):
+            listener.receive(10)
+        assert len(listener.connections) == 100
+    finally:
+        listener.close()
+        for line in lines:
+            line.close()
 
 
 def test_connections_without_a_handshake_are_closed(apart: ServedApart, asker: Asker) -> None:

@@ -130,7 +130,7 @@ def test_a_defect_in_the_tick_stops_the_hand_in_a_controlled_way(
 
     monkeypatch.setattr(Controller, "tick", broken)
     monkeypatch.setattr(
-        "inhand.controller.runtime.daemon._open_hand", lambda *_, **__: HandLink(hand)
+        "inhand.controller.runtime.daemon.open_link", lambda *_, **__: HandLink(hand)
     )
     save_rig(tmp_path / "rig.toml", default_rig())
     cameras = load_rig(tmp_path / "rig.toml")
