@@ -26,6 +26,7 @@ from inhand.training.vision.export import export
 from inhand.training.vision.fit import Fit, FitRecipe
 from inhand.training.vision.judge import judge, log_judgement, save_sheets
 from inhand.training.vision.measure import Measured, measure
+from inhand.training.vision.refusals import count_refusals
 from inhand.training.vision.states import trial_states
 from inhand.training.vision.studio import PictureStudio, VisionError
 
@@ -163,6 +164,7 @@ class Judge:
         trials: Trials of the policy, for the states.
         seed: Of trials and choice.
         pictures: Folder for pictures of good, bad and refused views.
+        refusals: Number of pictures of each kind that do not show the object; 0 for none.
     """
 
     network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
@@ -173,10 +175,11 @@ class Judge:
     trials: int = 10
     seed: int = 1
     pictures: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    refusals: int = 60
 
     def run(self) -> None:
         """Judges it."""
-        if min(self.views, self.trials) < 1 or self.seed < 0:
+        if min(self.views, self.trials) < 1 or min(self.seed, self.refusals) < 0:
             raise VisionError("vision judge: --views and --trials are 1 at least")
         target = load_object(self.object)
         network = VertexNetwork(self.network, target)
@@ -187,6 +190,10 @@ class Judge:
         print(result.text)
         for (true, taken), count in result.confusion.items():
             print(f"{true} taken for {taken}: {count}")
+        seeing = network, hand, cameras, target, states
+        counts = count_refusals(*seeing, self.refusals, self.seed) if self.refusals else {}
+        for kind, (refused, shown) in counts.items():
+            print(f"{kind}: {refused} of {shown} refused")
         if self.pictures is not None:
             print(*save_sheets(result, self.pictures))
         digest = hashlib.sha256(self.network.read_bytes()).hexdigest()[:12]
