@@ -5,7 +5,7 @@ BIN := .venv/bin
 STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sim view test test-slow test-lowest reliability check fmt bench soak train clean
+.PHONY: help demo sim view test test-slow test-core test-lowest reliability check fmt bench soak train clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-11s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ test: .venv/set-up check ## Lint, type and test everything that is quick, in ran
 
 test-slow: .venv/set-up ## The tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
+
+test-core: ## The quick tests of the core on another Python: make test-core PYTHON=python3.13
+	PYTHON=$(PYTHON) .ci/core $(ARGS)
 
 test-lowest: ## The quick tests with the lowest versions of all libraries, in a venv that is thrown away
 	.ci/lowest $(ARGS)

@@ -21,7 +21,7 @@ def lowest() -> dict[str, str]:
     versions = {}
     extras = PROJECT["optional-dependencies"].values()
     for line in [*PROJECT["dependencies"], *(each for extra in extras for each in extra)]:
-        found = re.fullmatch(r"([\w.-]+)\s*(?:>=|==)\s*([0-9][0-9a-z.]*?)(\.\*)?(,.*)?", line)
+        found = re.fullmatch(r"([\w.-]+)\s*(?:>=|==)\s*([0-9][0-9a-z.]*?)(\.\*)?([,;].*)?", line)
         if not found:
             sys.exit(f"pyproject.toml: {line!r} has no lower bound")
         name, version = found[1], found[2]

@@ -12,11 +12,13 @@ from inhand.errors import InhandError
 if TYPE_CHECKING:
     from inhand.controller.client.asynchronous import AsyncClient
     from inhand.controller.client.sync import Client
+    from inhand.controller.environment.hand_env import HandEnv
     from inhand.controller.errors import ClientError, RefusedError
     from inhand.controller.policy.runtime import Policy, load_policy
     from inhand.hardware.model.hand import Hand, load_hand
     from inhand.perception.objects import ObjectDescription, load_object
-    from inhand.training.evaluation.evaluation import EvaluationArguments, evaluate
+    from inhand.training.evaluation.evaluation import evaluate
+    from inhand.training.evaluation.evaluation_arguments import EvaluationArguments
     from inhand.training.evaluation.report import Report
     from inhand.training.mujoco_worlds.gymnasium_environment import HandEnvironment
 
@@ -26,6 +28,7 @@ __all__ = [
     "ClientError",
     "EvaluationArguments",
     "Hand",
+    "HandEnv",
     "HandEnvironment",
     "InhandError",
     "ObjectDescription",
@@ -42,8 +45,9 @@ _MODULES = {
     "AsyncClient": "controller.client.asynchronous",
     "Client": "controller.client.sync",
     "ClientError": "controller.errors",
-    "EvaluationArguments": "training.evaluation.evaluation",
+    "EvaluationArguments": "training.evaluation.evaluation_arguments",
     "Hand": "hardware.model.hand",
+    "HandEnv": "controller.environment.hand_env",
     "HandEnvironment": "training.mujoco_worlds.gymnasium_environment",
     "ObjectDescription": "perception.objects",
     "Policy": "controller.policy.runtime",

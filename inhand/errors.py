@@ -2,7 +2,7 @@
 
 import sys
 
-_NEWEST_OF_PYBULLET = (3, 11)
+NEWEST_OF_PYBULLET = (3, 11)
 """Newest Python that PyBullet has wheels for."""
 
 
@@ -16,8 +16,8 @@ class WriteError(InhandError):
 
 def remedy(extra: str, version: tuple[int, ...] = sys.version_info[:2]) -> str:
     """What to do if an extra is not installed, on this version of Python."""
-    if extra == "sim" and version > _NEWEST_OF_PYBULLET:
-        newest, own = (".".join(map(str, one)) for one in (_NEWEST_OF_PYBULLET, version))
+    if extra == "sim" and version > NEWEST_OF_PYBULLET:
+        newest, own = (".".join(map(str, one)) for one in (NEWEST_OF_PYBULLET, version))
         return (
             f"it has wheels up to Python {newest} and this is {own}: use Python {newest}, or the "
             "engines mujoco (`inhand[train]`) and drake (`inhand[drake]`)"

@@ -53,6 +53,17 @@ def write_whole(path: str | Path, content: str | bytes, mode: int = 0o666) -> No
         raise WriteError(f"file {path} cannot be written: {error.strerror}") from error
 
 
+def refuse_existing(path: Path, option: str) -> None:
+    """Raises WriteError if something is at this path already, so that nothing is overwritten.
+
+    Args:
+        path: where a result is to go.
+        option: what names another place.
+    """
+    if os.path.lexists(path):
+        raise WriteError(f"{path}: it exists; name another one with {option}")
+
+
 def back_up(path: Path) -> Path | None:
     """Copies a file to a free name beside it, before it is replaced; None if it is not there.
 

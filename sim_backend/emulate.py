@@ -40,14 +40,13 @@ class Options:
     baud rate of the servos. The standard input takes `only ID`, `plug ID`, `unplug ID` and `all`:
     which servos are plugged in, by their ids in the hand file.
 
-    Example: inhand emulate --hand leap16 --port-link /tmp/hand
+    Example: inhand emulate --hand leap --port-link /tmp/hand
 
     Attributes:
         port_link: Name of the port; made now, removed at the end.
         hand: Name or file of the hand.
         factory: Servos as they come out of the box: all have id 1 and 57600 baud.
-        first_id: Number the servos from here on, instead of with the ids in the hand file: LEAP
-            hands begin at 0.
+        first_id: Number the servos from here on, instead of with the ids in the hand file.
         baud: Baud rate that all servos have, without --factory.
         paced: Bytes take their time on the line, as many as the baud rate says.
         physics: Put the hand into PyBullet, with an object; else the servos follow their goals at

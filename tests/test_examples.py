@@ -52,7 +52,7 @@ def run(folder: Path, name: str, *arguments: str) -> str:
 
 def test_examples_are_short() -> None:
     scripts = list(EXAMPLES.glob("*.py"))
-    assert len(scripts) == 5
+    assert len(scripts) == 6
     for script in scripts:
         assert len(script.read_text().splitlines()) < LONGEST, script.name
 
@@ -100,3 +100,8 @@ def test_the_notebook_runs_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyP
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     outputs = [one for cell in notebook.cells for one in cell.get("outputs", ())]
     assert any("image/png" in one.get("data", {}) for one in outputs)
+
+
+def test_an_agent_moves_at_random(folder: Path) -> None:
+    said = run(folder, "random_agent.py", "2", str(folder)).splitlines()
+    assert len(said) == 2 and "rad to go" in said[-1]

@@ -120,14 +120,15 @@ _COMMANDS = {
     "foxglove": "serve a running hand to Foxglove",
     "rest": "serve requests and states over HTTP and WebSocket",
     "recording": "turn a recording into tables, or repair one",
-    "plot": "make a report of a recording: goals, errors, latency",
+    "plot": "plot a recording: goals, errors, latency",
+    "report": "make a page of a recording or a run: plots, tables, a film",
     "eval": "measure a policy in any engine",
     "measure": "measure a run, teacher or student, in many worlds at once",
     "compare": "compare two evaluations of the same seeds",
     "transfer": "fill the table of what transfers",
     "probe": "test what a policy's memory knows of its world",
     "train": "train a policy",
-    "policy": "export a policy",
+    "policy": "wrap a policy from elsewhere, check one, or export one",
     "vision": "draw pictures of an object without tags, train a network on them, judge it",
     "hand": "make a hand file of a URDF or MJCF model, or check one",
     "calibrate": "find lenses, places, latency of cameras; places of tags; joints, servos",
@@ -142,13 +143,14 @@ _OPTIONAL = {
     "view": "inhand.controller.view.__main__",
     "foxglove": "inhand.controller.view.foxglove_live",
     "rest": "inhand.controller.view.rest",
+    "report": "inhand.training.evaluation.report_command",
     "eval": "inhand.training.evaluation.evaluation",
     "measure": "inhand.training.evaluation.batch_measure",
     "compare": "inhand.training.evaluation.comparison",
     "transfer": "inhand.training.evaluation.transfer",
     "probe": "inhand.training.evaluation.probe",
     "train": "inhand.training.learning.train",
-    "policy": "inhand.training.learning.export",
+    "policy": "inhand.controller.cli.policy_verbs",
     "vision": "inhand.training.vision.command",
     "hand": "inhand.training.mujoco_worlds.hand_command",
     "bench": "benchmarks.__main__",
@@ -163,7 +165,7 @@ _EXTRAS = {
     "mujoco": "train",
     "torch": "train",
     "gymnasium": "train",
-    "onnx": "train",
+    "onnx": "policy",
     "sklearn": "train",
     "scipy": "train",
     "matplotlib": "view",
@@ -190,8 +192,9 @@ def _main(arguments: list[str]) -> None:
     try:
         if arguments and arguments[0] in _COMMANDS:
             sys.exit(_run(arguments))
+        completes = any(argument.startswith("--tyro-") for argument in arguments)
         verb = tyro.extras.subcommand_cli_from_dict(
-            _VERBS,
+            _VERBS | _names_of_programs() if completes else _VERBS,
             prog="inhand",
             description=_description(),
             args=arguments,
@@ -228,7 +231,8 @@ def _run(arguments: list[str]) -> int:
         if package not in _EXTRAS:
             raise
         # matplotlib is in two extras: `train` for training curves, `view` for reports.
-        draws = package == "matplotlib" and _OPTIONAL.get(verb, "").startswith("inhand.training.")
+        trains = _OPTIONAL.get(verb, "").startswith("inhand.training.") and verb != "report"
+        draws = package == "matplotlib" and trains
         extra = "train" if draws else _EXTRAS[package]
         raise ConfigError(f"{verb}: {package} is not installed; {remedy(extra)}") from error
 
@@ -261,6 +265,18 @@ def _entry_point(verb: str) -> Callable[[], int | None]:
         return replay
     entry: Callable[[], int | None] = importlib.import_module(_OPTIONAL[verb]).main
     return entry
+
+
+def _names_of_programs() -> dict[str, Callable[[], None]]:
+    """The verbs that are programs of their own, for shells to complete their names."""
+
+    def named(what: str) -> Callable[[], None]:
+        def program() -> None: ...
+
+        program.__doc__ = what
+        return program
+
+    return {verb: named(what) for verb, what in _COMMANDS.items()}
 
 
 def _description() -> str:

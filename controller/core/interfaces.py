@@ -63,6 +63,16 @@ class PolicyRunner(Protocol):
         """Version of the layout of its observations."""
         ...
 
+    @property
+    def world_names(self) -> tuple[str, ...]:
+        """Names of what it estimates of its world; empty if it estimates nothing."""
+        ...
+
+    @property
+    def world(self) -> Array | None:
+        """The last estimates: means, then logarithms of standard deviations; None before any."""
+        ...
+
     def reset(self) -> None:
         """Clears the recurrent state."""
         ...

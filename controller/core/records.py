@@ -139,6 +139,9 @@ class Snapshot(Outputs, frozen=True, kw_only=True):
         policy: name of the policy; empty if there is none.
         policy_sha256: of its file.
         fusion: counts and problems of the pose filter's measurements.
+        world_names: names of what the policy estimates of its world.
+        world: the estimates: means, then logarithms of standard deviations, (2 n,); None if there
+            are none.
     """
 
     t: float
@@ -148,3 +151,5 @@ class Snapshot(Outputs, frozen=True, kw_only=True):
     policy: str
     policy_sha256: str
     fusion: FilterHealth = FilterHealth()
+    world_names: tuple[str, ...] = ()
+    world: Array | None = None

@@ -40,4 +40,6 @@ def take_snapshot(operation: Operation, joints: JointWatch, seen: ObjectWatch[An
         policy=policy.name if policy else "",
         policy_sha256=policy.sha256 if policy else "",
         fusion=seen.health,
+        world_names=policy.world_names if policy else (),
+        world=policy.world if policy else None,
     )

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, get_type_hints
 
+import numpy as np
+
 from inhand.controller.core.records import Event, GoalState, Outputs, Snapshot
 from inhand.hardware.records import Array, JointState
 from inhand.perception.records import ObjectPose
@@ -70,10 +72,21 @@ def describe(snapshot: Snapshot, now: float) -> dict[str, object]:
         "joints": _joints(snapshot, now),
         "object": {"in_hand": snapshot.in_hand, "pose": snapshot.pose and _pose(snapshot.pose)},
         "goal": _goal(snapshot),
-        "policy": {"name": snapshot.policy, "sha256": snapshot.policy_sha256}
-        if snapshot.policy
-        else None,
+        "policy": _policy(snapshot),
     }
+
+
+def _policy(snapshot: Snapshot) -> dict[str, Any] | None:
+    if not snapshot.policy:
+        return None
+    told = {"name": snapshot.policy, "sha256": snapshot.policy_sha256, "world": None}
+    if snapshot.world is None:
+        return told
+    means, logarithms = snapshot.world.reshape(2, -1)
+    deviations = np.exp(np.minimum(logarithms, 50.0))
+    estimates = zip(snapshot.world_names, means.tolist(), deviations.tolist(), strict=True)
+    world = [{"name": name, "mean": mean, "deviation": sd} for name, mean, sd in estimates]
+    return {**told, "world": world}
 
 
 def _joints(snapshot: Snapshot, now: float) -> dict[str, Any] | None:

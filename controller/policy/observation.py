@@ -25,10 +25,12 @@ MAX_POSE_AGE = 0.5
 Layout = tuple[tuple[str, int, str], ...]
 """Name, size and unit of each part of an observation, in order."""
 
-VERSIONS = (1, 2)
-"""All versions of the layout. Version 2 adds the object's angular velocity and the tolerance."""
+VERSIONS = (1, 2, 3)
+"""All versions of the layout.
 
-NEWEST = VERSIONS[-1]
+Version 2 adds the object's angular velocity and the tolerance; version 3 adds the orientations of
+object and goal themselves, for policies that were made elsewhere.
+"""
 
 
 def observation_layout(hand: Hand, version: int = 1) -> Layout:
@@ -47,7 +49,10 @@ def observation_layout(hand: Hand, version: int = 1) -> Layout:
     )
     if version == 1:
         return first
-    return (*first, ("object_angular_velocity", 3, "rad/s"), ("goal_tolerance", 1, "rad"))
+    second = (*first, ("object_angular_velocity", 3, "rad/s"), ("goal_tolerance", 1, "rad"))
+    if version == 2:
+        return second
+    return (*second, ("object_orientation", 4, "1"), ("goal_orientation", 4, "1"))
 
 
 def observation_size(hand: Hand, version: int = 1) -> int:
@@ -135,4 +140,11 @@ def observe(
     ]
     if version > 1:
         parts += [object_angular_velocity, goal_tolerance[..., None]]
+    if version > 2:
+        parts += [_with_real_part(object_quaternion), _with_real_part(goal_quaternion)]
     return np.concatenate(parts, axis=-1).astype(np.float32)
+
+
+def _with_real_part(quaternion: Array) -> Array:
+    """The one of the two quaternions of a rotation whose real part is not negative, (..., 4)."""
+    return np.where(quaternion[..., :1] < 0, -quaternion, quaternion)

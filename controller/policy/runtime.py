@@ -4,7 +4,7 @@ The file is read once, so that the bytes that run are the bytes that were hashed
 """
 
 import hashlib
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -17,15 +17,12 @@ from inhand.controller.errors import PolicyError
 from inhand.controller.policy.action import ActionPath
 from inhand.controller.policy.metadata import METADATA_KEY, PolicyMetadata
 from inhand.controller.policy.observation import observation_size, version_of
-from inhand.controller.policy.onnx_file import has_external_data
+from inhand.controller.policy.onnx_session import one_line, open_session, read_policy
 from inhand.controller.system.statistics import Histogram
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.hand_facts import Differences, differences, released_facts
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
-
-MAX_SIZE = 256 * 1024 * 1024
-"""Larger files are refused [bytes]."""
 
 Memory = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -69,7 +66,10 @@ class Policy:
         self._session = session
         self.observation_version = _version(metadata, hand) or 1
         self._outputs = ["actions", "h_out", "c_out", *(["world"] if metadata.world else [])]
-        self._state_shape = _check_shapes(name, session, hand, metadata)
+        for problem in shape_problems(session, hand, metadata):
+            raise PolicyError(f"policy {name}: {problem}")
+        (state,) = (node.shape for node in session.get_inputs() if node.name == "h_in")
+        self._state_shape: tuple[int, ...] = tuple(state)
         self.reset()
 
     def reset(self) -> None:
@@ -77,6 +77,11 @@ class Policy:
         self.world: Array | None = None
         self._hidden = np.zeros(self._state_shape, dtype=np.float32)
         self._cell = np.zeros(self._state_shape, dtype=np.float32)
+
+    @property
+    def world_names(self) -> tuple[str, ...]:
+        """Names of what `world` estimates."""
+        return self.metadata.world
 
     @property
     def memory(self) -> Memory:
@@ -104,7 +109,7 @@ class Policy:
         try:
             actions, hidden, cell, *world = self._session.run(self._outputs, feed)
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
-            raise PolicyError(f"policy {self.name}: a step failed: {_one_line(error)}") from error
+            raise PolicyError(f"policy {self.name}: a step failed: {one_line(error)}") from error
         if not (np.isfinite(actions).all() and np.isfinite(hidden).all()):
             raise PolicyError(f"policy {self.name}: a step gave numbers that are not finite")
         self._hidden, self._cell = hidden, cell
@@ -132,53 +137,35 @@ def load_policy(
         PolicyError: in one line: what does not fit, in which file, and what to do.
     """
     path = Path(path)
-    try:
-        if path.is_fifo():
-            raise PolicyError(f"policy {path}: not a regular file; name an ONNX file")
-        if path.stat().st_size > MAX_SIZE:
-            raise PolicyError(f"policy {path}: larger than {MAX_SIZE} bytes; is it a policy?")
-        model = path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f"policy {path}: {error.strerror}; name an ONNX file") from error
+    return parse_policy(path, read_policy(path), hand, target, allowed=allowed)
+
+
+def parse_policy(
+    path: Path,
+    model: bytes,
+    hand: Hand,
+    target: ObjectDescription,
+    *,
+    allowed: Container[str] | None,
+) -> Policy:
+    """Makes a policy of the content of a file; the rest is as for `load_policy`."""
     sha256 = hashlib.sha256(model).hexdigest()
     if allowed is not None and sha256 not in allowed:
         raise PolicyError(
             f"policy {path}: SHA-256 {sha256} is not on the allow-list; if you trust the file, "
             "add that to [policy] allow in the configuration"
         )
-    try:
-        external = has_external_data(model)
-    except ValueError as error:
-        raise PolicyError(f"policy {path}: not an ONNX file ({error})") from error
-    if external:
-        raise PolicyError(f"policy {path}: keeps data in other files; export it as one file")
-    session = _session(path.name, model)
-    metadata = _metadata(path, session)
-    problem = _mismatch(metadata, hand, target)
-    if problem:
+    session = open_session(path, model)
+    metadata = read_metadata(path, session)
+    for problem in mismatches(metadata, hand, target):
         raise PolicyError(f"policy {path}: {problem}")
     policy = Policy(path.name, sha256, metadata, hand, session)
-    _replay(policy)
+    replay(policy)
     return policy
 
 
-def _session(name: str, model: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    # Spinning threads would use processor time that the camera processes need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
-    try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
-        raise PolicyError(
-            f"policy {name}: ONNX Runtime cannot load it: {_one_line(error)}"
-        ) from error
-
-
-def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
+def read_metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
+    """The metadata of a policy file; raises PolicyError if it has none, or others."""
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is not None:
@@ -186,8 +173,8 @@ def _metadata(path: Path, session: ort.InferenceSession) -> PolicyMetadata:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PolicyError(f"policy {path}: metadata {METADATA_KEY!r}: {error}") from error
     raise PolicyError(
-        f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; export "
-        "policies with `inhand policy export`"
+        f"policy {path}: a foreign ONNX file, its metadata lack {METADATA_KEY!r}; make a "
+        "policy of it with `inhand policy wrap` (docs/bring-your-policy.md)"
     )
 
 
@@ -202,39 +189,47 @@ def _hand_differences(metadata: PolicyMetadata, hand: Hand) -> Differences:
     return differences(facts, hand.facts)
 
 
-def _mismatch(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> str:
-    """Why the policy does not fit this hand and object; empty if it does."""
+def mismatches(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) -> Iterator[str]:
+    """Why the policy does not fit this hand and object; nothing if it does."""
     version = _version(metadata, hand)
-    if metadata.hand != hand.name:
-        return (
+    is_other = (metadata.joints, metadata.actuators) != (hand.joint_names, hand.actuator_names)
+    # The same hand under another name is no other hand.
+    is_other = is_other or bool(_hand_differences(metadata, hand).essential)
+    if metadata.hand != hand.name and is_other:
+        yield (
             f"made for hand {metadata.hand}, this is {hand.name}; train one for it, or start "
             'without any: [policy] file = ""'
         )
     if metadata.joints != hand.joint_names:
-        return f"joints {_difference(metadata.joints, hand.joint_names)}"
+        found = _difference(metadata.joints, hand.joint_names)
+        yield f"joints {found}; train or wrap one for this hand"
     if metadata.actuators != hand.actuator_names:
-        return f"actuators {_difference(metadata.actuators, hand.actuator_names)}"
+        found = _difference(metadata.actuators, hand.actuator_names)
+        yield f"actuators {found}; train or wrap one for this hand"
     if essential := _hand_differences(metadata, hand).essential:
         listed = "; ".join(essential[:3]) + ("; and more" if len(essential) > 3 else "")
-        return f"made for another version of hand {hand.name}: {listed}; train it anew"
+        yield f"made for another version of hand {hand.name}: {listed}; train it anew"
     if metadata.object != target.name:
-        return f"made for object {metadata.object}, this is {target.name}"
+        yield (
+            f"made for object {metadata.object}, this is {target.name}; set `object` in the "
+            "configuration, or train one for this object"
+        )
     if version is None:
-        return "its observation is laid out differently; train it anew"
+        yield "its observation is laid out differently; train it anew"
     rate, ticks = metadata.policy_rate, metadata.action.tick_rate
     if rate < 1 or ticks < rate or ticks % rate:
-        return f"policy rate {rate} Hz does not divide tick rate {ticks} Hz"
+        yield f"policy rate {rate} Hz does not divide tick rate {ticks} Hz; export it again"
     if not 0 < metadata.action.smoothing <= 1:
-        return f"smoothing {metadata.action.smoothing} is not in (0, 1]"
+        yield f"smoothing {metadata.action.smoothing} is not in (0, 1]; export it again"
     golden = metadata.golden
     if not golden.observations or len(golden.observations) != len(golden.actions):
-        return "its golden vector is empty or uneven"
+        yield "its golden vector is empty or uneven; export it again"
     if not 0 < golden.tolerance <= 1e-3:
-        return f"its golden vector's tolerance {golden.tolerance} is not in (0, 0.001]"
+        found = f"its golden vector's tolerance {golden.tolerance}"
+        yield f"{found} is not in (0, 0.001]; export it again"
     sizes = {len(row) for row in golden.observations}, {len(row) for row in golden.actions}
-    if sizes != ({observation_size(hand, version)}, {hand.n_actuators}):
-        return "its golden vector has rows of the wrong length"
-    return ""
+    if version is not None and sizes != ({observation_size(hand, version)}, {hand.n_actuators}):
+        yield "its golden vector has rows of the wrong length; export it again"
 
 
 def _version(metadata: PolicyMetadata, hand: Hand) -> int | None:
@@ -249,15 +244,16 @@ def _difference(policy: tuple[str, ...], hand: tuple[str, ...]) -> str:
     return f"differ: the policy has {len(policy)}, the hand {len(hand)}"
 
 
-def _check_shapes(
-    name: str, session: ort.InferenceSession, hand: Hand, metadata: PolicyMetadata
-) -> tuple[int, int, int]:
-    """Checks inputs and outputs; returns the shape of the recurrent state."""
+def shape_problems(
+    session: ort.InferenceSession, hand: Hand, metadata: PolicyMetadata
+) -> Iterator[str]:
+    """What is wrong with inputs and outputs; nothing if they are right."""
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     state = inputs["h_in"].shape if "h_in" in inputs else []
     if len(state) != 3 or not all(isinstance(size, int) for size in state) or state[1] != 1:
-        raise PolicyError(f"policy {name}: input h_in must be (layers, 1, hidden), is {state}")
+        yield f"input h_in must be (layers, 1, hidden), is {state}; export it with a batch of 1"
+        return
     expected = (
         {
             "obs": [1, observation_size(hand, _version(metadata, hand) or 1)],
@@ -271,13 +267,12 @@ def _check_shapes(
     for nodes, wanted in zip((inputs, outputs), expected, strict=True):
         found = {key: node.shape for key, node in nodes.items()}
         if found != wanted:
-            raise PolicyError(f"policy {name}: has {found}, this hand needs {wanted}")
+            yield f"has {found}, this hand needs {wanted}; train or wrap one for it"
         if any(node.type != "tensor(float)" for node in nodes.values()):
-            raise PolicyError(f"policy {name}: inputs and outputs must be float32")
-    return state[0], state[1], state[2]
+            yield "inputs and outputs must be float32; export it with these"
 
 
-def _replay(policy: Policy) -> None:
+def replay(policy: Policy) -> None:
     """Replays the golden vector; raises PolicyError if the actions differ."""
     golden = policy.metadata.golden
     policy.reset()
@@ -293,7 +288,3 @@ def _replay(policy: Policy) -> None:
             )
     policy.reset()
     policy.latency = Histogram()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

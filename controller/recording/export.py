@@ -17,7 +17,7 @@ from inhand.controller.recording.reader import Recording, open_recording
 from inhand.controller.recording.writer import repair
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
-from inhand.files import whole_file
+from inhand.files import refuse_existing, whole_file
 from inhand.result import print_json
 
 Row = dict[str, object]
@@ -58,6 +58,7 @@ def export(recording: Recording, directory: Path) -> dict[str, int]:
 
     Raises:
         RecordingError: the tables cannot be written.
+        WriteError: one of them exists.
     """
     tables: dict[str, _Table] = {}
     # Messages are read one by one: an hour of them does not fit into memory.
@@ -94,6 +95,7 @@ def _span(recording: Recording) -> tuple[float, float]:
 def _open_table(directory: Path, topic: str, files: ExitStack) -> "_Table":
     """Begins the table of a channel; `files` completes or discards its file."""
     path = directory / (topic.strip("/").replace("/", "-") + ".csv")
+    refuse_existing(path, "--output")
     file = io.TextIOWrapper(files.enter_context(whole_file(path)), encoding="utf-8", newline="")
     files.callback(file.detach)
     return _Table(path, file, topic)

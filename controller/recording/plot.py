@@ -1,10 +1,8 @@
-"""`inhand plot`: a report of a recording, as an image or as an HTML page."""
+"""`inhand plot`: the figures of a recording as an image; `inhand report` makes a page."""
 
-import base64
-import html
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import degrees
 from pathlib import Path
@@ -19,7 +17,7 @@ from inhand.controller.recording.reader import Recording, open_recording
 from inhand.controller.recording.tick_record import PARTS, TickRecord
 from inhand.controller.system.progress import Progress
 from inhand.errors import InhandError
-from inhand.files import write_whole
+from inhand.files import refuse_existing, write_whole
 from inhand.hardware.records import Array
 from inhand.result import print_json
 
@@ -33,13 +31,13 @@ _EVERY = 5
 
 @dataclass(frozen=True)
 class Options:
-    """Make a report of a recording: goals, errors, drops, currents and timing.
+    """Plot a recording: goals, errors, drops, currents and timing.
 
-    Example: inhand plot FILE --output report.html
+    Example: inhand plot FILE --output plot.png
 
     Attributes:
         file: The recording.
-        output: A `.png` or a `.html` file; a `.png` file beside the recording otherwise.
+        output: A `.png` file; otherwise one beside the recording.
         json: Print the figures as JSON.
     """
 
@@ -125,8 +123,16 @@ class Run:
         return lines
 
 
-def read_run(recording: Recording) -> Run:
+Take = Callable[[TickRecord, float], None]
+"""Called with each tick and the time of the first one [s]."""
+
+
+def read_run(recording: Recording, others: Sequence[Take] = ()) -> Run:
     """Reads a recording for the report.
+
+    Args:
+        recording: the recording.
+        others: take the same ticks.
 
     Raises:
         RecordingError: a record is damaged, or the recording has no ticks.
@@ -141,6 +147,8 @@ def read_run(recording: Recording) -> Run:
     for record in recording.records():
         if isinstance(record, TickRecord):
             run.take(record)
+            for other in others:
+                other(record, run.begin)
             progress.at(record.t - begin)
     progress.end()
     if not run.times:
@@ -178,44 +186,24 @@ def _lateness(axis: "Axes", lateness: Array) -> None:
 
 
 def write(run: Run, recording: Recording, output: Path) -> None:
-    """Writes the report completely or not at all.
+    """Writes the image completely or not at all.
 
     Raises:
-        RecordingError: the file name ends neither with `.png` nor with `.html`.
-        WriteError: the file cannot be written.
+        RecordingError: the file name does not end with `.png`.
+        WriteError: the file exists, or cannot be written.
     """
-    if output.suffix not in (".png", ".html"):
-        raise RecordingError(f"plot to {output}: name a .png or a .html file")
+    if output.suffix == ".html":
+        raise RecordingError(
+            f"plot to {output}: a page is made with `inhand report {recording.path} --html "
+            f"{output}`; name a .png file"
+        )
+    if output.suffix != ".png":
+        raise RecordingError(f"plot to {output}: name a .png file")
+    refuse_existing(output, "--output")
     picture = io.BytesIO()
     title = f"{recording.path.name}: {recording.reason}, {recording.begun}"
     draw(run, title).savefig(picture, format="png", dpi=110)
-    content = picture.getvalue()
-    if output.suffix == ".html":
-        content = _page(title, run.summary(), run.events, run.begin, content).encode()
-    write_whole(output, content)
-
-
-def _page(
-    title: str,
-    summary: Iterable[tuple[str, str]],
-    events: Iterable[Event],
-    begin: float,
-    picture: bytes,
-) -> str:
-    rows = "".join(f"<tr><td>{html.escape(k)}<td>{html.escape(v)}</tr>\n" for k, v in summary)
-    event_rows = "".join(
-        f"<tr><td>{event.t - begin:.3f}<td>{event.kind}<td>{html.escape(str(event.data))}</tr>\n"
-        for event in events
-    )
-    encoded = base64.b64encode(picture).decode()
-    return (
-        f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
-        "<style>body{font-family:sans-serif;max-width:70em;margin:2em auto}"
-        "td{padding:0 1em 0 0;vertical-align:top}</style>\n"
-        f"<h1>{html.escape(title)}</h1>\n<table>\n{rows}</table>\n"
-        f'<img alt="" style="width:100%" src="data:image/png;base64,{encoded}">\n'
-        f"<h2>Events</h2>\n<table>\n{event_rows}</table>\n"
-    )
+    write_whole(output, picture.getvalue())
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from inhand.controller.recording.reader import (
     open_recording,
 )
 from inhand.controller.recording.tick_record import TickRecord, decode
-from inhand.files import whole_file
+from inhand.files import refuse_existing, whole_file
 
 _PART = ".part"
 _CHUNK = 256 * 1024
@@ -131,7 +131,9 @@ def repair(path: Path, output: Path) -> int:
 
     Raises:
         RecordingError: the recording cannot be read, or the copy cannot be written.
+        WriteError: there is a file already where the copy is to go.
     """
+    refuse_existing(output, "--output")
     recording = open_recording(path)
     described = _metadata(
         recording.header, recording.reason, recording.begun, recording.monotonic_to_utc

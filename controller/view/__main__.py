@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ from inhand.errors import InhandError
 
 @dataclass(frozen=True)
 class Options:
-    """Show a running hand as a web page.
+    """Show a running hand as a web page, or in Rerun.
 
     Example: inhand view --command
 
@@ -29,6 +30,8 @@ class Options:
         key: File from `inhand keys generate`, to watch a daemon on another machine.
         host: Address to serve the page on; whoever reaches it may use what the page offers.
         port: Port to serve it on; the next free one if it is taken.
+        rerun: Show it in Rerun's viewer instead of a page.
+        rerun_file: Write a file for Rerun (.rrd) instead; of a running hand, until Ctrl-C.
     """
 
     recording: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="FILE")] = None
@@ -37,6 +40,8 @@ class Options:
     key: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     host: str = "127.0.0.1"
     port: int = 8080
+    rerun: bool = False
+    rerun_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
 
 
 def main() -> None:
@@ -51,6 +56,9 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     lower_priority()
+    if options.rerun or options.rerun_file is not None:
+        _show_in_rerun(options, lambda: ended)
+        return
     try:
         feed: Feed
         send = None
@@ -70,6 +78,17 @@ def main() -> None:
     finally:
         page.close()
         feed.close()
+
+
+def _show_in_rerun(options: Options, ended: Callable[[], bool]) -> None:
+    # It is in an extra of its own.
+    from inhand.controller.view.rerun_command import show_in_rerun
+
+    feed = None if options.recording else LiveFeed(options.directory, options.key)
+    try:
+        show_in_rerun(options.recording, feed, options.rerun_file, ended)
+    except InhandError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import foxglove
 import msgspec
 import tyro
 import zmq
-from foxglove.websocket import MessageSchema, Service, ServiceRequest, ServiceSchema
+from foxglove.websocket import Capability, MessageSchema, Service, ServiceRequest, ServiceSchema
 
 from inhand.controller.client.connection import Message
 from inhand.controller.client.sync import Client
@@ -28,6 +28,7 @@ from inhand.controller.recording.foxglove_channels import (
     picture_message,
     schema_of,
 )
+from inhand.controller.view.foxglove_parameters import Parameters
 from inhand.controller.view.live_channels import Shown, of_event, of_state
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import parse_hand
@@ -77,6 +78,7 @@ class FoxgloveServer:
         self._channels: dict[str, foxglove.Channel] = {}
         self._translator: Translator | None = None
         self._hand = ""
+        self._parameters = Parameters(options.command)
         self._ended = threading.Event()
         self.port = 0
 
@@ -96,6 +98,8 @@ class FoxgloveServer:
                 context=self._context,
                 services=[self._service(name) for name in REQUESTS] if given.command else None,
                 supported_encodings=["json"],
+                capabilities=[Capability.Parameters],
+                server_listener=self._parameters,
             )
         except (RuntimeError, OSError) as error:
             raise ConfigError(
@@ -149,6 +153,8 @@ class FoxgloveServer:
     def _state(self, state: Message) -> None:
         if not self._hand or state.get("mode") == "starting":
             return
+        if changed := self._parameters.take(state):
+            self._server.publish_parameter_values(changed)
         if self._translator is None:
             hand = parse_hand(self._hand.encode(), "the daemon's hand")
             self._translator = Translator(hand, time.time() - state["t"])
@@ -184,6 +190,8 @@ class FoxgloveServer:
             members: dict[str, Any] = msgspec.json.decode(request.payload or b"{}", type=dict)
             if {"v", "id", "type"} & set(members):
                 raise ValueError("v, id and type are not given: the service names the request")
+            if name in ("goal", "random_goals"):
+                members = self._parameters.terms() | members
             with Client(self._options.directory, key=self._options.key) as client:
                 try:
                     return msgspec.json.encode(client.call(name, **members))

@@ -24,6 +24,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from inhand.controller.view.page_script import add_script
+
 MOST_BROWSERS = 32
 """Most connections at a time."""
 
@@ -39,6 +41,7 @@ _USING = {
 }
 """Messages of a browser that has the token; those of buttons and other inputs are checked apart."""
 _UPDATE = "GuiUpdateMessage"
+_KEY = "CommandTriggerMessage"
 
 _HEADERS = {
     # Another site must not show this page in a frame and have its buttons pressed there.
@@ -53,6 +56,13 @@ Handler = Callable[[Any], Awaitable[None]]
 
 class _Message(msgspec.Struct):
     type: str
+
+
+class _Key(msgspec.Struct, forbid_unknown_fields=True):
+    """viser's message about a key: the identifier of its command."""
+
+    type: str
+    uuid: str
 
 
 class _Update(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,7 +84,7 @@ class Guard:
 
     Attributes:
         token: what the address of a browser must contain to use the page's controls.
-        for_all: viser's identifiers of the buttons that every browser may press.
+        for_all: viser's identifiers of the buttons and keys that every browser may press.
     """
 
     def __init__(self, host: str) -> None:
@@ -149,6 +159,8 @@ class Guard:
             return Response(http.HTTPStatus.SEE_OTHER, "See Other", moved)
         response = inner(connection, request)
         if response is not None:
+            if address.path == "/":
+                add_script(response)
             response.headers.update(_HEADERS)
         return response
 
@@ -214,14 +226,16 @@ class Browser:
         try:
             kind = msgspec.msgpack.decode(data, type=_Message).type
             update = msgspec.msgpack.decode(data, type=_Update) if kind == _UPDATE else None
+            key = msgspec.msgpack.decode(data, type=_Key) if kind == _KEY else None
         except (msgspec.DecodeError, RecursionError):
             return False
-        if update is None:
+        pressed = update or key
+        if pressed is None:
             return kind in _LOOKING or (kind in _USING and self.trusted)
         # Any other property than the value would change the control itself.
-        if set(update.updates) != {"value"}:
+        if update is not None and set(update.updates) != {"value"}:
             return False
-        if self.trusted or update.uuid in self._guard.for_all:
+        if self.trusted or pressed.uuid in self._guard.for_all:
             return True
         self._explain()
         return False

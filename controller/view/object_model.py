@@ -35,7 +35,7 @@ def add_solid(
             f"{path}/face{number}",
             vertices,
             faces,
-            color=_COLOURS[number % len(_COLOURS)],
+            color=face_colour(number),
             opacity=opacity,
             side="double",
             cast_shadow=False,
@@ -97,6 +97,11 @@ def add_ellipsoid(scene: SceneApi, path: str) -> MeshHandle:
         cast_shadow=False,
         receive_shadow=False,
     )
+
+
+def face_colour(number: int) -> tuple[int, int, int]:
+    """The colour of a face: red, green, blue, 0 to 255."""
+    return _COLOURS[number % len(_COLOURS)]
 
 
 def face_ring(target: ObjectDescription, normal: Array) -> Array:

@@ -5,14 +5,17 @@ import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from viser import ClientHandle, ViserServer
+from viser import ClientHandle, GuiApi, ViserServer
 
 from inhand.controller.client.simulated import WorldClient
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, ConfigError, RefusedError
 from inhand.controller.view.guard import Guard, note_client
+from inhand.controller.view.joint_driver import JointDriver
+from inhand.controller.view.joint_panel import JointPanel
 from inhand.controller.view.panel import Panel
 from inhand.controller.view.scene_view import SceneView
 from inhand.controller.view.view_model import Feed, Setting
@@ -57,6 +60,7 @@ class Page:
         self._host, self._port = host, port
         self.address = ""
         self._guard = Guard(host)
+        self._driver = None if send is None else send.joint_driver()
         self._setting: Setting | None = None
         self._scene_view: SceneView | None = None
         self._panel: Panel | None = None
@@ -70,6 +74,7 @@ class Page:
                 host=self._host, port=self._port, label="inhand", verbose=False
             )
         self._server.on_client_connect(_note_client)
+        self._server.on_client_connect(self._fit)
         self._server.gui.configure_theme(show_logo=False, show_share_button=False)
         self._server.gui.main_panel.dock_right()
         self._server.gui.add_markdown("waiting for the daemon")
@@ -108,11 +113,17 @@ class Page:
         if moment is not None and self._is_due("pictures", _PICTURES):
             panel.show_pictures(moment.pictures)
         if self._is_due("curves", _CURVES):
-            panel.draw(feed.history)
+            panel.draw(feed.history, moment)
 
     def close(self) -> None:
         """Closes the page."""
+        if self._driver is not None:
+            self._driver.close()
         self._server.stop()
+
+    def _fit(self, client: ClientHandle) -> None:
+        if self._scene_view is not None:
+            self._scene_view.fit(client)
 
     def _is_due(self, what: str, period: float) -> bool:
         now = time.monotonic()
@@ -135,9 +146,22 @@ class Page:
                 command=self._command,
                 controls=self._feed.controls,
                 for_all=self._guard.for_all.add,
+                add_joints=self._add_joints if self._driver else None,
             )
         panel.ghost = lambda: np.array(stage.ghost.wxyz, dtype=np.float64)
         self._scene_view, self._panel = stage, panel
+
+    def _add_joints(self, gui: GuiApi) -> None:
+        """Adds the controls that command joints."""
+        assert self._driver is not None and self._setting is not None
+        self._driver.stop()
+        JointPanel(
+            gui,
+            self._setting.hand,
+            self._driver,
+            lambda: set(self._server.get_clients()),
+            lambda client, text, refused: _notify(client, "joints", text, refused=refused),
+        )
 
     def _ask(self, client: ClientHandle | None, type: str, members: dict[str, object]) -> None:
         """Sends a request and shows the result in the browser that asked."""
@@ -147,12 +171,15 @@ class Page:
             said = self._send(type, **members)
         except (ClientError, RefusedError, ConfigError) as error:
             said, refused = str(error), True
-        if client is not None:
-            client.add_notification(
-                type, said, auto_close_seconds=_SHOWN, color="red" if refused else "green"
-            )
+        _notify(client, type, said, refused=refused)
         if type == "goal" and self._scene_view is not None:
             self._scene_view.follow_goal()
+
+
+def _notify(client: ClientHandle | None, title: str, text: str, *, refused: bool) -> None:
+    if client is not None:
+        color: Literal["red", "green"] = "red" if refused else "green"
+        client.add_notification(title, text, auto_close_seconds=_SHOWN, color=color)
 
 
 async def _note_client(client: ClientHandle) -> None:
@@ -170,6 +197,10 @@ class Commander:
 
     def __init__(self, directory: Path | None, key: Path | None) -> None:
         self._where = directory, key
+
+    def joint_driver(self) -> JointDriver:
+        """What commands joints of the same daemon."""
+        return JointDriver(*self._where)
 
     def __call__(self, type: str, **members: object) -> str:
         """Sends a request, or `place` to the simulated world; returns what to show.

@@ -4,10 +4,19 @@ from collections.abc import Callable, Mapping
 from math import degrees
 
 import numpy as np
-from viser import ClientHandle, GuiApi, GuiImageHandle, GuiUplotHandle, ViserServer, uplot
+from viser import (
+    ClientHandle,
+    GuiApi,
+    GuiHtmlHandle,
+    GuiImageHandle,
+    GuiUplotHandle,
+    ViserServer,
+    uplot,
+)
 
 from inhand.controller.client.connection import Message
 from inhand.controller.ipc.telemetry import as_pace
+from inhand.controller.view.fragments import goals_html, servos_html, world_html
 from inhand.controller.view.view_model import History, Moment, Picture, Setting
 from inhand.hardware.records import Array
 
@@ -16,6 +25,14 @@ Ask = Callable[[ClientHandle | None, str, dict[str, object]], None]
 
 REQUESTS = ("enable", "home", "arm", "hold", "cancel", "disarm", "disable", "clear")
 _RED, _TEAL, _GREY = "#d64f4f", "#2a9d8f", "#8a8f98"
+
+_OF_GOALS = {"angle to the goal [deg]": {"error": _RED}, "goals in a row": {"row": _TEAL}}
+_OF_HAND = {
+    "currents, largest and mean [A]": {"current": _RED, "mean_current": _GREY},
+    "hottest servo [°C]": {"temperature": _RED},
+    "latest ticks' largest lateness [ms]": {"lateness": _TEAL},
+}
+"""Titles of the plots, with the colours of their curves."""
 
 
 class Panel:
@@ -34,6 +51,7 @@ class Panel:
         command: bool,
         controls: Callable[[GuiApi], None],
         for_all: Callable[[str], None],
+        add_joints: Callable[[GuiApi], object] | None = None,
     ) -> None:
         """Builds it.
 
@@ -44,6 +62,7 @@ class Panel:
             command: whether requests other than the emergency stop are offered.
             controls: adds the feed's controls.
             for_all: called with the identifier of each button that every browser may press.
+            add_joints: adds the controls that command joints; None: they are not offered.
         """
         gui = server.gui
         gui.reset()
@@ -57,8 +76,21 @@ class Panel:
         if ask is not None and command:
             with tabs.add_tab("Command"):
                 self._add_commands(ask)
-        with tabs.add_tab("Curves"):
-            self._curves = self._add_curves()
+        if add_joints is not None and command:
+            with tabs.add_tab("Joints"):
+                add_joints(gui)
+        with tabs.add_tab("Goals"):
+            self._goals = gui.add_html("")
+            self._goal_plots = self._add_plots(_OF_GOALS)
+        with tabs.add_tab("Servos"):
+            self._servos = gui.add_html("")
+            self._world = gui.add_html("")
+            names = setting.hand.actuator_names
+            self._joint = gui.add_dropdown("servo", names)
+            self._joint_plot = self._plot(
+                "angle and target [deg]", {"position": _TEAL, "target": _GREY}
+            )
+            self._servo_plots = self._add_plots(_OF_HAND)
         with tabs.add_tab("Cameras"):
             self._look = gui.add_checkbox("pictures", True)
             blank = np.full((240, 320, 3), 40, np.uint8)
@@ -83,11 +115,15 @@ class Panel:
         if text != self._words.content:
             self._words.content = text
 
-    def draw(self, history: History) -> None:
-        """Draws the curves."""
+    def draw(self, history: History, moment: Moment | None) -> None:
+        """Draws the past goals, the servos and the curves."""
         curves = history.curves()
         t = curves["t"]
-        for names, plot in self._curves.items():
+        _show(self._goals, goals_html(history.goals()))
+        if moment is not None:
+            _show(self._servos, servos_html(self._setting.hand, moment.state))
+            _show(self._world, world_html(moment.state["policy"]))
+        for names, plot in (self._goal_plots | self._servo_plots).items():
             plot.data = (t, *(curves[name] for name in names))
         # A browser can send any text.
         names = self._setting.hand.actuator_names
@@ -106,11 +142,16 @@ class Panel:
         stop = self._gui.add_button("EMERGENCY STOP", color="red")
         for_all(stop._impl.uuid)
         stop.on_click(lambda event: ask(event.client, "estop", {}))
+        key = self._gui.add_command("emergency stop", hotkey="escape")
+        for_all(key._impl.uuid)
+        key.on_trigger(lambda event: ask(event.client, "estop", {}))
 
     def _add_commands(self, ask: Ask) -> None:
         gui = self._gui
         buttons = gui.add_button_group("mode", REQUESTS)
         buttons.on_click(lambda event: _ask_listed(ask, event.client, buttons.value))
+        key = gui.add_command("hold", hotkey="space")
+        key.on_trigger(lambda event: ask(event.client, "hold", {}))
         faces = gui.add_button_group("face up", tuple(self._setting.target.faces))
         faces.on_click(
             lambda event: ask(event.client, "goal", {"face": faces.value, "replace": True})
@@ -126,24 +167,15 @@ class Panel:
         if self._setting.simulated:
             place = gui.add_button("Put the object back (simulation)")
             place.on_click(lambda event: ask(event.client, "place", {}))
-        gui.add_markdown("Drag the rings of the ghost to turn it.")
-
-    def _add_curves(self) -> dict[tuple[str, ...], GuiUplotHandle]:
-        plots = {}
-        for title, series in (
-            ("error to goal [deg]", {"error": _RED}),
-            ("goals in a row", {"row": _TEAL}),
-            ("latest ticks' largest lateness [ms]", {"lateness": _TEAL}),
-            ("currents, largest and mean [A]", {"current": _RED, "mean_current": _GREY}),
-            ("hottest servo [°C]", {"temperature": _RED}),
-        ):
-            plots[tuple(series)] = self._plot(title, series)
-        names = self._setting.hand.actuator_names
-        self._joint = self._gui.add_dropdown("servo", names)
-        self._joint_plot = self._plot(
-            "angle and target [deg]", {"position": _TEAL, "target": _GREY}
+        gui.add_markdown(
+            "Drag the rings of the ghost to turn it. Keys: **space** holds, **Esc** is the "
+            "emergency stop."
         )
-        return plots
+
+    def _add_plots(
+        self, plots: Mapping[str, Mapping[str, str]]
+    ) -> dict[tuple[str, ...], GuiUplotHandle]:
+        return {tuple(series): self._plot(title, series) for title, series in plots.items()}
 
     def _plot(self, title: str, series: Mapping[str, str]) -> GuiUplotHandle:
         lines = [
@@ -158,6 +190,12 @@ class Panel:
             legend=uplot.Legend(show=len(series) > 1),
             aspect=2.6,
         )
+
+
+def _show(place: GuiHtmlHandle, content: str) -> None:
+    # What did not change is not sent again.
+    if content != place.content:
+        place.content = content
 
 
 def _ask_listed(ask: Ask, client: ClientHandle | None, request: str) -> None:

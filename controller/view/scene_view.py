@@ -3,7 +3,7 @@
 from math import atan, hypot
 
 import numpy as np
-from viser import SceneNodeHandle, TransformControlsHandle, ViserServer
+from viser import ClientHandle, SceneNodeHandle, TransformControlsHandle, ViserServer
 
 from inhand.controller.view.hand_model import HandModel
 from inhand.controller.view.object_model import add_edges, add_ellipsoid, add_solid, add_tags
@@ -12,11 +12,15 @@ from inhand.hardware.records import Array
 
 ORANGE, BLUE = (240, 140, 30), (40, 110, 240)
 # Relative to the middle of the workspace, world frame [m].
-_GOAL = np.array([-0.11, 0.09, 0.03])
+_GOAL = np.array([-0.1, 0.09, 0.03])
 """Where the goal is drawn: beside the fingers, so that it hides nothing of the object."""
-_VIEWPOINT = np.array([-0.3, -0.35, 0.45])
-_LOOK_AT = np.array([0.05, -0.05, -0.01])
+_VIEWPOINT = np.array([-0.26, -0.305, 0.39])
+_LOOK_AT = np.array([0.045, -0.045, -0.01])
 """To the right of the hand: the panel covers the right third of the page."""
+_LOOK_AT_NARROW = np.array([-0.035, 0.0, -0.1])
+"""Below the hand: on a telephone the panel covers the lower half."""
+_NARROW = 0.9
+"""Ratio of width to height below which a page is narrow."""
 _FIELD_OF_VIEW = 0.65
 """Vertical [rad]. From far away with a narrow field, object and goal are seen from nearly the same
 direction, so that equal orientations look alike."""
@@ -39,6 +43,7 @@ class SceneView:
         server.initial_camera.position = tuple(centre + _VIEWPOINT)
         server.initial_camera.look_at = tuple(centre + _LOOK_AT)
         server.initial_camera.fov = _FIELD_OF_VIEW
+        self._centre = centre
         scene.add_grid("/floor", 2.0, 2.0, cell_size=0.1, position=(0.0, 0.0, -0.15))
         self._hand = HandModel(scene, setting.hand)
         nodes = {}
@@ -63,6 +68,14 @@ class SceneView:
             )
         self._ghost = self._add_ghost(setting, centre + _GOAL)
         self._turned_by_hand = False
+
+    def fit(self, client: ClientHandle) -> None:
+        """Sets the viewpoint of a browser with a narrow page, where all would be too wide."""
+        if (ratio := client.camera.aspect) >= _NARROW:
+            return
+        look_at = self._centre + _LOOK_AT_NARROW
+        client.camera.position = tuple(look_at + _VIEWPOINT / ratio**0.75)
+        client.camera.look_at = tuple(look_at)
 
     @property
     def ghost(self) -> TransformControlsHandle:

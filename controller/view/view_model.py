@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from viser import GuiApi
 
 from inhand.controller.client.connection import Message
+from inhand.controller.view.past_goals import PastGoal, PastGoals
 from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Array
 from inhand.perception.cameras import Camera, parse_rig
@@ -99,6 +100,7 @@ class History:
 
     def __init__(self) -> None:
         self._rows: deque[tuple[Array, Array, Array]] = deque(maxlen=HISTORY)
+        self._goals = PastGoals()
         # One thread adds rows while another reads them.
         self._lock = Lock()
 
@@ -106,10 +108,13 @@ class History:
         """Removes all points."""
         with self._lock:
             self._rows.clear()
+            self._goals.clear()
 
     def add(self, moment: Moment) -> None:
         """Takes the next point."""
         state, joints = moment.state, moment.state["joints"]
+        with self._lock:
+            self._goals.take(state)
         if joints is None:
             return
         goal, targets = state["goal"], state["targets"]
@@ -124,6 +129,11 @@ class History:
         told = position if targets is None else np.array(targets)
         with self._lock:
             self._rows.append((np.array(numbers), position, told))
+
+    def goals(self) -> tuple[PastGoal, ...]:
+        """The last goals that ended, oldest first."""
+        with self._lock:
+            return self._goals.goals
 
     def _all(self) -> tuple[tuple[Array, Array, Array], ...]:
         with self._lock:

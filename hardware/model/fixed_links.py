@@ -1,11 +1,13 @@
 """Fixed links become parts of the links that carry them, so that every link has a joint."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
 from inhand.hardware.model.hand_description import (
+    Drawing,
     FixedLink,
     HandDescription,
     Link,
@@ -16,6 +18,8 @@ from inhand.hardware.model.solids import inertia_values, joined, solid_inertial
 from inhand.hardware.model.turning import matrix_rpy, rpy_matrix
 from inhand.hardware.records import Array
 
+Placed = TypeVar("Placed", Shape, Drawing)
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -24,11 +28,13 @@ class Parts:
     Attributes:
         links: with joints; each has the mass, the shapes and the fingertip of what is fixed to it.
         root_shapes: shapes that never move, in the root's frame.
+        root_drawings: drawings that never move, in the root's frame.
         collision_groups: with the links that carry fixed ones in their place.
     """
 
     links: tuple[Link, ...]
     root_shapes: tuple[Shape, ...]
+    root_drawings: tuple[Drawing, ...]
     collision_groups: dict[str, tuple[str, ...]]
 
 
@@ -57,7 +63,8 @@ def without_fixed_links(data: HandDescription) -> Parts:
         for group, names in data.collision_groups.items()
     }
     shapes = tuple(shape for part in fixed.get(data.root, []) for shape in part.shapes)
-    return Parts(links, shapes, groups)
+    drawings = tuple(one for part in fixed.get(data.root, []) for one in part.drawings)
+    return Parts(links, shapes, drawings, groups)
 
 
 def _hung(link: Link, carrier: str, turn: Array, origin: Array) -> Link:
@@ -78,16 +85,19 @@ def _moved(part: FixedLink, turn: Array, origin: Array) -> FixedLink:
     return msgspec.structs.replace(
         part,
         tip=None if part.tip is None else _vector(origin + turn @ np.array(part.tip)),
-        shapes=tuple(
-            msgspec.structs.replace(
-                shape,
-                position=_vector(origin + turn @ np.array(shape.position)),
-                rpy=matrix_rpy(turn @ rpy_matrix(shape.rpy)),
-            )
-            for shape in part.shapes
-        ),
+        shapes=tuple(_placed(shape, turn, origin) for shape in part.shapes),
+        drawings=tuple(_placed(drawing, turn, origin) for drawing in part.drawings),
         center=_vector(origin + turn @ center),
         inertia=inertia_values(turn @ inertia @ turn.T),
+    )
+
+
+def _placed(part: Placed, turn: Array, origin: Array) -> Placed:
+    """A shape or drawing of a link in the frame of its carrier."""
+    return msgspec.structs.replace(
+        part,
+        position=_vector(origin + turn @ np.array(part.position)),
+        rpy=matrix_rpy(turn @ rpy_matrix(part.rpy)),
     )
 
 
@@ -104,6 +114,7 @@ def _with_parts(link: Link, parts: list[FixedLink]) -> Link:
         center=_vector(center),
         inertia=inertia_values(inertia),
         shapes=(*link.shapes, *(shape for part in parts for shape in part.shapes)),
+        drawings=(*link.drawings, *(one for part in parts for one in part.drawings)),
         tip=tips[0] if tips else None,
     )
 

@@ -14,6 +14,7 @@ from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.fixed_links import without_fixed_links
 from inhand.hardware.model.hand_description import (
     Actuator,
+    Drawing,
     HandDescription,
     Link,
     Power,
@@ -34,7 +35,8 @@ class Hand:
 
     Joint order is the order of `links`; actuator order is the order of `actuators`. The digest is
     that of `facts`, which do not cover `power`. Fixed links of the file are parts of the links that
-    carry them; what is fixed to the root is in `root_shapes`.
+    carry them; what is fixed to the root is in `root_shapes` and `root_drawings`. Files of drawings
+    are relative to `folder`.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Hand:
     actuators: tuple[Actuator, ...]
     power: Power | None = None
     root_shapes: tuple[Shape, ...] = ()
+    root_drawings: tuple[Drawing, ...] = ()
+    folder: Path = Path()
 
     @property
     def n_joints(self) -> int:
@@ -250,5 +254,7 @@ def parse_hand(raw: bytes, path: str | Path) -> Hand:
         data.actuators,
         data.power,
         parts.root_shapes,
+        parts.root_drawings,
+        Path(path).parent,
     )
     return replace(hand, digest=digest_of(hand.facts))

@@ -23,6 +23,18 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rpy: Vector = (0.0, 0.0, 0.0)
 
 
+class Drawing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mesh that pages draw in place of the link's shapes; it collides with nothing.
+
+    `file` is a binary STL in metres, beside the hand file; `position` [m] and `rpy` [rad] are its
+    place in the link's frame.
+    """
+
+    file: str
+    position: Vector = (0.0, 0.0, 0.0)
+    rpy: Vector = (0.0, 0.0, 0.0)
+
+
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A link and its hinge joint to the parent. Units as in the hand file.
 
@@ -47,6 +59,7 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     armature: float = 0.0
     center: Vector | None = None
     inertia: Inertia | None = None
+    drawings: tuple[Drawing, ...] = ()
 
 
 class FixedLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +74,7 @@ class FixedLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     shapes: tuple[Shape, ...] = ()
     center: Vector | None = None
     inertia: Inertia | None = None
+    drawings: tuple[Drawing, ...] = ()
 
 
 class Servo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

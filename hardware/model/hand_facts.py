@@ -1,7 +1,7 @@
 """What of a hand a policy depends on, and what differs between two versions of a hand.
 
-Ids, signs, zeros and models of servos, and comments of the file, are no part of it: the same policy
-turns the object with other servos.
+Ids, signs, zeros and models of servos, drawings, and comments of the file are no part of it: the
+same policy turns the object with other servos.
 """
 
 import hashlib
@@ -97,6 +97,7 @@ def facts_of(
 def _as_json(record: msgspec.Struct) -> dict[str, Any]:
     """A record as JSON holds it, with lists in place of tuples."""
     content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
+    content.pop("drawings", None)
     for part in (content, *content.get("shapes", ())):
         for name, value in _LEFT_OUT.items():
             if name in part and part[name] == value and _may_be_left_out(part, name):
@@ -121,7 +122,7 @@ def released_facts(digest: str) -> Facts | None:
 
 
 def differences(before: Facts, now: Facts) -> Differences:
-    """What differs, with both values.
+    """What differs, with both values; the hand's own name does not count.
 
     Args:
         before: facts about the hand of a policy.
@@ -129,7 +130,7 @@ def differences(before: Facts, now: Facts) -> Differences:
     """
     essential: list[str] = []
     simulated: list[str] = []
-    for path, old, new in _changes((), before, now):
+    for path, old, new in _changes((), {**before, "name": ""}, {**now, "name": ""}):
         place = " ".join(part for part in path if part not in ("links", "actuators"))
         text = f"{place} {_short(old)} → {_short(new)}{_percent(old, new)}"
         is_simulated = any(part in _OF_SIMULATION for part in path)

@@ -1,7 +1,9 @@
 """What of a hand description contradicts itself, so that no model can be built from it."""
 
+import math
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 
 from inhand.hardware.model.hand_description import (
@@ -15,6 +17,8 @@ from inhand.hardware.model.hand_description import (
 from inhand.hardware.model.solids import inertia_matrix
 from inhand.hardware.model.turn_limits import turn_problem
 
+MOST_JOINTS = 40
+"""Of one hand; two Shadow hands in one file have 48."""
 _SIZES = {"box": 3, "capsule": 2, "cylinder": 2, "sphere": 1}
 
 
@@ -23,13 +27,24 @@ def problems(data: HandDescription) -> Iterator[str]:
 
     Stop at the first one: each check assumes that those before it found nothing.
     """
+    yield from _no_numbers("", msgspec.to_builtins(data))
     yield from _named_twice(data)
     if not data.links or not data.actuators:
         yield "a hand needs at least one link with a joint and one actuator"
+    if len(data.links) > MOST_JOINTS:
+        yield (
+            f"it has {len(data.links)} joints, and a hand has at most {MOST_JOINTS}; describe one "
+            "hand alone, without an arm and other robots"
+        )
     yield from _tree_problems(data)
     for link in data.links:
         if not link.range[0] < link.range[1]:
             yield f"joint {link.joint}: range {link.range} is empty"
+        if link.range[1] - link.range[0] > 2 * np.pi:
+            yield (
+                f"joint {link.joint}: range {link.range} is more than a turn; angles are in "
+                "radians, not degrees"
+            )
         if not np.any(link.axis) or link.mass <= 0:
             yield f"link {link.name}: axis and mass must not be zero"
         if min(link.rotor_inertia, link.armature, link.damping, link.friction) < 0:
@@ -57,6 +72,20 @@ def problems(data: HandDescription) -> Iterator[str]:
     for link_name in [name for group in data.collision_groups.values() for name in group]:
         if link_name not in names:
             yield f"collision group names unknown link {link_name}"
+
+
+def _no_numbers(place: str, value: object) -> Iterator[str]:
+    """What is infinite or no number; TOML can say both."""
+    match value:
+        case float() if not math.isfinite(value):
+            yield f"{place.strip()} is {value}; give a number"
+        case dict():
+            name = value.get("name", "")
+            for key, one in value.items():
+                yield from _no_numbers(f"{place} {name} {key}" if name else f"{place} {key}", one)
+        case list() | tuple():
+            for one in value:
+                yield from _no_numbers(place, one)
 
 
 def _all_links(data: HandDescription) -> list[Link | FixedLink]:

@@ -36,6 +36,8 @@ class ScriptedPolicy:
 
     name, sha256 = "dictator.onnx", "0" * 64
     observation_version = 1
+    world_names: tuple[str, ...] = ()
+    world: Array | None = None
 
     def __init__(self, actions: Sequence[Array], tick_rate: int = 100) -> None:
         self.path = ActionPath(HAND, tick_rate=tick_rate)

@@ -21,8 +21,8 @@ from tests.documents.test_commands_run import STEER, until_accepted
 
 PAGE = ROOT / "docs" / "hardware.md"
 PATIENCE = 120.0
-HAND = load_hand("leap16")
-CONFIG = 'hand = "leap16"\n[bus]\nport = "hand-port"\n'
+HAND = load_hand("leap")
+CONFIG = 'hand = "leap"\n[bus]\nport = "hand-port"\n'
 
 
 def lines_of_the_page() -> list[str]:

@@ -77,7 +77,8 @@ ELSEWHERE = {
     "inhand probe": "training/evaluation/test_probe.py",
     "inhand measure": "training/learning/test_train.py",
     "inhand train": "documents/test_walk_through.py",
-    "inhand policy": "documents/test_walk_through.py",
+    "inhand policy export": "documents/test_walk_through.py",
+    "inhand policy": "documents/test_bring_your_policy.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
 }
 """Commands that need a bus, a plate, keys, a policy or minutes, and the test that runs them."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
 from inhand.sim_backend.rig import default_rig
-from inhand.sim_backend.scene import Scene
+
+if TYPE_CHECKING:
+    from inhand.sim_backend.scene import Scene
 
 Render = Callable[[Camera], Image]
 
@@ -42,7 +45,10 @@ def rest(hand: Hand) -> Array:
 @pytest.fixture(scope="module")
 def scene(
     hand: Hand, block: ObjectDescription, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scene]:
+) -> "Iterator[Scene]":
+    # Tests that need no picture run without PyBullet, too.
+    from inhand.sim_backend.scene import Scene
+
     scene = Scene(hand, block, tmp_path_factory.mktemp("assets"))
     yield scene
     scene.close()

@@ -19,8 +19,8 @@ RNG = np.random.default_rng(11)
 ONE, OTHER = (rotations.random_quaternion(RNG, (200,)) for _ in range(2))
 
 
-def same(left: np.ndarray, right: np.ndarray) -> None:
-    np.testing.assert_allclose(rotations.angle_between(left, right), 0.0, atol=1e-6)
+def same(left: np.ndarray, right: np.ndarray, tolerance: float = 1e-6) -> None:
+    np.testing.assert_allclose(rotations.angle_between(left, right), 0.0, atol=tolerance)
 
 
 def test_product_and_inverse() -> None:
@@ -89,6 +89,10 @@ def test_the_observation_is_laid_out_as_stated(version: int) -> None:
     if version > 1:
         np.testing.assert_allclose(part["object_angular_velocity"][7], [1.0, 2.0, 3.0])
         np.testing.assert_allclose(part["goal_tolerance"], 0.2)
+    if version > 2:
+        for name, meant in (("object_orientation", ONE), ("goal_orientation", OTHER)):
+            assert np.all(part[name][:, 0] >= 0)
+            same(part[name].astype(np.float64), meant, 1e-3)
     np.testing.assert_allclose(part["sent_target"], joints + 1, rtol=1e-6)
     np.testing.assert_allclose(part["object_from_palm"], 0.0, atol=1e-7)
     np.testing.assert_allclose(part["pose_age"], 0.5)

@@ -73,7 +73,7 @@ def emulator(port: Path, *arguments: str) -> Iterator[Emulator]:
 def leap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """A hand of LEAP kind: ids 0 to 15."""
     port = tmp_path_factory.mktemp("leap") / "hand"
-    with emulator(port, "--hand", "leap16", "--first-id", "0") as one:
+    with emulator(port, "--hand", "leap", "--first-id", "0") as one:
         yield one
 
 
@@ -91,7 +91,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_the_greeting_names_port_servos_and_baud(leap: Emulator) -> None:
-    assert leap.greeting.startswith(f"{leap.port}: 16 servos of leap16, ids 0, 1, 2")
+    assert leap.greeting.startswith(f"{leap.port}: 16 servos of leap, ids 0, 1, 2")
     assert "4000000 baud" in leap.greeting
 
 
@@ -127,10 +127,10 @@ def test_the_loop_of_a_leap_hand(leap: Emulator) -> None:
 @pytest.mark.usefixtures("sdk")
 def test_the_bus_of_lerobot(tmp_path: Path) -> None:
     hand = tmp_path / "hand.toml"
-    text = Path(load_hand.__code__.co_filename).parents[1] / "hands" / "leap16.toml"
+    text = Path(load_hand.__code__.co_filename).parents[1] / "hands" / "leap.toml"
     hand.write_text(text.read_text().replace("XC330-M288", "XL330-M288"))
     with emulator(tmp_path / "hand", "--hand", str(hand), "--baud", "1000000") as one:
-        bus = LerobotBus(str(one.port), {f"joint{id}": id for id in range(1, 17)}, model=1200)
+        bus = LerobotBus(str(one.port), {f"joint{id}": id for id in range(16)}, model=1200)
         bus.connect()
         bus.configure()
         offsets = bus.home()
@@ -150,10 +150,10 @@ def test_the_bus_of_lerobot(tmp_path: Path) -> None:
 
 def test_our_own_driver_and_its_lock(tmp_path: Path) -> None:
     port = tmp_path / "hand"
-    with emulator(port, "--hand", "leap16"):
+    with emulator(port, "--hand", "leap"):
         for _ in range(2):
             # The second time on another pty, as the first one was closed.
-            servos = ServoHand(load_hand("leap16"), str(port), 4_000_000, 0.2)
+            servos = ServoHand(load_hand("leap"), str(port), 4_000_000, 0.2)
             servos.connect()
             servos.set_torque(True)
             assert servos.read().position.shape == (16,)
@@ -188,7 +188,7 @@ def test_physics_moves_the_joints_in_time(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("sdk")
 def test_bytes_take_their_time(tmp_path: Path) -> None:
-    with emulator(tmp_path / "hand", "--hand", "leap16", "--paced", "--baud", "57600") as one:
+    with emulator(tmp_path / "hand", "--hand", "leap", "--paced", "--baud", "57600") as one:
         port, packets = PortHandler(str(one.port)), PacketHandler(2.0)
         assert port.openPort() and port.setBaudRate(57600)
         began = time.monotonic()
@@ -229,7 +229,7 @@ def test_servos_from_the_factory_one_by_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = tmp_path / "hand"
-    with emulator(port, "--hand", "leap16", "--factory") as one:
+    with emulator(port, "--hand", "leap", "--factory") as one:
         assert "all id 1, 57600 baud" in one.greeting
         for id in (2, 3):
             assert one.say(f"only {id}") == f"plugged in: {id}"
@@ -242,7 +242,7 @@ def test_servos_from_the_factory_one_by_one(
         Scan(port=str(port), baud=1_000_000).run()
         told = capsys.readouterr().out
         assert "id   2  XC330" in told and "id   3  XC330" in told and "id   1" not in told
-        assert one.say("all") == f"plugged in: {', '.join(map(str, range(1, 17)))}"
+        assert one.say("all") == f"plugged in: {', '.join(map(str, range(16)))}"
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_file_at_the_link_is_kept(tmp_path: Path) -> None:
 
 
 def refusal(*arguments: str) -> str:
-    command = [sys.executable, "-m", "inhand", "emulate", "--hand", "leap16", *arguments]
+    command = [sys.executable, "-m", "inhand", "emulate", "--hand", "leap", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     return done.stderr

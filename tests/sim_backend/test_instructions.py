@@ -17,9 +17,9 @@ from inhand.hardware.dynamixel.bus import Bus
 from inhand.hardware.dynamixel.protocol import BROADCAST, Fault, Instruction, encode
 from inhand.hardware.dynamixel.registers import COUNTS, Register
 from inhand.hardware.model.hand import load_hand
-from tests.sim_backend.wires import Wires, wires
+from tests.sim_backend.wires import SIXTEEN, Wires, wires
 
-HAND = load_hand("leap16")
+HAND = load_hand(SIXTEEN)
 SDK = PacketHandler(2.0)
 ALL = range(1, 17)
 GOAL, TORQUE, PRESENT = (

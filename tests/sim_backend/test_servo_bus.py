@@ -12,8 +12,9 @@ from inhand.hardware.dynamixel.registers import COUNTS, Register
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.records import Array
 from inhand.sim_backend.emulator import ServoBus
+from tests.sim_backend.wires import SIXTEEN
 
-HAND = load_hand("leap16")
+HAND = load_hand(SIXTEEN)
 COUNT = 2 * np.pi / COUNTS
 
 

@@ -8,6 +8,7 @@ import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from inhand.sim_backend.emulator import ServoBus
 from inhand.sim_backend.line_faults import FaultyLine
 from inhand.sim_backend.pace import PacedLine, speed_of
 
+SIXTEEN = Path(__file__).parents[1] / "hardware" / "sixteen.toml"
+"""File of a hand with the ids 1 to 16."""
 SHORTEST_SLEEP = 0.0003
 """The processor is late by about as much when it is to sleep for less [s]."""
 

@@ -1,7 +1,6 @@
 """`inhand eval`: measures a policy in any engine, in lockstep or with the real-time daemon."""
 
 import ctypes
-import importlib.util
 import multiprocessing
 import os
 import signal
@@ -10,27 +9,26 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Literal, TextIO
+from typing import TextIO
 
 import tyro
 
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
-from inhand.errors import remedy
+from inhand.files import write_whole
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.perception.readout import Readout
 from inhand.result import print_json
 from inhand.training.evaluation import lockstep, wires
 from inhand.training.evaluation.acceptance import append_to_log, commit, is_held_out
+from inhand.training.evaluation.evaluation_arguments import EvaluationArguments, check
+from inhand.training.evaluation.film import Reel, film
 from inhand.training.evaluation.kept_trials import KeptTrials
-from inhand.training.evaluation.lockstep import Progress
+from inhand.training.evaluation.lockstep import Progress, Watch
 from inhand.training.evaluation.report import PolicyReport, Report, make_report, summary, trial_line
 from inhand.training.evaluation.trials import (
-    EngineName,
     EvaluationError,
     Rules,
     Setup,
@@ -39,91 +37,6 @@ from inhand.training.evaluation.trials import (
 )
 
 _PR_SET_PDEATHSIG = 1
-
-_EXTRAS = {
-    "pybullet": ("pybullet", "sim"),
-    "mujoco": ("mujoco", "train"),
-    "drake": ("pydrake", "drake"),
-}
-"""Module and extra of each engine."""
-
-
-@dataclass(frozen=True)
-class EvaluationArguments:
-    """Measure a policy: goals at random, one after another, until a drop or a time-out.
-
-    Example: inhand eval --engine mujoco --trials 20 --seed 1
-
-    Attributes:
-        engine: Which physics.
-        policy: ONNX file; by default the one that is shipped for the object.
-        wires: Run the daemon and the simulated hand as processes, in real time.
-        eyes: What finds the object with --wires: its tags, or the network of the program.
-        hand: Name or file of the hand.
-        object: Name or file of the object.
-        goals: All orientations, or one face up with any heading.
-        trials: Number of trials.
-        seed: Makes everything random repeatable.
-        universe: File with what differs from the nominal world.
-        scale: Draw a universe for each trial; 1 is the published ranges.
-        validation: MuJoCo with another time step, solver and friction cone than in training.
-        tolerance: Largest error that counts as reached [rad].
-        hold: Seconds the error must stay below it.
-        timeout: Seconds without success after which a trial ends.
-        cap: Goals after which a trial ends.
-        jobs: Trials at a time, one process each; results do not depend on it.
-        keep: File of finished trials; an evaluation that was interrupted goes on from it.
-        json: Print the result as one JSON object.
-    """
-
-    engine: EngineName
-    policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    wires: bool = False
-    eyes: Literal["tags", "network"] = "tags"
-    hand: str = "dactyl24"
-    object: str = "block"
-    goals: Literal["so3", "face-up"] = "so3"
-    trials: int = 20
-    seed: int = 1
-    universe: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    scale: Annotated[float | None, tyro.conf.arg(metavar="X")] = None
-    validation: bool = False
-    tolerance: float = 0.4
-    hold: float = 0.0
-    timeout: float = 80.0
-    cap: int = 50
-    jobs: int = 1
-    keep: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    json: bool = False
-
-
-def check(arguments: EvaluationArguments) -> None:
-    """Raises EvaluationError if the arguments are invalid or a package is missing."""
-    given = arguments
-    problem = ""
-    if given.trials < 1 or given.jobs < 1 or given.seed < 0:
-        problem = "--trials and --jobs must be at least 1, --seed not negative"
-    elif not 0 < given.tolerance <= 3.15:
-        problem = f"--tolerance {given.tolerance} must lie in (0, 3.15] rad"
-    elif not (0 <= given.hold <= 3600 and 0 < given.timeout <= 3600):
-        problem = "--hold must lie in 0..3600 s and --timeout in (0, 3600] s"
-    elif not 1 <= given.cap <= 1000:
-        problem = f"--cap {given.cap} must lie in 1..1000"
-    elif given.universe is not None and given.scale is not None:
-        problem = "--universe and --scale exclude each other"
-    elif given.scale is not None and not 0 <= given.scale <= 10:
-        problem = f"--scale {given.scale} must lie in 0..10"
-    elif given.validation and given.engine != "mujoco":
-        problem = "--validation goes with --engine mujoco only"
-    elif given.wires and (given.engine != "pybullet" or given.jobs > 1):
-        problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
-    elif given.eyes == "network" and not given.wires:
-        problem = "--eyes network needs pictures: add --wires; in lockstep there are none"
-    elif importlib.util.find_spec(_EXTRAS[given.engine][0]) is None:
-        extra = _EXTRAS[given.engine][1]
-        problem = f"{given.engine} is not installed; {remedy(extra)}"
-    if problem:
-        raise EvaluationError(f"eval: {problem}")
 
 
 def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
@@ -166,7 +79,12 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
 
 
 def run_trials(
-    setup: Setup, trials: int, jobs: int = 1, progress: Progress | None = None, first: int = 1
+    setup: Setup,
+    trials: int,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    first: int = 1,
+    watch: Watch | None = None,
 ) -> Iterator[Trial]:
     """Runs the trials; yields them in order, each as soon as it is complete.
 
@@ -176,12 +94,16 @@ def run_trials(
         jobs: trials at a time.
         progress: called during a trial, if `jobs` is 1.
         first: number of the first trial.
+        watch: called after each tick of the first trial, if it runs in lockstep and `jobs` is 1.
     """
     numbers = range(first, trials + 1)
     run_trial = wires.run_trial if setup.wires else lockstep.run_trial
     if jobs == 1:
         for trial in numbers:
-            yield run_trial(setup, trial, progress)
+            if watch and trial == first:
+                yield lockstep.run_trial(setup, trial, progress, watch=watch)
+            else:
+                yield run_trial(setup, trial, progress)
         return
     # ONNX Runtime's threads do not survive a fork: a forked process would hang.
     context = multiprocessing.get_context("spawn")
@@ -211,7 +133,14 @@ def evaluate(arguments: EvaluationArguments) -> Report:
 def _measured(arguments: EvaluationArguments, lines: TextIO) -> Report | None:
     setup, policy = prepare(arguments)
     kept = KeptTrials(arguments.keep, setup, commit()) if arguments.keep else None
-    return measure(setup, policy, arguments.trials, arguments.jobs, lines, kept)
+    reel = Reel(arguments.cap, arguments.video_seconds) if arguments.video else None
+    watch = reel.watch if reel else None
+    report = measure(setup, policy, arguments.trials, arguments.jobs, lines, kept, watch)
+    if reel and arguments.video:
+        plan = plan_trial(setup, 1)
+        write_whole(arguments.video, film(reel.moments, plan.hand, plan.target))
+        print(f"eval: wrote {arguments.video}", file=sys.stderr)
+    return report
 
 
 def _print_evaluation(arguments: EvaluationArguments, output: TextIO) -> int:
@@ -232,6 +161,7 @@ def measure(
     jobs: int,
     lines: TextIO,
     kept: KeptTrials | None = None,
+    watch: Watch | None = None,
 ) -> Report | None:
     """Runs trials and makes a report; held-out results are logged, also after a failure.
 
@@ -242,6 +172,7 @@ def measure(
         jobs: trials at a time.
         lines: stream for one line per trial.
         kept: trials that were finished before; receives the others.
+        watch: called after each tick of the first trial that runs.
 
     Returns:
         The report on the trials that were completed before an interrupt; None if there were none.
@@ -252,7 +183,7 @@ def measure(
     report = None
     last = time.monotonic()
     try:
-        for trial in run_trials(setup, trials, jobs, _show, first=before + 1):
+        for trial in run_trials(setup, trials, jobs, _show, before + 1, watch):
             now = time.monotonic()
             spent, last = now - last, now
             done.append(trial)

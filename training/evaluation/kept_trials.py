@@ -32,7 +32,9 @@ class Conditions(msgspec.Struct, frozen=True):
     eyes: str = "tags"
 
 
-class _Content(msgspec.Struct, forbid_unknown_fields=True):
+class Content(msgspec.Struct, forbid_unknown_fields=True):
+    """What the file holds: the finished trials, and how long they took [s]."""
+
     conditions: Conditions
     trials: list[Trial]
     wall_seconds: float
@@ -60,12 +62,7 @@ class KeptTrials:
         self.wall_seconds = 0.0
         if not path.exists():
             return
-        try:
-            content = msgspec.json.decode(path.read_bytes(), type=_Content)
-        except (OSError, ValueError, msgspec.ValidationError) as error:
-            raise EvaluationError(
-                f"eval: --keep {path}: {error}; it is no file of kept trials, name another"
-            ) from error
+        content = read_kept(path)
         for name in Conditions.__struct_fields__:
             before, now = getattr(content.conditions, name), getattr(self._conditions, name)
             if before != now:
@@ -87,8 +84,22 @@ class KeptTrials:
         """
         self.trials.append(trial)
         self.wall_seconds += wall_seconds
-        content = _Content(self._conditions, self.trials, self.wall_seconds)
+        content = Content(self._conditions, self.trials, self.wall_seconds)
         write_whole(self._path, msgspec.json.encode(content))
+
+
+def read_kept(path: Path) -> Content:
+    """Reads a file of finished trials.
+
+    Raises:
+        EvaluationError: it cannot be read, or is no such file.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Content)
+    except (OSError, ValueError, msgspec.ValidationError) as error:
+        raise EvaluationError(
+            f"eval: --keep {path}: {error}; it is no file of kept trials, name another"
+        ) from error
 
 
 def conditions(setup: Setup, commit: str) -> Conditions:

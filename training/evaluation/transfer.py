@@ -14,7 +14,8 @@ import tyro
 
 from inhand.errors import WriteError
 from inhand.result import print_json
-from inhand.training.evaluation.evaluation import EvaluationArguments, measure, own_output, prepare
+from inhand.training.evaluation.evaluation import measure, own_output, prepare
+from inhand.training.evaluation.evaluation_arguments import EvaluationArguments
 from inhand.training.evaluation.report import PolicyReport, Report
 from inhand.training.evaluation.transfer_table import (
     Cell,

@@ -4,7 +4,6 @@ import hashlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -236,21 +235,19 @@ class Arguments:
     Example: inhand policy export block-refined --output policies/block.onnx
 
     Attributes:
-        action: what to do.
         recipe: name of the student's recipe, or its TOML file.
         runs: folder of the runs.
         output: the ONNX file.
     """
 
-    action: tyro.conf.Positional[Literal["export"]]
     recipe: tyro.conf.Positional[str]
     output: Path
     runs: Path = Path("runs")
 
 
 def main() -> int:
-    """`inhand policy`."""
-    given = tyro.cli(Arguments, prog="inhand policy")
+    """`inhand policy export`."""
+    given = tyro.cli(Arguments, prog="inhand policy export")
     recipe = load_recipe(given.recipe)
     if recipe.stage == "teacher":
         raise ExportError(f"recipe {given.recipe} trains a teacher; export a student")

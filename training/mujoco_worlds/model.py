@@ -71,8 +71,9 @@ def _set_contacts(spec: mujoco.MjSpec, hand: Hand) -> None:
         for link in links
     }
     all_bits = sum(set(bit_of_link.values()))
-    bodies = [(hand.root, spec.worldbody), *((name, spec.body(name)) for name in hand.link_names)]
-    for name, body in bodies:
+    # The compiler makes the root a part of the world, where its shapes would collide with the hand.
+    for name in (hand.root, *hand.link_names):
+        body = spec.body(name)
         bit = bit_of_link.get(name, 0)
         for geom in body.geoms:
             geom.contype = bit

@@ -7,7 +7,8 @@ import numpy as np
 from inhand.controller.core.controller import Controller
 from inhand.controller.estimation.pose_measurements import PoseReading
 from inhand.perception.rotations import Array
-from inhand.training.evaluation.evaluation import EvaluationArguments, prepare
+from inhand.training.evaluation.evaluation import prepare
+from inhand.training.evaluation.evaluation_arguments import EvaluationArguments
 from inhand.training.evaluation.lockstep import AnyWorld, run_trial
 from inhand.training.mujoco_worlds.world import MujocoWorld
 

@@ -16,7 +16,13 @@ from tests.controller.served import Served
 ROOT = Path(__file__).parents[3]
 
 REQUESTS = ("status", "events")
-RECORDING = ("replay FILE", "plot FILE", "recording export FILE", "recording repair FILE")
+RECORDING = (
+    "replay FILE",
+    "plot FILE",
+    "report FILE --seconds 0 --html a.html",
+    "recording export FILE",
+    "recording repair FILE",
+)
 OTHERS = ("config show", "keys list", "hand check dactyl24", "cameras list", "doctor")
 MINUTES = ("bench view", "eval --engine mujoco --trials 1 --timeout 2 --cap 1", "demo --goals 1")
 """Commands that start engines, servers or processes of their own."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.cli import main
+from inhand.controller.policy.files import SHIPPED
 from inhand.errors import remedy
 from inhand.hardware.model.hand import HANDS
 from tests.controller import tiny_policy
@@ -127,6 +128,13 @@ def test_requests_and_their_replies(run: Run, served: Served) -> None:
     assert "tiny.onnx" in run("load-policy", "tiny.onnx")[1]
 
 
+def test_a_policy_is_checked_without_the_library_that_makes_one() -> None:
+    checked = without("onnx", "policy", "check", str(SHIPPED / "block.onnx"))
+    assert checked.returncode == 0 and checked.stdout.endswith("all right\n")
+    wrapped = without("onnx", "policy", "wrap", "a.onnx", "--map", "a.toml", "--out", "b.onnx")
+    assert wrapped.stderr == f"error: policy: onnx is not installed; {remedy('policy')}\n"
+
+
 def test_joints_are_moved(run: Run, served: Served, tmp_path: Path) -> None:
     run("enable")
     code, printed = run("joints", "FFJ3=0.5", "--speed", "2", "--json")
@@ -205,7 +213,8 @@ def test_sim_on_a_newer_python_is_one_sentence() -> None:
     ("package", "extra", "verb"),
     [
         ("torch", "train", "train"),
-        ("onnx", "train", "policy"),
+        ("onnx", "policy", "policy"),
+        ("torch", "train", "policy"),
         ("pybullet", "sim", "eval"),
         ("mujoco", "train", "probe"),
         ("sklearn", "train", "probe"),
@@ -217,6 +226,8 @@ def test_an_extra_that_is_not_installed(
 ) -> None:
     helps = ("train", "policy", "probe", "transfer")
     arguments = ["--help"] if verb in helps else None
+    if verb == "policy":
+        arguments = ["wrap" if package == "onnx" else "export", "--help"]
     if arguments is None:
         tiny_policy.write_policy(tmp_path / "p.onnx", HAND)
         arguments = ["--policy", str(tmp_path / "p.onnx"), "--engine", "pybullet", "--trials", "1"]
@@ -227,3 +238,23 @@ def test_an_extra_that_is_not_installed(
         f"install it with `pip install 'inhand[{extra}]'`"
     )
     assert "Traceback" not in ended.stderr
+
+
+def test_bash_completes_verbs_and_options(tmp_path: Path) -> None:
+    words = tmp_path / "inhand.bash"
+    command = [sys.executable, "-m", "inhand", "--tyro-print-completion", "bash"]
+    words.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    program = (
+        f"source {words}; complete=$(complete -p inhand); complete=${{complete#*-F }}; "
+        'complete=${complete%% *}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+        '$complete inhand "${!#}" "${@:$COMP_CWORD:1}"; echo "${COMPREPLY[@]}"'
+    )
+
+    def completed(*typed: str) -> list[str]:
+        shell = ["bash", "-c", program, "bash", *typed]
+        done = subprocess.run(shell, check=True, capture_output=True, text=True)
+        return done.stdout.split()
+
+    assert completed("inhand", "est") == ["estop"]
+    assert {"view", "vision"} <= set(completed("inhand", "vi"))
+    assert "--face" in completed("inhand", "goal", "--fa")

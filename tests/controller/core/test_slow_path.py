@@ -61,7 +61,7 @@ def test_on_its_way_home_no_finger_touches_another(which: int) -> None:
 def test_a_free_way_is_taken_straight() -> None:
     destination = HAND.rest + 0.1
     assert PathPlanner(HAND).next(HAND.rest, destination) == (destination, True)
-    other = load_hand("leap16")
+    other = load_hand("leap")
     assert PathPlanner(other).next(other.rest, other.lower)[1]
 
 

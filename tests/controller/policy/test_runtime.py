@@ -13,7 +13,8 @@ from inhand.controller.policy.files import find_policy, shipped_hashes
 from inhand.controller.policy.metadata import METADATA_KEY
 from inhand.controller.policy.observation import observation_size
 from inhand.controller.policy.onnx_file import has_external_data
-from inhand.controller.policy.runtime import MAX_SIZE, Policy, load_policy
+from inhand.controller.policy.onnx_session import MAX_SIZE
+from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from tests.controller import tiny_policy
@@ -68,7 +69,7 @@ def change(described: dict[str, Any], **members: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"hand": "leap"}, "made for hand leap"),
+        ({"hand": "leap", "joints": ["x"]}, "made for hand leap"),
         ({"hand_digest": "0" * 64, "hand_facts": None}, "another version of hand"),
         ({"joints": list(reversed(HAND.joint_names))}, "joints differ: number 0"),
         ({"joints": list(HAND.joint_names[:-1])}, "the policy has 23, the hand 24"),
@@ -167,6 +168,18 @@ def test_a_model_that_the_runtime_cannot_run(tmp_path: Path) -> None:
     built.graph.node[3].op_type = "Teleport"
     tiny_policy.write(tmp_path / "p.onnx", built, described)
     refused(tmp_path / "p.onnx", "ONNX Runtime cannot load it.*Teleport")
+
+
+@pytest.mark.parametrize(
+    ("opset", "ir", "words"),
+    [(99, 9, "it has opset 99, ONNX Runtime .* reads up to"), (17, 99, "it has IR version 99")],
+)
+def test_a_file_that_is_too_new(tmp_path: Path, opset: int, ir: int, words: str) -> None:
+    built = tiny_policy.model(HAND)
+    described = tiny_policy.metadata(HAND, built)
+    built.opset_import[0].version, built.ir_version = opset, ir
+    tiny_policy.write(tmp_path / "p.onnx", built, described)
+    refused(tmp_path / "p.onnx", words)
 
 
 def test_metadata_that_are_no_json(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from inhand.controller.recording.plot import read_run
 from inhand.controller.recording.reader import open_recording
 from inhand.controller.recording.writer import repair
 from inhand.controller.view.recorded import RecordedFeed
+from inhand.errors import WriteError
 from tests.controller.bench_hand import HAND
 from tests.controller.recording.test_replay import recorded
 
@@ -62,6 +63,10 @@ def test_a_recording_is_exported_as_tables(path: Path, tmp_path: Path) -> None:
     with (tmp_path / "tables" / "state.csv").open() as file:
         assert {row["mode"] for row in csv.DictReader(file)} >= {"holding", "running"}
     assert not list((tmp_path / "tables").glob("*.part"))
+    before = (tmp_path / "tables" / "tick.csv").read_bytes()
+    with pytest.raises(WriteError, match="it exists; name another one with --output"):
+        export(open_recording(path), tmp_path / "tables")
+    assert (tmp_path / "tables" / "tick.csv").read_bytes() == before
 
 
 def test_tags_have_a_row_each() -> None:
@@ -80,20 +85,23 @@ def test_the_commands_write_reports_and_print_the_files(
             main.main()
         return ended.value.code, capsys.readouterr().out
 
-    page = tmp_path / "report.html"
-    code, said = run("plot", str(path), "--output", str(page))
-    assert code == 0 and "goals reached" in said and str(page) in said
-    assert "data:image/png;base64," in page.read_text() and "goal_started" in page.read_text()
-    assert run("plot", str(path), "--output", str(tmp_path / "run.png"))[0] == 0
-    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
-    code, said = run("plot", str(path), "--output", str(page), "--json")
+    plot = tmp_path / "run.png"
+    code, said = run("plot", str(path), "--output", str(plot))
+    assert code == 0 and "goals reached" in said and str(plot) in said
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    code, _ = run("plot", str(path), "--output", str(plot))
+    assert code == f"error: {plot}: it exists; name another one with --output"
+    plot.unlink()
+    code, said = run("plot", str(path), "--output", str(plot), "--json")
     told = json.loads(said)
-    assert code == 0 and told["output"] == str(page)
+    assert code == 0 and told["output"] == str(plot)
     assert told["ticks"] > 0 and told["think_median_ms"] <= told["think_p99_9_ms"]
     code, said = run("recording", "export", str(path), "--output", str(tmp_path / "t"), "--json")
     assert code == 0 and json.loads(said)["rows"]["log.csv"] > 0
     code, _ = run("plot", str(path), "--output", str(tmp_path / "run.pdf"))
-    assert code == f"error: plot to {tmp_path / 'run.pdf'}: name a .png or a .html file"
+    assert code == f"error: plot to {tmp_path / 'run.pdf'}: name a .png file"
+    code, _ = run("plot", str(path), "--output", str(tmp_path / "run.html"))
+    assert "`inhand report " in str(code)
     (tmp_path / "foreign.mcap").write_bytes(b"no recording")
     for verb in (["plot"], ["recording", "export"], ["view"]):
         code, _ = run(*verb, str(tmp_path / "foreign.mcap"))
@@ -106,6 +114,8 @@ def test_an_incomplete_recording_is_shown_after_repair(incomplete: Path, tmp_pat
     ticks = len(read_run(open_recording(incomplete)).times)
     repaired = tmp_path / "repaired.mcap"
     assert repair(incomplete, repaired) > ticks
+    with pytest.raises(WriteError, match="it exists"):
+        repair(incomplete, repaired)
     assert len(read_run(open_recording(repaired)).times) == ticks
     assert RecordedFeed(repaired).moment() is not None
 

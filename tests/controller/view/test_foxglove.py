@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from inhand.controller.errors import ConfigError
 from inhand.controller.recording.foxglove_channels import schema_of
-from tests.controller.bench_hand import HAND
+from tests.controller.bench_hand import HAND, Bench, learned
 from tests.controller.view.watched import served
 
 pytest.importorskip("foxglove")
@@ -26,10 +26,19 @@ WAIT = 30.0
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("foxglove")
+
+
+@pytest.fixture(scope="module")
+def bench(directory: Path) -> Bench:
+    return Bench(learned(directory))
+
+
+@pytest.fixture(scope="module")
+def port(directory: Path, bench: Bench) -> Iterator[int]:
     """The port of a server with services, in front of a bench hand."""
-    directory: Path = tmp_path_factory.mktemp("foxglove")
-    with served(directory):
+    with served(directory, bench):
         server = FoxgloveServer(Options(command=True, directory=directory, port=0))
         server.open()
         thread = threading.Thread(target=server.run)
@@ -51,6 +60,22 @@ def told(connection: ClientConnection, operation: str) -> dict[str, Any]:
         message = connection.recv(timeout=WAIT)
         if isinstance(message, str) and (found := json.loads(message))["op"] == operation:
             return dict(found)
+
+
+def services_of(connection: ClientConnection) -> dict[str, int]:
+    """The numbers of the services by name."""
+    return {one["name"]: one["id"] for one in told(connection, "advertiseServices")["services"]}
+
+
+def call(connection: ClientConnection, service: int) -> bytes:
+    """The reply of a service, or its failure."""
+    connection.send(struct.pack("<BIII", 2, service, 7, 4) + b"json" + b"{}")
+    while True:
+        data = connection.recv(timeout=WAIT)
+        if isinstance(data, bytes) and data[0] == 3:
+            return data
+        if isinstance(data, str) and json.loads(data)["op"] == "serviceCallFailure":
+            return data.encode()
 
 
 def test_the_channels_are_those_of_a_recording(port: int) -> None:
@@ -84,23 +109,44 @@ def test_the_channels_are_those_of_a_recording(port: int) -> None:
 
 def test_a_request_is_a_service(port: int) -> None:
     with opened(port) as connection:
-        services = {one["name"]: one for one in told(connection, "advertiseServices")["services"]}
+        services = services_of(connection)
         assert "/shutdown" not in services
-
-        def call(name: str) -> bytes:
-            head = struct.pack("<BIII", 2, services[name]["id"], 7, 4)
-            connection.send(head + b"json" + b"{}")
-            while True:
-                data = connection.recv(timeout=WAIT)
-                if isinstance(data, bytes) and data[0] == 3:
-                    return data
-                if isinstance(data, str) and json.loads(data)["op"] == "serviceCallFailure":
-                    return data.encode()
-
-        assert json.loads(call("/enable")[17:])["mode"] == "holding"
-        assert json.loads(call("/disable")[17:])["mode"] == "off"
+        enabled = call(connection, services["/enable"])
+        assert json.loads(enabled[17:])["mode"] == "holding"
+        assert json.loads(call(connection, services["/disable"])[17:])["mode"] == "off"
         # A refusal has the daemon's own words.
-        assert b"refused: disarm" in call("/disarm")
+        assert b"refused: disarm" in call(connection, services["/disarm"])
+
+
+def test_terms_of_the_next_goals_are_parameters(port: int, bench: Bench) -> None:
+    def parameters(connection: ClientConnection) -> dict[str, Any]:
+        found = told(connection, "parameterValues")["parameters"]
+        return {one["name"]: one.get("value") for one in found}
+
+    with opened(port) as connection:
+        services = services_of(connection)
+        ask = {"op": "getParameters", "parameterNames": [], "id": "all"}
+        connection.send(json.dumps(ask))
+        every = parameters(connection)
+        assert every["mode"] in ("off", "holding") and every["policy"] == "tiny.onnx"
+        given = [
+            {"name": "goal.tolerance_rad", "value": 0.25},
+            {"name": "goal.timeout_s", "value": "soon"},
+            {"name": "mode", "value": "running"},
+        ]
+        connection.send(json.dumps({"op": "setParameters", "parameters": given, "id": "set"}))
+        while "goal.tolerance_rad" not in (after := parameters(connection)):
+            pass
+        # What is no number, or is told by the daemon, stays.
+        assert after["goal.tolerance_rad"] == 0.25 and after["mode"] == every["mode"]
+        assert after.get("goal.timeout_s") is None
+        call(connection, services["/enable"])
+        while b"mode" not in call(connection, services["/arm"])[17:]:
+            pass
+        call(connection, services["/random_goals"])
+        goal = bench.controller.snapshot().goal
+        assert goal is not None and goal.tolerance == 0.25
+        call(connection, services["/disable"])
 
 
 def test_watching_only_offers_no_service(tmp_path: Path) -> None:

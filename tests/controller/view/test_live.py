@@ -118,7 +118,15 @@ def test_curves_are_bounded_and_end_now() -> None:
     assert history.curves()["t"].shape == (1,)
     joints = {"position": [0.1, 0.2], "current": [0.5, -0.7]}
     for step in range(2 * HISTORY):
-        history.add(Moment(state(t=step / 20, joints=joints, goal={"error": np.pi / 2})))
+        history.add(
+            Moment(
+                state(
+                    t=step / 20,
+                    joints=joints,
+                    goal={"number": 1, "seconds": 2.0, "error": np.pi / 2},
+                )
+            )
+        )
     curves = history.curves()
     assert len(curves["t"]) == HISTORY
     assert curves["t"][-1] == 0.0 and curves["t"][-2] == pytest.approx(-0.05)

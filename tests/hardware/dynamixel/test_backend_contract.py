@@ -74,6 +74,7 @@ def on_two_buses(_: Path) -> Iterator[HandBackend]:
 @contextmanager
 def simulated(directory: Path) -> Iterator[HandBackend]:
     """Servos that move a hand in PyBullet, in a process of their own."""
+    pytest.importorskip("pybullet")
     with started(directory) as station:
         yield driver(load_hand("dactyl24"), station["bus"])
 

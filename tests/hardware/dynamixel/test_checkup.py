@@ -20,9 +20,9 @@ from inhand.hardware.findings import Finding
 from inhand.hardware.model.hand import load_hand
 from inhand.sim_backend.servo import Servo
 from tests.hardware.conftest import BAUD, PATIENCE
-from tests.sim_backend.wires import Wires, wires
+from tests.sim_backend.wires import SIXTEEN, Wires, wires
 
-HAND = load_hand("leap16")
+HAND = load_hand(SIXTEEN)
 LIMIT = 542
 """Goal current for the 0.28 N·m of the hand file [mA]."""
 

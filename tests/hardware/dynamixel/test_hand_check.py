@@ -14,8 +14,8 @@ from inhand.hardware.dynamixel.models import BAUD_RATES, MODELS
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import HANDS, load_hand, parse_hand
 
-DACTYL, LEAP = load_hand("dactyl24"), load_hand("leap16")
-TEXT = (HANDS / "leap16.toml").read_text()
+DACTYL, LEAP = load_hand("dactyl24"), load_hand("leap")
+TEXT = (HANDS / "leap.toml").read_text()
 
 
 def config_check(directory: Path, text: str, bus: str = "") -> int:
@@ -29,12 +29,16 @@ WRONG = {
     "unknown model": (("XC330-M288", "AX-12A"), "", "unknown model 'AX-12A'; known: XL330-M077"),
     "baud": (("", ""), "[bus]\nbaud = 4500000", "has no baud rate 4500000 .*it has 9600, 57600"),
     "odd baud": (("", ""), "[bus]\nbaud = 250000", "has no baud rate 250000"),
-    "torque": (("torque_limit = 0.28", "torque_limit = 1.5"), "", "at most 0.93 N·m"),
-    "no torque": (("torque_limit = 0.28", "torque_limit = 0.0002"), "", "would have no torque"),
-    "current": (("torque_limit = 0.28", "torque_limit = 0.4"), "", "needs 0.77 A.*allows 0.55 A"),
-    "supply": (("supply_current = 30.0", "supply_current = 5.0"), "", "8.7 A.*5.0 A"),
+    "torque": (("torque_limit = 0.284", "torque_limit = 1.5"), "", "at most 0.93 N·m"),
+    "no torque": (("torque_limit = 0.284", "torque_limit = 0.0002"), "", "would have no torque"),
+    "current": (("torque_limit = 0.284", "torque_limit = 0.4"), "", "needs 0.77 A.*allows 0.55 A"),
+    "supply": (("supply_current = 30.0", "supply_current = 5.0"), "", "8.8 A.*5.0 A"),
     "name": (("{ XC330-M288 = 0.55 }", "{ XL330 = 0.55 }"), "", "XL330 is neither"),
-    "missing": (("{ XC330-M288 = 0.55 }", "{ IFJ4 = 0.55 }"), "", r"servo 2 \(IFJ3\) is missing"),
+    "missing": (
+        ("{ XC330-M288 = 0.55 }", "{ if_rot = 0.55 }"),
+        "",
+        r"servo 1 \(if_mcp\) is missing",
+    ),
     "negative": (("= 0.55 }", "= -0.55 }"), "", "currents must be positive"),
     "port": (("", ""), "[bus.others]\n'/dev/x' = [99]", "no servo 99"),
 }
@@ -59,7 +63,7 @@ def test_right_hand_files_pass(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_can_be_named_in_a_hand_file(tmp_path: Path, name: str) -> None:
     text = TEXT[: TEXT.index("[power]")].replace("XC330-M288", name)
-    text = text.replace("torque_limit = 0.28", "torque_limit = 0.1")
+    text = text.replace("torque_limit = 0.284", "torque_limit = 0.1")
     assert config_check(tmp_path, text) == 0
 
 
@@ -84,7 +88,7 @@ def test_currents_are_no_part_of_the_digest() -> None:
     assert parse_hand(TEXT.encode(), "x").digest == LEAP.digest
     text = TEXT.replace("supply_current = 30.0", "supply_current = 20.0")
     assert parse_hand(text.encode(), "x").digest == LEAP.digest
-    text = TEXT.replace("rest = 0.5", "rest = 0.4", 1)
+    text = TEXT.replace("rest = 0.8", "rest = 0.7", 1)
     assert parse_hand(text.encode(), "x").digest != LEAP.digest
     assert parse_hand(TEXT.partition("\n[power]\n")[0].encode(), "x").digest == LEAP.digest
 

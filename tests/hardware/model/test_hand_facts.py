@@ -80,6 +80,19 @@ def test_another_meaning_of_inputs_or_outputs_is_refused(
         shipped_with(changed((pattern, replacement)))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        (r'name = "dactyl24"', 'name = "mine"'),
+        (r"\n\[\[links\]\]", '\n[[fixed_links]]\nname = "mount"\nparent = "base"\n\n[[links]]'),
+        (r"(\n\[\[links\]\]\nname = [^\n]*\n)", r'\1drawings = [{ file = "wrist.stl" }]\n'),
+    ],
+    ids=["name", "fixed link without mass", "drawing"],
+)
+def test_what_the_object_does_not_feel_leaves_a_policy_valid(change: tuple[str, str]) -> None:
+    assert not shipped_with(changed(change)).differences
+
+
 def test_a_policy_of_another_hand_than_the_released_ones_says_what_differs(tmp_path: Path) -> None:
     own = changed((r"\nmass = [\d.]+", "\nmass = 0.5"))
     path = tmp_path / "own.onnx"

@@ -63,15 +63,35 @@ def test_a_coupling_has_its_ratio_and_offset(engine: type[World]) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_leap_hand_carries_the_block(engine: type[World]) -> None:
-    leap = load_hand("leap")
-    world = engine(leap, BLOCK, Universe(), seed=0)
+@pytest.mark.parametrize(
+    ("name", "height", "play"),
+    [("leap", 0.012, 0.05), ("leap_left", 0.012, 0.05), ("allegro", 0.045, 0.15)],
+)
+def test_the_installed_hands_carry_the_block(
+    name: str, height: float, play: float, engine: type[World]
+) -> None:
+    hand = load_hand(name)
+    world = engine(hand, BLOCK, Universe(), seed=0)
     for _ in range(round(2.0 / world.timestep)):
-        world.step(leap.rest, np.ones(leap.n_actuators, dtype=np.bool_))
+        world.step(hand.rest, np.ones(hand.n_actuators, dtype=np.bool_))
     assert not world.dropped()
-    assert -0.01 < world.object_pose()[0][2] < 0.03
-    np.testing.assert_allclose(world.joint_angles(), leap.rest, atol=0.05)
+    assert world.object_pose()[0][2] == pytest.approx(height, abs=0.004)
+    np.testing.assert_allclose(world.joint_angles(), hand.rest, atol=play)
     world.close()
+
+
+def test_a_palm_stops_the_object_and_no_finger(tmp_path: Path) -> None:
+    """The palm reaches into both fingers; no engine may press them out of it."""
+    text = (Path(__file__).parents[2] / "hardware" / "model" / "odd_hand.toml").read_text()
+    (tmp_path / "wide.toml").write_text(text.replace("[0.05, 0.05, 0.01]", "[0.1, 0.1, 0.01]"))
+    wide = load_hand(tmp_path / "wide.toml")
+    assert max(wide.root_shapes[0].size) == 0.1
+    for engine in ENGINES:
+        worlds = [engine(hand, BLOCK, Universe(), seed=0) for hand in (HAND, wide)]
+        narrow_way, wide_way = [moved(world, 1.0) for world in worlds]
+        np.testing.assert_allclose(wide_way, narrow_way, atol=2e-3)
+        for world in worlds:
+            world.close()
 
 
 def test_all_engines_move_the_hand_alike() -> None:

@@ -1,0 +1,1 @@
+"""A running hand as a Gymnasium environment."""

@@ -1,0 +1,1 @@
+"""Policies that were made elsewhere: wrapped into files that the daemon runs."""
