@@ -15,10 +15,10 @@ from benchmarks.measure import Row, row
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
+from inhand.training.learning.learners import Learner
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe
 from inhand.training.learning.teacher import Recipe, Teacher
-from inhand.training.learning.train import Learner
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 WORLDS, STEPS, ROUNDS = 1024, 5, 8

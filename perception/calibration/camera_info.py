@@ -10,6 +10,11 @@ import numpy as np
 import yaml
 
 from inhand.files import write_whole
+from inhand.perception.calibration.intrinsics_notations import (
+    distortion_numbers,
+    focal_numbers,
+    parse,
+)
 from inhand.perception.cameras import CameraError
 from inhand.perception.lens import Lens, Model, lens_problem
 from inhand.perception.records import frozen_array
@@ -20,8 +25,14 @@ MODELS: dict[str, Model] = {
     "rational_polynomial": "pinhole",
     "thin_prism": "pinhole",
     "radtan": "pinhole",
+    "radtan5": "pinhole",
+    "radtan8": "pinhole",
     "radial-tangential": "pinhole",
     "brown_conrady": "pinhole",
+    "distortion.brown_conrady": "pinhole",
+    "distortion.inverse_brown_conrady": "pinhole",
+    "inverse_brown_conrady": "pinhole",
+    "distortion.none": "pinhole",
     "opencv": "pinhole",
     "pinhole": "pinhole",
     "none": "pinhole",
@@ -29,6 +40,9 @@ MODELS: dict[str, Model] = {
     "equi": "fisheye",
     "fisheye": "fisheye",
     "kannala_brandt": "fisheye",
+    "kannala_brandt4": "fisheye",
+    "kannalabrandt8": "fisheye",
+    "distortion.kannala_brandt4": "fisheye",
     "opencv_fisheye": "fisheye",
 }
 """Names of distortion models in files."""
@@ -36,11 +50,12 @@ MODELS: dict[str, Model] = {
 MATRIX = ("camera_matrix", "Camera_Matrix", "cameraMatrix", "K", "k", "intrinsic_matrix", "M1")
 DISTORTION = (
     *("distortion_coefficients", "Distortion_Coefficients", "distCoeffs", "dist_coeffs"),
+    *("dist_coeff", "coeffs"),
     *("D", "d", "distortion_coeffs", "distortion", "dist", "coefficients", "D1"),
 )
 WIDTH = ("image_width", "image_Width", "width", "img_width")
 HEIGHT = ("image_height", "image_Height", "height", "img_height")
-SIZE = ("resolution", "image_size", "img_size", "size")
+SIZE = ("resolution", "image_size", "img_size", "size", "cameraResolution")
 MODEL = ("distortion_model", "camera_model", "model")
 
 
@@ -66,16 +81,6 @@ class Intrinsics:
     def lens(self) -> Lens:
         """How it projects."""
         return Lens(self.matrix, self.distortion, self.model)
-
-
-class _Reader(yaml.SafeLoader):
-    """Reads OpenCV's tags too."""
-
-
-_Reader.add_multi_constructor(
-    "tag:yaml.org,2002:opencv-",
-    lambda loader, suffix, node: loader.construct_mapping(node, deep=True),
-)
 
 
 def save_intrinsics(path: Path, name: str, intrinsics: Intrinsics) -> None:
@@ -121,16 +126,8 @@ def load_intrinsics(path: Path, name: str = "") -> Intrinsics:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CameraError(f"camera_info file {path} cannot be read: {error}") from error
-    # OpenCV writes `%YAML:1.0`, which is no directive of YAML.
-    text = re.sub(r"\A\ufeff?%YAML:[^\n]*\n", "", text)
     try:
-        data = next(iter(yaml.load_all(text, _Reader)), None)
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise CameraError(
-            f"camera_info file {path} is not YAML; is it complete? {reason}"
-        ) from error
-    try:
+        data = parse(text)
         if not isinstance(data, Mapping):
             raise ValueError("it has no names with values; is it complete?")
         return _intrinsics(_camera(data, name))
@@ -158,23 +155,29 @@ def _intrinsics(data: Mapping[str, Any]) -> Intrinsics:
         # Kalibr names the projection and the distortion apart.
         if (projection := data.get("camera_model", "pinhole")) != "pinhole":
             raise ValueError(f"camera model {projection!r} is not supported, only pinhole is")
-        values = _numbers(data["intrinsics"], "intrinsics", (4,))
-        fx, fy, cx, cy = values.tolist()
-        matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+        given = focal_numbers(data) or data["intrinsics"]
+        matrix = _matrix(_numbers(given, "intrinsics", (4,)))
+    elif _first(data, MATRIX) is None and (given := focal_numbers(data)):
+        matrix = _matrix(_numbers(given, "fx, fy, cx and cy", (4,)))
     else:
         matrix = _numbers(_first(data, MATRIX), "camera_matrix", (9,)).reshape(3, 3)
-    if _first(data, DISTORTION) is None:
+    known = MODELS.get(model)
+    distorted = _first(data, DISTORTION)
+    distorted = distortion_numbers(data, distorted, fisheye=known == "fisheye")
+    if distorted is None:
         raise ValueError(
             "it has no distortion_coefficients; is the file complete? An empty list stands for none"
         )
-    distortion = _numbers(
-        _first(data, DISTORTION), "distortion_coefficients", (0, 1, 2, 4, 5, 8, 12, 14)
-    )
-    known = MODELS.get(model)
+    distortion = _numbers(distorted, "distortion_coefficients", (0, 1, 2, 4, 5, 8, 12, 14))
     if model and known is None:
         raise ValueError(
             f"distortion model {model!r} is none of {', '.join(MODELS)}; calibrate the camera with "
             "`inhand calibrate camera`"
+        )
+    if "inverse" in model and distortion.any():
+        raise ValueError(
+            f"distortion model {model!r} maps pixels back, and its numbers are not zero; calibrate "
+            "the camera with `inhand calibrate camera`"
         )
     if "xi" in data or "alpha" in data:
         raise ValueError("it describes an omnidirectional camera, which is not supported")
@@ -194,6 +197,12 @@ def _intrinsics(data: Mapping[str, Any]) -> Intrinsics:
     if problem := lens_problem(width, height, result.lens):
         raise ValueError(problem)
     return result
+
+
+def _matrix(values: Array) -> Array:
+    """Camera matrix from fx, fy, cx, cy [px]."""
+    fx, fy, cx, cy = values.tolist()
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 def _size(data: Mapping[str, Any]) -> tuple[int, int]:

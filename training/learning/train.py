@@ -5,44 +5,25 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-import msgspec
 import torch
 import tyro
 
 from inhand.files import whole_file
-from inhand.hardware.model.hand import load_hand
-from inhand.perception.objects import load_object
 from inhand.result import print_json
-from inhand.training.learning.automatic_curriculum import begin_curriculum
-from inhand.training.learning.checkpoint import read_checkpoint
-from inhand.training.learning.networks import Network, teacher_inputs
-from inhand.training.learning.refine import Refinement
+from inhand.training.learning.learners import Run, Stopped, build
+from inhand.training.learning.memory import check_memory
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
-from inhand.training.learning.student import Student
-from inhand.training.learning.student_network import (
-    load_student,
-    version_of_student,
-    widened_student,
-)
-from inhand.training.learning.teacher import Teacher
-from inhand.training.learning.widening import widen_network
-from inhand.training.mujoco_worlds.automatic_ranges import Precision
-from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
 
 LOG_EVERY = 10
 SAVE_SECONDS = 120.0
-
-
-Learner = Teacher | Student | Refinement
 
 
 @dataclass
@@ -67,66 +48,6 @@ class Paths:
 def run_paths(runs: Path, recipe: RunRecipe) -> Paths:
     """Paths of the files of a recipe's run."""
     return Paths(runs / recipe.run)
-
-
-def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
-    """Worlds and learner of a recipe, in the state of the checkpoint of its `from_run`.
-
-    Raises:
-        CheckpointError: that checkpoint is missing, or of another hand, object or model.
-    """
-    hand, target = load_hand(recipe.hand), load_object(recipe.object)
-    if recipe.stage == "teacher":
-        settings = recipe.teacher
-        size, seed = settings.worlds, settings.seed
-        worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
-        worlds.vary = recipe.vary
-        teacher = Teacher(worlds, settings, device)
-        if recipe.from_run:
-            teacher.start_from(Paths(runs / recipe.from_run).checkpoint)
-        return teacher
-    if recipe.stage == "refine":
-        refine = recipe.refine
-        seconds = refine.seconds_per_goal
-        rewards = msgspec.structs.replace(recipe.rewards, seconds_per_goal=seconds)
-        worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed, rewards)
-        another = recipe.from_object not in ("", recipe.object)
-        critic = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device, another)
-        student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint, another)
-        if version_of_student(hand, student) < refine.observation:
-            student = widened_student(student, hand, refine.observation, world=True)
-        _vary(worlds, recipe)
-        return Refinement(worlds, student, critic, refine, device)
-    size, seed = recipe.student.worlds, recipe.student.seed
-    worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
-    network = load_teacher(worlds, Paths(runs / recipe.from_run).checkpoint, device)
-    _vary(worlds, recipe)
-    return Student(worlds, network, recipe.student, device)
-
-
-def _vary(worlds: BatchOfWorlds, recipe: RunRecipe) -> None:
-    """Sets the universes and tolerances of a student's worlds."""
-    worlds.vary = recipe.vary
-    rewards = recipe.rewards
-    if recipe.stage == "refine" and recipe.refine.ranges:
-        begin_curriculum(worlds, recipe.refine.ranges, recipe.vary)
-    elif rewards.finest < rewards.tolerance:
-        worlds.precision = Precision(None, rewards.tolerance, rewards.finest, worlds.size)
-    worlds.harden(float(torch.pi), recipe.universe_scale)
-
-
-def load_teacher(
-    worlds: BatchOfWorlds, path: Path, device: str = "cpu", another_object: bool = False
-) -> Network:
-    """The network of a teacher's checkpoint, widened if it saw less of its universe.
-
-    Raises as `read_checkpoint` does.
-    """
-    state = read_checkpoint(path, "teacher", worlds, "cpu", another_object)["network"]
-    state = widen_network(state, teacher_inputs(worlds, "cpu").shape[1])
-    network = Network(len(state["mean"]), worlds.hand.n_actuators, 1.0).to(device)
-    network.load_state_dict(state)
-    return network
 
 
 @contextmanager
@@ -162,35 +83,60 @@ def check_device(device: str) -> None:
 
 
 def train(
-    recipe: RunRecipe, runs: Path, device: str, threads: int, minutes: float | None
+    recipe: RunRecipe,
+    runs: Path,
+    device: str,
+    threads: int,
+    minutes: float | None,
+    ray: str = "",
+    actors: int = 0,
 ) -> dict[str, float]:
     """Trains until all iterations are done, the time is over or a signal comes.
+
+    Args:
+        recipe: what to train.
+        runs: folder of the runs.
+        device: of the learner.
+        threads: of the learner and of the physics each; 0 for all cores.
+        minutes: time limit.
+        ray: address of a Ray cluster whose machines step the worlds, or `local`; empty for none.
+        actors: processes there that act; 0 for all its CPUs but one.
 
     Returns:
         The last row of the log.
 
     Raises:
-        TrainingError: the loss is not finite, or the device cannot be used.
+        TrainingError: the loss is not finite, the device cannot be used, or the worlds do not fit
+            into memory.
+        ClusterError: the cluster cannot be used.
         CheckpointError: a checkpoint cannot be read or written.
     """
     check_device(device)
+    check_memory(recipe)
     if threads:
         torch.set_num_threads(threads)
-    learner = build(recipe, runs, device, threads)
-    paths = run_paths(runs, recipe)
-    paths.folder.mkdir(parents=True, exist_ok=True)
-    if paths.checkpoint.exists():
-        learner.resume(paths.checkpoint)
-        print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
     began = saved = time.monotonic()
-    row: dict[str, float] = {}
-    start = learner.iteration
-    with _stop_requested() as stop_requested:
-        while learner.iteration < recipe.iterations and not stop_requested():
-            if minutes is not None and time.monotonic() - began > 60 * minutes:
-                break
+    # Ray sets signal handlers of its own when it is connected.
+    with _connection(ray), _stop_requested() as stop_requested:
+
+        def over() -> bool:
+            late = minutes is not None and time.monotonic() - began > 60 * minutes
+            return late or stop_requested()
+
+        learner = _start(recipe, runs, device, threads, ray, actors, over)
+        paths = run_paths(runs, recipe)
+        paths.folder.mkdir(parents=True, exist_ok=True)
+        if paths.checkpoint.exists():
+            learner.resume(paths.checkpoint)
+            print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
+        began = time.monotonic()
+        row: dict[str, float] = {}
+        start = learner.iteration
+        while learner.iteration < recipe.iterations and not over():
             try:
                 row = learner.iterate()
+            except Stopped:
+                break
             except FloatingPointError as error:
                 raise TrainingError(f"run {recipe.run}: {error}") from error
             if learner.iteration % LOG_EVERY == 0:
@@ -201,9 +147,36 @@ def train(
                 learner.save(paths.checkpoint)
                 draw_curve(paths)
                 saved = time.monotonic()
-    learner.save(paths.checkpoint)
+        learner.save(paths.checkpoint)
     draw_curve(paths)
     return row
+
+
+def _connection(ray: str) -> AbstractContextManager[None]:
+    """The connection to a cluster for as long as a run lasts, if it has one."""
+    if not ray:
+        return nullcontext()
+    # Ray is in an extra of its own.
+    from inhand.training.cluster.connection import connected
+    from inhand.training.learning.distributed import MODULES
+
+    return connected(ray, MODULES)
+
+
+def _start(
+    recipe: RunRecipe,
+    runs: Path,
+    device: str,
+    threads: int,
+    ray: str,
+    actors: int,
+    stop: Callable[[], bool],
+) -> Run:
+    if not ray:
+        return build(recipe, runs, device, threads)
+    from inhand.training.learning.distributed import DistributedLearner
+
+    return DistributedLearner(recipe, runs, device, threads, actors, stop)
 
 
 def _log(paths: Paths, row: dict[str, float]) -> None:
@@ -258,6 +231,8 @@ class Arguments:
         minutes: stop after this time; the same command continues the run.
         device: of the learner, as torch names it: cpu, cuda.
         threads: of the learner and of the physics each; 0 for all cores.
+        ray: step the worlds on the machines of a Ray cluster: HOST:PORT of its head, or `local`.
+        actors: processes of that cluster that act; 0 for all its CPUs but one.
         json: print the last log line as JSON.
     """
 
@@ -266,6 +241,8 @@ class Arguments:
     minutes: float | None = None
     device: str = "cpu"
     threads: int = 0
+    ray: str = ""
+    actors: int = 0
     json: bool = False
 
 
@@ -273,7 +250,9 @@ def main() -> int:
     """`inhand train`."""
     given = tyro.cli(Arguments, prog="inhand train")
     recipe = load_recipe(given.recipe)
-    row = train(recipe, given.runs, given.device, given.threads, given.minutes)
+    row = train(
+        recipe, given.runs, given.device, given.threads, given.minutes, given.ray, given.actors
+    )
     if given.json:
         print_json(row)
     return 0

@@ -130,19 +130,28 @@ def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
         notes.append("left out: springs of joints (stiffness)")
     if model.ntendon:
         notes.append(f"left out: {model.ntendon} tendons, except for the couplings above")
-    return Imported(content, together(notes), drawings)
+    return Imported(content, together(notes, [link["joint"] for link in links]), drawings)
 
 
-def together(notes: Sequence[str]) -> list[str]:
-    """Notes that differ only in the part they end with, such as a joint, in one line."""
+def together(notes: Sequence[str], joints: Sequence[str] = ()) -> list[str]:
+    """Notes that differ only in the part they end with, such as a joint, in one line.
+
+    Args:
+        notes: in words.
+        joints: all joints of the hand.
+    """
     ends: dict[str, list[str]] = {}
     for note in notes:
         start, sign, end = note.rpartition(" of ")
         if sign and " " not in end:
-            ends.setdefault(start + sign, []).append(end)
+            names = ends.setdefault(start + sign, [])
+            names += [end] if end not in names else []
         else:
             ends[note] = []
-    return [start + ", ".join(names) for start, names in ends.items()]
+    return [
+        start + ("all joints" if len(joints) > 1 and names == list(joints) else ", ".join(names))
+        for start, names in ends.items()
+    ]
 
 
 def _file_name(part: str) -> str:

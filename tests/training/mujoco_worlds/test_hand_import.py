@@ -24,6 +24,7 @@ from inhand.training.mujoco_worlds.hand_command import Import
 from inhand.training.mujoco_worlds.import_report import compare
 from inhand.training.mujoco_worlds.source_model import read_model
 from inhand.training.mujoco_worlds.world import MujocoWorld
+from tests.documents.pages import DOCS, blocks
 from tests.training.mujoco_worlds.foreign_models import (
     allegro_model,
     leap_model,
@@ -212,7 +213,7 @@ def test_joints_without_damping_and_rotor_get_some(
     assert [link.armature for link in hand.links] == [0.002, 0.002]
     said = capsys.readouterr().out
     assert "assumed: damping 0.1 N·m·s/rad of J1\n" in said
-    assert "assumed: armature 0.002 kg·m² of J2, J1\n" in said
+    assert "assumed: armature 0.002 kg·m² of all joints\n" in said
 
 
 def test_a_tendon_that_an_actuator_pulls_couples_its_joints(tmp_path: Path) -> None:
@@ -277,6 +278,33 @@ def test_meshes_of_a_ros_package_are_found_and_drawn(tmp_path: Path, place: str)
     assert load_hand(tmp_path / "plain.toml").digest != hand.digest  # The names differ.
     assert "drawings" not in (tmp_path / "plain.toml").read_text()
     assert [file.name for file in tmp_path.iterdir() if file.is_dir()].count("plain-meshes") == 0
+
+
+def told(model: Path, folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The report of an import, without the line of rounding errors."""
+    capsys.readouterr()
+    Import(model, folder / f"{name}.toml", overwrite=True).run()
+    return [x for x in capsys.readouterr().out.splitlines() if not x.startswith("kinematics")]
+
+
+def written(name: str) -> list[str]:
+    """The same as the page has it."""
+    (text,) = [x for x in blocks(DOCS / "imported-hands.md", "text") if x.startswith(f"{name}:")]
+    return [x for x in text.splitlines() if not x.startswith("kinematics")]
+
+
+def test_the_reports_in_the_documentation_are_what_is_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, model in (("leap", leap_model(folder)), ("shadow", shadow_model())):
+        assert told(model, folder, name, capsys) == written(name)
+
+
+@pytest.mark.slow
+def test_the_report_of_the_allegro_hand_is_what_is_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(allegro_model(folder), folder, "allegro", capsys) == written("allegro")
 
 
 @pytest.mark.slow
