@@ -138,7 +138,11 @@ def _find_meshes(
         if geom.contype or geom.conaffinity or has_mass:
             raise DescriptionError(f"{path}: link {geom.parent.name}: {unread[geom.meshname]}")
         reason = unread[geom.meshname].split(";")[0]
-        notes.append(f"left out: the drawing of {geom.parent.name}: {reason}")
+        notes.append(
+            f"left out: drawings without a file of {geom.parent.name}"
+            if reason.startswith("no file")
+            else f"left out: the drawing of {geom.parent.name}: {reason}"
+        )
         spec.delete(geom)
     used = {geom.meshname for geom in spec.geoms}
     for mesh in list(spec.meshes):

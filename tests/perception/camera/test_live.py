@@ -246,6 +246,21 @@ def test_frames_of_every_form_become_grey(form: Callable[[np.ndarray], np.ndarra
 
 
 @pytest.mark.parametrize(
+    "form",
+    [
+        lambda bgr: bgr,
+        lambda bgr: cv2.cvtColor(bgr, cv2.COLOR_BGR2BGRA),
+        lambda bgr: cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, 100))[1].reshape(1, -1),
+    ],
+)
+def test_frames_keep_their_colours_for_a_network(form: Callable[[np.ndarray], np.ndarray]) -> None:
+    bgr = np.full((48, 64, 3), (200, 90, 30), np.uint8)
+    image = decoded(form(bgr), color=True)
+    assert np.abs(image.astype(int) - [30, 90, 200]).max() <= 4
+    assert decoded(grey(bgr), color=True).shape == (48, 64)
+
+
+@pytest.mark.parametrize(
     "image",
     [np.zeros((4, 4), np.float32), np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4), np.uint8)],
 )

@@ -9,13 +9,11 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-import trimesh
 
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.inertia import mass_matrix
 from inhand.hardware.model.kinematics import link_poses
-from inhand.hardware.model.stl import read_stl
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
@@ -212,7 +210,7 @@ def test_joints_without_damping_and_rotor_get_some(
     assert [link.armature for link in hand.links] == [0.002, 0.002]
     said = capsys.readouterr().out
     assert "assumed: damping 0.1 N·m·s/rad of J1\n" in said
-    assert "assumed: armature 0.002 kg·m² of J2, J1\n" in said
+    assert "assumed: armature 0.002 kg·m² of all joints\n" in said
 
 
 def test_a_tendon_that_an_actuator_pulls_couples_its_joints(tmp_path: Path) -> None:
@@ -250,33 +248,6 @@ def test_an_inertia_that_no_body_has_is_raised(
     assert "the inertia, which no body can have, of far" in capsys.readouterr().out
     inertia = load_hand(folder / "thin.toml").links[1].inertia
     np.testing.assert_allclose(inertia, [1.5e-5, 1.5e-5, 3e-5, 0, 0, 0], rtol=1e-5, atol=1e-12)
-
-
-@pytest.mark.parametrize("place", ["meshes/u.stl", "../my_hand/u.stl"])
-def test_meshes_of_a_ros_package_are_found_and_drawn(tmp_path: Path, place: str) -> None:
-    folder = tmp_path / "urdf"
-    mesh = folder / place
-    mesh.parent.mkdir(parents=True)
-    folder.mkdir(exist_ok=True)
-    trimesh.creation.box((0.01, 0.02, 0.03)).export(mesh)
-    name = "package://my_hand/" + place.removeprefix("../my_hand/")
-    text = URDF.replace(
-        "<collision>",
-        f'<visual><origin xyz="0 0 0.1"/><geometry><mesh filename="{name}"/></geometry></visual>'
-        "<collision>",
-        1,
-    )
-    (folder / "hand.urdf").write_text(text)
-    assert Import(folder / "hand.urdf", tmp_path / "drawn.toml").run() == 0
-    hand = load_hand(tmp_path / "drawn.toml")
-    (drawing,) = hand.links[0].drawings
-    corners = read_stl(hand.folder / drawing.file).reshape(-1, 3)
-    np.testing.assert_allclose(np.ptp(corners, axis=0), [0.01, 0.02, 0.03], atol=1e-7)
-    np.testing.assert_allclose(corners.mean(axis=0), [0.0, 0.0, 0.1], atol=1e-7)
-    assert Import(folder / "hand.urdf", tmp_path / "plain.toml", shapes_only=True).run() == 0
-    assert load_hand(tmp_path / "plain.toml").digest != hand.digest  # The names differ.
-    assert "drawings" not in (tmp_path / "plain.toml").read_text()
-    assert [file.name for file in tmp_path.iterdir() if file.is_dir()].count("plain-meshes") == 0
 
 
 @pytest.mark.slow

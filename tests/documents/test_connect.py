@@ -1,0 +1,117 @@
+"""The way from a published model to a hand that moves, by the commands of its page.
+
+Among them: `inhand config check`, `joints`, `disable`, `shutdown`.
+"""
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from inhand.controller.cli.bus_verbs import SetId
+from inhand.controller.client.sync import Client
+from inhand.hardware.model.hand import load_hand
+from tests.documents.pages import DOCS, blocks, files
+from tests.documents.shell import started, typed
+from tests.documents.test_bring_up import Bench
+from tests.documents.test_commands_run import until_accepted
+
+PAGE = DOCS / "connect-your-hand.md"
+PATIENCE = 300.0
+
+
+def lines_of_the_page() -> list[str]:
+    """All lines of its shell blocks, up to the cameras."""
+    text = "\n".join(blocks(PAGE, "sh"))
+    lines = [line for line in re.sub(r"\\\n\s*", " ", text).splitlines() if line]
+    return lines[: lines.index("inhand cameras list --probe")]
+
+
+@contextmanager
+def daemon(line: str, folder: Path) -> Iterator[None]:
+    """A daemon; whoever uses it shuts it down."""
+    process = started(line, folder)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            assert time.monotonic() < deadline and process.poll() is None
+            try:
+                with Client(folder) as client:
+                    client.status()
+                break
+            except Exception:
+                time.sleep(0.5)
+        yield
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measured(folder: Path) -> list[float]:
+    """Angles of the actuators [rad], as the daemon publishes them."""
+    with Client(folder) as client:
+        client.subscribe()
+        for topic, message in client.messages(timeout=PATIENCE):
+            if topic == "state":
+                position: list[float] = message["joints"]["position"]
+                return position
+    raise AssertionError("no state")
+
+
+@pytest.mark.slow
+def test_a_published_model_becomes_a_hand_that_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in files(PAGE).items():
+        # Beside other tests, the machine does not keep a deadline of 35 ms.
+        slower = "" if "rig" in name or "station" in name else "\n[safety]\njoint_ticks = 20\n"
+        (tmp_path / name).write_text(text + slower)
+    lines = lines_of_the_page()
+    show = lines.index("inhand hand show my-hand.toml")
+    for line in lines[:show]:
+        typed(line, tmp_path, PATIENCE)
+    hand = load_hand("my-hand.toml")
+    assert [actuator.on_bus.id for actuator in hand.actuators] == [
+        actuator.on_bus.id for actuator in load_hand("leap").actuators
+    ]
+    page = started(lines[show], tmp_path, stdout=subprocess.PIPE)
+    assert page.stdout is not None and "http://127.0.0.1:" in page.stdout.readline()
+    page.send_signal(signal.SIGINT)
+    assert page.wait(PATIENCE) == 0
+    mirror, check, simulate, *rest = lines[show + 1 :]
+    typed(mirror, tmp_path, PATIENCE)
+    typed(check, tmp_path, PATIENCE)
+    bench = next(at for at, line in enumerate(rest) if line.startswith("inhand emulate"))
+    with daemon(simulate, tmp_path):
+        for line in rest[:bench]:
+            until_accepted(line, tmp_path)
+    emulate, set_id, set_baud, doctor, inhandd, *steer = rest[bench:]
+    assert set_id.startswith("inhand set-id 1 7 ")
+    servos = Bench(tmp_path, emulate)
+    try:
+        for actuator in hand.actuators:
+            servos.say(f"only {actuator.on_bus.id}")
+            if actuator.on_bus.id == 7:
+                typed(set_id, tmp_path, PATIENCE)
+            elif actuator.on_bus.id != 1:
+                SetId(port="hand-port", baud=57600, id=1, new=actuator.on_bus.id).run()
+        servos.say("all")
+        typed(set_baud, tmp_path, PATIENCE)
+        said = started(doctor, tmp_path, stdout=subprocess.PIPE).communicate(timeout=PATIENCE)[0]
+        assert "16 of 16 answer" in said
+        with daemon(inhandd, tmp_path):
+            for line in steer:
+                until_accepted(line, tmp_path)
+                if line.startswith("inhand joints"):
+                    assert measured(tmp_path)[0] == pytest.approx(1.2, abs=0.05)
+    finally:
+        servos.process.terminate()
+        servos.process.communicate(timeout=PATIENCE)
