@@ -14,6 +14,7 @@ import tyro
 
 from inhand.errors import InhandError
 from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.stand_ins import with_servos
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
@@ -205,7 +206,7 @@ def run(options: Options, ended: threading.Event) -> None:
     Raises:
         InhandError: the hand, the baud rate or the port is wrong.
     """
-    hand = _numbered(load_hand(options.hand), options.first_id)
+    hand = _numbered(with_servos(load_hand(options.hand)), options.first_id)
     models = {actuator.on_bus.model for actuator in hand.actuators}
     for name in sorted(models):
         if options.baud not in registers.MODELS[name].bauds:

@@ -23,6 +23,7 @@ import numpy as np
 import zmq
 
 from inhand.errors import InhandError
+from inhand.hardware.dynamixel.stand_ins import with_servos
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe, load_universe
 from inhand.hardware.records import Array
@@ -236,7 +237,7 @@ def _simulation(world: World, directory: Path, rng: np.random.Generator, seats: 
 def run(arguments: Namespace) -> None:
     """Starts the world, prints its addresses, and serves it."""
     directory: Path = arguments.run_dir
-    hand, target = load_hand(arguments.hand), load_object(arguments.object)
+    hand, target = with_servos(load_hand(arguments.hand)), load_object(arguments.object)
     universe = load_universe(arguments.universe, hand) if arguments.universe else Universe()
     rng = np.random.default_rng([arguments.seed, 1])
     calibrated, actual = directory / "rig.toml", directory / "rig-as-it-is.toml"

@@ -52,3 +52,27 @@ def test_the_wheel_works_away_from_the_source_tree(tmp_path: Path) -> None:
             [str(site / "bin" / "inhand"), verb, "--help"], cwd=tmp_path, env=environment
         )
         assert shown.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_clone_beside_a_script_does_not_hide_the_package(tmp_path: Path) -> None:
+    site, lab = tmp_path / "site", tmp_path / "lab"
+    (lab / "inhand").mkdir(parents=True)
+    script = lab / "mine.py"
+    script.write_text(
+        f"import site; site.addsitedir({str(site)!r})\nfrom inhand import Client\nprint(Client)\n"
+    )
+    install = [sys.executable, "-m", "pip", "-q", "install", "--no-deps", "--target", str(site)]
+    subprocess.run([*install, "-e", str(ROOT)], check=True)
+    # Without what is installed beside: only this installation may be found.
+    program = (
+        "import sys, runpy; "
+        "sys.meta_path = [one for one in sys.meta_path if 'editable' not in repr(one)]; "
+        f"sys.path[0] = {str(lab)!r}; sys.path = [p for p in sys.path if p != {str(ROOT)!r}]; "
+        f"runpy.run_path({str(script)!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "inhand.controller.client.sync.Client" in done.stdout

@@ -92,6 +92,20 @@ class Home(Verb):
 
 
 @dataclass(frozen=True)
+class Place(Verb):
+    """Put the object back into a simulated hand; it falls out of one without torque.
+
+    Example: inhand place
+    """
+
+    def run(self) -> int:
+        with Client(self.directory, key=self.key) as client:
+            client.place()
+        self.show({"in_hand": True})
+        return 0
+
+
+@dataclass(frozen=True)
 class Arm(Verb):
     """Get ready for goals; needs the object in the hand.
 

@@ -27,7 +27,11 @@ import zmq
 
 from inhand.controller.client.arrival import Arrival, Positions, numbers, rows
 from inhand.controller.client.connection import Message, Route, accepted, encode_request
+from inhand.controller.client.simulated import WorldClient
 from inhand.controller.errors import ClientError
+
+_POLL = 0.05
+"""Time between two looks at the status while waiting [s]."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,28 @@ class Client:
     def status(self) -> Message:
         """The daemon's status."""
         return self.call("status")
+
+    def place(self, timeout: float = 10.0) -> None:
+        """Puts the object back into a simulated hand, and waits until it is seen there.
+
+        Args:
+            timeout: how long that may take [s].
+
+        Raises:
+            ClientError: the hand is not simulated on this machine, or the object fell out again.
+        """
+        address = None if self.remote else self.status().get("world")
+        if address is None:
+            raise ClientError(
+                "place: this hand is not simulated on this machine; put it in by hand"
+            )
+        with WorldClient(address) as world:
+            world.ask("place")
+        deadline = time.monotonic() + timeout
+        while not self.status()["object"]["in_hand"]:
+            if time.monotonic() > deadline:
+                raise ClientError("place: the object was put back, but is not in the hand")
+            time.sleep(_POLL)
 
     def joints(
         self, positions: Positions, speed: float | None = None, *, wait: bool = True

@@ -29,6 +29,7 @@ from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, Inputs, TickRecord
 from inhand.controller.safety.modes import Happening
+from inhand.hardware.dynamixel.stand_ins import with_servos
 from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Targets
 from inhand.perception.cameras import Camera, parse_rig
@@ -202,7 +203,8 @@ def descriptions(header: Header) -> tuple[Hand, ObjectDescription, dict[str, Cam
     """The hand, the object and the cameras that a recording was made with."""
     where = "of the recording"
     return (
-        parse_hand(header.hand.encode(), where),
+        # A recording of a simulation may be of a hand without servos.
+        with_servos(parse_hand(header.hand.encode(), where)),
         parse_object(header.object.encode(), where, recorded=True),
         parse_rig(header.rig.encode(), where),
     )

@@ -60,6 +60,7 @@ from inhand.controller.system.paths import (
 from inhand.controller.system.realtime import configure_realtime, raise_descriptors
 from inhand.controller.system.ticker import Ticker
 from inhand.errors import InhandError
+from inhand.hardware.dynamixel.stand_ins import with_servos
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.cameras import load_rig
 from inhand.perception.objects import ObjectDescription, load_object
@@ -110,6 +111,8 @@ class Daemon:
     def _run(self, config: Config, directory: Path, exits: ExitStack) -> None:
         options = self.options
         hand, target = load_hand(config.hand), load_object(config.object)
+        if options.sim:
+            hand = with_servos(hand)
         children = Supervisor(self.stop, lambda: self._clock.now(), simulated=options.timed)
         exits.callback(children.stop)
         simulation = None

@@ -20,6 +20,7 @@ STEER = (
     "inhand status",
     "inhand enable",
     "inhand home",
+    "inhand place",
     "inhand arm",
     "inhand goal --face +x",
 )
@@ -27,7 +28,8 @@ RECORD = ("inhand record", "inhand record start", "inhand record stop")
 PICTURES = ("inhand record start --images", "inhand record stop")
 OPEN = (
     "inhand replay FILE",
-    "inhand plot FILE --output report.html",
+    "inhand plot FILE --output plot.png",
+    "inhand report FILE --html report.html",
     "inhand recording export FILE --output tables",
     "inhand recording repair FILE.part --output whole.mcap",
 )
@@ -44,6 +46,10 @@ CONFIGURE = (
 HERE = {*STARTED, *STEER, *RECORD, *PICTURES, *OPEN, *WATCHED, *EVALUATE, *CONFIGURE}
 
 ELSEWHERE = {
+    "inhand view --rerun": "controller/view/test_rerun.py",
+    "inhand view FILE --rerun": "controller/view/test_rerun.py",
+    "inhand report": "training/evaluation/test_report_command.py",
+    "inhand --tyro-print-completion": "controller/cli/test_main.py",
     "inhand foxglove": "controller/view/test_foxglove.py",
     "inhand rest": "controller/view/test_rest.py",
     "inhand recording export FILE --ros2": "controller/recording/test_other_formats.py",
@@ -77,6 +83,8 @@ ELSEWHERE = {
     "inhand probe": "training/evaluation/test_probe.py",
     "inhand measure": "training/learning/test_train.py",
     "inhand train": "documents/test_walk_through.py",
+    "inhand runs": "training/learning/test_runs.py",
+    "inhand sweep": "training/learning/test_sweep.py",
     "inhand policy export": "documents/test_walk_through.py",
     "inhand policy": "documents/test_bring_your_policy.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
@@ -153,7 +161,8 @@ def test_recordings_are_made_and_opened_as_their_page_says(folder: Path) -> None
     for line in OPEN:
         line = line.replace("FILE.part", "cut.mcap.part").replace("FILE", str(file))
         typed(line, folder, PATIENCE)
-    assert (folder / "report.html").exists() and (folder / "whole.mcap").exists()
+    assert (folder / "report.html").exists() and (folder / "plot.png").exists()
+    assert (folder / "whole.mcap").exists()
     assert list((folder / "tables").glob("*.csv"))
 
 

@@ -100,7 +100,7 @@ def test_every_command_is_one_that_the_program_takes(
         except ParsedError:
             continue
         except SystemExit as ended:
-            if "No such file" in str(ended.code):
+            if not ended.code or "No such file" in str(ended.code):
                 continue
             pytest.fail(f"{page.name}: {' '.join(line)}: {ended.code} {capsys.readouterr()}")
 

@@ -22,10 +22,11 @@ from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.result import print_json
 from inhand.training.evaluation.report import bootstrap
+from inhand.training.learning.learners import load_teacher
 from inhand.training.learning.networks import teacher_inputs
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
 from inhand.training.learning.student_network import StudentPolicy, load_student, version_of_student
-from inhand.training.learning.train import load_teacher, run_paths
+from inhand.training.learning.train import run_paths
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.rewards import Rewards

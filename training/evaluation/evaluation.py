@@ -1,13 +1,9 @@
 """`inhand eval`: measures a policy in any engine, in lockstep or with the real-time daemon."""
 
-import ctypes
-import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import TextIO
@@ -23,10 +19,11 @@ from inhand.perception.readout import Readout
 from inhand.result import print_json
 from inhand.training.evaluation import lockstep, wires
 from inhand.training.evaluation.acceptance import append_to_log, commit, is_held_out
-from inhand.training.evaluation.evaluation_arguments import EvaluationArguments, check
+from inhand.training.evaluation.evaluation_arguments import EvaluationArguments, check, module_of
 from inhand.training.evaluation.film import Reel, film
 from inhand.training.evaluation.kept_trials import KeptTrials
 from inhand.training.evaluation.lockstep import Progress, Watch
+from inhand.training.evaluation.packed_files import Job, pack, run_job
 from inhand.training.evaluation.report import PolicyReport, Report, make_report, summary, trial_line
 from inhand.training.evaluation.trials import (
     EvaluationError,
@@ -35,8 +32,7 @@ from inhand.training.evaluation.trials import (
     Trial,
     plan_trial,
 )
-
-_PR_SET_PDEATHSIG = 1
+from inhand.training.evaluation.workers import cluster, silence, spread
 
 
 def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
@@ -84,6 +80,7 @@ def run_trials(
     progress: Progress | None = None,
     first: int = 1,
     watch: Watch | None = None,
+    on_cluster: bool = False,
 ) -> Iterator[Trial]:
     """Runs the trials; yields them in order, each as soon as it is complete.
 
@@ -91,24 +88,24 @@ def run_trials(
         setup: what they share.
         trials: number of the last trial.
         jobs: trials at a time.
-        progress: called during a trial, if `jobs` is 1.
+        progress: called during a trial that runs in this process.
         first: number of the first trial.
-        watch: called after each tick of the first trial, if it runs in lockstep and `jobs` is 1.
+        watch: called after each tick of the first trial, if it runs in lockstep in this process.
+        on_cluster: whether they run on the cluster that this program is connected to.
     """
     numbers = range(first, trials + 1)
     run_trial = wires.run_trial if setup.wires else lockstep.run_trial
-    if jobs == 1:
+    if on_cluster:
+        files = pack(setup)
+        yield from spread(run_job, [Job(setup, trial, files) for trial in numbers], 1, True)
+    elif jobs == 1:
         for trial in numbers:
             if watch and trial == first:
                 yield lockstep.run_trial(setup, trial, progress, watch=watch)
             else:
                 yield run_trial(setup, trial, progress)
-        return
-    # ONNX Runtime's threads do not survive a fork: a forked process would hang.
-    context = multiprocessing.get_context("spawn")
-    begin, parent = _begin_work, (os.getpid(),)
-    with ProcessPoolExecutor(jobs, context, begin, parent) as pool:
-        yield from pool.map(partial(run_trial, setup), numbers)
+    else:
+        yield from spread(partial(run_trial, setup), numbers, jobs)
 
 
 def evaluate(arguments: EvaluationArguments) -> Report:
@@ -134,7 +131,9 @@ def _measured(arguments: EvaluationArguments, lines: TextIO) -> Report | None:
     kept = KeptTrials(arguments.keep, setup, commit()) if arguments.keep else None
     reel = Reel(arguments.cap, arguments.video_seconds) if arguments.video else None
     watch = reel.watch if reel else None
-    report = measure(setup, policy, arguments.trials, arguments.jobs, lines, kept, watch)
+    jobs, on_cluster = arguments.jobs, bool(arguments.ray)
+    with cluster(arguments.ray, jobs, [module_of(arguments.engine)]):
+        report = measure(setup, policy, arguments.trials, jobs, lines, kept, watch, on_cluster)
     if reel and arguments.video:
         plan = plan_trial(setup, 1)
         write_whole(arguments.video, film(reel.moments, plan.hand, plan.target))
@@ -161,6 +160,7 @@ def measure(
     lines: TextIO,
     kept: KeptTrials | None = None,
     watch: Watch | None = None,
+    on_cluster: bool = False,
 ) -> Report | None:
     """Runs trials and makes a report; held-out results are logged, also after a failure.
 
@@ -172,6 +172,7 @@ def measure(
         lines: stream for one line per trial.
         kept: trials that were finished before; receives the others.
         watch: called after each tick of the first trial that runs.
+        on_cluster: whether they run on the cluster that this program is connected to.
 
     Returns:
         The report on the trials that were completed before an interrupt; None if there were none.
@@ -182,7 +183,7 @@ def measure(
     report = None
     last = time.monotonic()
     try:
-        for trial in run_trials(setup, trials, jobs, _show, before + 1, watch):
+        for trial in run_trials(setup, trials, jobs, _show, before + 1, watch, on_cluster):
             now = time.monotonic()
             spent, last = now - last, now
             done.append(trial)
@@ -215,31 +216,11 @@ def own_output() -> Iterator[TextIO]:
     """Standard output without PyBullet's messages, which C code prints."""
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w") as output:
-        _silence()
+        silence()
         try:
             yield output
         finally:
             os.dup2(output.fileno(), 1)
-
-
-def _begin_work(parent: int) -> None:
-    """Prepares a worker process: no output, and it ends when its parent ends.
-
-    Args:
-        parent: process id of the parent.
-    """
-    _silence()
-    # Also if a signal kills the parent (prctl(2)).
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    # It may have ended before that.
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _silence() -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
 
 
 def _show(trial: int, passed: int, t: float) -> None:

@@ -43,6 +43,7 @@ class EvaluationArguments:
         timeout: Seconds without success after which a trial ends.
         cap: Goals after which a trial ends.
         jobs: Trials at a time, one process each; results do not depend on it.
+        ray: Spread trials over a Ray cluster: HOST:PORT of its head, or `local`.
         keep: File of finished trials; an evaluation that was interrupted goes on from it.
         video: File for a film (MP4) of the first trial that runs.
         video_seconds: Length of the film, from the first goal on [s].
@@ -65,6 +66,7 @@ class EvaluationArguments:
     timeout: float = 80.0
     cap: int = 50
     jobs: int = 1
+    ray: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
     keep: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     video: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     video_seconds: Annotated[float, tyro.conf.arg(metavar="X")] = 20.0
@@ -89,7 +91,7 @@ def check(arguments: EvaluationArguments) -> None:
         problem = f"--scale {given.scale} must lie in 0..10"
     elif given.validation and given.engine != "mujoco":
         problem = "--validation goes with --engine mujoco only"
-    elif given.wires and (given.engine != "pybullet" or given.jobs > 1):
+    elif given.wires and (given.engine != "pybullet" or given.jobs > 1 or given.ray):
         problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
     elif importlib.util.find_spec(_EXTRAS[given.engine][0]) is None:
         extra = _EXTRAS[given.engine][1]
@@ -100,12 +102,17 @@ def check(arguments: EvaluationArguments) -> None:
         raise EvaluationError(f"eval: {problem}")
 
 
+def module_of(engine: EngineName) -> str:
+    """What a machine must be able to import to run trials in an engine."""
+    return _EXTRAS[engine][0]
+
+
 def _problem_of_video(given: EvaluationArguments, video: Path) -> str:
     """Why the film cannot be made; empty if it can."""
     if video.suffix != ".mp4":
         return f"--video {video}: the film is MP4; end in .mp4"
-    if given.wires or given.jobs > 1:
-        return "--video goes with --jobs 1 and without --wires"
+    if given.wires or given.jobs > 1 or given.ray:
+        return "--video goes with --jobs 1, and without --wires and --ray"
     if not 0 < given.video_seconds <= 3600:
         return f"--video-seconds {given.video_seconds} must lie in (0, 3600]"
     refuse_existing(video, "--video")

@@ -5,6 +5,7 @@ than nominal (arXiv:1808.00177, section 6.6). The same linear probe of the last 
 is the baseline: the difference is what only the recurrent state encodes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,15 +15,17 @@ import numpy as np
 import tyro
 
 from inhand.controller.policy.files import SHIPPED
-from inhand.controller.policy.runtime import Policy, load_policy
+from inhand.controller.policy.runtime import load_policy
 from inhand.errors import InhandError, WriteError
 from inhand.files import write_whole
-from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription, load_object
 from inhand.result import print_json
 from inhand.training.evaluation.logistic import Labels, held_out_hits, wilson
+from inhand.training.evaluation.packed_files import written
+from inhand.training.evaluation.workers import cluster, spread
 from inhand.training.mujoco_worlds.draws import NOMINAL_EVERY
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
@@ -33,6 +36,9 @@ QUESTIONS = {
     "object less slippery than nominal": "friction",
 }
 """Questions, and the universe's field that is above 1 if the answer is yes."""
+
+PART = 250
+"""Trials that run in one batch."""
 
 MINIMUM = 50
 """Least number of trials for a meaningful share."""
@@ -93,29 +99,60 @@ class Report(msgspec.Struct, frozen=True):
     answers: tuple[Answer, ...]
 
 
-def collect(
-    policy: Policy,
-    hand: Hand,
-    target: ObjectDescription,
-    trials: int,
-    seconds: float,
-    scale: float,
-    seed: int,
-) -> Sample:
-    """Runs the policy in drawn worlds, goal after goal; returns its last recurrent states.
+class Part(msgspec.Struct, frozen=True):
+    """Some of the trials: what they give depends on this alone.
 
-    Args:
-        policy: what is probed.
-        hand: the hand.
+    Attributes:
+        name: of the ONNX file.
+        policy: its content.
         target: the object.
         trials: number of worlds to draw.
         seconds: duration of each trial [s].
         scale: of the universes.
         seed: of everything random.
+        threads: of the physics; 0 for all cores.
     """
+
+    name: str
+    policy: bytes
+    target: ObjectDescription
+    trials: int
+    seconds: float
+    scale: float
+    seed: int
+    threads: int
+
+
+def parts_of(given: "Arguments", policy: Path, target: ObjectDescription) -> list[Part]:
+    """The trials in parts of `PART`, however many processes there are."""
+    sizes = [min(PART, given.trials - at) for at in range(0, given.trials, PART)]
+    seeds = np.random.SeedSequence(given.seed).generate_state(len(sizes)).tolist()
+    content = policy.read_bytes()
+    threads = 0 if given.jobs == 1 and not given.ray else 1
+    return [
+        Part(policy.name, content, target, size, given.seconds, given.scale, seed, threads)
+        for size, seed in zip(sizes, seeds, strict=True)
+    ]
+
+
+def joined(samples: Sequence[Sample]) -> Sample:
+    """One sample of several."""
+    return Sample(
+        memory=np.concatenate([one.memory for one in samples]),
+        observation=np.concatenate([one.observation for one in samples]),
+        universes=tuple(universe for one in samples for universe in one.universes),
+        begun=sum(one.begun for one in samples),
+    )
+
+
+def collect(part: Part) -> Sample:
+    """Runs the policy in drawn worlds, goal after goal; returns its last recurrent states."""
+    hand, target, trials, seconds = load_hand("dactyl24"), part.target, part.trials, part.seconds
+    scale, seed = part.scale, part.seed
+    policy = load_policy(written(part.policy, part.name), hand, target, allowed=None)
     # Some worlds of a batch are nominal: they are no sample for any question.
     size = -(-trials * NOMINAL_EVERY // (NOMINAL_EVERY - 1)) + 1
-    worlds = BatchEnvironment(hand, target, size, seed=seed)
+    worlds = BatchEnvironment(hand, target, size, part.threads, seed)
     worlds.harden(float(np.pi), scale)
     sensors = Sensors(worlds, seed)
     alive = np.arange(size) % NOMINAL_EVERY != 0
@@ -133,7 +170,9 @@ def collect(
         last, seen = seen, sensors.observe()
     going = np.flatnonzero(alive)
     return Sample(
-        memory=np.array([np.ravel(memories[i]) for i in going], dtype=np.float64),
+        memory=np.array([np.ravel(memories[i]) for i in going], dtype=np.float64).reshape(
+            len(going), -1
+        ),
         observation=last[going].astype(np.float64),
         universes=tuple(worlds.universes[i] for i in going),
         begun=int(np.sum(np.arange(size) % NOMINAL_EVERY != 0)),
@@ -199,6 +238,8 @@ class Arguments:
         seconds: How long the policy acts in each.
         scale: Of the universes; 1 is the published ranges.
         seed: Makes everything random repeatable.
+        jobs: Processes at a time; results do not depend on it.
+        ray: Spread trials over a Ray cluster: HOST:PORT of its head, or `local`.
         output: Page to write.
         json: Print the result as JSON.
     """
@@ -209,6 +250,8 @@ class Arguments:
     seconds: float = 5.0
     scale: float = 1.0
     seed: int = 1
+    jobs: int = 1
+    ray: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("docs/probe.md")
     json: bool = False
 
@@ -220,6 +263,8 @@ def probe(given: Arguments) -> Report:
         ProbeError: an argument is out of range, or too few trials lasted.
         PolicyError: the policy does not fit.
     """
+    if given.jobs < 1:
+        raise ProbeError("probe: --jobs must be at least 1")
     if not (given.trials >= MINIMUM and 0 < given.seconds <= 60 and 0 < given.scale <= 10):
         raise ProbeError(
             f"probe: --trials must be at least {MINIMUM}, --seconds in (0, 60], --scale in (0, 10]"
@@ -227,7 +272,9 @@ def probe(given: Arguments) -> Report:
     hand, target = load_hand("dactyl24"), load_object(given.object)
     path = given.policy or SHIPPED / f"{target.name}.onnx"
     policy = load_policy(path, hand, target, allowed=None)
-    sample = collect(policy, hand, target, given.trials, given.seconds, given.scale, given.seed)
+    parts = parts_of(given, path, target)
+    with cluster(given.ray, given.jobs, ["mujoco"]):
+        sample = joined([*spread(collect, parts, given.jobs, bool(given.ray))])
     if len(sample.universes) < MINIMUM:
         raise ProbeError(
             f"probe: only {len(sample.universes)} of {sample.begun} trials lasted "

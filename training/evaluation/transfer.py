@@ -15,7 +15,7 @@ import tyro
 from inhand.errors import WriteError
 from inhand.result import print_json
 from inhand.training.evaluation.evaluation import measure, own_output, prepare
-from inhand.training.evaluation.evaluation_arguments import EvaluationArguments
+from inhand.training.evaluation.evaluation_arguments import EvaluationArguments, module_of
 from inhand.training.evaluation.report import PolicyReport, Report
 from inhand.training.evaluation.transfer_table import (
     Cell,
@@ -32,6 +32,7 @@ from inhand.training.evaluation.transfer_table import (
     write_cell,
 )
 from inhand.training.evaluation.trials import EngineName, EvaluationError, Setup
+from inhand.training.evaluation.workers import cluster
 
 PLAN = Path(__file__).parents[1] / "transfer.toml"
 
@@ -115,6 +116,7 @@ class Arguments:
         engine: Measure cells of this engine only.
         cells: Largest number of cells to measure; 0 only draws the table.
         jobs: Trials at a time.
+        ray: Spread trials over a Ray cluster: HOST:PORT of its head, or `local`.
         json: Print all cells as JSON.
     """
 
@@ -123,6 +125,7 @@ class Arguments:
     engine: EngineName | None = None
     cells: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     jobs: int = 1
+    ray: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
     json: bool = False
 
 
@@ -138,7 +141,14 @@ def fill(given: Arguments, plan: Plan) -> bool:
         if measured == given.cells:
             break
         print(f"transfer: {task.row.name}, {task.column.name}", file=sys.stderr)
-        report = measure(task.setup, task.policy, plan.trials, given.jobs, sys.stderr)
+        report = measure(
+            task.setup,
+            task.policy,
+            plan.trials,
+            given.jobs,
+            sys.stderr,
+            on_cluster=bool(given.ray),
+        )
         if report is None or report.n < plan.trials:
             return False
         write_cell(cell_path(folder, task.row, task.column), make_cell(task, report))
@@ -154,7 +164,9 @@ def main() -> int:
     plan = load_plan(given.plan)
     with own_output() as output:
         try:
-            whole = fill(given, plan)
+            engines = {given.engine} if given.engine else {c.engine for c in plan.columns}
+            with cluster(given.ray, given.jobs, [module_of(engine) for engine in engines]):
+                whole = fill(given, plan)
             cells = read_cells(plan, given.docs / "transfer", given.plan.parent)
             write_page(given.docs / "transfer.md", plan, cells, given.plan.parent)
             draw(given.docs / "images" / "transfer.png", plan, cells)

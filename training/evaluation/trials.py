@@ -13,6 +13,7 @@ import numpy as np
 
 from inhand.controller.core.goals import RandomGoal, resolve
 from inhand.errors import InhandError
+from inhand.hardware.dynamixel.stand_ins import with_servos
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import MujocoSettings, Universe, load_universe, sample
 from inhand.hardware.records import Array
@@ -107,7 +108,7 @@ def plan_trial(setup: Setup, trial: int) -> Plan:
     Raises:
         InhandError: hand, object or universe cannot be read.
     """
-    hand, target = load_hand(setup.hand), load_object(setup.object)
+    hand, target = with_servos(load_hand(setup.hand)), load_object(setup.object)
     streams = np.random.SeedSequence(setup.seed, spawn_key=(trial,)).spawn(5)
     worlds, starts, goals = (np.random.default_rng(stream) for stream in streams[:3])
     universe = load_universe(setup.universe, hand) if setup.universe else Universe()

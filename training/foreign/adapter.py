@@ -15,7 +15,8 @@ from inhand.controller.errors import PolicyError
 from inhand.controller.policy.observation import observation_size
 from inhand.hardware.model.hand import Hand
 from inhand.training.foreign.action_graph import own_action
-from inhand.training.foreign.foreign_network import OPSET, ForeignNetwork
+from inhand.training.foreign.conversion import OPSET
+from inhand.training.foreign.foreign_network import ForeignNetwork
 from inhand.training.foreign.graph_builder import GraphBuilder
 from inhand.training.foreign.joints import Joints
 from inhand.training.foreign.memory import Memory

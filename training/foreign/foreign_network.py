@@ -1,23 +1,31 @@
 """The ONNX file of a policy that was made elsewhere: read, completed and checked."""
 
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import TensorProto, external_data_helper, version_converter
+from onnx import TensorProto, external_data_helper
 
 from inhand.controller.errors import PolicyError
 from inhand.controller.policy.onnx_file import has_external_data
 from inhand.controller.policy.onnx_session import one_line, open_session, read_policy
+from inhand.training.foreign.conversion import modern, run
 from inhand.training.foreign.policy_map import NetworkMap
 
-OPSET = 17
-"""Opset that the adapter is written in; networks with an older one are converted."""
+_RANDOM = {
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+}
+"""Operations that give other numbers each time."""
 
 _NUMPY: dict[int, str] = {
     TensorProto.FLOAT: "f4",
@@ -56,7 +64,7 @@ class ForeignNetwork:
     """A network with an observation, an action, and perhaps recurrent states.
 
     Attributes:
-        model: complete in itself, of an opset not below `OPSET`.
+        model: complete in itself, of an opset not below `conversion.OPSET`.
         observation: its input.
         action: its output.
         states: input and output of each recurrent state.
@@ -99,40 +107,21 @@ def read_network(path: Path, names: NetworkMap) -> ForeignNetwork:
             "observation and recurrent states: name the states in network.state, or export it so"
         )
     ports = {port.name: port for port in (_input(path, n, notes) for n in model.graph.input)}
-    tried = _run(path, session, {name: ports[name].zeros for name in (observation, *states)})
-    pairs = []
-    for before, after in states.items():
-        port = ports[before]
-        if tried[after].size != port.size:
-            raise PolicyError(
-                f"policy {path}: state {before!r} has shape {port.shape}, and {after!r}, which "
-                f"is to follow it, {tried[after].shape}; pair them in network.state"
-            )
-        pairs.append((port, _output(path, after, tried[after])))
-    converted = _modern(path, model, notes)
+    tried = run(path, session, {name: ports[name].zeros for name in (observation, *states)})
+    pairs = tuple(_pair(path, ports[one], other, tried[other]) for one, other in states.items())
+    rng = np.random.default_rng(0)
+    feed = {
+        name: rng.standard_normal(ports[name].shape).astype(ports[name].zeros.dtype)
+        for name in (observation, *states)
+    }
+    converted = modern(path, model, session, feed, notes)
     return ForeignNetwork(
         converted,
         ports[observation],
         _output(path, action, tried[action]),
-        tuple(pairs),
+        pairs,
         tuple(dict.fromkeys(notes)),
     )
-
-
-def run_network(network: ForeignNetwork, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Actions of a network, as it is, over a sequence of its own observations, (steps, actions)."""
-    session = open_session(Path("network"), network.model.SerializeToString())
-    states = {entering.name: entering.zeros for entering, _ in network.states}
-    actions = []
-    for row in observations:
-        shaped = row.reshape(network.observation.shape).astype(network.observation.zeros.dtype)
-        found = _run(Path("network"), session, {network.observation.name: shaped, **states})
-        states = {
-            entering.name: found[leaving.name].reshape(entering.shape)
-            for entering, leaving in network.states
-        }
-        actions.append(found[network.action.name].ravel().astype(np.float32))
-    return np.stack(actions)
 
 
 def _parse(path: Path, notes: list[str]) -> onnx.ModelProto:
@@ -143,6 +132,12 @@ def _parse(path: Path, notes: list[str]) -> onnx.ModelProto:
         raise PolicyError(f"policy {path}: not an ONNX file ({one_line(error)})") from error
     if not model.graph.node:
         raise PolicyError(f"policy {path}: not an ONNX file, or one without any operation")
+    nodes = chain(model.graph.node, *(function.node for function in model.functions))
+    if drawn := sorted({node.op_type for node in nodes} & _RANDOM):
+        raise PolicyError(
+            f"policy {path}: draws at random ({drawn[0]}), so that no run of it can be repeated; "
+            "export the mean of its actions, in evaluation mode"
+        )
     if has_external_data(content):
         try:
             external_data_helper.load_external_data_for_model(model, str(path.parent))
@@ -224,29 +219,11 @@ def _output(path: Path, name: str, value: NDArray[np.floating]) -> Port:
     )
 
 
-def _run(
-    path: Path, session: ort.InferenceSession, feed: dict[str, NDArray[np.floating]]
-) -> dict[str, NDArray[np.floating]]:
-    try:
-        values = session.run(None, feed)
-    except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
+def _pair(path: Path, before: Port, after: str, value: NDArray[np.floating]) -> tuple[Port, Port]:
+    """A recurrent state: its input, and the output that follows it."""
+    if value.size != before.size:
         raise PolicyError(
-            f"policy {path}: it does not run with a batch of 1: {one_line(error)}"
-        ) from error
-    return {node.name: value for node, value in zip(session.get_outputs(), values, strict=True)}
-
-
-def _modern(path: Path, model: onnx.ModelProto, notes: list[str]) -> onnx.ModelProto:
-    """The model in the adapter's opset, or a newer one if it has that."""
-    version = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
-    if version >= OPSET:
-        return model
-    try:
-        converted = version_converter.convert_version(model, OPSET)
-    except Exception as error:  # The converter's exceptions share no narrower base.
-        raise PolicyError(
-            f"policy {path}: opset {version} cannot be converted to {OPSET} "
-            f"({one_line(error, 100)}); export it with opset {OPSET} or newer"
-        ) from error
-    notes.append(f"converted from opset {version} to {OPSET}")
-    return converted
+            f"policy {path}: state {before.name!r} has shape {before.shape}, and {after!r}, which "
+            f"is to follow it, {value.shape}; pair them in network.state"
+        )
+    return before, _output(path, after, value)

@@ -22,6 +22,7 @@ from inhand.controller.policy.metadata import (
     PolicyMetadata,
 )
 from inhand.controller.policy.observation import observation_layout
+from inhand.controller.policy.onnx_session import MAX_SIZE
 from inhand.controller.policy.runtime import parse_policy
 from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
@@ -101,6 +102,11 @@ def wrap(foreign: Path, map_file: Path) -> Wrapped:
     )
     helper.set_model_props(model, {METADATA_KEY: msgspec.json.encode(metadata).decode()})
     content = model.SerializeToString()
+    if len(content) > MAX_SIZE:
+        raise PolicyError(
+            f"policy {foreign}: the file would have {len(content)} bytes, the daemon loads at most "
+            f"{MAX_SIZE}; train a smaller network"
+        )
     policy = parse_policy(foreign, content, hand, target, allowed=None)
     for row in observations:
         policy.act(row)

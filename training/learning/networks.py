@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from inhand.training.learning.experience import Scale, scale_of
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 
 
@@ -31,7 +32,11 @@ class Network(nn.Module):
 
     def learn_scale(self, values: Tensor) -> None:
         """Updates the running mean and variance with a batch of inputs, (n, inputs)."""
-        mean, variance, n = values.mean(0), values.var(0, unbiased=False), len(values)
+        self.join_scale(scale_of(values))
+
+    def join_scale(self, scale: Scale) -> None:
+        """The same with the scale of a batch."""
+        mean, variance, n = scale
         total = self.count + n
         delta = mean - self.mean
         self.variance.copy_(

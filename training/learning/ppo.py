@@ -76,7 +76,7 @@ def divergence(before: Tensor, mean_before: Tensor, now: Tensor, mean: Tensor) -
     """Mean of KL(old ‖ new) over the states.
 
     Args:
-        before: old log deviation, (n,).
+        before: old log deviation, (n,) or (..., n).
         mean_before: old means, (..., n).
         now: new log deviation, (n,).
         mean: new means, (..., n).

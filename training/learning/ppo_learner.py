@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inhand.training.learning.experience import side_by_side
 from inhand.training.learning.mixed_precision import mixed_precision
 from inhand.training.learning.networks import Network
 from inhand.training.learning.ppo import (
@@ -80,7 +81,7 @@ class Rollout(msgspec.Struct):
         alive: 0 where a step ended its episode, else 1.
         values: of the critic, before each step.
         returns: targets of the critic.
-        gain: normalized advantages.
+        log_deviation: logarithm of the exploration's standard deviation at that time.
     """
 
     inputs: Tensor
@@ -89,7 +90,13 @@ class Rollout(msgspec.Struct):
     alive: Tensor
     values: Tensor
     returns: Tensor
-    gain: Tensor
+    log_deviation: Tensor
+
+    @property
+    def gain(self) -> Tensor:
+        """Normalized advantages."""
+        gain = self.returns - self.values
+        return (gain - gain.mean()) / (gain.std() + 1e-8)
 
     @property
     def explained(self) -> float:
@@ -101,6 +108,16 @@ class Rollout(msgspec.Struct):
         """The same samples with all steps side by side, (1, steps · worlds, ...)."""
         return Rollout(
             **{name: getattr(self, name).flatten(0, 1)[None] for name in self.__struct_fields__}
+        )
+
+    @staticmethod
+    def joined(parts: Sequence["Rollout"]) -> "Rollout":
+        """Rollouts of several batches of worlds as one."""
+        return Rollout(
+            **{
+                name: side_by_side([getattr(part, name) for part in parts])
+                for name in Rollout.__struct_fields__
+            }
         )
 
 
@@ -186,7 +203,7 @@ class PpoLearner:
             alive=torch.stack(alive),
             values=torch.stack(values),
             returns=gain + torch.stack(values),
-            gain=(gain - gain.mean()) / (gain.std() + 1e-8),
+            log_deviation=self._log_deviation.detach().expand(len(means), *means[0].shape).clone(),
         )
 
     def update(
@@ -215,7 +232,8 @@ class PpoLearner:
         """
         recipe, network = self._recipe, self._network
         shrink = float(np.log(recipe.innovation))
-        before = self._log_deviation.detach() + shrink
+        before = rollout.log_deviation + shrink
+        gain = rollout.gain
         old = log_probability(rollout.actions, rollout.means, before)
         moved = error = 0.0
         network.learn_returns(rollout.returns)
@@ -230,7 +248,7 @@ class PpoLearner:
                 if policy_learns:
                     now = self._log_deviation + shrink
                     likely = log_probability(rollout.actions[:, ids], mean, now)
-                    policy = policy_loss(likely, old[:, ids], rollout.gain[:, ids], recipe.clip)
+                    policy = policy_loss(likely, old[:, ids], gain[:, ids], recipe.clip)
                 loss = checked(policy, value, iteration)
                 if auxiliary and policy_learns:
                     loss = loss + auxiliary()
@@ -242,7 +260,7 @@ class PpoLearner:
                 error = float(value.detach())
                 if policy_learns:
                     with torch.no_grad():
-                        moved = float(divergence(before, rollout.means[:, ids], now, mean))
+                        moved = float(divergence(before[:, ids], rollout.means[:, ids], now, mean))
             if moved > 2 * recipe.divergence:
                 break
         most = recipe.most_deviation(iteration)

@@ -9,6 +9,7 @@ chunks).
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from inhand.training.learning.automatic_curriculum import (
     load_curriculum,
 )
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
+from inhand.training.learning.experience import Experience, joined_labels, side_by_side
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo import (
     PpoRecipe,
@@ -33,6 +35,7 @@ from inhand.training.learning.student_network import (
     State,
     StudentNetwork,
     StudentPolicy,
+    joined_states,
     version_of_student,
 )
 from inhand.training.learning.widening import widen_network, widen_optimizer
@@ -83,6 +86,16 @@ class Sequences(msgspec.Struct):
     labels: Tensor | None
     rollout: Rollout
 
+    @staticmethod
+    def joined(parts: Sequence["Sequences"]) -> "Sequences":
+        """Rollouts of several batches of worlds as one."""
+        return Sequences(
+            joined_states([part.start for part in parts]),
+            side_by_side([part.observations for part in parts]),
+            joined_labels([part.labels for part in parts]),
+            Rollout.joined([part.rollout for part in parts]),
+        )
+
 
 class Refinement:
     """A training run: worlds, sensors, student, critic, optimizer and their counters.
@@ -122,12 +135,29 @@ class Refinement:
         self.iteration = self.steps = 0
         self.seconds = 0.0
         self.ended: list[tuple[int, bool]] = []
+        self._ended: list[tuple[int, bool]] = []
         self._world_loss = torch.zeros((), device=device)
 
     def iterate(self) -> dict[str, float]:
         """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
+        return self.learn(self.collect(), began)
+
+    def collect(self) -> Experience[Sequences]:
+        """Acts for a rollout."""
+        self._ended = []
         sequences = self._rollout()
+        return Experience(sequences, self._ended)
+
+    def learn(self, seen: Experience[Sequences], began: float) -> dict[str, float]:
+        """The updates from a rollout; returns the row for the log.
+
+        Args:
+            seen: the rollout.
+            began: when it began [s], by `time.monotonic`.
+        """
+        sequences = seen.samples
+        self.ended.extend(seen.ended)
         moved, error = self.ppo.update(
             sequences.rollout,
             lambda ids: self._means(sequences, ids),
@@ -136,7 +166,7 @@ class Refinement:
             auxiliary=lambda: self.recipe.world_loss * self._world_loss,
         )
         self.iteration += 1
-        self.steps += self.recipe.horizon * self.worlds.size
+        self.steps += sequences.rollout.alive.numel()
         self.seconds += time.monotonic() - began
         del self.ended[:-2000]
         goals, drops = np.array(self.ended).sum(0) if self.ended else (0, 0)
@@ -191,7 +221,7 @@ class Refinement:
 
         def count(step: Stepped) -> None:
             self.policy.restart(step.ended)
-            self.ended.extend(zip(step.goals, step.dropped, strict=True))
+            self._ended.extend(zip(step.goals, step.dropped, strict=True))
 
         rollout = self.ppo.rollout(self._look, act, count)
         told = torch.stack(labels).to(self.device) if labels else None
@@ -211,6 +241,19 @@ class Refinement:
             estimate = self.network.world(torch.stack(remembered))
             self._world_loss = world_loss(estimate, sequences.labels[:, ids])
         return torch.stack(means)
+
+    def begin_episodes(self) -> None:
+        """Begins a new episode in every world, as the curriculum says now."""
+        every = np.arange(self.worlds.size)
+        self.worlds.reset(every)
+        self.policy.restart(every)
+        self._observation = None
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """What acting needs, in an order that does not change."""
+        networks = [*self.network.state_dict().values(), *self.teacher.state_dict().values()]
+        return [*networks, self.log_deviation.detach()]
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint atomically."""

@@ -58,6 +58,18 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     student: StudentRecipe = StudentRecipe()
     refine: RefineRecipe = RefineRecipe()
 
+    @property
+    def settings(self) -> Recipe | StudentRecipe | RefineRecipe:
+        """Settings of its stage."""
+        if self.stage == "teacher":
+            return self.teacher
+        return self.student if self.stage == "student" else self.refine
+
+
+def checkpoint_of(runs: Path, run: str) -> Path:
+    """Path of the checkpoint of a run."""
+    return runs / run / "checkpoint.pt"
+
 
 def load_recipe(name: str) -> RunRecipe:
     """Reads a recipe: a file, or the name of one in `training/recipes`.

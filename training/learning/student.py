@@ -5,6 +5,7 @@ its own action. The gradient is propagated back through the steps of one rollout
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +17,17 @@ from torch import Tensor, nn
 
 from inhand.controller.policy.observation import observation_size
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
+from inhand.training.learning.experience import Experience, joined_labels, side_by_side
 from inhand.training.learning.mixed_precision import mixed_precision
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo_learner import step_worlds
-from inhand.training.learning.student_network import Moments, State, StudentNetwork, StudentPolicy
+from inhand.training.learning.student_network import (
+    Moments,
+    State,
+    StudentNetwork,
+    StudentPolicy,
+    joined_states,
+)
 from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.sensors.sensors import Sensors
@@ -67,16 +75,29 @@ class Imitated(NamedTuple):
     """A rollout to imitate; arrays are (steps, worlds, ...).
 
     Attributes:
+        start: the student's state before the first step, (worlds, hidden) each.
         observations: of the student.
         wanted: actions of the teacher.
         keep: 0 where a step ended its episode, else 1.
         labels: of the worlds; None if they are not estimated.
     """
 
+    start: State
     observations: Tensor
     wanted: Tensor
     keep: Tensor
     labels: Tensor | None
+
+    @staticmethod
+    def joined(parts: Sequence["Imitated"]) -> "Imitated":
+        """Rollouts of several batches of worlds as one."""
+        return Imitated(
+            joined_states([part.start for part in parts]),
+            side_by_side([part.observations for part in parts]),
+            side_by_side([part.wanted for part in parts]),
+            side_by_side([part.keep for part in parts]),
+            joined_labels([part.labels for part in parts]),
+        )
 
 
 class Student:
@@ -111,27 +132,43 @@ class Student:
         self.iteration = self.steps = 0
         self.seconds = 0.0
         self.ended: list[int] = []
+        self._ended: list[tuple[int, bool]] = []
         self._rng = np.random.default_rng(recipe.seed)
 
     def iterate(self) -> dict[str, float]:
         """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
-        recipe = self.recipe
+        return self.learn(self.collect(), began)
+
+    def collect(self) -> Experience[Imitated]:
+        """Acts for a rollout."""
+        self._ended = []
+        rollout = self._rollout()
+        return Experience(rollout, self._ended)
+
+    def learn(self, experience: Experience[Imitated], began: float) -> dict[str, float]:
+        """The updates from a rollout; returns the row for the log.
+
+        Args:
+            experience: the rollout.
+            began: when it began [s], by `time.monotonic`.
+        """
+        recipe, seen = self.recipe, experience.samples
+        self.ended.extend(experience.goals)
+        self.steps += seen.keep.numel()
         if self.iteration < recipe.normalize_iterations:
-            return self._measure(began)
+            return self._measure(seen, began)
         share = min(1.0, self.iteration / recipe.decay_iterations)
         step_size = recipe.step_size * (recipe.final_step_size / recipe.step_size) ** share
         self.optimizer.param_groups[0]["lr"] = step_size
-        start = self.policy.state
-        seen = self._rollout()
         loss, world = 0.0, 0.0
         for _ in range(recipe.passes):
-            loss, world = self._learn(start, seen)
+            loss, world = self._learn(seen.start, seen)
         return self._row(began, loss, world)
 
-    def _measure(self, began: float) -> dict[str, float]:
-        """A rollout from which the normalization of the inputs is learned, and nothing else."""
-        for row in self._rollout().observations:
+    def _measure(self, seen: Imitated, began: float) -> dict[str, float]:
+        """Learns the normalization of the inputs from a rollout, and nothing else."""
+        for row in seen.observations:
             self._measured.add(row.cpu())
         self.network.renormalize(
             self._measured.mean.to(self.device), self._measured.deviation.to(self.device)
@@ -139,9 +176,7 @@ class Student:
         return self._row(began, 0.0, 0.0)
 
     def _row(self, began: float, loss: float, world: float) -> dict[str, float]:
-        recipe = self.recipe
         self.iteration += 1
-        self.steps += recipe.horizon * self.worlds.size
         self.seconds += time.monotonic() - began
         del self.ended[:-1000]
         return {
@@ -159,6 +194,7 @@ class Student:
         done = max(0, self.iteration - recipe.normalize_iterations)
         teachers = max(0.0, 1.0 - done / recipe.teacher_iterations)
         led = torch.as_tensor(self._rng.random((worlds.size, 1)) < teachers, device=self.device)
+        start = self.policy.state
         observations, wanted, keep, labels = [], [], [], []
         for _ in range(recipe.horizon):
             seen = self.policy.observe()
@@ -168,12 +204,13 @@ class Student:
                 target = self.teacher.act(teacher_inputs(worlds, self.device)).float()
                 mixed = torch.where(led, target, self.policy.act(seen))
             step = step_worlds(worlds, mixed, self.device)
-            self.ended.extend(step.goals)
+            self._ended.extend(zip(step.goals, step.dropped, strict=True))
             self.policy.restart(step.ended)
             observations.append(seen)
             wanted.append(target.clamp(-1.0, 1.0))
             keep.append(step.alive[:, None])
         return Imitated(
+            start,
             torch.stack(observations),
             torch.stack(wanted),
             torch.stack(keep),
@@ -207,6 +244,17 @@ class Student:
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         return float(imitation.detach()), float(world.detach())
+
+    def begin_episodes(self) -> None:
+        """Begins a new episode in every world, as the curriculum says now."""
+        every = np.arange(self.worlds.size)
+        self.worlds.reset(every)
+        self.policy.restart(every)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """What acting needs, in an order that does not change."""
+        return list(self.network.state_dict().values())
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint atomically."""

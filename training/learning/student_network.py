@@ -1,5 +1,6 @@
 """The network of a student, and how it acts in a batch of worlds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,17 @@ from torch import Tensor, nn
 from inhand.controller.policy.observation import observation_size, version_with_size
 from inhand.hardware.model.hand import Hand
 from inhand.training.learning.checkpoint import read_checkpoint
+from inhand.training.learning.experience import side_by_side
 from inhand.training.learning.world_head import WORLD
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.sensors.sensors import Sensors
 
 State = tuple[Tensor, Tensor]
+
+
+def joined_states(states: Sequence[State]) -> State:
+    """The states of several batches of worlds as one."""
+    return side_by_side([h for h, _ in states], 0), side_by_side([c for _, c in states], 0)
 
 
 class StudentNetwork(nn.Module):

@@ -16,6 +16,7 @@ from inhand.training.learning.automatic_curriculum import (
     load_curriculum,
 )
 from inhand.training.learning.checkpoint import read_checkpoint, write_checkpoint
+from inhand.training.learning.experience import Experience, Scale, scale_of
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo import (
     PpoRecipe,
@@ -54,7 +55,11 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
 
 
 class Teacher:
-    """A training run: worlds, network, optimizer and their counters."""
+    """A training run: worlds, network, optimizer and their counters.
+
+    Attributes:
+        valid_from: the first iteration whose rollouts have inputs of the present normalization.
+    """
 
     def __init__(self, worlds: BatchOfWorlds, recipe: Recipe, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
@@ -70,34 +75,57 @@ class Teacher:
         self.iteration = self.steps = 0
         self.ended: list[float] = []
         self.seconds = 0.0
-        self._reached = self._dropped = 0
-        self._to_measure = 0
+        self._ended: list[tuple[int, bool]] = []
+        self._scales: list[Scale] = []
+        self._reached = 0
+        self._to_measure = self.valid_from = 0
         self._measured: Network | None = None
 
     def iterate(self) -> dict[str, float]:
         """One rollout and the updates from it; returns the row for the log."""
         began = time.monotonic()
-        self._reached = self._dropped = 0
-        rollout = self._rollout().as_one_step()
+        return self.learn(self.collect(), began)
+
+    def collect(self) -> Experience[Rollout]:
+        """Acts for a rollout."""
+        self._ended, self._reached, self._scales = [], 0, []
+        rollout = self._rollout()
+        return Experience(rollout, self._ended, self._reached, self._scales)
+
+    def join_scales(self, scales: list[Scale]) -> None:
+        """Takes the scales of inputs that were seen in other processes."""
+        for scale in scales:
+            self._join_scale(scale)
+
+    def learn(self, seen: Experience[Rollout], began: float) -> dict[str, float]:
+        """The updates from a rollout; returns the row for the log.
+
+        Args:
+            seen: the rollout.
+            began: when it began [s], by `time.monotonic`.
+        """
+        samples = seen.samples.alive.numel()
+        rollout = seen.samples.as_one_step()
+        self.ended.extend(seen.goals)
         moved, _ = self.ppo.update(
             rollout, lambda ids: self.network.actor(rollout.inputs[:, ids]), self.iteration
         )
         self._renormalize()
-        recipe, worlds = self.recipe, self.worlds
+        worlds = self.worlds
         self.iteration += 1
-        self.steps += recipe.horizon * recipe.worlds
+        self.steps += samples
         self.seconds += time.monotonic() - began
         goals = float(np.mean(self.ended[-1000:])) if self.ended else 0.0
         if len(self.ended) >= 1000:
             self._harden(goals)
-        minutes = recipe.horizon * recipe.worlds / worlds.policy_rate / 60
+        minutes = samples / worlds.policy_rate / 60
         return {
             "iteration": self.iteration,
             "steps": self.steps,
             "minutes": self.seconds / 60,
             "goals": goals,
-            "goals_per_minute": self._reached / minutes,
-            "drops_per_goal": self._dropped / max(1, self._reached),
+            "goals_per_minute": seen.reached / minutes,
+            "drops_per_goal": seen.drops / max(1, seen.reached),
             "distance": worlds.goal_distance,
             **curriculum_row(worlds),
             "explained": rollout.explained,
@@ -125,21 +153,40 @@ class Teacher:
 
     def _rollout(self) -> Rollout:
         def act(inputs: Tensor) -> Tensor:
-            if self.iteration < self.recipe.normalize_iterations:
-                self.network.learn_scale(inputs)
-            elif self._measured:
-                self._measured.learn_scale(inputs)
+            if self._normalizes or self._measured:
+                scale = scale_of(inputs)
+                self._scales.append(scale)
+                self._join_scale(scale)
             return self.network.act(inputs)
 
         def look() -> Tensor:
             return teacher_inputs(self.worlds, self.device)
 
         def count(step: Stepped) -> None:
-            self.ended.extend(step.goals)
+            self._ended.extend(zip(step.goals, step.dropped, strict=True))
             self._reached += step.reached
-            self._dropped += sum(step.dropped)
 
         return self.ppo.rollout(look, act, count)
+
+    @property
+    def _normalizes(self) -> bool:
+        return self.iteration < self.recipe.normalize_iterations
+
+    @property
+    def measures(self) -> bool:
+        """Whether a run that started from another one measures its inputs."""
+        return self._measured is not None
+
+    def begin_measuring(self) -> None:
+        """Measures the inputs from now on; see `start_from`."""
+        inputs, actions = len(self.network.mean), self.worlds.hand.n_actuators
+        self._measured = Network(inputs, actions, 1.0).to(self.device)
+
+    def _join_scale(self, scale: Scale) -> None:
+        if self._normalizes:
+            self.network.join_scale(scale)
+        elif self._measured:
+            self._measured.join_scale(scale)
 
     def _renormalize(self) -> None:
         """Replaces the normalization once it has been measured; see `start_from`."""
@@ -151,14 +198,23 @@ class Teacher:
             # The moments of the gradient were those of other weights.
             self.ppo.optimizer.state.clear()
             self._measured = None
+            self.valid_from = self.iteration + 1
 
     def start_from(self, path: Path) -> None:
         """Starts from the checkpoint of another run; raises as `read_checkpoint` does."""
         self.resume(path)
         self._to_measure = self.recipe.renormalize_iterations
         if self._to_measure:
-            inputs, actions = len(self.network.mean), self.worlds.hand.n_actuators
-            self._measured = Network(inputs, actions, 1.0).to(self.device)
+            self.begin_measuring()
+
+    def begin_episodes(self) -> None:
+        """Begins a new episode in every world, as the curriculum says now."""
+        self.worlds.reset(np.arange(self.worlds.size))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """What acting needs, in an order that does not change."""
+        return list(self.network.state_dict().values())
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint atomically."""

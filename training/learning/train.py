@@ -1,149 +1,34 @@
 """A training run: reads a recipe, writes checkpoints, a log and a curve. It can be resumed."""
 
-import csv
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import msgspec
 import torch
 import tyro
 
-from inhand.files import whole_file
-from inhand.hardware.model.hand import load_hand
-from inhand.perception.objects import load_object
+from inhand.errors import InhandError
 from inhand.result import print_json
-from inhand.training.learning.automatic_curriculum import begin_curriculum
-from inhand.training.learning.checkpoint import read_checkpoint
-from inhand.training.learning.networks import Network, teacher_inputs
-from inhand.training.learning.refine import Refinement
+from inhand.training.learning.curve import draw_curve
+from inhand.training.learning.learners import Run, Stopped, build
+from inhand.training.learning.memory import check_memory
+from inhand.training.learning.run_display import Display
+from inhand.training.learning.run_files import Paths, RunStatus, State, sole_trainer, write_status
+from inhand.training.learning.run_log import RunLog
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
-from inhand.training.learning.student import Student
-from inhand.training.learning.student_network import (
-    load_student,
-    version_of_student,
-    widened_student,
-)
-from inhand.training.learning.teacher import Teacher
-from inhand.training.learning.widening import widen_network
-from inhand.training.mujoco_worlds.automatic_ranges import Precision
-from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
-from inhand.training.mujoco_worlds.environment import BatchEnvironment
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
+from inhand.training.learning.stop import stop_requested
+from inhand.training.mujoco_worlds.physics import Engine
 
 LOG_EVERY = 10
 SAVE_SECONDS = 120.0
 
 
-Learner = Teacher | Student | Refinement
-
-
-@dataclass
-class Paths:
-    """Paths of a run's checkpoint, log and curve."""
-
-    folder: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log.csv"
-
-    @property
-    def curve(self) -> Path:
-        return self.folder / "curve.png"
-
-
 def run_paths(runs: Path, recipe: RunRecipe) -> Paths:
     """Paths of the files of a recipe's run."""
     return Paths(runs / recipe.run)
-
-
-def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
-    """Worlds and learner of a recipe, in the state of the checkpoint of its `from_run`.
-
-    Raises:
-        CheckpointError: that checkpoint is missing, or of another hand, object or model.
-    """
-    hand, target = load_hand(recipe.hand), load_object(recipe.object)
-    if recipe.stage == "teacher":
-        settings = recipe.teacher
-        size, seed = settings.worlds, settings.seed
-        worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
-        worlds.vary = recipe.vary
-        teacher = Teacher(worlds, settings, device)
-        if recipe.from_run:
-            teacher.start_from(Paths(runs / recipe.from_run).checkpoint)
-        return teacher
-    if recipe.stage == "refine":
-        refine = recipe.refine
-        seconds = refine.seconds_per_goal
-        rewards = msgspec.structs.replace(recipe.rewards, seconds_per_goal=seconds)
-        worlds = BatchEnvironment(hand, target, refine.worlds, threads, refine.seed, rewards)
-        another = recipe.from_object not in ("", recipe.object)
-        critic = load_teacher(worlds, Paths(runs / recipe.teacher_run).checkpoint, device, another)
-        student = load_student(worlds, Paths(runs / recipe.from_run).checkpoint, another)
-        if version_of_student(hand, student) < refine.observation:
-            student = widened_student(student, hand, refine.observation, world=True)
-        _vary(worlds, recipe)
-        return Refinement(worlds, student, critic, refine, device)
-    size, seed = recipe.student.worlds, recipe.student.seed
-    worlds = BatchEnvironment(hand, target, size, threads, seed, recipe.rewards)
-    network = load_teacher(worlds, Paths(runs / recipe.from_run).checkpoint, device)
-    _vary(worlds, recipe)
-    return Student(worlds, network, recipe.student, device)
-
-
-def _vary(worlds: BatchOfWorlds, recipe: RunRecipe) -> None:
-    """Sets the universes and tolerances of a student's worlds."""
-    worlds.vary = recipe.vary
-    rewards = recipe.rewards
-    if recipe.stage == "refine" and recipe.refine.ranges:
-        begin_curriculum(worlds, recipe.refine.ranges, recipe.vary)
-    elif rewards.finest < rewards.tolerance:
-        worlds.precision = Precision(None, rewards.tolerance, rewards.finest, worlds.size)
-    worlds.harden(float(torch.pi), recipe.universe_scale)
-
-
-def load_teacher(
-    worlds: BatchOfWorlds, path: Path, device: str = "cpu", another_object: bool = False
-) -> Network:
-    """The network of a teacher's checkpoint, widened if it saw less of its universe.
-
-    Raises as `read_checkpoint` does.
-    """
-    state = read_checkpoint(path, "teacher", worlds, "cpu", another_object)["network"]
-    state = widen_network(state, teacher_inputs(worlds, "cpu").shape[1])
-    network = Network(len(state["mean"]), worlds.hand.n_actuators, 1.0).to(device)
-    network.load_state_dict(state)
-    return network
-
-
-@contextmanager
-def _stop_requested() -> Iterator[Callable[[], bool]]:
-    """Catches SIGINT and SIGTERM; gives a function that says whether one of them came."""
-    requested = False
-
-    def note(*_: object) -> None:
-        nonlocal requested
-        requested = True
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def check_device(device: str) -> None:
@@ -162,88 +47,158 @@ def check_device(device: str) -> None:
 
 
 def train(
-    recipe: RunRecipe, runs: Path, device: str, threads: int, minutes: float | None
+    recipe: RunRecipe,
+    runs: Path,
+    device: str,
+    threads: int,
+    minutes: float | None,
+    ray: str = "",
+    actors: int = 0,
+    wandb: bool = False,
+    engine: Engine = "mujoco",
 ) -> dict[str, float]:
     """Trains until all iterations are done, the time is over or a signal comes.
+
+    Args:
+        recipe: what to train.
+        runs: folder of the runs.
+        device: of the learner.
+        threads: of the learner and of the physics each; 0 for all cores.
+        minutes: time limit.
+        ray: address of a Ray cluster whose machines step the worlds, or `local`; empty for none.
+        actors: processes there that act; 0 for all its CPUs but one.
+        wandb: whether the log is also written for wandb.
+        engine: of the physics; `warp` runs on the device of the learner.
 
     Returns:
         The last row of the log.
 
     Raises:
-        TrainingError: the loss is not finite, or the device cannot be used.
+        TrainingError: the loss is not finite, the device cannot be used, or the worlds do not fit
+            into memory.
+        ClusterError: the cluster cannot be used.
         CheckpointError: a checkpoint cannot be read or written.
+        EngineError: the engine cannot be used here.
+        RunError: another process trains in the run's folder, or its log cannot be used.
     """
+    if ray and engine != "mujoco":
+        raise TrainingError("train: --ray and --engine warp do not go together; leave one out")
     check_device(device)
+    check_memory(recipe)
     if threads:
         torch.set_num_threads(threads)
-    learner = build(recipe, runs, device, threads)
-    paths = run_paths(runs, recipe)
-    paths.folder.mkdir(parents=True, exist_ok=True)
-    if paths.checkpoint.exists():
-        learner.resume(paths.checkpoint)
-        print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
-    began = saved = time.monotonic()
-    row: dict[str, float] = {}
-    start = learner.iteration
-    with _stop_requested() as stop_requested:
-        while learner.iteration < recipe.iterations and not stop_requested():
-            if minutes is not None and time.monotonic() - began > 60 * minutes:
-                break
+    began = time.monotonic()
+    # Ray sets signal handlers of its own when it is connected.
+    with _connection(ray), stop_requested() as stop:
+
+        def over() -> bool:
+            late = minutes is not None and time.monotonic() - began > 60 * minutes
+            return late or stop()
+
+        learner = _start(recipe, runs, device, threads, ray, actors, over, engine)
+        paths = run_paths(runs, recipe)
+        with sole_trainer(paths):
+            if paths.checkpoint.exists():
+                learner.resume(paths.checkpoint)
+                print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
+            run = _Training(recipe, paths, learner)
+            log = RunLog(paths, wandb, msgspec.to_builtins(recipe))
+            began = time.monotonic()
+            try:
+                log.open(learner.iteration, learner.steps)
+                run.note("running")
+                row = run.go(log, minutes, over)
+            except InhandError as error:
+                run.note("failed", str(error))
+                raise
+            finally:
+                log.close()
+            run.note("finished" if learner.iteration >= recipe.iterations else "stopped")
+            return row
+
+
+@dataclass
+class _Training:
+    """A learner with the files that its run writes."""
+
+    recipe: RunRecipe
+    paths: Paths
+    learner: Run
+
+    def go(self, log: RunLog, minutes: float | None, over: Callable[[], bool]) -> dict[str, float]:
+        """Iterates and saves; returns the last row."""
+        recipe, learner = self.recipe, self.learner
+        start = learner.iteration
+        display = Display(recipe.run, recipe.iterations - start, minutes)
+        began = saved = time.monotonic()
+        row: dict[str, float] = {}
+        while learner.iteration < recipe.iterations and not over():
             try:
                 row = learner.iterate()
+            except Stopped:
+                break
             except FloatingPointError as error:
                 raise TrainingError(f"run {recipe.run}: {error}") from error
-            if learner.iteration % LOG_EVERY == 0:
-                _log(paths, row)
-                done, spent = learner.iteration - start, time.monotonic() - began
-                _show(row, done, spent, recipe.iterations - learner.iteration)
+            done, spent = learner.iteration - start, time.monotonic() - began
+            if learner.iteration % LOG_EVERY == 0 or learner.iteration == recipe.iterations:
+                log.write(row)
+                display.row(row, done, spent)
+            display.at(done, spent)
             if time.monotonic() - saved > SAVE_SECONDS:
-                learner.save(paths.checkpoint)
-                draw_curve(paths)
+                self.save()
+                self.note("running")
                 saved = time.monotonic()
-    learner.save(paths.checkpoint)
-    draw_curve(paths)
-    return row
+        display.end()
+        self.save()
+        return row
+
+    def save(self) -> None:
+        """Writes checkpoint and curve."""
+        self.learner.save(self.paths.checkpoint)
+        draw_curve(self.paths)
+
+    def note(self, state: State, problem: str = "") -> None:
+        """Writes how far the run is."""
+        learner, recipe = self.learner, self.recipe
+        status = RunStatus(
+            run=recipe.run,
+            stage=recipe.stage,
+            iterations=recipe.iterations,
+            iteration=learner.iteration,
+            steps=learner.steps,
+            minutes=learner.seconds / 60,
+            state=state,
+            problem=problem,
+        )
+        write_status(self.paths, status)
 
 
-def _log(paths: Paths, row: dict[str, float]) -> None:
-    fresh = not paths.log.exists()
-    with paths.log.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row.keys())
-        if fresh:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+def _connection(ray: str) -> AbstractContextManager[None]:
+    """The connection to a cluster for as long as a run lasts, if it has one."""
+    if not ray:
+        return nullcontext()
+    # Ray is in an extra of its own.
+    from inhand.training.cluster.connection import connected
+    from inhand.training.learning.distributed import MODULES
+
+    return connected(ray, MODULES)
 
 
-def _show(row: dict[str, float], done: int, seconds: float, left: int) -> None:
-    eta = left * seconds / done / 60
-    steps = row["steps"] / row["iteration"] * done / seconds
-    keys = [key for key in row if key not in ("iteration", "steps", "minutes")]
-    values = "  ".join(f"{key} {row[key]:.4g}" for key in keys)
-    line = f"{row['iteration']:.0f}  {row['steps'] / 1e6:.2f} M  {steps:.0f} steps/s  {values}"
-    print(f"{line}  {eta:.0f} min left", file=sys.stderr, flush=True)
+def _start(
+    recipe: RunRecipe,
+    runs: Path,
+    device: str,
+    threads: int,
+    ray: str,
+    actors: int,
+    stop: Callable[[], bool],
+    engine: Engine,
+) -> Run:
+    if not ray:
+        return build(recipe, runs, device, threads, engine)
+    from inhand.training.learning.distributed import DistributedLearner
 
-
-def draw_curve(paths: Paths) -> None:
-    """Draws the columns of the log over the policy steps."""
-    if not paths.log.exists():
-        return
-    with paths.log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = [
-        n for n in ("goals", "goals_per_drop", "distance", "universe_scale", "loss") if n in rows[0]
-    ]
-    figure, axes = plt.subplots(len(names), 1, sharex=True, figsize=(7, 2 * len(names)))
-    steps = [float(row["steps"]) / 1e6 for row in rows]
-    for axis, name in zip(axes, names, strict=True):
-        axis.plot(steps, [float(row[name]) for row in rows])
-        axis.set_ylabel(name.replace("_", " "))
-        axis.grid(alpha=0.3)
-    axes[-1].set_xlabel("million policy steps")
-    figure.tight_layout()
-    with whole_file(paths.curve) as file:
-        figure.savefig(file, format="png", dpi=100)
-    plt.close(figure)
+    return DistributedLearner(recipe, runs, device, threads, actors, stop)
 
 
 @dataclass
@@ -258,6 +213,10 @@ class Arguments:
         minutes: stop after this time; the same command continues the run.
         device: of the learner, as torch names it: cpu, cuda.
         threads: of the learner and of the physics each; 0 for all cores.
+        ray: step the worlds on the machines of a Ray cluster: HOST:PORT of its head, or `local`.
+        actors: processes of that cluster that act; 0 for all its CPUs but one.
+        engine: of the physics: MuJoCo on the cores, or MuJoCo Warp on the device of the learner.
+        wandb: write the log for wandb, too; it stays on this machine until `wandb sync`.
         json: print the last log line as JSON.
     """
 
@@ -266,6 +225,10 @@ class Arguments:
     minutes: float | None = None
     device: str = "cpu"
     threads: int = 0
+    ray: str = ""
+    actors: int = 0
+    engine: Engine = "mujoco"
+    wandb: bool = False
     json: bool = False
 
 
@@ -273,7 +236,17 @@ def main() -> int:
     """`inhand train`."""
     given = tyro.cli(Arguments, prog="inhand train")
     recipe = load_recipe(given.recipe)
-    row = train(recipe, given.runs, given.device, given.threads, given.minutes)
+    row = train(
+        recipe,
+        given.runs,
+        given.device,
+        given.threads,
+        given.minutes,
+        given.ray,
+        given.actors,
+        given.wandb,
+        given.engine,
+    )
     if given.json:
         print_json(row)
     return 0

@@ -5,6 +5,7 @@ share of the worlds has one axis at the end of its range. Each end collects the 
 episodes. It moves outwards if their mean is high, inwards if it is low.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -74,6 +75,8 @@ class AutomaticRanges:
     Attributes:
         low: lower ends, (len(AXES),); 0 where an axis has one side.
         high: upper ends, (len(AXES),).
+        collect: takes the number of an end and the goals of an episode at it; `count`, unless
+            another process decides.
     """
 
     def __init__(self, recipe: RangesRecipe, size: int, vary: Vary = "everything") -> None:
@@ -88,6 +91,7 @@ class AutomaticRanges:
         self._ends = np.array(ends)
         self._boundaries = [Boundary(recipe) for _ in ends]
         self._at = np.full(size, -1)
+        self.collect: Callable[[int, float], None] = self.count
 
     def draw(self, ids: NDArray[np.int64], rng: np.random.Generator) -> Strengths:
         """Strengths of new universes of these worlds, (k, len(AXES))."""
@@ -113,7 +117,11 @@ class AutomaticRanges:
         """
         for end, count in zip(self._at[ids], goals, strict=True):
             if end >= 0:
-                self._move(int(end), self._boundaries[end].record(float(count)))
+                self.collect(int(end), float(count))
+
+    def count(self, end: int, goals: float) -> None:
+        """Counts one episode at an end, and moves the end if that decides."""
+        self._move(end, self._boundaries[end].record(goals))
 
     def _move(self, end: int, outwards: int) -> None:
         axis, side = self._ends[end]
@@ -167,6 +175,7 @@ class Precision:
 
     Attributes:
         now: the finest tolerance so far [rad].
+        collect: takes the goals of an episode at it; `count`, unless another process decides.
     """
 
     FACTOR = 0.9
@@ -179,6 +188,7 @@ class Precision:
         self._share = recipe.boundary if recipe else 0.0
         self._boundary = Boundary(recipe or RangesRecipe())
         self._at = np.zeros(size, dtype=np.bool_)
+        self.collect: Callable[[float], None] = self.count
 
     def draw(
         self, ids: NDArray[np.int64], coarse: NDArray[np.bool_], rng: np.random.Generator
@@ -199,5 +209,9 @@ class Precision:
         """Counts the goals of episodes that ended in these worlds."""
         for at, count in zip(self._at[ids], goals, strict=True):
             if at:
-                finer = self._boundary.record(float(count))
-                self.now = float(np.clip(self.now * self.FACTOR**finer, *self._limits))
+                self.collect(float(count))
+
+    def count(self, goals: float) -> None:
+        """Counts one episode at the finest tolerance, and changes it if that decides."""
+        finer = self._boundary.record(goals)
+        self.now = float(np.clip(self.now * self.FACTOR**finer, *self._limits))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from inhand.controller.policy.files import SHIPPED
 from tests.controller.recorded import Recorded
 from tests.controller.served import Served
 
@@ -23,7 +24,14 @@ RECORDING = (
     "recording export FILE",
     "recording repair FILE",
 )
-OTHERS = ("config show", "keys list", "hand check dactyl24", "cameras list", "doctor")
+OTHERS = (
+    "config show",
+    "keys list",
+    "hand check dactyl24",
+    "cameras list",
+    "doctor",
+    f"policy check {SHIPPED / 'block.onnx'}",
+)
 MINUTES = ("bench view", "eval --engine mujoco --trials 1 --timeout 2 --cap 1", "demo --goals 1")
 """Commands that start engines, servers or processes of their own."""
 

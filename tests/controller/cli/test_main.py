@@ -258,3 +258,11 @@ def test_bash_completes_verbs_and_options(tmp_path: Path) -> None:
     assert completed("inhand", "est") == ["estop"]
     assert {"view", "vision"} <= set(completed("inhand", "vi"))
     assert "--face" in completed("inhand", "goal", "--fa")
+
+
+def test_rerun_that_is_not_installed() -> None:
+    ended = without("rerun", "view", "--rerun")
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "error: view: rerun is not installed; install it with `pip install 'inhand[rerun]'`\n"
+    )

@@ -1,6 +1,8 @@
 """The sync and asyncio clients."""
 
 import asyncio
+import json
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from inhand.controller.client.arrival import Arrival
 from inhand.controller.client.asynchronous import AsyncClient
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, RefusedError
-from tests.controller.bench_hand import HAND
+from tests.controller.bench_hand import HAND, IN_HAND, Bench, learned
 from tests.controller.served import Served
 
 
@@ -170,3 +172,35 @@ def test_an_event_loop_is_told_of_a_daemon_that_is_silent_or_absent(tmp_path: Pa
                 assert [x async for x in hand.events(timeout=0.1)] == []
 
     asyncio.run(run())
+
+
+def test_the_object_is_put_back_into_a_simulated_hand_and_seen(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/world.sock"
+    bench = Bench(learned(tmp_path))
+    bench.position = IN_HAND - [0.0, 0.0, 0.2]
+    with zmq.Context() as context, context.socket(zmq.REP) as world:
+        world.bind(address)
+
+        def place() -> None:
+            assert json.loads(world.recv()) == {"type": "place"}
+            bench.position = IN_HAND
+            world.send(b'{"ok":true}')
+
+        placing = threading.Thread(target=place)
+        placing.start()
+        with (
+            Served(tmp_path, bench=bench, statistics=lambda: {"world": address}),
+            Client(tmp_path) as hand,
+        ):
+            assert not hand.status()["object"]["in_hand"]
+            hand.place()
+            assert hand.status()["object"]["in_hand"]
+        placing.join()
+
+
+def test_only_a_simulated_hand_puts_its_object_back(tmp_path: Path) -> None:
+    with Served(tmp_path), Client(tmp_path) as hand, pytest.raises(ClientError) as refused:
+        hand.place()
+    assert str(refused.value) == (
+        "place: this hand is not simulated on this machine; put the object in by hand"
+    )

@@ -133,6 +133,27 @@ def test_pyarrow_and_a_video_decoder_read_a_data_set(
     assert shades[0] < 40 and shades[-1] == pytest.approx(190, abs=4)
 
 
+def test_reruns_reader_of_lerobot_takes_the_data_set(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experimental = pytest.importorskip("rerun.experimental", reason="needs the extra rerun")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    folder = tmp_path / "set"
+    assert exported(recording, folder, "--lerobot", monkeypatch) == 0
+    info = json.loads((folder / "meta/info.json").read_text())
+    reader = experimental.LeRobotReader(str(folder))
+    episodes = list(reader.episodes())
+    assert episodes == list(range(info["total_episodes"]))
+    # Later episodes begin between two whole pictures of the video: there, Rerun needs ffmpeg.
+    rows = [
+        chunk.num_rows
+        for chunk in reader.stream(episodes[0]).to_chunks()
+        if "action" in str(chunk.entity_path) and not chunk.is_static
+    ]
+    lengths = parquet.read_table(folder / "meta/episodes/chunk-000/file-000.parquet")["length"]
+    assert sum(rows) == lengths[0].as_py()
+
+
 @pytest.mark.parametrize("kind", ["--ros2", "--lerobot"])
 def test_a_folder_that_exists_stays_as_it_is(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

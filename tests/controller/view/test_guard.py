@@ -1,5 +1,6 @@
 """What a browser may send to the page: other sites, viewers without the token, hostile messages."""
 
+import gzip
 import http.client
 import queue
 from collections.abc import Iterator
@@ -217,3 +218,36 @@ def connect_raw(page: Guarded) -> ClientConnection:
         subprotocols=[f"viser-v{viser.__version__}"],  # type: ignore[list-item]
         max_size=None,
     )
+
+
+def test_a_key_is_for_who_may_press_its_button(page: Guarded) -> None:
+    keys = {name: page.server.gui.add_command(name, hotkey="H") for name in ("hold", "stop")}
+    for name, key in keys.items():
+        key.on_trigger(lambda _, name=name: page.pressed.put(name))
+    page.guard.for_all.add(keys["stop"]._impl.uuid)
+
+    def type_all(socket: ClientConnection) -> None:
+        for key in keys.values():
+            send(socket, type="CommandTriggerMessage", uuid=key._impl.uuid)
+
+    with page.browser() as socket:
+        type_all(socket)
+        assert page.pressed.get(timeout=WAIT) == "stop"
+    with page.browser(token(page)) as socket:
+        type_all(socket)
+        assert {page.pressed.get(timeout=WAIT) for _ in keys} == {"hold", "stop"}
+        # With more than the identifier it is no key of the page.
+        send(socket, type="CommandTriggerMessage", uuid=keys["hold"]._impl.uuid, props={})
+        send(socket, type="CommandTriggerMessage", uuid=keys["stop"]._impl.uuid)
+        assert page.pressed.get(timeout=WAIT) == "stop"
+    for key in keys.values():
+        key.remove()
+
+
+def test_the_page_is_served_with_its_script(page: Guarded) -> None:
+    answer = page.get("/")
+    text = answer.read()
+    assert int(answer.headers["Content-Length"]) == len(text)
+    assert text.index(b"inhand-no-webgl") < text.index(b"<title>")
+    packed = page.get("/", **{"Accept-Encoding": "gzip"})
+    assert gzip.decompress(packed.read()) == text

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.hand import hand_file, load_hand
 from inhand.hardware.model.universe import load_universe, sample
 from inhand.perception import rotations
 from inhand.training.evaluation import acceptance, wires
@@ -107,6 +107,24 @@ def test_trial_without_poses_stops_with_the_controllers_reason(setup: Setup, uni
 def test_jobs_do_not_change_the_result(setup: Setup) -> None:
     quick = replace(setup, scale=1.0, rules=Rules(tolerance=2.5, timeout=1.0))
     assert list(run_trials(quick, 2, jobs=2)) == list(run_trials(quick, 2, jobs=1))
+
+
+@pytest.mark.slow
+def test_trials_are_equal_to_the_bit_with_any_number_of_workers(
+    setup: Setup, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray", reason="needs the extra `cluster`")
+    from tests.training.cluster.machines import member_of, two_nodes
+
+    hand = tmp_path / "mine.toml"
+    hand.write_bytes(hand_file("dactyl24").read_bytes())
+    quick = replace(setup, hand=str(hand), scale=1.0, rules=Rules(tolerance=2.5, timeout=2.0))
+    alone = [msgspec.json.encode(trial) for trial in run_trials(quick, 6)]
+    for jobs in (2, 4):
+        assert [msgspec.json.encode(trial) for trial in run_trials(quick, 6, jobs)] == alone
+    with two_nodes() as (cluster, _), member_of(cluster):
+        spread = run_trials(quick, 6, on_cluster=True)
+        assert [msgspec.json.encode(trial) for trial in spread] == alone
 
 
 def test_worker_processes_end_with_their_parent() -> None:
@@ -208,6 +226,7 @@ def test_validation_runs_another_mujoco(setup: Setup) -> None:
         (("--scale", "1", "--universe", "u.toml"), "exclude each other"),
         (("--universe", "nowhere.toml"), "universe file nowhere.toml: No such file"),
         (("--wires",), "--wires runs in real time: with --engine pybullet"),
+        (("--jobs", "2", "--ray", "local"), "--ray and --jobs exclude each other"),
         (("--engine", "pybullet", "--validation"), "--validation goes with --engine mujoco"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -13,8 +15,20 @@ from inhand.controller.cli import main
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
+from inhand.perception.objects import load_object
 from inhand.training.evaluation.logistic import STRENGTHS, held_out_hits, linear_probe, wilson
-from inhand.training.evaluation.probe import QUESTIONS, Report, Sample, answer
+from inhand.training.evaluation.probe import (
+    PART,
+    QUESTIONS,
+    Arguments,
+    Report,
+    Sample,
+    answer,
+    collect,
+    joined,
+    parts_of,
+)
+from inhand.training.evaluation.workers import spread
 from tests.controller import tiny_policy
 
 HAND = load_hand("dactyl24")
@@ -145,6 +159,28 @@ def test_a_policy_that_learned_nothing_is_probed(probe: Run, tmp_path: Path) -> 
     assert report.sha256 in page and page.count("% [") == 6
 
 
+@pytest.mark.slow
+def test_samples_are_equal_to_the_bit_with_any_number_of_workers(tmp_path: Path) -> None:
+    path, block = tmp_path / "tiny.onnx", load_object("block")
+    tiny_policy.write_policy(path, HAND)
+    given = Arguments(trials=2 * PART + 30, seconds=0.3)
+    alone = joined([*spread(collect, parts_of(given, path, block))])
+    assert len(alone.universes) > PART
+    results = []
+    for jobs in (2, 4):
+        parts = parts_of(replace(given, jobs=jobs), path, block)
+        results.append(joined([*spread(collect, parts, jobs)]))
+    if find_spec("ray"):
+        from tests.training.cluster.machines import member_of, two_nodes
+
+        with two_nodes() as (cluster, _), member_of(cluster):
+            results.append(joined([*spread(collect, parts, on_cluster=True)]))
+    for one in results:
+        np.testing.assert_array_equal(one.memory, alone.memory)
+        np.testing.assert_array_equal(one.observation, alone.observation)
+        assert one.universes == alone.universes and one.begun == alone.begun
+
+
 def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere" / "probe.md"
     code, out = probe("--trials", "60", "--seconds", "0.1", "--output", str(nowhere))
@@ -156,6 +192,8 @@ def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> No
     ("arguments", "words"),
     [
         (("--trials", "3"), "--trials must be at least 50"),
+        (("--jobs", "0"), "--jobs must be at least 1"),
+        (("--jobs", "2", "--ray", "local"), "exclude each other"),
         (("--scale", "0"), "--scale in (0, 10]"),
         (("--policy", "nowhere.onnx"), "policy nowhere.onnx: No such file"),
     ],

@@ -135,6 +135,7 @@ def test_what_cannot_be_reported_is_one_line_and_overwrites_nothing(
     assert page.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_trial_becomes_a_film(tmp_path: Path) -> None:
     film = tmp_path / "trial.mp4"
     small = ("--engine", "mujoco", "--trials", "1", "--cap", "2", "--video-seconds", "0.8")
@@ -147,19 +148,22 @@ def test_a_trial_becomes_a_film(tmp_path: Path) -> None:
     reader.release()
     assert len(frames) == 11 and frames[0].shape == (360, 480, 3)
     assert np.abs(frames[0] - frames[-1]).max() > 100
-    before = film.read_bytes()
-    code, _ = run("eval", *small[:4], "--video", film)
-    assert code == f"error: {film}: it exists; name another one with --video"
-    assert film.read_bytes() == before
+
+
+def test_a_film_that_cannot_be_made_is_refused_before_the_trial(tmp_path: Path) -> None:
+    film = tmp_path / "trial.mp4"
+    film.write_bytes(b"mine")
     fine = EvaluationArguments("mujoco", video=tmp_path / "a.mp4")
     for wrong, words in (
+        (replace(fine, video=film), f"{film}: it exists; name another one with --video"),
         (replace(fine, video=tmp_path / "a.avi"), "the film is MP4; end in .mp4"),
         (replace(fine, jobs=2), "--video goes with --jobs 1"),
         (replace(fine, video_seconds=0.0), "must lie in"),
     ):
-        with pytest.raises(EvaluationError) as refused:
+        with pytest.raises(InhandError) as refused:
             check(wrong)
         assert words in str(refused.value)
+    assert film.read_bytes() == b"mine"
 
 
 def test_the_extra_that_draws_plots_is_named() -> None:

@@ -192,6 +192,15 @@ def test_actions_that_are_not_finite(tmp_path: Path) -> None:
     refused(tmp_path, "actions that are not finite; look for divisions by zero", broken)
 
 
+def test_actions_that_are_drawn_at_random(tmp_path: Path) -> None:
+    drawn = playground_form()
+    last = drawn.graph.node[-1]
+    last.output[0] = "plain"
+    drawn.graph.node.append(helper.make_node("RandomNormalLike", ["plain"], ["noise"]))
+    drawn.graph.node.append(helper.make_node("Add", ["plain", "noise"], ["continuous_actions"]))
+    refused(tmp_path, "draws at random .RandomNormalLike.*export the mean of its actions", drawn)
+
+
 def test_nothing_is_written_or_replaced_if_something_is_wrong(run: Run, tmp_path: Path) -> None:
     foreign, map_file = write_pair(tmp_path, playground_form(inputs=58))
     out = tmp_path / "mine.onnx"

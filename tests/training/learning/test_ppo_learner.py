@@ -85,12 +85,13 @@ def written_out(
     rows["values"] = rows.pop("value")
     returns = gain + torch.stack(rows["values"])
     gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+    rows["log_deviation"] = [log_deviation.expand(gain.shape[1], -1)] * recipe.horizon
     return {"returns": returns, "gain": gain, **{k: torch.stack(v) for k, v in rows.items()}}
 
 
 def assert_same(rollout: Rollout, plain: dict[str, Tensor]) -> None:
     assert (plain["alive"] == 0).any(), "no episode ended in the rollout"
-    for name in rollout.__struct_fields__:
+    for name in plain:
         mine, theirs = getattr(rollout, name), plain[name]
         if name in ("values", "returns", "gain"):
             # The critic's values of a rollout are computed at one go, which rounds otherwise.

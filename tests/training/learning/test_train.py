@@ -13,9 +13,10 @@ from inhand.training.evaluation.lockstep import run_trial
 from inhand.training.evaluation.trials import Rules, Setup
 from inhand.training.learning import export
 from inhand.training.learning.checkpoint import CheckpointError
+from inhand.training.learning.learners import build
 from inhand.training.learning.run_recipe import RECIPES, TrainingError, load_recipe
 from inhand.training.learning.student_network import load_student
-from inhand.training.learning.train import build, train
+from inhand.training.learning.train import train
 
 TEACHER = """
 stage = "teacher"

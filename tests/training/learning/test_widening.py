@@ -7,8 +7,8 @@ import torch
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.training.learning.learners import load_teacher
 from inhand.training.learning.teacher import Recipe, Teacher, teacher_inputs
-from inhand.training.learning.train import load_teacher
 from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 

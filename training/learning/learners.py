@@ -1,0 +1,184 @@
+"""The learner of a recipe, with its worlds and with the networks that it starts from."""
+
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import torch
+from torch import nn
+
+from inhand.hardware.model.hand import Hand, load_hand
+from inhand.perception.objects import ObjectDescription, load_object
+from inhand.training.learning.automatic_curriculum import begin_curriculum
+from inhand.training.learning.checkpoint import read_checkpoint
+from inhand.training.learning.networks import Network, teacher_inputs
+from inhand.training.learning.refine import Refinement
+from inhand.training.learning.run_recipe import RunRecipe, checkpoint_of
+from inhand.training.learning.student import Student
+from inhand.training.learning.student_network import (
+    StudentNetwork,
+    load_student,
+    version_of_student,
+    widened_student,
+)
+from inhand.training.learning.teacher import Teacher
+from inhand.training.learning.widening import widen_network
+from inhand.training.mujoco_worlds.automatic_ranges import Precision
+from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
+from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.physics import Engine, MakePhysics
+
+Learner = Teacher | Student | Refinement
+
+
+class Stopped(Exception):  # noqa: N818  (it is no error)
+    """A run was asked to stop while its learner waited."""
+
+
+class Run(Protocol):
+    """What a training run does with a learner, wherever its worlds are."""
+
+    @property
+    def iteration(self) -> int:
+        """Iterations so far."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Policy steps of all worlds so far."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Time spent so far [s]."""
+        ...
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and the updates from it; returns the row for the log."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint atomically."""
+        ...
+
+    def resume(self, path: Path) -> None:
+        """Continues from a checkpoint; raises as `read_checkpoint` does."""
+        ...
+
+
+def build(
+    recipe: RunRecipe, runs: Path, device: str, threads: int, engine: Engine = "mujoco"
+) -> Learner:
+    """Worlds and learner of a recipe, in the state of the checkpoint of its `from_run`.
+
+    Raises:
+        CheckpointError: that checkpoint is missing, or of another hand, object or model.
+        EngineError: the engine cannot be used here, or the worlds do not fit into its memory.
+    """
+    hand, target = load_hand(recipe.hand), load_object(recipe.object)
+    worlds = make_worlds(recipe, hand, target, threads, physics_of(engine, device))
+    learner = make_learner(recipe, worlds, load_networks(recipe, worlds, runs), device)
+    start_from(learner, recipe, runs)
+    return learner
+
+
+def physics_of(engine: Engine, device: str) -> MakePhysics | None:
+    """What makes the physics in an engine; None: the cores of this machine."""
+    if engine == "mujoco":
+        return None
+    # MuJoCo Warp is in an extra of its own.
+    from inhand.training.mujoco_worlds.warp_physics import WarpPhysics
+
+    return lambda model, size: WarpPhysics(model, size, device)
+
+
+def make_worlds(
+    recipe: RunRecipe,
+    hand: Hand,
+    target: ObjectDescription,
+    threads: int,
+    physics: MakePhysics | None = None,
+) -> BatchEnvironment:
+    """The worlds that a recipe trains in, without its curriculum."""
+    settings, rewards = recipe.settings, recipe.rewards
+    if recipe.stage == "refine":
+        seconds = recipe.refine.seconds_per_goal
+        rewards = msgspec.structs.replace(rewards, seconds_per_goal=seconds)
+    size, seed = settings.worlds, settings.seed
+    return BatchEnvironment(hand, target, size, threads, seed, rewards, physics)
+
+
+def load_networks(recipe: RunRecipe, worlds: BatchOfWorlds, runs: Path) -> tuple[nn.Module, ...]:
+    """The networks that the recipe's learner starts from, on the CPU.
+
+    None for a teacher; its teacher for a student; student and critic for a refinement.
+
+    Raises:
+        CheckpointError: a checkpoint is missing, or of another hand, object or model.
+    """
+    if recipe.stage == "teacher":
+        return ()
+    if recipe.stage == "student":
+        return (load_teacher(worlds, checkpoint_of(runs, recipe.from_run)),)
+    another = recipe.from_object not in ("", recipe.object)
+    critic = load_teacher(worlds, checkpoint_of(runs, recipe.teacher_run), another_object=another)
+    student = load_student(worlds, checkpoint_of(runs, recipe.from_run), another)
+    version = recipe.refine.observation
+    if version_of_student(worlds.hand, student) < version:
+        student = widened_student(student, worlds.hand, version, world=True)
+    return student, critic
+
+
+def make_learner(
+    recipe: RunRecipe, worlds: BatchOfWorlds, networks: tuple[nn.Module, ...], device: str
+) -> Learner:
+    """The learner of a recipe at its start.
+
+    Args:
+        recipe: of the run.
+        worlds: that it acts in.
+        networks: of `load_networks`.
+        device: of the learner.
+    """
+    if recipe.stage == "teacher":
+        worlds.vary = recipe.vary
+        return Teacher(worlds, recipe.teacher, device)
+    _vary(worlds, recipe)
+    if recipe.stage == "student":
+        (teacher,) = networks
+        assert isinstance(teacher, Network)
+        return Student(worlds, teacher.to(device), recipe.student, device)
+    student, critic = networks
+    assert isinstance(student, StudentNetwork) and isinstance(critic, Network)
+    return Refinement(worlds, student, critic.to(device), recipe.refine, device)
+
+
+def start_from(learner: Learner, recipe: RunRecipe, runs: Path) -> None:
+    """Continues a teacher from the run that its recipe names; raises as `read_checkpoint` does."""
+    if isinstance(learner, Teacher) and recipe.from_run:
+        learner.start_from(checkpoint_of(runs, recipe.from_run))
+
+
+def _vary(worlds: BatchOfWorlds, recipe: RunRecipe) -> None:
+    """Sets the universes and tolerances of a student's worlds."""
+    worlds.vary = recipe.vary
+    rewards = recipe.rewards
+    if recipe.stage == "refine" and recipe.refine.ranges:
+        begin_curriculum(worlds, recipe.refine.ranges, recipe.vary)
+    elif rewards.finest < rewards.tolerance:
+        worlds.precision = Precision(None, rewards.tolerance, rewards.finest, worlds.size)
+    worlds.harden(float(torch.pi), recipe.universe_scale)
+
+
+def load_teacher(
+    worlds: BatchOfWorlds, path: Path, device: str = "cpu", another_object: bool = False
+) -> Network:
+    """The network of a teacher's checkpoint, widened if it saw less of its universe.
+
+    Raises as `read_checkpoint` does.
+    """
+    state = read_checkpoint(path, "teacher", worlds, "cpu", another_object)["network"]
+    state = widen_network(state, teacher_inputs(worlds, "cpu").shape[1])
+    network = Network(len(state["mean"]), worlds.hand.n_actuators, 1.0).to(device)
+    network.load_state_dict(state)
+    return network

@@ -1,0 +1,55 @@
+"""The memory that the worlds of a recipe need, checked before they are made.
+
+The numbers were measured with 64 and 512 worlds of the block in all stages.
+"""
+
+from pathlib import Path
+
+from inhand.training.learning.run_recipe import RunRecipe, TrainingError
+
+PROCESS_BYTES = 390_000_000
+"""Python with torch, MuJoCo and one world."""
+
+WORLD_BYTES = 45_000
+"""State of a world in MuJoCo, sensors, delays."""
+
+SAMPLE_BYTES = 16_000
+"""A policy step of a world in a rollout, with what a refinement computes to learn from it."""
+
+
+def bytes_needed(recipe: RunRecipe, worlds: int) -> int:
+    """Memory of a process with this many of the recipe's worlds [bytes]."""
+    return PROCESS_BYTES + worlds * (WORLD_BYTES + recipe.settings.horizon * SAMPLE_BYTES)
+
+
+def available_bytes() -> int:
+    """Memory that this process may still use: of the machine, or of its control group."""
+    found = [_machine()]
+    group = Path("/sys/fs/cgroup")
+    limit, used = group / "memory.max", group / "memory.current"
+    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
+        found.append(int(limit.read_text()) - int(used.read_text()))
+    return min(found)
+
+
+def _machine() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemAvailable":
+            return 1024 * int(value.split()[0])
+    raise OSError("/proc/meminfo has no MemAvailable")
+
+
+def check_memory(recipe: RunRecipe) -> None:
+    """Compares what a recipe needs in one process with what this machine has.
+
+    Raises:
+        TrainingError: it needs more.
+    """
+    worlds = recipe.settings.worlds
+    needed, available = bytes_needed(recipe, worlds), available_bytes()
+    if needed > available:
+        raise TrainingError(
+            f"run {recipe.run}: {worlds} worlds need about {needed / 1e9:.1f} GB of memory, and "
+            f"{available / 1e9:.1f} GB are free; set fewer worlds in the recipe"
+        )
