@@ -76,6 +76,11 @@ fmt: .venv/set-up ## Format and mend what can be mended
 clean: ## Remove the virtual environment and caches
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
+.PHONY: bench-gpu
+bench-gpu: .venv/set-up ## On a machine with an NVIDIA GPU: ten minutes of measurements; writes docs/gpu.md
+	$(INSTALL) -e '.[train-gpu]'
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
+
 .PHONY: install uninstall
 install: ## Install the service (as root; look first: make install ARGS=--dry-run)
 	systemd/install.sh install $(ARGS)

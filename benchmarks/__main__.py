@@ -57,6 +57,8 @@ def bench(
     if json:
         every = [one for measured in rows.values() for one in measured]
         print_json(every)
+    if write and "training" in rows:
+        importlib.import_module("benchmarks.training").write(rows["training"])
     if write:
         write_whole(
             RESULTS,

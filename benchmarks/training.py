@@ -2,8 +2,11 @@
 
 import importlib.util
 import os
+import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -12,6 +15,7 @@ import torch
 from mujoco import rollout
 
 from benchmarks.measure import Row, row
+from benchmarks.pages import write_figures
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
@@ -24,6 +28,11 @@ from inhand.training.mujoco_worlds.environment import BatchEnvironment
 WORLDS, STEPS, ROUNDS = 1024, 5, 8
 MOVING = "time", "qpos", "qvel", "act", "qacc_warmstart"
 """State arrays that a step starts from."""
+STAGES = ("teacher", "student", "refinement")
+PARTS = ("physics", "environment", "sensors", "learning")
+SHARE = "{} of the {}, share of processor time"
+COMMAND = "inhand bench training"
+PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 PEER = "gymnasium-robotics, HandManipulateBlock"
 
 
@@ -50,7 +59,7 @@ def _physics() -> list[Row]:
     with rollout.Rollout(nthread=threads) as pool:
         for _ in range(ROUNDS):
             worlds.harden(float(np.pi), 0.0)
-            batch = worlds._batch
+            batch: Any = worlds._batch
             models = [batch.get_model(i) for i in range(WORLDS)]
             start = np.zeros((WORLDS, mujoco.mj_stateSize(models[0], kind)))
             for i, (model, state) in enumerate(zip(models, start, strict=True)):
@@ -93,13 +102,14 @@ def _physics() -> list[Row]:
 def _watch(worlds: BatchEnvironment) -> tuple[list[Array], Callable[..., None]]:
     """Records the servo commands of every tick; returns the list and the original step."""
     commands: list[Array] = []
-    advance = worlds._batch.step
+    batch: Any = worlds._batch
+    advance = batch.step
 
     def step(nstep: int) -> None:
         commands.append(worlds._ctrl.copy())
         advance(nstep=nstep)
 
-    worlds._batch.step = step
+    batch.step = step
     return commands, advance
 
 
@@ -155,7 +165,8 @@ def _learning() -> list[Row]:
     torch.set_num_threads(1)
     try:
         rows = []
-        for name, make in (("teacher", _teacher), ("student", _student), ("refinement", _refine)):
+        makers: list[Callable[[bool], Learner]] = [_teacher, _student, _refine]
+        for name, make in zip(STAGES, makers, strict=True):
             fast, exact = make(True), make(False)
             rows += _parts(name, fast)
             if not isinstance(fast, Student):
@@ -223,19 +234,30 @@ def _parts(name: str, learner: Learner, iterations: int = 2) -> list[Row]:
         learner.iterate()
     whole, whole_of = time.process_time() - began, "all of it"
     rows = [
-        row(
-            f"{part} of the {name}, share of processor time",
-            100 * share / whole,
-            "%",
-            whole_of,
-            100.0,
-        )
+        row(SHARE.format(part, name), 100 * share / whole, "%", whole_of, 100.0)
         for part, share in spent.items()
         if share
     ]
     learning = 100 * (1 - sum(spent.values()) / whole)
-    label = f"learning of the {name}, share of processor time"
-    return [*rows, row(label, learning, "%", whole_of, 100.0, 0.4)]
+    return [*rows, row(SHARE.format("learning", name), learning, "%", whole_of, 100.0, 0.35)]
+
+
+def time_table(rows: Sequence[Row]) -> str:
+    """Where the processor time goes, by stage, as a Markdown table [%]."""
+    shares = {one.name: f"{one.value:.0f}" for one in rows}
+    lines = [f"| stage | {' | '.join(PARTS)} |", "|---" * (1 + len(PARTS)) + "|"]
+    for stage in STAGES:
+        cells = [shares.get(SHARE.format(part, stage), "–") for part in PARTS]
+        lines.append(f"| {stage} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(rows: Sequence[Row], page: Path = PAGE) -> None:
+    """Writes the table into the page about training; raises as `write_figures` does."""
+    cores = f"{platform.machine()}, {os.cpu_count()} cores"
+    when = f"`{COMMAND} --write` on {date.today()}, {cores}"
+    head = f"{when}: share of processor time [%].\n\n"
+    write_figures(page, COMMAND, f"{head}{time_table(rows)}")
 
 
 def _speed(name: str, fast: Learner, exact: Learner) -> Row:

@@ -22,15 +22,15 @@ class Progress:
         self._shown = time.monotonic() + _PATIENCE - _PERIOD
         self._line, self._drawn = Readout(), False
 
-    def at(self, done: float) -> None:
-        """Shows how much is done, at most five times a second."""
+    def at(self, done: float, note: str = "") -> None:
+        """Shows how much is done, and a note after it, at most five times a second."""
         now = time.monotonic()
         if now < self._shown + _PERIOD:
             return
         self._shown, self._drawn = now, True
         share = min(1.0, done / self._total) if self._total else 0.0
         bar = "#" * round(_WIDTH * share)
-        self._line.show(f"{self._what} [{bar:<{_WIDTH}}] {100 * share:3.0f} %")
+        self._line.show(f"{self._what} [{bar:<{_WIDTH}}] {100 * share:3.0f} %  {note}".rstrip())
 
     def end(self) -> None:
         """Removes the bar."""

@@ -84,6 +84,8 @@ ELSEWHERE = {
     "inhand probe": "training/evaluation/test_probe.py",
     "inhand measure": "training/learning/test_train.py",
     "inhand train": "documents/test_walk_through.py",
+    "inhand runs": "training/learning/test_runs.py",
+    "inhand sweep": "training/learning/test_sweep.py",
     "inhand policy export": "documents/test_walk_through.py",
     "inhand policy": "documents/test_bring_your_policy.py",
     "inhandd --sim --config": "documents/test_walk_through.py",

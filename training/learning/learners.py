@@ -26,6 +26,7 @@ from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.automatic_ranges import Precision
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
+from inhand.training.mujoco_worlds.physics import Engine, MakePhysics
 
 Learner = Teacher | Student | Refinement
 
@@ -65,28 +66,46 @@ class Run(Protocol):
         ...
 
 
-def build(recipe: RunRecipe, runs: Path, device: str, threads: int) -> Learner:
+def build(
+    recipe: RunRecipe, runs: Path, device: str, threads: int, engine: Engine = "mujoco"
+) -> Learner:
     """Worlds and learner of a recipe, in the state of the checkpoint of its `from_run`.
 
     Raises:
         CheckpointError: that checkpoint is missing, or of another hand, object or model.
+        EngineError: the engine cannot be used here, or the worlds do not fit into its memory.
     """
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
-    worlds = make_worlds(recipe, hand, target, threads)
+    worlds = make_worlds(recipe, hand, target, threads, physics_of(engine, device))
     learner = make_learner(recipe, worlds, load_networks(recipe, worlds, runs), device)
     start_from(learner, recipe, runs)
     return learner
 
 
+def physics_of(engine: Engine, device: str) -> MakePhysics | None:
+    """What makes the physics in an engine; None: the cores of this machine."""
+    if engine == "mujoco":
+        return None
+    # MuJoCo Warp is in an extra of its own.
+    from inhand.training.mujoco_worlds.warp_physics import WarpPhysics
+
+    return lambda model, size: WarpPhysics(model, size, device)
+
+
 def make_worlds(
-    recipe: RunRecipe, hand: Hand, target: ObjectDescription, threads: int
+    recipe: RunRecipe,
+    hand: Hand,
+    target: ObjectDescription,
+    threads: int,
+    physics: MakePhysics | None = None,
 ) -> BatchEnvironment:
     """The worlds that a recipe trains in, without its curriculum."""
     settings, rewards = recipe.settings, recipe.rewards
     if recipe.stage == "refine":
         seconds = recipe.refine.seconds_per_goal
         rewards = msgspec.structs.replace(rewards, seconds_per_goal=seconds)
-    return BatchEnvironment(hand, target, settings.worlds, threads, settings.seed, rewards)
+    size, seed = settings.worlds, settings.seed
+    return BatchEnvironment(hand, target, size, threads, seed, rewards, physics)
 
 
 def load_networks(recipe: RunRecipe, worlds: BatchOfWorlds, runs: Path) -> tuple[nn.Module, ...]:

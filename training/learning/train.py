@@ -1,70 +1,34 @@
 """A training run: reads a recipe, writes checkpoints, a log and a curve. It can be resumed."""
 
-import csv
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
+import msgspec
 import torch
 import tyro
 
-from inhand.files import whole_file
+from inhand.errors import InhandError
 from inhand.result import print_json
+from inhand.training.learning.curve import draw_curve
 from inhand.training.learning.learners import Run, Stopped, build
 from inhand.training.learning.memory import check_memory
+from inhand.training.learning.run_display import Display
+from inhand.training.learning.run_files import Paths, RunStatus, State, sole_trainer, write_status
+from inhand.training.learning.run_log import RunLog
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
+from inhand.training.learning.stop import stop_requested
+from inhand.training.mujoco_worlds.physics import Engine
 
 LOG_EVERY = 10
 SAVE_SECONDS = 120.0
 
 
-@dataclass
-class Paths:
-    """Paths of a run's checkpoint, log and curve."""
-
-    folder: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log.csv"
-
-    @property
-    def curve(self) -> Path:
-        return self.folder / "curve.png"
-
-
 def run_paths(runs: Path, recipe: RunRecipe) -> Paths:
     """Paths of the files of a recipe's run."""
     return Paths(runs / recipe.run)
-
-
-@contextmanager
-def _stop_requested() -> Iterator[Callable[[], bool]]:
-    """Catches SIGINT and SIGTERM; gives a function that says whether one of them came."""
-    requested = False
-
-    def note(*_: object) -> None:
-        nonlocal requested
-        requested = True
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def check_device(device: str) -> None:
@@ -90,6 +54,8 @@ def train(
     minutes: float | None,
     ray: str = "",
     actors: int = 0,
+    wandb: bool = False,
+    engine: Engine = "mujoco",
 ) -> dict[str, float]:
     """Trains until all iterations are done, the time is over or a signal comes.
 
@@ -101,6 +67,8 @@ def train(
         minutes: time limit.
         ray: address of a Ray cluster whose machines step the worlds, or `local`; empty for none.
         actors: processes there that act; 0 for all its CPUs but one.
+        wandb: whether the log is also written for wandb.
+        engine: of the physics; `warp` runs on the device of the learner.
 
     Returns:
         The last row of the log.
@@ -110,28 +78,60 @@ def train(
             into memory.
         ClusterError: the cluster cannot be used.
         CheckpointError: a checkpoint cannot be read or written.
+        EngineError: the engine cannot be used here.
+        RunError: another process trains in the run's folder, or its log cannot be used.
     """
+    if ray and engine != "mujoco":
+        raise TrainingError("train: --ray and --engine warp do not go together; leave one out")
     check_device(device)
     check_memory(recipe)
     if threads:
         torch.set_num_threads(threads)
-    began = saved = time.monotonic()
+    began = time.monotonic()
     # Ray sets signal handlers of its own when it is connected.
-    with _connection(ray), _stop_requested() as stop_requested:
+    with _connection(ray), stop_requested() as stop:
 
         def over() -> bool:
             late = minutes is not None and time.monotonic() - began > 60 * minutes
-            return late or stop_requested()
+            return late or stop()
 
-        learner = _start(recipe, runs, device, threads, ray, actors, over)
+        learner = _start(recipe, runs, device, threads, ray, actors, over, engine)
         paths = run_paths(runs, recipe)
-        paths.folder.mkdir(parents=True, exist_ok=True)
-        if paths.checkpoint.exists():
-            learner.resume(paths.checkpoint)
-            print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
-        began = time.monotonic()
-        row: dict[str, float] = {}
+        with sole_trainer(paths):
+            if paths.checkpoint.exists():
+                learner.resume(paths.checkpoint)
+                print(f"resuming {paths.checkpoint} at iteration {learner.iteration}")
+            run = _Training(recipe, paths, learner)
+            log = RunLog(paths, wandb, msgspec.to_builtins(recipe))
+            began = time.monotonic()
+            try:
+                log.open(learner.iteration, learner.steps)
+                run.note("running")
+                row = run.go(log, minutes, over)
+            except InhandError as error:
+                run.note("failed", str(error))
+                raise
+            finally:
+                log.close()
+            run.note("finished" if learner.iteration >= recipe.iterations else "stopped")
+            return row
+
+
+@dataclass
+class _Training:
+    """A learner with the files that its run writes."""
+
+    recipe: RunRecipe
+    paths: Paths
+    learner: Run
+
+    def go(self, log: RunLog, minutes: float | None, over: Callable[[], bool]) -> dict[str, float]:
+        """Iterates and saves; returns the last row."""
+        recipe, learner = self.recipe, self.learner
         start = learner.iteration
+        display = Display(recipe.run, recipe.iterations - start, minutes)
+        began = saved = time.monotonic()
+        row: dict[str, float] = {}
         while learner.iteration < recipe.iterations and not over():
             try:
                 row = learner.iterate()
@@ -139,17 +139,38 @@ def train(
                 break
             except FloatingPointError as error:
                 raise TrainingError(f"run {recipe.run}: {error}") from error
-            if learner.iteration % LOG_EVERY == 0:
-                _log(paths, row)
-                done, spent = learner.iteration - start, time.monotonic() - began
-                _show(row, done, spent, recipe.iterations - learner.iteration)
+            done, spent = learner.iteration - start, time.monotonic() - began
+            if learner.iteration % LOG_EVERY == 0 or learner.iteration == recipe.iterations:
+                log.write(row)
+                display.row(row, done, spent)
+            display.at(done, spent)
             if time.monotonic() - saved > SAVE_SECONDS:
-                learner.save(paths.checkpoint)
-                draw_curve(paths)
+                self.save()
+                self.note("running")
                 saved = time.monotonic()
-        learner.save(paths.checkpoint)
-    draw_curve(paths)
-    return row
+        display.end()
+        self.save()
+        return row
+
+    def save(self) -> None:
+        """Writes checkpoint and curve."""
+        self.learner.save(self.paths.checkpoint)
+        draw_curve(self.paths)
+
+    def note(self, state: State, problem: str = "") -> None:
+        """Writes how far the run is."""
+        learner, recipe = self.learner, self.recipe
+        status = RunStatus(
+            run=recipe.run,
+            stage=recipe.stage,
+            iterations=recipe.iterations,
+            iteration=learner.iteration,
+            steps=learner.steps,
+            minutes=learner.seconds / 60,
+            state=state,
+            problem=problem,
+        )
+        write_status(self.paths, status)
 
 
 def _connection(ray: str) -> AbstractContextManager[None]:
@@ -171,52 +192,13 @@ def _start(
     ray: str,
     actors: int,
     stop: Callable[[], bool],
+    engine: Engine,
 ) -> Run:
     if not ray:
-        return build(recipe, runs, device, threads)
+        return build(recipe, runs, device, threads, engine)
     from inhand.training.learning.distributed import DistributedLearner
 
     return DistributedLearner(recipe, runs, device, threads, actors, stop)
-
-
-def _log(paths: Paths, row: dict[str, float]) -> None:
-    fresh = not paths.log.exists()
-    with paths.log.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row.keys())
-        if fresh:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
-
-
-def _show(row: dict[str, float], done: int, seconds: float, left: int) -> None:
-    eta = left * seconds / done / 60
-    steps = row["steps"] / row["iteration"] * done / seconds
-    keys = [key for key in row if key not in ("iteration", "steps", "minutes")]
-    values = "  ".join(f"{key} {row[key]:.4g}" for key in keys)
-    line = f"{row['iteration']:.0f}  {row['steps'] / 1e6:.2f} M  {steps:.0f} steps/s  {values}"
-    print(f"{line}  {eta:.0f} min left", file=sys.stderr, flush=True)
-
-
-def draw_curve(paths: Paths) -> None:
-    """Draws the columns of the log over the policy steps."""
-    if not paths.log.exists():
-        return
-    with paths.log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = [
-        n for n in ("goals", "goals_per_drop", "distance", "universe_scale", "loss") if n in rows[0]
-    ]
-    figure, axes = plt.subplots(len(names), 1, sharex=True, figsize=(7, 2 * len(names)))
-    steps = [float(row["steps"]) / 1e6 for row in rows]
-    for axis, name in zip(axes, names, strict=True):
-        axis.plot(steps, [float(row[name]) for row in rows])
-        axis.set_ylabel(name.replace("_", " "))
-        axis.grid(alpha=0.3)
-    axes[-1].set_xlabel("million policy steps")
-    figure.tight_layout()
-    with whole_file(paths.curve) as file:
-        figure.savefig(file, format="png", dpi=100)
-    plt.close(figure)
 
 
 @dataclass
@@ -233,6 +215,8 @@ class Arguments:
         threads: of the learner and of the physics each; 0 for all cores.
         ray: step the worlds on the machines of a Ray cluster: HOST:PORT of its head, or `local`.
         actors: processes of that cluster that act; 0 for all its CPUs but one.
+        engine: of the physics: MuJoCo on the cores, or MuJoCo Warp on the device of the learner.
+        wandb: write the log for wandb, too; it stays on this machine until `wandb sync`.
         json: print the last log line as JSON.
     """
 
@@ -243,6 +227,8 @@ class Arguments:
     threads: int = 0
     ray: str = ""
     actors: int = 0
+    engine: Engine = "mujoco"
+    wandb: bool = False
     json: bool = False
 
 
@@ -251,7 +237,15 @@ def main() -> int:
     given = tyro.cli(Arguments, prog="inhand train")
     recipe = load_recipe(given.recipe)
     row = train(
-        recipe, given.runs, given.device, given.threads, given.minutes, given.ray, given.actors
+        recipe,
+        given.runs,
+        given.device,
+        given.threads,
+        given.minutes,
+        given.ray,
+        given.actors,
+        given.wandb,
+        given.engine,
     )
     if given.json:
         print_json(row)

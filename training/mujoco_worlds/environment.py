@@ -18,12 +18,13 @@ from inhand.training.mujoco_worlds.automatic_ranges import AutomaticRanges, Prec
 from inhand.training.mujoco_worlds.delayed_targets import DelayedTargets
 from inhand.training.mujoco_worlds.draws import scaled_strengths
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
+from inhand.training.mujoco_worlds.physics import MakePhysics, Physics
 from inhand.training.mujoco_worlds.rewards import Rewards, Step
 from inhand.training.mujoco_worlds.variation import MAX_DELAY, MESH_SIZES, Variation
 
 
 class BatchEnvironment:
-    """`BatchOfWorlds` in MuJoCo on the cores of this machine, with the action path of the robot.
+    """`BatchOfWorlds` in MuJoCo, with the action path of the robot.
 
     Args:
         hand: the hand.
@@ -32,6 +33,7 @@ class BatchEnvironment:
         threads: of the physics; 0 for all cores.
         seed: of all random draws.
         rewards: weights.
+        make_physics: makes the physics; on the cores of this machine if not given.
 
     Attributes:
         digests: SHA-256 of hand file, object and model, on which learned weights depend.
@@ -53,6 +55,7 @@ class BatchEnvironment:
         threads: int = 0,
         seed: int = 0,
         rewards: Rewards | None = None,
+        make_physics: MakePhysics | None = None,
     ) -> None:
         self.hand, self.target, self.size = hand, target, size
         self.rewards = rewards or Rewards()
@@ -77,7 +80,8 @@ class BatchEnvironment:
         }
         # A universe may have another object size; meshes need a copy for each size.
         varied = build_spec(hand, target, MESH_SIZES).compile()
-        self._batch = Batch(varied, size, threads)
+        physics = make_physics(varied, size) if make_physics else Batch(varied, size, threads)
+        self._batch: Physics = physics
         self._qpos = self._batch.bind("qpos")
         self._qvel = self._batch.bind("qvel")
         self._ctrl = self._batch.bind("ctrl")
@@ -176,11 +180,7 @@ class BatchEnvironment:
         self._qpos[ids, at : at + 3] = hand.workspace.object_start
         self._qpos[ids, at + 3 : at + 7] = rotations.random_quaternion(self.rng, (n,))
         self._qvel[ids] = 0.0
-        for array in (
-            self.state.previous,
-            self.state.goal,
-            self.state.motion.position,
-        ):
+        for array in (self.state.previous, self.state.goal, self.state.motion.position):
             array[ids] = hand.rest
         self.state.motion.velocity[ids] = 0.0
         self.goals_reached[ids] = 0

@@ -77,7 +77,8 @@ class Import:
         """Writes the hand file and prints the report; 1 if the kinematics differ."""
         # Only this verb needs MuJoCo.
         from inhand.hardware.model.stl import write_stl
-        from inhand.training.mujoco_worlds.hand_import import Choices, import_hand, together
+        from inhand.training.mujoco_worlds.hand_import import import_hand, together
+        from inhand.training.mujoco_worlds.import_choices import Choices
         from inhand.training.mujoco_worlds.import_report import compare, report
         from inhand.training.mujoco_worlds.source_model import read_model
 

@@ -1,64 +1,25 @@
 """A hand file from a compiled model of others."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import mujoco
 import numpy as np
 
-from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.solids import inertia_values
 from inhand.hardware.model.turning import axis_angle_matrix, matrix_rpy, rpy_matrix
 from inhand.hardware.records import Array
 from inhand.perception import rotations
+from inhand.training.mujoco_worlds.import_choices import Choices
+from inhand.training.mujoco_worlds.source_actuators import actuators_of
+from inhand.training.mujoco_worlds.source_bodies import ROOT, anchor, body_name, free_name
 from inhand.training.mujoco_worlds.source_couplings import (
-    Coupling,
     couplings,
     joint_name,
-    tendon_lever,
 )
+from inhand.training.mujoco_worlds.source_fingers import add_tips, collision_groups
 from inhand.training.mujoco_worlds.source_shapes import drawing_of, shapes_of
-
-ROOT, MOUNT = "base", "mount"
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What no model says.
-
-    Attributes:
-        name: of the hand.
-        turn: roll, pitch, yaw of the model's base in the world, palm up [rad].
-        object_start: where the object is put, world frame [m]; None is above the fingers' middle.
-        servo_model: model of all servos; empty makes a hand for simulation only.
-        first_id: of the servos; the others count up in the order of actuators.
-        ids: servo ids by joint, in place of counting.
-        reversed: joints whose servo turns the other way.
-        rest: rest pose by joint [rad]; else that of the model's first keyframe, else zero.
-        damping: of joints without any [N·m·s/rad].
-        armature: of joints without any [kg·m²]: light links on a stiff servo without a rotor shake
-            in simulation.
-        gain: of joints without an actuator [N·m/rad].
-        torque_limit: of actuators without one [N·m].
-        velocity_limit: of all actuators [rad/s].
-        acceleration_limit: of all actuators [rad/s²].
-    """
-
-    name: str
-    turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    object_start: tuple[float, float, float] | None = None
-    servo_model: str = ""
-    first_id: int = 0
-    ids: Mapping[str, int] = field(default_factory=dict)
-    reversed: Sequence[str] = ()
-    rest: Mapping[str, float] = field(default_factory=dict)
-    damping: float = 0.1
-    armature: float = 0.001
-    gain: float = 1.0
-    torque_limit: float = 0.5
-    velocity_limit: float = 8.0
-    acceleration_limit: float = 300.0
 
 
 @dataclass
@@ -87,7 +48,7 @@ def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
     notes: list[str] = []
     drawings: dict[str, Array] = {}
     links: list[dict[str, Any]] = []
-    root = _free_name(model, ROOT)
+    root = free_name(model, ROOT)
     mount: dict[str, Any] = {
         "name": body_name(model, 0),
         "parent": root,
@@ -114,16 +75,16 @@ def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
     ranges = {link["joint"]: link["range"] for link in links}
     for coupling in coupled:
         coupling.narrow(ranges, notes)
-    tips = _add_tips(model, links, notes)
+    tips = add_tips(model, links, notes)
     content: dict[str, Any] = {
         "name": choices.name,
         "schema": 1,
         "root": root,
         "workspace": {},
-        "collision_groups": _groups(links, tips),
+        "collision_groups": collision_groups(links, tips),
         "fixed_links": fixed,
         "links": links,
-        "actuators": _actuators(model, ranges, coupled, choices, notes),
+        "actuators": actuators_of(model, ranges, coupled, choices, notes),
     }
     content["workspace"] = _workspace(model, choices, tips, notes)
     if model.jnt_stiffness.any():
@@ -156,29 +117,6 @@ def together(notes: Sequence[str], joints: Sequence[str] = ()) -> list[str]:
 
 def _file_name(part: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in part)
-
-
-def body_name(model: mujoco.MjModel, body: int) -> str:
-    """Name of a body; one without a name gets one by its number."""
-    if body == 0:
-        return _free_name(model, MOUNT)
-    return str(model.body(body).name or f"body{body}")
-
-
-def _free_name(model: mujoco.MjModel, name: str) -> str:
-    """The name, or one like it if a body of the model has it."""
-    taken = {model.body(body).name for body in range(1, model.nbody)}
-    while name in taken:
-        name = f"{name}_of_hand"
-    return name
-
-
-def anchor(model: mujoco.MjModel, body: int) -> Array:
-    """Where a body's joint is, body frame [m], (3,): the origin of its link's frame."""
-    if not model.body_jntnum[body]:
-        return np.zeros(3)
-    place: Array = model.jnt_pos[model.body_jntadr[body]].copy()
-    return place
 
 
 def _part(model: mujoco.MjModel, body: int, notes: list[str]) -> dict[str, Any]:
@@ -218,175 +156,6 @@ def _part(model: mujoco.MjModel, body: int, notes: list[str]) -> dict[str, Any]:
     if shapes := shapes_of(model, body, shift, notes):
         part["shapes"] = shapes
     return part
-
-
-def _add_tips(
-    model: mujoco.MjModel, links: Sequence[dict[str, Any]], notes: list[str]
-) -> list[dict[str, Any]]:
-    """Gives the last link of each finger a fingertip; returns these links."""
-    inner = {link["parent"] for link in links}
-    # A finger may end in fixed bodies.
-    last = [link for link in links if link["name"] not in _carriers(model, inner)]
-    for link in last:
-        body = next(b for b in range(1, model.nbody) if body_name(model, b) == link["name"])
-        places = [*_outer_places(model, body, np.eye(3), -anchor(model, body))]
-        places.append(np.array(link.get("center", (0.0, 0.0, 0.0))))
-        link["tip"] = max(places, key=lambda place: float(np.linalg.norm(place))).tolist()
-    notes.append(
-        "assumed: fingertips at the outermost site or shape of "
-        + ", ".join(link["name"] for link in last)
-    )
-    return last
-
-
-def _outer_places(model: mujoco.MjModel, body: int, turn: Array, origin: Array) -> Iterator[Array]:
-    """Places of sites and colliding shapes of a body, and of bodies that are fixed to it.
-
-    Args:
-        model: the compiled model.
-        body: its number.
-        turn: of the body in the link's frame, (3, 3).
-        origin: of the body in the link's frame [m], (3,).
-    """
-    collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
-    for place in (
-        *model.site_pos[model.site_bodyid == body],
-        *model.geom_pos[(model.geom_bodyid == body) & collides],
-    ):
-        yield origin + turn @ place
-    for below in np.flatnonzero(model.body_parentid == body).tolist():
-        if below and not model.body_jntnum[below]:
-            own = turn @ rotations.to_matrix(model.body_quat[below])
-            yield from _outer_places(model, below, own, origin + turn @ model.body_pos[below])
-
-
-def _carriers(model: mujoco.MjModel, inner: set[str]) -> set[str]:
-    """Names of bodies with a moving link below them, at any depth."""
-    above: set[str] = set()
-    for body in range(1, model.nbody):
-        if model.body_jntnum[body]:
-            at = int(model.body_parentid[body])
-            while at:
-                above.add(body_name(model, at))
-                at = int(model.body_parentid[at])
-    return above | inner
-
-
-def _groups(
-    links: Sequence[dict[str, Any]], tips: Sequence[dict[str, Any]]
-) -> dict[str, list[str]]:
-    """The last two links of each finger collide with those of the others."""
-    children = {link["name"]: link for link in links}
-    parents = [link["parent"] for link in links]
-    groups = {}
-    for tip in tips:
-        before = children.get(tip["parent"])
-        alone = before is not None and parents.count(before["name"]) == 1
-        groups[tip["name"]] = [
-            *([before["name"]] if alone and before is not None else []),
-            tip["name"],
-        ]
-    return groups
-
-
-def _actuators(
-    model: mujoco.MjModel,
-    ranges: dict[str, list[float]],
-    coupled: Sequence[Coupling],
-    choices: Choices,
-    notes: list[str],
-) -> list[dict[str, Any]]:
-    following = {coupling.following for coupling in coupled}
-    driven: dict[str, tuple[int, float]] = {}
-    for number in range(model.nu):
-        target = int(model.actuator_trnid[number, 0])
-        if model.actuator_trntype[number] == mujoco.mjtTrn.mjTRN_JOINT:
-            driven[joint_name(model, target)] = number, 1.0
-            continue
-        leading, lever = "", 0.0
-        if model.actuator_trntype[number] == mujoco.mjtTrn.mjTRN_TENDON:
-            leading, lever = tendon_lever(model, target)
-        if any(coupling.leading == leading for coupling in coupled):
-            driven[leading] = number, lever
-        else:
-            notes.append(f"left out: actuator {model.actuator(number).name}, not on a joint")
-    rest = _rest(model, choices, notes)
-    actuators: list[dict[str, Any]] = []
-    for joint, (low, high) in ranges.items():
-        if joint in following:
-            continue
-        gain, torque = choices.gain, choices.torque_limit
-        if joint in driven:
-            gain, torque = _strength(model, *driven[joint], joint, choices, notes)
-        else:
-            notes.append(
-                f"assumed: gain {gain} N·m/rad and torque limit {torque} N·m, as the model has no "
-                f"actuator, of {joint}"
-            )
-        own = [coupling for coupling in coupled if coupling.leading == joint]
-        actuator: dict[str, Any] = {
-            "name": joint,
-            "joints": [joint, *(coupling.following for coupling in own)],
-            "rest": min(max(rest[joint], low), high),
-            "gain": gain,
-            "torque_limit": torque,
-            "velocity_limit": choices.velocity_limit,
-            "acceleration_limit": choices.acceleration_limit,
-        }
-        if own:
-            actuator["ratios"] = [1.0, *(coupling.ratio for coupling in own)]
-            actuator["offsets"] = [0.0, *(coupling.offset for coupling in own)]
-        if choices.servo_model:
-            actuator["servo"] = {
-                "id": choices.ids.get(joint, choices.first_id + len(actuators)),
-                "sign": -1 if joint in choices.reversed else 1,
-                "zero": 0.0,
-                "model": choices.servo_model,
-            }
-        actuators.append(actuator)
-    return actuators
-
-
-def _rest(model: mujoco.MjModel, choices: Choices, notes: list[str]) -> dict[str, float]:
-    """Rest pose by joint [rad]."""
-    names = [joint_name(model, joint) for joint in range(model.njnt)]
-    given = (*choices.rest, *choices.ids, *choices.reversed)
-    if unknown := [name for name in given if name not in names]:
-        raise DescriptionError(
-            f"the model has no joint {', '.join(unknown)}; it has {', '.join(names)}"
-        )
-    pose = np.zeros(model.nq)
-    if model.nkey:
-        pose = model.key_qpos[0]
-        notes.append(f"rest pose: the model's keyframe {model.key(0).name}".rstrip())
-    elif not choices.rest:
-        notes.append("assumed: rest pose, zero or the end of the range that is nearest to it")
-    return dict(zip(names, pose.tolist(), strict=True)) | dict(choices.rest)
-
-
-def _strength(
-    model: mujoco.MjModel,
-    number: int,
-    lever: float,
-    joint: str,
-    choices: Choices,
-    notes: list[str],
-) -> tuple[float, float]:
-    """Gain [N·m/rad] and torque limit [N·m] of an actuator; `lever` is its pull per turn."""
-    gear = abs(float(model.actuator_gear[number, 0]) * lever)
-    # MuJoCo's position servo compares its setpoint with gear times the joint's angle.
-    gain = -float(model.actuator_biasprm[number, 1]) * gear**2
-    if gain <= 0:
-        gain = choices.gain
-        notes.append(f"assumed: gain {gain} N·m/rad, as it is no position servo, of {joint}")
-    limits = []
-    if model.actuator_forcelimited[number]:
-        limits.append(float(np.abs(model.actuator_forcerange[number]).max()) * gear)
-    if model.jnt_actfrclimited[model.joint(joint).id]:
-        limits.append(float(np.abs(model.jnt_actfrcrange[model.joint(joint).id]).max()))
-    if not limits:
-        notes.append(f"assumed: torque limit {choices.torque_limit} N·m of {joint}")
-    return gain, min(limits, default=choices.torque_limit)
 
 
 def _workspace(

@@ -8,7 +8,7 @@ import numpy as np
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.model.turning import rpy_matrix
-from inhand.training.mujoco_worlds.hand_import import anchor, body_name
+from inhand.training.mujoco_worlds.source_bodies import anchor, body_name
 
 POSES = 1000
 LARGEST = 1e-5

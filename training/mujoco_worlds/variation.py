@@ -3,7 +3,6 @@
 import mujoco
 import numpy as np
 from msgspec.structs import replace
-from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from inhand.controller.policy.action import ActionState
@@ -24,6 +23,7 @@ from inhand.training.mujoco_worlds.draws import (
     universe_of,
 )
 from inhand.training.mujoco_worlds.model import OBJECT
+from inhand.training.mujoco_worlds.physics import Physics
 from inhand.training.mujoco_worlds.universe import FIELDS, model_fields
 
 MAX_DELAY = 20
@@ -41,7 +41,7 @@ class Variation:
     """The universes of a batch, as arrays with one row for each world.
 
     Args:
-        batch: batch of the model of `build_spec` with `MESH_SIZES`.
+        batch: physics of the model of `build_spec` with `MESH_SIZES`.
         nominal: the model of the nominal world.
         hand: the hand.
         tick: length of a tick [s].
@@ -59,7 +59,7 @@ class Variation:
         reality: the same for the fields of `reality_draws`, (size, m).
     """
 
-    def __init__(self, batch: Batch, nominal: mujoco.MjModel, hand: Hand, tick: float) -> None:
+    def __init__(self, batch: Physics, nominal: mujoco.MjModel, hand: Hand, tick: float) -> None:
         self._batch, self._nominal, self._hand, self._tick = batch, nominal, hand, tick
         size = batch.nsim
         self._fields = {name: batch.expand(name) for name in FIELDS}
