@@ -47,7 +47,7 @@ class _ObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mass: float
     friction: float
     symmetry: Literal["none", "cube", "dihedral"]
-    tags: tuple[TagPlacement, ...]
+    tags: tuple[TagPlacement, ...] = ()
     sides: int = 4
     appearance: dict[str, FaceMark] = {}
 

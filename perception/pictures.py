@@ -98,6 +98,23 @@ def to_grey(image: NDArray[np.generic]) -> Image:
     return np.asarray(cv2.cvtColor(values, codes[channels]), dtype=np.uint8)
 
 
+def to_color(image: NDArray[np.generic]) -> Image:
+    """A picture as OpenCV delivers it, as 8-bit RGB, (height, width, 3); a grey one stays grey.
+
+    Args:
+        image: as for `to_grey`.
+
+    Raises:
+        PerceptionError: it is of no such form.
+    """
+    values = np.asarray(image)
+    codes = {2: cv2.COLOR_YUV2RGB_YUYV, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+    channels = values.shape[2] if values.ndim == 3 else 1
+    if values.dtype != np.uint8 or channels not in codes:
+        return to_grey(image)
+    return np.asarray(cv2.cvtColor(values, codes[channels]), dtype=np.uint8)
+
+
 def write_picture(path: str | Path, image: Image) -> None:
     """Writes a picture, whole or not at all.
 

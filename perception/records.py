@@ -21,7 +21,7 @@ def frozen_array(values: object) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class TagCorners:
-    """The tags that one camera saw in one frame; an empty record is a frame without tags.
+    """What one camera saw of the object in one frame: tags, or vertices without tags, or nothing.
 
     Attributes:
         t: when the frame was captured [s].
@@ -30,6 +30,9 @@ class TagCorners:
         corners: [px], (k, 4, 2), clockwise from the top left of the tag's official picture; the
             centre of the image's top-left pixel is at (0, 0).
         noise: standard deviation of a corner coordinate [px].
+        vertices: the object's vertices as a network saw them: two coordinates and the standard
+            deviation of each of them [px], (n, 3), in the object's order; None if there is no
+            network or if it did not find the object.
     """
 
     t: float
@@ -37,6 +40,12 @@ class TagCorners:
     ids: tuple[int, ...]
     corners: Array
     noise: float
+    vertices: Array | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether it shows the object."""
+        return bool(self.ids) or self.vertices is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +177,7 @@ class CameraStatus(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fie
         problem: what is wrong, empty if nothing is.
         note: what is not as it should be, though frames come: settings that the camera did not
             accept, time stamps of the arrival; empty if nothing is.
+        eyes: what finds the object in the frames: `tags` or `network`.
     """
 
     t: float
@@ -178,6 +188,7 @@ class CameraStatus(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fie
     detection_time: float
     problem: str
     note: str = ""
+    eyes: str = "tags"
 
 
 class _CornersMessage(msgspec.Struct, frozen=True, tag="corners", forbid_unknown_fields=True):
@@ -186,6 +197,7 @@ class _CornersMessage(msgspec.Struct, frozen=True, tag="corners", forbid_unknown
     ids: tuple[int, ...]
     corners: bytes  # float64, little-endian, (k, 4, 2)
     noise: float
+    vertices: bytes | None = None  # float64, little-endian, (n, 3)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -196,8 +208,11 @@ def encode(record: TagCorners | CameraStatus) -> bytes:
     """Packs a record for the wire (MessagePack)."""
     if isinstance(record, TagCorners):
         corners = np.ascontiguousarray(record.corners, dtype="<f8").tobytes()
+        vertices = None
+        if record.vertices is not None:
+            vertices = np.ascontiguousarray(record.vertices, dtype="<f8").tobytes()
         return _encoder.encode(
-            _CornersMessage(record.t, record.camera, record.ids, corners, record.noise)
+            _CornersMessage(record.t, record.camera, record.ids, corners, record.noise, vertices)
         )
     return _encoder.encode(record)
 
@@ -226,4 +241,21 @@ def decode(message: bytes) -> TagCorners | CameraStatus:
             f"camera message of {data.camera!r} has a time, corner or noise that is not a "
             "finite (positive) number"
         )
-    return TagCorners(data.t, data.camera, data.ids, corners, data.noise)
+    vertices = None
+    if data.vertices is not None:
+        vertices = _vertices(data.camera, data.vertices)
+    return TagCorners(data.t, data.camera, data.ids, corners, data.noise, vertices)
+
+
+def _vertices(camera: str, packed: bytes) -> Array:
+    if not packed or len(packed) % 24:
+        raise PerceptionError(
+            f"malformed camera message of {camera!r}: {len(packed)} bytes are no vertices"
+        )
+    vertices = frozen_array(np.frombuffer(packed, dtype="<f8").reshape(-1, 3))
+    if not (np.isfinite(vertices).all() and (vertices[:, 2] > 0).all()):
+        raise PerceptionError(
+            f"camera message of {camera!r} has a vertex or its deviation that is not a finite "
+            "(positive) number"
+        )
+    return vertices

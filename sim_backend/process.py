@@ -213,6 +213,8 @@ def start_renderer(
     command += ["--rig", str(rig), "--states", f"ipc://{arguments.run_dir}/world-states.sock"]
     if arguments.seats:
         command += ["--timed"]
+    if arguments.plain:
+        command += ["--plain"]
     for name, address in addresses.items():
         command += ["--camera", f"{name}={address}"]
     process = subprocess.Popen(
@@ -282,6 +284,9 @@ def main() -> None:
         type=int,
         default=0,
         help="number of programs that join before simulated time begins; 0 is real time",
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="draw the object without tags, in its own look"
     )
     parser.add_argument("--universe", type=Path, help="file with what differs from nominal")
     arguments = parser.parse_args()

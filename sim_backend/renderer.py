@@ -153,6 +153,9 @@ def main() -> None:
         metavar="NAME=ADDRESS",
         help="camera of the rig and the address to publish its frames at; once for each",
     )
+    parser.add_argument(
+        "--plain", action="store_true", help="draw the object without tags, in its own look"
+    )
     parser.add_argument("--rate", type=float, default=RATE, help="triggers a second")
     parser.add_argument(
         "--timed", action="store_true", help="trigger in simulated time, by the times of the states"
@@ -183,7 +186,7 @@ def main() -> None:
 
     description = resized(description, arguments.object_scale)
     with tempfile.TemporaryDirectory(prefix="inhand-renderer-") as directory:
-        scene = Scene(hand, description, Path(directory))
+        scene = Scene(hand, description, Path(directory), tagged=not arguments.plain)
     states = _socket(zmq.SUB, arguments.states, timed=timed)
     outputs = {name: _socket(zmq.PUB, at, timed=timed) for name, at in addresses.items()}
     cameras = {name: rig[name] for name in addresses}

@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from inhand.controller.calibration.doctor_tags import look_through
 from inhand.controller.config.config import Config
+from inhand.controller.config.eyes import check_eyes
 from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.controller.recording.retention import RESERVE
@@ -21,6 +24,7 @@ from inhand.hardware.findings import Finding
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.cameras import load_rig
 from inhand.perception.errors import PerceptionError
+from inhand.perception.keypoints.detector import VertexDetector
 from inhand.perception.objects import load_object
 
 STALE = 90
@@ -146,10 +150,18 @@ def _cameras(config: Config) -> Iterator[Finding]:
     except PerceptionError as error:
         yield Finding("object", "bad", str(error), "correct `object` in the configuration")
         return
+    try:
+        network = check_eyes(cameras, target, rig)
+    except InhandError as error:
+        yield Finding("eyes", "bad", str(error), "correct `eyes` under [cameras] (docs/vision.md)")
+        return
+    center = np.array(load_hand(config.hand).workspace.center)
     for name, source in cameras.sources.items():
-        yield _camera_file(name, source, known=name in rig) or look_through(
-            name, source, rig[name], target, cameras.devices.get(name)
-        )
+        if finding := _camera_file(name, source, known=name in rig):
+            yield finding
+            continue
+        eyes = VertexDetector(rig[name], target, network, center) if network else None
+        yield look_through(name, source, rig[name], target, cameras.devices.get(name), eyes)
 
 
 def _camera_file(name: str, source: str, *, known: bool) -> Finding | None:

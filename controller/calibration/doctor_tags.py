@@ -1,4 +1,4 @@
-"""`inhand doctor`: looks through a camera, and says which tags it sees or why it sees none."""
+"""`inhand doctor`: looks through a camera, and says what it sees of the object, or why nothing."""
 
 import re
 import time
@@ -11,6 +11,7 @@ from inhand.perception.camera.settings import DeviceSettings
 from inhand.perception.cameras import Camera
 from inhand.perception.detection.detection import TagDetector
 from inhand.perception.errors import PerceptionError
+from inhand.perception.keypoints.detector import VertexDetector
 from inhand.perception.objects import ObjectDescription
 
 PATIENCE = 3.0
@@ -19,6 +20,9 @@ PATIENCE = 3.0
 FRAMES = 3
 """Number of frames that are searched: the first ones of a device may be dark."""
 
+SEARCHED = 10
+"""The same with a network, which searches a part of the workspace in each frame."""
+
 
 def look_through(
     name: str,
@@ -26,8 +30,9 @@ def look_through(
     camera: Camera,
     target: ObjectDescription,
     settings: DeviceSettings | None = None,
+    eyes: VertexDetector | None = None,
 ) -> Finding:
-    """Reads a few frames of a camera and searches them for tags.
+    """Reads a few frames of a camera and searches them for the object.
 
     Args:
         name: of the camera.
@@ -35,19 +40,26 @@ def look_through(
         camera: its calibration.
         target: the object that the configuration names.
         settings: of the device.
+        eyes: finds the object by a network; None for tags.
     """
-    what = f"camera {name}"
-    problem, seen, frames = "", set[int](), 0
+    what, size = f"camera {name}", (camera.width, camera.height)
+    problem, seen, frames = "", "", 0
     try:
-        with closing(open_source(source, (camera.width, camera.height), settings)) as opened:
+        with closing(open_source(source, size, settings, color=eyes is not None)) as opened:
             end = time.monotonic() + PATIENCE
-            while frames < FRAMES and not seen and time.monotonic() < end:
+            while frames < (SEARCHED if eyes else FRAMES) and not seen and time.monotonic() < end:
                 frame = opened.read(end - time.monotonic())
                 if frame is None:
                     continue
                 frames += 1
-                detector = TagDetector(camera, target)
-                seen.update(detector.detect(frame.image, 0.0).ids)
+                detector = eyes or TagDetector(camera, target)
+                found = detector.detect(frame.image, 0.0)
+                seen = (
+                    f"{target.name} by the network"
+                    if eyes
+                    else f"tags {sorted(found.ids)} of {target.name}"
+                )
+                seen = seen if found.seen else ""
                 problem = flaw(frame.image) or detector.problem
     except PerceptionError as error:
         remedy = "if inhandd is running, end it first: it holds the cameras"
@@ -61,6 +73,9 @@ def look_through(
         said = more[0] if more else "docs/perception.md says more"
         return Finding(what, "warning", f"{source}: {fault}", said)
     if not seen:
+        if eyes:
+            remedy = "put the object into the hand; docs/vision.md says what a network can find"
+            return Finding(what, "warning", f"{source}: {target.name} is not found", remedy)
         remedy = "put the object into view, with a tag towards the camera"
         return Finding(what, "warning", f"{source}: no tag of {target.name} is seen", remedy)
-    return Finding(what, "good", f"{source} sees tags {sorted(seen)} of {target.name}")
+    return Finding(what, "good", f"{source} sees {seen}")

@@ -62,7 +62,10 @@ def run(options: Options) -> int:
     with tempfile.TemporaryDirectory(prefix="inhand-") as name:
         directory = Path(name)
         config = directory / "inhand.toml"
-        config.write_text(tomli_w.dumps({"object": options.object}))
+        cameras: dict[str, str] = {"eyes": options.eyes}
+        if options.network is not None:
+            cameras |= {"eyes": "network", "network": str(options.network.absolute())}
+        config.write_text(tomli_w.dumps({"object": options.object, "cameras": cameras}))
         arguments += ["--config", str(config)]
         say(f"starting inhandd --sim in {directory}")
         with ExitStack() as exits:

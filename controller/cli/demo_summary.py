@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import inf, pi
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import tyro
@@ -30,6 +30,9 @@ class Options:
         timeout: Seconds after which a goal counts as missed.
         object: Name or file of the object to turn.
         policy: Policy file, instead of the one that came with the program.
+        eyes: What finds the object in the cameras' frames: its tags, or a network that looks at the
+            colours and letters of its faces.
+        network: File of the network, instead of the one that came with the program.
         real_time: Keep to real time, whether the machine can or not; else time goes slower then.
         view: Show the hand as a web page meanwhile, on which it can be commanded too.
         stay: Keep the hand running afterwards, until Ctrl-C.
@@ -44,6 +47,8 @@ class Options:
     timeout: float = 30.0
     object: str = "block"
     policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    eyes: Literal["tags", "network"] = "tags"
+    network: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     real_time: bool = False
     view: bool = False
     stay: bool = False

@@ -58,7 +58,7 @@ def screen(reply: Message, *, colour: bool) -> str:
         )
     for name, camera in reply["cameras"].items():
         problem = camera["problem"] or "all right"
-        lines.append(f"camera {name}: {camera['rate']:.0f} Hz, {problem}")
+        lines.append(f"camera {name}: {camera['rate']:.0f} Hz, by {camera['eyes']}, {problem}")
     return "\n".join([*lines, "", *_servos(reply)])
 
 

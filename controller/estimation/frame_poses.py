@@ -35,14 +35,14 @@ def agreed(
         poses: the best first; empty if none fits.
         names: of the cameras that agree on them.
     """
-    tagged = [frame for frame in frames if frame.ids]
-    poses = estimate_poses(description, rig, tagged, guess)
-    names = tuple(frame.camera for frame in tagged)
+    seen = [frame for frame in frames if frame.seen]
+    poses = estimate_poses(description, rig, seen, guess)
+    names = tuple(frame.camera for frame in seen)
     misfit = _misfit(poses)
-    if misfit <= WELL or len(tagged) < 3:
+    if misfit <= WELL or len(seen) < 3:
         return poses, names
-    for left_out in tagged:
-        rest = [frame for frame in tagged if frame is not left_out]
+    for left_out in seen:
+        rest = [frame for frame in seen if frame is not left_out]
         found = estimate_poses(description, rig, rest, guess)
         if _misfit(found) < min(0.5 * misfit, _misfit(poses)):
             poses, names = found, tuple(frame.camera for frame in rest)

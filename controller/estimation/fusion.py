@@ -134,13 +134,13 @@ class PoseFilter:
         """
         self._sightings, self._changed = (), True
         self._solve_waiting()
-        newest = max((frame.t for frame in frames if frame.ids), default=-np.inf)
+        newest = max((frame.t for frame in frames if frame.seen), default=-np.inf)
         touched = []
         for frame in frames:
             if self._too_late(frame.t, newest, frame.camera):
                 continue
             self._frames.setdefault(frame.t, {})[frame.camera] = frame
-            if frame.ids and frame.t not in touched:
+            if frame.seen and frame.t not in touched:
                 touched.append(frame.t)
         touched.sort()
         self._late += len(touched[: -self._settings.repeated])

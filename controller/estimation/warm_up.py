@@ -5,6 +5,7 @@ several ticks.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,9 +21,15 @@ TIMES = 0.0, 0.05, 0.1
 
 
 def warm_up_pose_filter(
-    target: ObjectDescription, cameras: Mapping[str, Camera], hand: Hand
+    target: ObjectDescription, cameras: Mapping[str, Camera], hand: Hand, eyes: str = "tags"
 ) -> ObjectPose | None:
     """Runs a separate filter on synthetic frames of an object at rest in the middle of the hand.
+
+    Args:
+        target: the object.
+        cameras: the rig.
+        hand: the hand.
+        eyes: what finds the object in the frames: `tags` or `network`.
 
     Returns:
         The filter's last estimate; None if the cameras would see no tag.
@@ -34,7 +41,10 @@ def warm_up_pose_filter(
     center = np.array(hand.workspace.center)
     for t in TIMES:
         for name, camera in cameras.items():
-            pose_filter.update(_frame(target, camera, name, center, t))
+            frame = _frame(target, camera, name, center, t)
+            pose_filter.update(
+                frame if eyes == "tags" else _without_tags(frame, target, camera, center)
+            )
     return pose_filter.predict(TIMES[-1] + 0.01)
 
 
@@ -48,3 +58,12 @@ def _frame(
             seen[tag.id] = camera.project(tag.corners + center)
     corners = np.array(list(seen.values())).reshape(-1, 4, 2)
     return TagCorners(t, name, tuple(seen), frozen_array(corners), 0.2)
+
+
+def _without_tags(
+    frame: TagCorners, target: ObjectDescription, camera: Camera, center: np.ndarray
+) -> TagCorners:
+    """The frame as a network sees it."""
+    pixels = camera.project(target.vertices + center)
+    vertices = frozen_array(np.column_stack([pixels, np.ones(len(pixels))]))
+    return replace(frame, ids=(), corners=frozen_array(frame.corners[:0]), vertices=vertices)

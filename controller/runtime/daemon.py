@@ -10,6 +10,7 @@ from time import thread_time
 import tyro
 
 from inhand.controller.config.config import Config, load_config
+from inhand.controller.config.eyes import check_eyes, eyes_arguments
 from inhand.controller.core.controller import Controller
 from inhand.controller.errors import StartError
 from inhand.controller.estimation.fusion import PoseFilter
@@ -66,7 +67,6 @@ from inhand.perception.cameras import load_rig
 from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.records import TagCorners
 from inhand.perception.simulated_time import SimulatedClock
-from inhand.perception.tags import family
 
 SERVER_PATIENCE = 1.0
 """The thread of the sockets is stuck after this time [s]."""
@@ -257,8 +257,7 @@ class Daemon:
                 f"[cameras] sources: rig {rig} has no camera {', '.join(unknown)}; it has "
                 f"{', '.join(cameras)}"
             )
-        # Refuses an OpenCV with other tags here, not in each camera's process again and again.
-        family()
+        network = check_eyes(config.cameras, target, cameras)
         inbox = (
             TimedCameras(directory, cameras, self._clock.now, self._stopping)
             if self.options.timed
@@ -273,9 +272,10 @@ class Daemon:
             directory,
             timed=self.options.timed,
             settings={} if world else config.cameras.devices,
+            eyes=eyes_arguments(network, hand),
         ):
             children.watch(child)
-        warm_up_pose_filter(target, cameras, hand)
+        warm_up_pose_filter(target, cameras, hand, config.cameras.eyes)
         filter_ = PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
         return inbox, filter_, FitWatch(target, cameras)
 

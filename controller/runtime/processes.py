@@ -5,7 +5,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -61,6 +61,8 @@ def start_simulation(config: Config, directory: Path, seed: int, seats: int = 0)
     arguments += ["--object", config.object, "--seed", str(seed)]
     if seats:
         arguments += ["--seats", str(seats)]
+    if config.cameras.eyes == "network":
+        arguments += ["--plain"]
     if config.sim.universe:
         arguments += ["--universe", config.sim.universe]
     if config.realtime.priority:
@@ -131,6 +133,7 @@ def start_cameras(
     *,
     timed: bool = False,
     settings: Mapping[str, CameraConfig] | None = None,
+    eyes: Sequence[str] = (),
 ) -> list[Child]:
     """Starts one process for each camera.
 
@@ -142,6 +145,7 @@ def start_cameras(
         directory: directory of the sockets for the preview images.
         timed: whether they run in the simulated time of that directory.
         settings: of the devices, by the camera's name.
+        eyes: arguments that say what finds the object; none for tags.
     """
     settings = settings or {}
     time = ["--time", str(directory)] if timed else []
@@ -152,6 +156,7 @@ def start_cameras(
                 *camera_arguments(name, source, rig, object_name, output),
                 *("--preview", image_address(directory, name)),
                 *_settings(settings.get(name)),
+                *eyes,
                 *time,
             ],
         ).start()

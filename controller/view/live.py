@@ -205,6 +205,8 @@ class LiveFeed:
             for corners in header.corners:
                 line = np.round(np.array(corners) * 8).astype(np.int32)
                 cv2.polylines(image, [line], True, _GREEN, 1, cv2.LINE_AA, 3)
+            for x, y, _ in header.vertices:
+                cv2.circle(image, (round(x), round(y)), 3, _GREEN, 1, cv2.LINE_AA)
             self._pictures[header.camera] = image
             self._seen[header.camera] = header
             self._measure(header.t)
@@ -222,6 +224,7 @@ class LiveFeed:
                 tuple(seen.ids),
                 frozen_array(np.array(seen.corners).reshape(-1, 4, 2)),
                 _CORNER_NOISE,
+                frozen_array(seen.vertices) if seen.vertices else None,
             )
             for seen in together
         ]

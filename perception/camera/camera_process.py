@@ -1,4 +1,4 @@
-"""Camera process: reads frames, sends tag corners, and a heartbeat twice a second.
+"""Camera process: reads frames, sends what they show of the object, and a heartbeat.
 
 Run by the daemon as `python -m inhand.perception.camera.camera_process`; ends with its parent.
 """
@@ -6,12 +6,15 @@ Run by the daemon as `python -m inhand.perception.camera.camera_process`; ends w
 import signal
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import msgspec
+import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from inhand.perception.camera.health import CameraHealth, flaw
 from inhand.perception.camera.live import StuckError
@@ -22,7 +25,7 @@ from inhand.perception.camera.sources import Source
 from inhand.perception.cameras import Camera, CameraError, load_rig
 from inhand.perception.detection.detection import TagDetector
 from inhand.perception.errors import PerceptionError
-from inhand.perception.objects import load_object
+from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.parent import Parent
 from inhand.perception.records import CameraStatus, TagCorners, encode
 from inhand.perception.simulated_time import TimePage
@@ -34,24 +37,39 @@ STATUS_PERIOD = 0.5
 """Period of the heartbeat [s]."""
 
 
+class Detector(Protocol):
+    """Finds the object in frames.
+
+    Attributes:
+        eyes: by what: `tags` or `network`.
+        problem: what is wrong with the newest frame; empty if nothing is.
+    """
+
+    eyes: str
+    problem: str
+
+    def detect(self, image: NDArray[np.uint8], t: float) -> TagCorners:
+        """What an image shows that was captured at `t` [s]."""
+
+
 def serve(
     camera: Camera,
     source: Source,
-    detector: TagDetector,
+    detector: Detector,
     output: zmq.Socket[bytes],
     preview: Preview | None = None,
     simulated: TimePage | None = None,
 ) -> None:
-    """Reads frames and sends tag corners, until the parent process has ended.
+    """Reads frames and sends what they show, until the parent process has ended.
 
-    In simulated time somebody may wait for the tags of a frame: a frame that comes again is
+    In simulated time somebody may wait for the record of a frame: a frame that comes again is
     answered again.
     """
     parent = Parent()
     now = time.monotonic if simulated is None else simulated.now
     corners: TagCorners | None = None
     seen = -1.0
-    health = CameraHealth(camera.name, now())
+    health = CameraHealth(camera.name, now(), eyes=detector.eyes)
     next_status = 0.0
     while parent.alive:
         known = health.problem, health.note
@@ -102,6 +120,22 @@ def _send(output: zmq.Socket[bytes], record: TagCorners | CameraStatus) -> None:
         return
 
 
+def _detector(arguments: Namespace, camera: Camera, description: ObjectDescription) -> Detector:
+    """The eyes that were asked for.
+
+    Raises:
+        PerceptionError: they do not fit the object or the camera.
+    """
+    if arguments.network is None:
+        return TagDetector(camera, description)
+    # A robot that uses tags needs no time for it.
+    from inhand.perception.keypoints.detector import VertexDetector
+    from inhand.perception.keypoints.network import VertexNetwork
+
+    network = VertexNetwork(arguments.network, description)
+    return VertexDetector(camera, description, network, np.array(arguments.around))
+
+
 def main() -> None:
     """Entry point of the process."""
     # Ctrl-C reaches every process of the terminal; this process ends when the daemon has ended.
@@ -116,6 +150,14 @@ def main() -> None:
     parser.add_argument("--rig", required=True, help="rig file (TOML)")
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
+    parser.add_argument("--network", type=Path, help="file of the network; without it, tags")
+    parser.add_argument(
+        "--around",
+        type=float,
+        nargs=3,
+        default=(0.0, 0.0, 0.0),
+        help="point around which a network looks for the object, world frame [m]",
+    )
     parser.add_argument("--settings", default="{}", help="settings of the device (JSON)")
     parser.add_argument("--preview", help="address to publish preview images on")
     parser.add_argument("--time", type=Path, help="directory of the simulated time to take part in")
@@ -132,9 +174,10 @@ def main() -> None:
         camera = rig[arguments.camera]
         description = load_object(arguments.object)
         settings = msgspec.json.decode(arguments.settings, type=DeviceSettings)
-        source = open_source(arguments.source, (camera.width, camera.height), settings)
+        detector = _detector(arguments, camera, description)
+        size, color = (camera.width, camera.height), arguments.network is not None
+        source = open_source(arguments.source, size, settings, color=color)
         preview = Preview.open(arguments.preview) if arguments.preview else None
-        detector = TagDetector(camera, description)
         simulated = TimePage.open(arguments.time) if arguments.time else None
     except (PerceptionError, OSError, msgspec.DecodeError) as error:
         sys.exit(f"error: {error}")

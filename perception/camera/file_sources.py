@@ -11,7 +11,7 @@ import numpy as np
 from inhand.perception.camera.sources import Frame
 from inhand.perception.cameras import CameraError
 from inhand.perception.errors import PerceptionError
-from inhand.perception.pictures import is_picture, read_picture, to_grey
+from inhand.perception.pictures import is_picture, read_picture, to_color, to_grey
 from inhand.perception.tags import Image
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg")
@@ -131,14 +131,19 @@ class VideoSource:
         video: the open file, before its first frame.
         clock: current time [s].
         sleep: waits for a number of seconds.
+        color: whether frames are RGB, and not grey.
     """
 
     note = ""
 
     def __init__(
-        self, video: cv2.VideoCapture, clock: Callable[[], float], sleep: Callable[[float], None]
+        self,
+        video: cv2.VideoCapture,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        color: bool = False,
     ) -> None:
-        self._video = video
+        self._video, self._color = video, color
         self._clock, self._sleep = clock, sleep
         self._shift: float | None = None
         self._next = self._decode()
@@ -149,13 +154,14 @@ class VideoSource:
         path: Path,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        color: bool = False,
     ) -> Self:
         """Opens a file; the other arguments are those of the class.
 
         Raises:
             CameraError: the file has no frame that can be read.
         """
-        source = cls(cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), clock, sleep)
+        source = cls(cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), clock, sleep, color)
         if source.finished:
             source.close()
             raise CameraError(f"video {path} cannot be read; is the file complete?")
@@ -189,4 +195,4 @@ class VideoSource:
         if not found:
             return None
         t = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        return Frame(t, to_grey(image))
+        return Frame(t, to_color(image) if self._color else to_grey(image))

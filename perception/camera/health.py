@@ -23,6 +23,7 @@ class CameraHealth:
         frames: number of frames so far.
         problem: what is wrong; empty if nothing is.
         note: see `CameraStatus`.
+        eyes: see `CameraStatus`.
     """
 
     camera: str
@@ -30,6 +31,7 @@ class CameraHealth:
     frames: int = 0
     problem: str = ""
     note: str = ""
+    eyes: str = "tags"
     _newest: float = field(default=-float("inf"))
     _counted: int = 0
     _spent: float = 0.0
@@ -65,6 +67,7 @@ class CameraHealth:
             detection_time=self._spent / self._counted if self._counted else 0.0,
             problem=self.problem,
             note=self.note,
+            eyes=self.eyes,
         )
         self._since, self._counted, self._spent = now, 0, 0.0
         return status

@@ -21,7 +21,7 @@ from inhand.perception.camera.settings import DeviceSettings
 from inhand.perception.camera.sources import Frame, FrozenPicture
 from inhand.perception.cameras import CameraError
 from inhand.perception.errors import PerceptionError
-from inhand.perception.pictures import to_grey
+from inhand.perception.pictures import to_color, to_grey
 from inhand.perception.tags import Image
 
 FAILURES = 5
@@ -76,10 +76,12 @@ class LiveSource:
         settings: DeviceSettings,
         stuck: float = STUCK,
         device: bool = True,
+        color: bool = False,
     ) -> None:
         self._name, self._opener = name, opener
         self._size, self._settings, self._stuck = size, settings, stuck
         self._frozen = FrozenPicture() if device else None
+        self._color = color
         self._clock = FrameClock()
         self._news = threading.Condition()
         self._newest: Frame | None = None
@@ -98,9 +100,10 @@ class LiveSource:
         settings: DeviceSettings,
         stuck: float = STUCK,
         device: bool = True,
+        color: bool = False,
     ) -> Self:
         """Starts to open and to read the camera; the arguments are those of the class."""
-        source = cls(name, opener, size, settings, stuck, device)
+        source = cls(name, opener, size, settings, stuck, device, color)
         source._thread.start()
         return source
 
@@ -171,7 +174,7 @@ class LiveSource:
                     told = device.get(cv2.CAP_PROP_POS_MSEC) / 1000 if self._frozen else 0.0
                     t = self._clock.stamp(float(told))
                     try:
-                        self._publish(t, decoded(image))
+                        self._publish(t, decoded(image, color=self._color))
                         failures = 0
                         continue
                     except PerceptionError as error:
@@ -200,8 +203,8 @@ class LiveSource:
                 self._called = None
 
 
-def decoded(image: NDArray[np.generic]) -> Image:
-    """A frame as OpenCV delivers it, as 8-bit grey; raw MJPEG is decoded.
+def decoded(image: NDArray[np.generic], *, color: bool = False) -> Image:
+    """A frame as OpenCV delivers it, as 8-bit grey or RGB; raw MJPEG is decoded.
 
     Raises:
         PerceptionError: it is of no known form.
@@ -212,11 +215,12 @@ def decoded(image: NDArray[np.generic]) -> Image:
         and min(values.shape[:2]) == 1
         and bytes(values.ravel()[:2]) == b"\xff\xd8"
     ):
-        found = cv2.imdecode(values.ravel(), cv2.IMREAD_GRAYSCALE)
+        kind = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
+        found = cv2.imdecode(values.ravel(), kind)
         if found is None:
             raise PerceptionError("a frame is no complete JPEG")
-        return np.asarray(found, dtype=np.uint8)
-    return to_grey(values)
+        values = np.asarray(found, dtype=np.uint8)
+    return to_color(values) if color else to_grey(values)
 
 
 def v4l2(path: str) -> Opener:

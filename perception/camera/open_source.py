@@ -13,7 +13,11 @@ STREAMS = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "s
 
 
 def open_source(
-    address: str, size: tuple[int, int], settings: DeviceSettings | None = None
+    address: str,
+    size: tuple[int, int],
+    settings: DeviceSettings | None = None,
+    *,
+    color: bool = False,
 ) -> Source:
     """Opens a source by its address.
 
@@ -24,6 +28,8 @@ def open_source(
             GStreamer pipeline, a named pipe, a folder of images or a video.
         size: width and height to request from a device [px].
         settings: what else to request from a device.
+        color: whether frames are wanted in RGB, where the source has colours; grey frames of a
+            device, a stream or a video take less time.
 
     Raises:
         CameraError: the address is of no known kind, or a file cannot be read.
@@ -44,11 +50,11 @@ def open_source(
         opener = live.stream(address)
     if opener is not None:
         device = address.startswith("/dev/")
-        return live.LiveSource.open(address, opener, size, settings, device=device)
+        return live.LiveSource.open(address, opener, size, settings, device=device, color=color)
     if address and Path(address).is_dir():
         return FolderSource(Path(address))
     if Path(address).suffix.lower() in VIDEO_SUFFIXES and Path(address).is_file():
-        return VideoSource.open(Path(address))
+        return VideoSource.open(Path(address), color=color)
     raise CameraError(
         f"camera source {address!r} is neither an ipc:// or tcp:// address, a device /dev/videoN, "
         "a stream like rtsp:// or http://, a GStreamer pipeline gst:…, a folder of images nor a "

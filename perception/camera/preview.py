@@ -28,12 +28,14 @@ class ImageHeader(msgspec.Struct, frozen=True):
         t: capture time of the frame [s].
         ids: detected tags.
         corners: of each tag [px], four each, clockwise from the top left of the official picture.
+        vertices: that a network found: two coordinates and a deviation [px]; empty without.
     """
 
     camera: str
     t: float
     ids: list[int]
     corners: list[list[tuple[float, float]]]
+    vertices: list[tuple[float, float, float]] = []
 
 
 decode_header = msgspec.json.Decoder(ImageHeader).decode
@@ -85,6 +87,7 @@ class Preview:
         _, jpeg = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
         header = {"camera": seen.camera, "t": seen.t, "ids": seen.ids}
         header["corners"] = seen.corners.tolist()
+        header["vertices"] = [] if seen.vertices is None else seen.vertices.tolist()
         with suppress(zmq.Again):
             parts = [TOPIC, msgspec.json.encode(header), jpeg.tobytes()]
             self._socket.send_multipart(parts, zmq.NOBLOCK)

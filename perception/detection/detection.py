@@ -28,9 +28,19 @@ class TagDetector:
 
     Attributes:
         problem: what is wrong with the tags of the newest frame; empty if nothing is.
+
+    Raises:
+        CameraError: the object has no tags.
     """
 
+    eyes = "tags"
+
     def __init__(self, camera: Camera, description: ObjectDescription) -> None:
+        if not description.tags:
+            raise CameraError(
+                f"object {description.name!r} has no tags to be found by; give it tags, or "
+                'eyes = "network" under [cameras]'
+            )
         self.problem = ""
         self._camera = camera
         self._description = description

@@ -1,5 +1,6 @@
 """A trained network in ONNX Runtime: windows in, vertices with deviations out."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,13 +8,17 @@ import msgspec
 import numpy as np
 import onnxruntime
 
+from inhand.perception.cameras import Camera
 from inhand.perception.errors import PerceptionError
 from inhand.perception.keypoints.window import PIXELS
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
 
-FORMAT = 1
+SHIPPED = Path(__file__).resolve().parents[1] / "networks"
+"""Networks that came with the program; `SHA256SUMS` there lists them."""
+
+FORMAT = 2
 """Version of the network's inputs and outputs."""
 
 
@@ -26,6 +31,7 @@ class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object: str
     appearance: str
     temperature: float
+    picture_size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,37 @@ class Vertices:
     presence: float
 
 
+def shipped_network(description: ObjectDescription, directory: Path = SHIPPED) -> Path:
+    """The network that came with the program for an object.
+
+    Raises:
+        NetworkError: there is none, or it has been changed since.
+    """
+    path, sums = directory / f"{description.name}.onnx", directory / "SHA256SUMS"
+    if not path.is_file():
+        raise NetworkError(
+            f"no network came with the program for object {description.name!r}; train one with "
+            "inhand vision train, and name its file as network under [cameras]"
+        )
+    known = [line.split()[0] for line in sums.read_text().splitlines() if line.strip()]
+    if hashlib.sha256(path.read_bytes()).hexdigest() not in known:
+        raise NetworkError(
+            f"network {path} is not the one that came with the program (SHA256SUMS); install the "
+            "program again, or name the file as network under [cameras]"
+        )
+    return path
+
+
 class VertexNetwork:
     """Runs the network of one object.
 
     Args:
         path: ONNX file.
         description: the object.
+
+    Attributes:
+        path: its file.
+        picture_size: width and height of the cameras' pictures that it was trained for [px].
 
     Raises:
         NetworkError: the file is missing, damaged, or of another object.
@@ -81,7 +112,22 @@ class VertexNetwork:
                 f"network {path} was trained for {facts.object!r} with another look, shape or "
                 f"size than {description.name!r} has; train it again with inhand vision train"
             )
+        self.path, self.picture_size = path, facts.picture_size
         self._temperature = facts.temperature
+
+    def check_size(self, camera: Camera) -> None:
+        """Refuses a camera with pictures of another size than those that it was trained on.
+
+        Raises:
+            NetworkError: see above.
+        """
+        if self.picture_size != (camera.width, camera.height):
+            width, height = self.picture_size
+            raise NetworkError(
+                f"network {self.path} was trained for pictures of {width}x{height}, and camera "
+                f"{camera.name!r} of the rig has {camera.width}x{camera.height}; train one with "
+                "inhand vision render --rig"
+            )
 
     def look(self, windows: list[Image]) -> list[Vertices]:
         """Finds the vertices in each window, RGB, (PIXELS, PIXELS, 3)."""

@@ -1,11 +1,11 @@
-"""Object pose from the tag corners of several cameras: robust least squares over all corners.
+"""Object pose from tags or vertices in several cameras: robust least squares over all corners.
 
 One pose of the known object is fitted to all corners of one instant. The two-fold ambiguity of a
 square remains only if one camera sees one face; then both solutions are returned.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from inhand.perception.errors import PerceptionError
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.pose.refine_pose import Corners, Pose, gather, refine, rough_costs
 from inhand.perception.pose.tag_pose import tag_poses
+from inhand.perception.pose.vertex_pose import vertex_pose
 from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.rotations import Array
 
@@ -30,6 +31,10 @@ part of a covered tag was detected as a whole tag."""
 WELL = 5.0
 """Cost a corner up to which all corners fit one pose. It is 1 to 2 as a rule, and 9 or more if one
 of three cameras is turned by 0.3°."""
+
+VERTEX_WELL, VERTEX_TAIL = 2.5, 4.0
+"""Cost a vertex up to which no other pose is looked for, and up to which one is not refused. It is
+1.7 if the deviations are right: two coordinates, and what the robust cost leaves of them."""
 
 AMBIGUITY = 0.2
 """Least rotation between two solutions for one face that count as different [rad]."""
@@ -75,35 +80,37 @@ def estimate_poses(
     Args:
         description: the object.
         cameras: the rig.
-        frames: tag corners of one instant, at most one record for each camera.
+        frames: of one instant, at most one record for each camera. Vertices are used if no tag was
+            seen: tags are more exact.
         guess: where the object may be; if the corners fit there, no other initial value is tried.
 
     Returns:
-        Poses, the best first: none without tags, two if one face in one camera is ambiguous.
+        Poses, the best first: none without tags or vertices, two if one face in one camera is
+        ambiguous.
 
     Raises:
         PerceptionError: a record names a camera that the rig does not have.
     """
-    seen = [
-        (_camera(cameras, frame), description.tag(tag), corners, frame.noise)
-        for frame in frames
+    known = [(_camera(cameras, frame), frame) for frame in frames]
+    tags = [
+        (camera, description.tag(tag), corners, frame.noise)
+        for camera, frame in known
         for tag, corners in zip(frame.ids, frame.corners, strict=True)
-        if any(tag == known.id for known in description.tags)
+        if any(tag == own.id for own in description.tags)
     ]
-    if not seen:
-        return ()
+    if not tags:
+        return _by_vertices(description, cameras, known, guess)
+    seen = [(camera, tag.corners, pixels, noise) for camera, tag, pixels, noise in tags]
     corners = gather(seen)
     used = list(dict.fromkeys(camera.name for camera, *_ in seen))
     count = len(used)
-    names = list(cameras)
-    places = np.concatenate([7 * names.index(name) + np.arange(7) for name in used])
-    shared = _Shared(7 * len(names), places) if len(corners.loose) else None
+    shared = _shared(cameras, used, corners)
     unambiguous = count > 1 or not _coplanar(corners.points)
     if guess is not None and unambiguous:
         found = _fitted(corners, guess, count, shared)
         if found is not None and found.cost <= WELL * found.corners:
             return (found,)
-    largest = sorted(seen, key=lambda one: -cv2.contourArea(one[2].astype(np.float32)))
+    largest = sorted(tags, key=lambda one: -cv2.contourArea(one[2].astype(np.float32)))
     seeds = [
         pose
         for camera, tag, pixels, _ in largest[:SEEDS]
@@ -125,6 +132,47 @@ def estimate_poses(
         if other is not None and _differ(best, other):
             return (best, other) if best.cost <= other.cost else (other, best)
     return (best,)
+
+
+def _by_vertices(
+    description: ObjectDescription,
+    cameras: Mapping[str, Camera],
+    frames: Sequence[tuple[Camera, TagCorners]],
+    guess: Pose | None,
+) -> tuple[PoseEstimate, ...]:
+    """The pose from vertices, if one fits them; its covariance grows with their misfit."""
+    seen = [
+        (camera, frame.vertices[:, :2], frame.vertices[:, 2])
+        for camera, frame in frames
+        if frame.vertices is not None and len(frame.vertices) == len(description.vertices)
+    ]
+    if not seen:
+        return ()
+    points = description.vertices
+    corners = gather([(camera, points, pixels, noise) for camera, pixels, noise in seen])
+    shared = _shared(cameras, [camera.name for camera, *_ in seen], corners)
+    best = None if guess is None else _fitted(corners, guess, len(seen), shared)
+    if best is None or best.cost > VERTEX_WELL * best.corners:
+        alone = [vertex_pose(camera, description, pixels) for camera, pixels, _ in seen]
+        if seeds := [seed for seed in alone if seed is not None]:
+            seed = seeds[int(np.argmin(rough_costs(corners, seeds)))]
+            anew = _fitted(corners, seed, len(seen), shared)
+            best = min((one for one in (best, anew) if one), key=lambda one: one.cost, default=None)
+    if best is None or not best.cost <= VERTEX_TAIL * best.corners:
+        return ()
+    cost = best.cost / best.corners
+    return (replace(best, covariance=frozen_array(best.covariance * max(1.0, cost / 2))),)
+
+
+def _shared(
+    cameras: Mapping[str, Camera], used: Sequence[str], corners: Corners
+) -> "_Shared | None":
+    """The place of the used cameras' errors among the rig's; None if no camera has any."""
+    if not len(corners.loose):
+        return None
+    names = list(cameras)
+    places = np.concatenate([7 * names.index(name) + np.arange(7) for name in used])
+    return _Shared(7 * len(names), places)
 
 
 def _camera(cameras: Mapping[str, Camera], frame: TagCorners) -> Camera:

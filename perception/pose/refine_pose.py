@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.perception.cameras import Camera
-from inhand.perception.objects import Tag
 from inhand.perception.rotations import Array
 
 ITERATIONS = 12
@@ -32,8 +31,9 @@ NEAREST = 0.01
 Pose = tuple[Array, Array]
 """Position (3,) [m] and rotation (3, 3), world from object."""
 
-Sighting = tuple[Camera, Tag, Array, float]
-"""A tag in a camera: its corners [px], (4, 2), and their noise [px]."""
+Sighting = tuple[Camera, Array, Array, float | Array]
+"""Points of the object in a camera: object frame [m], (k, 3), pixels, (k, 2), and the noise of a
+coordinate [px], (k,) or one for all."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class Solution:
 
 def gather(seen: Sequence[Sighting]) -> Corners:
     """Arranges sightings in rows, one for each corner."""
-    size = 4 * len(seen)
+    ends = np.cumsum([len(points) for _, points, *_ in seen])
+    size = int(ends[-1])
     cameras = list({camera.name: camera for camera, *_ in seen}.values())
     names = [camera.name for camera in cameras]
     result = Corners(
@@ -106,9 +107,9 @@ def gather(seen: Sequence[Sighting]) -> Corners:
             [3 * [c.rotation_sigma] + 3 * [c.position_sigma] + [c.focal_sigma] for c in cameras]
         ),
     )
-    for i, (camera, tag, pixels, noise) in enumerate(seen):
-        rows = slice(4 * i, 4 * i + 4)
-        result.points[rows] = tag.corners
+    for (camera, points, pixels, noise), end in zip(seen, ends, strict=True):
+        rows = slice(end - len(points), end)
+        result.points[rows] = points
         result.rays[rows] = camera.normalize(pixels)
         result.camera[rows] = names.index(camera.name)
         result.camera_from_world[rows] = camera.rotation.T

@@ -1,6 +1,7 @@
 """The records' wire form."""
 
 import math
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -67,3 +68,17 @@ def test_corners_that_are_not_finite_are_refused() -> None:
     record = TagCorners(1.0, "left", (1,), frozen_array(np.full((1, 4, 2), np.nan)), 0.1)
     with pytest.raises(PerceptionError, match="finite"):
         decode(encode(record))
+
+
+def test_vertices_travel_and_damaged_ones_are_refused() -> None:
+    vertices = np.arange(24.0).reshape(8, 3) + 1.0
+    record = TagCorners(1.0, "left", (), np.empty((0, 4, 2)), 1.0, vertices)
+    again = decode(encode(record))
+    assert isinstance(again, TagCorners)
+    assert again.seen
+    assert again.vertices is not None
+    assert np.array_equal(again.vertices, vertices)
+    assert not replace(record, vertices=None).seen
+    for wrong in (vertices * np.nan, vertices * [1, 1, -1], vertices[:0], vertices[:, :2]):
+        with pytest.raises(PerceptionError, match="'left'"):
+            decode(encode(replace(record, vertices=wrong)))

@@ -65,6 +65,7 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
         ),
         seed=arguments.seed,
         wires=arguments.wires,
+        eyes=arguments.eyes,
     )
     plan_trial(setup, 1)
     about = policy.metadata

@@ -30,6 +30,7 @@ class EvaluationArguments:
         engine: Which physics.
         policy: ONNX file; by default the one that is shipped for the object.
         wires: Run the daemon and the simulated hand as processes, in real time.
+        eyes: What finds the object with --wires: its tags, or the network of the program.
         hand: Name or file of the hand.
         object: Name or file of the object.
         goals: All orientations, or one face up with any heading.
@@ -53,6 +54,7 @@ class EvaluationArguments:
     engine: EngineName
     policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     wires: bool = False
+    eyes: Literal["tags", "network"] = "tags"
     hand: str = "dactyl24"
     object: str = "block"
     goals: Literal["so3", "face-up"] = "so3"
@@ -93,6 +95,8 @@ def check(arguments: EvaluationArguments) -> None:
         problem = "--validation goes with --engine mujoco only"
     elif given.wires and (given.engine != "pybullet" or given.jobs > 1 or given.ray):
         problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
+    elif given.eyes == "network" and not given.wires:
+        problem = "--eyes network needs pictures: add --wires; in lockstep there are none"
     elif importlib.util.find_spec(_EXTRAS[given.engine][0]) is None:
         extra = _EXTRAS[given.engine][1]
         problem = f"{given.engine} is not installed; {remedy(extra)}"

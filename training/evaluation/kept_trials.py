@@ -29,6 +29,7 @@ class Conditions(msgspec.Struct, frozen=True):
     seed: int
     wires: bool
     commit: str
+    eyes: str = "tags"
 
 
 class Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -116,4 +117,5 @@ def conditions(setup: Setup, commit: str) -> Conditions:
         seed=setup.seed,
         wires=setup.wires,
         commit=commit,
+        eyes=setup.eyes,
     )

@@ -40,6 +40,7 @@ class Report(msgspec.Struct, frozen=True):
         seconds: simulated time of all trials [s].
         wall_seconds: real time of all trials [s].
         trials: every trial, in order.
+        eyes: what found the object over the wires: `tags` or `network`.
     """
 
     policy: PolicyReport
@@ -67,6 +68,7 @@ class Report(msgspec.Struct, frozen=True):
     seconds: float
     wall_seconds: float
     trials: tuple[Trial, ...]
+    eyes: str = "tags"
 
 
 def make_report(
@@ -102,6 +104,7 @@ def make_report(
         seconds=sum(trial.seconds for trial in trials),
         wall_seconds=wall_seconds,
         trials=tuple(trials),
+        eyes=setup.eyes,
     )
 
 

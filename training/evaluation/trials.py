@@ -66,6 +66,7 @@ class Setup:
         rules: when a trial ends.
         seed: of everything random.
         wires: whether the daemon runs each trial as a process, in real time.
+        eyes: what finds the object in that case: `tags` or `network`.
     """
 
     policy: Path
@@ -79,6 +80,7 @@ class Setup:
     rules: Rules
     seed: int
     wires: bool
+    eyes: str = "tags"
 
 
 @dataclass(frozen=True)

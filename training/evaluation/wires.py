@@ -80,7 +80,9 @@ def _daemon(setup: Setup, plan: Plan, directory: Path) -> Iterator[None]:
     universe, config = directory / "universe.toml", directory / "inhandd.toml"
     universe.write_text(universe_toml(plan.universe))
     sim = {"universe": str(universe), "seed": plan.world_seed}
-    config.write_text(tomli_w.dumps({"hand": setup.hand, "object": setup.object, "sim": sim}))
+    cameras = {"eyes": setup.eyes}
+    settings = {"hand": setup.hand, "object": setup.object, "cameras": cameras, "sim": sim}
+    config.write_text(tomli_w.dumps(settings))
     arguments = ["--real-time", "--config", str(config), "--policy", str(setup.policy)]
     with simulated_daemon(directory, *arguments):
         yield

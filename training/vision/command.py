@@ -4,21 +4,34 @@ import hashlib
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.keypoints.network import VertexNetwork
 from inhand.perception.objects import load_object
-from inhand.training.vision.crops import draw_in_parallel, load_crops, save_crops
+from inhand.training.vision.crops import (
+    draw_in_parallel,
+    load_crops,
+    rig_of,
+    save_crops,
+    size_of,
+)
 from inhand.training.vision.export import export
 from inhand.training.vision.fit import Fit, FitRecipe
-from inhand.training.vision.judge import judge, log_judgement
+from inhand.training.vision.judge import judge, log_judgement, save_sheets
+from inhand.training.vision.measure import Measured, measure
+from inhand.training.vision.refusals import count_refusals
 from inhand.training.vision.states import trial_states
 from inhand.training.vision.studio import PictureStudio, VisionError
+
+CHECKED_SEED, CHECKED_TRIALS = 500_000, 6
+"""Seed and number of trials for the network's deviations: others than those of the pictures."""
 
 JUDGED_SEED = 1_000_000
 """Added to the seed of judged trials, so that no picture of a training shows one of them."""
@@ -34,6 +47,7 @@ class Render:
         file: Where the windows are kept (NPZ).
         hand: Name or file of the hand.
         object: Name or file of the object.
+        rig: File of the cameras, all with one picture size; the simulated ones if not given.
         count: Number of windows.
         trials: Trials of the policy, for the states.
         seed: Of all that is random.
@@ -43,6 +57,7 @@ class Render:
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     hand: str = "dactyl24"
     object: str = "block"
+    rig: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     count: int = 24000
     trials: int = 24
     seed: int = 1
@@ -53,11 +68,13 @@ class Render:
         if min(self.count, self.trials, self.jobs) < 1 or self.seed < 0:
             raise VisionError("vision render: --count, --trials and --jobs are 1 at least")
         # Without a renderer, it ends before the trials are run.
-        with PictureStudio(load_hand(self.hand), load_object(self.object)):
-            pass
+        hand = load_hand(self.hand)
+        with PictureStudio(hand, load_object(self.object)):
+            size_of(rig_of(hand, self.rig))
         states = trial_states(self.object, self.trials, self.seed)
         begin = time.monotonic()
-        crops = draw_in_parallel(self.hand, self.object, states, self.count, self.seed, self.jobs)
+        what = self.hand, self.object, self.rig, states
+        crops = draw_in_parallel(*what, self.count, self.seed, self.jobs)
         save_crops(crops, self.file)
         each = 1e3 * (time.monotonic() - begin) / len(crops.images)
         print(f"{self.file}: {len(crops.images)} windows, {each:.0f} ms each")
@@ -73,23 +90,29 @@ class Train:
         pictures: File of `inhand vision render`.
         network: Where the network is kept (ONNX).
         object: Name or file of the object.
+        hand: Name or file of the hand.
+        rig: File of the cameras; the simulated ones if not given.
         steps: Steps of the optimizer.
         batch: Windows a step.
         width: Channels of the network.
         seed: Of weights and order.
+        checks: Instants in MuJoCo by which the network's deviations are adjusted; 0 for none.
     """
 
     pictures: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PICTURES")]
     network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
     object: str = "block"
+    hand: str = "dactyl24"
+    rig: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     steps: int = 6000
     batch: int = 64
     width: int = 64
     seed: int = 1
+    checks: int = 300
 
     def run(self) -> None:
         """Trains, then writes the network."""
-        if min(self.steps, self.batch, self.width) < 1 or self.seed < 0:
+        if min(self.steps, self.batch, self.width) < 1 or min(self.seed, self.checks) < 0:
             raise VisionError("vision train: --steps, --batch and --width are 1 at least")
         target, crops = load_object(self.object), load_crops(self.pictures)
         if crops.points.shape[1] != len(target.vertices):
@@ -97,11 +120,33 @@ class Train:
                 f"pictures {self.pictures} show an object with {crops.points.shape[1]} vertices; "
                 f"{target.name!r} has {len(target.vertices)}"
             )
+        if self.checks:
+            # Without a renderer, it ends before the training.
+            with PictureStudio(load_hand(self.hand), target):
+                pass
         recipe = FitRecipe(self.seed, self.steps, self.batch, width=self.width)
         fit = Fit(crops, recipe, self.network.with_suffix(".checkpoint"))
         fit.run(report=lambda step, value: print(f"step {step}: loss {value:.3f}", flush=True))
-        export(fit.network, target, self.network)
-        print(f"{self.network}: trained on {len(crops.images)} windows")
+        export(fit.network, target, self.network, crops.picture_size)
+        print(f"{self.network}: trained on {len(crops.images)} windows", flush=True)
+        if not self.checks:
+            return
+        found = self._measured()
+        print(f"in MuJoCo, other trials: {found.text}")
+        # Poses are too sure: the deviations of the vertices get larger.
+        export(fit.network, target, self.network, crops.picture_size, found.temperature)
+        print(f"{self.network}: deviations times {found.temperature:.2f}")
+
+    def _measured(self) -> Measured:
+        """How well the network sees in the renderer that it was trained in."""
+        target, hand = load_object(self.object), load_hand(self.hand)
+        states = trial_states(self.object, CHECKED_TRIALS, CHECKED_SEED + self.seed)
+        cameras = rig_of(hand, self.rig)
+        rng = np.random.default_rng(CHECKED_SEED + self.seed)
+        network = VertexNetwork(self.network, target)
+        with PictureStudio(hand, target) as studio:
+            draw = partial(studio.photographed, cameras=cameras, rng=rng)
+            return measure(network, cameras, target, states, self.checks, self.seed, draw)
 
 
 @dataclass(frozen=True)
@@ -114,27 +159,43 @@ class Judge:
         network: ONNX file.
         hand: Name or file of the hand.
         object: Name or file of the object.
+        rig: File of the cameras; the simulated ones if not given.
         views: Number of instants, three cameras each.
         trials: Trials of the policy, for the states.
         seed: Of trials and choice.
+        pictures: Folder for pictures of good, bad and refused views.
+        refusals: Number of pictures of each kind that do not show the object; 0 for none.
     """
 
     network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
     hand: str = "dactyl24"
     object: str = "block"
+    rig: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     views: int = 1000
     trials: int = 10
     seed: int = 1
+    pictures: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    refusals: int = 60
 
     def run(self) -> None:
         """Judges it."""
-        if min(self.views, self.trials) < 1 or self.seed < 0:
+        if min(self.views, self.trials) < 1 or min(self.seed, self.refusals) < 0:
             raise VisionError("vision judge: --views and --trials are 1 at least")
         target = load_object(self.object)
         network = VertexNetwork(self.network, target)
         states = trial_states(self.object, self.trials, JUDGED_SEED + self.seed)
-        result = judge(network, load_hand(self.hand), target, states, self.views, self.seed)
+        hand = load_hand(self.hand)
+        cameras = rig_of(hand, self.rig)
+        result = judge(network, hand, cameras, target, states, self.views, self.seed)
         print(result.text)
+        for (true, taken), count in result.confusion.items():
+            print(f"{true} taken for {taken}: {count}")
+        seeing = network, hand, cameras, target, states
+        counts = count_refusals(*seeing, self.refusals, self.seed) if self.refusals else {}
+        for kind, (refused, shown) in counts.items():
+            print(f"{kind}: {refused} of {shown} refused")
+        if self.pictures is not None:
+            print(*save_sheets(result, self.pictures))
         digest = hashlib.sha256(self.network.read_bytes()).hexdigest()[:12]
         print(log_judgement(result, f"{self.network.name} {digest}", self.seed))
 

@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.files import write_whole
-from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception import rotations
+from inhand.perception.cameras import Camera, load_rig
 from inhand.perception.keypoints.window import Window, window_around
 from inhand.perception.objects import load_object
 from inhand.perception.rotations import Array
@@ -21,8 +23,11 @@ from inhand.sim_backend.rig import rig_around
 from inhand.training.vision.states import States
 from inhand.training.vision.studio import PictureStudio, VisionError, all_cameras, worn
 
-ABSENT = 0.12
+ABSENT = 0.2
 """Share of windows without the object."""
+DECOY = 0.6
+"""Share of these that show another object in its place."""
+NOWHERE = np.array([0.0, 0.0, -9.0])
 
 
 @dataclass(frozen=True)
@@ -33,14 +38,18 @@ class Crops:
         images: RGB, (n, 96, 96, 3).
         points: the object's vertices in units of half the window, (n, vertices, 2).
         present: whether the object is in the window, (n,).
+        picture_size: width and height of the cameras' pictures [px].
     """
 
     images: NDArray[np.uint8]
     points: Array
     present: NDArray[np.bool_]
+    picture_size: tuple[int, int]
 
 
-def draw_crops(hand_name: str, target_name: str, states: States, count: int, seed: int) -> Crops:
+def draw_crops(
+    hand_name: str, target_name: str, rig: Path | None, states: States, count: int, seed: int
+) -> Crops:
     """Renders windows of random states, looks and cameras.
 
     The object's symmetries turn the marked object in place: the physics of the state stays valid.
@@ -48,6 +57,7 @@ def draw_crops(hand_name: str, target_name: str, states: States, count: int, see
     Args:
         hand_name: name or file of the hand.
         target_name: name or file of the object.
+        rig: file of the cameras; the simulated ones if None.
         states: where hand and object may be.
         count: number of windows.
         seed: of all that is random.
@@ -56,7 +66,7 @@ def draw_crops(hand_name: str, target_name: str, states: States, count: int, see
         VisionError: there is no renderer, or the object has no appearance.
     """
     hand, target = load_hand(hand_name), load_object(target_name)
-    rng, rig = np.random.default_rng(seed), rig_around(hand)
+    rng, cameras = np.random.default_rng(seed), rig_of(hand, rig)
     images, points, present = list[Image](), list[Array](), list[bool]()
     with PictureStudio(hand, target) as studio:
         while len(images) < count:
@@ -70,13 +80,37 @@ def draw_crops(hand_name: str, target_name: str, states: States, count: int, see
             away = position + [0.0, 0.0, 5.0] if gone else position
             studio.place(joints, away, quaternion)
             studio.dress(rng, position)
-            for camera in all_cameras(rig, rng):
+            other = gone and rng.random() < DECOY
+            studio.swap(rng, position if other else NOWHERE, quaternion)
+            for camera in all_cameras(cameras, rng):
                 window = _loose(window_around(camera, target, position), rng)
                 images.append(worn(window.cut(studio.render(camera)), rng))
                 vertices = position + rotations.rotate(quaternion, target.vertices)
                 points.append(window.from_picture(camera.project(vertices)))
                 present.append(not gone)
-    return Crops(np.array(images), np.array(points), np.array(present))
+    return Crops(np.array(images), np.array(points), np.array(present), size_of(cameras))
+
+
+def rig_of(hand: Hand, rig: Path | None) -> dict[str, Camera]:
+    """The cameras of a rig file, or the simulated ones around a hand.
+
+    Raises:
+        PerceptionError: the file cannot be used.
+    """
+    return rig_around(hand) if rig is None else load_rig(rig)
+
+
+def size_of(cameras: Mapping[str, Camera]) -> tuple[int, int]:
+    """Width and height of the pictures of all cameras [px].
+
+    Raises:
+        VisionError: they differ.
+    """
+    sizes = {(camera.width, camera.height) for camera in cameras.values()}
+    if len(sizes) != 1:
+        listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
+        raise VisionError(f"one network needs cameras of one picture size; the rig has {listed}")
+    return sizes.pop()
 
 
 def _loose(window: Window, rng: np.random.Generator) -> Window:
@@ -87,20 +121,28 @@ def _loose(window: Window, rng: np.random.Generator) -> Window:
 
 
 def draw_in_parallel(
-    hand: str, target: str, states: States, count: int, seed: int, jobs: int
+    hand: str,
+    target: str,
+    rig: Path | None,
+    states: States,
+    count: int,
+    seed: int,
+    jobs: int,
 ) -> Crops:
     """`draw_crops` in several processes."""
     each = -(-count // jobs)
     # Not forked: the threads of the renderer and of ONNX Runtime do not exist in a forked process.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         parts = [
-            pool.submit(draw_crops, hand, target, states, each, seed + job) for job in range(jobs)
+            pool.submit(draw_crops, hand, target, rig, states, each, seed + job)
+            for job in range(jobs)
         ]
         done = [part.result() for part in parts]
     return Crops(
         np.concatenate([part.images for part in done]),
         np.concatenate([part.points for part in done]),
         np.concatenate([part.present for part in done]),
+        done[0].picture_size,
     )
 
 
@@ -111,7 +153,13 @@ def save_crops(crops: Crops, path: Path) -> None:
         WriteError: the file cannot be written.
     """
     buffer = io.BytesIO()
-    np.savez(buffer, images=crops.images, points=crops.points, present=crops.present)
+    np.savez(
+        buffer,
+        images=crops.images,
+        points=crops.points,
+        present=crops.present,
+        picture_size=crops.picture_size,
+    )
     write_whole(path, buffer.getvalue())
 
 
@@ -123,7 +171,8 @@ def load_crops(path: Path) -> Crops:
     """
     try:
         with np.load(path) as data:
-            return Crops(data["images"], data["points"], data["present"])
+            width, height = data["picture_size"].tolist()
+            return Crops(data["images"], data["points"], data["present"], (width, height))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise VisionError(
             f"pictures {path}: {error}; draw them with inhand vision render"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from inhand.training.vision.augment import augmented
 from inhand.training.vision.crops import Crops
 from inhand.training.vision.network import KeypointNetwork, loss
 from inhand.training.vision.studio import VisionError
@@ -52,12 +53,11 @@ class Fit:
         torch.manual_seed(recipe.seed)
         self._recipe, self._checkpoint = recipe, checkpoint
         self.network = KeypointNetwork(crops.points.shape[1], recipe.width)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = torch.optim.AdamW(self.network.parameters(), lr=recipe.rate)
         self.step = 0
         self.curve: list[tuple[int, float]] = []
-        self._images = torch.from_numpy(crops.images)
-        self._points = torch.from_numpy(crops.points.astype(np.float32))
-        self._present = torch.from_numpy(crops.present)
+        self._crops = crops
         if checkpoint is not None and checkpoint.exists():
             self._resume(checkpoint)
 
@@ -83,15 +83,18 @@ class Fit:
         self.network.train()
         while self.step < recipe.steps and time.monotonic() < until:
             rng = np.random.default_rng([recipe.seed, self.step])
-            rows = torch.from_numpy(rng.choice(len(self._images), recipe.batch))
-            images = self._images[rows].permute(0, 3, 1, 2).float()
-            # Each colour channel brighter or darker: lights differ more than the pictures show.
-            gain = rng.uniform(0.85, 1.15, (recipe.batch, 3, 1, 1)).astype(np.float32)
-            images = (images * torch.from_numpy(gain)).clamp(0, 255)
+            rows = rng.choice(len(self._crops.images), recipe.batch)
+            crops = self._crops
+            images, points, present = augmented(
+                crops.images[rows], crops.points[rows], crops.present[rows], rng
+            )
             for group in self._optimizer.param_groups:
                 group["lr"] = self._rate()
-            out = self.network(images)
-            value = loss(out, self._points[rows], self._present[rows])
+            # Both halve the time of a step on a processor that computes with 16 bits.
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_sixteen_bits()):
+                found = self.network(torch.from_numpy(images).permute(0, 3, 1, 2))
+            truth = torch.from_numpy(points.astype(np.float32)), torch.from_numpy(present)
+            value = loss(tuple(part.float() for part in found), *truth)
             self._optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -140,3 +143,11 @@ class Fit:
             raise VisionError(f"checkpoint {path} is damaged; remove it to begin anew") from error
         if not same:
             raise VisionError(f"checkpoint {path} is of another recipe; remove it to begin anew")
+
+
+def _sixteen_bits() -> bool:
+    """Whether the processor multiplies numbers of 16 bits (bfloat16)."""
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False

@@ -79,7 +79,7 @@ class KeypointNetwork(nn.Module):
         deep = self.whole(self.down(fine))
         raised = nn.functional.interpolate(self.up(deep), scale_factor=2.0, mode="nearest")
         merged = self.merge(fine + raised)
-        share = torch.softmax(self.heat(merged).flatten(2), dim=-1).reshape(
+        share = torch.softmax(self.heat(merged).float().flatten(2), dim=-1).reshape(
             -1, self.heat.out_channels, PIXELS // STRIDE, PIXELS // STRIDE
         )
         x = (share.sum(dim=2) * self.line).sum(dim=-1)

@@ -30,6 +30,10 @@ OCCLUDERS = 2
 HIDDEN = 4
 """Group of geoms that are not drawn."""
 
+MOVABLE: dict[str, Any] = {"pos": [0.0, 0.1, -9.0], "quat": [0.9, 0.3, 0.2, 0.2]}
+"""Where geoms are that are moved later. One in its body's own frame stays there: the compiler takes
+its pose as the body's."""
+
 LENS_FROM_CAMERA = np.array([0.0, 1.0, 0.0, 0.0])
 """MuJoCo's cameras look along -z with y up."""
 
@@ -67,8 +71,9 @@ class PictureStudio:
         self._object = [i for i in range(model.ngeom) if model.geom(i).name == "marked"][0]
         self._backdrop = [model.geom(name).id for name in ("floor", "wall")]
         self._occluders = [model.geom(f"occluder{i}").id for i in range(OCCLUDERS)]
+        self._decoys = [i for i in range(model.ngeom) if model.geom(i).name.startswith("decoy")]
         self._palette = [model.material(f"texture{i}").id for i in range(TEXTURES)]
-        fixed = {self._object, *self._occluders}
+        fixed = {self._object, *self._occluders, *self._decoys}
         self._hand_geoms = [
             i for i in range(model.ngeom) if i not in fixed and model.geom_group[i] != HIDDEN
         ]
@@ -124,6 +129,25 @@ class PictureStudio:
             model.geom_rgba[geom] = [*rng.uniform(0, 1, 3), 1.0]
             model.geom_quat[geom] = rotations.random_quaternion(rng)
 
+    def swap(self, rng: np.random.Generator, position: Array, quaternion: Array) -> None:
+        """Puts another object in the object's place, or takes it away again.
+
+        Args:
+            rng: chooses which, its size and its look.
+            position: world frame [m], (3,); far below the floor to have none.
+            quaternion: world from object, wxyz, (4,).
+        """
+        model = self._model
+        model.geom_pos[self._decoys] = [0.0, 0.0, -9.0]
+        decoy = rng.choice(self._decoys)
+        # The geom of a mesh is in the principal axes of the mesh, which a cube has none of.
+        model.geom_pos[decoy], model.geom_quat[decoy] = position, quaternion
+        if model.geom_type[decoy] != mujoco.mjtGeom.mjGEOM_MESH:
+            reach = np.abs(self._target.vertices).max()
+            model.geom_size[decoy] = reach * rng.uniform(0.6, 1.2, 3)
+            model.geom_rgba[decoy] = [*rng.uniform(0, 1, 3), 1.0]
+            model.geom_matid[decoy] = rng.choice(self._palette) if rng.random() < 0.6 else -1
+
     def render(self, camera: Camera) -> Image:
         """What a camera without lens distortion sees, RGB, (height, width, 3)."""
         model = self._model
@@ -135,6 +159,20 @@ class PictureStudio:
         mujoco.mj_comPos(model, self._data)
         mujoco.mj_camlight(model, self._data)
         return self._renderer.render(self._data)
+
+    def photographed(
+        self,
+        joints: Array,
+        position: Array,
+        quaternion: Array,
+        *,
+        cameras: Mapping[str, Camera],
+        rng: np.random.Generator,
+    ) -> dict[str, Image]:
+        """Pictures of all cameras in a random look; calibration errors are not part of it."""
+        self.place(joints, position, quaternion)
+        self.dress(rng, position)
+        return {name: worn(self.render(camera), rng) for name, camera in cameras.items()}
 
 
 def shaken(camera: Camera, rng: np.random.Generator) -> Camera:
@@ -198,11 +236,12 @@ def _render_model(hand: Hand, target: ObjectDescription, directory: Path) -> Any
         conaffinity=0,
     )
     world, plane = spec.worldbody, mujoco.mjtGeom.mjGEOM_BOX
+    _add_decoys(spec, target, directory)
     world.add_geom(name="floor", type=plane, pos=[0, 0.3, -0.25], size=[3, 3, 0.01])
     world.add_geom(name="wall", type=plane, pos=[0, 1.6, 0.0], size=[3, 0.01, 3])
     for number in range(OCCLUDERS):
         kind = mujoco.mjtGeom.mjGEOM_ELLIPSOID
-        world.add_geom(name=f"occluder{number}", type=kind, size=[0.01, 0.01, 0.01])
+        world.add_geom(name=f"occluder{number}", type=kind, size=[0.01] * 3, **MOVABLE)
     # A software renderer needs most of its time for large shadow maps.
     spec.visual.quality.shadowsize = 512
     spec.visual.quality.offsamples = 2
@@ -210,6 +249,31 @@ def _render_model(hand: Hand, target: ObjectDescription, directory: Path) -> Any
     world.add_light(name="one", pos=[0, 0, 1])
     world.add_light(name="two", pos=[0, 0, 1])
     return spec.compile()
+
+
+def _add_decoys(spec: Any, target: ObjectDescription, directory: Path) -> None:
+    """Other objects, which the network must not take for the object: also the one with tags."""
+    kinds = mujoco.mjtGeom
+    shapes = {
+        "box": kinds.mjGEOM_BOX,
+        "cylinder": kinds.mjGEOM_CYLINDER,
+        "ellipsoid": kinds.mjGEOM_ELLIPSOID,
+    }
+    for name, kind in shapes.items():
+        spec.worldbody.add_geom(name=f"decoy {name}", type=kind, size=[0.02] * 3, **MOVABLE)
+    if target.tags:
+        tagged = write_object_assets(target, directory / "tagged")
+        picture = cv2.imread(str(tagged.texture))
+        assert picture is not None
+        _add_texture(spec, "tagged", np.asarray(picture[..., ::-1], dtype=np.uint8))
+        spec.add_mesh(name="tagged", file=str(tagged.mesh))
+        spec.worldbody.add_geom(
+            name="decoy tagged",
+            type=kinds.mjGEOM_MESH,
+            meshname="tagged",
+            material="tagged",
+            **MOVABLE,
+        )
 
 
 def _add_texture(spec: Any, name: str, image: Image) -> None:

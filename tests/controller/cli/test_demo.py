@@ -203,3 +203,14 @@ def test_a_lost_daemon_ends_it_with_what_was_reached(
         ending.join()
     assert "did not answer" in trouble
     assert f"ended early: {trouble}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_network_that_came_with_the_program_turns_the_block(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Real processes: daemon, simulated hand, a renderer without tags, cameras with the network."""
+    assert demo.run(Options(goals=2, max_angle=1.5, eyes="network", json=True)) == 0
+    printed = capsys.readouterr().out
+    summary = json.loads(printed[printed.index("{") :])
+    assert summary["reached"] == 2

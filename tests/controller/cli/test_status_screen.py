@@ -20,7 +20,7 @@ WAIT = 30.0
 TOLD = {
     "tick": {"ticks": 5, "recent_on_time_share": 0.98},
     "bus": {"errors": 0, "problem": ""},
-    "cameras": {"left": {"rate": 15.0, "problem": ""}},
+    "cameras": {"left": {"rate": 15.0, "problem": "", "eyes": "network"}},
 }
 
 
@@ -50,7 +50,7 @@ def test_a_terminal_shows_one_screen_that_follows_the_daemon(served: Served) -> 
     os.close(theirs)
     try:
         shown = read_until(ours, "current")
-        assert "\x1b[H" in shown and "camera left: 15 Hz, all right" in shown
+        assert "\x1b[H" in shown and "camera left: 15 Hz, by network, all right" in shown
         served.bench.controller.estop()
         assert "\x1b[1;31mmode: estop" in read_until(ours, "mode: estop")
     finally:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inhand.controller.estimation.fusion import PoseFilter
+from inhand.controller.recording.checkpoint import capture, restore
 from inhand.perception import rotations
 from inhand.perception.errors import PerceptionError
 from inhand.perception.records import TagCorners, frozen_array
@@ -197,3 +198,48 @@ def test_a_prediction_costs_less_than_a_hundred_microseconds() -> None:
         spent.append(time.perf_counter() - begin)
     # The least of many: what the code costs, not what else the machine does.
     assert min(spent) < 100e-6
+
+
+def seen_by_a_network(t: float, rng: np.random.Generator) -> list[TagCorners]:
+    """The block's vertices in all three cameras, each with a deviation of its own."""
+    position, quaternion = truth(t)
+    frames = []
+    for name, camera in default_rig().items():
+        deviations = rng.uniform(0.5, 3.0, (8, 1))
+        pixels = camera.project(position + rotations.rotate(quaternion, BLOCK.vertices))
+        pixels = pixels + deviations * rng.normal(size=(8, 2))
+        vertices = frozen_array(np.hstack([pixels, deviations]))
+        frames.append(TagCorners(t, name, (), frozen_array(np.empty((0, 4, 2))), 1.0, vertices))
+    return frames
+
+
+def test_vertices_of_a_network_go_the_way_of_tags() -> None:
+    rng = np.random.default_rng(7)
+    pose_filter = PoseFilter(BLOCK, default_rig())
+    errors, inside = [], []
+    for frame in range(60):
+        t = frame / 15
+        seen = seen_by_a_network(t, rng)
+        pose_filter.update(*seen)
+        pose = predicted(pose_filter, t)
+        position, quaternion = truth(t)
+        turn = rotations.multiply(quaternion, rotations.conjugate(pose.quaternion))
+        error = np.concatenate([position - pose.position, rotations.log(turn)])
+        errors.append(np.linalg.norm(error[:3]))
+        inside.append(error @ np.linalg.solve(pose.covariance[:6, :6], error) < BOUND)
+    assert (pose_filter.accepted, pose_filter.rejected) == (60, 0)
+    assert np.median(errors) < 0.002
+    assert np.mean(inside) > 0.9
+    # Cameras are compared by tags alone, which are exact enough for it.
+    assert pose_filter.health.cameras == ()
+
+
+def test_a_state_with_vertices_is_restored() -> None:
+    rng = np.random.default_rng(8)
+    one, other = PoseFilter(BLOCK, default_rig()), PoseFilter(BLOCK, default_rig())
+    one.update(*seen_by_a_network(0.0, rng)[:2])
+    restore(other, capture(one))
+    late = seen_by_a_network(0.0, rng)[2]
+    for each in (one, other):
+        each.update(late)
+    np.testing.assert_array_equal(predicted(one, 0.1).position, predicted(other, 0.1).position)

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from inhand.controller.core.records import Event, GoalState, Outputs
 from inhand.controller.recording.foxglove_channels import SCHEMAS
@@ -17,6 +18,7 @@ from inhand.controller.recording.tick_record import (
 )
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.records import frozen_array
+from inhand.perception.records import TagCorners
 from tests.controller.recorded import Recorded
 
 ARRAY = frozen_array([0.5, -0.25])
@@ -55,6 +57,16 @@ def test_a_tick_is_read_as_it_was_written() -> None:
     assert found.outputs.mode is Mode.RUNNING
     assert found.events == [event] and found.times == TIMES
     assert pack(found) == pack(record)
+
+
+def test_vertices_are_read_as_they_were_written() -> None:
+    vertices = frozen_array([[1.0, 2.0, 0.5]])
+    seen = TagCorners(1.0, "left", (), frozen_array(np.empty((0, 4, 2))), 1.0, vertices)
+    inputs = Inputs(None, [], 1.5, None, [seen])
+    found = decode(pack(TickRecord(9, 1.5, [], inputs, OUTPUTS, TIMES)))
+    assert isinstance(found, TickRecord)
+    read = found.inputs.corners[0].vertices
+    assert read is not None and np.array_equal(read, vertices)
 
 
 def test_the_parts_of_a_tick() -> None:

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import zmq
 
+from inhand.hardware.model.hand import Hand
 from inhand.perception.camera.health import CameraHealth, flaw
 from inhand.perception.camera.sources import Frame, pack_frame
 from inhand.perception.cameras import Camera, save_rig
+from inhand.perception.keypoints.network import shipped_network
 from inhand.perception.objects import ObjectDescription
 from inhand.perception.records import CameraStatus, TagCorners, decode
 from inhand.perception.rotations import Array
@@ -102,14 +104,14 @@ def arguments(camera: str, tmp_path: Path) -> list[str]:
 
 @contextmanager
 def running(
-    camera: Camera, tmp_path: Path, change: dict[str, str] | None = None
+    camera: Camera, tmp_path: Path, change: dict[str, str] | None = None, *more: str
 ) -> Iterator[tuple[Line, "subprocess.Popen[str]"]]:
     save_rig(tmp_path / "rig.toml", {camera.name: camera})
     context = zmq.Context()
     frames, output = context.socket(zmq.PUB), context.socket(zmq.PULL)
     frames.bind(f"ipc://{tmp_path}/frames.sock")
     output.bind(f"ipc://{tmp_path}/corners.sock")
-    command = arguments(camera.name, tmp_path)
+    command = [*arguments(camera.name, tmp_path), *more]
     for option, value in (change or {}).items():
         command[command.index(option) + 1] = value
     process = subprocess.Popen(command, text=True)
@@ -267,3 +269,25 @@ def test_a_rig_for_another_image_size_is_reported(rig: dict[str, Camera], tmp_pa
         line.receive(CameraStatus, "no frame for")
         line.show(np.zeros((240, 320, 3), np.uint8))
         line.receive(CameraStatus, "320x240 but the rig file was calibrated for 640x480")
+
+
+def test_a_network_finds_the_object_and_needs_colour(
+    rig: dict[str, Camera], block: ObjectDescription, hand: Hand, rest: Array, tmp_path: Path
+) -> None:
+    camera, place = rig["wrist"], np.array([0.0, 0.335, 0.055])
+    scene = Scene(hand, block, tmp_path, tagged=False)
+    scene.place(rest, place, np.array([1.0, 0.0, 0.0, 0.0]))
+    image = scene.render(camera)
+    scene.close()
+    around = [str(value) for value in place]
+    network = str(shipped_network(block))
+    with running(camera, tmp_path, None, "--network", network, "--around", *around) as (line, _):
+        status = line.receive(CameraStatus, "no frame for")
+        assert isinstance(status, CameraStatus) and status.eyes == "network"
+        line.show(image)
+        seen = line.receive(TagCorners)
+        assert isinstance(seen, TagCorners) and seen.vertices is not None and not seen.ids
+        expected = camera.project(place + block.vertices)
+        assert np.median(np.linalg.norm(seen.vertices[:, :2] - expected, axis=1)) < 4.0
+        line.show(image[..., 0])
+        line.receive(CameraStatus, "needs colour")

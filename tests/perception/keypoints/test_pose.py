@@ -3,34 +3,43 @@
 import numpy as np
 
 from inhand.perception import rotations
-from inhand.perception.keypoints.pose import Sight, VertexPose, pose_of
+from inhand.perception.keypoints.detector import NO_CORNERS
 from inhand.perception.keypoints.window import Window, diameter, window_around
 from inhand.perception.objects import load_object
+from inhand.perception.pose.pose import PoseEstimate, estimate_poses
+from inhand.perception.records import TagCorners
 from inhand.perception.rotations import Array
 from inhand.sim_backend.rig import TARGET, default_rig
 
 BLOCK = load_object("block")
-RIG = list(default_rig().values())
+CAMERAS = default_rig()
+RIG = list(CAMERAS.values())
 
 
-def sights(rng: np.random.Generator, position: Array, turn: Array) -> list[Sight]:
+def record(camera: str, pixels: Array, deviations: Array) -> TagCorners:
+    vertices = np.column_stack([pixels, deviations])
+    return TagCorners(0.0, camera, (), NO_CORNERS, 1.0, vertices)
+
+
+def records(rng: np.random.Generator, position: Array, turn: Array) -> list[TagCorners]:
     """The vertices as a network sees them: each with a deviation of its own, and told so."""
     seen = []
     for camera in RIG:
         deviations = rng.uniform(0.5, 4.0, 8)
         true = camera.project(position + rotations.rotate(turn, BLOCK.vertices))
-        seen.append(Sight(camera, true + rng.normal(size=(8, 2)) * deviations[:, None], deviations))
+        noise = rng.normal(size=(8, 2)) * deviations[:, None]
+        seen.append(record(camera.name, true + noise, deviations))
     return seen
 
 
-def found_at(rng: np.random.Generator) -> tuple[Array, VertexPose | None]:
+def found_at(rng: np.random.Generator) -> tuple[Array, PoseEstimate | None]:
     position = np.array(TARGET) + rng.uniform(-0.01, 0.01, 3)
     turn = rotations.random_quaternion(rng)
-    found = pose_of(BLOCK, sights(rng, position, turn))
-    if found is None:
+    poses = estimate_poses(BLOCK, CAMERAS, records(rng, position, turn))
+    if not poses:
         return np.full(6, np.inf), None
-    away = rotations.multiply(found.quaternion, rotations.conjugate(turn))
-    return np.concatenate([found.position - position, rotations.log(away)]), found
+    away = rotations.multiply(poses[0].quaternion, rotations.conjugate(turn))
+    return np.concatenate([poses[0].position - position, rotations.log(away)]), poses[0]
 
 
 def test_covariance_is_that_of_the_errors() -> None:
@@ -53,9 +62,20 @@ def test_start_without_a_guess() -> None:
 
 def test_vertices_of_no_pose_are_refused() -> None:
     rng = np.random.default_rng(3)
-    seen = [Sight(c, rng.uniform(100, 200, (8, 2)), np.full(8, 1.0)) for c in RIG]
-    assert pose_of(BLOCK, seen) is None
-    assert pose_of(BLOCK, []) is None
+    seen = [record(name, rng.uniform(100, 200, (8, 2)), np.full(8, 1.0)) for name in CAMERAS]
+    assert not estimate_poses(BLOCK, CAMERAS, seen)
+    assert not estimate_poses(BLOCK, CAMERAS, [])
+
+
+def test_tags_are_used_where_they_are_seen() -> None:
+    rng = np.random.default_rng(4)
+    position, turn = np.array(TARGET), rotations.IDENTITY
+    camera, tag = CAMERAS["left"], BLOCK.tag(4)
+    pixels = camera.project(position + rotations.rotate(turn, tag.corners))[None]
+    with_tag = TagCorners(0.0, "left", (tag.id,), pixels, 0.1)
+    alone = estimate_poses(BLOCK, CAMERAS, [with_tag])
+    mixed = estimate_poses(BLOCK, CAMERAS, [with_tag, *records(rng, position, turn)[1:]])
+    assert np.array_equal(mixed[0].covariance, alone[0].covariance)
 
 
 def test_window_and_picture() -> None:

@@ -17,7 +17,7 @@ SHIFTED = Universe(camera_shift=(0.0015, 0.025), camera_focal=0.01)
 def test_the_derivative_is_that_of_the_residual_with_cameras_turned(seed: int) -> None:
     rng = np.random.default_rng(seed)
     seen = [
-        (camera, tag, camera.project(tag.corners + [0.0, 0.335, 0.055]), 0.1)
+        (camera, tag.corners, camera.project(tag.corners + [0.0, 0.335, 0.055]), 0.1)
         for camera in declared_rig(default_rig(640, 480), SHIFTED).values()
         for tag in BLOCK.tags[:3]
     ]

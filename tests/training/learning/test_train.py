@@ -84,7 +84,7 @@ def test_from_recipe_to_policy_file_and_resume(
     allowed = write(tmp_path / "allowed.toml", 'from_object = "block"\n' + prism)
     assert build(load_recipe(allowed), tmp_path, "cpu", 1).worlds.target.name == "prism"
     policy = tmp_path / "tiny.onnx"
-    argv = ["inhand policy", "export", refined, "--output", str(policy), "--runs", str(tmp_path)]
+    argv = ["inhand policy export", refined, "--output", str(policy), "--runs", str(tmp_path)]
     monkeypatch.setattr("sys.argv", argv)
     assert export.main() == 0
     loaded = load_policy(policy, load_hand("dactyl24"), load_object("block"), allowed=None)

@@ -9,13 +9,11 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-import trimesh
 
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.inertia import mass_matrix
 from inhand.hardware.model.kinematics import link_poses
-from inhand.hardware.model.stl import read_stl
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
@@ -24,7 +22,6 @@ from inhand.training.mujoco_worlds.hand_command import Import
 from inhand.training.mujoco_worlds.import_report import compare
 from inhand.training.mujoco_worlds.source_model import read_model
 from inhand.training.mujoco_worlds.world import MujocoWorld
-from tests.documents.pages import DOCS, blocks
 from tests.training.mujoco_worlds.foreign_models import (
     allegro_model,
     leap_model,
@@ -251,60 +248,6 @@ def test_an_inertia_that_no_body_has_is_raised(
     assert "the inertia, which no body can have, of far" in capsys.readouterr().out
     inertia = load_hand(folder / "thin.toml").links[1].inertia
     np.testing.assert_allclose(inertia, [1.5e-5, 1.5e-5, 3e-5, 0, 0, 0], rtol=1e-5, atol=1e-12)
-
-
-@pytest.mark.parametrize("place", ["meshes/u.stl", "../my_hand/u.stl"])
-def test_meshes_of_a_ros_package_are_found_and_drawn(tmp_path: Path, place: str) -> None:
-    folder = tmp_path / "urdf"
-    mesh = folder / place
-    mesh.parent.mkdir(parents=True)
-    folder.mkdir(exist_ok=True)
-    trimesh.creation.box((0.01, 0.02, 0.03)).export(mesh)
-    name = "package://my_hand/" + place.removeprefix("../my_hand/")
-    text = URDF.replace(
-        "<collision>",
-        f'<visual><origin xyz="0 0 0.1"/><geometry><mesh filename="{name}"/></geometry></visual>'
-        "<collision>",
-        1,
-    )
-    (folder / "hand.urdf").write_text(text)
-    assert Import(folder / "hand.urdf", tmp_path / "drawn.toml").run() == 0
-    hand = load_hand(tmp_path / "drawn.toml")
-    (drawing,) = hand.links[0].drawings
-    corners = read_stl(hand.folder / drawing.file).reshape(-1, 3)
-    np.testing.assert_allclose(np.ptp(corners, axis=0), [0.01, 0.02, 0.03], atol=1e-7)
-    np.testing.assert_allclose(corners.mean(axis=0), [0.0, 0.0, 0.1], atol=1e-7)
-    assert Import(folder / "hand.urdf", tmp_path / "plain.toml", shapes_only=True).run() == 0
-    assert load_hand(tmp_path / "plain.toml").digest != hand.digest  # The names differ.
-    assert "drawings" not in (tmp_path / "plain.toml").read_text()
-    assert [file.name for file in tmp_path.iterdir() if file.is_dir()].count("plain-meshes") == 0
-
-
-def told(model: Path, folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The report of an import, without the line of rounding errors."""
-    capsys.readouterr()
-    Import(model, folder / f"{name}.toml", overwrite=True).run()
-    return [x for x in capsys.readouterr().out.splitlines() if not x.startswith("kinematics")]
-
-
-def written(name: str) -> list[str]:
-    """The same as the page has it."""
-    (text,) = [x for x in blocks(DOCS / "imported-hands.md", "text") if x.startswith(f"{name}:")]
-    return [x for x in text.splitlines() if not x.startswith("kinematics")]
-
-
-def test_the_reports_in_the_documentation_are_what_is_printed(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, model in (("leap", leap_model(folder)), ("shadow", shadow_model())):
-        assert told(model, folder, name, capsys) == written(name)
-
-
-@pytest.mark.slow
-def test_the_report_of_the_allegro_hand_is_what_is_printed(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert told(allegro_model(folder), folder, "allegro", capsys) == written("allegro")
 
 
 @pytest.mark.slow

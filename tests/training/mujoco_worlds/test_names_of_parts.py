@@ -3,11 +3,13 @@
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import trimesh
 
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.stl import read_stl
 from inhand.training.mujoco_worlds.hand_command import Import
 from tests.training.mujoco_worlds.test_bad_models import MJCF, SPHERE, URDF
 
@@ -63,3 +65,30 @@ def test_a_drawing_of_an_unknown_format_is_left_out(
     with pytest.raises(DescriptionError, match=r"link far: visual/far.glb .*convert it to STL"):
         Import(path, tmp_path / "other.toml").run()
     assert not (tmp_path / "other.toml").exists()
+
+
+@pytest.mark.parametrize("place", ["meshes/u.stl", "../my_hand/u.stl"])
+def test_meshes_of_a_ros_package_are_found_and_drawn(tmp_path: Path, place: str) -> None:
+    folder = tmp_path / "urdf"
+    mesh = folder / place
+    mesh.parent.mkdir(parents=True)
+    folder.mkdir(exist_ok=True)
+    trimesh.creation.box((0.01, 0.02, 0.03)).export(mesh)
+    name = "package://my_hand/" + place.removeprefix("../my_hand/")
+    text = URDF.replace(
+        "<collision>",
+        f'<visual><origin xyz="0 0 0.1"/><geometry><mesh filename="{name}"/></geometry></visual>'
+        "<collision>",
+        1,
+    )
+    (folder / "hand.urdf").write_text(text)
+    assert Import(folder / "hand.urdf", tmp_path / "drawn.toml").run() == 0
+    hand = load_hand(tmp_path / "drawn.toml")
+    (drawing,) = hand.links[0].drawings
+    corners = read_stl(hand.folder / drawing.file).reshape(-1, 3)
+    np.testing.assert_allclose(np.ptp(corners, axis=0), [0.01, 0.02, 0.03], atol=1e-7)
+    np.testing.assert_allclose(corners.mean(axis=0), [0.0, 0.0, 0.1], atol=1e-7)
+    assert Import(folder / "hand.urdf", tmp_path / "plain.toml", shapes_only=True).run() == 0
+    assert load_hand(tmp_path / "plain.toml").digest != hand.digest  # The names differ.
+    assert "drawings" not in (tmp_path / "plain.toml").read_text()
+    assert [file.name for file in tmp_path.iterdir() if file.is_dir()].count("plain-meshes") == 0

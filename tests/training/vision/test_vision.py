@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from inhand.controller.cli import main
 from inhand.hardware.model.hand import load_hand
@@ -15,8 +16,10 @@ from inhand.perception import rotations
 from inhand.perception.appearance import FaceMark
 from inhand.perception.keypoints.network import NetworkError, VertexNetwork
 from inhand.perception.objects import load_object
+from inhand.perception.rotations import Array
 from inhand.sim_backend.rig import default_rig
-from inhand.training.vision.crops import Crops, load_crops, save_crops
+from inhand.training.vision.augment import augmented
+from inhand.training.vision.crops import NOWHERE, Crops, load_crops, save_crops, size_of
 from inhand.training.vision.export import difference, export
 from inhand.training.vision.fit import Fit, FitRecipe
 from inhand.training.vision.network import KeypointNetwork
@@ -67,6 +70,12 @@ def test_looks_differ_and_repeat(studio: PictureStudio) -> None:
     assert np.abs(looks[0].astype(int) - looks[1]).mean() > 5
 
 
+def test_cameras_of_two_sizes_are_refused() -> None:
+    rig = {**default_rig(), "large": default_rig(640, 480)["left"]}
+    with pytest.raises(VisionError, match="320x240, 640x480"):
+        size_of(rig)
+
+
 def test_an_object_without_appearance_is_refused() -> None:
     with pytest.raises(VisionError, match=r"no \[appearance\]"):
         PictureStudio(HAND, load_object("prism"))
@@ -82,7 +91,7 @@ def squares(count: int) -> Crops:
         image[y : y + 36, x : x + 36] = (220, 180, 60)
         found[:] = (np.array([[0, 0], [36, 0], [0, 36], [36, 36]]) + [x, y]) / 48 - 1
         image[:] = worn(image, rng)
-    return Crops(images, points, np.ones(count, dtype=np.bool_))
+    return Crops(images, points, np.ones(count, dtype=np.bool_), (320, 240))
 
 
 RECIPE = FitRecipe(steps=60, batch=12, width=16, rate=5e-3)
@@ -111,7 +120,7 @@ def test_training_learns_and_an_interrupted_one_is_the_same(tmp_path: Path) -> N
 def test_exported_network_is_equal_and_knows_its_object(tmp_path: Path) -> None:
     torch.manual_seed(1)
     network, path = KeypointNetwork(8, 16).eval(), tmp_path / "eyes.onnx"
-    export(network, BLOCK, path)
+    export(network, BLOCK, path, (320, 240))
     assert difference(network, path) < 1e-3
     seen = VertexNetwork(path, BLOCK).look([np.zeros((96, 96, 3), np.uint8)] * 2)
     assert [one.points.shape for one in seen] == [(8, 2), (8, 2)]
@@ -123,6 +132,45 @@ def test_exported_network_is_equal_and_knows_its_object(tmp_path: Path) -> None:
         VertexNetwork(path, BLOCK)
     with pytest.raises(NetworkError, match="no such file"):
         VertexNetwork(tmp_path / "none.onnx", BLOCK)
+
+
+def in_pixels(points: Array) -> NDArray[np.int_]:
+    """The first point of each window in its pixels, (n, 2)."""
+    return np.round((points[:, 0] + 1) * 48 - 0.5).astype(int)
+
+
+def test_a_changed_window_still_shows_its_vertices() -> None:
+    rng = np.random.default_rng(2)
+    images, points = np.zeros((40, 96, 96, 3), np.uint8), rng.uniform(-0.6, 0.6, (40, 1, 2))
+    for image, (x, y) in zip(images, in_pixels(points), strict=True):
+        image[y - 2 : y + 3, x - 2 : x + 3] = 255
+    changed, moved, present = augmented(images, points, np.ones(40, dtype=np.bool_), rng)
+    seen = 0
+    for image, (x, y) in zip(changed, in_pixels(moved), strict=True):
+        inside = 2 < x < 93 and 2 < y < 93
+        seen += bool(inside and image[y - 2 : y + 3, x - 2 : x + 3].mean() > 100)
+    # Some are covered, dark or blank.
+    assert seen > 25
+    assert np.abs(moved - points).max() > 0.1
+    assert present.sum() >= 35
+
+
+@pytest.mark.usefixtures("studio")
+def test_another_object_and_what_is_in_front_are_drawn(studio: PictureStudio) -> None:
+    """Geoms in their body's own frame would stay there."""
+    studio.place(HAND.joint_angles(HAND.rest), CENTER + [0, 0, 5], rotations.IDENTITY)
+    camera, rng = default_rig()["wrist"], np.random.default_rng(3)
+    studio.swap(rng, NOWHERE, rotations.IDENTITY)
+    empty = studio.render(camera).astype(int)
+    x, y = np.round(camera.project(CENTER[None])[0]).astype(int)
+    shares = []
+    for _ in range(8):
+        studio.swap(rng, CENTER, rotations.IDENTITY)
+        changed = np.abs(studio.render(camera) - empty)[y - 15 : y + 15, x - 15 : x + 15]
+        shares.append((changed.max(axis=-1) > 20).mean())
+    studio.swap(rng, NOWHERE, rotations.IDENTITY)
+    assert min(shares) > 0.5
+    assert np.array_equal(studio.render(camera), empty)
 
 
 def test_pictures_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -151,6 +199,7 @@ def test_the_verb_trains_what_pictures_show(
     four = squares(8)
     save_crops(four, pictures)
     short = ("train", pictures, network, "--steps", 2, "--batch", 4, "--width", 16)
+    short = (*short, "--checks", 0)
     assert "4 vertices; 'block' has 8" in str(typed(monkeypatch, *short))
     assert not network.exists()
     save_crops(replace(four, points=np.tile(four.points, (1, 2, 1))), pictures)

@@ -1,0 +1,56 @@
+"""What finds the object in the cameras' frames: its tags, or a network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from inhand.controller.config.config import CamerasConfig
+from inhand.controller.errors import StartError
+from inhand.hardware.model.hand import Hand
+from inhand.perception.cameras import Camera
+from inhand.perception.keypoints.network import VertexNetwork, shipped_network
+from inhand.perception.objects import ObjectDescription
+from inhand.perception.tags import family
+
+
+def check_eyes(
+    config: CamerasConfig, target: ObjectDescription, cameras: Mapping[str, Camera]
+) -> VertexNetwork | None:
+    """The configured network; None if the object is found by its tags.
+
+    Checked before camera processes start: one that fails would be started again and again.
+
+    Args:
+        config: of the cameras.
+        target: the object.
+        cameras: the rig.
+
+    Raises:
+        StartError: the object has no tags, or no look that a network could find.
+        PerceptionError: OpenCV has other tags, or the network does not fit object or rig.
+    """
+    if config.eyes == "tags":
+        family()
+        if not target.tags:
+            raise StartError(
+                f"object {target.name!r} has no tags; give it some in its file, or write "
+                'eyes = "network" under [cameras]'
+            )
+        return None
+    if not target.appearance:
+        raise StartError(
+            f"object {target.name!r} has no [appearance], so no network can find it; describe its "
+            'faces in the object file, or write eyes = "tags" under [cameras]'
+        )
+    path = Path(config.network) if config.network else shipped_network(target)
+    network = VertexNetwork(path, target)
+    for camera in cameras.values():
+        network.check_size(camera)
+    return network
+
+
+def eyes_arguments(network: VertexNetwork | None, hand: Hand) -> list[str]:
+    """Arguments of a camera process for a network, which looks around the hand's workspace."""
+    if network is None:
+        return []
+    center = [str(value) for value in hand.workspace.center]
+    return ["--network", str(network.path.absolute()), "--around", *center]
