@@ -69,7 +69,11 @@ class RunLog:
         if self._events:
             self._events.close()
         if self._wandb:
+            import wandb
+
             self._wandb.finish()
+            # Waits for the process of wandb, which may still have rows to write.
+            wandb.teardown()
 
     def _rewrite(self, rows: list[Row], more: list[str] | None = None) -> None:
         """Writes the table anew with these rows, and with these columns besides theirs."""
