@@ -60,8 +60,7 @@ class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         devices: settings of each camera; in the file each is a table, `[cameras.NAME]`.
         follow_hand: whether the object is predicted to move with the links that touch it between
             frames, and not by its velocity alone.
-        eyes: what finds the object in the frames: its `tags`, or a `network` that was trained on
-            the look of its faces.
+        eyes: what finds the object in the frames: its `tags`, or a `network` for its faces.
         network: file of that network; empty for the one that came with the program for the object.
     """
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,25 @@ def measured(folder: Path) -> list[float]:
     raise AssertionError("no state")
 
 
+def steered(lines: list[str], folder: Path) -> None:
+    """Runs lines one after the other; from the first one again after a fault of the line."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            for line in lines:
+                typed(line, folder, PATIENCE)
+                if line.startswith("inhand joints"):
+                    assert measured(folder)[0] == pytest.approx(1.2, abs=0.05)
+            return
+        except AssertionError as error:
+            # Beside other programs, a reply can come too late.
+            if "fault" not in str(error) or time.monotonic() > deadline:
+                raise
+            with suppress(AssertionError):
+                typed("inhand clear", folder, PATIENCE)
+
+
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_published_model_becomes_a_hand_that_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -108,10 +127,7 @@ def test_a_published_model_becomes_a_hand_that_moves(
         said = started(doctor, tmp_path, stdout=subprocess.PIPE).communicate(timeout=PATIENCE)[0]
         assert "16 of 16 answer" in said
         with daemon(inhandd, tmp_path):
-            for line in steer:
-                until_accepted(line, tmp_path)
-                if line.startswith("inhand joints"):
-                    assert measured(tmp_path)[0] == pytest.approx(1.2, abs=0.05)
+            steered(steer, tmp_path)
     finally:
         servos.process.terminate()
         servos.process.communicate(timeout=PATIENCE)

@@ -12,6 +12,8 @@ from inhand.files import write_whole
 from inhand.training.learning.run_files import Paths, Row, RunError, read_log
 
 FLUSH_SECONDS = 30
+START_SECONDS = 300.0
+"""Patience with the process that wandb starts, on a busy machine."""
 
 
 class RunLog:
@@ -96,20 +98,30 @@ def start_wandb(folder: Path, settings: dict[str, Any]) -> Any:
     """Begins a run of wandb that stays in `folder/wandb`; `wandb sync` uploads it later.
 
     Raises:
-        RunError: wandb is not installed.
+        RunError: wandb is not installed, or does not start.
     """
     try:
         import wandb
     except ImportError as error:
         raise RunError(f"--wandb: wandb is not installed; {remedy('wandb')}") from error
     quiet = wandb.Settings(
-        silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True
+        silent=True,
+        console="off",
+        disable_git=True,
+        disable_code=True,
+        x_disable_stats=True,
+        init_timeout=START_SECONDS,
+        x_service_wait=START_SECONDS,
     )
-    return wandb.init(
-        project="inhand",
-        name=str(settings.get("run", folder.name)),
-        mode="offline",
-        dir=str(folder),
-        config=settings,
-        settings=quiet,
-    )
+    try:
+        return wandb.init(
+            project="inhand",
+            name=str(settings.get("run", folder.name)),
+            mode="offline",
+            dir=str(folder),
+            config=settings,
+            settings=quiet,
+        )
+    except (wandb.Error, TimeoutError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"--wandb: wandb did not start ({reason}); leave it out") from error

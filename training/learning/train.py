@@ -84,7 +84,8 @@ def train(
     if ray and engine != "mujoco":
         raise TrainingError("train: --ray and --engine warp do not go together; leave one out")
     check_device(device)
-    check_memory(recipe)
+    if torch.device(device).type == "cpu":
+        check_memory(recipe)
     if threads:
         torch.set_num_threads(threads)
     began = time.monotonic()

@@ -127,8 +127,8 @@ def test_hold_ends_the_episode_but_silence_does_not(make: Make, served: Served) 
 
 def test_a_hand_that_is_turning_goals_is_left_alone(make: Make, served: Served) -> None:
     with Client(served.directory) as hand:
-        while not hand.status().get("object", {}).get("in_hand"):
-            pass
+        states = (told for topic, told in hand.messages(timeout=20) if topic == "state")
+        assert any(state["object"]["in_hand"] for state in states)
         for request in ("enable", "arm"):
             hand.call(request)
         hand.call("goal", face="+x")

@@ -18,6 +18,7 @@ pytest.importorskip("ray", reason="needs the extra `cluster`")
 import ray
 from ray.cluster_utils import Cluster
 
+from inhand.training.cluster.connection import ClusterError
 from inhand.training.learning.distributed import DistributedLearner
 from inhand.training.learning.learners import build
 from inhand.training.learning.rollout_actor import with_settings
@@ -136,6 +137,14 @@ def test_training_goes_on_without_a_node(
     add_node(cluster)
     until_both_act(learner)
     nothing_was_counted_twice(learner)
+
+
+def test_more_worlds_than_memory_are_refused(
+    machines: tuple[Cluster, Any], recipe: RunRecipe, tmp_path: Path
+) -> None:
+    many = with_settings(recipe, 10**8, 1)
+    with member_of(machines[0]), pytest.raises(ClusterError, match="the cluster has room for 0"):
+        DistributedLearner(many, tmp_path, "cpu", actors=2)
 
 
 PROGRAM = """

@@ -84,7 +84,7 @@ def test_from_recipe_to_policy_file_and_resume(
     allowed = write(tmp_path / "allowed.toml", 'from_object = "block"\n' + prism)
     assert build(load_recipe(allowed), tmp_path, "cpu", 1).worlds.target.name == "prism"
     policy = tmp_path / "tiny.onnx"
-    argv = ["inhand policy", "export", refined, "--output", str(policy), "--runs", str(tmp_path)]
+    argv = ["inhand policy export", refined, "--output", str(policy), "--runs", str(tmp_path)]
     monkeypatch.setattr("sys.argv", argv)
     assert export.main() == 0
     loaded = load_policy(policy, load_hand("dactyl24"), load_object("block"), allowed=None)
@@ -169,3 +169,12 @@ def test_a_device_that_cannot_be_used_is_one_sentence(tmp_path: Path, device: st
     with pytest.raises(TrainingError, match=f"--device {device} cannot be used on this machine"):
         train(load_recipe(str(recipe)), tmp_path / "runs", device, 1, None)
     assert not (tmp_path / "runs").exists()
+
+
+def test_more_worlds_than_memory_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    many = load_recipe(write(tmp_path / "many.toml", TEACHER.replace("16", "100000000")))
+    with pytest.raises(
+        TrainingError, match="100000000 worlds need about .* GB are free; set fewer"
+    ):
+        train(many, tmp_path, "cpu", 1, None)
+    assert not (tmp_path / many.run).exists()
