@@ -219,6 +219,8 @@ def test_a_request_that_makes_no_sense_moves_nothing(
 
 
 def test_a_dead_camera_process_is_started_again(daemon: Daemon, hand: Client) -> None:
+    # Enough that the new process has counted fewer when it is seen.
+    daemon.wait(lambda: hand.status()["cameras"]["left"]["frames"] > 60)
     frames = hand.status()["cameras"]["left"]["frames"]
     listed = subprocess.run(
         ["pgrep", "-f", f"camera_process --camera left .*{daemon.directory}"],
