@@ -126,7 +126,9 @@ def without_newer_members(older: Checkpoint, state: Checkpoint) -> Checkpoint:
         # In the older one's order, as both are compared packed.
         names = older if live else state
         return {k: without_newer_members(older.get(k), state[k]) for k in names if k in state}
-    if isinstance(older, list) and isinstance(state, list) and len(older) == len(state):
+    # What was packed once has lists in place of tuples.
+    both = isinstance(older, list | tuple) and isinstance(state, list | tuple)
+    if both and len(older) == len(state):
         return [without_newer_members(a, b) for a, b in zip(older, state, strict=True)]
     return state
 

@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import select
 import termios
 from contextlib import suppress
 
@@ -142,12 +143,21 @@ class Port:
                 except BlockingIOError:
                     # Another program has read the bytes.
                     continue
-                if not data:
+                if data:
+                    return data
+                # Another program may have read the bytes, and have set the port so that a read of
+                # nothing is no error.
+                if self._hung_up():
                     raise self._gone(OSError("it reports data, but a read returns none"))
-                return data
         except _PORT_ERRORS as error:
             raise self._gone(error) from error
         return b""
+
+    def _hung_up(self) -> bool:
+        """Whether the other end of the port is gone."""
+        poll = select.poll()
+        poll.register(self._file, 0)
+        return bool(poll.poll(0))
 
     def _require_open(self) -> None:
         if self._serial is None:

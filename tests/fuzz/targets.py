@@ -162,14 +162,15 @@ def _recordings() -> list[bytes]:
 
 
 def _recording(path: Path) -> None:
-    problems = []
+    problems, repaired = [], path.with_name("repaired")
+    repaired.unlink(missing_ok=True)
     opened = open_recording(path)
     for read in (
         lambda: sum(1 for _ in opened.records()),
         lambda: sum(1 for _ in opened.messages()),
         opened.span,
         lambda: sum(1 for _ in opened.part(0.0, 1e9)),
-        lambda: repair(path, path.with_name("repaired")),
+        lambda: repair(path, repaired),
     ):
         try:
             read()

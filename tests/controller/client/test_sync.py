@@ -202,5 +202,5 @@ def test_only_a_simulated_hand_puts_its_object_back(tmp_path: Path) -> None:
     with Served(tmp_path), Client(tmp_path) as hand, pytest.raises(ClientError) as refused:
         hand.place()
     assert str(refused.value) == (
-        "place: this hand is not simulated on this machine; put the object in by hand"
+        "place: this hand is not simulated on this machine; put it in by hand"
     )

@@ -12,6 +12,7 @@ from inhand.hardware.dynamixel import registers, requests
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.protocol import Instruction, encode
 from inhand.hardware.dynamixel.registers import COUNTS, Units
+from inhand.hardware.dynamixel.stand_ins import with_servos
 from inhand.hardware.dynamixel.turns import MARGIN, Turns
 from inhand.hardware.errors import BusError, DescriptionError
 from inhand.hardware.identification.encoder_offsets import SeatedServo, seated
@@ -188,7 +189,7 @@ def test_an_owner_before_left_torque_and_a_joint_outside(line: Wires) -> None:
 
 @given(st.sampled_from([path.stem for path in HANDS.glob("*.toml")]), st.data())
 def test_the_turn_is_found_wherever_a_joint_may_stand(name: str, data: st.DataObject) -> None:
-    hand = load_hand(name)
+    hand = with_servos(load_hand(name))
     units = Units(hand)
     share = data.draw(st.lists(st.floats(0, 1), min_size=16, max_size=16))
     turns = data.draw(st.lists(st.integers(-256, 255), min_size=16, max_size=16))

@@ -3,6 +3,7 @@
 import csv
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,10 @@ def test_table_and_tensorboard_have_the_same_rows(paths: Paths) -> None:
 def test_rows_after_the_checkpoint_are_not_there_twice(paths: Paths) -> None:
     """A killed run has logged iterations that its last checkpoint does not have."""
     logged(paths, 0, [row(10, 0.5), row(20, 9.0), row(30, 9.0)])
+    # TensorBoard orders its files by the second in their names.
+    began = int(time.time())
+    while int(time.time()) == began:
+        time.sleep(0.05)
     logged(paths, 15, [row(20, 1.0), row(30, 2.0)])
     assert events(paths, "goals") == [(12_345_670, 0.5), (24_691_340, 1.0), (37_037_010, 2.0)]
     assert [one["goals"] for one in read_log(paths.log)] == [0.5, 1.0, 2.0]
