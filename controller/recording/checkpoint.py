@@ -129,7 +129,8 @@ def without_newer_members(older: Checkpoint, state: Checkpoint) -> Checkpoint:
     # What was packed once has lists in place of tuples.
     both = isinstance(older, list | tuple) and isinstance(state, list | tuple)
     if both and len(older) == len(state):
-        return [without_newer_members(a, b) for a, b in zip(older, state, strict=True)]
+        parts = [without_newer_members(a, b) for a, b in zip(older, state, strict=True)]
+        return tuple(parts) if isinstance(state, tuple) else parts
     return state
 
 
