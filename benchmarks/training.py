@@ -31,6 +31,10 @@ MOVING = "time", "qpos", "qvel", "act", "qacc_warmstart"
 STAGES = ("teacher", "student", "refinement")
 PARTS = ("physics", "environment", "sensors", "learning")
 SHARE = "{} of the {}, share of processor time"
+PEER_RATE = "a hand in real time"
+POLICY_RATE = 20.0
+"""Policy steps a second of a hand."""
+
 COMMAND = "inhand bench training"
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 PEER = "gymnasium-robotics, HandManipulateBlock"
@@ -168,6 +172,7 @@ def _learning() -> list[Row]:
         makers: list[Callable[[bool], Learner]] = [_teacher, _student, _refine]
         for name, make in zip(STAGES, makers, strict=True):
             fast, exact = make(True), make(False)
+            rows += _rates(name, fast)
             rows += _parts(name, fast)
             if not isinstance(fast, Student):
                 rows.append(_speed(name, fast, exact))
@@ -196,6 +201,31 @@ def _refine(bfloat16: bool) -> Refinement:
     recipe = RefineRecipe(critic_iterations=0, bfloat16=bfloat16)
     student, teacher = _student(bfloat16).network, _teacher(bfloat16).network
     return Refinement(_worlds(recipe.worlds), student, teacher, recipe)
+
+
+def _rates(name: str, learner: Learner, iterations: int = 2) -> list[Row]:
+    """Policy steps a second of one core: while it acts, and while it learns from them."""
+    learner.iterate()
+    collect, acting = learner.collect, list[float]()
+
+    def timed() -> Any:
+        began = time.process_time()
+        seen = collect()
+        acting.append(time.process_time() - began)
+        return seen
+
+    method = "collect"
+    setattr(learner, method, timed)
+    before, began = learner.steps, time.process_time()
+    for _ in range(iterations):
+        learner.iterate()
+    whole, steps = time.process_time() - began, learner.steps - before
+    setattr(learner, method, collect)
+    spent = {"acts": sum(acting), "learns": whole - sum(acting)}
+    return [
+        row(f"steps of a core that {what}, {name}", steps / seconds, "1/s", PEER_RATE, POLICY_RATE)
+        for what, seconds in spent.items()
+    ]
 
 
 def _parts(name: str, learner: Learner, iterations: int = 2) -> list[Row]:

@@ -3,9 +3,8 @@
 The numbers were measured with 64 and 512 worlds of the block in all stages.
 """
 
-from pathlib import Path
-
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError
+from inhand.training.mujoco_worlds.memory import free_memory
 
 PROCESS_BYTES = 390_000_000
 """Python with torch, MuJoCo and one world."""
@@ -22,24 +21,6 @@ def bytes_needed(recipe: RunRecipe, worlds: int) -> int:
     return PROCESS_BYTES + worlds * (WORLD_BYTES + recipe.settings.horizon * SAMPLE_BYTES)
 
 
-def available_bytes() -> int:
-    """Memory that this process may still use: of the machine, or of its control group."""
-    found = [_machine()]
-    group = Path("/sys/fs/cgroup")
-    limit, used = group / "memory.max", group / "memory.current"
-    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
-        found.append(int(limit.read_text()) - int(used.read_text()))
-    return min(found)
-
-
-def _machine() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == "MemAvailable":
-            return 1024 * int(value.split()[0])
-    raise OSError("/proc/meminfo has no MemAvailable")
-
-
 def check_memory(recipe: RunRecipe) -> None:
     """Compares what a recipe needs in one process with what this machine has.
 
@@ -47,7 +28,7 @@ def check_memory(recipe: RunRecipe) -> None:
         TrainingError: it needs more.
     """
     worlds = recipe.settings.worlds
-    needed, available = bytes_needed(recipe, worlds), available_bytes()
+    needed, available = bytes_needed(recipe, worlds), free_memory()
     if needed > available:
         raise TrainingError(
             f"run {recipe.run}: {worlds} worlds need about {needed / 1e9:.1f} GB of memory, and "

@@ -10,9 +10,14 @@ GIB = 2.0**30
 
 
 def free_memory() -> float:
-    """Memory of this machine that programs can still have [bytes]."""
+    """Memory that this process may still use, of the machine or of its control group [bytes]."""
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return 1024.0 * float(lines["MemAvailable"].split()[0])
+    found = [1024.0 * float(lines["MemAvailable"].split()[0])]
+    group = Path("/sys/fs/cgroup")
+    limit, used = group / "memory.max", group / "memory.current"
+    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
+        found.append(float(limit.read_text()) - float(used.read_text()))
+    return min(found)
 
 
 def check_memory(worlds: int, each: float, free: float, where: str) -> None:
