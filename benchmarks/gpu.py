@@ -126,7 +126,7 @@ def speed(engine: Engine, device: str, worlds: int, seconds: float) -> Speed:
 
     for _ in range(3):
         one_step()
-    made._batch.step = timed  # type: ignore[method-assign]
+    made._batch.step = timed  # type: ignore[method-assign]  # timed
     count, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
         one_step()

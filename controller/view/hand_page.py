@@ -102,7 +102,7 @@ class HandPage:
         self._model.show(angles)
         for actuator, (slider, ring) in enumerate(zip(self._sliders, self._rings, strict=True)):
             if slider.value != angles[actuator]:
-                slider.value = float(angles[actuator])  # type: ignore[misc]
+                slider.value = float(angles[actuator])  # type: ignore[misc]  # no setter in viser's stubs
             ring.wxyz = self._turned(actuator)
         self._show_collisions()
 

@@ -84,7 +84,7 @@ class JointPanel:
             self._tell(client, str(error), True)
             return
         for slider, target in zip(self._sliders.values(), targets, strict=True):
-            slider.value = float(target)  # type: ignore[misc]
+            slider.value = float(target)  # type: ignore[misc]  # no setter in viser's stubs
             slider.disabled = False
         self._tell(client, "the sliders command the joints", False)
 

@@ -67,9 +67,9 @@ class RecordedFeed:
             began, at = self._playing_since
             self._wanted = min(at + time.monotonic() - began, self._end)
             # viser declares handles' values with a setter that mypy does not see.
-            self._slider.value = round(self._wanted - self._begin, 2)  # type: ignore[misc]
+            self._slider.value = round(self._wanted - self._begin, 2)  # type: ignore[misc]  # no setter in viser's stubs
             if self._wanted >= self._end:
-                self._play.value = False  # type: ignore[misc]
+                self._play.value = False  # type: ignore[misc]  # no setter in viser's stubs
                 self._playing_since = None
         wanted = self._wanted
         if wanted != self._shown:
