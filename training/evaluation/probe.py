@@ -154,7 +154,7 @@ def collect(part: Part) -> Sample:
     size = -(-trials * NOMINAL_EVERY // (NOMINAL_EVERY - 1)) + 1
     worlds = BatchEnvironment(hand, target, size, part.threads, seed)
     worlds.harden(float(np.pi), scale)
-    sensors = Sensors(worlds, seed)
+    sensors = Sensors(worlds, seed, policy.observation_version)
     alive = np.arange(size) % NOMINAL_EVERY != 0
     policy.reset()
     memories = [policy.memory] * size
