@@ -40,9 +40,10 @@ soak: .venv/set-up ## Eight virtual hours and twenty real minutes of a hand with
 
 train: .venv/set-up ## Train the block's policy from the beginning, or go on where it stopped
 	nice $(BIN)/inhand train block-teacher
-	nice $(BIN)/inhand train block-student
-	nice $(BIN)/inhand train block-refined
-	$(BIN)/inhand policy export block-refined --output policies/block.onnx
+	nice $(BIN)/inhand train block-precise-teacher
+	nice $(BIN)/inhand train block-precise-student
+	nice $(BIN)/inhand train block-precise-refined
+	$(BIN)/inhand policy export block-precise-refined --output policies/block.onnx
 
 bench: .venv/set-up ## Measure everything beside its peer or limit; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks --write

@@ -20,7 +20,7 @@ from inhand.training.learning.run_recipe import load_recipe
 
 assert Path(inhand.__file__).is_relative_to({site!r}), inhand.__file__
 hand = load_hand("dactyl24")
-for name in ("block-teacher", "block-student", "block-refined", "prism-refined"):
+for name in ("block-teacher", "block-precise-student", "block-precise-refined", "prism-refined"):
     load_recipe(name)
 assert set(read_lock()) == {{"mujoco", "pybullet", "drake"}}
 for name in ("block", "prism"):

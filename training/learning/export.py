@@ -232,7 +232,7 @@ def _commit() -> str:
 class Arguments:
     """Write the policy file of a trained student.
 
-    Example: inhand policy export block-refined --output policies/block.onnx
+    Example: inhand policy export block-precise-refined --output policies/block.onnx
 
     Attributes:
         recipe: name of the student's recipe, or its TOML file.
