@@ -32,6 +32,15 @@ def lines_of_the_page() -> list[str]:
     return lines[: lines.index("inhand cameras list --probe")]
 
 
+def patient(name: str, text: str) -> str:
+    """The file, with deadlines that a machine keeps beside other programs."""
+    if "sim" in name or "bench" in name:
+        text += "\n[safety]\njoint_ticks = 20\n"
+    if "bench" in name:
+        text = "tick_rate = 20\n" + text.replace("[bus]\n", "[bus]\nwatchdog = 2.5\n")
+    return text
+
+
 @contextmanager
 def daemon(line: str, folder: Path) -> Iterator[None]:
     """A daemon; whoever uses it shuts it down."""
@@ -90,10 +99,7 @@ def test_a_published_model_becomes_a_hand_that_moves(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in files(PAGE).items():
-        # Beside other programs, the machine keeps no deadline of 35 ms, and a bus no tick of 10 ms.
-        patient = "\n[safety]\njoint_ticks = 20\n" if "sim" in name or "bench" in name else ""
-        slower = "tick_rate = 20\n" if "bench" in name else ""
-        (tmp_path / name).write_text(slower + text + patient)
+        (tmp_path / name).write_text(patient(name, text))
     lines = lines_of_the_page()
     show = lines.index("inhand hand show my-hand.toml")
     for line in lines[:show]:
