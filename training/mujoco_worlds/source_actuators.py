@@ -6,6 +6,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from inhand.hardware.dynamixel.models import MODELS
 from inhand.hardware.errors import DescriptionError
 from inhand.training.mujoco_worlds.import_choices import Choices
 from inhand.training.mujoco_worlds.source_couplings import Coupling, joint_name, tendon_lever
@@ -32,6 +33,10 @@ def actuators_of(
     choices: Choices,
     notes: list[str],
 ) -> list[dict[str, Any]]:
+    if choices.servo_model and choices.servo_model not in MODELS:
+        raise DescriptionError(
+            f"servo model {choices.servo_model} is not known here; known are {', '.join(MODELS)}"
+        )
     following = {coupling.following for coupling in coupled}
     driven: dict[str, tuple[int, float]] = {}
     for number in range(model.nu):
@@ -136,6 +141,12 @@ def _strength(
     if assumed:
         why = ", as the model has no actuator," if drive is None else why
         notes.append(f"assumed: {' and '.join(assumed)}{why} of {joint}")
+    if torque > (most := _most_torque(choices.servo_model)):
+        notes.append(
+            f"approximated: torque limit {torque:g} → {most:g} N·m, the most of "
+            f"{choices.servo_model or 'all servos that simulation has'}, of {joint}"
+        )
+        torque = most
     if torque < load:
         notes.append(
             f"too weak: the links weigh up to {load:.2g} N·m about the joint, more than the torque "
@@ -147,6 +158,13 @@ def _strength(
             f"{load / gain:.2g} rad; its gain is small, that of {joint}"
         )
     return gain, torque
+
+
+def _most_torque(servo_model: str) -> float:
+    """Of a servo model, or of the strongest one that can limit its torque [N·m], rounded down."""
+    models = [MODELS[servo_model]] if servo_model else MODELS.values()
+    most = max(model.most_torque for model in models if servo_model or model.current_control)
+    return float(np.floor(1000 * most) / 1000)
 
 
 def _number_of(model: mujoco.MjModel, joint: str) -> int:

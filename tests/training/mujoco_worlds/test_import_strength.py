@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inhand.hardware.dynamixel.hand_check import check_servos
+from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.shape_gap import shape_gap
 from inhand.hardware.model.universe import Universe
@@ -33,6 +36,26 @@ def test_the_effort_of_a_model_is_the_torque_limit(
         tmp_path / "effort.urdf", tmp_path / "effort.toml", torque_limit=0.2, overwrite=True
     ).run()
     assert load_hand(tmp_path / "effort.toml").torque_limit.tolist() == [0.2]
+
+
+@pytest.mark.parametrize(("servo", "most"), [("", 10.6), ("XC330-M288", 0.93)])
+def test_no_torque_limit_is_more_than_a_servo_has(
+    tmp_path: Path, servo: str, most: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The daemon would refuse such a hand, also a simulated one, whose bus has servos."""
+    (tmp_path / "strong.urdf").write_text(URDF.replace('effort="1"', 'effort="30"'))
+    out = tmp_path / "strong.toml"
+    Import(tmp_path / "strong.urdf", out, servo_model=servo).run()
+    assert "approximated: torque limit 30 →" in capsys.readouterr().out
+    hand = load_hand(out)
+    assert hand.torque_limit[0] == pytest.approx(most, abs=0.05)
+    check_servos(with_servos(hand), 57600)
+
+
+def test_a_servo_model_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "two.urdf").write_text(URDF)
+    with pytest.raises(DescriptionError, match="servo model AX-12 is not known here; known are XL"):
+        Import(tmp_path / "two.urdf", tmp_path / "two.toml", servo_model="AX-12").run()
 
 
 HEAVY = MJCF.replace('axis="0 1 0" range="-1 1"', 'axis="0 1 0" range="-1 1" damping="0.5"', 1)
