@@ -1,7 +1,8 @@
 """A training run: reads a recipe, writes checkpoints, a log and a curve. It can be resumed."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,9 +234,21 @@ class Arguments:
     json: bool = False
 
 
+def _problems(given: Arguments) -> Iterator[str]:
+    """What of the arguments cannot be meant."""
+    if min(given.threads, given.actors) < 0:
+        yield "--threads and --actors must be at least 0, which stands for all"
+    if given.actors and not given.ray:
+        yield "--actors is a number of processes in a Ray cluster; add --ray ADDRESS, or --ray local"
+    if given.minutes is not None and not 0 < given.minutes < math.inf:
+        yield f"--minutes {given.minutes:g} must be above 0"
+
+
 def main() -> int:
     """`inhand train`."""
     given = tyro.cli(Arguments, prog="inhand train")
+    for problem in _problems(given):
+        raise TrainingError(f"train: {problem}")
     recipe = load_recipe(given.recipe)
     row = train(
         recipe,

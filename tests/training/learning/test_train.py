@@ -1,6 +1,7 @@
 """A run as a user starts it: recipe, log, curve, resume, refusals."""
 
 import csv
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from inhand.training.learning.checkpoint import CheckpointError
 from inhand.training.learning.learners import build
 from inhand.training.learning.run_recipe import RECIPES, TrainingError, load_recipe
 from inhand.training.learning.student_network import load_student
-from inhand.training.learning.train import train
+from inhand.training.learning.train import main, train
 
 TEACHER = """
 stage = "teacher"
@@ -168,6 +169,26 @@ def test_a_device_that_cannot_be_used_is_one_sentence(tmp_path: Path, device: st
     recipe.write_text(TEACHER)
     with pytest.raises(TrainingError, match=f"--device {device} cannot be used on this machine"):
         train(load_recipe(str(recipe)), tmp_path / "runs", device, 1, None)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--ray", "local", "--actors", "-1"), "--threads and --actors must be at least 0"),
+        (("--threads", "-2"), "--threads and --actors must be at least 0"),
+        (("--actors", "3"), "--actors is a number of processes in a Ray cluster; add --ray"),
+        (("--minutes", "-2"), "--minutes -2 must be above 0"),
+        (("--minutes", "nan"), "--minutes nan must be above 0"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    path = write(tmp_path / "teacher.toml", TEACHER)
+    monkeypatch.setattr(sys, "argv", ["train", path, "--runs", str(tmp_path / "runs"), *words])
+    with pytest.raises(TrainingError, match=f"^train: {said}"):
+        main()
     assert not (tmp_path / "runs").exists()
 
 
