@@ -65,7 +65,7 @@ def test_from_recipe_to_policy_file_and_resume(
     longer = write(tmp_path / "longer.toml", TEACHER.replace("= 20", "= 30"))
     assert train(load_recipe(longer), tmp_path, "cpu", 1, None)["steps"] == 30 * 16 * 4
     with (tmp_path / "tiny-teacher" / "log.csv").open() as file:
-        assert [row["iteration"] for row in csv.DictReader(file)] == ["10", "20", "30"]
+        assert [row["iteration"] for row in csv.DictReader(file)] == ["1", "10", "20", "30"]
     assert (tmp_path / "tiny-teacher" / "curve.png").stat().st_size > 1000
     student = write(tmp_path / "student.toml", STUDENT)
     assert train(load_recipe(student), tmp_path, "cpu", 1, None)["iteration"] == 10
@@ -177,7 +177,7 @@ def test_a_device_that_cannot_be_used_is_one_sentence(tmp_path: Path, device: st
     [
         (("--ray", "local", "--actors", "-1"), "--threads and --actors must be at least 0"),
         (("--threads", "-2"), "--threads and --actors must be at least 0"),
-        (("--actors", "3"), "--actors is a number of processes in a Ray cluster; add --ray"),
+        (("--actors", "3"), "--actors counts processes of a Ray cluster; add --ray"),
         (("--minutes", "-2"), "--minutes -2 must be above 0"),
         (("--minutes", "nan"), "--minutes nan must be above 0"),
     ],
