@@ -103,8 +103,24 @@ def _fix_base(spec: mujoco.MjSpec, notes: list[str]) -> None:
         is_free = joint.type == mujoco.mjtJoint.mjJNT_FREE
         below = joint.parent.find_all(mujoco.mjtObj.mjOBJ_JOINT)
         if is_free and len(below) > 1:
+            _cut_keys(spec, joint)
             notes.append(f"left out: the free joint of {joint.parent.name}; the base is fixed")
             spec.delete(joint)
+
+
+def _cut_keys(spec: mujoco.MjSpec, joint: mujoco.MjsJoint) -> None:
+    """Takes the place of a free joint out of the poses that the model names."""
+    sizes = {mujoco.mjtJoint.mjJNT_FREE: 7, mujoco.mjtJoint.mjJNT_BALL: 4}
+    first = 0
+    for other in spec.joints:
+        if other == joint:
+            break
+        first += sizes.get(other.type, 1)
+    for key in spec.keys:
+        qpos = np.array(key.qpos)
+        if len(qpos) > first + 6:
+            key.qpos = np.delete(qpos, np.arange(first, first + 7))
+        key.qvel = np.zeros(0)
 
 
 def _find_meshes(
