@@ -48,7 +48,8 @@ def _distance(shape: Shape, points: Array, turn: Array, place: Array) -> Array:
     if shape.kind == "capsule":
         radius, half = shape.size
         along = np.maximum(inner[:, 2] - half, 0.0)
-        return np.hypot(across, along) - radius
+        rounded: Array = np.hypot(across, along) - radius
+        return rounded
     beyond = (
         np.stack([across, inner[:, 2]], axis=1) if shape.kind == "cylinder" else inner
     ) - np.array(shape.size)

@@ -13,7 +13,7 @@ POSES = 200
 
 
 def joint_loads(
-    model: mujoco.MjModel, turn: Sequence[float], coupled: Sequence[Coupling]
+    model: mujoco.MjModel, turn: tuple[float, float, float], coupled: Sequence[Coupling]
 ) -> dict[str, float]:
     """Largest torque of the links' weight about each joint over random poses [N·m].
 
@@ -24,7 +24,7 @@ def joint_loads(
     """
     data = mujoco.MjData(model)
     level = model.opt.gravity.copy()
-    model.opt.gravity[:] = rpy_matrix(tuple(turn)).T @ np.array([0.0, 0.0, -9.81])
+    model.opt.gravity[:] = rpy_matrix(turn).T @ np.array([0.0, 0.0, -9.81])
     rng = np.random.default_rng(0)
     loads: list[Array] = []
     for _ in range(POSES):
