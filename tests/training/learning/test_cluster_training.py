@@ -4,6 +4,8 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,7 @@ def test_a_stopped_sweep_on_a_cluster_saves_its_runs(tmp_path: Path) -> None:
     log = tmp_path / "runs/tiny-sweep/teacher.seed=1/log.csv"
     while not log.exists():
         assert process.poll() is None
+        time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     done(process)
     states = {run.state for run in list_runs(tmp_path / "runs")}
@@ -88,11 +91,9 @@ def test_a_run_goes_on_when_its_machine_is_gone(tmp_path: Path) -> None:
         runner = on_cluster()
 
         def failing(jobs: list[Job], ended: object) -> None:
-            import threading
-
             def lose() -> None:
                 while not all(log.exists() for log in logs):
-                    pass
+                    time.sleep(0.1)
                 cluster.remove_node(node)
                 add_node(cluster)
 
