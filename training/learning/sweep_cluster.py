@@ -1,5 +1,6 @@
 """A sweep whose runs are tasks of a Ray cluster; all its machines see the folder of the runs."""
 
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,6 +84,8 @@ def train_there(folder: str, arguments: tuple[str, ...], directory: str) -> int:
         arguments: of `inhand`.
         directory: in which paths of the recipe are meant.
     """
+    # Ray cancels a task by SIGINT, which programs in the background of a shell ignore.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     deadline = time.monotonic() + WAIT_SECONDS
     while locked(Paths(Path(folder))) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
