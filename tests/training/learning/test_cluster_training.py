@@ -19,7 +19,7 @@ from inhand.training.learning.run_recipe import load_recipe
 from inhand.training.learning.runs import list_runs
 from inhand.training.learning.sweep import Job, sweep
 from inhand.training.learning.sweep_cluster import check_shared, on_cluster
-from tests.training.cluster.machines import add_node, member_of, two_nodes
+from tests.training.cluster.machines import member_of, two_nodes
 from tests.training.learning.test_sweep import TINY
 from tests.training.learning.test_warp_training import LEARNS
 
@@ -95,7 +95,6 @@ def test_a_run_goes_on_when_its_machine_is_gone(tmp_path: Path) -> None:
                 while not all(log.exists() for log in logs):
                     time.sleep(0.1)
                 cluster.remove_node(node)
-                add_node(cluster)
 
             thread = threading.Thread(target=lose)
             thread.start()
