@@ -35,7 +35,8 @@ class ServoBus:
     Args:
         hand: defines the servos.
         measure: called for the present state before registers are read.
-        factory: whether all ids are as they come from the factory (1), not those of the hand.
+        factory: whether all ids are as they come from the factory (1, and 2 for the second axis of
+            a housing), not those of the hand.
 
     Attributes:
         members: the servos that are connected, by the id that each has now.
@@ -56,6 +57,7 @@ class ServoBus:
                 hand.actuators, self._units.models, self._table, strict=True
             )
         ]
+        _join_axes(self._ordered, factory=factory)
         self._state = ServoState(self._table, self._ordered)
         self.members = LineMembers(self._ordered)
         ends = self._units.position_counts(hand.lower), self._units.position_counts(hand.upper)
@@ -210,3 +212,18 @@ class ServoBus:
             span,
         )
         self._fresh = True
+
+
+def _join_axes(servos: list[Servo], *, factory: bool) -> None:
+    """Puts each two axes of a model with two axes into one housing, in the order of the hand."""
+    alone: dict[int, Servo] = {}
+    for servo in servos:
+        if not servo.model.series.two_axes:
+            continue
+        first = alone.pop(servo.model.number, None)
+        if first is None:
+            alone[servo.model.number] = servo
+            continue
+        first.other_axis, servo.other_axis = servo, first
+        if factory:
+            servo.set(registers.ID, 2)

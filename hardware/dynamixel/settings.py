@@ -123,7 +123,8 @@ def _settings(
     yield _exact(model, r.SECONDARY_ID, 255, "the servo also obeys what is sent to this id")
     usual = _default(model, r.MOVING_THRESHOLD)
     yield _exact(model, r.MOVING_THRESHOLD, usual, "not the factory setting")
-    yield _exact(model, r.STARTUP, 0, "the servo may give itself torque at power-up")
+    if not model.series.two_axes:
+        yield _exact(model, r.STARTUP, 0, "the servo may give itself torque at power-up")
     yield _exact(model, r.STATUS_RETURN_LEVEL, 2, "the servo does not confirm what is written")
     for register in (r.FEEDFORWARD_1, r.FEEDFORWARD_2):
         yield _exact(model, register, 0, "it adds to the motion that the gains cause")
