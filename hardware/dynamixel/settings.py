@@ -123,6 +123,9 @@ def _settings(
     yield _exact(model, r.SECONDARY_ID, 255, "the servo also obeys what is sent to this id")
     usual = _default(model, r.MOVING_THRESHOLD)
     yield _exact(model, r.MOVING_THRESHOLD, usual, "not the factory setting")
+    if model.series.small:
+        usual = _default(model, r.PWM_SLOPE)
+        yield _exact(model, r.PWM_SLOPE, usual, "the servo's voltage rises at another rate")
     if not model.series.two_axes:
         yield _exact(model, r.STARTUP, 0, "the servo may give itself torque at power-up")
     yield _exact(model, r.STATUS_RETURN_LEVEL, 2, "the servo does not confirm what is written")
