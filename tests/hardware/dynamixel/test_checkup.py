@@ -214,6 +214,17 @@ def test_a_baud_rate_that_a_servo_does_not_have(line: Wires, bus: Bus) -> None:
     assert line.bus.servos[7].get(r.BAUD_RATE) == 1
 
 
+def test_two_servos_that_stand_alike_are_told_apart_by_their_running_times(
+    line: Wires, bus: Bus
+) -> None:
+    other, servo = renumber(line, 6, 7), line.bus.servos[7]
+    places = [line.bus.in_order.index(one) for one in (other, servo)]
+    line.position[places] = 0.5
+    assert list(suspected(bus, [5, 7, 8])) == [7]
+    with pytest.raises(BusError, match="two servos seem to have id 7"):
+        set_id(bus, 7, 99)
+
+
 def test_a_baud_rate_is_set_on_all_servos_or_on_none(line: Wires, bus: Bus) -> None:
     line.bus.servos[9].set(r.TORQUE_ENABLE, 1)
     with pytest.raises(BusError, match="torque of servo 9 is on"):
