@@ -25,7 +25,8 @@ from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.recording.flight_recorder import AFTER
 from inhand.controller.recording.foxglove_channels import Translator
 from inhand.controller.recording.reader import open_recording
-from inhand.controller.recording.replay import Replay, descriptions, replay
+from inhand.controller.recording.replay import Difference, Replay, as_text, descriptions, replay
+from inhand.controller.recording.revisions import CHANGES, NAME, changes_since, revision
 from inhand.controller.recording.tick_record import (
     CheckpointRecord,
     TickRecord,
@@ -211,6 +212,20 @@ def test_the_first_difference_is_shown_to_the_last_bit(
     assert difference.recorded != difference.replayed
     assert replay(other) == 1
     assert "outputs.pose.position" in capsys.readouterr().out
+
+
+def test_a_difference_from_an_earlier_recording_says_what_has_changed_since(path: Path) -> None:
+    recording = open_recording(path)
+    assert recording.header.versions[NAME] == revision()
+    versions = recording.header.versions | {NAME: "5"}
+    header = msgspec.structs.replace(recording.header, versions=versions)
+    report = Replay(replace(recording, header=header)).run()
+    assert report.difference is None and "changed" not in as_text(report)
+    other = replace(report, difference=Difference(7, 0.07, "outputs.targets", "1.0", "1.1"))
+    told = as_text(other)
+    for number, (where, why) in enumerate(CHANGES):
+        assert (f"{where}: {why}" in told) == (number >= 5)
+    assert len(changes_since("")) == len(CHANGES) and not changes_since(revision())
 
 
 def test_a_recorded_input_that_differs_from_the_used_one_is_found(
