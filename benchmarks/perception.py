@@ -32,6 +32,12 @@ RATE = 30.0
 RENDERS = 1000
 """Number of renders for the comparison of accuracy."""
 
+SMALL = 320, 240
+"""Smallest frames that are used [px]."""
+
+SMALL_LIMIT = 1.5
+"""Limit for a frame of this size: detection and message [ms]."""
+
 CORE_SHARE = 0.4
 """Limit for three cameras at `RATE`, as a share of one core."""
 
@@ -49,7 +55,8 @@ def measure() -> list[Row]:
     try:
         rig = true_rig(640, 480)
         shots = list(still_lifes(STILL_LIFES, 640, 480))
-        rows = [*_detection(rig, shots), *_pose(rig, shots), *_tracking(rig), _filter(rig, shots)]
+        rows = [*_detection(rig, shots), *_pose(rig, shots), *_tracking(rig), _small_frames()]
+        rows.append(_filter(rig, shots))
         rows += photographs.measure()
         return rows + _accuracy(study(cases(), RENDERS))
     finally:
@@ -101,6 +108,19 @@ def _tracking(rig: dict[str, Camera]) -> list[Row]:
         *_rows("detection, region of interest", np.array(detected), ARUCO, np.array(plain)),
         row(name, 100 * float(share), "% of a core", "limit", 100 * CORE_SHARE, 1.0),
     ]
+
+
+def _small_frames() -> Row:
+    """What a camera process does with a frame of 320×240, of a turning block."""
+    detectors = {name: TagDetector(camera, BLOCK) for name, camera in true_rig(*SMALL).items()}
+    taken = []
+    for k, shot in enumerate(turning(TRACKED, RATE, *SMALL)):
+        for name, image in shot.images.items():
+            began = time.thread_time()
+            encode(detectors[name].detect(image, k / RATE))
+            taken.append(time.thread_time() - began)
+    value = 1e3 * float(np.mean(taken))
+    return row("frame of 320×240, mean", value, "ms", "limit", SMALL_LIMIT, 1.0)
 
 
 def _filter(rig: dict[str, Camera], shots: list[Shot]) -> Row:
