@@ -1,6 +1,7 @@
 """A hand of Dynamixel servos on a serial bus."""
 
 from contextlib import suppress
+from math import isfinite
 
 import numpy as np
 
@@ -160,7 +161,7 @@ class ServoHand(HandBackend):
             self._turns.settle(measured["position"].astype(np.int64), back & came)
         state = self._group.units.measured(measured)
         state[0] -= self._turns.angle
-        if came.all():
+        if all(came.tolist()):
             condition.poll(self._poll_patience, deadline)
         else:
             self._watchdog.doubt(self._poll_list.silent)
@@ -190,9 +191,9 @@ class ServoHand(HandBackend):
         # Servos that did not answer are checked in the next read: a silent servo must not delay
         # the targets of the others.
         self._watchdog.check(self._poll_list.asked)
-        if not np.isfinite(targets.position).all():
+        if not all(map(isfinite, targets.position.tolist())):
             rows = zip(self._group.ids, targets.position, strict=True)
-            wrong = self._group.names(id for id, x in rows if not np.isfinite(x))
+            wrong = self._group.names(id for id, x in rows if not isfinite(x))
             raise BusError(f"target of servo {wrong} is not a finite number; nothing was sent")
         return self._commanding.send(targets)
 
