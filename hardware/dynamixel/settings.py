@@ -145,7 +145,8 @@ def _settings(
 def _of_position(model: Model) -> Iterator[Setting]:
     """Settings on which the meaning of a position depends."""
     anew = "`inhand restore`, then `inhand calibrate joints`"
-    turned, shifted = "the joint may turn the wrong way", "the joint's angle is shifted"
+    turned = "the servo may turn the wrong way, follow another one, or switch its own torque on"
+    shifted = "the joint's angle is shifted"
     yield _exact(model, r.DRIVE_MODE, 0, turned, Action.REFUSE, anew)
     yield _exact(model, r.HOMING_OFFSET, 0, shifted, Action.REFUSE, anew)
     yield _exact(model, r.OPERATING_MODE, model.operating_mode, "not the mode of this driver")
