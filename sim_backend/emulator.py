@@ -225,5 +225,6 @@ def _join_axes(servos: list[Servo], *, factory: bool) -> None:
             alone[servo.model.number] = servo
             continue
         first.other_axis, servo.other_axis = servo, first
+        servo.factory_id = 2
         if factory:
-            servo.set(registers.ID, 2)
+            servo.set(registers.ID, servo.factory_id)

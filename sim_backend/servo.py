@@ -57,6 +57,7 @@ class Servo(RegisterFile):
         profile: its setpoint on the way to the goal; None if it is at the goal.
         registered: address and data of a write that waits for an action; None if there is none.
         other_axis: the other axis in its housing; None if it has none.
+        factory_id: the id that it has from the factory.
     """
 
     def __init__(self, id: int, model: Model, table: memoryview | None = None) -> None:
@@ -65,6 +66,7 @@ class Servo(RegisterFile):
         self.profile: Profile | Spin | None = None
         self.registered: tuple[int, bytes] | None = None
         self.other_axis: Servo | None = None
+        self.factory_id = 1
         self.set(registers.FIRMWARE, _FIRMWARE)
         self.set(registers.ID, id)
         self.set(registers.INPUT_VOLTAGE, round(model.series.supply / registers.VOLTAGE_UNIT))
@@ -151,6 +153,8 @@ class Servo(RegisterFile):
         for entry in self.entries.values():
             if entry.in_eeprom and entry.register not in kept:
                 self.set(entry.register, entry.default or 0)
+        if registers.ID not in kept:
+            self.set(registers.ID, self.factory_id)
         if self.other_axis is not None:
             for register in _SHARED:
                 self.other_axis.set(register, self.get(register))
