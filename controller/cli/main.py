@@ -190,8 +190,6 @@ _EXTRAS = {
 
 def main() -> None:
     """Entry point of `inhand`."""
-    # Processes that libraries start must not take files in the current directory for modules, either.
-    os.environ["PYTHONSAFEPATH"] = "1"
     arguments = sys.argv[1:]
     # Help is for people also beside --json.
     asked = "--json" in arguments and not {"-h", "--help"} & set(arguments)
