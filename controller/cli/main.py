@@ -128,7 +128,7 @@ _COMMANDS = {
     "measure": "measure a run, teacher or student, in many worlds at once",
     "compare": "compare two evaluations of the same seeds",
     "transfer": "fill the table of what transfers",
-    "probe": "test what a policy's memory knows of its world",
+    "probe": "test which properties of its world a policy's memory encodes",
     "train": "train a policy",
     "runs": "list the runs of training: state, steps, best result",
     "sweep": "train a recipe with each combination of some values",

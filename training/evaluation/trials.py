@@ -1,4 +1,4 @@
-"""A trial of a policy: its rules, what is drawn for it, and its judge.
+"""A trial of a policy: its rules, its random draws, and how it is judged.
 
 The same for both engines, in lockstep and with the real-time daemon.
 """

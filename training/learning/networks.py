@@ -102,7 +102,7 @@ class Network(nn.Module):
 
 
 def teacher_inputs(worlds: BatchOfWorlds, device: str) -> Tensor:
-    """What the teacher sees: the observation without errors, then what only simulation knows."""
+    """Inputs of the teacher: the observation without errors, then quantities of the simulation."""
     parts = [worlds.observe(), worlds.privileged()]
     return torch.as_tensor(np.concatenate(parts, -1, dtype=np.float32), device=device)
 
