@@ -1,5 +1,6 @@
-"""Tests that need PyBullet are skipped on a Python for which it has no wheels."""
+"""Threads of numerical libraries; tests that need PyBullet are skipped where it has no wheels."""
 
+import os
 import sys
 from collections.abc import Generator
 from importlib.util import find_spec
@@ -7,6 +8,11 @@ from importlib.util import find_spec
 import pytest
 
 from inhand.errors import NEWEST_OF_PYBULLET
+
+# Tests run in several processes, with other programs beside them: threads of numerical libraries
+# that wait for each other take many times as long then. Set before any test imports numpy or torch.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 WITHOUT_PYBULLET = find_spec("pybullet") is None and sys.version_info[:2] > NEWEST_OF_PYBULLET
 REASON = f"PyBullet has wheels up to Python {'.'.join(map(str, NEWEST_OF_PYBULLET))}"
