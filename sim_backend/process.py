@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from inhand.errors import InhandError
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe, load_universe
 from inhand.perception.cameras import save_rig

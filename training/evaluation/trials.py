@@ -13,7 +13,7 @@ import numpy as np
 
 from inhand.controller.core.goals import RandomGoal, resolve
 from inhand.errors import InhandError
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import MujocoSettings, Universe, load_universe, sample
 from inhand.hardware.records import Array

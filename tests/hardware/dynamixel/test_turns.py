@@ -12,7 +12,7 @@ from inhand.hardware.dynamixel import registers, requests
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.protocol import Instruction, encode
 from inhand.hardware.dynamixel.registers import COUNTS, Units
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.dynamixel.turns import MARGIN, Turns
 from inhand.hardware.errors import BusError, DescriptionError
 from inhand.hardware.identification.encoder_offsets import SeatedServo, seated
