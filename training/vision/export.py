@@ -1,7 +1,7 @@
 """Exports a trained network as an ONNX file whose metadata describe it."""
 
-import io
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +44,18 @@ def export(
     with torch.no_grad():
         for weight in network.parameters():
             weight.copy_(weight.half().float())
-    exported = io.BytesIO()
-    torch.onnx.export(
-        network,
-        (torch.zeros(1, 3, PIXELS, PIXELS),),
-        exported,
-        input_names=["images"],
-        output_names=["points", "log_deviation", "presence"],
-        dynamic_axes={"images": {0: "n"}},
-        dynamo=False,
-    )
-    model = _compact(onnx.load_from_string(exported.getvalue()))
+    with tempfile.TemporaryDirectory(prefix="inhand-export-") as directory:
+        exported = Path(directory) / "exported.onnx"
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, PIXELS, PIXELS),),
+            exported,
+            input_names=["images"],
+            output_names=["points", "log_deviation", "presence"],
+            dynamic_axes={"images": {0: "n"}},
+            dynamo=False,
+        )
+        model = _compact(onnx.load(exported))
     facts = {
         "format": FORMAT,
         "object": target.name,
