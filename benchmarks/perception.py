@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks import peers, photographs
 from benchmarks.accuracy import Case, cases, study
 from benchmarks.measure import Row, row
-from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig, turning
+from benchmarks.renders import BLOCK, Shot, static_shots, true_rig, turning
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import JointState, frozen_array
@@ -24,7 +24,7 @@ from inhand.perception.rotations import Array
 
 Given = TypeVar("Given")
 
-STILL_LIFES = 60
+STATIC_SHOTS = 60
 TRACKED = 120
 RATE = 30.0
 """Rate of the tracked frames [Hz]."""
@@ -54,7 +54,7 @@ def measure() -> list[Row]:
     cv2.setNumThreads(1)
     try:
         rig = true_rig(640, 480)
-        shots = list(still_lifes(STILL_LIFES, 640, 480))
+        shots = list(static_shots(STATIC_SHOTS, 640, 480))
         rows = [*_detection(rig, shots), *_pose(rig, shots), *_tracking(rig), _small_frames()]
         rows.append(_filter(rig, shots))
         rows += photographs.measure()
@@ -135,7 +135,7 @@ def _filter(rig: dict[str, Camera], shots: list[Shot]) -> Row:
         pose_filter.predict(t)
 
     taken = []
-    for k in range(STILL_LIFES):
+    for k in range(STATIC_SHOTS):
         pose_filter.update(*(replace(frame, t=0.07 * k) for frame in _see(rig, shots[0])))
         taken += _times(tick, [0.07 * k + 0.01 * i for i in range(7)]).tolist()
     value = 1e6 * float(np.median(taken))

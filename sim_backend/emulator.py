@@ -102,8 +102,8 @@ class ServoBus:
                 the line has no baud rate.
         """
         self._instructions.delay = 0.0
-        deaf = self._deaf(speed)
-        for servo in deaf:
+        unreachable = self._unreachable(speed)
+        for servo in unreachable:
             self.members.remove(servo)
         answer = b""
         if self.members.servos:
@@ -112,11 +112,11 @@ class ServoBus:
                     self.packets += 1
                     self._silence = 0.0
                     answer += self._instructions.perform(packet)
-        for servo in deaf:
+        for servo in unreachable:
             self.members.add(servo)
         return answer
 
-    def _deaf(self, speed: int | None) -> list[Servo]:
+    def _unreachable(self, speed: int | None) -> list[Servo]:
         """The connected servos that have another baud rate or another protocol."""
         if speed is None and self._state.all_speak(_PROTOCOL_2):
             return []

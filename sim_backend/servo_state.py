@@ -1,4 +1,4 @@
-"""What the emulated servos of a line measure and report, in the registers of all at once."""
+"""Measured values of the emulated servos, written to the registers of all servos at once."""
 
 from collections.abc import Sequence
 

@@ -29,7 +29,7 @@ from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, Inputs, TickRecord
 from inhand.controller.safety.modes import Happening
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Targets
 from inhand.perception.cameras import Camera, parse_rig

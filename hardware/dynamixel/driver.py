@@ -144,12 +144,12 @@ class ServoHand(HandBackend):
             BusError: no servo answered, or a bus watchdog has tripped.
         """
         self._watchdog.check(self._poll_list.asked, deadline)
-        self._watchdog.check_doubted(self._poll_list.asked, deadline)
+        self._watchdog.check_marked(self._poll_list.asked, deadline)
         t = self.bus.clock.now()
         try:
             measured, came, faulty = self._state_reader.read(deadline)
         except BusError as error:
-            self._watchdog.doubt(self._group.ids)
+            self._watchdog.mark(self._group.ids)
             raise self._users.explained(error) from error
         condition = self.condition
         self._users.watch()
@@ -164,7 +164,7 @@ class ServoHand(HandBackend):
         if all(came.tolist()):
             condition.poll(self._poll_patience, deadline)
         else:
-            self._watchdog.doubt(self._poll_list.silent)
+            self._watchdog.mark(self._poll_list.silent)
             state[:, ~came] = np.nan
         if faulty:
             # The hardware error may be one of the encoder: positions out of range are not used.

@@ -17,7 +17,7 @@ from inhand.hardware.dynamixel.line_clock import RealLineClock
 from inhand.hardware.errors import BusError
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array, Targets, frozen_array
-from inhand.sim_backend.line_faults import LINE, SERVO
+from tests.sim_backend.line_faults import LINE, SERVO
 from tests.sim_backend.wires import Wires
 
 HAND = load_hand("dactyl24")

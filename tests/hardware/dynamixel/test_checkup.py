@@ -14,7 +14,7 @@ from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.duplicates import suspected
 from inhand.hardware.dynamixel.line_clock import RealLineClock
 from inhand.hardware.dynamixel.maintenance import reboot, restore, scan, set_baud, set_id
-from inhand.hardware.dynamixel.port_users import meddlers
+from inhand.hardware.dynamixel.port_users import interfering_programs
 from inhand.hardware.dynamixel.protocol import Fault
 from inhand.hardware.errors import BusError
 from inhand.hardware.findings import Finding
@@ -309,6 +309,6 @@ def test_programs_that_take_adapters_away_are_known(tmp_path: Path) -> None:
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "comm").write_text(f"{name}\n")
     (tmp_path / "self").mkdir()
-    assert meddlers(tmp_path) == ["ModemManager (12)", "brltty (7)"]
+    assert interfering_programs(tmp_path) == ["ModemManager (12)", "brltty (7)"]
     rules = (Path(__file__).parents[3] / "systemd" / "70-inhand.rules").read_text()
     assert 'ENV{ID_MM_DEVICE_IGNORE}="1"' in rules and "brltty" in rules
