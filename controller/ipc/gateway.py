@@ -208,7 +208,7 @@ class Gateway:
             if len(self._clients) >= MOST_CLIENTS:
                 self._replace(request)
             connection = self._context.socket(zmq.DEALER)
-            # By this name the server knows who presses the emergency stop.
+            # The server takes this name for the program that presses the emergency stop.
             connection.set(zmq.IDENTITY, f"{entry.role} {entry.name}".encode())
             connection.connect(socket_address(self._directory, "command"))
             self._poller.register(connection, zmq.POLLIN)

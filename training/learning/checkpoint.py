@@ -41,11 +41,13 @@ def write_checkpoint(path: Path, worlds: BatchOfWorlds, state: dict[str, Any]) -
 def write_compact(source: Path, target: Path) -> None:
     """Writes a small copy of a checkpoint, to be kept with the code.
 
-    It has no state of the optimizer, and weights of half precision. Scales keep theirs: the
-    variance of an input that hardly varies is too small for half precision.
+    It has no state of the optimizer and no critic of a refinement, and weights of half precision.
+    Scales keep theirs: the variance of an input that hardly varies is too small for half
+    precision.
     """
     state: dict[str, Any] = torch.load(source, weights_only=True, map_location="cpu")
-    small = {name: value for name, value in state.items() if name != "optimizer"}
+    left_out = ("optimizer", "critic")
+    small = {name: value for name, value in state.items() if name not in left_out}
     small["network"] = {
         name: value.half() if value.ndim > 1 else value for name, value in state["network"].items()
     }

@@ -133,6 +133,8 @@ class Refinement:
             worlds, recipe, self.teacher, student_parameters, self.log_deviation, device
         )
         self.iteration = self.steps = 0
+        # Until then only the critic learns.
+        self._policy_from = recipe.critic_iterations
         self.seconds = 0.0
         self.ended: list[tuple[int, bool]] = []
         self._ended: list[tuple[int, bool]] = []
@@ -162,7 +164,7 @@ class Refinement:
             sequences.rollout,
             lambda ids: self._means(sequences, ids),
             self.iteration,
-            policy_learns=self.iteration >= self.recipe.critic_iterations,
+            policy_learns=self.iteration >= self._policy_from,
             auxiliary=lambda: self.recipe.world_loss * self._world_loss,
         )
         self.iteration += 1
@@ -278,12 +280,18 @@ class Refinement:
         )
 
     def resume(self, path: Path) -> None:
-        """Continues from a checkpoint; raises as `read_checkpoint` does."""
+        """Continues from a checkpoint; raises as `read_checkpoint` does.
+
+        A compact one has no critic and no optimizer: the critic begins as at the start of a run.
+        """
         state: dict[str, Any] = read_checkpoint(path, "student", self.worlds, self.device)
         self.network.load_state_dict(state["network"])
-        known, inputs = len(state["critic"]["mean"]), len(self.teacher.mean)
-        self.teacher.load_state_dict(widen_network(state["critic"], inputs))
         self.log_deviation.data.copy_(state["log_deviation"])
-        self.ppo.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
         self.iteration, self.steps, self.seconds = state["counters"]
+        if "critic" in state:
+            known, inputs = len(state["critic"]["mean"]), len(self.teacher.mean)
+            self.teacher.load_state_dict(widen_network(state["critic"], inputs))
+            self.ppo.optimizer.load_state_dict(widen_optimizer(state["optimizer"], known, inputs))
+        else:
+            self._policy_from = self.iteration + self.recipe.critic_iterations
         load_curriculum(self.worlds, state)

@@ -13,7 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from inhand.training.cluster.connection import ClusterError, alive_nodes, first_line
 from inhand.training.learning.run_files import Paths, locked
 from inhand.training.learning.stop import stop_requested
-from inhand.training.learning.sweep import POLL_SECONDS, Ended, Job, Runner, start_job
+from inhand.training.learning.sweep_runner import POLL_SECONDS, Ended, Job, Runner, start_job
 
 RETRIES = 5
 """How often a run goes on elsewhere after its machine has failed, from its last checkpoint."""

@@ -1,4 +1,4 @@
-"""`inhand hand`: a hand file from a model of others, and what a hand file says."""
+"""`inhand hand`: imports a hand file from URDF or MJCF, and checks and shows hand files."""
 
 import signal
 from collections.abc import Callable

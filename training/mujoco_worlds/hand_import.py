@@ -1,4 +1,4 @@
-"""A hand file from a compiled model of others."""
+"""Converts a compiled MuJoCo model of a hand to a hand file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What somebody who imports a hand chooses, since no model says it."""
+"""Choices of the user who imports a hand: what the source model does not contain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

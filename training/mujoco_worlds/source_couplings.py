@@ -1,4 +1,4 @@
-"""Joints of a model of others that one actuator moves together."""
+"""Joints of a source model that one actuator moves together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A hand model of others, URDF or MJCF, compiled by MuJoCo; what it cannot be is refused."""
+"""Source model of an import, URDF or MJCF, compiled by MuJoCo; what is not supported is refused."""
 
 from collections.abc import Mapping
 from pathlib import Path

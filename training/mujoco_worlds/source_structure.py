@@ -1,4 +1,4 @@
-"""What of a URDF is no hand; MuJoCo, which reads it, names neither links nor joints for these."""
+"""Checks the structure of a URDF: MuJoCo's own messages name neither links nor joints."""
 
 import math
 from collections.abc import Iterator

@@ -17,8 +17,9 @@ from inhand.training.learning.grid import Variant, parse_grid, variants, write_r
 from inhand.training.learning.run_files import read_log
 from inhand.training.learning.run_recipe import load_recipe
 from inhand.training.learning.runs import list_runs
-from inhand.training.learning.sweep import Job, sweep
+from inhand.training.learning.sweep import sweep
 from inhand.training.learning.sweep_cluster import check_shared, on_cluster
+from inhand.training.learning.sweep_runner import Job
 from tests.training.cluster.machines import member_of, two_nodes
 from tests.training.learning.test_sweep import TINY
 from tests.training.learning.test_warp_training import LEARNS

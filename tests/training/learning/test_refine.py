@@ -10,6 +10,7 @@ import torch
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.training.learning.checkpoint import write_compact
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.refine import Refinement, RefineRecipe
 from inhand.training.learning.student import Student, StudentRecipe
@@ -86,6 +87,23 @@ def test_it_resumes_where_it_was_and_is_read_as_a_student(tmp_path: Path) -> Non
         assert torch.equal(read.state_dict()[name], value)
     for name, value in run.teacher.state_dict().items():
         assert torch.equal(other.teacher.state_dict()[name], value)
+
+
+def test_from_a_compact_checkpoint_only_the_critic_learns_at_first(tmp_path: Path) -> None:
+    run = make(msgspec.structs.replace(TINY, critic_iterations=1))
+    run.iterate()
+    run.save(tmp_path / "whole.pt")
+    write_compact(tmp_path / "whole.pt", tmp_path / "compact.pt")
+    other = make(run.recipe)
+    other.resume(tmp_path / "compact.pt")
+    assert (other.iteration, other.steps) == (1, 32 * 8)
+    policy = [value.detach().clone() for value in other.network.parameters()]
+    for before, value in zip(policy, run.network.parameters(), strict=True):
+        torch.testing.assert_close(before, value, rtol=1e-3, atol=1e-4)
+    other.iterate()
+    assert all(map(torch.equal, policy, other.network.parameters()))
+    other.iterate()
+    assert not all(map(torch.equal, policy, other.network.parameters()))
 
 
 def test_a_loss_that_is_not_finite_stops_learning() -> None:

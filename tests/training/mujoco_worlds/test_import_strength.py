@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inhand.hardware.dynamixel.hand_check import check_servos
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.shape_gap import shape_gap
