@@ -79,7 +79,7 @@ def whole(value: Any, name: str) -> int:
     """
     found = number(value, name)
     if not (math.isfinite(found) and found == int(found) and found >= 0):
-        raise ValueError(f"{name} = {value} must be a whole number, 0 or more")
+        raise ValueError(f"{name} = {value} must be a whole number that is zero or positive")
     return int(found)
 
 
