@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inhand.perception import rotations
 from inhand.perception.cameras import Camera, CameraError
+from inhand.perception.keypoints.face_check import FaceCheck
 from inhand.perception.keypoints.network import VertexNetwork, Vertices
-from inhand.perception.keypoints.window import Window, window_around
+from inhand.perception.keypoints.window import Window, window_around, window_pixels
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.pose.pose import PoseEstimate, estimate_poses
 from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
@@ -65,6 +67,7 @@ class VertexDetector:
         self.problem = ""
         self._camera, self._description, self._network = camera, description, network
         self._center = center
+        self._check_faces = FaceCheck(description)
         self._places = _places(camera, center)
         self._next = 0
         self._position: Array | None = None
@@ -95,12 +98,15 @@ class VertexDetector:
         count = len(self._places)
         places = [self._places[(self._next + i) % count] for i in range(AT_ONCE)]
         self._next = (self._next + AT_ONCE) % count
-        rough = self._look(image, places)
+        rough = self._look(image, places, rough=True)
         # The window was beside the object: one around it shows it better.
         return None if rough is None else self._look(image, [rough.position])
 
-    def _look(self, image: Image, places: list[Array]) -> _Found | None:
-        """What the most promising window shows; None if no window shows the object for certain."""
+    def _look(self, image: Image, places: list[Array], *, rough: bool = False) -> _Found | None:
+        """What the most promising window shows; None if no window shows the object for certain.
+
+        A `rough` look does not compare the faces, since vertices beside a window are not exact.
+        """
         windows = [window_around(self._camera, self._description, place) for place in places]
         seen = self._network.look([window.cut(image) for window in windows])
         best = max(range(len(seen)), key=lambda i: seen[i].presence)
@@ -110,6 +116,10 @@ class VertexDetector:
         record = TagCorners(0.0, self._camera.name, (), NO_CORNERS, 1.0, vertices)
         poses = estimate_poses(self._description, {self._camera.name: self._camera}, [record])
         if not poses or np.linalg.norm(poses[0].position - self._center) > REACH:
+            return None
+        if not rough and not faces_agree(
+            self._check_faces, self._camera, self._description, windows[best], image, poses[0]
+        ):
             return None
         return _Found(vertices, poses[0].position)
 
@@ -126,6 +136,29 @@ class VertexDetector:
                 f"rig file was calibrated for {camera.width}x{camera.height}; set the camera to "
                 "that size or calibrate it again"
             )
+
+
+def faces_agree(
+    check: FaceCheck,
+    camera: Camera,
+    description: ObjectDescription,
+    window: Window,
+    image: Image,
+    pose: PoseEstimate,
+) -> bool:
+    """Whether the faces in a window look as those of the object would in a pose.
+
+    Args:
+        check: of the object.
+        camera: that took the picture.
+        description: the object.
+        window: part of the picture that is compared.
+        image: the picture, RGB, (height, width, 3).
+        pose: of the object, world frame.
+    """
+    vertices = pose.position + rotations.rotate(pose.quaternion, description.vertices)
+    points = window.from_picture(camera.project(vertices))
+    return check.agreement(window.cut(image), window_pixels(points)).good
 
 
 def in_picture(window: Window, seen: Vertices) -> Array:
