@@ -184,7 +184,7 @@ class Plate:
         )
 
     def _other_chessboard(self, image: Image) -> str:
-        """Says if a picture shows a chessboard whose inner corners were counted, not its squares."""
+        """Says if a chessboard's inner corners were counted, and not its squares."""
         size = self.columns + 1, self.rows + 1
         if not len(find_chessboard(image, *size, self.square)[0]):
             return ""
