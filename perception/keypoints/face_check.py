@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.perception.face_picture import (
     PIXELS_PER_METRE,
@@ -26,16 +27,20 @@ CELL = 24
 BLUR = 0.8
 """Standard deviation of the blur of both pictures [px]."""
 
+LETTER = 3.0
+"""Standard deviation of the blur by which letters are freed of larger patterns, such as light [px].
+Without it, one letter looks like another: both are a dark patch in the middle of a face."""
+
 INNER = 0.75
 """Part of a face that is compared, from its middle: the border may show another face."""
 
 LEAST_AREA = 0.03
 """Faces with a smaller part of the window are not compared."""
 
-LETTERS, COLORS = 0.6, 0.5
+LETTERS, COLORS = 0.45, 0.65
 """Least correlation of letters and of colours, chosen by 240 windows of the block in MuJoCo with
-random light, noise and objects in front, of which 10 have less, and by 218 windows of blocks of the
-same size in random colours, with other letters, of which 16 have more."""
+random light, noise and objects in front, of which 12 have less, and by 218 windows of blocks of the
+same size in random colours, with other letters, of which 7 have more."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class _Face:
         corners: numbers of its vertices.
         places: of these in its picture [px], (n, 2).
         color: its colours less their grey, of the compared pixels, (k, 3).
-        grey: of these pixels less their mean, (k,); zero without a letter.
+        grey: the letter in these pixels, (k,); zero without one.
         inside: which pixels are compared, (CELL, CELL).
     """
 
@@ -54,7 +59,7 @@ class _Face:
     places: Array
     color: Array
     grey: Array
-    inside: Array
+    inside: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -104,20 +109,27 @@ class FaceCheck:
             if found is None:
                 continue
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            seen = cv2.warpPerspective(picture, found, (CELL, CELL), flags=flags)[face.inside]
-            grey = seen.mean(axis=1)
-            color = seen - grey[:, None]
-            share = area / len(grey)
+            flat = cv2.warpPerspective(picture, found, (CELL, CELL), flags=flags)
+            seen = flat[face.inside]
+            color = seen - seen.mean(axis=1, keepdims=True)
+            share = area / len(seen)
             colors += share * np.array(
                 [(color * face.color).sum(), (color**2).sum(), (face.color**2).sum()]
             )
             if face.grey.any():
-                letters += area * _correlation(grey - grey.mean(), face.grey)
+                letters += area * _correlation(_letter(flat, face.inside), face.grey)
                 weight += area
         return Agreement(
             letters=letters / weight if weight else 1.0,
             colors=float(colors[0] / np.sqrt(colors[1] * colors[2])) if colors[1:].all() else 1.0,
         )
+
+
+def _letter(picture: NDArray[np.floating], inside: NDArray[np.bool_]) -> Array:
+    """Brightness of the compared pixels of a face, RGB, without larger patterns, (k,)."""
+    grey = picture.mean(axis=2)
+    fine = (grey - cv2.GaussianBlur(grey, (0, 0), LETTER))[inside]
+    return np.asarray(fine - fine.mean(), dtype=np.float64)
 
 
 def _correlation(one: Array, other: Array) -> float:
@@ -141,12 +153,12 @@ def _faces(description: ObjectDescription) -> Iterator[_Face]:
         inner = np.round(_shrunk(to_cell(INNER * flat, large), large)).astype(np.int32)
         cv2.fillConvexPoly(inside, inner.reshape(-1, 1, 2), (1,))
         compared = picture[inside.astype(bool)].astype(np.float64)
-        grey = compared.mean(axis=1)
+        letter = _letter(picture, inside.astype(bool))
         yield _Face(
             corners=corners,
             places=_shrunk(to_cell(flat, large), large),
-            color=compared - grey[:, None],
-            grey=grey - grey.mean() if mark.letter else np.zeros(len(grey)),
+            color=compared - compared.mean(axis=1, keepdims=True),
+            grey=letter if mark.letter else np.zeros(len(letter)),
             inside=inside.astype(bool),
         )
 
