@@ -1,5 +1,6 @@
 """Finds an object without tags in the frames of one camera, with a network and its last place."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,9 @@ RINGS = 2
 """Number of steps from the middle of the workspace to the border of what is searched."""
 AT_ONCE = 4
 """Places that are searched in one frame: all of them take as long as several frames."""
+OTHER_FACES, SPAN = 2, 21
+"""It is said that an object with other faces is seen if so many of the last `SPAN` frames show one:
+a search of the whole workspace takes seven frames."""
 REACH = 0.12
 """Largest distance of the object from the middle of the workspace [m]."""
 
@@ -52,7 +56,8 @@ class VertexDetector:
         center: middle of the workspace, world frame [m], (3,).
 
     Attributes:
-        problem: always empty: a frame without the object is none.
+        problem: that an object of this shape with other faces is seen; empty otherwise: a frame
+            without the object is no problem.
 
     Raises:
         NetworkError: the network was trained for cameras of another image size.
@@ -68,6 +73,8 @@ class VertexDetector:
         self._camera, self._description, self._network = camera, description, network
         self._center = center
         self._check_faces = FaceCheck(description)
+        self._others: deque[bool] = deque(maxlen=SPAN)
+        self._refused = False
         self._places = _places(camera, center)
         self._next = 0
         self._position: Array | None = None
@@ -86,10 +93,15 @@ class VertexDetector:
             CameraError: the image is grey, or not of the size that the camera was calibrated for.
         """
         self._check(image)
+        self._refused = False
         found = None if self._position is None else self._look(image, [self._position])
         if found is None:
             found = self._search(image)
         self._position = None if found is None else found.position
+        self._others.append(self._refused)
+        if found is not None:
+            self._others.clear()
+        self.problem = self._other_faces() if sum(self._others) >= OTHER_FACES else ""
         vertices = None if found is None else frozen_array(found.vertices)
         return TagCorners(t, self._camera.name, (), NO_CORNERS, 1.0, vertices)
 
@@ -120,8 +132,16 @@ class VertexDetector:
         if not rough and not faces_agree(
             self._check_faces, self._camera, self._description, windows[best], image, poses[0]
         ):
+            self._refused = True
             return None
         return _Found(vertices, poses[0].position)
+
+    def _other_faces(self) -> str:
+        return (
+            f"an object of the shape of {self._description.name} is seen, but its faces look "
+            "different; paint them as [appearance] in the object file says, or correct the light "
+            "or the camera's white balance"
+        )
 
     def _check(self, image: NDArray[np.uint8]) -> None:
         camera = self._camera
