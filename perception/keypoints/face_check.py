@@ -5,6 +5,7 @@ A network that was trained on one object takes another of the same shape for it,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -125,7 +126,7 @@ class FaceCheck:
         )
 
 
-def _letter(picture: NDArray[np.floating], inside: NDArray[np.bool_]) -> Array:
+def _letter(picture: NDArray[Any], inside: NDArray[np.bool_]) -> Array:
     """Brightness of the compared pixels of a face, RGB, without larger patterns, (k,)."""
     grey = picture.mean(axis=2)
     fine = (grey - cv2.GaussianBlur(grey, (0, 0), LETTER))[inside]
