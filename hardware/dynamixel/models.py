@@ -94,6 +94,15 @@ class Model:
         return self.stall_torque / self.stall_current
 
     @property
+    def most_torque(self) -> float:
+        """What its limits allow [N·m]."""
+        if not self.current_control:
+            return self.stall_torque
+        return min(
+            self.stall_torque, self.current_limit * self.current_unit * self.torque_per_ampere
+        )
+
+    @property
     def voltage(self) -> tuple[float, float]:
         """Lowest and highest input voltage [V]."""
         return self.series.voltage

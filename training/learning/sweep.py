@@ -62,7 +62,7 @@ def on_this_machine(number: int) -> Runner:
                     _terminate(running.values())
                 while waiting and len(running) < number:
                     job = waiting.pop(0)
-                    running[job] = _start(job)
+                    running[job] = start_job(job)
                 time.sleep(POLL_SECONDS)
                 codes = {job: process.poll() for job, process in running.items()}
                 for job, code in codes.items():
@@ -74,7 +74,8 @@ def on_this_machine(number: int) -> Runner:
     return run
 
 
-def _start(job: Job) -> "subprocess.Popen[bytes]":
+def start_job(job: Job, directory: Path | None = None) -> "subprocess.Popen[bytes]":
+    """Starts the process of a run; it ends after a last checkpoint if this one is gone."""
     with (job.folder / "output.txt").open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "inhand", *job.arguments],
@@ -82,6 +83,7 @@ def _start(job: Job) -> "subprocess.Popen[bytes]":
             stdout=output,
             stderr=output,
             env=environment(),
+            cwd=directory if directory and directory.is_dir() else None,
         )
 
 
@@ -196,6 +198,8 @@ class Arguments:
         grid: keys of the recipe with their values, as KEY=VALUE,VALUE.
         name: of the sweep; without it, the recipe's run and `-sweep`.
         jobs: runs at once; they share the cores.
+        ray: give each run a CPU of a Ray cluster whose machines share the folder of the runs:
+            HOST:PORT of its head, or `local`.
         runs: folder of the runs.
         minutes: stop each run after this time.
         device: of the learners, as torch names it.
@@ -206,10 +210,26 @@ class Arguments:
     grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE,VALUE")] = ()
     name: str = ""
     jobs: int = 1
+    ray: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
     runs: Path = Path("runs")
     minutes: float | None = None
     device: str = "cpu"
     json: bool = False
+
+
+def _run(given: Arguments, made: Sequence[Variant], options: Sequence[str]) -> list[Result]:
+    """Trains the variants on this machine, or on those of a cluster."""
+    if not given.ray:
+        return sweep(made, given.runs, options, on_this_machine(given.jobs))
+    # Ray is in an extra of its own.
+    from inhand.training.cluster.connection import connected
+    from inhand.training.learning.distributed import MODULES
+    from inhand.training.learning.sweep_cluster import on_cluster
+
+    gpus = 0 if given.device == "cpu" else 1
+    with connected(given.ray, MODULES):
+        # Elsewhere, a relative path means another folder.
+        return sweep(made, given.runs.absolute(), options, on_cluster(gpus))
 
 
 def main() -> int:
@@ -217,14 +237,16 @@ def main() -> int:
     given = tyro.cli(Arguments, prog="inhand sweep")
     if given.jobs < 1:
         raise TrainingError(f"sweep: --jobs {given.jobs}: at least 1")
+    if given.ray and given.jobs > 1:
+        raise TrainingError("sweep: --ray and --jobs exclude each other; leave one out")
     recipe = load_recipe(given.recipe)
     name = given.name or f"{recipe.run}-sweep"
     made = variants(recipe, parse_grid(given.grid), name)
-    threads = max(1, len(os.sched_getaffinity(0)) // given.jobs)
+    threads = 1 if given.ray else max(1, len(os.sched_getaffinity(0)) // given.jobs)
     options = ["--device", given.device, "--threads", str(threads)]
     if given.minutes is not None:
         options += ["--minutes", str(given.minutes)]
-    results = sweep(made, given.runs, options, on_this_machine(given.jobs))
+    results = _run(given, made, options)
     if given.json:
         print_json([{"settings": one.variant.settings, "run": one.run} for one in results])
     else:
