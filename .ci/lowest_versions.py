@@ -1,6 +1,7 @@
 """Prints the lowest version of each dependency in pyproject.toml, as constraints for pip.
 
-With --check it compares them with what is installed, and fails if something else is.
+With --check it compares them with what is installed, and fails if something else is. With --extras
+it prints the names of all extras.
 """
 
 import re
@@ -32,6 +33,9 @@ def lowest() -> dict[str, str]:
 
 def main() -> None:
     """Prints, or checks."""
+    if sys.argv[1:] == ["--extras"]:
+        print(",".join(PROJECT["optional-dependencies"]))
+        return
     if sys.argv[1:] != ["--check"]:
         print(*(f"{name}=={version}" for name, version in lowest().items()), sep="\n")
         return

@@ -10,6 +10,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.perception.rotations import Array
 
@@ -25,6 +26,15 @@ WIDEST = 1.45
 """Largest angle to the optical axis at which the distortion of a pinhole is inverted [rad]."""
 
 NEWTON_STEPS = 6
+
+FOCAL_LENGTHS = (0.1, 100.0)
+"""Smallest and largest focal length, in edges of the image: the longer edge."""
+
+LARGEST_IMAGE = 65535
+"""Longest edge of an image [px]."""
+
+ASPECT = 4.0
+"""Largest ratio of the two focal lengths: images may be binned or interlaced in one direction."""
 
 RETURN = 0.05
 """Largest distance of a pixel from the projection of its own ray [px]; it is larger where the model
@@ -95,12 +105,8 @@ class Lens:
         plane = plane[:2].T
         radius = np.linalg.norm(plane, axis=1)
         undistorted = np.tan(np.linspace(0.0, WIDEST, 500))
-        k1, k2, _, _, k3, *rest = np.pad(self.distortion, (0, max(0, 8 - len(self.distortion))))
-        square = undistorted**2
-        table = undistorted * (1 + square * (k1 + square * (k2 + square * k3)))
-        table /= 1 + square * (rest[0] + square * (rest[1] + square * rest[2]))
-        # Beyond the first maximum the model folds the image back.
-        rising = np.concatenate([[True], np.cumprod(np.diff(table) > 0).astype(bool)])
+        table = self._radial(undistorted)
+        rising = _rising(table)
         found = np.interp(radius, table[rising], undistorted[rising])
         rays = plane * (found / np.maximum(radius, 1e-12))[:, None]
         for _ in range(NEWTON_STEPS):
@@ -113,6 +119,26 @@ class Lens:
             )[..., 0]
             rays = rays + np.where(sound[:, None], np.clip(step, -0.2, 0.2), 0.0)
         return np.asarray(rays, dtype=np.float64)
+
+    def _radial(self, undistorted: Array) -> Array:
+        """Distances from the centre of a pinhole lens, in focal lengths, with radial distortion."""
+        k1, k2, _, _, k3, *rest = np.pad(self.distortion, (0, max(0, 8 - len(self.distortion))))
+        square = undistorted**2
+        table = undistorted * (1 + square * (k1 + square * (k2 + square * k3)))
+        table /= 1 + square * (rest[0] + square * (rest[1] + square * rest[2]))
+        return np.asarray(table, dtype=np.float64)
+
+    @property
+    def reach(self) -> float:
+        """Distance from the centre at which the model folds the image back, in focal lengths."""
+        if self.model == "fisheye":
+            angles = np.linspace(0.0, np.pi, 500)
+            powers = angles[:, None] ** np.array([3, 5, 7, 9])
+            table = angles + powers @ self.distortion
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                table = self._radial(np.tan(np.linspace(0.0, WIDEST, 500)))
+        return float(table[_rising(table)][-1])
 
     def stretch(self, rays: Array) -> Array:
         """Derivative of the pixels by undistorted coordinates, (n, 2), at these; (n, 2, 2)."""
@@ -141,6 +167,11 @@ class Lens:
         )
 
 
+def _rising(table: Array) -> NDArray[np.bool_]:
+    """Which entries are before the first maximum; beyond it a model folds the image back."""
+    return np.concatenate([[True], np.cumprod(np.diff(table) > 0).astype(bool)])
+
+
 def lens_problem(width: int, height: int, lens: Lens) -> str:
     """Why there can be no such lens; empty if there can.
 
@@ -150,12 +181,21 @@ def lens_problem(width: int, height: int, lens: Lens) -> str:
         lens: the intrinsics.
     """
     matrix, numbers = lens.matrix, lens.distortion
-    if width <= 0 or height <= 0:
-        return f"image size {width}x{height} must be positive"
+    if not (0 < width <= LARGEST_IMAGE and 0 < height <= LARGEST_IMAGE):
+        return f"image size {width}x{height} must be positive, up to {LARGEST_IMAGE} pixels"
     if not (np.isfinite(matrix).all() and np.isfinite(numbers).all()):
         return "every number must be finite"
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or matrix[1, 0] or (matrix[2] != (0, 0, 1)).any():
         return "matrix must be [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx and fy positive"
+    fx, fy = float(matrix[0, 0]), float(matrix[1, 1])
+    least, most = (factor * max(width, height) for factor in FOCAL_LENGTHS)
+    if not (least <= fx <= most and least <= fy <= most):
+        return (
+            f"focal lengths {fx:g} and {fy:g} px are not {least:g} to {most:g} px, as in an image "
+            f"of {width}x{height}; they are in pixels, not in millimetres"
+        )
+    if not 1 / ASPECT <= fx / fy <= ASPECT:
+        return f"focal lengths {fx:g} and {fy:g} px differ by more than a factor of {ASPECT:g}"
     if not (0 < matrix[0, 2] < width and 0 < matrix[1, 2] < height):
         return f"principal point {matrix[:2, 2].tolist()} lies outside the image"
     if lens.model not in NUMBERS:
@@ -163,4 +203,10 @@ def lens_problem(width: int, height: int, lens: Lens) -> str:
     if len(numbers) not in NUMBERS[lens.model]:
         counts = ", ".join(str(count) for count in NUMBERS[lens.model])
         return f"distortion of a {lens.model} lens has {len(numbers)} numbers, it may have {counts}"
+    half = np.maximum(matrix[:2, 2], np.array([width, height]) - matrix[:2, 2]) / 2
+    if lens.reach < np.linalg.norm(half / (fx, fy)):
+        return (
+            f"its distortion {numbers.tolist()} folds the image back {lens.reach * fx:.0f} px from "
+            "the centre; are the numbers those of this camera and lens model?"
+        )
     return ""

@@ -65,6 +65,10 @@ def read_picture(path: Path) -> Image:
         raise PerceptionError(f"picture {path} cannot be read: {error}") from error
     if image is None:
         raise PerceptionError(f"picture {path} cannot be read; is the file complete?")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise PerceptionError(
+            f"picture {path} has numbers of type {image.dtype}; save it with 8 or 16 bits"
+        )
     return to_grey(image)
 
 

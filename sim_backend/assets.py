@@ -10,18 +10,21 @@ import cv2
 import numpy as np
 
 from inhand.perception import rotations
-from inhand.perception.appearance import FaceMark
+from inhand.perception.face_picture import (
+    PIXELS_PER_METRE,
+    PRINT_BLUR,
+    face_corners,
+    face_frame,
+    marked_face,
+    to_cell,
+)
 from inhand.perception.objects import ObjectDescription, Tag
 from inhand.perception.rotations import Array
 from inhand.perception.tags import MODULES, Image, tag_image
 
-PIXELS_PER_METRE = 4000.0
 SAMPLES = 4
 """Samples along each edge of a texel; a texel's grey is the share of white samples. OpenCV's warps
 are not used: their edges differ by up to a texel between versions."""
-# The renderer samples the nearest texel. A blur of about one camera pixel, as a lens has, avoids
-# stepped tag borders; its standard deviation on the face [m].
-PRINT_BLUR = 0.0004
 RIM = 0.0015
 """Width of the coloured rim, by which people distinguish the faces [m]."""
 FACE_COLORS = (
@@ -70,8 +73,11 @@ def write_object_assets(
     stem = description.name
     assets = ObjectAssets(mesh=directory / f"{stem}.obj", texture=directory / f"{stem}.png")
     directory.mkdir(parents=True, exist_ok=True)
-    polygons = {name: _polygon(description, normal) for name, normal in description.faces.items()}
-    frames = {name: _frame(normal) for name, normal in description.faces.items()}
+    polygons = {
+        name: description.vertices[face_corners(description.vertices, normal)]
+        for name, normal in description.faces.items()
+    }
+    frames = {name: face_frame(normal) for name, normal in description.faces.items()}
     reach = max(
         float(np.abs(polygon @ frames[name][:, :2]).max()) for name, polygon in polygons.items()
     )
@@ -88,10 +94,10 @@ def write_object_assets(
         image = (
             _face_image(flat, frames[name], tags, color, cell)
             if tagged
-            else _marked_face(description.appearance[name], flat, cell)
+            else marked_face(description.appearance[name], flat, cell)
         )
         atlas[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = image
-        pixels = _to_cell(flat, cell) + 0.5 + np.array([column, row]) * cell
+        pixels = to_cell(flat, cell) + 0.5 + np.array([column, row]) * cell
         coordinates = pixels / np.array([columns * cell, rows * cell])
         lines += [f"v {x:.9f} {y:.9f} {z:.9f}" for x, y, z in polygon]
         lines += [f"vt {u:.9f} {1 - v:.9f}" for u, v in coordinates]
@@ -149,31 +155,10 @@ def capsule_mesh(radius: float, half_length: float, sides: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _polygon(description: ObjectDescription, normal: Array) -> Array:
-    """Corners of the face with this normal, counter-clockwise from outside, (n, 3)."""
-    heights = description.vertices @ normal
-    corners = description.vertices[heights > heights.max() - 1e-9]
-    flat = (corners - corners.mean(axis=0)) @ _frame(normal)[:, :2]
-    ordered: Array = corners[np.argsort(np.arctan2(flat[:, 1], flat[:, 0]))]
-    return ordered
-
-
-def _frame(normal: Array) -> Array:
-    """Columns right, up and out of a face, (3, 3)."""
-    up = np.array([0.0, 1.0, 0.0]) if abs(normal[2]) > 0.5 else np.array([0.0, 0.0, 1.0])
-    return np.stack([np.cross(up, normal), up, normal], axis=-1)
-
-
 def _lies_on(tag: Tag, normal: Array) -> bool:
     """Whether a tag is glued to the face with this normal, up to a small tilt."""
     out = rotations.rotate(tag.quaternion, np.array([0.0, 0.0, 1.0]))
     return float(out @ normal) > 0.95
-
-
-def _to_cell(flat: Array, cell: int) -> Array:
-    """Pixels in a cell (centre of its top-left pixel at 0, 0) of points on a face [m]."""
-    pixels: Array = flat * np.array([1.0, -1.0]) * PIXELS_PER_METRE + (cell - 1) / 2
-    return pixels
 
 
 def _face_image(
@@ -191,32 +176,10 @@ def _face_image(
     image = np.empty((cell, cell, 3), dtype=np.uint8)
     image[:] = color[::-1]
     inward = flat * (1 - RIM / np.linalg.norm(flat, axis=1).min())
-    field = np.round(_to_cell(inward, cell)).astype(np.int32)
+    field = np.round(to_cell(inward, cell)).astype(np.int32)
     cv2.fillConvexPoly(image, field.reshape(-1, 1, 2), (255, 255, 255))
     for tag in tags:
-        _draw_tag(image, tag.id, _to_cell(tag.corners @ frame[:, :2], cell))
-    blurred = cv2.GaussianBlur(image, (0, 0), PRINT_BLUR * PIXELS_PER_METRE)
-    return np.asarray(blurred, dtype=np.uint8)
-
-
-def _marked_face(mark: FaceMark, flat: Array, cell: int) -> Image:
-    """A face without tags, BGR, (cell, cell, 3): its colour, and its letter upright.
-
-    Args:
-        mark: colour and letter.
-        flat: corners of the face, right and up [m], (n, 2).
-        cell: size of the image [px].
-    """
-    image = np.empty((cell, cell, 3), dtype=np.uint8)
-    image[:] = mark.color[::-1]
-    if mark.letter:
-        inner = np.linalg.norm(flat, axis=1).min() * PIXELS_PER_METRE
-        height, ink = int(0.9 * inner), (0, 0, 0) if sum(mark.color) > 330 else (255, 255, 255)
-        font, stroke = cv2.FONT_HERSHEY_SIMPLEX, max(2, height // 6)
-        scale = cv2.getFontScaleFromHeight(font, height, stroke)
-        (width, tall), _ = cv2.getTextSize(mark.letter, font, scale, stroke)
-        place = ((cell - width) // 2, (cell + tall) // 2)
-        cv2.putText(image, mark.letter, place, font, scale, ink, stroke, cv2.LINE_AA)
+        _draw_tag(image, tag.id, to_cell(tag.corners @ frame[:, :2], cell))
     blurred = cv2.GaussianBlur(image, (0, 0), PRINT_BLUR * PIXELS_PER_METRE)
     return np.asarray(blurred, dtype=np.uint8)
 

@@ -22,12 +22,14 @@ class Cameras:
         config: Configuration whose sources are listed too.
         probe: Open each source, and say size, rate and what it did not accept.
         json: Print them as JSON.
+        sources: Addresses to open and look at, like rtsp://192.168.0.20/stream.
     """
 
     action: tyro.conf.Positional[Literal["list"]]
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     probe: bool = False
     json: bool = False
+    sources: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="SOURCE")] = ()
 
     def run(self) -> int:
         """Lists them."""
@@ -41,6 +43,8 @@ class Cameras:
         cameras = load_config(self.config).cameras
         rig = load_rig(cameras.rig) if cameras.rig and Path(cameras.rig).exists() else {}
         sources = {f"camera {name}": (address, name) for name, address in cameras.sources.items()}
+        probe = self.probe or bool(self.sources)
+        sources |= {address: (address, "") for address in self.sources}
         if self.probe:
             used = {Path(address).resolve() for address in cameras.sources.values()}
             free = [one.device for one in nodes if Path(one.device).resolve() not in used]
@@ -48,7 +52,7 @@ class Cameras:
         delivered: dict[str, dict[str, Any]] = {}
         for label, (address, name) in sources.items():
             entry: dict[str, Any] = {"source": address}
-            if self.probe:
+            if probe:
                 settings = cameras.devices.get(name, DeviceSettings())
                 size = (rig[name].width, rig[name].height) if name in rig else (640, 480)
                 try:

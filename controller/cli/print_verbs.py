@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from inhand.files import write_whole
+from inhand.files import back_up, write_whole
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.errors import PerceptionError
 from inhand.perception.objects import load_object
@@ -63,7 +63,7 @@ class PrintPlate:
 
     def run(self) -> None:
         if self.png is not None:
-            write_whole(self.png, plate_picture(self.plate, self.paper, self.dpi))
+            _keep(self.png, ".png", plate_picture(self.plate, self.paper, self.dpi))
             print(f"wrote {self.png}: {self.dpi} dpi; print it at 100 %, then measure a square")
         if self.pdf is not None or self.png is None:
             page = plate_page(self.plate, self.paper)
@@ -95,8 +95,17 @@ class PrintTag:
         _write(self.pdf or Path("tags.pdf"), pages, "AprilTag 36h11")
 
 
+def _keep(path: Path, ending: str, data: bytes) -> None:
+    """Writes a file; another one of that name stays beside it."""
+    if path.suffix.lower() != ending:
+        raise PerceptionError(f"file {path}: its name must end in {ending}")
+    if path.is_file() and path.read_bytes() != data:
+        back_up(path)
+    write_whole(path, data)
+
+
 def _write(path: Path, pages: list[Page], title: str) -> None:
-    write_whole(path, pdf(pages, title))
+    _keep(path, ".pdf", pdf(pages, title))
     number = "1 page" if len(pages) == 1 else f"{len(pages)} pages"
     print(f"wrote {path}: {number}; print at 100 %, then measure the ruler: 100 mm")
 

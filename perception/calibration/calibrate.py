@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from inhand.files import back_up
@@ -38,27 +37,6 @@ from inhand.perception.tags import Image
 
 UNKNOWN_PLACE, UNKNOWN_TURN = 1.0, 1.0
 """Standard deviations of the pose of a camera of which nothing is known [m, rad]."""
-
-
-@dataclass(frozen=True)
-class Printed:
-    """Print the plate: 100 % scale, glued onto something flat, squares measured afterwards.
-
-    Attributes:
-        out: PNG to write, 300 dots an inch.
-        plate: What to print.
-    """
-
-    out: Path
-    plate: Plate = field(default_factory=Plate)
-
-    def run(self) -> None:
-        pixels = round(self.plate.square / 0.0254 * 300)
-        margin = pixels // 2
-        image = cv2.copyMakeBorder(
-            self.plate.image(pixels), *(margin,) * 4, cv2.BORDER_CONSTANT, value=(255.0,)
-        )
-        write_picture(self.out, np.asarray(image, dtype=np.uint8))
 
 
 @dataclass(frozen=True)
@@ -246,7 +224,6 @@ class Tags:
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "print": Printed,
     "camera": CameraLens,
     "extrinsics": Places,
     "rig": Rig,

@@ -30,6 +30,10 @@ NEW = 0.05
 """Least median distance of corners to those of every other view for a view to count as new [image
 widths]."""
 
+SAME = 5e-4
+"""Largest median distance of corners [image widths] at which two views are one and the same: a file
+that was saved again, or plate and camera at rest. Their errors do not average out."""
+
 MINIMUM_COVERAGE = 0.6
 """Least share of the image's 5 x 4 cells in which a corner was seen: distortion is only known where
 there were corners."""
@@ -66,9 +70,10 @@ class LensViews:
         self._solved: LensFit | None = None
         self._refusal = ""
         self._unusable: Image | None = None
+        self._again = 0
 
     def add(self, image: Image, name: str = "") -> bool:
-        """Adds a picture; returns whether it shows enough of the plate to be used.
+        """Adds a picture; returns whether it shows enough of the plate, in a new place, to be used.
 
         Args:
             image: grey, (height, width).
@@ -86,6 +91,9 @@ class LensViews:
         points, pixels = self._plate.find(image)
         if len(points) < MINIMUM_CORNERS:
             self._unusable = image
+            return False
+        if any(apart((points, pixels), view) < SAME * width for view in self._views):
+            self._again += 1
             return False
         self._views.append((points, pixels))
         self._names.append(name or f"picture {self.taken}")
@@ -149,8 +157,8 @@ class LensViews:
                 Shortcoming(
                     f"{MINIMUM_VIEWS - len(self._views)} more views",
                     f"{len(self._views)} of {self.taken} pictures show {MINIMUM_CORNERS} corners "
-                    f"of the plate, {MINIMUM_VIEWS} are needed; is the plate the one described, "
-                    "sharp and lit evenly?",
+                    f"of the plate{self._repeated}, {MINIMUM_VIEWS} are needed; is the plate the "
+                    "one described, sharp and lit evenly?",
                 )
             )
         if self.coverage < MINIMUM_COVERAGE:
@@ -166,6 +174,13 @@ class LensViews:
         if self._solved is not None:
             found += solution_shortcomings(self._solved)
         return found
+
+    @property
+    def _repeated(self) -> str:
+        """How many pictures were left out since they show what another shows; empty if none."""
+        if not self._again:
+            return ""
+        return f" in a new place ({self._again} show it exactly where another does)"
 
     def report(self) -> IntrinsicsReport:
         """The calibration.

@@ -7,9 +7,15 @@ from xml.etree import ElementTree
 
 import yaml
 
-_FOCAL = (("fx", "fu"), ("fy", "fv"), ("cx", "cu", "ppx"), ("cy", "cv", "ppy"))
+_FOCAL = (
+    ("fx", "fu", "fl_x", "mu"),
+    ("fy", "fv", "fl_y", "mv"),
+    ("cx", "cu", "ppx", "u0"),
+    ("cy", "cv", "ppy", "v0"),
+)
 _PINHOLE = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 _FISHEYE = ("k1", "k2", "k3", "k4")
+_CAMODOCAL_FISHEYE = ("k2", "k3", "k4", "k5")
 _ORB_SLAM = re.compile(r"Camera1?\.(\w+)")
 _OST_SECTIONS = ("camera matrix", "distortion", "rectification", "projection", "width", "height")
 
@@ -48,9 +54,10 @@ def parse(text: str) -> Any:
 def focal_numbers(data: Mapping[str, Any]) -> list[Any] | None:
     """Focal lengths and principal point [px] that are given by name; None if they are not.
 
-    They are in the file itself, as RealSense and ORB-SLAM have them, or below `intrinsics`.
+    They are in the file itself, as RealSense and ORB-SLAM have them, or below `intrinsics` or
+    `projection_parameters` (camodocal, VINS).
     """
-    inner = data.get("intrinsics")
+    inner = data.get("intrinsics", data.get("projection_parameters"))
     place = inner if isinstance(inner, Mapping) else data
     found = [next((place[name] for name in names if name in place), None) for names in _FOCAL]
     return None if None in found else found
@@ -64,6 +71,9 @@ def distortion_numbers(data: Mapping[str, Any], given: Any, *, fisheye: bool) ->
         given: its distortion, as far as it has one.
         fisheye: whether the names are those of a fisheye lens.
     """
+    below = data.get("projection_parameters")
+    if given is None and fisheye and isinstance(below, Mapping):
+        return [below.get(name) for name in _CAMODOCAL_FISHEYE]
     place = data if given is None else given
     if not isinstance(place, Mapping) or "data" in place or "k1" not in place:
         return given

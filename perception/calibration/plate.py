@@ -168,8 +168,10 @@ class Plate:
     def explain(self, image: Image) -> str:
         """Why a picture shows no corners of the plate, if that can be found out; else empty."""
         *_, why = self.look(image)
-        if why or self.kind == "chessboard":
+        if why:
             return why
+        if self.kind == "chessboard":
+            return self._other_chessboard(image)
         tags, name = max(
             (len(find_tags(image, [cv2.aruco.ArucoDetector(family)])[1]), name)
             for name, family in dictionaries().items()
@@ -179,6 +181,17 @@ class Plate:
         return (
             f"a picture shows {tags} tags of the family {name}, the plate has {self._dictionary}; "
             f"if it is the right one, give --plate.dictionary {name}"
+        )
+
+    def _other_chessboard(self, image: Image) -> str:
+        """Says if a chessboard's inner corners were counted, and not its squares."""
+        size = self.columns + 1, self.rows + 1
+        if not len(find_chessboard(image, *size, self.square)[0]):
+            return ""
+        return (
+            f"a picture shows a chessboard of {size[0]} x {size[1]} squares, with {self.columns} x "
+            f"{self.rows} corners inside; squares are counted: give --plate.columns {size[0]} "
+            f"--plate.rows {size[1]}"
         )
 
     @property

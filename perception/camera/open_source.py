@@ -55,6 +55,10 @@ def open_source(
         return FolderSource(Path(address))
     if Path(address).suffix.lower() in VIDEO_SUFFIXES and Path(address).is_file():
         return VideoSource.open(Path(address), color=color)
+    if address.isdecimal():
+        raise CameraError(f"camera source {address!r}: a device is named /dev/video{address}")
+    if "://" not in address and "/" in address and not Path(address).exists():
+        raise CameraError(f"camera source {address!r}: there is no such file or folder")
     raise CameraError(
         f"camera source {address!r} is neither an ipc:// or tcp:// address, a device /dev/videoN, "
         "a stream like rtsp:// or http://, a GStreamer pipeline gst:…, a folder of images nor a "

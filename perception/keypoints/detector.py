@@ -1,15 +1,18 @@
 """Finds an object without tags in one camera's frames: a network searches near its last place."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inhand.perception import rotations
 from inhand.perception.cameras import Camera, CameraError
+from inhand.perception.keypoints.face_check import FaceCheck
 from inhand.perception.keypoints.network import VertexNetwork, Vertices
-from inhand.perception.keypoints.window import Window, window_around
+from inhand.perception.keypoints.window import Window, window_around, window_pixels
 from inhand.perception.objects import ObjectDescription
-from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.pose.pose import PoseEstimate, estimate_poses
 from inhand.perception.records import TagCorners, frozen_array
 from inhand.perception.rotations import Array
 from inhand.perception.tags import Image
@@ -23,6 +26,9 @@ RINGS = 2
 """Number of steps from the middle of the workspace to the border of what is searched."""
 AT_ONCE = 4
 """Places that are searched in one frame: all of them take as long as several frames."""
+OTHER_FACES, SPAN = 2, 21
+"""It is said that an object with other faces is seen if so many of the last `SPAN` frames show one:
+a search of the whole workspace takes seven frames."""
 REACH = 0.12
 """Largest distance of the object from the middle of the workspace [m]."""
 
@@ -50,7 +56,8 @@ class VertexDetector:
         center: middle of the workspace, world frame [m], (3,).
 
     Attributes:
-        problem: always empty: a frame without the object is none.
+        problem: that an object of this shape with other faces is seen; empty otherwise: a frame
+            without the object is no problem.
 
     Raises:
         NetworkError: the network was trained for cameras of another image size.
@@ -65,6 +72,9 @@ class VertexDetector:
         self.problem = ""
         self._camera, self._description, self._network = camera, description, network
         self._center = center
+        self._check_faces = FaceCheck(description)
+        self._others: deque[bool] = deque(maxlen=SPAN)
+        self._refused = False
         self._places = _places(camera, center)
         self._next = 0
         self._position: Array | None = None
@@ -83,10 +93,15 @@ class VertexDetector:
             CameraError: the image is grey, or not of the size that the camera was calibrated for.
         """
         self._check(image)
+        self._refused = False
         found = None if self._position is None else self._look(image, [self._position])
         if found is None:
             found = self._search(image)
         self._position = None if found is None else found.position
+        self._others.append(self._refused)
+        if found is not None:
+            self._others.clear()
+        self.problem = self._other_faces() if sum(self._others) >= OTHER_FACES else ""
         vertices = None if found is None else frozen_array(found.vertices)
         return TagCorners(t, self._camera.name, (), NO_CORNERS, 1.0, vertices)
 
@@ -95,12 +110,15 @@ class VertexDetector:
         count = len(self._places)
         places = [self._places[(self._next + i) % count] for i in range(AT_ONCE)]
         self._next = (self._next + AT_ONCE) % count
-        rough = self._look(image, places)
+        rough = self._look(image, places, rough=True)
         # The window was beside the object: one around it shows it better.
         return None if rough is None else self._look(image, [rough.position])
 
-    def _look(self, image: Image, places: list[Array]) -> _Found | None:
-        """What the most promising window shows; None if no window shows the object for certain."""
+    def _look(self, image: Image, places: list[Array], *, rough: bool = False) -> _Found | None:
+        """What the most promising window shows; None if no window shows the object for certain.
+
+        A `rough` look does not compare the faces, since vertices beside a window are not exact.
+        """
         windows = [window_around(self._camera, self._description, place) for place in places]
         seen = self._network.look([window.cut(image) for window in windows])
         best = max(range(len(seen)), key=lambda i: seen[i].presence)
@@ -111,7 +129,19 @@ class VertexDetector:
         poses = estimate_poses(self._description, {self._camera.name: self._camera}, [record])
         if not poses or np.linalg.norm(poses[0].position - self._center) > REACH:
             return None
+        if not rough and not faces_agree(
+            self._check_faces, self._camera, self._description, windows[best], image, poses[0]
+        ):
+            self._refused = True
+            return None
         return _Found(vertices, poses[0].position)
+
+    def _other_faces(self) -> str:
+        return (
+            f"an object of the shape of {self._description.name} is seen, but its faces look "
+            "different; paint them as [appearance] in the object file says, or correct the light "
+            "or the camera's white balance"
+        )
 
     def _check(self, image: NDArray[np.uint8]) -> None:
         camera = self._camera
@@ -126,6 +156,29 @@ class VertexDetector:
                 f"rig file was calibrated for {camera.width}x{camera.height}; set the camera to "
                 "that size or calibrate it again"
             )
+
+
+def faces_agree(
+    check: FaceCheck,
+    camera: Camera,
+    description: ObjectDescription,
+    window: Window,
+    image: Image,
+    pose: PoseEstimate,
+) -> bool:
+    """Whether the faces in a window look as those of the object would in a pose.
+
+    Args:
+        check: of the object.
+        camera: that took the picture.
+        description: the object.
+        window: part of the picture that is compared.
+        image: the picture, RGB, (height, width, 3).
+        pose: of the object, world frame.
+    """
+    vertices = pose.position + rotations.rotate(pose.quaternion, description.vertices)
+    points = window.from_picture(camera.project(vertices))
+    return check.agreement(window.cut(image), window_pixels(points)).good
 
 
 def in_picture(window: Window, seen: Vertices) -> Array:

@@ -53,6 +53,12 @@ class Window:
         return points
 
 
+def window_pixels(points: Array) -> Array:
+    """Pixels of a window's content, (..., 2), of points in units of half the window."""
+    pixels: Array = (points + 1) * PIXELS / 2 - 0.5
+    return pixels
+
+
 def diameter(description: ObjectDescription) -> float:
     """Largest distance between two points of the object [m]."""
     return 2 * float(np.linalg.norm(description.vertices, axis=1).max())

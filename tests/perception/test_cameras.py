@@ -20,6 +20,7 @@ def cameras(draw: st.DrawFn) -> Camera:
     number = st.floats(-2.0, 2.0)
     quaternion = np.array([draw(st.floats(0.1, 1.0)), *(draw(number) for _ in range(3))])
     width, height = draw(st.integers(2, 4000)), draw(st.integers(2, 4000))
+    focal = max(width, height) * draw(st.floats(0.5, 20.0))
     return Camera(
         name=draw(st.text(min_size=1, max_size=12)),
         width=width,
@@ -27,15 +28,15 @@ def cameras(draw: st.DrawFn) -> Camera:
         matrix=frozen_array(
             [
                 [
-                    draw(st.floats(1, 4000)),
+                    focal,
                     draw(number),
                     draw(st.floats(0.01, 0.99)) * width,
                 ],
-                [0, draw(st.floats(1, 4000)), draw(st.floats(0.01, 0.99)) * height],
+                [0, focal * draw(st.floats(0.5, 2.0)), draw(st.floats(0.01, 0.99)) * height],
                 [0, 0, 1],
             ]
         ),
-        distortion=frozen_array([draw(number) for _ in range(5)]),
+        distortion=frozen_array([draw(st.floats(-0.05, 2.0)) for _ in range(5)]),
         position=frozen_array([draw(number) for _ in range(3)]),
         quaternion=frozen_array(rotations.normalize(quaternion)),
         position_sigma=draw(st.floats(0, 0.1)),

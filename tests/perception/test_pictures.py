@@ -98,3 +98,10 @@ def test_a_broken_picture_is_named(tmp_path: Path) -> None:
         (tmp_path / "000.png").write_bytes(data)
         with pytest.raises(PerceptionError, match=r"000\.png cannot be read; is the file complete"):
             list(pictures(tmp_path))
+
+
+def test_a_picture_of_other_numbers_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "depth.tiff"
+    path.write_bytes(cv2.imencode(".tiff", GREY.astype(np.float32))[1].tobytes())
+    with pytest.raises(PerceptionError, match=r"depth\.tiff has numbers of type float32"):
+        read_picture(path)

@@ -9,7 +9,8 @@ import numpy as np
 
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
-from inhand.perception.keypoints.detector import NO_CORNERS, PRESENT, in_picture
+from inhand.perception.keypoints.detector import NO_CORNERS, PRESENT, faces_agree, in_picture
+from inhand.perception.keypoints.face_check import FaceCheck
 from inhand.perception.keypoints.network import VertexNetwork
 from inhand.perception.keypoints.window import window_around
 from inhand.perception.objects import ObjectDescription
@@ -131,7 +132,7 @@ def measure(
         draw: makes the pictures.
     """
     rng = np.random.default_rng(seed)
-    measured = Measured([])
+    measured, check = Measured([]), FaceCheck(target)
     for _ in range(count):
         i = rng.integers(len(states.positions))
         true, quaternion = states.positions[i], states.quaternions[i]
@@ -149,7 +150,8 @@ def measure(
             vertices = in_picture(window, seen) if seen.presence >= PRESENT else None
             cuts.append(_drawn(cut, None if vertices is None else seen.points))
             record = TagCorners(0.0, name, (), NO_CORNERS, 1.0, vertices)
-            if alone := estimate_poses(target, cameras, [record]):
+            alone = estimate_poses(target, cameras, [record])
+            if alone and faces_agree(check, camera, target, window, image, alone[0]):
                 records.append(record)
                 taken = _front(target, camera, true, alone[0].quaternion)
                 faces.append((_front(target, camera, true, quaternion), taken))

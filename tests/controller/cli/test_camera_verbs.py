@@ -52,3 +52,11 @@ def test_sources_of_a_configuration_are_opened(
     assert "no such device" in right["problem"]
     assert Cameras("list", config).run() == 0
     assert f"camera left: {path}" in capsys.readouterr().out
+    # Without a configuration, sources are named on the command line.
+    empty = tmp_path / "empty.toml"
+    empty.touch()
+    named = Cameras("list", empty, json=True, sources=(str(path), "/dev/video98"))
+    assert named.run() == 0
+    told = msgspec.json.decode(capsys.readouterr().out)["sources"]
+    assert told[str(path)]["size"] == [64, 48]
+    assert "no such device" in told["/dev/video98"]["problem"]

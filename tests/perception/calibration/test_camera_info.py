@@ -1,5 +1,6 @@
 """Intrinsics are read from the files of ROS, OpenCV and Kalibr, and impossible ones are refused."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -168,10 +169,29 @@ def test_binning_and_region_of_interest_are_applied(tmp_path: Path) -> None:
         (ROS_BLOCKS.replace("7e-2", "many"), "'many' is no number"),
         (ROS_BLOCKS.replace("    - 1\n", ""), "camera_matrix has 8 numbers, 9 are needed"),
         (ROS_BLOCKS.replace("image_width: 320\n", ""), "no image size; add image_width"),
-        (ROS_BLOCKS.replace("320", "320.5"), "whole numbers"),
+        (ROS_BLOCKS.replace("320", "320.5"), "image size = 320.5 must be a whole number"),
+        (ROS_BLOCKS.replace("320", "-320"), "image size = -320 must be a whole number"),
+        (ROS_BLOCKS.replace("320", ".inf"), "image size = inf must be a whole number"),
+        (ROS_BLOCKS.replace("320", "1e12"), "image size 1000000000000x240 must be"),
+        (ROS_BLOCKS.replace("431.0", "0.0043"), "focal lengths 0.0043 and .*not in millimetres"),
+        (ROS_BLOCKS.replace("431.0", "43.1"), "differ by more than a factor of 4"),
+        (ROS_BLOCKS.replace("7e-2", "-7e+2"), "folds the image back"),
+        (
+            re.sub(r"    - .*", "    - 0", ROS_BLOCKS),
+            "zero: the camera is not calibrated",
+        ),
         (ROS_BLOCKS.replace("7e-2, ", ""), "cols|4 numbers"),
         (ROS_MESSAGE.replace("rational_polynomial", "double_sphere"), "'double_sphere' is none of"),
         (ROS_MESSAGE.replace("binning_x: 0", "binning_x: 3"), "binning .3, 1. does not divide"),
+        (ROS_MESSAGE.replace("binning_x: 0", "binning_x: -2"), "binning_x = -2 must be a whole"),
+        (ROS_MESSAGE.replace("binning_x: 0", "binning_x: .inf"), "binning_x = inf must be a whole"),
+        (ROS_MESSAGE.replace("x_offset: 0", "x_offset: .nan"), "x_offset = nan must be a whole"),
+        (
+            ROS_MESSAGE.replace("x_offset: 0", "x_offset: 200").replace(
+                "height: 0, width: 0", "height: 240, width: 100"
+            ),
+            "does not contain the principal point",
+        ),
         (ROS_MESSAGE.replace("x_offset: 0", "x_offset: 9"), "offset but no size"),
         (
             ROS_MESSAGE.replace("height: 0, width: 0", "height: 300, width: 100"),
@@ -183,6 +203,7 @@ def test_binning_and_region_of_interest_are_applied(tmp_path: Path) -> None:
         (KALIBR.partition("cam1")[0].replace("pinhole", "omni"), "'omni' is not supported"),
         (DUMP.replace("[-0.01], ", ""), "fisheye lens has 4 numbers|numbers"),
         ("- 1\n- 2\n", "no names with values"),
+        ("cam0: 3\n", "cam0 has no names with values"),
         ("a: [1, 2", "not YAML; is it complete"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
     ],

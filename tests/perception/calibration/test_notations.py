@@ -102,6 +102,29 @@ PYTHON_JSON = """{"camera_matrix": [[700.5, 0, 321.25], [0, 701.5, 239.75], [0, 
 "dist_coeff": [[-0.25, 0.125, 0.001, -0.002, 0.0625]], "image_size": [640, 480]}"""
 REALSENSE = """{"width": 640, "height": 480, "fx": 700.5, "fy": 701.5, "ppx": 321.25, "ppy": 239.75,
 "model": "distortion.brown_conrady", "coeffs": [-0.25, 0.125, 0.001, -0.002, 0.0625]}"""
+VINS = """%YAML:1.0
+---
+model_type: PINHOLE
+camera_name: camera
+image_width: 640
+image_height: 480
+distortion_parameters:
+   k1: -0.25
+   k2: 0.125
+   p1: 0.001
+   p2: -0.002
+   k3: 0.0625
+projection_parameters:
+   fx: 700.5
+   fy: 701.5
+   cx: 321.25
+   cy: 239.75
+"""
+NERFSTUDIO = """{"w": 640, "h": 480, "fl_x": 700.5, "fl_y": 701.5, "cx": 321.25, "cy": 239.75,
+"k1": -0.25, "k2": 0.125, "p1": 0.001, "p2": -0.002, "k3": 0.0625, "camera_model": "OPENCV",
+"frames": []}"""
+BY_COLUMNS = """{"width": 640, "height": 480, "dist": [-0.25, 0.125, 0.001, -0.002, 0.0625],
+"intrinsic_matrix": [700.5, 0, 0, 0, 701.5, 0, 321.25, 239.75, 1]}"""
 
 TEXTS = {
     "opencv.xml": OPENCV_XML,
@@ -112,6 +135,9 @@ TEXTS = {
     "kalibr radtan5": KALIBR_5,
     "python json": PYTHON_JSON,
     "realsense": REALSENSE,
+    "vins": VINS,
+    "nerfstudio": NERFSTUDIO,
+    "open3d": BY_COLUMNS,
 }
 
 
@@ -130,6 +156,25 @@ def test_names_of_a_fisheye_lens(tmp_path: Path) -> None:
     path.write_text(text.replace("Camera1.k3: 0.0625\n", ""))
     read = load_intrinsics(path)
     assert read.model == "fisheye" and read.distortion.tolist() == DISTORTION[:4]
+
+
+def test_a_fisheye_lens_of_vins_and_of_opencvs_own_program(tmp_path: Path) -> None:
+    path = tmp_path / "left.yaml"
+    text = VINS.partition("distortion_parameters")[0].replace("PINHOLE", "KANNALA_BRANDT")
+    path.write_text(
+        text + "projection_parameters: {k2: -0.25, k3: 0.125, k4: 0.001, k5: -0.002, mu: 700.5, "
+        "mv: 701.5, u0: 321.25, v0: 239.75}\n"
+    )
+    read = load_intrinsics(path)
+    assert read.model == "fisheye" and read.distortion.tolist() == DISTORTION[:4]
+    assert read.matrix.tolist() == MATRIX
+    for flag, model in (("1", "fisheye"), ("0", "pinhole")):
+        path.write_text(
+            OPENCV_TOOL.replace("---\n", f"---\nfisheye_model: {flag}\n")
+            .replace("cols: 5", "cols: 4")
+            .replace(", 0.0625", "")
+        )
+        assert load_intrinsics(path).model == model
 
 
 def test_names_of_a_rational_lens(tmp_path: Path) -> None:
@@ -153,10 +198,13 @@ def test_names_of_a_rational_lens(tmp_path: Path) -> None:
             OST.replace("0.000000 0.000000 1.000000\n\ndist", "\ndist"),
             "camera_matrix has 6 numbers",
         ),
-        (BY_NAME.replace("fy: 701.5, ", ""), "intrinsics has 0 numbers"),
+        (BY_NAME.replace("fy: 701.5, ", ""), "intrinsics (fx, fy, cx, cy) has 0 numbers"),
         (BY_NAME.replace("k2: 0.125", "k2: x"), "'x' is no number"),
         (REALSENSE.replace("distortion.brown", "distortion.inverse_brown"), "maps pixels back"),
         (REALSENSE.replace("brown_conrady", "ftheta"), "distortion.ftheta' is none of"),
+        (REALSENSE.replace("brown_conrady", "none"), "has numbers that are not zero"),
+        (VINS.replace("projection", "mirror").replace("fx", "xi"), "omnidirectional"),
+        (VINS.replace("projection", "some"), "neither a camera_matrix nor fx, fy, cx and cy"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, words: str) -> None:

@@ -132,6 +132,15 @@ def test_another_family_is_named() -> None:
         views.report()
 
 
+def test_inner_corners_of_a_chessboard_are_not_its_squares() -> None:
+    image = cv2.resize(page(Plate(9, 6, kind="chessboard")), None, fx=0.5, fy=0.5)
+    grey = np.asarray(image, dtype=np.uint8)
+    counted = Plate(8, 5, kind="chessboard")
+    assert not len(counted.find(grey)[0])
+    assert "give --plate.columns 9 --plate.rows 6" in counted.explain(grey)
+    assert Plate(12, 9, kind="chessboard").explain(grey) == ""
+
+
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [

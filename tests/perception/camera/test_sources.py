@@ -132,6 +132,15 @@ def test_an_address_of_no_known_kind_is_refused(address: str) -> None:
         open_source(address, SIZE)
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [("0", "named /dev/video0"), ("films/left.mp4", "no such file or folder")],
+)
+def test_an_address_that_is_nearly_right_is_explained(address: str, message: str) -> None:
+    with pytest.raises(CameraError, match=message):
+        open_source(address, SIZE)
+
+
 def test_a_device_that_is_not_there_is_refused() -> None:
     source = open_source("/dev/video99", SIZE)
     with pytest.raises(CameraError, match="/dev/video99: no such device"):

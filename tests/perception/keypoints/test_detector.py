@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception import rotations
+from inhand.perception.appearance import FaceMark
 from inhand.perception.cameras import CameraError
 from inhand.perception.keypoints.detector import VertexDetector
 from inhand.perception.keypoints.network import NetworkError, VertexNetwork, shipped_network
@@ -110,6 +112,24 @@ def test_an_empty_hand_is_refused(plain: Scene, network: VertexNetwork) -> None:
 def test_another_object_is_refused(other: Scene, network: VertexNetwork) -> None:
     """Also the block with tags: it looks otherwise than the network has seen it."""
     assert refusals(network, other, [MIDDLE, MIDDLE + [0.01, 0.01, 0.0]]) > 0.95
+
+
+def test_a_block_with_other_faces_is_refused_and_told(network: VertexNetwork) -> None:
+    marks = {
+        name: FaceMark(mark.color, "XZMQWT"[i])
+        for i, (name, mark) in enumerate(BLOCK.appearance.items())
+    }
+    with tempfile.TemporaryDirectory() as directory:
+        scene = Scene(HAND, replace(BLOCK, appearance=marks), Path(directory), tagged=False)
+    rng, refused, said = np.random.default_rng(5), 0, 0
+    for _ in range(2):
+        eyes, turn = detectors(network), rotations.random_quaternion(rng)
+        for _ in range(SEARCH):
+            found = seen(eyes, frames(scene, MIDDLE, turn))
+        refused += sum(not one.seen for one in found)
+        said += sum("different; paint them as [appearance]" in e.problem for e in eyes.values())
+    scene.close()
+    assert refused >= 4 and said >= 3
 
 
 @pytest.mark.parametrize("level", [2.0, 90.0])

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image as Pictures
 
 from benchmarks.peers import april_robotics_detector
+from inhand.controller.cli.print_verbs import PrintPlate, PrintTag
 from inhand.perception import rotations
 from inhand.perception.calibration.plate import Plate
 from inhand.perception.errors import ObjectError, PerceptionError
@@ -268,3 +269,17 @@ def test_the_command_writes_the_file_and_says_to_measure_it(tmp_path: Path) -> N
     refused = run("plate", "--paper", "a5", folder=tmp_path)
     assert refused.returncode == 1 and "does not fit on a5" in refused.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["my-block.pdf"]
+
+
+def test_no_file_is_lost_by_printing(tmp_path: Path) -> None:
+    mine = tmp_path / "tags.pdf"
+    mine.write_bytes(b"a drawing of mine")
+    for _ in range(2):
+        PrintTag((3,), pdf=mine).run()
+    assert (tmp_path / "tags.pdf.1").read_bytes() == b"a drawing of mine"
+    assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(PerceptionError, match=r"tags\.png: its name must end in \.pdf"):
+        PrintTag((3,), pdf=tmp_path / "tags.png").run()
+    with pytest.raises(PerceptionError, match=r"plate\.pdf: its name must end in \.png"):
+        PrintPlate(png=tmp_path / "plate.pdf", dpi=150).run()
+    assert len(list(tmp_path.iterdir())) == 2
