@@ -181,7 +181,7 @@ def replay(station: Station) -> None:
 
 def second_daemon(station: Station) -> None:
     """Another daemon on the same hand, in the same directory and in another one."""
-    for run, error in (("run", "another inhandd runs"), ("elsewhere", "is it in use")):
+    for run, error in (("run", "another inhandd runs"), ("elsewhere", "is in use")):
         config = station.config
         if run == "elsewhere":
             config = station.directory / "second.toml"
