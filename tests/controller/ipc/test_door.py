@@ -12,6 +12,7 @@ import pytest
 
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.door import Door, State
+from inhand.controller.ipc.gateway import MEMORY
 from inhand.controller.ipc.zmtp import GREETING
 from tests.controller.ipc.network import Network, free_port, until
 
@@ -69,6 +70,7 @@ def test_clients_with_a_key_are_served_beside_a_flood_of_strangers(
                 assert new.call("estop")["mode"] == "estop"
             descriptors = len(list(Path(f"/proc/{number}/fd").iterdir()))
             assert descriptors < 2 * sum(2 * state.value for state in State)
+            assert resource.prlimit(number, resource.RLIMIT_DATA) == (MEMORY, MEMORY)
         assert known.call("clear")["mode"] == "off"
     assert network.process.poll() is None
 
