@@ -35,7 +35,7 @@ class _Bag:
         self._topics: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
 
-    def make(self, name: str, **members: Any) -> Any:
+    def make(self, name: str, /, **members: Any) -> Any:
         """A message of the type `name`."""
         return self._store.types[name](**members)
 

@@ -17,7 +17,7 @@ Frame = tuple[str, Sequence[float], Sequence[float]]
 class Make(Protocol):
     """Makes a message of the type `name`, such as `std_msgs/msg/String`."""
 
-    def __call__(self, name: str, **members: Any) -> Any: ...
+    def __call__(self, name: str, /, **members: Any) -> Any: ...
 
 
 def header(make: Make, stamp: int, frame: str) -> Any:
