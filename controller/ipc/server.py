@@ -56,8 +56,8 @@ log = logging.getLogger(__name__)
 STATE_RATE = 20
 """State messages a second [Hz]."""
 
-_READ_AT_ONCE = 200
-_FLOOD_PAUSE = 0.005
+_READ_AT_ONCE = 32
+_FLOOD_PAUSE = 0.001
 _HANDLING = 0.003
 _LONGEST_ESTOP = 300
 _LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
@@ -200,7 +200,7 @@ class Server(threading.Thread):
             self._unread += [one for one in messages if not _may_be_estop(one[1])]
             for number, frames in stops:
                 self._handle(number, frames)
-            if len(messages) >= _READ_AT_ONCE:
+            if self._commands.waiting:
                 # During a flood further messages wait in the sender's queue, so that this thread
                 # leaves the processor to the tick.
                 time.sleep(_FLOOD_PAUSE)
