@@ -48,7 +48,7 @@ bench: .venv/set-up ## Measure everything beside its peer or limit; writes bench
 	$(BIN)/python -m benchmarks --write
 
 test: .venv/set-up check ## Lint, type and test everything that is quick, in random order
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart=0 $(STUCK) -m "not slow and not alone"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 $(STUCK) -m "not slow and not alone"
 	$(BIN)/python -m pytest -q $(STUCK) -m "alone and not slow"
 
 test-slow: .venv/set-up ## The tests that take minutes

@@ -16,7 +16,7 @@ import tyro
 
 from benchmarks import peers
 from benchmarks.measure import write_section
-from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig
+from benchmarks.renders import BLOCK, Shot, static_shots, true_rig
 from inhand.files import whole_file
 from inhand.hardware.model.universe import Universe
 from inhand.perception import rotations
@@ -108,7 +108,7 @@ def study(compared: list[Case], count: int) -> list[Case]:
         for size in sorted({case.size for case in compared}):
             rig = true_rig(*size)
             detectors = {name: TagDetector(camera, BLOCK) for name, camera in rig.items()}
-            for k, shot in enumerate(_counted(still_lifes(count, *size), count, size)):
+            for k, shot in enumerate(_counted(static_shots(count, *size), count, size)):
                 # Times far apart, so that the whole of each frame is searched.
                 seen = [
                     detectors[name].detect(image, 10.0 * k) for name, image in shot.images.items()

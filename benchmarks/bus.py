@@ -30,7 +30,7 @@ from inhand.hardware.dynamixel.protocol import checksum, encode_status
 from inhand.hardware.errors import BusError
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Targets
-from inhand.sim_backend.pace import BITS
+from inhand.sim_backend.transmission_time import BITS
 
 BAUD = 4_000_000
 SILENT = 0.002

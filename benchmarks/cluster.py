@@ -1,4 +1,4 @@
-"""What a Ray cluster carries: weights to actors and chunks to the learner, by number of actors.
+"""Throughput of a Ray cluster: weights to actors, chunks to the learner, by number of actors.
 
 Run it with `python -m benchmarks.cluster`. Actors only send, so that the figures are those of Ray
 and of this machine's memory. Weights and chunks have the sizes of the block's teacher.

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks import peers, photographs
 from benchmarks.accuracy import Case, cases, study
 from benchmarks.measure import Row, row
-from benchmarks.renders import BLOCK, Shot, still_lifes, true_rig, turning
+from benchmarks.renders import BLOCK, Shot, static_shots, true_rig, turning
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import JointState, frozen_array
@@ -24,13 +24,19 @@ from inhand.perception.rotations import Array
 
 Given = TypeVar("Given")
 
-STILL_LIFES = 60
+STATIC_SHOTS = 60
 TRACKED = 120
 RATE = 30.0
 """Rate of the tracked frames [Hz]."""
 
 RENDERS = 1000
 """Number of renders for the comparison of accuracy."""
+
+SMALL = 320, 240
+"""Smallest frames that are used [px]."""
+
+SMALL_LIMIT = 1.5
+"""Limit for a frame of this size: detection and message [ms]."""
 
 CORE_SHARE = 0.4
 """Limit for three cameras at `RATE`, as a share of one core."""
@@ -48,8 +54,9 @@ def measure() -> list[Row]:
     cv2.setNumThreads(1)
     try:
         rig = true_rig(640, 480)
-        shots = list(still_lifes(STILL_LIFES, 640, 480))
-        rows = [*_detection(rig, shots), *_pose(rig, shots), *_tracking(rig), _filter(rig, shots)]
+        shots = list(static_shots(STATIC_SHOTS, 640, 480))
+        rows = [*_detection(rig, shots), *_pose(rig, shots), *_tracking(rig), _small_frames()]
+        rows.append(_filter(rig, shots))
         rows += photographs.measure()
         return rows + _accuracy(study(cases(), RENDERS))
     finally:
@@ -103,6 +110,19 @@ def _tracking(rig: dict[str, Camera]) -> list[Row]:
     ]
 
 
+def _small_frames() -> Row:
+    """What a camera process does with a frame of 320×240, of a turning block."""
+    detectors = {name: TagDetector(camera, BLOCK) for name, camera in true_rig(*SMALL).items()}
+    taken = []
+    for k, shot in enumerate(turning(TRACKED, RATE, *SMALL)):
+        for name, image in shot.images.items():
+            began = time.thread_time()
+            encode(detectors[name].detect(image, k / RATE))
+            taken.append(time.thread_time() - began)
+    value = 1e3 * float(np.mean(taken))
+    return row("frame of 320×240, mean", value, "ms", "limit", SMALL_LIMIT, 1.0)
+
+
 def _filter(rig: dict[str, Camera], shots: list[Shot]) -> Row:
     """Time of a tick between frames: update with joint readings, and prediction."""
     hand = load_hand("dactyl24")
@@ -115,7 +135,7 @@ def _filter(rig: dict[str, Camera], shots: list[Shot]) -> Row:
         pose_filter.predict(t)
 
     taken = []
-    for k in range(STILL_LIFES):
+    for k in range(STATIC_SHOTS):
         pose_filter.update(*(replace(frame, t=0.07 * k) for frame in _see(rig, shots[0])))
         taken += _times(tick, [0.07 * k + 0.01 * i for i in range(7)]).tolist()
     value = 1e6 * float(np.median(taken))

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _solvers() -> None:
-    """Prints what each of Drake's ways to contact makes of the same things."""
+    """Prints the results of each of Drake's contact models in the same cases."""
     for settings in (
         {"solver": "lagged"},
         {"solver": "similar"},
@@ -65,7 +65,7 @@ def _solvers() -> None:
 
 
 def _speed(settings: Mapping[str, object], seconds: float = 4.0) -> float:
-    """Simulated over processor time while servos are told anything 20 times a second."""
+    """Simulated over processor time while the servos get random targets 20 times a second."""
     x, y, z = HAND.workspace.object_start
     world = DRAKE.world((x, y, z), drake=settings)
     rng, on = np.random.default_rng(1), np.ones(HAND.n_actuators, dtype=np.bool_)

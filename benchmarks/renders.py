@@ -49,7 +49,7 @@ def true_rig(width: int, height: int) -> dict[str, Camera]:
     return {name: replace(camera, distortion=frozen_array(LENS)) for name, camera in rig.items()}
 
 
-def still_lifes(count: int, width: int, height: int) -> Iterator[Shot]:
+def static_shots(count: int, width: int, height: int) -> Iterator[Shot]:
     """The block in random orientations near the palm, fingers in random poses near rest."""
     poses, sensor = np.random.default_rng(20), np.random.default_rng(21)
     with _scene() as scene:

@@ -1,6 +1,6 @@
 """Errors of the controller; each message says what is wrong, where, and what to do."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from inhand.errors import InhandError
 
@@ -21,8 +21,6 @@ ErrorCode = Literal[
     "forbidden",
     "not_in_control",
 ]
-
-ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)
 """What `error.code` of a reply may be; `docs/protocol.md` describes them for clients."""
 
 

@@ -97,8 +97,8 @@ def add_hand(client: int, hand: Hand, position: Array, quaternion: Array) -> int
 def _with_armature(hand: Hand) -> Hand:
     """The hand with armature in the links' inertia, as PyBullet has no armature.
 
-    The joint itself gets the right inertia. A joint above feels it too if its axis is parallel, and
-    half of it if not: PyBullet drops an inertia that no body can have.
+    The joint itself gets the right inertia. The armature also acts on a joint above: all of it if
+    the axes are parallel, else half of it, as PyBullet drops an inertia that no body can have.
     """
     links = []
     for link in hand.links:

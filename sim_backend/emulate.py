@@ -14,7 +14,7 @@ import tyro
 
 from inhand.errors import InhandError
 from inhand.hardware.dynamixel import registers
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
@@ -22,8 +22,8 @@ from inhand.perception.objects import load_object
 from inhand.sim_backend.emulator import ServoBus
 from inhand.sim_backend.line_members import LARGEST_ID
 from inhand.sim_backend.linked_pty import LinkedPty
-from inhand.sim_backend.pace import PacedLine
 from inhand.sim_backend.servo_dynamics import Mask
+from inhand.sim_backend.transmission_time import PacedLine
 
 FACTORY_BAUD = 57600
 """Baud rate of a new servo."""

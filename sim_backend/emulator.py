@@ -35,7 +35,8 @@ class ServoBus:
     Args:
         hand: defines the servos.
         measure: called for the present state before registers are read.
-        factory: whether all ids are as they come from the factory (1), not those of the hand.
+        factory: whether all ids are as they come from the factory (1, and 2 for the second axis of
+            a housing), not those of the hand.
 
     Attributes:
         members: the servos that are connected, by the id that each has now.
@@ -56,6 +57,7 @@ class ServoBus:
                 hand.actuators, self._units.models, self._table, strict=True
             )
         ]
+        _join_axes(self._ordered, factory=factory)
         self._state = ServoState(self._table, self._ordered)
         self.members = LineMembers(self._ordered)
         ends = self._units.position_counts(hand.lower), self._units.position_counts(hand.upper)
@@ -100,8 +102,8 @@ class ServoBus:
                 the line has no baud rate.
         """
         self._instructions.delay = 0.0
-        deaf = self._deaf(speed)
-        for servo in deaf:
+        unreachable = self._unreachable(speed)
+        for servo in unreachable:
             self.members.remove(servo)
         answer = b""
         if self.members.servos:
@@ -110,11 +112,11 @@ class ServoBus:
                     self.packets += 1
                     self._silence = 0.0
                     answer += self._instructions.perform(packet)
-        for servo in deaf:
+        for servo in unreachable:
             self.members.add(servo)
         return answer
 
-    def _deaf(self, speed: int | None) -> list[Servo]:
+    def _unreachable(self, speed: int | None) -> list[Servo]:
         """The connected servos that have another baud rate or another protocol."""
         if speed is None and self._state.all_speak(_PROTOCOL_2):
             return []
@@ -210,3 +212,19 @@ class ServoBus:
             span,
         )
         self._fresh = True
+
+
+def _join_axes(servos: list[Servo], *, factory: bool) -> None:
+    """Puts each two axes of a model with two axes into one housing, in the order of the hand."""
+    alone: dict[int, Servo] = {}
+    for servo in servos:
+        if not servo.model.series.two_axes:
+            continue
+        first = alone.pop(servo.model.number, None)
+        if first is None:
+            alone[servo.model.number] = servo
+            continue
+        first.other_axis, servo.other_axis = servo, first
+        servo.factory_id = 2
+        if factory:
+            servo.set(registers.ID, servo.factory_id)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from inhand.errors import InhandError
-from inhand.sim_backend.pace import speed_of
+from inhand.sim_backend.transmission_time import speed_of
 
 _CLOSED = 0.01
 """Time between two looks at a port that no program has open [s]."""

@@ -1,4 +1,4 @@
-"""Random forces on the object, the same for both engines."""
+"""Random forces on the object, the same for all engines."""
 
 import numpy as np
 

@@ -51,8 +51,9 @@ class RegisterFile:
         return bool(self._backup)
 
     def back_up(self) -> Fault | None:
-        """Stores the control table; returns the fault if torque is on."""
-        if self.get(registers.TORQUE_ENABLE):
+        """Stores the control table; returns the fault if torque is on, or the model cannot."""
+        can = registers.BACKUP_READY.address in self.entries
+        if not can or self.get(registers.TORQUE_ENABLE):
             return Fault.RESULT
         self._backup = bytes(self.table[: self.size])
         self.set(registers.BACKUP_READY, 1)

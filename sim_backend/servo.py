@@ -27,6 +27,8 @@ _POSITION_MODES = POSITION, _EXTENDED, CURRENT_BASED_POSITION
 _NARROW_OFFSET = 1024
 """Largest homing offset that counts in position mode [counts]."""
 _SETTINGS = frozenset({registers.OPERATING_MODE.address, registers.DRIVE_MODE.address})
+_SHARED = registers.BAUD_RATE, registers.PROTOCOL
+"""What both axes in one housing have in common."""
 _GOALS = frozenset(
     register.address
     for register in (
@@ -54,6 +56,8 @@ class Servo(RegisterFile):
             them.
         profile: its setpoint on the way to the goal; None if it is at the goal.
         registered: address and data of a write that waits for an action; None if there is none.
+        other_axis: the other axis in its housing; None if it has none.
+        factory_id: the id that it has from the factory.
     """
 
     def __init__(self, id: int, model: Model, table: memoryview | None = None) -> None:
@@ -61,6 +65,8 @@ class Servo(RegisterFile):
         self.held = self.turns = 0
         self.profile: Profile | Spin | None = None
         self.registered: tuple[int, bytes] | None = None
+        self.other_axis: Servo | None = None
+        self.factory_id = 1
         self.set(registers.FIRMWARE, _FIRMWARE)
         self.set(registers.ID, id)
         self.set(registers.INPUT_VOLTAGE, round(model.series.supply / registers.VOLTAGE_UNIT))
@@ -147,6 +153,11 @@ class Servo(RegisterFile):
         for entry in self.entries.values():
             if entry.in_eeprom and entry.register not in kept:
                 self.set(entry.register, entry.default or 0)
+        if registers.ID not in kept:
+            self.set(registers.ID, self.factory_id)
+        if self.other_axis is not None:
+            for register in _SHARED:
+                self.other_axis.set(register, self.get(register))
         self.reboot()
         return None
 
@@ -227,7 +238,8 @@ class Servo(RegisterFile):
         address = entry.register.address
         if not entry.writable:
             return Fault.ACCESS
-        if entry.in_eeprom and self.table[registers.TORQUE_ENABLE.address]:
+        axes = (self,) if self.other_axis is None else (self, self.other_axis)
+        if entry.in_eeprom and any(one.table[registers.TORQUE_ENABLE.address] for one in axes):
             return Fault.ACCESS
         if address in _GOALS and self.stopped:
             return Fault.RANGE
@@ -248,6 +260,8 @@ class Servo(RegisterFile):
         elif address == registers.TORQUE_ENABLE.address:
             self._switch(value)
         self.set(register, value)
+        if self.other_axis is not None and register in _SHARED:
+            self.other_axis.set(register, value)
         if address in _SETTINGS:
             self._count_from(encoder)
 

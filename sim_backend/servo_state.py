@@ -1,4 +1,4 @@
-"""What the emulated servos of a line measure and report, in the registers of all at once."""
+"""Measured values of the emulated servos, written to the registers of all servos at once."""
 
 from collections.abc import Sequence
 
@@ -30,6 +30,8 @@ _NOW = np.dtype(
 _REST = registers.POSITION_TRAJECTORY.address
 """End of the first whole register after present current, velocity and position."""
 _LONGEST_TICK = 32_768
+_STARTS_APART = 3
+"""Time between the starts of two servos: no two count the same time [ms]."""
 """The realtime tick starts again after this number of milliseconds."""
 _IN_POSITION = 20
 """Largest distance from the goal that counts as arrived [counts]."""
@@ -58,6 +60,7 @@ class ServoState:
         span = table[:, first.address : last.address + last.size]
         self.now: NDArray[np.void] = span.view(_NOW)[:, 0]
         self.elapsed = 0.0
+        self._ticks = _STARTS_APART * np.arange(len(table))
         self.goal = _view(table, registers.GOAL_POSITION, "<i4")
         self._servos = servos
         self._drive = _view(table, registers.DRIVE_MODE, "u1")
@@ -118,7 +121,7 @@ class ServoState:
         now["position"], now["velocity"], now["current"] = encoder, velocity, current
         # A controller reads the rest seldom.
         if span[0] < registers.PRESENT_CURRENT.address or span[1] >= _REST:
-            now["tick"] = int(1000 * self.elapsed) % _LONGEST_TICK
+            now["tick"] = (int(1000 * self.elapsed) + self._ticks) % _LONGEST_TICK
             self._report()
 
     def _report(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from inhand.perception.parent import Parent
 from inhand.perception.simulated_time import picture_number
-from inhand.sim_backend.process import STATE_RATE, Simulation
+from inhand.sim_backend.simulation import STATE_RATE, Simulation
 from inhand.sim_backend.timekeeper import Pace, Timekeeper
 from inhand.sim_backend.world import World
 

@@ -79,7 +79,10 @@ install_files() {
     for unit in "${UNITS[@]}"; do
         put "systemd/$unit" "$LIB/systemd/system/$unit"
         # Settings of an earlier version, which the units now hold themselves.
-        [[ ! -e $LIB/systemd/system/$unit.d/inhand.conf ]] || run rm -f "$LIB/systemd/system/$unit.d/inhand.conf"
+        if [[ -e $LIB/systemd/system/$unit.d/inhand.conf ]]; then
+            run rm -f "$LIB/systemd/system/$unit.d/inhand.conf"
+            run rmdir --ignore-fail-on-non-empty "$LIB/systemd/system/$unit.d"
+        fi
     done
     put systemd/inhand.sysusers "$LIB/sysusers.d/inhand.conf"
     put systemd/inhand.tmpfiles "$LIB/tmpfiles.d/inhand.conf"

@@ -1,5 +1,6 @@
-"""Tests that need PyBullet are skipped on a Python for which it has no wheels."""
+"""Threads of numerical libraries; tests that need PyBullet are skipped where it has no wheels."""
 
+import os
 import sys
 from collections.abc import Generator
 from importlib.util import find_spec
@@ -7,6 +8,29 @@ from importlib.util import find_spec
 import pytest
 
 from inhand.errors import NEWEST_OF_PYBULLET
+
+# Tests run in several processes, with other programs beside them: threads of numerical libraries
+# that wait for each other take many times as long then. Set before any test imports numpy or torch.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+LONG = {
+    "test_commands_run.py",
+    "test_end_to_end.py",
+    "test_evaluation.py",
+    "test_install.py",
+    "test_main.py",
+    "test_moving_picture.py",
+    "test_picture.py",
+    "test_refine.py",
+    "test_replay.py",
+    "test_report_command.py",
+    "test_requests_fuzz.py",
+    "test_simulated_time.py",
+    "test_teacher.py",
+    "test_universe_effects.py",
+}
+"""The files that take longest. They begin first: one that began last would leave a core idle."""
 
 WITHOUT_PYBULLET = find_spec("pybullet") is None and sys.version_info[:2] > NEWEST_OF_PYBULLET
 REASON = f"PyBullet has wheels up to Python {'.'.join(map(str, NEWEST_OF_PYBULLET))}"
@@ -21,3 +45,9 @@ def pytest_make_collect_report(
         report.outcome = "skipped"
         report.longrepr = (str(collector.path), 0, REASON)
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts long files first; otherwise the order stays as it is, which is random."""
+    items.sort(key=lambda item: item.path.name not in LONG)

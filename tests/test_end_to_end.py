@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +145,8 @@ def test_a_goal_goes_in_and_comes_out_reached(daemon: Daemon, hand: Client) -> N
     hand.subscribe()
     # Any orientation is within pi: the line is tested here, not the policy.
     numbers = hand.call("random_goals", count=2, tolerance=3.1416, hold=0.3)["goals"]
-    reached = [
-        event["goal"]
-        for _, event in zip(range(40), hand.events(timeout=60), strict=False)
-        if event["kind"] == "goal_reached"
-    ][:2]
-    assert reached == numbers
+    reached = (e["goal"] for e in hand.events(timeout=60) if e["kind"] == "goal_reached")
+    assert list(islice(reached, 2)) == numbers
     assert hand.status()["reached"] == 2
 
 

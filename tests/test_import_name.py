@@ -1,11 +1,13 @@
 """Everything is imported as `inhand...`, whatever else has the names of its folders."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
 import venv
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -21,14 +23,16 @@ LOUD = "raise RuntimeError('a module of the user was imported')\n"
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that somebody stands in, full of modules with our folders' names."""
+    """The folder that somebody stands in: its modules have the names of all that we import."""
     place = tmp_path / "lab"
-    for name in NAMES:
+    for name in (*NAMES, "inhand", "tools"):
         package = place / name
         package.mkdir(parents=True)
         (package / "__init__.py").write_text(LOUD)
-    for name in ("errors", "records", "numpy", "zmq", "msgspec", "statistics"):
-        (place / f"{name}.py").write_text(LOUD)
+    others = {*sys.stdlib_module_names, *packages_distributions(), "errors", "records"}
+    for name in others - {*NAMES, "inhand", "tools"}:
+        if name.isidentifier():
+            (place / f"{name}.py").write_text(LOUD)
     monkeypatch.chdir(place)
     return place
 
@@ -81,6 +85,15 @@ def test_commands_start_in_a_folder_of_the_same_names(lab: Path) -> None:
     ):
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+        assert "a module of the user" not in done.stderr
+
+
+def test_trials_run_side_by_side_in_a_folder_of_the_same_names(lab: Path) -> None:
+    inhand_eval = [str(Path(sys.executable).parent / "inhand"), "eval", "--engine", "mujoco"]
+    short = ["--trials", "2", "--jobs", "2", "--cap", "1", "--timeout", "0.2", "--json"]
+    done = subprocess.run([*inhand_eval, *short], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
 
 
 @pytest.mark.slow

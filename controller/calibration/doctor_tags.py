@@ -1,4 +1,4 @@
-"""`inhand doctor`: looks through a camera, and says what it sees of the object, or why nothing."""
+"""`inhand doctor`: looks for the object in a camera's frames, or names why it is not found."""
 
 import re
 import time

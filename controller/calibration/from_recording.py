@@ -1,4 +1,4 @@
-"""What is common to the calibrations of cameras from a recording of a hand that moves."""
+"""Shared steps of the camera calibrations that use a recording of a moving hand."""
 
 from dataclasses import dataclass
 from pathlib import Path

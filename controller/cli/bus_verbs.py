@@ -121,7 +121,7 @@ class SetId(BusCommand):
     new: _Id
 
     def run(self) -> int:
-        """Does it."""
+        """Opens the bus and carries out the command."""
         bus = self.open()
         try:
             maintenance.set_id(bus, self.id, self.new)
@@ -146,7 +146,7 @@ class SetBaud(BusCommand):
     ids: tyro.conf.Positional[tuple[int, ...]] = ()
 
     def run(self) -> int:
-        """Does it."""
+        """Opens the bus and carries out the command."""
         servos = _on_servos(
             self, self.ids, lambda bus, ids: maintenance.set_baud(bus, ids, self.new)
         )
@@ -167,7 +167,7 @@ class Reboot(BusCommand):
     ids: tyro.conf.Positional[tuple[int, ...]] = ()
 
     def run(self) -> int:
-        """Does it."""
+        """Opens the bus and carries out the command."""
         print(f"servo {_on_servos(self, self.ids, maintenance.reboot)}: up again, torque off")
         return 0
 
@@ -188,7 +188,7 @@ class Restore(BusCommand):
     ids: tyro.conf.Positional[tuple[int, ...]] = ()
 
     def run(self) -> int:
-        """Does it."""
+        """Opens the bus and carries out the command."""
         servos = _on_servos(self, self.ids, maintenance.restore)
         print(f"servo {servos}: factory settings, torque off")
         return 0

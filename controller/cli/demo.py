@@ -81,7 +81,7 @@ def run(options: Options) -> int:
 
 
 def _demonstrate(client: Client, options: Options, clock: Clock) -> str:
-    """Turns and sums up; returns why it ended early, empty if it did not."""
+    """Runs all goals and prints the summary; returns why it ended early, else an empty text."""
     results: list[Result] = []
     status: Message = {}
     trouble, began, real = "", clock.now(), time.monotonic()

@@ -25,7 +25,7 @@ class SetbackError(InhandError):
 
 
 class StoppedError(InhandError):
-    """Somebody has stopped the hand, which is not for the demonstration to undo."""
+    """Somebody else has stopped the hand; the demonstration does not undo that."""
 
 
 def make_holding(hand: TimedHand) -> None:

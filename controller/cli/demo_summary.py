@@ -1,4 +1,4 @@
-"""What the demonstration is asked for, and what it says in the end."""
+"""Options of the demonstration, and its summary."""
 
 import sys
 from contextlib import suppress

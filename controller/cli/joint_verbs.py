@@ -1,5 +1,7 @@
 """Verb of `inhand` that moves joints."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +47,7 @@ class Joints(Verb):
         if bool(self.targets) == (self.file is not None):
             raise ConfigError("joints: give targets like FFJ3=0.5, or a trajectory with --file")
         trajectory = None if self.file is None else _read(self.file)
-        targets = dict(_target(text) for text in self.targets)
+        targets = _targets(self.targets)
         with Client(self.directory, key=self.key) as client:
             try:
                 if trajectory is None:
@@ -65,14 +67,23 @@ class Joints(Verb):
         return 0
 
 
-def _target(text: str) -> tuple[str, float]:
-    name, _, angle = text.partition("=")
-    try:
-        return name, float(angle)
-    except ValueError:
-        raise ConfigError(
-            f"joints: {text!r:.60} is no target; write a joint and its angle [rad], like FFJ3=0.5"
-        ) from None
+def _targets(texts: Iterable[str]) -> dict[str, float]:
+    """Angles by joint [rad]."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, angle = text.partition("=")
+        if name in found:
+            raise ConfigError(f"joints: {name!r:.60} is given twice; give it one angle")
+        try:
+            found[name] = float(angle)
+        except ValueError:
+            found[name] = math.nan
+        if not math.isfinite(found[name]):
+            raise ConfigError(
+                f"joints: {text!r:.60} is no target; write a joint and its angle [rad], like "
+                "FFJ3=0.5"
+            )
+    return found
 
 
 def _read(file: Path) -> _File:

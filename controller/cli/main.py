@@ -3,8 +3,8 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -129,7 +129,7 @@ _COMMANDS = {
     "measure": "measure a run, teacher or student, in many worlds at once",
     "compare": "compare two evaluations of the same seeds",
     "transfer": "fill the table of what transfers",
-    "probe": "test what a policy's memory knows of its world",
+    "probe": "test which properties of its world a policy's memory encodes",
     "train": "train a policy",
     "runs": "list the runs of training: state, steps, best result",
     "sweep": "train a recipe with each combination of some values",
@@ -232,7 +232,8 @@ def _run(arguments: list[str]) -> int:
         # Benchmarks are in the source tree only.
         sys.path.append(os.getcwd())
     try:
-        return _entry_point(verb)() or 0
+        with nullcontext() if verb == "bench" else _safe_path():
+            return _entry_point(verb)() or 0
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package == "benchmarks":
@@ -246,6 +247,21 @@ def _run(arguments: list[str]) -> int:
         draws = package == "matplotlib" and trains
         extra = "train" if draws else _EXTRAS[package]
         raise ConfigError(f"{verb}: {package} is not installed; {remedy(extra)}") from error
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Processes that libraries start take no file of the current directory for a module."""
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _entry_point(verb: str) -> Callable[[], int | None]:

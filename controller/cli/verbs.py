@@ -189,7 +189,7 @@ class LoadPolicy(Verb):
 
 @dataclass(frozen=True)
 class Record(Verb):
-    """Write what the flight recorder remembers, or record until told to stop.
+    """Write what the flight recorder has in memory, or record until stopped.
 
     Example: inhand record
 

@@ -1,4 +1,4 @@
-"""How a client waits until the targets of a joint command are where they were sent."""
+"""Waits until the targets of a joint command have reached the commanded angles."""
 
 from collections.abc import Mapping, Sequence
 

@@ -178,7 +178,7 @@ class Controller(Generic[Measurement]):
         self._stop("emergency stop")
 
     def watch_line(self, problem: str) -> None:
-        """Takes what the emergency stop line says; while there is a problem, nothing clears it."""
+        """Takes the problem of the emergency stop line; `clear` is refused while there is one."""
         self._line = problem
         if problem and self.mode != Mode.ESTOP:
             self._stop(problem)
@@ -245,11 +245,11 @@ class Controller(Generic[Measurement]):
         self.operation.emit("policy_loaded", name=policy.name, sha256=policy.sha256)
 
     def report(self, happening: Happening, reason: str) -> None:
-        """Takes note of something that the core cannot see itself, like a lost bus."""
+        """Takes an event that the core does not detect itself, like a lost bus."""
         self.operation.take(happening, reason)
 
     def note_sent(self, sent: Targets) -> None:
-        """Takes note of what the servos were really told."""
+        """Takes the targets that were really sent."""
         self.operation.sent = sent.position
 
     def tick(

@@ -43,7 +43,7 @@ class Operation:
         policy_step: when the policy acts.
         mover: the targets.
         commands: what clients ask of single joints.
-        sent: targets that the servos were told last [rad], (n_actuators,); None if none were.
+        sent: targets that were sent last [rad], (n_actuators,); None if none were.
     """
 
     def __init__(

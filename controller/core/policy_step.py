@@ -94,7 +94,7 @@ class PolicyStep:
                 goal_tolerance=np.array(goal.order.tolerance),
                 version=policy.observation_version,
             )
-            # An object that is within tolerance is left in peace, however long that has taken.
+            # No noise is added while the object is within tolerance, however long that took.
             stalled = t - goal.started if goal.error > goal.order.tolerance else 0.0
             self.action = self._noise.apply(policy.act(observation), stalled)
         self._ticks_to_action = left - 1.0

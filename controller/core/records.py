@@ -4,7 +4,7 @@ Each field is described here once. Telemetry, recordings, their channels and the
 these descriptions.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,8 +37,6 @@ EventKind = Literal[
     "observer_failed",
     "control",
 ]
-
-EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
 """All kinds of events; `docs/protocol.md` describes them for clients."""
 
 

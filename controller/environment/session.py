@@ -1,4 +1,4 @@
-"""The hand of an environment: its daemon, started or found, and the way to a new beginning."""
+"""The hand of an environment: starts or finds its daemon, and resets the hand for an episode."""
 
 import tempfile
 from collections.abc import Callable, Iterator

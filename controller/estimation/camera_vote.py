@@ -49,7 +49,7 @@ INTERPOLATION = 0.3
 
 
 class CameraVote:
-    """Compares cameras, and knows where they are.
+    """Compares cameras, and keeps the pose of each.
 
     Args:
         cameras: the rig as calibrated.
@@ -167,7 +167,7 @@ class CameraVote:
         """Adds a comparison; returns its squared Mahalanobis distance to those before."""
         sums = self._sums[pair]
         left = apart - motion @ _solved(sums)
-        # One wild pose has little weight (Cauchy).
+        # An outlier has little weight (Cauchy).
         distance = float(left @ weight @ left)
         trust = 1.0 / (1.0 + distance / 54.0)
         rows = motion.T @ weight * trust

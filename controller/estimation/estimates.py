@@ -1,4 +1,4 @@
-"""What the pose filter tells of its estimates: poses, sightings, and its problem."""
+"""What the pose filter reports: poses, sightings, and its problem."""
 
 from collections.abc import Sequence
 

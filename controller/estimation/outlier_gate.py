@@ -82,7 +82,7 @@ def step(
         after = _voted(correct(state, best), measurement, accepted=True)
         if not measurement.seen_by:
             return after
-        # A camera that is accepted does not speak for those that were rejected.
+        # An accepted camera does not make up for rejected ones.
         own = set(measurement.seen_by)
         return replace(
             after, refused=tuple(one for one in state.refused if not own & set(one.seen_by))

@@ -62,7 +62,7 @@ def local(process: int, user: int) -> Sender:
 
 
 class Authority:
-    """Remembers which program is in control; used by the thread of the tick.
+    """The program that is in control; used by the thread of the tick.
 
     A program is in control from its request that gives the hand torque or moves it, until the hand
     has no torque, it is stopped, the program has no connection any more, or another takes over.

@@ -211,7 +211,7 @@ class Gateway:
                 connection = self._context.socket(zmq.DEALER)
             except zmq.ZMQError as error:
                 raise ProtocolError("busy", f"gateway: {error}", request.id) from error
-            # By this name the server knows who presses the emergency stop.
+            # The server takes this name for the program that presses the emergency stop.
             connection.set(zmq.IDENTITY, f"{entry.role} {entry.name}".encode())
             connection.connect(socket_address(self._directory, "command"))
             self._poller.register(connection, zmq.POLLIN)

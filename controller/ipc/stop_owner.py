@@ -39,7 +39,7 @@ def person(connection: Connection | None, *, gateway: bool) -> Person:
 
 
 class StopOwner:
-    """Remembers who pressed the emergency stop first."""
+    """The program that pressed the emergency stop first."""
 
     def __init__(self) -> None:
         self._owner: Person | None = None

@@ -64,7 +64,10 @@ def _load_problem(error: Exception) -> str:
             f"it has {kind} {has}, ONNX Runtime {ort.__version__} reads up to {most}; export it "
             "with an older one, or update onnxruntime"
         )
-    return f"ONNX Runtime cannot load it: {one_line(error)}"
+    return (
+        f"ONNX Runtime cannot load it: {one_line(error)}; export it in float32, with standard "
+        "operations of ONNX"
+    )
 
 
 def one_line(error: Exception, length: int = 200) -> str:

@@ -20,6 +20,7 @@ from zstandard import ZstdError
 
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.errors import RecordingError
+from inhand.controller.recording import revisions
 from inhand.controller.recording.chunk_sizes import check_chunks
 from inhand.controller.recording.tick_record import Record, TickRecord, decode
 
@@ -65,12 +66,13 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, processor and packages, on which the exact results depend."""
+    """Versions on which the exact results depend: Python, processor, packages, own results."""
     packages = ("inhand", "numpy", "onnxruntime", "opencv-python-headless")
     return {
         "python": platform.python_version(),
         "processor": _processor(),
         **{name: version(name) for name in packages},
+        revisions.NAME: revisions.revision(),
     }
 
 

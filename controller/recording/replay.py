@@ -23,13 +23,13 @@ from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.policy.files import SHIPPED, policy_with_hash
 from inhand.controller.policy.runtime import Policy, load_policy
-from inhand.controller.recording import tick_record
+from inhand.controller.recording import revisions, tick_record
 from inhand.controller.recording.checkpoint import capture, restore, without_newer_members
 from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, Inputs, TickRecord
 from inhand.controller.safety.modes import Happening
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import Hand, parse_hand
 from inhand.hardware.records import Targets
 from inhand.perception.cameras import Camera, parse_rig
@@ -67,6 +67,8 @@ class Report:
         gaps: number of places where records are missing.
         difference: the first difference; None if all values are equal.
         versions: versions in the recording that differ from the installed ones.
+        changes: changes of this program since the recording, by which results may differ: where,
+            and why.
     """
 
     ticks: int
@@ -74,6 +76,7 @@ class Report:
     gaps: int
     difference: Difference | None
     versions: dict[str, str]
+    changes: tuple[str, ...] = ()
 
 
 class Replay:
@@ -138,7 +141,8 @@ class Replay:
         here = versions()
         made = self.recording.header.versions
         other = {name: found for name, found in made.items() if here.get(name) != found}
-        return Report(ticks, skipped, gaps, difference, other)
+        changes = revisions.changes_since(made.get(revisions.NAME, ""))
+        return Report(ticks, skipped, gaps, difference, other, changes)
 
     def _restore(self, record: CheckpointRecord) -> None:
         self._controller.operation.policy = self._policy(record.policy_sha256)
@@ -280,7 +284,11 @@ def as_text(report: Report) -> str:
     if found is None:
         return "\n".join([*lines, "equal to the bit"])
     lines += [f"first difference: tick {found.n}, t = {found.t!r} s, {found.what}"]
-    return "\n".join([*lines, f"  recorded {found.recorded}", f"  replayed {found.replayed}"])
+    lines += [f"  recorded {found.recorded}", f"  replayed {found.replayed}"]
+    if report.changes:
+        lines.append("the program has changed since the recording; results may differ in")
+        lines += [f"  {change}" for change in report.changes]
+    return "\n".join(lines)
 
 
 def main() -> int:

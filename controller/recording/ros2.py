@@ -1,4 +1,4 @@
-"""`inhand recording export FILE --ros2`: a bag (MCAP) with the messages that ROS 2 programs know.
+"""`inhand recording export FILE --ros2`: a bag (MCAP) with standard messages of ROS 2.
 
 The message definitions are those of ROS 2 Humble, as the library `rosbags` has them.
 """

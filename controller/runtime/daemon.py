@@ -61,7 +61,7 @@ from inhand.controller.system.paths import (
 from inhand.controller.system.realtime import configure_realtime, raise_descriptors
 from inhand.controller.system.ticker import Ticker
 from inhand.errors import InhandError
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.cameras import load_rig
 from inhand.perception.objects import ObjectDescription, load_object

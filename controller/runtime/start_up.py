@@ -1,4 +1,4 @@
-"""What the daemon starts with: its first policy, and what its recorder is told."""
+"""What the daemon starts with: its first policy, and the configuration of its recorder."""
 
 import logging
 from collections.abc import Mapping

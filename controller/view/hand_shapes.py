@@ -1,4 +1,4 @@
-"""The hand's URDF as links with shapes, for whatever draws it."""
+"""The hand's URDF as links with shapes, for the page and for Rerun."""
 
 from dataclasses import dataclass
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""Joint commands of the page: a thread that keeps mode `manual` and sends what sliders say."""
+"""Joint commands of the page: a thread keeps mode `manual` and sends the values of the sliders."""
 
 import threading
 import time

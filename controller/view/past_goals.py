@@ -1,4 +1,4 @@
-"""The last goals and how each ended, as the states of a hand tell it."""
+"""The last goals and how each ended, derived from the published states."""
 
 from dataclasses import dataclass
 from math import degrees

@@ -1,4 +1,4 @@
-"""What the page shows: where it comes from is a daemon that runs, or a recording."""
+"""View model of the page: the data that it shows, from a running daemon or from a recording."""
 
 from collections import deque
 from collections.abc import Mapping

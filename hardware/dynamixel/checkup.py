@@ -8,7 +8,7 @@ from inhand.hardware.dynamixel.checkup_ids import Found, find_servos, name_of
 from inhand.hardware.dynamixel.checkup_settings import check_settings
 from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.models import MODELS
-from inhand.hardware.dynamixel.port_users import meddlers, not_permitted, users_of
+from inhand.hardware.dynamixel.port_users import interfering_programs, not_permitted, users_of
 from inhand.hardware.dynamixel.reply_timing import SLOW_REPLY, slow_replies
 from inhand.hardware.errors import BusError
 from inhand.hardware.findings import Finding
@@ -41,8 +41,8 @@ def check_bus(
     check_servos(hand, baud)
     findings = [_port(port)]
     if findings[0].verdict == "bad":
-        return [*findings, *_meddlers()]
-    findings += _meddlers()
+        return [*findings, *_interfering()]
+    findings += _interfering()
     bus = Bus(port, baud, readonly=True)
     try:
         bus.open()
@@ -65,7 +65,7 @@ def _port(port: str) -> Finding:
             "bad",
             f"{port} does not exist",
             "plug the adapter in; `ls /dev/serial/by-id` lists the ports by stable names; set "
-            f"`port` under [bus] to one of them{_also_meddlers()}",
+            f"`port` under [bus] to one of them{_also_interfering()}",
         )
     if not os.access(port, os.R_OK | os.W_OK):
         return Finding("port", "bad", *not_permitted(port))
@@ -89,14 +89,14 @@ def _renumbered(port: str) -> bool:
     return os.path.basename(port).startswith(("ttyUSB", "ttyACM")) and not os.path.islink(port)
 
 
-def _also_meddlers() -> str:
+def _also_interfering() -> str:
     """Programs that may have taken the adapter away; empty if none runs."""
-    found = meddlers()
+    found = interfering_programs()
     return f"; {', '.join(found)} may have taken it: see the next finding" if found else ""
 
 
-def _meddlers() -> Iterator[Finding]:
-    if found := meddlers():
+def _interfering() -> Iterator[Finding]:
+    if found := interfering_programs():
         yield Finding(
             "other programs",
             "warning",

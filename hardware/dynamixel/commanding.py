@@ -31,7 +31,7 @@ class Commanding:
         self._group, self._turns, self._hand = group, turns, group.hand
         self._write = SyncWrite(registers.GOAL_POSITION, group.ids)
         self._lower, self._upper = group.hand.lower, group.hand.upper
-        self._outside = False
+        self._outside = self._returning = False
         self._behind: Array = np.zeros(len(group.ids))
         self._last_sent: Targets | None = None
 
@@ -52,7 +52,7 @@ class Commanding:
                 f"servo {group.names(other)} did not take its present position as its goal; torque "
                 "was not switched on"
             )
-        self._behind[:], self._last_sent = 0.0, None
+        self._behind[:], self._last_sent, self._returning = 0.0, None, False
         angles, hand = self._turns.angles(positions), self._hand
         self._lower, self._upper = np.minimum(hand.lower, angles), np.maximum(hand.upper, angles)
         self._outside = bool((self._lower < hand.lower).any() or (self._upper > hand.upper).any())
@@ -83,11 +83,12 @@ class Commanding:
         self._outside = True
         if self._last_sent is not None:
             self._behind[at] = angle - self._last_sent.position[at]
+            self._returning = True
 
     def send(self, targets: Targets) -> Targets:
         """Commands all servos; returns the targets as sent: clamped, and rounded to counts."""
         wanted = targets.position
-        if self._behind.any():
+        if self._returning:
             wanted = wanted + self._catch_up(targets.t)
         inside = np.minimum(np.maximum(wanted, self._lower), self._upper)
         if self._outside:
@@ -105,6 +106,7 @@ class Commanding:
         last = t if self._last_sent is None else self._last_sent.t
         step = RETURN_SPEED * min(max(t - last, 0.0), _LONGEST_STEP)
         self._behind = np.sign(self._behind) * np.maximum(np.abs(self._behind) - step, 0.0)
+        self._returning = bool(self._behind.any())
         return self._behind
 
     def _shrink(self, inside: Array) -> None:

@@ -94,7 +94,8 @@ def _eeprom(model: Model) -> Iterator[Entry]:
     yield Entry("min position limit", r.MIN_POSITION, 0, 0, COUNTS - 1)
     for port in range(series.external_ports):
         yield Entry(f"external port mode {port + 1}", Register(56 + port, 1), 3, 0, 3)
-    yield Entry("startup configuration", r.STARTUP, 0, 0, 3)
+    if not series.two_axes:
+        yield Entry("startup configuration", r.STARTUP, 0, 0, 3)
     if series.small:
         slope = 255 if series.supply > 5.0 else 140
         yield Entry("PWM slope", r.PWM_SLOPE, slope, 1, 255)
@@ -144,7 +145,8 @@ def _measured(model: Model) -> Iterator[Entry]:
     yield Entry("position trajectory", r.POSITION_TRAJECTORY, None)
     yield Entry("present input voltage", r.INPUT_VOLTAGE, None)
     yield Entry("present temperature", r.TEMPERATURE, None)
-    yield Entry("backup ready", r.BACKUP_READY, 0)
+    if not model.series.two_axes:
+        yield Entry("backup ready", r.BACKUP_READY, 0)
     for port in range(model.series.external_ports):
         yield Entry(f"external port data {port + 1}", Register(152 + 2 * port, 2), 0, 0, 4095)
 

@@ -1,6 +1,7 @@
 """A hand of Dynamixel servos on a serial bus."""
 
 from contextlib import suppress
+from math import isfinite
 
 import numpy as np
 
@@ -143,12 +144,12 @@ class ServoHand(HandBackend):
             BusError: no servo answered, or a bus watchdog has tripped.
         """
         self._watchdog.check(self._poll_list.asked, deadline)
-        self._watchdog.check_doubted(self._poll_list.asked, deadline)
+        self._watchdog.check_marked(self._poll_list.asked, deadline)
         t = self.bus.clock.now()
         try:
             measured, came, faulty = self._state_reader.read(deadline)
         except BusError as error:
-            self._watchdog.doubt(self._group.ids)
+            self._watchdog.mark(self._group.ids)
             raise self._users.explained(error) from error
         condition = self.condition
         self._users.watch()
@@ -160,10 +161,10 @@ class ServoHand(HandBackend):
             self._turns.settle(measured["position"].astype(np.int64), back & came)
         state = self._group.units.measured(measured)
         state[0] -= self._turns.angle
-        if came.all():
+        if all(came.tolist()):
             condition.poll(self._poll_patience, deadline)
         else:
-            self._watchdog.doubt(self._poll_list.silent)
+            self._watchdog.mark(self._poll_list.silent)
             state[:, ~came] = np.nan
         if faulty:
             # The hardware error may be one of the encoder: positions out of range are not used.
@@ -190,9 +191,9 @@ class ServoHand(HandBackend):
         # Servos that did not answer are checked in the next read: a silent servo must not delay
         # the targets of the others.
         self._watchdog.check(self._poll_list.asked)
-        if not np.isfinite(targets.position).all():
+        if not all(map(isfinite, targets.position.tolist())):
             rows = zip(self._group.ids, targets.position, strict=True)
-            wrong = self._group.names(id for id, x in rows if not np.isfinite(x))
+            wrong = self._group.names(id for id, x in rows if not isfinite(x))
             raise BusError(f"target of servo {wrong} is not a finite number; nothing was sent")
         return self._commanding.send(targets)
 

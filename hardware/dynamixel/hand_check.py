@@ -53,9 +53,7 @@ def _bauds(hand: Hand, baud: int) -> Iterator[str]:
 
 def _torque(hand: Hand) -> Iterator[str]:
     for actuator, model in _rows(hand):
-        limit, most = actuator.torque_limit, model.stall_torque
-        if model.current_control:
-            most = min(most, model.current_limit * model.current_unit * model.torque_per_ampere)
+        limit, most = actuator.torque_limit, model.most_torque
         if limit > most:
             yield (
                 f"torque_limit of actuator {actuator.name} is {limit:g} N·m, but its "

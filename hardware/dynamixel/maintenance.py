@@ -100,6 +100,12 @@ def set_baud(bus: Bus, ids: Sequence[int], baud: int) -> None:
                 f"{', '.join(map(str, model.bauds))}; nothing was changed"
             )
     for id in ids:
+        _require_no_torque(bus, id)
+    for id, (number, _) in found.items():
+        model = models.get(number)
+        if model is not None and model.series.two_axes and not bus.ping([id]):
+            # The other axis of its housing was before it in the list, and both have the new one.
+            continue
         _write(bus, id, registers.BAUD_RATE, registers.BAUD_RATES[baud])
 
 
@@ -166,6 +172,13 @@ def _require_factory_settings(bus: Bus, id: int, model: Model) -> None:
 
 
 def _write(bus: Bus, id: int, register: Register, value: int) -> None:
+    _require_no_torque(bus, id)
+    reply = bus.write(id, register.address, register.pack(value))
+    if reply is None or reply.error & 0x7F:
+        raise BusError(f"servo {id} did not accept {value} at register {register.address}")
+
+
+def _require_no_torque(bus: Bus, id: int) -> None:
     torque = bus.read(id, registers.TORQUE_ENABLE.address, 1)
     if not torque:
         raise BusError(f"no answer from servo {id} on {bus.port}; `inhand scan` shows all")
@@ -174,6 +187,3 @@ def _write(bus: Bus, id: int, register: Register, value: int) -> None:
             f"torque of servo {id} is on; switch it off first: `inhand disable`, or "
             f"`inhand reboot {id}` if no daemon runs"
         )
-    reply = bus.write(id, register.address, register.pack(value))
-    if reply is None or reply.error & 0x7F:
-        raise BusError(f"servo {id} did not accept {value} at register {register.address}")

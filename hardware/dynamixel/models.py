@@ -39,6 +39,8 @@ class Series:
         external_ports: number of external ports.
         led: whether it has a LED.
         dual: whether it can follow a second servo by a synchronisation cable.
+        two_axes: whether two axes, each with its own id and control table, share one housing and
+            one communication module: baud rate and protocol of one axis are those of the other.
     """
 
     voltage: tuple[float, float]
@@ -52,6 +54,7 @@ class Series:
     external_ports: int = 0
     led: bool = True
     dual: bool = False
+    two_axes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,15 @@ class Model:
     def torque_per_ampere(self) -> float:
         """Stall torque over stall current [N·m/A]."""
         return self.stall_torque / self.stall_current
+
+    @property
+    def most_torque(self) -> float:
+        """What its limits allow [N·m]."""
+        if not self.current_control:
+            return self.stall_torque
+        return min(
+            self.stall_torque, self.current_limit * self.current_unit * self.torque_per_ampere
+        )
 
     @property
     def voltage(self) -> tuple[float, float]:
@@ -149,10 +161,24 @@ _XH430 = Series((9.5, 16.0), 12.0, 80, 0.00269, gains=(900, 0, 0))
 _XH430_V = Series((11.0, 30.0), 24.0, 80, 0.00134)
 _X540 = Series((9.5, 16.0), 12.0, 80, 0.00269, external_ports=3, dual=True)
 _X540_V = Series((11.0, 30.0), 24.0, 80, 0.00269, external_ports=3, dual=True)
+_XW430 = Series((9.5, 16.0), 12.0, 80, 0.00269, gains=(900, 0, 0), led=False)
 _XW540 = Series((9.5, 16.0), 12.0, 80, 0.00269, led=False)
 # Their load register is in thousandths of the largest load.
 _XL430 = Series((6.0, 14.0), 11.1, 72, 0.0014, (100, 1000), (640, 0, 4000), current_control=False)
 _XC430 = Series((6.0, 16.0), 12.0, 80, 0.0014, current_control=False)
+_2XL430 = Series(
+    (6.0, 14.0),
+    11.1,
+    72,
+    0.0014,
+    (100, 1800),
+    (640, 0, 2000),
+    current_control=False,
+    two_axes=True,
+)
+_2XC430 = Series(
+    (6.0, 16.0), 12.0, 80, 0.0014, gains=(700, 0, 0), current_control=False, two_axes=True
+)
 
 MODELS = {
     "XL330-M077": Model(
@@ -166,6 +192,8 @@ MODELS = {
     "XL430-W250": Model(1060, _XL430, 1000, 1.5, 1.4, 265),
     "XC430-W150": Model(1070, _XC430, 1000, 1.6, 1.4, 460, (460, 0, 0), moving_threshold=20),
     "XC430-W240": Model(1080, _XC430, 1000, 1.9, 1.4, 306, (700, 0, 0)),
+    "2XL430-W250": Model(1090, _2XL430, 1000, 1.5, 1.4, 250),
+    "2XC430-W250": Model(1160, _2XC430, 1000, 1.8, 1.4, 275),
     "XM430-W210": Model(1030, _XM430, 1193, 3.0, 2.3, 330),
     "XM430-W350": Model(1020, _XM430, 1193, 4.1, 2.3, 200),
     "XM540-W150": Model(1130, _X540, 2047, 7.3, 4.4, 230),
@@ -177,11 +205,16 @@ MODELS = {
     "XH540-W150": Model(1110, _X540, 2047, 7.1, 4.9, 300),
     "XH540-W270": Model(1100, _X540, 2047, 9.9, 4.9, 167),
     "XH540-V270": Model(1140, _X540_V, 2047, 9.2, 2.4, 128),
+    "XH540-V150": Model(1150, _X540_V, 1188, 6.4, 2.4, 230),
     # XD: the XH with a longer life; its control table is that of the XH.
     "XD430-T210": Model(1011, _XH430, 648, 2.5, 1.3, 210),
     "XD430-T350": Model(1001, _XH430, 648, 3.4, 1.3, 130),
     "XD540-T150": Model(1111, _X540, 2047, 7.1, 4.9, 300),
     "XD540-T270": Model(1101, _X540, 2047, 9.9, 4.9, 167),
+    # The page of the XW430-T200 gives torque and current of the far larger XW540-T140. These are
+    # those of the XW430-T333, in the ratio of their gears (200.1 : 333.42).
+    "XW430-T200": Model(1280, _XW430, 2047, 1.86, 1.3, 235),
+    "XW430-T333": Model(1270, _XW430, 2047, 3.1, 1.3, 139),
     "XW540-T140": Model(1180, _XW540, 2047, 6.9, 4.9, 304),
     "XW540-T260": Model(1170, _XW540, 2047, 9.5, 4.9, 167),
 }

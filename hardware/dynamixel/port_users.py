@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 _PROCESSES = Path("/proc")
-MEDDLERS = ("ModemManager", "brltty")
+INTERFERING = ("ModemManager", "brltty")
 """ModemManager sends modem commands to new ports; brltty claims some for braille displays."""
 
 
@@ -44,7 +44,7 @@ def users_of(port: str, pause: float = 0.0) -> list[str]:
     return found
 
 
-def meddlers(processes: Path = _PROCESSES) -> list[str]:
+def interfering_programs(processes: Path = _PROCESSES) -> list[str]:
     """Running programs that are known to take serial adapters away, as `name (pid)`."""
     found = []
     for process in processes.iterdir():
@@ -52,7 +52,7 @@ def meddlers(processes: Path = _PROCESSES) -> list[str]:
             name = (process / "comm").read_text().strip() if process.name.isdigit() else ""
         except OSError:
             continue
-        if name in MEDDLERS:
+        if name in INTERFERING:
             found.append(f"{name} ({process.name})")
     return sorted(found)
 

@@ -33,7 +33,7 @@ class ServoWatchdog:
         watched = registers.BUS_WATCHDOG, self._steps
         self._register, self._usual = watched if self._steps else (registers.TORQUE_ENABLE, 1)
         self._armed, self._stopped = False, ""
-        self._doubted: set[int] = set()
+        self._marked: set[int] = set()
         self.restarted: set[int] = set()
         self._look_again = 0.0
 
@@ -54,7 +54,7 @@ class ServoWatchdog:
         """
         self._arm((id,))
         self.restarted.discard(id)
-        self._doubted.discard(id)
+        self._marked.discard(id)
 
     def end(self) -> None:
         """Switches the watchdogs off, also if they have tripped."""
@@ -64,7 +64,7 @@ class ServoWatchdog:
     def forget(self) -> None:
         """Assumes that no watchdog is armed; nothing is sent."""
         self._armed, self._stopped = False, ""
-        self._doubted.clear()
+        self._marked.clear()
         self.restarted.clear()
 
     def check(self, present: tuple[int, ...], deadline: float | None = None) -> None:
@@ -84,21 +84,21 @@ class ServoWatchdog:
         longest = 0.8 * self._steps * registers.WATCHDOG_UNIT if self._steps else inf
         silence = now - self._group.bus.last_sent
         if self._armed and (silence > longest or now > self._look_again):
-            self._doubted |= set(present)
+            self._marked |= set(present)
             self._look_again = now + CHECK_EVERY
             self._look(present, deadline)
         self._refuse_if_stopped()
 
-    def check_doubted(self, present: tuple[int, ...], deadline: float | None = None) -> None:
-        """Checks the servos that were silent and now answer again; see `doubt`."""
-        if self._armed and self._doubted:
-            self._look(tuple(id for id in present if id in self._doubted), deadline)
+    def check_marked(self, present: tuple[int, ...], deadline: float | None = None) -> None:
+        """Checks the servos that were silent and now answer again; see `mark`."""
+        if self._armed and self._marked:
+            self._look(tuple(id for id in present if id in self._marked), deadline)
         self._refuse_if_stopped()
 
-    def doubt(self, ids: Iterable[int]) -> None:
+    def mark(self, ids: Iterable[int]) -> None:
         """Marks silent servos for a check when they answer again: they may have restarted."""
         if self._armed:
-            self._doubted.update(ids)
+            self._marked.update(ids)
 
     def _arm(self, ids: tuple[int, ...]) -> None:
         if not self._steps:
@@ -122,7 +122,7 @@ class ServoWatchdog:
         # Hardware errors are reported by the read of the measurements.
         group.require_accepted(replies, register.address)
         found = replies.numbers(register)
-        self._doubted -= found.keys()
+        self._marked -= found.keys()
         # A servo that has shut down has lost its torque without a restart.
         alarmed = set(replies.having(ALERT))
         self.restarted |= {id for id, value in found.items() if not value} - alarmed

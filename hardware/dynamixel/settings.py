@@ -123,7 +123,11 @@ def _settings(
     yield _exact(model, r.SECONDARY_ID, 255, "the servo also obeys what is sent to this id")
     usual = _default(model, r.MOVING_THRESHOLD)
     yield _exact(model, r.MOVING_THRESHOLD, usual, "not the factory setting")
-    yield _exact(model, r.STARTUP, 0, "the servo may give itself torque at power-up")
+    if model.series.small:
+        usual = _default(model, r.PWM_SLOPE)
+        yield _exact(model, r.PWM_SLOPE, usual, "the servo's voltage rises at another rate")
+    if not model.series.two_axes:
+        yield _exact(model, r.STARTUP, 0, "the servo may give itself torque at power-up")
     yield _exact(model, r.STATUS_RETURN_LEVEL, 2, "the servo does not confirm what is written")
     for register in (r.FEEDFORWARD_1, r.FEEDFORWARD_2):
         yield _exact(model, register, 0, "it adds to the motion that the gains cause")
@@ -141,7 +145,8 @@ def _settings(
 def _of_position(model: Model) -> Iterator[Setting]:
     """Settings on which the meaning of a position depends."""
     anew = "`inhand restore`, then `inhand calibrate joints`"
-    turned, shifted = "the joint may turn the wrong way", "the joint's angle is shifted"
+    turned = "the servo may turn the wrong way, follow another one, or switch its own torque on"
+    shifted = "the joint's angle is shifted"
     yield _exact(model, r.DRIVE_MODE, 0, turned, Action.REFUSE, anew)
     yield _exact(model, r.HOMING_OFFSET, 0, shifted, Action.REFUSE, anew)
     yield _exact(model, r.OPERATING_MODE, model.operating_mode, "not the mode of this driver")

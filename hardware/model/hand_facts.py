@@ -1,4 +1,4 @@
-"""What of a hand a policy depends on, and what differs between two versions of a hand.
+"""The properties of a hand on which a policy depends, and the differences between two hands.
 
 Ids, signs, zeros and models of servos, drawings, and comments of the file are no part of it: the
 same policy turns the object with other servos.

@@ -1,4 +1,4 @@
-"""What of a hand description contradicts itself, so that no model can be built from it."""
+"""Consistency checks of a hand description: contradictions from which no model can be built."""
 
 import math
 from collections.abc import Iterator

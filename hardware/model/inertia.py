@@ -40,7 +40,7 @@ def mass_matrix(hand: Hand, actuator_angles: Array) -> Array:
 
 
 def actuator_sum(hand: Hand, of_joints: list[float]) -> Array:
-    """Sum of a damping over the joints of each actuator, as the actuator feels it, (n_actuators,).
+    """Sum of a damping over the joints of each actuator, at the actuator, (n_actuators,).
 
     A joint that turns twice as fast damps four times as much.
     """

@@ -3,15 +3,9 @@
 `docs/universe.md` lists the ranges of scale 1 with their sources.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from inhand.hardware.model.hand import Hand
-from inhand.hardware.records import Array
-
-if TYPE_CHECKING:
-    from inhand.hardware.model.universe import Universe
 
 TORSIONAL_FRICTION = 0.005
 """Largest value at scale 1 [m]: MuJoCo's default. A soft fingertip with a contact patch of radius a
@@ -75,45 +69,6 @@ def draw_reality(
         "pause_time": float(scale * PAUSE_TIME * share[4]),
         "pose_interval": float(first + scale * (last - first) * share[5]) if scale else 0.0,
     }
-
-
-def describe_reality(hand: Hand, universe: "Universe") -> Array:
-    """These fields, torque limits and joint friction as a vector: privileged inputs of a learner.
-
-    Args:
-        hand: defines the sizes of fields of joints and servos.
-        universe: the universe to describe.
-
-    Returns:
-        Values divided by their range at scale 1, (n,); zero in the nominal world.
-    """
-    joints, actuators = hand.n_joints, hand.n_actuators
-    single = np.array(
-        [
-            universe.torsional_friction / TORSIONAL_FRICTION,
-            universe.contact_softness / CONTACT_SOFTNESS,
-            universe.contact_rebound / CONTACT_REBOUND,
-            universe.action_latency / ACTION_LATENCY,
-            universe.mounting_tilt[0] / MOUNTING_TILT,
-            universe.mounting_tilt[1] / MOUNTING_TILT,
-        ]
-    )
-    return np.concatenate(
-        [
-            single,
-            _filled(universe.compliance, actuators) / COMPLIANCE,
-            np.log(_filled(universe.torque_limit, actuators, 1.0)) / 0.25,
-            _filled(universe.joint_friction, joints) / STICTION,
-            _filled(universe.stiction, joints) / STICTION,
-            _filled(universe.link_length, joints) / LINK_LENGTH,
-            np.log(_filled(universe.shape_radius, joints, 1.0)) / SHAPE_RADIUS,
-        ]
-    )
-
-
-def _filled(values: tuple[float, ...], size: int, nominal: float = 0.0) -> Array:
-    """An empty tuple stands for nominal values."""
-    return np.array(values) if values else np.full(size, nominal)
 
 
 def _sizes(rng: np.random.Generator, sigma: float, size: int) -> tuple[float, ...]:

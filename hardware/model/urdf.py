@@ -15,7 +15,7 @@ from inhand.hardware.records import Array
 def hand_urdf(hand: Hand) -> str:
     """Emits the hand as URDF text, which has no armature: the engines add it on their own."""
     robot = ElementTree.Element("robot", name=hand.name)
-    # The base never moves; without an inertial, loaders complain.
+    # The base never moves; without an inertial, loaders print warnings.
     base = ElementTree.SubElement(robot, "link", name=hand.root)
     _add_inertial(base, 1.0, np.zeros(3), np.eye(3))
     _add_shapes(base, hand.root_shapes)

@@ -1,4 +1,4 @@
-"""What a calibration of a lens says of itself: its quality, its pictures, and what is missing."""
+"""Report of a lens calibration: its quality, its pictures, and what is missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

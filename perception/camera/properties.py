@@ -1,4 +1,4 @@
-"""Sets an open camera, and reads back what it made of it."""
+"""Sets the properties of an open camera, and reads back which values it took."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -17,6 +17,13 @@ SAMPLES = 16
 STEPS = 9
 """Number of grey values across the edge at each sample."""
 
+_FRACTION = np.linspace(0.06, 0.94, SAMPLES)
+_OFFSETS = np.linspace(-1.0, 1.0, STEPS)
+"""Where samples are along an edge, and where grey values are across it, as shares."""
+
+_NEXT, _LAST, _OPPOSITE = (np.roll(np.arange(4), -by) for by in (1, -1, 2))
+"""Numbers of the corners or edges of a tag after, before and opposite to each."""
+
 MINIMUM_NOISE = 0.1
 """Least estimated corner noise [px]. Aliasing causes errors that the corners of a tag share, which
 the scatter about the edges does not contain."""
@@ -47,33 +54,32 @@ def _refine_once(
     image: Image, quads: Array, reach: float, lens: Lens | None
 ) -> tuple[Array, Array]:
     """One pass that searches `reach` modules to either side of each edge."""
-    ends = np.roll(quads, -1, axis=1)
+    ends = quads[:, _NEXT]
     along = ends - quads
     length = np.linalg.norm(along, axis=-1, keepdims=True)
     along = along / np.maximum(length, 1e-9)
     # Clockwise in an image with y down: the outside lies to the left of the direction of travel.
-    outward = np.stack([along[..., 1], -along[..., 0]], axis=-1)
+    outward = along[..., ::-1] * (1.0, -1.0)
     # Depth of the tag across each edge, from the middles of the edge and of its opposite.
     middle = (quads + ends) / 2
-    across = np.einsum("kei,kei->ke", middle - np.roll(middle, 2, axis=1), outward)
+    across = np.einsum("kei,kei->ke", middle - middle[:, _OPPOSITE], outward)
     width = np.clip(reach * across / MODULES, 1.0, 4.0)
-    fraction = np.linspace(0.06, 0.94, SAMPLES)
-    places = quads[:, :, None] + (ends - quads)[:, :, None] * fraction[:, None]
+    places = quads[:, :, None] + (ends - quads)[:, :, None] * _FRACTION[:, None]
     if lens is not None and lens.wide and len(quads):
-        places = _bent(lens, quads, ends, fraction)
-    offsets = np.linspace(-1.0, 1.0, STEPS) * width[..., None]
+        places = _bent(lens, quads, ends, _FRACTION)
+    offsets = _OFFSETS * width[..., None]
     points = places[:, :, :, None] + offsets[:, :, None, :, None] * outward[:, :, None, None]
     grey = sample(image, points)
     # The square is black and its surroundings white: the slope outward is positive.
-    slope = np.maximum(np.diff(grey, axis=-1), 0.0) ** 2
+    slope = np.maximum(grey[..., 1:] - grey[..., :-1], 0.0) ** 2
     total = slope.sum(axis=-1)
     centers = (offsets[..., 1:] + offsets[..., :-1]) / 2
     shift = np.einsum("kesj,kej->kes", slope, centers) / np.maximum(total, 1e-9)
-    intercept, gradient, scatter = _fit_lines(fraction - 0.5, shift, np.sqrt(total))
+    intercept, gradient, scatter = _fit_lines(_FRACTION - 0.5, shift, np.sqrt(total))
     # Two points of each fitted line, then the crossing of each edge with the one before it.
     start = quads + (intercept - gradient / 2)[..., None] * outward
     direction = (ends - quads) + gradient[..., None] * outward
-    refined = _intersect(np.roll(start, 1, axis=1), np.roll(direction, 1, axis=1), start, direction)
+    refined = _intersect(start[:, _LAST], direction[:, _LAST], start, direction)
     lost = np.linalg.norm(refined - quads, axis=-1).max(axis=-1) > 2 * width.max(axis=-1) + 1.0
     refined[lost] = np.nan
     return refined, scatter

@@ -1,4 +1,4 @@
-"""Finds an object without tags in the frames of one camera, with a network and its last place."""
+"""Finds an object without tags in one camera's frames: a network searches near its last place."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How large tags really are, relative to the object file, from where they are seen.
+"""Estimates the true size of tags, relative to the object file, from where they are seen.
 
 A tag that is smaller than the file says is seen too far away. That does not show with one tag in
 one camera. But all distances from the camera are wrong by the same factor, which is found from the

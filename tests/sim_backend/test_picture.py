@@ -14,7 +14,7 @@ from inhand.perception.objects import load_object
 from inhand.perception.tags import Image
 from inhand.sim_backend.picture import Studio
 
-TURNS = {"+x": [0.0, -np.pi / 2, 0.0], "-z": [np.pi, 0.0, 0.0], "+z": [0.0, 0.0, 0.7]}
+TURNS = {"+x": [0.0, -np.pi / 2, 0.0], "-z": [np.pi, 0.0, 0.0]}
 """Rotation vectors [rad] that turn a face up."""
 
 

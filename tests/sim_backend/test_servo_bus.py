@@ -1,6 +1,7 @@
 """What registers of the emulated servos do to the joints of a hand, and the other way round."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -117,12 +118,30 @@ def test_a_wrong_voltage(name: str, shuts_down: bool) -> None:
 
 def test_the_realtime_tick_counts_milliseconds() -> None:
     bench = Bench()
+    bench.present()
+    start = bench.servo.get(registers.REALTIME_TICK)
     bench.bus.move(1.5)
     bench.present()
-    assert bench.servo.get(registers.REALTIME_TICK) == 1500
+    assert bench.servo.get(registers.REALTIME_TICK) == start + 1500
     bench.bus.move(32.0)
     bench.present()
-    assert bench.servo.get(registers.REALTIME_TICK) == 33_500 - 32_768
+    assert bench.servo.get(registers.REALTIME_TICK) == start + 33_500 - 32_768
+
+
+def test_two_axes_from_the_factory_have_the_ids_1_and_2(tmp_path: Path) -> None:
+    path = tmp_path / "hand.toml"
+    path.write_text(SIXTEEN.read_text().replace("XC330-M288", "2XL430-W250"))
+    hand = load_hand(path)
+    rest = hand.rest
+    bus = ServoBus(hand, lambda: (rest, rest * 0, rest * 0), factory=True)
+    assert [servo.get(registers.ID) for servo in bus.in_order] == 8 * [1, 2]
+    first, second = bus.in_order[:2]
+    assert first.factory_reset(b"\xff") is None
+    assert first.write(registers.BAUD_RATE.address, b"\x03") is None
+    assert [servo.baud for servo in bus.in_order[:3]] == [1_000_000, 1_000_000, 57_600]
+    assert second.factory_reset(b"\xff") is None and first.baud == 57_600
+    assert second.get(registers.ID) == 2
+    assert second.back_up() is not None
 
 
 def test_servos_from_the_factory_have_one_id() -> None:

@@ -16,8 +16,8 @@ from inhand.hardware.dynamixel import registers
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 from inhand.sim_backend.emulator import ServoBus
-from inhand.sim_backend.line_faults import FaultyLine
-from inhand.sim_backend.pace import PacedLine, speed_of
+from inhand.sim_backend.transmission_time import PacedLine, speed_of
+from tests.sim_backend.line_faults import FaultyLine
 
 SIXTEEN = Path(__file__).parents[1] / "hardware" / "sixteen.toml"
 """File of a hand with the ids 1 to 16."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+DROP_IN = "usr/local/lib/systemd/system/inhandd.service.d/inhand.conf"
+"""Settings beside the unit, which earlier versions installed."""
 INSTALL = Path(__file__).resolve().parents[2] / "systemd" / "install.sh"
 
 Script = Callable[..., subprocess.CompletedProcess[str]]
@@ -48,8 +50,14 @@ def script() -> Script:
 
 @pytest.fixture(scope="session")
 def installed(script: Script, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with everything installed below it, but for the program's dependencies."""
+    """A directory with everything installed below it, but for the program's dependencies.
+
+    Before that, a file of an earlier version was there.
+    """
     destination = tmp_path_factory.mktemp("installed")
+    earlier = destination / DROP_IN
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("[Service]\nMemoryMax=1M\n")
     done = script(destination, "install")
     assert done.returncode == 0, done.stderr
     return destination

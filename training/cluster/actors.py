@@ -17,6 +17,8 @@ from inhand.training.cluster.connection import ClusterError, cpus, first_line
 
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 0.5
+MOST_DOUBLINGS = 4
+"""Of the patience with an actor that has never answered."""
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Slot:
         since: when the call was made, or until when none is made [s].
         worked: whether this life has given a result.
         problem: why the last call failed; empty after a result.
+        vain: lives before this one that were ended as hung without a result.
     """
 
     number: int
@@ -61,6 +64,7 @@ class Slot:
     since: float = 0.0
     worked: bool = False
     problem: str = ""
+    vain: int = 0
 
     def begin_anew(self, problem: str) -> None:
         """The actor has lost its state."""
@@ -104,7 +108,8 @@ class ActorPool:
         arguments: of its constructor, after the number of the actor's place. They stay with this
             process, and are sent to each machine once.
         size: number of actors.
-        patience: time after which an actor that does not answer is killed [s].
+        patience: time after which an actor that does not answer is killed [s]; longer for one that
+            never did.
         memory: that an actor needs [bytes].
 
     Attributes:
@@ -198,7 +203,7 @@ class ActorPool:
             self._lost(slot, error)
             return []
         at = slot.life, slot.calls - 1
-        slot.call, slot.since, slot.worked, slot.problem = None, 0.0, True, ""
+        slot.call, slot.since, slot.worked, slot.problem, slot.vain = None, 0.0, True, "", 0
         self._silent_since = time.monotonic()
         if at <= self._taken.get(slot.number, (-1, -1)):
             self.counts.repeated += 1
@@ -227,7 +232,8 @@ class ActorPool:
             # A life that has not begun may wait for a machine.
             if slot.worked or room:
                 self.counts.hung += 1
-                say(f"actor {slot.number} has not answered for {self._patience:g} s; killed")
+                say(f"actor {slot.number} has not answered for {self._limit(slot):g} s; killed")
+                slot.vain = 0 if slot.worked else slot.vain + 1
                 ray.kill(slot.actor, no_restart=False)
                 slot.begin_anew("it hung")
         if now - self._silent_since > self._patience:
@@ -239,8 +245,16 @@ class ActorPool:
         return [
             slot
             for slot in self._slots
-            if slot.call is not None and now - slot.since > self._patience
+            if slot.call is not None and now - slot.since > self._limit(slot)
         ]
+
+    def _limit(self, slot: Slot) -> float:
+        """Time after which an actor counts as hung [s].
+
+        It doubles with each life in vain: an actor that only starts slowly must not be ended again
+        and again.
+        """
+        return self._patience * 2.0 ** min(slot.vain, MOST_DOUBLINGS)
 
 
 def say(line: str) -> None:

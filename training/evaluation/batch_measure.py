@@ -1,4 +1,4 @@
-"""`inhand measure`: goals in a row of a run's policy, teacher or student, in many worlds at once.
+"""`inhand measure`: consecutive successes of a run's policy, in many worlds at once.
 
 The published measure (any orientation, 0.4 rad, 80 s a goal, cap 50; Dactyl, arXiv:1808.00177,
 section 6.1) in the worlds of training, scored with the true pose. A teacher, which no robot can

@@ -1,4 +1,4 @@
-"""`inhand compare`: the difference of two evaluations of the same seeds, with its confidence."""
+"""`inhand compare`: the difference of two evaluations of the same seeds, with its interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

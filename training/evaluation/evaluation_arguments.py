@@ -1,4 +1,4 @@
-"""What `inhand eval` takes, and whether it is right."""
+"""Arguments of `inhand eval`, and their checks."""
 
 import importlib.util
 from dataclasses import dataclass

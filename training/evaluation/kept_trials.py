@@ -1,4 +1,4 @@
-"""File of finished trials, with which an evaluation that was interrupted goes on."""
+"""File of finished trials, from which an interrupted evaluation continues."""
 
 import hashlib
 from pathlib import Path

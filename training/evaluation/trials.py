@@ -1,4 +1,4 @@
-"""A trial of a policy: its rules, what is drawn for it, and its judge.
+"""A trial of a policy: its rules, its random draws, and how it is judged.
 
 The same for both engines, in lockstep and with the real-time daemon.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from inhand.controller.core.goals import RandomGoal, resolve
 from inhand.errors import InhandError
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import MujocoSettings, Universe, load_universe, sample
 from inhand.hardware.records import Array

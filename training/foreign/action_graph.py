@@ -1,4 +1,4 @@
-"""The part of the adapter that makes the daemon's action of the foreign one."""
+"""The part of the adapter that converts the foreign action to the daemon's."""
 
 import numpy as np
 

@@ -60,6 +60,12 @@ def adapt(given: PolicyMap, network: ForeignNetwork, hand: Hand) -> Adapted:
         PolicyError: map, network and hand do not fit together.
     """
     joints = Joints(given.joints, hand)
+    batch = network.action.shape[0]
+    if len(network.action.shape) > 1 and batch > 1 and network.observation.shape[0] == batch:
+        raise PolicyError(
+            f"the network acts for a batch of {batch} at once; export it with a batch of 1, or "
+            "with a batch that is left open"
+        )
     size = len(given.action.select) or network.action.size
     if size != len(joints.names):
         raise PolicyError(

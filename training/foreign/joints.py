@@ -1,4 +1,4 @@
-"""The joints of a foreign policy, beside the actuators of the hand."""
+"""The joints of a foreign policy, matched to the actuators of the hand."""
 
 import numpy as np
 

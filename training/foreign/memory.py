@@ -1,4 +1,4 @@
-"""What the adapter remembers from step to step, in the vector that the daemon carries."""
+"""State of the adapter from step to step, in the recurrent vector that the daemon carries."""
 
 from inhand.training.foreign.graph_builder import GraphBuilder
 

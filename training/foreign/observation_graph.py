@@ -1,4 +1,4 @@
-"""The part of the adapter that makes the foreign observation of the daemon's."""
+"""The part of the adapter that converts the daemon's observation to the foreign one."""
 
 import numpy as np
 

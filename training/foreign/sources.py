@@ -1,4 +1,4 @@
-"""What the parts of a foreign observation can be made of: linear maps of what the daemon measures.
+"""Sources of the parts of a foreign observation: linear maps of what the daemon measures.
 
 Each source is a matrix and a bias on a tensor of the adapter: a part of the daemon's observation
 (`inhand.controller.policy.observation`), or one that `adapter.py` computes or remembers.

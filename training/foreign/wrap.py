@@ -1,4 +1,4 @@
-"""`inhand policy wrap`: a policy file of an ONNX file that was made elsewhere."""
+"""`inhand policy wrap`: makes a policy file from an ONNX file that was made elsewhere."""
 
 import hashlib
 from dataclasses import dataclass

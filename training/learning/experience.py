@@ -1,4 +1,4 @@
-"""What acting gives to learning: in one process, or from many that act beside each other."""
+"""Experience: what a rollout gives to the learner, in one process or from many."""
 
 from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inhand.training.learning.experience import Scale, scale_of
+from inhand.training.learning.experience import Scale
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 
 
@@ -30,12 +30,8 @@ class Network(nn.Module):
         self.critic = _layers(inputs, 1)
         self.log_deviation = nn.Parameter(torch.full((actions,), float(np.log(deviation))))
 
-    def learn_scale(self, values: Tensor) -> None:
-        """Updates the running mean and variance with a batch of inputs, (n, inputs)."""
-        self.join_scale(scale_of(values))
-
     def join_scale(self, scale: Scale) -> None:
-        """The same with the scale of a batch."""
+        """Updates the running mean and variance with those of a batch of inputs."""
         mean, variance, n = scale
         total = self.count + n
         delta = mean - self.mean
@@ -102,7 +98,7 @@ class Network(nn.Module):
 
 
 def teacher_inputs(worlds: BatchOfWorlds, device: str) -> Tensor:
-    """What the teacher sees: the observation without errors, then what only simulation knows."""
+    """Inputs of the teacher: the observation without errors, then quantities of the simulation."""
     parts = [worlds.observe(), worlds.privileged()]
     return torch.as_tensor(np.concatenate(parts, -1, dtype=np.float32), device=device)
 

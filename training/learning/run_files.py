@@ -1,4 +1,4 @@
-"""The folder of a run: its files, whether a process trains in it, and what came of it."""
+"""The folder of a run: its files, whether a process trains in it, and its result."""
 
 import csv
 import fcntl

@@ -1,4 +1,4 @@
-"""A training run ends in order: at a signal, or when the program that started it has ended."""
+"""Ends a training run in order: at a signal, or when the program that started it has ended."""
 
 import os
 import signal

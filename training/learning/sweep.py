@@ -3,11 +3,8 @@
 import csv
 import io
 import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -16,78 +13,12 @@ import tyro
 from msgspec.structs import replace
 
 from inhand.files import write_whole
-from inhand.perception.parent import environment
 from inhand.result import print_json
 from inhand.training.learning.grid import Variant, parse_grid, variants, write_recipe
 from inhand.training.learning.run_files import Paths, locked
 from inhand.training.learning.run_recipe import TrainingError, load_recipe
 from inhand.training.learning.runs import Run, describe
-from inhand.training.learning.stop import stop_requested
-
-POLL_SECONDS = 0.1
-
-
-class Job(NamedTuple):
-    """One run to start.
-
-    Attributes:
-        folder: of the run; what it prints goes to `output.txt` there.
-        arguments: of `inhand`.
-    """
-
-    folder: Path
-    arguments: tuple[str, ...]
-
-
-Ended = Callable[[Job, int], None]
-"""Called with a job and its exit code, negative for the signal that killed it."""
-Runner = Callable[[Sequence[Job], Ended], None]
-"""Runs all jobs and calls the function with each that has ended. `on_this_machine` makes one;
-whatever else can run `inhand train` where the folder of the runs is seen can take its place."""
-
-
-def on_this_machine(number: int) -> Runner:
-    """A runner with so many processes at once; a signal ends them after a last checkpoint."""
-
-    def run(jobs: Sequence[Job], ended: Ended) -> None:
-        waiting = list(jobs)
-        running: dict[Job, subprocess.Popen[bytes]] = {}
-        stopping = False
-        with stop_requested() as stop:
-            while waiting or running:
-                if stop() and not stopping:
-                    stopping = True
-                    waiting.clear()
-                    # Once: a run that is saving ignores it, one that has saved does not.
-                    _terminate(running.values())
-                while waiting and len(running) < number:
-                    job = waiting.pop(0)
-                    running[job] = _start(job)
-                time.sleep(POLL_SECONDS)
-                codes = {job: process.poll() for job, process in running.items()}
-                for job, code in codes.items():
-                    if code is not None:
-                        del running[job]
-                        # Before it trains, a process has nothing to save and ends at once.
-                        ended(job, 0 if stopping and code == -signal.SIGTERM else code)
-
-    return run
-
-
-def _start(job: Job) -> "subprocess.Popen[bytes]":
-    with (job.folder / "output.txt").open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "inhand", *job.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=environment(),
-        )
-
-
-def _terminate(processes: "Iterable[subprocess.Popen[bytes]]") -> None:
-    for process in processes:
-        process.terminate()
+from inhand.training.learning.sweep_runner import Job, Runner, on_this_machine
 
 
 class Result(NamedTuple):
@@ -196,6 +127,8 @@ class Arguments:
         grid: keys of the recipe with their values, as KEY=VALUE,VALUE.
         name: of the sweep; without it, the recipe's run and `-sweep`.
         jobs: runs at once; they share the cores.
+        ray: give each run a CPU of a Ray cluster whose machines share the folder of the runs:
+            HOST:PORT of its head, or `local`.
         runs: folder of the runs.
         minutes: stop each run after this time.
         device: of the learners, as torch names it.
@@ -206,10 +139,26 @@ class Arguments:
     grid: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE,VALUE")] = ()
     name: str = ""
     jobs: int = 1
+    ray: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
     runs: Path = Path("runs")
     minutes: float | None = None
     device: str = "cpu"
     json: bool = False
+
+
+def _run(given: Arguments, made: Sequence[Variant], options: Sequence[str]) -> list[Result]:
+    """Trains the variants on this machine, or on those of a cluster."""
+    if not given.ray:
+        return sweep(made, given.runs, options, on_this_machine(given.jobs))
+    # Ray is in an extra of its own.
+    from inhand.training.cluster.connection import connected
+    from inhand.training.learning.distributed import MODULES
+    from inhand.training.learning.sweep_cluster import on_cluster
+
+    gpus = 0 if given.device == "cpu" else 1
+    with connected(given.ray, MODULES):
+        # Elsewhere, a relative path means another folder.
+        return sweep(made, given.runs.absolute(), options, on_cluster(gpus))
 
 
 def main() -> int:
@@ -217,14 +166,16 @@ def main() -> int:
     given = tyro.cli(Arguments, prog="inhand sweep")
     if given.jobs < 1:
         raise TrainingError(f"sweep: --jobs {given.jobs}: at least 1")
+    if given.ray and given.jobs > 1:
+        raise TrainingError("sweep: --ray and --jobs exclude each other; leave one out")
     recipe = load_recipe(given.recipe)
     name = given.name or f"{recipe.run}-sweep"
     made = variants(recipe, parse_grid(given.grid), name)
-    threads = max(1, len(os.sched_getaffinity(0)) // given.jobs)
+    threads = 1 if given.ray else max(1, len(os.sched_getaffinity(0)) // given.jobs)
     options = ["--device", given.device, "--threads", str(threads)]
     if given.minutes is not None:
         options += ["--minutes", str(given.minutes)]
-    results = sweep(made, given.runs, options, on_this_machine(given.jobs))
+    results = _run(given, made, options)
     if given.json:
         print_json([{"settings": one.variant.settings, "run": one.run} for one in results])
     else:

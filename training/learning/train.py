@@ -1,7 +1,8 @@
 """A training run: reads a recipe, writes checkpoints, a log and a curve. It can be resumed."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +134,7 @@ class _Training:
         display = Display(recipe.run, recipe.iterations - start, minutes)
         began = saved = time.monotonic()
         row: dict[str, float] = {}
+        logged = start
         while learner.iteration < recipe.iterations and not over():
             try:
                 row = learner.iterate()
@@ -141,14 +143,19 @@ class _Training:
             except FloatingPointError as error:
                 raise TrainingError(f"run {recipe.run}: {error}") from error
             done, spent = learner.iteration - start, time.monotonic() - began
-            if learner.iteration % LOG_EVERY == 0 or learner.iteration == recipe.iterations:
+            # The first one and the last one, too: a short run is seen to learn.
+            if learner.iteration % LOG_EVERY == 0 or learner.iteration == 1:
                 log.write(row)
                 display.row(row, done, spent)
+                logged = learner.iteration
             display.at(done, spent)
             if time.monotonic() - saved > SAVE_SECONDS:
                 self.save()
                 self.note("running")
                 saved = time.monotonic()
+        if row and learner.iteration > logged:
+            log.write(row)
+            display.row(row, learner.iteration - start, time.monotonic() - began)
         display.end()
         self.save()
         return row
@@ -233,9 +240,21 @@ class Arguments:
     json: bool = False
 
 
+def _problems(given: Arguments) -> Iterator[str]:
+    """What of the arguments cannot be meant."""
+    if min(given.threads, given.actors) < 0:
+        yield "--threads and --actors must be at least 0, which stands for all"
+    if given.actors and not given.ray:
+        yield "--actors counts processes of a Ray cluster; add --ray ADDRESS, or --ray local"
+    if given.minutes is not None and not 0 < given.minutes < math.inf:
+        yield f"--minutes {given.minutes:g} must be above 0"
+
+
 def main() -> int:
     """`inhand train`."""
     given = tyro.cli(Arguments, prog="inhand train")
+    for problem in _problems(given):
+        raise TrainingError(f"train: {problem}")
     recipe = load_recipe(given.recipe)
     row = train(
         recipe,

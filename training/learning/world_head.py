@@ -1,4 +1,4 @@
-"""What the memory is to tell about its world: labels, and the loss of a Gaussian estimate.
+"""Auxiliary head: properties of the world, estimated from the memory; labels and Gaussian loss.
 
 The head's targets are the strengths of axes (`inhand.training.mujoco_worlds.draws`) and the error
 of the estimated rotation. Without them nothing but the actions asks the memory to find out which

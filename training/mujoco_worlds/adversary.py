@@ -1,4 +1,4 @@
-"""A random network that takes a share of the actions: disturbances no other axis stands for.
+"""A random network that takes a share of the actions: disturbances that no other axis covers.
 
 OpenAI, arXiv:1910.07113, appendix B.3: random networks disturb better than trained ones. As in
 DeXtreme (arXiv:2210.13702) all worlds share one network, of which each world leaves out other

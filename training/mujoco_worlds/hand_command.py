@@ -1,4 +1,4 @@
-"""`inhand hand`: a hand file from a model of others, and what a hand file says."""
+"""`inhand hand`: imports a hand file from URDF or MJCF, and checks and shows hand files."""
 
 import signal
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from inhand.files import write_whole
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import HAND_FILES, Hand, hand_file, load_hand, parse_hand
 from inhand.hardware.model.hand_description import HandDescription
+from inhand.hardware.model.hand_doubts import doubts
 from inhand.hardware.model.hand_text import hand_text
 from inhand.hardware.model.mirror import mirrored
 from inhand.hardware.records import Array
@@ -45,8 +46,9 @@ class Import:
         rest: Rest pose, as JOINT ANGLE pairs [rad]; else the model's first keyframe, else zero.
         damping: Damping of joints without any [N·m·s/rad].
         armature: Inertia of the rotor of joints without any [kg·m²]; light links need one.
-        gain: Position gain of joints without an actuator [N·m/rad].
-        torque_limit: Torque limit of actuators without one [N·m].
+        gain: Position gain of joints without an actuator [N·m/rad]; else 1, or what carries the
+            links.
+        torque_limit: Torque limit of joints without one [N·m]; else 0.5, or what carries the links.
         velocity_limit: Speed limit of all actuators [rad/s].
         acceleration_limit: Acceleration limit of all actuators [rad/s²].
         shapes_only: Write no meshes for drawing beside the file.
@@ -65,8 +67,8 @@ class Import:
     rest: dict[str, float] = field(default_factory=dict)
     damping: float = 0.1
     armature: float = 0.001
-    gain: float = 1.0
-    torque_limit: float = 0.5
+    gain: float | None = None
+    torque_limit: float | None = None
     velocity_limit: float = 8.0
     acceleration_limit: float = 300.0
     shapes_only: bool = False
@@ -157,11 +159,12 @@ class Check:
         hand = load_hand(self.file)
         told = _summary(hand)
         if self.json:
-            print_json({"file": str(hand_file(self.file)), **told})
+            print_json({"file": str(hand_file(self.file)), **told, "notes": doubts(hand)})
             return 0
         for name, value in told.items():
             print(f"{name.replace('_', ' '):12} {value}")
-        print(f"{self.file}: all right")
+        found = doubts(hand)
+        print("\n".join([*found, f"{self.file}: {'see above' if found else 'all right'}"]))
         return 0
 
 

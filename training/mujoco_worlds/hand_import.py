@@ -1,14 +1,20 @@
-"""A hand file from a compiled model of others."""
+"""Converts a compiled MuJoCo model of a hand to a hand file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
 
+from inhand.hardware.model.hand import Hand, parse_hand
+from inhand.hardware.model.hand_doubts import doubts
+from inhand.hardware.model.hand_text import hand_text
+from inhand.hardware.model.kinematics import fingertip_positions, link_poses
+from inhand.hardware.model.shape_gap import shape_gap
 from inhand.hardware.model.solids import inertia_values
-from inhand.hardware.model.turning import axis_angle_matrix, matrix_rpy, rpy_matrix
+from inhand.hardware.model.turning import axis_angle_matrix, matrix_rpy
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.training.mujoco_worlds.import_choices import Choices
@@ -20,6 +26,19 @@ from inhand.training.mujoco_worlds.source_couplings import (
 )
 from inhand.training.mujoco_worlds.source_fingers import add_tips, collision_groups
 from inhand.training.mujoco_worlds.source_shapes import drawing_of, shapes_of
+
+OBJECT_RADIUS = 0.05
+"""Free of shapes around the object's start: the block's corners are 48 mm from its middle [m]."""
+FIRST_HEIGHT, HIGHEST = 0.06, 0.5
+"""Heights of an assumed start above the middle of the fingers [m]."""
+UPRIGHT = 0.8
+"""Fingers whose direction has this share upwards are said to point up."""
+_SOMEWHERE = {
+    "object_start": [0.0, 0.0, 0.0],
+    "center": [0.0, 0.0, 0.0],
+    "radius": 0.12,
+    "drop_height": 0.0,
+}
 
 
 @dataclass
@@ -80,13 +99,13 @@ def import_hand(model: mujoco.MjModel, choices: Choices) -> Imported:
         "name": choices.name,
         "schema": 1,
         "root": root,
-        "workspace": {},
+        "workspace": dict(_SOMEWHERE),
         "collision_groups": collision_groups(links, tips),
         "fixed_links": fixed,
         "links": links,
         "actuators": actuators_of(model, ranges, coupled, choices, notes),
     }
-    content["workspace"] = _workspace(model, choices, tips, notes)
+    content["workspace"] = _workspace(content, choices, notes)
     if model.jnt_stiffness.any():
         notes.append("left out: springs of joints (stiffness)")
     if model.ntendon:
@@ -158,25 +177,47 @@ def _part(model: mujoco.MjModel, body: int, notes: list[str]) -> dict[str, Any]:
     return part
 
 
-def _workspace(
-    model: mujoco.MjModel, choices: Choices, tips: Sequence[dict[str, Any]], notes: list[str]
-) -> dict[str, Any]:
-    """Where the object is held: above the middle of the fingers, unless it was chosen."""
-    data = mujoco.MjData(model)
-    mujoco.mj_kinematics(model, data)
-    turn = rpy_matrix(choices.turn)
-    moving = np.flatnonzero(model.body_jntnum)
-    places = data.xpos[moving] @ turn.T
-    start = places.mean(axis=0) + [0.0, 0.0, 0.06]
+def _workspace(content: dict[str, Any], choices: Choices, notes: list[str]) -> dict[str, Any]:
+    """Where the object is held, unless it was chosen: above the middle of the fingers.
+
+    In whichever way it is turned there, it touches no shape of the hand at rest: an engine would
+    throw both apart.
+    """
+    hand = parse_hand(hand_text(content, []).encode(), Path(f"{choices.name}.toml"))
+    _, places = link_poses(hand, hand.joint_angles(hand.rest))
     if choices.object_start is None:
+        heights = np.arange(FIRST_HEIGHT, HIGHEST, 0.002)
+        above = places.mean(axis=0) + np.outer(heights, [0.0, 0.0, 1.0])
+        free = shape_gap(hand, hand.rest, above) >= OBJECT_RADIUS
+        start = above[int(np.argmax(free))] if free.any() else above[-1]
         notes.append(
             "assumed: the workspace, above the middle of the fingers; set it for your hand"
         )
     else:
         start = np.array(choices.object_start)
+        notes += doubts(hand, start)
+    outwards = (fingertip_positions(hand, hand.rest) - _finger_starts(hand, places)).mean(axis=0)
+    if outwards[2] > UPRIGHT * np.linalg.norm(outwards):
+        notes.append(
+            "upright: the fingers point up, and an object falls off them; turn the model with "
+            "--turn, so that the palm is up, for example --turn 0 1.571 0"
+        )
     return {
         "object_start": start.tolist(),
         "center": (start - [0.0, 0.0, 0.01]).tolist(),
         "radius": 0.12,
         "drop_height": float(min(places[:, 2].min(), start[2]) - 0.06),
     }
+
+
+def _finger_starts(hand: Hand, places: Array) -> Array:
+    """Place of the first link of each fingertip's finger [m], (n_fingertips, 3)."""
+    first = []
+    for tip in hand.fingertips:
+        at = tip
+        # What several fingers hang on is the palm.
+        while (above := hand.parents[at]) >= 0 and hand.parents.count(above) == 1:
+            at = above
+        first.append(at)
+    starts: Array = places[first]
+    return starts

@@ -1,4 +1,4 @@
-"""What somebody who imports a hand chooses, since no model says it."""
+"""Choices of the user who imports a hand: what the source model does not contain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ class Choices:
         damping: of joints without any [N·m·s/rad].
         armature: of joints without any [kg·m²]: light links on a stiff servo without a rotor shake
             in simulation.
-        gain: of joints without an actuator [N·m/rad].
-        torque_limit: of actuators without one [N·m].
+        gain: of joints without an actuator [N·m/rad]; None: 1, or more where the links are heavy.
+        torque_limit: of joints without one [N·m]; None: 0.5, or more where the links are heavy.
         velocity_limit: of all actuators [rad/s].
         acceleration_limit: of all actuators [rad/s²].
     """
@@ -36,7 +36,7 @@ class Choices:
     rest: Mapping[str, float] = field(default_factory=dict)
     damping: float = 0.1
     armature: float = 0.001
-    gain: float = 1.0
-    torque_limit: float = 0.5
+    gain: float | None = None
+    torque_limit: float | None = None
     velocity_limit: float = 8.0
     acceleration_limit: float = 300.0

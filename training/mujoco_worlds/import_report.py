@@ -1,4 +1,4 @@
-"""A hand file beside the model that it was imported from."""
+"""Comparison of an imported hand file with its source model."""
 
 from dataclasses import dataclass
 

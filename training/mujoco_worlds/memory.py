@@ -1,4 +1,4 @@
-"""Whether so many worlds fit into memory; found out before they are made."""
+"""Checks that a number of worlds fits into memory, before they are made."""
 
 import dataclasses
 from pathlib import Path

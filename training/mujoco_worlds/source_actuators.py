@@ -6,9 +6,24 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from inhand.hardware.dynamixel.models import MODELS
 from inhand.hardware.errors import DescriptionError
 from inhand.training.mujoco_worlds.import_choices import Choices
 from inhand.training.mujoco_worlds.source_couplings import Coupling, joint_name, tendon_lever
+from inhand.training.mujoco_worlds.source_loads import joint_loads
+
+GAIN = 1.0
+"""Least gain that is assumed [N·m/rad]."""
+TORQUE = 0.5
+"""Least torque limit that is assumed [N·m]."""
+SAG = 0.1
+"""How far a joint with an assumed gain sinks under the weight of its links at most [rad]."""
+RESERVE = 2.0
+"""An assumed torque limit is this many times what the links weigh at most."""
+MOST_SAG = 0.3
+"""A joint that sinks further is named [rad]."""
+MOST_EFFORT = 50.0
+"""Makers write 1000 or so for no limit [N·m]."""
 
 
 def actuators_of(
@@ -18,6 +33,10 @@ def actuators_of(
     choices: Choices,
     notes: list[str],
 ) -> list[dict[str, Any]]:
+    if choices.servo_model and choices.servo_model not in MODELS:
+        raise DescriptionError(
+            f"servo model {choices.servo_model} is not known here; known are {', '.join(MODELS)}"
+        )
     following = {coupling.following for coupling in coupled}
     driven: dict[str, tuple[int, float]] = {}
     for number in range(model.nu):
@@ -33,18 +52,12 @@ def actuators_of(
         else:
             notes.append(f"left out: actuator {model.actuator(number).name}, not on a joint")
     rest = _rest(model, choices, notes)
+    loads = joint_loads(model, choices.turn, coupled)
     actuators: list[dict[str, Any]] = []
     for joint, (low, high) in ranges.items():
         if joint in following:
             continue
-        gain, torque = choices.gain, choices.torque_limit
-        if joint in driven:
-            gain, torque = _strength(model, *driven[joint], joint, choices, notes)
-        else:
-            notes.append(
-                f"assumed: gain {gain} N·m/rad and torque limit {torque} N·m, as the model has no "
-                f"actuator, of {joint}"
-            )
+        gain, torque = _strength(model, driven.get(joint), joint, loads[joint], choices, notes)
         own = [coupling for coupling in coupled if coupling.leading == joint]
         actuator: dict[str, Any] = {
             "name": joint,
@@ -88,24 +101,91 @@ def _rest(model: mujoco.MjModel, choices: Choices, notes: list[str]) -> dict[str
 
 def _strength(
     model: mujoco.MjModel,
-    number: int,
-    lever: float,
+    drive: tuple[int, float] | None,
     joint: str,
+    load: float,
     choices: Choices,
     notes: list[str],
 ) -> tuple[float, float]:
-    """Gain [N·m/rad] and torque limit [N·m] of an actuator; `lever` is its pull per turn."""
-    gear = abs(float(model.actuator_gear[number, 0]) * lever)
-    # MuJoCo's position servo compares its setpoint with gear times the joint's angle.
-    gain = -float(model.actuator_biasprm[number, 1]) * gear**2
+    """Gain [N·m/rad] and torque limit [N·m] of an actuator.
+
+    Args:
+        model: the compiled model.
+        drive: number of its actuator, and the turn of that per turn of the joint; None: there is
+            no actuator.
+        joint: its name.
+        load: largest weight that it must carry [N·m].
+        choices: what no model says.
+        notes: gets what is assumed, and whether the actuator is too weak for its links.
+    """
+    gain, limits = 0.0, _efforts(model, _number_of(model, joint), joint, notes)
+    if drive is not None:
+        number, lever = drive
+        gear = abs(float(model.actuator_gear[number, 0]) * lever)
+        # MuJoCo's position servo compares its setpoint with gear times the joint's angle.
+        gain = -float(model.actuator_biasprm[number, 1]) * gear**2
+        if model.actuator_forcelimited[number]:
+            limits.append(float(np.abs(model.actuator_forcerange[number]).max()) * gear)
+    elif choices.torque_limit is not None:
+        limits = []
+    assumed, why = [], ""
     if gain <= 0:
-        gain = choices.gain
-        notes.append(f"assumed: gain {gain} N·m/rad, as it is no position servo, of {joint}")
-    limits = []
-    if model.actuator_forcelimited[number]:
-        limits.append(float(np.abs(model.actuator_forcerange[number]).max()) * gear)
-    if model.jnt_actfrclimited[model.joint(joint).id]:
-        limits.append(float(np.abs(model.jnt_actfrcrange[model.joint(joint).id]).max()))
+        why = ", as it is no position servo,"
+        gain = choices.gain or max(GAIN, _rounded_up(load / SAG))
+        assumed.append(f"gain {gain:g} N·m/rad")
+    torque = min(limits, default=choices.torque_limit or max(TORQUE, _rounded_up(RESERVE * load)))
     if not limits:
-        notes.append(f"assumed: torque limit {choices.torque_limit} N·m of {joint}")
-    return gain, min(limits, default=choices.torque_limit)
+        assumed.append(f"torque limit {torque:g} N·m")
+    elif drive is None:
+        notes.append(f"torque limit {torque:g} N·m, the effort that the model allows, of {joint}")
+    if assumed:
+        why = ", as the model has no actuator," if drive is None else why
+        notes.append(f"assumed: {' and '.join(assumed)}{why} of {joint}")
+    if torque > (most := _most_torque(choices.servo_model)):
+        notes.append(
+            f"approximated: torque limit {torque:g} → {most:g} N·m, the most of "
+            f"{choices.servo_model or 'all servos that simulation has'}, of {joint}"
+        )
+        torque = most
+    if torque < load:
+        notes.append(
+            f"too weak: the links weigh up to {load:.2g} N·m about the joint, more than the torque "
+            f"limit of {joint}"
+        )
+    elif load / gain > MOST_SAG:
+        notes.append(
+            f"soft: under the weight of its links, up to {load:.2g} N·m, it sinks by "
+            f"{load / gain:.2g} rad; its gain is small, that of {joint}"
+        )
+    return gain, torque
+
+
+def _most_torque(servo_model: str) -> float:
+    """Of a servo model, or of the strongest one that can limit its torque [N·m], rounded down."""
+    models = [MODELS[servo_model]] if servo_model else MODELS.values()
+    most = max(model.most_torque for model in models if servo_model or model.current_control)
+    return float(np.floor(1000 * most) / 1000)
+
+
+def _number_of(model: mujoco.MjModel, joint: str) -> int:
+    """Number of a joint in the model, also of one without a name there."""
+    return next(at for at in range(model.njnt) if joint_name(model, at) == joint)
+
+
+def _efforts(model: mujoco.MjModel, at: int, joint: str, notes: list[str]) -> list[float]:
+    """The torque that the model allows a joint [N·m], such as a URDF's effort; empty for none."""
+    if not model.jnt_actfrclimited[at]:
+        return []
+    effort = float(np.abs(model.jnt_actfrcrange[at]).max())
+    if effort > MOST_EFFORT:
+        notes.append(f"left out: the effort of {effort:g} N·m, which no hand has, of {joint}")
+        return []
+    return [effort]
+
+
+def _rounded_up(value: float) -> float:
+    """To two digits."""
+    if value <= 0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(np.ceil(value / step) * step)

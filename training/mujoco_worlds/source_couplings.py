@@ -1,4 +1,4 @@
-"""Joints of a model of others that one actuator moves together."""
+"""Joints of a source model that one actuator moves together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,12 +36,14 @@ class Coupling:
                 f"need [{ends[0]:.3f}, {ends[1]:.3f}] rad, and its own is [{low:.3f}, {high:.3f}]; "
                 "correct ratio, offset or ranges"
             )
-        if narrowed != [low, high]:
+        before, after = (f"[{ends[0]:.3f}, {ends[1]:.3f}]" for ends in ([low, high], narrowed))
+        ranges[self.leading][:] = narrowed
+        # Models often differ in the last digits.
+        if before != after:
             notes.append(
-                f"approximated: range of {self.leading} [{low:.3f}, {high:.3f}] → "
-                f"[{narrowed[0]:.3f}, {narrowed[1]:.3f}] rad, the reach of {self.following}"
+                f"approximated: range of {self.leading} {before} → {after} rad, the reach of "
+                f"{self.following}"
             )
-            ranges[self.leading][:] = narrowed
 
 
 def couplings(model: mujoco.MjModel, notes: list[str]) -> list[Coupling]:

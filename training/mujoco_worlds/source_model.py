@@ -1,4 +1,4 @@
-"""A hand model of others, URDF or MJCF, compiled by MuJoCo; what it cannot be is refused."""
+"""Source model of an import, URDF or MJCF, compiled by MuJoCo; what is not supported is refused."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +13,8 @@ from inhand.training.mujoco_worlds.source_structure import urdf_problems
 
 LARGEST_REACH = 2.0
 """A hand that reaches further from its base is in other units than metres [m]."""
+HEAVIEST = 10.0
+"""A link that weighs more is in other units than kilograms [kg]."""
 SUFFIXES = (".urdf", ".xml", ".mjcf")
 _MESHES = (".stl", ".obj", ".msh")
 _PLACE = (
@@ -101,8 +103,24 @@ def _fix_base(spec: mujoco.MjSpec, notes: list[str]) -> None:
         is_free = joint.type == mujoco.mjtJoint.mjJNT_FREE
         below = joint.parent.find_all(mujoco.mjtObj.mjOBJ_JOINT)
         if is_free and len(below) > 1:
+            _cut_keys(spec, joint)
             notes.append(f"left out: the free joint of {joint.parent.name}; the base is fixed")
             spec.delete(joint)
+
+
+def _cut_keys(spec: mujoco.MjSpec, joint: mujoco.MjsJoint) -> None:
+    """Takes the place of a free joint out of the poses that the model names."""
+    sizes = {mujoco.mjtJoint.mjJNT_FREE: 7, mujoco.mjtJoint.mjJNT_BALL: 4}
+    first = 0
+    for other in spec.joints:
+        if other == joint:
+            break
+        first += sizes.get(other.type, 1)
+    for key in spec.keys:
+        qpos = np.array(key.qpos)
+        if len(qpos) > first + 6:
+            key.qpos = np.delete(qpos, np.arange(first, first + 7))
+        key.qvel = np.zeros(0)
 
 
 def _find_meshes(
@@ -195,10 +213,15 @@ def _advice(words: str) -> str:
         ("empty file", "give the URDF or MJCF file of a hand"),
         ("decoder", "convert the mesh to STL or OBJ, and name that file in the model"),
         ("not found", "correct the name"),
+        ("axis too small", "give the joint an axis with a direction"),
+        ("must be positive", "give that shape a size"),
+        ("coplanar", "use a box in place of that mesh"),
+        ("too small", "correct the scale of that mesh, or leave it out"),
+        ("already included", "leave that <include> out"),
     ):
         if sign in words:
             return f"; {advice}"
-    return ""
+    return "; correct the file there"
 
 
 def _refuse_kinds(spec: mujoco.MjSpec, path: Path) -> None:
@@ -253,6 +276,11 @@ def _refuse(model: mujoco.MjModel, path: Path) -> None:
             f"{path}: the hand reaches {reach:.3g} m from its base, and its largest shape "
             f"{parts.max(initial=0.0):.3g} m from its middle; lengths seem to be in millimetres, "
             "and must be in metres (meshes: scale 0.001)"
+        )
+    for body in np.flatnonzero((model.body_mass > HEAVIEST) & (np.arange(model.nbody) > 0)):
+        raise DescriptionError(
+            f"{path}: link {model.body(body).name} weighs {model.body_mass[body]:g} kg, more than "
+            "a whole hand; if these are grams, give kilograms"
         )
 
 

@@ -1,4 +1,4 @@
-"""Shapes of a model of others: primitives that collide, and meshes that are drawn."""
+"""Shapes of a source model: primitives for collisions, and meshes for drawing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What of a URDF is no hand; MuJoCo, which reads it, names neither links nor joints for these."""
+"""Checks the structure of a URDF: MuJoCo's own messages name neither links nor joints."""
 
 import math
 from collections.abc import Iterator
@@ -52,17 +52,32 @@ def _number_problems(robot: ElementTree.Element) -> Iterator[str]:
     for owner in [*robot.findall("link"), *robot.findall("joint")]:
         for part in owner.iter():
             for key, text in part.attrib.items():
-                for word in text.split():
-                    if _is_no_number(word):
-                        yield (
-                            f"{owner.tag} {owner.get('name')}: <{part.tag} {key}> has {word!r}; "
-                            "give a number"
-                        )
+                if (count := _count(part.tag, key)) and (wrong := _wrong_numbers(text, count)):
+                    yield f"{owner.tag} {owner.get('name')}: <{part.tag} {key}> {wrong}"
 
 
-def _is_no_number(word: str) -> bool:
+def _count(tag: str, key: str) -> int:
+    """How many numbers an attribute of URDF has; 0: it is no number."""
+    if key in ("xyz", "rpy", "scale") or (tag == "box" and key == "size"):
+        return 3
+    numbers = ("lower", "upper", "effort", "velocity", "radius", "length", "multiplier", "offset")
+    inertial = tag in ("mass", "inertia") and key not in ("name",)
+    return int(inertial or key in (*numbers, "damping", "friction"))
+
+
+def _wrong_numbers(text: str, count: int) -> str:
+    words = text.split()
+    for word in words:
+        if not _is_number(word):
+            return f"has {word!r}; give a number"
+    if len(words) != count:
+        return f"has {len(words)} numbers; give {count}"
+    return ""
+
+
+def _is_number(word: str) -> bool:
     try:
-        return not math.isfinite(float(word))
+        return math.isfinite(float(word))
     except ValueError:
         return False
 
@@ -75,6 +90,9 @@ def _joint_problems(
         advice = _ADVICE.get(kind, "URDF has revolute, continuous, prismatic and fixed joints")
         word = "slide" if kind == "prismatic" else kind
         yield f"joint {name} is a {word} joint; {advice}"
+    axis = joint.find("axis")
+    if axis is not None and not any(map(float, axis.get("xyz", "1").split())):
+        yield f"joint {name}: its axis has no direction; give one, such as 0 0 1"
     for role in ("parent", "child"):
         part = joint.find(role)
         link = "" if part is None else part.get("link", "")

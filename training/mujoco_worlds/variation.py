@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from inhand.controller.policy.action import ActionState
 from inhand.controller.safety.safety import Motion
 from inhand.hardware.model.hand import Hand
-from inhand.hardware.model.reality_draws import describe_reality
 from inhand.hardware.model.universe import GRAVITY, Universe, Vary
 from inhand.hardware.records import Array
 from inhand.sim_backend.servo_dynamics import series_gain
@@ -25,6 +24,7 @@ from inhand.training.mujoco_worlds.draws import (
 from inhand.training.mujoco_worlds.model import OBJECT
 from inhand.training.mujoco_worlds.physics import Physics
 from inhand.training.mujoco_worlds.universe import FIELDS, model_fields
+from inhand.training.mujoco_worlds.universe_vector import describe_reality
 
 MAX_DELAY = 20
 """Longest delay of a command to its servo in the model, including jitter [ticks]."""

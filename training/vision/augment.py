@@ -1,4 +1,4 @@
-"""Changes of windows while the network is trained: no picture is shown twice in the same way."""
+"""Augmentation of the training windows: no picture is shown twice in the same way."""
 
 import cv2
 import numpy as np

@@ -1,6 +1,7 @@
-"""From a trained network to an ONNX file that describes itself."""
+"""Exports a trained network as an ONNX file whose metadata describe it."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import onnx
 import onnxruntime
 import torch
 
+from inhand.files import write_whole
 from inhand.perception.keypoints.network import FORMAT
 from inhand.perception.keypoints.window import PIXELS
 from inhand.perception.objects import ObjectDescription
@@ -36,22 +38,24 @@ def export(
 
     Raises:
         VisionError: ONNX Runtime computes something else; nothing is written.
+        WriteError: the file cannot be written; what was there before still is.
     """
     network.eval()
     with torch.no_grad():
         for weight in network.parameters():
             weight.copy_(weight.half().float())
-    fresh = path.with_suffix(".new")
-    torch.onnx.export(
-        network,
-        (torch.zeros(1, 3, PIXELS, PIXELS),),
-        str(fresh),
-        input_names=["images"],
-        output_names=["points", "log_deviation", "presence"],
-        dynamic_axes={"images": {0: "n"}},
-        dynamo=False,
-    )
-    model = _compact(onnx.load(str(fresh)))
+    with tempfile.TemporaryDirectory(prefix="inhand-export-") as directory:
+        exported = Path(directory) / "exported.onnx"
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, PIXELS, PIXELS),),
+            exported,
+            input_names=["images"],
+            output_names=["points", "log_deviation", "presence"],
+            dynamic_axes={"images": {0: "n"}},
+            dynamo=False,
+        )
+        model = _compact(onnx.load(exported))
     facts = {
         "format": FORMAT,
         "object": target.name,
@@ -61,12 +65,11 @@ def export(
     }
     entry = model.metadata_props.add()
     entry.key, entry.value = "inhand-keypoints", json.dumps(facts)
-    onnx.save(model, str(fresh))
-    apart = difference(network, fresh)
+    content = model.SerializeToString()
+    apart = difference(network, content)
     if not apart < EQUAL:
-        fresh.unlink()
         raise VisionError(f"the exported network differs by {apart:.2g}, more than {EQUAL}")
-    fresh.replace(path)
+    write_whole(path, content)
 
 
 def _compact(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -85,12 +88,17 @@ def _compact(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def difference(network: KeypointNetwork, path: Path) -> float:
-    """Largest difference of the outputs of both networks on random pictures."""
+def difference(network: KeypointNetwork, content: bytes) -> float:
+    """Largest difference between the outputs of a network and of its ONNX file.
+
+    Args:
+        network: the one in torch.
+        content: of the file.
+    """
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (4, 3, PIXELS, PIXELS)).astype(np.float32)
     with torch.no_grad():
         ours = [part.numpy() for part in network(torch.from_numpy(images))]
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     theirs = session.run(None, {"images": images})
     return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))

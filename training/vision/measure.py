@@ -1,4 +1,4 @@
-"""How well a network sees: poses of all cameras together, from predictions that are a bit off."""
+"""Accuracy of a network: pose errors of all cameras together, from disturbed windows."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

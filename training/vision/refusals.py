@@ -1,4 +1,4 @@
-"""How often a network takes for its object what is none: counts in PyBullet's renderer."""
+"""False detections of a network in PyBullet's renderer: other objects, and empty hands."""
 
 import tempfile
 from collections.abc import Callable, Mapping

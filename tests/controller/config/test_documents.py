@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from inhand.controller.config.config import Config, show_config
-from inhand.controller.core.records import EVENT_KINDS
+from inhand.controller.core.records import EventKind
 from inhand.controller.core.requests import TYPES
-from inhand.controller.errors import ERROR_CODES
+from inhand.controller.errors import ErrorCode
 from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.telemetry import describe
 from inhand.controller.safety.modes import Happening, Mode
@@ -18,11 +18,12 @@ from tests.controller.bench_hand import Bench, ScriptedPolicy
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PROTOCOL = (DOCS / "protocol.md").read_text()
 SAFETY = (DOCS / "safety-and-modes.md").read_text()
+KINDS, CODES = get_args(EventKind), get_args(ErrorCode)
 EXAMPLES = [line for line in PROTOCOL.splitlines() if line.startswith("{")]
 
 
 def test_every_name_of_the_protocol_is_documented() -> None:
-    for name in (*TYPES, *EVENT_KINDS, *ERROR_CODES, *Mode, *Happening):
+    for name in (*TYPES, *KINDS, *CODES, *Mode, *Happening):
         assert f"`{name}`" in PROTOCOL, name
 
 
@@ -37,9 +38,9 @@ def test_the_other_examples_are_of_the_stated_form() -> None:
     for line in EXAMPLES:
         message: dict[str, Any] = json.loads(line)
         if "kind" in message and "v" not in message:
-            assert message["kind"] in EVENT_KINDS
+            assert message["kind"] in KINDS
         elif message.get("ok") is False:
-            assert message["error"]["code"] in ERROR_CODES
+            assert message["error"]["code"] in CODES
 
 
 def members(message: Mapping[str, object]) -> Iterator[str]:

@@ -104,8 +104,25 @@ def large(kind: str, id: int = 2**64) -> bytes:
     return json.dumps({"v": 1, "id": id, "type": kind}).encode()
 
 
+def check_reply(looped: Looped, message: bytes) -> None:
+    """Sends a message; from the mode that follows, continues towards goals."""
+    replies = looped.say(message)
+    assert len(replies) == 1
+    reply = replies[0]
+    assert reply["ok"] in (True, False) and (reply["ok"] or reply["error"]["message"])
+    assert looped.loop.observers.failures == {} and looped.loop.tape.lost == 0
+    assert not looped.loop.stop_reason or b"shutdown" in message
+    looped.loop.stop_reason = ""
+    goal = looped.controller.goals.active
+    assert goal is None or np.isfinite(goal.quaternion).all()
+    mode = looped.controller.mode
+    ways = {Mode.OFF: "enable", Mode.HOLDING: "arm", Mode.ESTOP: "clear", Mode.FAULT: "clear"}
+    if mode in ways:
+        looped.ask(ways[mode])
+
+
 # The hand goes through all its modes meanwhile, which no single example decides.
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(messages())
 @example(large("estop"))
 @example(large("estop", -(2**63) - 1))
@@ -117,20 +134,14 @@ def large(kind: str, id: int = 2**64) -> bytes:
 @example(b'{"v":1,"id":"\\ud800","type":"hold"}')
 @example(b'{"v":' + b"[" * 900 + b"]" * 900 + b',"id":1,"type":"hold"}')
 def test_one_reply_and_no_exception(looped: Looped, message: bytes) -> None:
-    replies = looped.say(message)
-    assert len(replies) == 1
-    reply = replies[0]
-    assert reply["ok"] in (True, False) and (reply["ok"] or reply["error"]["message"])
-    assert looped.loop.observers.failures == {} and looped.loop.tape.lost == 0
-    assert not looped.loop.stop_reason or b"shutdown" in message
-    looped.loop.stop_reason = ""
-    goal = looped.controller.goals.active
-    assert goal is None or np.isfinite(goal.quaternion).all()
-    # From the resulting mode, continue towards goals.
-    mode = looped.controller.mode
-    ways = {Mode.OFF: "enable", Mode.HOLDING: "arm", Mode.ESTOP: "clear", Mode.FAULT: "clear"}
-    if mode in ways:
-        looped.ask(ways[mode])
+    check_reply(looped, message)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(messages())
+def test_one_reply_and_no_exception_to_many_messages(looped: Looped, message: bytes) -> None:
+    check_reply(looped, message)
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))

@@ -149,7 +149,8 @@ def test_terms_of_the_next_goals_are_parameters(port: int, bench: Bench) -> None
         call(connection, services["/random_goals"])
         goal = bench.controller.snapshot().goal
         assert goal is not None and goal.tolerance == 0.25
-        call(connection, services["/disable"])
+        call(connection, services["/disarm"])
+        assert json.loads(call(connection, services["/disable"])[17:])["mode"] == "off"
 
 
 def test_watching_only_offers_no_service(tmp_path: Path) -> None:

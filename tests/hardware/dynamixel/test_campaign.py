@@ -17,14 +17,16 @@ from inhand.hardware.dynamixel.line_clock import RealLineClock
 from inhand.hardware.errors import BusError
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array, Targets, frozen_array
-from inhand.sim_backend.line_faults import LINE, SERVO
+from tests.sim_backend.line_faults import LINE, SERVO
 from tests.sim_backend.wires import Wires
 
 HAND = load_hand("dactyl24")
-TURN = 256
-"""Measurements after which the count begins again."""
+TURN = 80
+"""Measurements after which the count begins again: no joint leaves its range before."""
 UNIT = 2 * np.pi / registers.COUNTS
 ZERO = np.array([actuator.servo.zero for actuator in HAND.actuators])
+STEP = np.where(HAND.upper - ZERO > TURN * UNIT, UNIT, -UNIT)
+"""Motion between two measurements [rad], (n_actuators,)."""
 PATIENCE = 0.012
 """More than the tick's: the servos answer from a thread of this process [s]."""
 DEADLINE = 0.04
@@ -39,7 +41,7 @@ class CountingWires(Wires):
 
     def _measure(self) -> tuple[Array, Array, Array]:
         self.count += 1
-        position = ZERO + (self.count % TURN) * UNIT
+        position = ZERO + (self.count % TURN) * STEP
         return position, np.zeros_like(position), np.zeros_like(position)
 
 
@@ -133,8 +135,8 @@ def campaign(count: int, seed: int, *, punctual: bool) -> None:
                 try:
                     state = servos.read(began + DEADLINE)
                     fresh = state.position[np.isfinite(state.position)]
-                    zero = ZERO[np.isfinite(state.position)]
-                    age = np.rint((fresh - zero) / UNIT).astype(int) - before - 1
+                    zero, step = (x[np.isfinite(state.position)] for x in (ZERO, STEP))
+                    age = np.rint((fresh - zero) / step).astype(int) - before - 1
                     assert (age % TURN < line.count - before).all(), f"{fault}: stale {age}"
                     error = error or servos.problem
                     servos.write(Targets(began, frozen_array(wanted)))

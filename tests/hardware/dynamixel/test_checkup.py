@@ -14,7 +14,8 @@ from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.dynamixel.duplicates import suspected
 from inhand.hardware.dynamixel.line_clock import RealLineClock
 from inhand.hardware.dynamixel.maintenance import reboot, restore, scan, set_baud, set_id
-from inhand.hardware.dynamixel.port_users import meddlers
+from inhand.hardware.dynamixel.port_users import interfering_programs
+from inhand.hardware.dynamixel.protocol import Fault
 from inhand.hardware.errors import BusError
 from inhand.hardware.findings import Finding
 from inhand.hardware.model.hand import load_hand
@@ -213,6 +214,45 @@ def test_a_baud_rate_that_a_servo_does_not_have(line: Wires, bus: Bus) -> None:
     assert line.bus.servos[7].get(r.BAUD_RATE) == 1
 
 
+def test_two_servos_that_stand_alike_are_told_apart_by_their_running_times(
+    line: Wires, bus: Bus
+) -> None:
+    other, servo = renumber(line, 6, 7), line.bus.servos[7]
+    places = [line.bus.in_order.index(one) for one in (other, servo)]
+    line.position[places] = 0.5
+    assert list(suspected(bus, [5, 7, 8])) == [7]
+    with pytest.raises(BusError, match="two servos seem to have id 7"):
+        set_id(bus, 7, 99)
+
+
+def test_a_baud_rate_is_set_on_all_servos_or_on_none(line: Wires, bus: Bus) -> None:
+    line.bus.servos[9].set(r.TORQUE_ENABLE, 1)
+    with pytest.raises(BusError, match="torque of servo 9 is on"):
+        set_baud(bus, [7, 8, 9], 1_000_000)
+    assert line.bus.servos[7].get(r.BAUD_RATE) == r.BAUD_RATES[57600]
+
+
+def test_two_axes_in_one_housing_change_their_baud_rate_together(tmp_path: Path) -> None:
+    path = tmp_path / "hand.toml"
+    path.write_text(SIXTEEN.read_text().replace("XC330-M288", "2XC430-W250"))
+    hand = load_hand(path)
+    with wires(hand, BAUD) as line:
+        servos = line.bus.servos
+        bus = Bus(line.port, BAUD)
+        bus.open()
+        bus.write(2, r.TORQUE_ENABLE.address, b"\x01")
+        reply = bus.write(1, r.HOMING_OFFSET.address, r.HOMING_OFFSET.pack(5))
+        assert reply is not None and reply.error == Fault.ACCESS
+        bus.write(2, r.TORQUE_ENABLE.address, b"\x00")
+        set_baud(bus, range(1, 17), 1_000_000)
+        bus.close()
+        assert {servo.baud for servo in servos.values()} == {1_000_000}
+        driver = ServoHand(hand, line.port, 1_000_000, PATIENCE)
+        driver.connect()
+        assert driver.read().position.shape == (16,)
+        driver.close()
+
+
 def hold_back(line: Wires, delay: float = 0.016) -> None:
     """Delays all replies [s], by default as an adapter with its usual latency timer does."""
     line.faults.delay = delay
@@ -269,6 +309,6 @@ def test_programs_that_take_adapters_away_are_known(tmp_path: Path) -> None:
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "comm").write_text(f"{name}\n")
     (tmp_path / "self").mkdir()
-    assert meddlers(tmp_path) == ["ModemManager (12)", "brltty (7)"]
+    assert interfering_programs(tmp_path) == ["ModemManager (12)", "brltty (7)"]
     rules = (Path(__file__).parents[3] / "systemd" / "70-inhand.rules").read_text()
     assert 'ENV{ID_MM_DEVICE_IGNORE}="1"' in rules and "brltty" in rules

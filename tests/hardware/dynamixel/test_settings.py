@@ -28,6 +28,7 @@ SET = {
     r.TEMPERATURE_LIMIT: 95,
     r.PWM_LIMIT: 300,
     r.STARTUP: 1,
+    r.PWM_SLOPE: 1,
     r.SHUTDOWN: 0,
     r.STATUS_RETURN_LEVEL: 1,
     r.FEEDFORWARD_1: 400,

@@ -71,6 +71,14 @@ class Worker:
         }
 
 
+class SlowStarter(Worker):
+    """Needs ten seconds to begin."""
+
+    def __init__(self, number: int, folder: Path) -> None:
+        time.sleep(10.0)
+        super().__init__(number, folder)
+
+
 def squared(number: int) -> int:
     """The square of a number; a machine may fail on the way."""
     time.sleep(0.2)

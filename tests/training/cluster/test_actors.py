@@ -15,7 +15,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from inhand.training.cluster.actors import ActorPool
-from tests.training.cluster.machines import Worker, add_node, member_of, two_nodes
+from tests.training.cluster.machines import SlowStarter, Worker, add_node, member_of, two_nodes
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +93,22 @@ def test_a_hung_actor_is_replaced(pool: ActorPool, tmp_path: Path) -> None:
     assert pool.counts.hung >= 1 and pool.counts.repeated == 0
     assert any(result["name"][0] == 0 for result in found), "the other one went on"
     each_once(found, tmp_path)
+
+
+def test_an_actor_that_starts_slowly_is_not_ended_forever(
+    machines: tuple[Cluster, Any], tmp_path: Path
+) -> None:
+    """On a machine with much other work, a start took longer than the patience, each time."""
+    pool = ActorPool(SlowStarter, (tmp_path,), 1, patience=4.0)
+    pool.start()
+    try:
+        deadline = time.monotonic() + 120
+        order = ray.put(ORDER)
+        found = pool.take(2, order, lambda _: True, lambda: time.monotonic() > deadline)
+        assert len(found) == 2 and 1 <= pool.counts.hung <= 4
+        each_once(found, tmp_path)
+    finally:
+        pool.stop()
 
 
 def test_a_stopped_node_leaves_the_others_at_work_until_one_comes(

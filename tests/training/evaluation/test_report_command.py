@@ -32,7 +32,7 @@ PLAYED = """async () => {
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return recorded(tmp_path_factory.mktemp("recorded"))
+    return recorded(tmp_path_factory.mktemp("recorded"), seconds=3.0)
 
 
 def run(*arguments: object) -> tuple[object, list[str]]:

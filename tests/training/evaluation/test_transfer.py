@@ -1,5 +1,6 @@
 """`inhand transfer`: measured cell by cell, resumed, and nothing measured twice."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -90,6 +91,24 @@ def test_the_table_is_filled_resumed_and_never_measured_twice(
     assert "**PyBullet slippery** (`slippery.toml`): As on ice." in page
     assert (tmp_path / "docs" / "images" / "transfer.png").stat().st_size > 5000
     assert not list(tmp_path.rglob("*.part*"))
+
+
+@pytest.mark.slow
+def test_cells_are_equal_to_the_bit_with_any_number_of_workers(
+    plan: Path, transfer: Run, tmp_path: Path
+) -> None:
+    plan.write_text(plan.read_text().replace("trials = 2", "trials = 5"))
+    ways = [("--jobs", "1"), ("--jobs", "2"), ("--jobs", "4")]
+    if find_spec("ray"):
+        ways.append(("--ray", "local"))
+    files: list[dict[str, bytes]] = []
+    for way in ways:
+        code, _, err = transfer(str(plan), *way)
+        assert code == 0, err
+        folder = tmp_path / "docs" / "transfer"
+        files.append({file.name: file.read_bytes() for file in folder.glob("*")})
+        shutil.rmtree(tmp_path / "docs")
+    assert len(files[0]) == 2 and all(found == files[0] for found in files)
 
 
 def test_a_cell_is_measured_again_when_its_conditions_change(

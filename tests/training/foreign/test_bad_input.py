@@ -124,6 +124,9 @@ def test_networks_of_other_shapes(tmp_path: Path) -> None:
     open_size = playground_form()
     open_size.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "n"
     refused(tmp_path, "size of input 'obs' is left open", open_size)
+    batch = playground_form()
+    batch.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    refused(tmp_path, "acts for a batch of 4 at once; export it with a batch of 1", batch)
     whole = playground_form()
     whole.graph.input[0].type.tensor_type.elem_type = TensorProto.INT32
     whole.graph.node.insert(0, helper.make_node("Cast", ["obs"], ["real"], to=TensorProto.FLOAT))
@@ -150,7 +153,7 @@ def test_files_that_are_too_new_too_old_or_none(tmp_path: Path) -> None:
     refused(tmp_path, "it has IR version 99", new)
     unknown = playground_form()
     unknown.graph.node[2].op_type = "Teleport"
-    refused(tmp_path, "ONNX Runtime cannot load it.*Teleport", unknown)
+    refused(tmp_path, "ONNX Runtime cannot load it.*Teleport.*export it in float32", unknown)
     foreign, map_file = write_pair(tmp_path)
     for content, words in ((b"", "not an ONNX file"), (b"\x07" * 99, "not an ONNX file")):
         foreign.write_bytes(content)

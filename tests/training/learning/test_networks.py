@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from inhand.training.learning.experience import scale_of
 from inhand.training.learning.mixed_precision import mixed_precision, multiplies_bfloat16
 from inhand.training.learning.networks import Network
 
@@ -13,7 +14,7 @@ def network() -> tuple[Network, torch.Tensor]:
     torch.manual_seed(1)
     made = Network(12, 4, 0.3)
     inputs = 2.0 * torch.randn(200, 12) + 1.0
-    made.learn_scale(inputs[:100])
+    made.join_scale(scale_of(inputs[:100]))
     torch.nn.init.normal_(made.actor[-1].weight, std=0.1)
     torch.nn.init.normal_(made.critic[-1].weight, std=0.1)
     return made, inputs

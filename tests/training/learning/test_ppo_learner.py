@@ -9,6 +9,7 @@ from torch import Tensor
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.training.learning.experience import scale_of
 from inhand.training.learning.networks import Network, teacher_inputs
 from inhand.training.learning.ppo import PpoRecipe, advantages
 from inhand.training.learning.ppo_learner import Rollout, step_worlds
@@ -106,7 +107,7 @@ def test_a_teachers_rollout_is_the_plain_loop() -> None:
     rollout = shared._rollout()
 
     def act(seen: Tensor) -> Tensor:
-        plain.network.learn_scale(seen)
+        plain.network.join_scale(scale_of(seen))
         return plain.network.actor(plain.network.normalize(seen))
 
     torch.manual_seed(9)

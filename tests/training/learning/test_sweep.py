@@ -12,7 +12,8 @@ import pytest
 from inhand.training.learning.grid import parse_grid, variants, write_recipe
 from inhand.training.learning.run_recipe import TrainingError, load_recipe
 from inhand.training.learning.runs import list_runs
-from inhand.training.learning.sweep import Ended, Job, sweep
+from inhand.training.learning.sweep import sweep
+from inhand.training.learning.sweep_runner import Ended, Job
 
 TINY = """
 stage = "teacher"

@@ -1,6 +1,7 @@
 """A run as a user starts it: recipe, log, curve, resume, refusals."""
 
 import csv
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from inhand.training.learning.checkpoint import CheckpointError
 from inhand.training.learning.learners import build
 from inhand.training.learning.run_recipe import RECIPES, TrainingError, load_recipe
 from inhand.training.learning.student_network import load_student
-from inhand.training.learning.train import train
+from inhand.training.learning.train import main, train
 
 TEACHER = """
 stage = "teacher"
@@ -64,7 +65,7 @@ def test_from_recipe_to_policy_file_and_resume(
     longer = write(tmp_path / "longer.toml", TEACHER.replace("= 20", "= 30"))
     assert train(load_recipe(longer), tmp_path, "cpu", 1, None)["steps"] == 30 * 16 * 4
     with (tmp_path / "tiny-teacher" / "log.csv").open() as file:
-        assert [row["iteration"] for row in csv.DictReader(file)] == ["10", "20", "30"]
+        assert [row["iteration"] for row in csv.DictReader(file)] == ["1", "10", "20", "30"]
     assert (tmp_path / "tiny-teacher" / "curve.png").stat().st_size > 1000
     student = write(tmp_path / "student.toml", STUDENT)
     assert train(load_recipe(student), tmp_path, "cpu", 1, None)["iteration"] == 10
@@ -168,6 +169,26 @@ def test_a_device_that_cannot_be_used_is_one_sentence(tmp_path: Path, device: st
     recipe.write_text(TEACHER)
     with pytest.raises(TrainingError, match=f"--device {device} cannot be used on this machine"):
         train(load_recipe(str(recipe)), tmp_path / "runs", device, 1, None)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--ray", "local", "--actors", "-1"), "--threads and --actors must be at least 0"),
+        (("--threads", "-2"), "--threads and --actors must be at least 0"),
+        (("--actors", "3"), "--actors counts processes of a Ray cluster; add --ray"),
+        (("--minutes", "-2"), "--minutes -2 must be above 0"),
+        (("--minutes", "nan"), "--minutes nan must be above 0"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    path = write(tmp_path / "teacher.toml", TEACHER)
+    monkeypatch.setattr(sys, "argv", ["train", path, "--runs", str(tmp_path / "runs"), *words])
+    with pytest.raises(TrainingError, match=f"^train: {said}"):
+        main()
     assert not (tmp_path / "runs").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from inhand.training.learning.run_files import read_log
 
-RECIPE = """
+LEARNS = """
 stage = "teacher"
 run = "warp"
 iterations = 30
@@ -24,7 +24,7 @@ normalize_iterations = 5
 
 
 def typed(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    (folder / "tiny.toml").write_text(RECIPE)
+    (folder / "tiny.toml").write_text(LEARNS)
     command = [sys.executable, "-m", "inhand", "train", "tiny.toml", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3000)
 
@@ -34,7 +34,7 @@ def test_a_teacher_learns_in_warp(tmp_path: Path) -> None:
     pytest.importorskip("mujoco_warp")
     done = typed(tmp_path, "--engine", "warp", "--device", "cpu", "--threads", "1")
     assert done.returncode == 0, done.stderr
-    first, _, last = read_log(tmp_path / "runs/warp/log.csv")
+    _, first, _, last = read_log(tmp_path / "runs/warp/log.csv")
     assert last["goals_per_minute"] > 1.3 * first["goals_per_minute"] > 0.0
     assert last["explained"] > first["explained"]
 
@@ -49,7 +49,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
         "sys.argv = ['inhand', 'train', 'tiny.toml', '--engine', 'warp']\n"
         "from inhand.controller.cli.main import main; main()"
     )
-    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "tiny.toml").write_text(LEARNS)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1

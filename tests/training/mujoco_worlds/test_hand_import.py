@@ -184,7 +184,10 @@ def imported(folder: Path, text: str, **choices: Any) -> Hand:
 
 def test_a_hovering_hand_is_fixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     free = MJCF.replace('<body name="palm">', '<body name="palm"><freejoint/>')
-    assert imported(tmp_path, free).n_joints == 2
+    # As in the Shadow hand of MuJoCo Menagerie, poses have the place of the base, too.
+    keys = '<keyframe><key name="k" qpos="9 9 9 1 0 0 0 0.5 0.4"/><key/></keyframe></mujoco>'
+    hand = imported(tmp_path, free.replace("</mujoco>", keys))
+    assert hand.n_joints == 2 and hand.rest.tolist() == [0.5, 0.4]
     assert "left out: the free joint of palm; the base is fixed" in capsys.readouterr().out
 
 

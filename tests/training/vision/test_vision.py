@@ -121,7 +121,7 @@ def test_exported_network_is_equal_and_knows_its_object(tmp_path: Path) -> None:
     torch.manual_seed(1)
     network, path = KeypointNetwork(8, 16).eval(), tmp_path / "eyes.onnx"
     export(network, BLOCK, path, (320, 240))
-    assert difference(network, path) < 1e-3
+    assert difference(network, path.read_bytes()) < 1e-3
     seen = VertexNetwork(path, BLOCK).look([np.zeros((96, 96, 3), np.uint8)] * 2)
     assert [one.points.shape for one in seen] == [(8, 2), (8, 2)]
     repainted = {**BLOCK.appearance, "+x": FaceMark((0, 0, 0))}

@@ -1,14 +1,12 @@
 """Digest of the nominal PyBullet world, to detect unintended changes of its constants.
 
 The held-out rule: PyBullet's constants come from physics tests, before the first score of a
-policy. `model.lock` stores the digests. An intended change updates them and is recorded in
-`docs/acceptance-log.md`, since scores before and after are not comparable.
+policy. `sim_backend/model.lock` stores the digests. An intended change updates them and is
+recorded in `docs/acceptance-log.md`, since scores before and after are not comparable.
 """
 
 import hashlib
 import json
-import tomllib
-from pathlib import Path
 
 import pybullet
 
@@ -16,10 +14,8 @@ from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.universe import PybulletSettings, Universe
 from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.bodies import GEAR_ERP, GEAR_FORCE
-from inhand.sim_backend.plain import plain
 from inhand.sim_backend.world import World
-
-LOCK = Path(__file__).parent / "model.lock"
+from tests.sim_backend.plain_values import plain
 
 
 def pybullet_digest(hand: Hand, target: ObjectDescription) -> str:
@@ -37,8 +33,3 @@ def pybullet_digest(hand: Hand, target: ObjectDescription) -> str:
             facts.append(pybullet.getJointInfo(body, joint, physicsClientId=world.client)[1:])
     world.close()
     return hashlib.sha256(json.dumps(plain(facts)).encode()).hexdigest()
-
-
-def read_lock() -> dict[str, dict[str, str]]:
-    """The stored digests, by engine, then by object."""
-    return tomllib.loads(LOCK.read_text())

@@ -1,4 +1,4 @@
-"""Digest of the nominal Drake world; see `inhand.sim_backend.lock` for that of PyBullet."""
+"""Digest of the nominal Drake world; see `pybullet_digest` for that of PyBullet."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from inhand.hardware.model.universe import DrakeSettings, Universe
 from inhand.perception.objects import ObjectDescription
 from inhand.sim_backend.drake import friction, surfaces
 from inhand.sim_backend.drake.world import DrakeWorld
-from inhand.sim_backend.plain import plain
+from tests.sim_backend.plain_values import plain
 
 _PROPERTIES = (
     ("material", "hunt_crossley_dissipation"),

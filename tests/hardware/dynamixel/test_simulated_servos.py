@@ -11,7 +11,7 @@ from inhand.controller.client.sync import Client
 from inhand.controller.config.config import BusConfig
 from inhand.controller.system.open_hand import open_hand
 from inhand.hardware.dynamixel.models import MODELS
-from inhand.hardware.dynamixel.stand_ins import with_servos
+from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand, load_hand
 

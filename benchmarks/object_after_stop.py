@@ -1,4 +1,4 @@
-"""What falls when the hand stops: `python -m benchmarks.let_go` prints the table of the documents.
+"""Does the object fall when the hand stops? `python -m benchmarks.object_after_stop` tells.
 
 An object lies in the simulated hand (PyBullet), in a mode and with a tilted wrist. Then the hand is
 stopped in one of the ways in which it can stop.

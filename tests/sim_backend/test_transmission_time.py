@@ -11,7 +11,7 @@ from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.errors import BusError
 from inhand.hardware.model.hand import load_hand
 from inhand.sim_backend.emulator import ServoBus
-from inhand.sim_backend.pace import CHUNK, PacedLine
+from inhand.sim_backend.transmission_time import CHUNK, PacedLine
 from tests.sim_backend.wires import wires
 
 HAND = load_hand("dactyl24")

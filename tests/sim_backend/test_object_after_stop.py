@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.let_go import Case, stopped
+from benchmarks.object_after_stop import Case, stopped
 
 
 @pytest.mark.slow
