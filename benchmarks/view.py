@@ -6,7 +6,7 @@ A reader of the page's socket replaces the browser; the browser's own drawing is
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,9 @@ from inhand.controller.view.recorded import RecordedFeed
 ROUNDS = 4
 WINDOW = 6.0
 """Duration with a viewer, and without one, in each round [s]."""
+
+LATENESS_LIMIT = 1.1
+"""Largest ratio of the lateness with a viewer to that without one."""
 
 _FULL = 10_000
 """Least size of the message with the scene [bytes]."""
@@ -104,12 +107,26 @@ def measure() -> list[Row]:
                         seconds.append(reader.seconds)
     ours, peer = (1e3 * float(np.median(lateness[looked_at])) for looked_at in (True, False))
     name = "largest lateness of 100 ticks, page looked at"
+    low, high = ratio_interval(lateness[True], lateness[False])
     return [
-        row(name, ours, "ms", "not looked at", peer, 1.1),
+        row(name, ours, "ms", "not looked at", peer, LATENESS_LIMIT),
+        row("its ratio, 95 % interval from", low, "times", "limit", LATENESS_LIMIT),
+        row("its ratio, 95 % interval to", high, "times", "limit", LATENESS_LIMIT, 1.0),
         row("page and its reader, pictures on", max(cores), "cores", "limit", 0.5, 1.0),
         row("scene sent to who opens the page", max(seconds), "s", "limit", 2.0, 1.0),
         _opening(),
     ]
+
+
+def ratio_interval(ours: Sequence[float], peer: Sequence[float]) -> tuple[float, float]:
+    """95 % confidence interval of the ratio of two medians, by bootstrap."""
+    rng = np.random.default_rng(1)
+    drawn = [
+        np.median(rng.choice(np.array(values), (4000, len(values))), axis=1)
+        for values in (ours, peer)
+    ]
+    low, high = np.quantile(drawn[0] / drawn[1], (0.025, 0.975))
+    return float(low), float(high)
 
 
 def _opening() -> Row:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from inhand.errors import InhandError
+from inhand.files import read_file
 
 Content = TypeVar("Content")
 
@@ -73,7 +74,7 @@ class DescriptionKind:
         """
         path = self.file(name)
         try:
-            return path.read_bytes()
+            return read_file(path)
         except FileNotFoundError as error:
             if self.folder is None:
                 raise self.error(

@@ -1,13 +1,44 @@
 """Files that are written whole or not at all."""
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from inhand.errors import WriteError
+
+LARGEST = 16 << 20
+"""Largest text file that is read: descriptions, configurations, keys [bytes]."""
+
+
+def read_file(path: str | Path, most: int = LARGEST) -> bytes:
+    """The content of a regular file; a FIFO or a device, which may have no end, is refused.
+
+    Args:
+        path: of the file.
+        most: its largest size [bytes].
+
+    Raises:
+        OSError: it cannot be read, is too large, or no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
+    return content
 
 
 @contextmanager

@@ -4,13 +4,20 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from inhand.errors import WriteError
-from inhand.files import back_up, whole_file, write_whole
-from inhand.perception.cameras import save_rig
+from inhand.controller.config.config import load_config
+from inhand.controller.ipc.client_list import read_client_list
+from inhand.controller.ipc.keys import load_client_key
+from inhand.controller.policy.onnx_session import read_policy
+from inhand.errors import InhandError, WriteError
+from inhand.files import back_up, read_file, whole_file, write_whole
+from inhand.hardware.model.hand import load_hand
+from inhand.perception.cameras import load_rig, save_rig
+from inhand.perception.objects import load_object
 from inhand.sim_backend.rig import default_rig
 
 
@@ -131,3 +138,27 @@ def test_every_writer_leaves_the_old_file_on_a_full_disk(tmp_path: Path, writer:
     assert f"WriteError: file {path} cannot be written" in done.stderr
     assert path.read_bytes() == old
     assert os.listdir(tmp_path) == [path.name]
+
+
+def test_what_has_no_end_or_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in ("/dev/zero", tmp_path / "fifo", tmp_path / "link", tmp_path):
+        with pytest.raises(OSError, match="regular file|directory"):
+            read_file(path)
+    (tmp_path / "long").write_bytes(bytes(11))
+    assert read_file(tmp_path / "long", 11) == bytes(11)
+    with pytest.raises(OSError, match="larger than 10 bytes"):
+        read_file(tmp_path / "long", 10)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [load_hand, load_object, load_rig, load_config, load_client_key, read_policy],
+    ids=lambda read: str(read.__name__),
+)
+def test_every_file_of_a_person_is_read_so(read: Callable[[Path], object], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.toml")
+    with pytest.raises(InhandError, match="not a regular file"):
+        read(tmp_path / "fifo.toml")
+    assert "not a regular file" in read_client_list(tmp_path / "fifo.toml")[1][0]

@@ -9,6 +9,7 @@ import tomli_w
 from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
 from inhand.controller.errors import ConfigError
 from inhand.descriptions import read_toml
+from inhand.files import read_file
 from inhand.perception.camera.settings import DeviceSettings
 
 
@@ -226,7 +227,7 @@ def load_config(path: str | Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        data = read_toml(Path(path).read_bytes())
+        data = read_toml(read_file(path))
         config = msgspec.convert(_gathered(data), Config)
         _check(config)
     except OSError as error:

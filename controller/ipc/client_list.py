@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from inhand.files import write_whole
+from inhand.files import read_file, write_whole
 
 Role = Literal["operate", "command", "observe"]
 
@@ -45,7 +45,7 @@ def read_client_list(path: Path) -> tuple[list[Entry], list[str]]:
     """
     try:
         modes = {place: place.stat().st_mode for place in (path, path.parent)}
-        text = path.read_bytes()
+        text = read_file(path)
     except FileNotFoundError:
         return [], []
     except OSError as error:

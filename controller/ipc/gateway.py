@@ -7,6 +7,7 @@ the command socket, over a separate connection for each client.
 
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ from zmq.auth.thread import ThreadAuthenticator
 from inhand.controller.core.requests import AnyRequest, Estop, Events, Status, Stop
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.client_list import Entry
+from inhand.controller.ipc.door import Door
 from inhand.controller.ipc.keys import KeyPair, KeyRing
 from inhand.controller.ipc.protocol import ProtocolError, decode_request, reply_error
 from inhand.controller.ipc.rate_limit import RATE, RateLimit, cost
@@ -43,8 +45,8 @@ _TOO_MANY = f"more than {RATE:.0f} requests a second with one key; send fewer re
 _NO_ROOM = f"{MOST_CLIENTS} clients wait for replies; send the request again in a moment"
 _UNANSWERED = f"{MOST_WAITING} requests of this client wait for a reply; read the replies first"
 
-BIND_TIMEOUT = 1.0
-"""How long an address may be in use [s]."""
+MEMORY = 1 << 30
+"""Most memory of the process; beyond it, it ends, and the daemon starts it again [bytes]."""
 
 _DOMAIN = "inhand"
 _FOR_ALL = Status | Events | Estop
@@ -52,7 +54,9 @@ _FOR_ALL = Status | Events | Estop
 
 
 class Gateway:
-    """The two network sockets and their connections to the daemon's sockets.
+    """The two sockets for the network and their connections to the daemon's sockets.
+
+    The sockets themselves are in the file system; a `Door` accepts the connections over TCP.
 
     Args:
         context: of all its sockets; `close` ends it.
@@ -86,9 +90,11 @@ class Gateway:
         # Started before anything is bound, so that no client ever connects without authentication.
         self._authenticator.start()
         self._authenticator.configure_curve_callback(_DOMAIN, self)
-        self._commands = self._bind(zmq.ROUTER, command, keys)
-        self._keys, self._state_address = keys, state
-        self._states = self._bind(zmq.XPUB, state, keys)
+        inside = {name: self._directory / f"network-{name}.sock" for name in ("command", "state")}
+        self._commands = self._bind(zmq.ROUTER, inside["command"], keys)
+        self._states = self._bind(zmq.XPUB, inside["state"], keys)
+        self._state_address = state
+        self._door = Door({command: inside["command"], state: inside["state"]}).open()
         self._topics: set[bytes] = set()
         self._removals = self._ring.removals()
         self._source = self._context.socket(zmq.SUB)
@@ -114,7 +120,6 @@ class Gateway:
             ready = dict(self._poller.poll(200))
             if self._ring.removals() != self._removals:
                 self._reconnect_subscribers()
-                continue
             if self._commands in ready:
                 self._take()
             if self._states in ready:
@@ -139,20 +144,15 @@ class Gateway:
     def _reconnect_subscribers(self) -> None:
         """Closes the connections of all subscribers; listed clients connect again by themselves.
 
-        A single connection of a ZMQ socket cannot be closed.
+        Which of them belongs to a key is not known outside of libzmq.
         """
         self._removals = self._ring.removals()
         log.warning("a client was removed from the list; all subscribers connect again")
-        self._poller.unregister(self._states)
-        self._states.close(linger=0)
-        for topic in self._topics:
-            self._source.set(zmq.UNSUBSCRIBE, topic)
-        self._topics.clear()
-        self._states = self._bind(zmq.XPUB, self._state_address, self._keys)
-        self._poller.register(self._states, zmq.POLLIN)
+        self._door.send_away(self._state_address)
 
     def close(self) -> None:
         """Closes all sockets."""
+        self._door.close()
         self._authenticator.stop()
         self._context.destroy(linger=0)
 
@@ -207,7 +207,10 @@ class Gateway:
         if connection is None:
             if len(self._clients) >= MOST_CLIENTS:
                 self._replace(request)
-            connection = self._context.socket(zmq.DEALER)
+            try:
+                connection = self._context.socket(zmq.DEALER)
+            except zmq.ZMQError as error:
+                raise ProtocolError("busy", f"gateway: {error}", request.id) from error
             # The server takes this name for the program that presses the emergency stop.
             connection.set(zmq.IDENTITY, f"{entry.role} {entry.name}".encode())
             connection.connect(socket_address(self._directory, "command"))
@@ -227,7 +230,7 @@ class Gateway:
         self._clients.pop(oldest).close(linger=0)
         del self._unanswered[oldest]
 
-    def _bind(self, kind: int, address: str, keys: KeyPair) -> "zmq.Socket[bytes]":
+    def _bind(self, kind: int, path: Path, keys: KeyPair) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
         # Set before bind: options that are set later apply to later connections only.
         socket.set(zmq.CURVE_SERVER, 1)
@@ -238,19 +241,11 @@ class Gateway:
         socket.set(zmq.HANDSHAKE_IVL, 3000)
         socket.set(zmq.HEARTBEAT_IVL, 2000)
         socket.set(zmq.LINGER, 200)
-        socket.set(zmq.IPV6, 1)
-        deadline = time.monotonic() + BIND_TIMEOUT
-        while True:
-            try:
-                socket.bind(address)
-            except zmq.ZMQError as error:
-                if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline:
-                    text = f"[network] {address}: {error}; is the address free?"
-                    raise StartError(text) from error
-                # The address of a socket that was just closed is free a little later.
-                time.sleep(0.01)
-            else:
-                return socket
+        try:
+            socket.bind(f"ipc://{path}")
+        except zmq.ZMQError as error:
+            raise StartError(f"socket {path}: {error}") from error
+        return socket
 
 
 def main() -> None:
@@ -268,6 +263,7 @@ def main() -> None:
     arguments = parser.parse_args()
     start_logging(logging.WARNING)
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
         ring = KeyRing(arguments.keys)
         gateway = Gateway(zmq.Context(), arguments.directory, ring)

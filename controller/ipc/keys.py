@@ -23,6 +23,7 @@ from inhand.controller.ipc.client_list import (
     writable_by_others,
 )
 from inhand.descriptions import read_toml
+from inhand.files import read_file
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class KeyRing:
         """
         try:
             readable_by_others = self._server.stat().st_mode & 0o077
-            pair = msgspec.convert(read_toml(self._server.read_bytes()), KeyPair)
+            pair = msgspec.convert(read_toml(read_file(self._server)), KeyPair)
         except (OSError, ValueError, msgspec.ValidationError) as error:
             raise ConfigError(
                 f"server key {self._server}: {_reason(error)}; make one with `inhand keys generate`"
@@ -172,7 +173,7 @@ def load_client_key(path: str | Path) -> ClientKey:
     """
     try:
         mode = Path(path).stat().st_mode
-        key = msgspec.convert(read_toml(Path(path).read_bytes()), ClientKey)
+        key = msgspec.convert(read_toml(read_file(path)), ClientKey)
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise ConfigError(f"client key {path}: {_reason(error)}") from error
     if writable := writable_by_others(mode):

@@ -27,7 +27,7 @@ MOST_HELD = 32 << 20
 """Largest total of incomplete and of unread messages of all clients of a socket [bytes]."""
 
 _READ = 64 * 1024
-_ACCEPTED = 32
+_ACCEPTED = 8
 _CREDENTIALS = struct.Struct("3i")
 _SWEEP = 0.5
 _FLUSH_TIME = 0.2

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -55,8 +56,10 @@ log = logging.getLogger(__name__)
 STATE_RATE = 20
 """State messages a second [Hz]."""
 
-_READ_AT_ONCE = 200
-_FLOOD_PAUSE = 0.005
+_READ_AT_ONCE = 32
+_FLOOD_PAUSE = 0.001
+_HANDLING = 0.003
+_LONGEST_ESTOP = 300
 _LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
 
 
@@ -128,6 +131,10 @@ class Server(threading.Thread):
         self.attendance = attendance or Attendance(own, now)
         # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
+        # Messages that were received and not handled yet; the first `_overtaken` of them came
+        # before an emergency stop.
+        self._unread: deque[tuple[int, list[bytes]]] = deque()
+        self._overtaken = 0
         self._commands, self._states_socket = sockets
         self._publisher = Publisher(
             self._states_socket,
@@ -168,7 +175,8 @@ class Server(threading.Thread):
         while not self._stopping.is_set():
             self.came_round = time.monotonic()
             pause = max(0.0, next_state - time.monotonic())
-            poller.poll(timeout=0 if self._commands.waiting else int(pause * 1000) + 1)
+            busy = self._commands.waiting or self._unread
+            poller.poll(timeout=0 if busy else int(pause * 1000) + 1)
             self._read()
             self._states_socket.update()
             self._forward()
@@ -183,36 +191,44 @@ class Server(threading.Thread):
         self._states_socket.close()
 
     def _read(self) -> None:
-        """Reads the waiting messages; acts on emergency stops before all other requests."""
-        requests: list[tuple[list[bytes], AnyRequest]] = []
-        stopped = False
-        messages = self._commands.receive(_READ_AT_ONCE)
-        self.attendance.update(self._commands.connections)
-        for number, frames in messages:
-            # A REQ socket sends an empty frame first, a DEALER may omit it; so does the reply.
-            empty = [b""] if len(frames) > 1 and not frames[0] else []
-            client = [number.to_bytes(8, "big"), *empty]
-            try:
-                if len(frames) != len(client):
-                    raise ProtocolError("malformed", "send each message as one frame")
-                request = self._decode(number, frames[-1])
-            except ProtocolError as error:
-                self._reply(client, reply_error(error.id, error.code, str(error)))
-                continue
-            if isinstance(request, Estop):
-                self._owner.press(self._person(number), stopped=self._stopped)
-                self._post_stop(client, request)
-                stopped = True
-            else:
-                requests.append((client, request))
-        if len(messages) >= _READ_AT_ONCE:
-            # During a flood further messages wait in the sender's queue, so that this thread leaves
-            # the processor to the tick.
-            time.sleep(_FLOOD_PAUSE)
+        """Reads messages, and handles those that wait, for a limited time."""
+        if len(self._unread) < _READ_AT_ONCE:
+            messages = self._commands.receive(_READ_AT_ONCE)
+            self.attendance.update(self._commands.connections)
+            # An emergency stop is not decoded after the long messages that came with it.
+            stops = [one for one in messages if _may_be_estop(one[1])]
+            self._unread += [one for one in messages if not _may_be_estop(one[1])]
+            for number, frames in stops:
+                self._handle(number, frames)
+            if self._commands.waiting:
+                # During a flood further messages wait in the sender's queue, so that this thread
+                # leaves the processor to the tick.
+                time.sleep(_FLOOD_PAUSE)
         # A reply to `events` contains all events from before the request.
         self._forward()
-        for client, request in requests:
-            self._dispatch(client, request, stopped)
+        end = time.monotonic() + _HANDLING
+        while self._unread and time.monotonic() < end:
+            self._handle(*self._unread.popleft(), overtaken=self._overtaken > 0)
+            self._overtaken = max(0, self._overtaken - 1)
+
+    def _handle(self, number: int, frames: list[bytes], *, overtaken: bool = False) -> None:
+        """Decodes a message, and answers it or hands it over; `overtaken` by an emergency stop."""
+        # A REQ socket sends an empty frame first, a DEALER may omit it; so does the reply.
+        empty = [b""] if len(frames) > 1 and not frames[0] else []
+        client = [number.to_bytes(8, "big"), *empty]
+        try:
+            if len(frames) != len(client):
+                raise ProtocolError("malformed", "send each message as one frame")
+            request = self._decode(number, frames[-1])
+        except ProtocolError as error:
+            self._reply(client, reply_error(error.id, error.code, str(error)))
+            return
+        if isinstance(request, Estop):
+            self._owner.press(self._person(number), stopped=self._stopped)
+            self._post_stop(client, request)
+            self._overtaken = len(self._unread)
+        else:
+            self._dispatch(client, request, overtaken)
 
     def _decode(self, number: int, message: bytes) -> AnyRequest:
         """Decodes a request; refuses it above the rate limits, unless it is a stop."""
@@ -312,3 +328,7 @@ class Server(threading.Thread):
             return
         number, *empty = client
         self._commands.send(int.from_bytes(number, "big"), [*empty, message])
+
+
+def _may_be_estop(frames: list[bytes]) -> bool:
+    return len(frames[-1]) <= _LONGEST_ESTOP and b'"estop"' in frames[-1]

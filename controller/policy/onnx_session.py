@@ -7,6 +7,7 @@ import onnxruntime as ort
 
 from inhand.controller.errors import PolicyError
 from inhand.controller.policy.onnx_file import has_external_data
+from inhand.files import read_file
 
 MAX_SIZE = 256 * 1024 * 1024
 """Larger files are refused [bytes]."""
@@ -23,13 +24,11 @@ def read_policy(path: Path) -> bytes:
         PolicyError: it cannot be read, or is too large.
     """
     try:
-        if path.is_fifo():
-            raise PolicyError(f"policy {path}: not a regular file; name an ONNX file")
-        if path.stat().st_size > MAX_SIZE:
-            raise PolicyError(f"policy {path}: larger than {MAX_SIZE} bytes; is it a policy?")
-        return path.read_bytes()
+        return read_file(path, MAX_SIZE)
     except OSError as error:
-        raise PolicyError(f"policy {path}: {error.strerror}; name an ONNX file") from error
+        raise PolicyError(
+            f"policy {path}: {error.strerror}; is it a policy? Name an ONNX file"
+        ) from error
 
 
 def open_session(path: Path, model: bytes) -> ort.InferenceSession:

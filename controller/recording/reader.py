@@ -21,6 +21,7 @@ from zstandard import ZstdError
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.errors import RecordingError
 from inhand.controller.recording import revisions
+from inhand.controller.recording.chunk_sizes import check_chunks
 from inhand.controller.recording.tick_record import Record, TickRecord, decode
 
 FORMAT = 1
@@ -174,8 +175,12 @@ def open_recording(path: str | Path) -> Recording:
         RecordingError: the file cannot be read, or is not a recording of a supported format.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise RecordingError(f"recording {path}: not a regular file")
     try:
         with path.open("rb") as file:
+            check_chunks(file)
+            file.seek(0)
             for metadata in NonSeekingReader(file).iter_metadata():
                 if metadata.name == METADATA:
                     return _parse(path, metadata.metadata)

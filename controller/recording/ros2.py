@@ -1,7 +1,6 @@
 """`inhand recording export FILE --ros2`: a bag (MCAP) with standard messages of ROS 2.
 
-The message definitions are those of ROS 2 Humble, as the library `rosbags` has them. ROS calls the
-components of a quaternion by name; here it is wxyz.
+The message definitions are those of ROS 2 Humble, as the library `rosbags` has them.
 """
 
 from base64 import b64decode
@@ -14,8 +13,8 @@ from rosbags.typesys import Stores, get_typestore
 
 from inhand.controller.errors import RecordingError
 from inhand.controller.recording.folders import new_folder
-from inhand.controller.recording.foxglove_channels import WORLD
 from inhand.controller.recording.reader import Recording
+from inhand.controller.recording.ros2_messages import header, of_channel, transforms
 from inhand.hardware.model.hand import parse_hand
 from inhand.hardware.model.urdf import hand_urdf
 from inhand.perception.cameras import Camera, parse_rig
@@ -36,14 +35,9 @@ class _Bag:
         self._topics: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
 
-    def make(self, name: str, *values: Any) -> Any:
-        """A message, its members in the order of its definition."""
-        return self._store.types[name](*values)
-
-    def header(self, stamp: int, frame: str) -> Any:
-        """`std_msgs/Header`; `stamp` in [ns] since 1970."""
-        time = self.make("builtin_interfaces/msg/Time", stamp // 10**9, stamp % 10**9)
-        return self.make("std_msgs/msg/Header", time, frame)
+    def make(self, name: str, /, **members: Any) -> Any:
+        """A message of the type `name`."""
+        return self._store.types[name](**members)
 
     def write(self, topic: str, stamp: int, message: Any) -> None:
         name = message.__msgtype__
@@ -66,9 +60,9 @@ def export_ros2(recording: Recording, folder: Path) -> dict[str, int]:
     Raises:
         RecordingError: the folder exists or cannot be written, or a record is damaged.
     """
-    header = recording.header
-    hand = parse_hand(header.hand.encode(), recording.path)
-    rig = parse_rig(header.rig.encode(), recording.path)
+    described = recording.header
+    hand = parse_hand(described.hand.encode(), recording.path)
+    rig = parse_rig(described.rig.encode(), recording.path)
     with new_folder(folder) as part:
         # `Writer` makes the folder.
         with Writer(part, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -76,7 +70,7 @@ def export_ros2(recording: Recording, folder: Path) -> dict[str, int]:
             begun = False
             for topic, stamp, message in recording.messages():
                 if not begun:
-                    urdf = bag.make("std_msgs/msg/String", hand_urdf(hand))
+                    urdf = bag.make("std_msgs/msg/String", data=hand_urdf(hand))
                     bag.write("/robot_description", stamp, urdf)
                     _write_cameras(bag, stamp, rig)
                     begun = True
@@ -87,37 +81,18 @@ def export_ros2(recording: Recording, folder: Path) -> dict[str, int]:
 
 
 def _write(bag: _Bag, topic: str, stamp: int, message: dict[str, Any]) -> None:
-    if topic == "/joints":
-        joints = message["joints"]
-        columns = (np.array([one[key] for one in joints]) for key in ("position", "velocity"))
-        states = bag.make(
-            "sensor_msgs/msg/JointState",
-            bag.header(stamp, ""),
-            [one["name"] for one in joints],
-            *columns,
-            np.zeros(0),
-        )
-        bag.write("/joint_states", stamp, states)
-    elif topic in ("/object", "/goal"):
-        pose = message["pose"]
-        place, turn = (
-            [pose[key][axis] for axis in axes]
-            for key, axes in (("position", "xyz"), ("orientation", "wxyz"))
-        )
-        name = topic.strip("/")
-        stamped = bag.make(
-            "geometry_msgs/msg/PoseStamped", bag.header(stamp, WORLD), _pose(bag, place, turn)
-        )
-        bag.write(f"/{name}_pose", stamp, stamped)
-        _write_transforms(bag, "/tf", stamp, [(name, place, turn)])
-    elif topic == "/log":
+    for name, made in of_channel(bag.make, topic, stamp, message):
+        bag.write(name, stamp, made)
+    if topic == "/log":
         line = bag.make(
             "rcl_interfaces/msg/Log",
-            bag.header(stamp, "").stamp,
-            _LEVELS[message["level"]],
-            *(message[key] for key in ("name", "message", "file")),
-            "",
-            message["line"],
+            stamp=header(bag.make, stamp, "").stamp,
+            level=_LEVELS[message["level"]],
+            name=message["name"],
+            msg=message["message"],
+            file=message["file"],
+            function="",
+            line=message["line"],
         )
         bag.write("/rosout", stamp, line)
     elif topic.startswith("/image/"):
@@ -125,37 +100,11 @@ def _write(bag: _Bag, topic: str, stamp: int, message: dict[str, Any]) -> None:
         data = np.frombuffer(b64decode(message["data"]), np.uint8)
         image = bag.make(
             "sensor_msgs/msg/CompressedImage",
-            bag.header(stamp, camera),
-            message["format"],
-            data,
+            header=header(bag.make, stamp, camera),
+            format=message["format"],
+            data=data,
         )
         bag.write(f"/{camera}/image/compressed", stamp, image)
-
-
-def _pose(bag: _Bag, position: list[float], quaternion: list[float]) -> Any:
-    """`geometry_msgs/Pose` of a position [m] and a quaternion, wxyz."""
-    w, x, y, z = quaternion
-    return bag.make(
-        "geometry_msgs/msg/Pose",
-        bag.make("geometry_msgs/msg/Point", *position),
-        bag.make("geometry_msgs/msg/Quaternion", x, y, z, w),
-    )
-
-
-def _write_transforms(
-    bag: _Bag, topic: str, stamp: int, frames: list[tuple[str, list[float], list[float]]]
-) -> None:
-    """Writes the places of frames in the world: name, position [m], quaternion wxyz."""
-    transforms = []
-    for name, place, (w, x, y, z) in frames:
-        transform = bag.make(
-            "geometry_msgs/msg/Transform",
-            bag.make("geometry_msgs/msg/Vector3", *place),
-            bag.make("geometry_msgs/msg/Quaternion", x, y, z, w),
-        )
-        header = bag.header(stamp, WORLD)
-        transforms.append(bag.make("geometry_msgs/msg/TransformStamped", header, name, transform))
-    bag.write(topic, stamp, bag.make("tf2_msgs/msg/TFMessage", transforms))
 
 
 def _write_cameras(bag: _Bag, stamp: int, rig: dict[str, Camera]) -> None:
@@ -167,18 +116,25 @@ def _write_cameras(bag: _Bag, stamp: int, rig: dict[str, Camera]) -> None:
         projection = np.hstack([camera.matrix, np.zeros((3, 1))]).ravel()
         info = bag.make(
             "sensor_msgs/msg/CameraInfo",
-            bag.header(stamp, name),
-            camera.height,
-            camera.width,
-            model,
-            np.array(camera.distortion),
-            camera.matrix.ravel().copy(),
-            np.eye(3).ravel(),
-            projection,
-            0,
-            0,
-            bag.make("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False),
+            header=header(bag.make, stamp, name),
+            height=camera.height,
+            width=camera.width,
+            distortion_model=model,
+            d=np.array(camera.distortion),
+            k=camera.matrix.ravel().copy(),
+            r=np.eye(3).ravel(),
+            p=projection,
+            binning_x=0,
+            binning_y=0,
+            roi=bag.make(
+                "sensor_msgs/msg/RegionOfInterest",
+                x_offset=0,
+                y_offset=0,
+                height=0,
+                width=0,
+                do_rectify=False,
+            ),
         )
         bag.write(f"/{name}/camera_info", stamp, info)
     places = [(name, one.position.tolist(), one.quaternion.tolist()) for name, one in rig.items()]
-    _write_transforms(bag, "/tf_static", stamp, places)
+    bag.write("/tf_static", stamp, transforms(bag.make, stamp, places))

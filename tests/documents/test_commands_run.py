@@ -51,6 +51,7 @@ ELSEWHERE = {
     "inhand report": "training/evaluation/test_report_command.py",
     "inhand --tyro-print-completion": "controller/cli/test_main.py",
     "inhand foxglove": "controller/view/test_foxglove.py",
+    "inhand ros2": "controller/view/test_ros2_live.py",
     "inhand rest": "controller/view/test_rest.py",
     "inhand recording export FILE --ros2": "controller/recording/test_other_formats.py",
     "inhand recording export FILE --lerobot": "controller/recording/test_other_formats.py",

@@ -97,7 +97,14 @@ def endless_message(station: Station) -> None:
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(f"{station.directory}/run/command.sock")
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            line.sendall(GREETING + ready(b"DEALER") + 1700 * frame)
+            _pour(line, frame, 1700)
+
+
+def _pour(line: socket.socket, frame: bytes, times: int) -> None:
+    """Sends a frame again and again; piece by piece, as the servos answer from this process."""
+    line.sendall(GREETING + ready(b"DEALER"))
+    for _ in range(times):
+        line.sendall(frame)
 
 
 def record_storm(station: Station) -> None:
@@ -164,6 +171,8 @@ def replay(station: Station) -> None:
         members = msgspec.structs.asdict(msgspec.structs.replace(key, command=detour))
         text = "".join(f"{name} = '{value}'\n" for name, value in members.items())
         (station.directory / "detour").write_text(text)
+        # The program with the key commands meanwhile.
+        station.hand.call("control", action="release")
         with Client(key=station.directory / "detour", timeout=10.0) as client:
             client._commands.send(b'{"v":1,"id":1,"type":"goal","face":"-x","tolerance":0.01}')
             near, _ = listener.accept()
@@ -172,6 +181,7 @@ def replay(station: Station) -> None:
             assert msgspec.json.decode(client._commands.recv())["ok"]
     for end in (near, far):
         end.close()
+    station.hand.call("control", action="take")
     waiting = station.hand.status()["waiting"]
     with socket.create_connection(("127.0.0.1", station.ports[0])) as again:
         again.sendall(recorded)
@@ -181,7 +191,7 @@ def replay(station: Station) -> None:
 
 def second_daemon(station: Station) -> None:
     """Another daemon on the same hand, in the same directory and in another one."""
-    for run, error in (("run", "another inhandd runs"), ("elsewhere", "is it in use")):
+    for run, error in (("run", "another inhandd runs"), ("elsewhere", "is in use")):
         config = station.config
         if run == "elsewhere":
             config = station.directory / "second.toml"

@@ -63,7 +63,7 @@ SENSING = (
         "fault",
         # It is looked for once a second.
         1.0 + READ,
-        sign=acts.bus_says("servo 3"),
+        sign=lambda s: "servo 3" in s.hand.status()["reason"],
     ),
     Fault(
         "serial port gone",

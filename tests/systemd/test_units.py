@@ -63,7 +63,13 @@ def test_both_units_have_the_same_settings_of_the_service() -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_memory_tasks_and_descriptors_are_limited(unit: str) -> None:
     lines = (SOURCE / unit).read_text().splitlines()
-    for setting in ("MemoryMax=", "TasksMax=", "LimitNOFILE=", "OOMScoreAdjust="):
+    for setting in (
+        "MemoryMax=",
+        "TasksMax=",
+        "LimitNOFILE=",
+        "OOMScoreAdjust=",
+        "OOMPolicy=continue",
+    ):
         assert sum(line.startswith(setting) for line in lines) == 1
 
 
