@@ -279,7 +279,6 @@ def _gathered(data: dict[str, Any]) -> dict[str, Any]:
 def _check(config: Config) -> None:
     config.goals.check()
     config.safety.check()
-    realtime = config.realtime
     if not 20 <= config.tick_rate <= 500:
         raise ConfigError(f"tick_rate = {config.tick_rate} Hz must lie in 20..500")
     if not 9_600 <= config.bus.baud <= 10_000_000:
@@ -291,10 +290,10 @@ def _check(config: Config) -> None:
         raise ConfigError(f"[bus] gains = {list(gains)} must be empty or three of 0..16383")
     if not 0 < config.bus.torque_share <= 1:
         raise ConfigError(f"[bus] torque_share = {config.bus.torque_share} must lie in (0, 1]")
-    if not 0 <= realtime.priority <= 99:
-        raise ConfigError(f"[realtime] priority = {realtime.priority} must lie in 0..99")
-    if not 0 <= realtime.spin <= 0.002:
-        raise ConfigError(f"[realtime] spin = {realtime.spin} s must lie in 0..0.002")
+    if not 0 <= config.realtime.priority <= 99:
+        raise ConfigError(f"[realtime] priority = {config.realtime.priority} must lie in 0..99")
+    if not 0 <= config.realtime.spin <= 0.002:
+        raise ConfigError(f"[realtime] spin = {config.realtime.spin} s must lie in 0..0.002")
     line = config.estop_line
     if line.source in ("cts", "dsr") and not line.port:
         raise ConfigError(f'[estop_line] source = "{line.source}" needs the port with that pin')

@@ -5,13 +5,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import zmq
 
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.observers import Observers
-from inhand.controller.core.records import Event
 from inhand.controller.core.requests import (
     STOPS,
     AnyRequest,
@@ -23,7 +21,6 @@ from inhand.controller.core.requests import (
     Hold,
     LoadPolicy,
     Record,
-    RecordAction,
     Status,
     Stop,
 )
@@ -40,10 +37,10 @@ from inhand.controller.ipc.protocol import (
 )
 from inhand.controller.ipc.publisher import Publisher
 from inhand.controller.ipc.rate_limit import RequestLimits
+from inhand.controller.ipc.recorder_requests import RecorderRequests
 from inhand.controller.ipc.request_queue import (
     FULL,
     OVERTAKEN,
-    Answer,
     PendingRequest,
     RequestQueue,
 )
@@ -61,21 +58,6 @@ _FLOOD_PAUSE = 0.001
 _HANDLING = 0.003
 _LONGEST_ESTOP = 300
 _LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
-
-
-class RecorderRequests(Protocol):
-    """Interface to the flight recorder."""
-
-    def fileno(self) -> int:
-        """File descriptor to poll for the recorder's messages."""
-
-    def ask(
-        self, client: list[bytes], id: str | int, action: RecordAction, images: bool | None = None
-    ) -> bool:
-        """Sends a request; False if it cannot be sent now."""
-
-    def collect(self) -> tuple[list[Answer], list[Event]]:
-        """Takes the recorder's replies and events."""
 
 
 class Server(threading.Thread):
