@@ -83,6 +83,7 @@ ELSEWHERE = {
     "inhand vision": "training/vision/test_vision.py",
     "inhand transfer": "training/evaluation/test_transfer.py",
     "inhand probe": "training/evaluation/test_probe.py",
+    "inhand interventions": "training/evaluation/test_interventions.py",
     "inhand measure": "training/learning/test_train.py",
     "inhand train": "documents/test_walk_through.py",
     "inhand runs": "training/learning/test_runs.py",

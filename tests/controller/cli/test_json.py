@@ -64,6 +64,7 @@ ELSEWHERE = {
     "compare": "training/evaluation/test_comparison.py",
     "transfer": "training/evaluation/test_transfer.py",
     "probe": "training/evaluation/test_probe.py",
+    "interventions": "training/evaluation/test_interventions.py",
 }
 
 HERE = {
@@ -85,6 +86,7 @@ HERE = {
     "training/evaluation/comparison.py": ("compare",),
     "training/evaluation/transfer.py": ("transfer",),
     "training/evaluation/probe.py": ("probe",),
+    "training/evaluation/interventions.py": ("interventions",),
     "training/mujoco_worlds/hand_command.py": ("hand check", "hand import"),
     "training/foreign/wrap.py": ("policy wrap",),
     "training/learning/runs.py": ("runs",),
