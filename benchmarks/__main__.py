@@ -19,25 +19,54 @@ Topic = Literal["tick", "bus", "perception", "training", "daemon", "latency", "v
 TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training", "daemon", "latency", "view")
 
 
-def table(rows: dict[str, list[Row]]) -> str:
-    """The rows of every topic as one Markdown table."""
-    lines = ["| topic | what | ours | beside | ratio | bar | |", "|---|---|---|---|---|---|---|"]
-    for topic, measured in rows.items():
-        for one in measured:
-            bar = "" if one.bar is None else f"{one.bar:g}"
-            verdict = {None: "", True: "met", False: "**missed**"}[one.passed]
-            lines.append(
-                f"| {topic} | {one.name} | {one.value:.3g} {one.unit} | {one.peer}: "
-                f"{one.peer_value:.3g} {one.unit} | {one.ratio:.2g} | {bar} | {verdict} |"
-            )
-    return "\n".join(lines) + "\n"
+HEADINGS = ("topic", "what", "ours", "beside", "ratio", "bar", "")
+
+
+def row(topic: str, one: Row) -> str:
+    """A row of a Markdown table."""
+    bar = "" if one.bar is None else f"{one.bar:g}"
+    verdict = {None: "", True: "met", False: "**missed**"}[one.passed]
+    return (
+        f"| {topic} | {one.name} | {one.value:.3g} {one.unit} | {one.peer}: "
+        f"{one.peer_value:.3g} {one.unit} | {one.ratio:.2g} | {bar} | {verdict} |"
+    )
+
+
+def table(lines: list[str], headings: tuple[str, ...] = HEADINGS) -> str:
+    """Rows as a Markdown table."""
+    head = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    return "\n".join([*head, *lines]) + "\n"
+
+
+def page(rows: dict[str, list[Row]], before: str, today: date) -> str:
+    """The page of results: new rows of what was measured, and the rows before of other topics.
+
+    Args:
+        rows: by topic.
+        before: the page so far.
+        today: written beside the new rows.
+    """
+    lines = []
+    for topic in TOPICS:
+        if topic in rows:
+            lines += [f"{row(topic, one)} {today} |" for one in rows[topic]]
+        else:
+            lines += [one for one in before.splitlines() if one.startswith(f"| {topic} |")]
+    return (
+        f"# What was measured\n\nBy `make bench`, or `inhand bench TOPIC --write`, on "
+        f"{platform.machine()}, Python {platform.python_version()}.\n"
+        "Ratios count: both sides ran in turns in one run.\n\n"
+        + table(lines, (*HEADINGS, "measured on"))
+    )
 
 
 def bench(
     topics: tyro.conf.Positional[tuple[Topic, ...]] = TOPICS,
     /,
     json: bool = False,
-    write: Annotated[bool, tyro.conf.arg(help="Write benchmarks/results.md.")] = False,
+    write: Annotated[
+        bool, tyro.conf.arg(help="Write the rows into benchmarks/results.md.")
+    ] = False,
 ) -> int:
     """Measures the speed of the parts, each beside its peer or limit in the same run.
 
@@ -53,20 +82,15 @@ def bench(
         rows[topic] = importlib.import_module(f"benchmarks.{topic}").measure()
         if not json:
             # Printed at once, since a later topic may fail.
-            print(table({topic: rows[topic]}), flush=True)
+            print(table([row(topic, one) for one in rows[topic]]), flush=True)
     if json:
         every = [one for measured in rows.values() for one in measured]
         print_json(every)
     if write and "training" in rows:
         importlib.import_module("benchmarks.training").write(rows["training"])
     if write:
-        write_whole(
-            RESULTS,
-            "# What was measured\n\n"
-            f"`make bench` on {date.today()}, {platform.machine()}, Python "
-            f"{platform.python_version()}. Ratios count: both sides ran in turns in one run.\n\n"
-            + table(rows),
-        )
+        before = RESULTS.read_text() if RESULTS.exists() else ""
+        write_whole(RESULTS, page(rows, before, date.today()))
     return 0
 
 

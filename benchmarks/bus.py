@@ -70,7 +70,9 @@ def measure() -> list[Row]:
         rows.append(row(name, 1e3 * ours, "ms", "dynamixel-sdk", 1e3 * stock, bar))
     ours, bare_time = beside
     what = "bare system calls"
-    rows.append(row("cycle of 20 servos", 1e3 * ours, "ms", what, 1e3 * bare_time))
+    # Half of the SDK's time is out of reach where the kernel and the emulator take it: this row
+    # then decides.
+    rows.append(row("cycle of 20 servos", 1e3 * ours, "ms", what, 1e3 * bare_time, 1.25))
     rows.append(_paced())
     rows += _silent_servo()
     packet = encode_status(1, 0, bytes(range(10)))
