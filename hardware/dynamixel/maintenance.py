@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from inhand.hardware.dynamixel import registers, requests
 from inhand.hardware.dynamixel.bus import Bus
 from inhand.hardware.dynamixel.control_table import control_table
-from inhand.hardware.dynamixel.duplicates import suspected
+from inhand.hardware.dynamixel.duplicates import SURE, suspected
 from inhand.hardware.dynamixel.models import MODELS, Model
 from inhand.hardware.dynamixel.registers import Register
 from inhand.hardware.errors import BusError
@@ -58,7 +58,7 @@ def set_id(bus: Bus, id: int, new: int) -> None:
     """
     if not 0 <= new <= 252:
         raise BusError(f"set-id: {new} is not a valid id; choose one from 0 to 252")
-    for one, seen in suspected(bus, (id, new)).items():
+    for one, seen in suspected(bus, (id, new), SURE).items():
         raise BusError(
             f"set-id: two servos seem to have id {one}: {seen}; nothing was changed; disconnect "
             "all but one servo, and give each its own id"
@@ -73,7 +73,7 @@ def set_id(bus: Bus, id: int, new: int) -> None:
         raise BusError(
             f"set-id: a servo still answers at id {id}: two servos had it, and one is {new} now"
         )
-    if suspected(bus, (new,)):
+    if suspected(bus, (new,), SURE):
         raise BusError(
             f"set-id: two servos had id {id}, and both are {new} now; disconnect one of them, then "
             "give the other another id"
