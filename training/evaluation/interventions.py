@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import Memory, Policy, load_policy
-from inhand.errors import InhandError, WriteError
-from inhand.files import write_whole
+from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
-from inhand.result import print_json
 from inhand.training.evaluation.report import bootstrap
+from inhand.training.evaluation.result_page import deliver
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
@@ -275,12 +274,5 @@ def main() -> int:
     """Entry point of `inhand interventions`."""
     given = tyro.cli(Arguments, prog="inhand interventions", config=(tyro.conf.FlagCreatePairsOff,))
     report = interventions(given)
-    if given.json:
-        print_json(report)
-    else:
-        print(page(report), end="", flush=True)
-    try:
-        write_whole(given.output, page(report))
-    except WriteError as error:
-        raise InterventionError(f"interventions: {error}; the result stands above") from error
+    deliver("interventions", report, page(report), given.output, given.json)
     return 0

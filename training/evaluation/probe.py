@@ -16,15 +16,14 @@ import tyro
 
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
-from inhand.errors import InhandError, WriteError
-from inhand.files import write_whole
+from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription, load_object
-from inhand.result import print_json
 from inhand.training.evaluation.logistic import Labels, held_out_hits, wilson
 from inhand.training.evaluation.packed_files import written
+from inhand.training.evaluation.result_page import deliver
 from inhand.training.evaluation.workers import cluster, spread
 from inhand.training.mujoco_worlds.draws import NOMINAL_EVERY
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
@@ -297,12 +296,5 @@ def main() -> int:
     """Entry point of `inhand probe`."""
     given = tyro.cli(Arguments, prog="inhand probe", config=(tyro.conf.FlagCreatePairsOff,))
     report = probe(given)
-    if given.json:
-        print_json(report)
-    else:
-        print(page(report), end="", flush=True)
-    try:
-        write_whole(given.output, page(report))
-    except WriteError as error:
-        raise ProbeError(f"probe: {error}; the result stands above") from error
+    deliver("probe", report, page(report), given.output, given.json)
     return 0
