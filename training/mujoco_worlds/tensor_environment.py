@@ -78,8 +78,8 @@ class TensorEnvironment:
             "model": model_digest(model),
         }
         physics = make_physics(build_spec(hand, target, MESH_SIZES).compile(), size)
-        like = physics.bind("qpos")
-        self.physics, self._like = physics, like
+        self.physics = physics
+        self._like = like = self.physics.bind("qpos")
         self._object = model.body(OBJECT).id
         self._hand = TensorHand(hand, like)
         self.policy_rate: float = self._hand.path.policy_rate
