@@ -57,7 +57,7 @@ class TensorPhysics(Protocol):
 class WarpOnDevice(WarpPhysics):
     """`TensorPhysics` in MuJoCo Warp; arguments and attributes are those of `WarpPhysics`.
 
-    A step copies one number to the host: whether contacts and rows had room. On a GPU, torch
+    A step copies one flag to the host: whether contacts and rows had room. On a GPU, torch
     uses Warp's stream from now on, so that all that is computed there is in order.
     """
 

@@ -233,6 +233,8 @@ class WarpPhysics:
     def _advanced(self, nstep: int) -> int:
         """Steps, and returns what of the room was too small."""
         self._advance(nstep)
+        if not (self._overflow & self._full).any():
+            return 0
         return self._full & int(np.bitwise_or.reduce(self._overflow.cpu().numpy()))
 
     def _advance(self, nstep: int) -> None:
