@@ -1,6 +1,7 @@
 """The command and state sockets, served by a separate thread."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from inhand.controller.core.requests import (
 )
 from inhand.controller.ipc.attendance import Attendance
 from inhand.controller.ipc.listener import Listener
+from inhand.controller.ipc.long_requests import LONG, LongMessage, LongRequests
 from inhand.controller.ipc.policy_loading import PolicyLoading
 from inhand.controller.ipc.protocol import (
     MAX_SIZE,
@@ -56,6 +58,9 @@ STATE_RATE = 20
 _READ_AT_ONCE = 32
 _FLOOD_PAUSE = 0.001
 _HANDLING = 0.003
+_HANDLING_APART = 0.001
+_APART_AT_ONCE = 4
+_APART = 1.0
 _LONGEST_ESTOP = 300
 _LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
 
@@ -116,7 +121,8 @@ class Server(threading.Thread):
         # Messages that were received and not handled yet; the first `_overtaken` of them came
         # before an emergency stop.
         self._unread: deque[tuple[int, list[bytes]]] = deque()
-        self._overtaken = 0
+        self._overtaken, self._estops = 0, 0
+        self._long_requests = LongRequests(request_queue.notify)
         self._commands, self._states_socket = sockets
         self._publisher = Publisher(
             self._states_socket,
@@ -152,14 +158,18 @@ class Server(threading.Thread):
         poller.register(self._request_queue.wake, zmq.POLLIN)
         if self._recorder is not None:
             poller.register(self._recorder.fileno(), zmq.POLLIN)
+        self._long_requests.start()
         period = 1.0 / STATE_RATE
         next_state = time.monotonic()
         while not self._stopping.is_set():
             self.came_round = time.monotonic()
             pause = max(0.0, next_state - time.monotonic())
             busy = self._commands.waiting or self._unread
-            poller.poll(timeout=0 if busy else int(pause * 1000) + 1)
+            # Clients that are set apart wait for the next round, and do not end this pause.
+            pause = min(pause, _FLOOD_PAUSE) if self._commands.some_apart else pause
+            poller.poll(timeout=0 if busy else math.ceil(pause * 1000))
             self._read()
+            self._read_apart()
             self._states_socket.update()
             self._forward()
             now = time.monotonic()
@@ -169,6 +179,7 @@ class Server(threading.Thread):
         self._forward()
 
     def _close(self) -> None:
+        self._long_requests.stop()
         self._commands.close()
         self._states_socket.close()
 
@@ -177,48 +188,77 @@ class Server(threading.Thread):
         if len(self._unread) < _READ_AT_ONCE:
             messages = self._commands.receive(_READ_AT_ONCE)
             self.attendance.update(self._commands.connections)
-            # An emergency stop is not decoded after the long messages that came with it.
+            # An emergency stop is not handled after messages that came with it.
             stops = [one for one in messages if _may_be_estop(one[1])]
             self._unread += [one for one in messages if not _may_be_estop(one[1])]
             for number, frames in stops:
                 self._handle(number, frames)
-            if self._commands.waiting:
-                # During a flood further messages wait in the sender's queue, so that this thread
-                # leaves the processor to the tick.
-                time.sleep(_FLOOD_PAUSE)
         # A reply to `events` contains all events from before the request.
         self._forward()
         end = time.monotonic() + _HANDLING
         while self._unread and time.monotonic() < end:
             self._handle(*self._unread.popleft(), overtaken=self._overtaken > 0)
             self._overtaken = max(0, self._overtaken - 1)
+        if self._commands.waiting:
+            # During a flood further messages wait in the sender's queue, so that this thread
+            # leaves the processor to the tick.
+            time.sleep(_FLOOD_PAUSE)
+
+    def _read_apart(self) -> None:
+        """Handles messages of clients that ask for too much, for a shorter time."""
+        for message, request in self._long_requests.take():
+            self._commands.release(message.number)
+            self._carry_out(message.client, request, message.stops != self._estops)
+        end = time.monotonic() + _HANDLING_APART
+        while self._commands.some_apart and time.monotonic() < end:
+            messages = self._commands.receive_apart(_APART_AT_ONCE)
+            for number, frames in messages:
+                self._handle(number, frames)
+            if not messages:
+                return
 
     def _handle(self, number: int, frames: list[bytes], *, overtaken: bool = False) -> None:
         """Decodes a message, and answers it or hands it over; `overtaken` by an emergency stop."""
         # A REQ socket sends an empty frame first, a DEALER may omit it; so does the reply.
         empty = [b""] if len(frames) > 1 and not frames[0] else []
-        client = [number.to_bytes(8, "big"), *empty]
+        client, content = [number.to_bytes(8, "big"), *empty], frames[-1]
+        request: AnyRequest | ProtocolError
         try:
             if len(frames) != len(client):
                 raise ProtocolError("malformed", "send each message as one frame")
-            request = self._decode(number, frames[-1])
+            self._limit(number, content)
+            if LONG < len(content) <= MAX_SIZE:
+                # Nothing more is read of this client before, so that its requests stay in order.
+                self._commands.set_apart(number, _APART, hold=True)
+                stops = self._estops - overtaken
+                self._long_requests.put(LongMessage(number, client, content, stops))
+                return
+            request = decode_request(content)
         except ProtocolError as error:
-            self._reply(client, reply_error(error.id, error.code, str(error)))
-            return
-        if isinstance(request, Estop):
+            request = error
+        self._carry_out(client, request, overtaken)
+
+    def _carry_out(
+        self, client: list[bytes], request: AnyRequest | ProtocolError, overtaken: bool
+    ) -> None:
+        if isinstance(request, ProtocolError):
+            self._reply(client, reply_error(request.id, request.code, str(request)))
+        elif isinstance(request, Estop):
+            number = int.from_bytes(client[0], "big")
             self._owner.press(self._person(number), stopped=self._stopped)
             self._post_stop(client, request)
             self._overtaken = len(self._unread)
+            self._estops += 1
         else:
             self._dispatch(client, request, overtaken)
 
-    def _decode(self, number: int, message: bytes) -> AnyRequest:
-        """Decodes a request; refuses it above the rate limits, unless it is a stop."""
+    def _limit(self, number: int, message: bytes) -> None:
+        """Raises ProtocolError for a message above the rate limits, unless it is a stop."""
         if len(message) <= MAX_SIZE and (excess := self._excess(number, message)):
+            self._commands.set_apart(number, _APART)
             id, kind = peek(message)
             if kind not in STOPS:
                 raise ProtocolError("busy", excess, id)
-        return decode_request(message)
 
     def _excess(self, number: int, message: bytes) -> str:
         """Which rate limit a client exceeds with this message; empty if none."""
