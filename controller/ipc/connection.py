@@ -5,6 +5,10 @@ import struct
 
 from inhand.controller.ipc.zmtp import Session
 
+LONG = 2_000
+"""After a message above this size, nothing is received of a client until it has been dealt with
+[bytes]. Requests without lists are shorter."""
+
 _CREDENTIALS = struct.Struct("3i")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from inhand.controller.errors import StartError
-from inhand.controller.ipc.connection import Connection
+from inhand.controller.ipc.connection import LONG, Connection
 from inhand.controller.ipc.zmtp import GREETING, Session, ZmtpError, encode, ready
 
 CONNECTIONS = 256
@@ -102,7 +102,7 @@ class Listener:
     @property
     def waiting(self) -> bool:
         """Whether more messages have been received than the last `receive` returned."""
-        return any(number not in self._apart for number in self._waiting)
+        return any(n not in self._apart and n not in self._held for n in self._waiting)
 
     @property
     def some_apart(self) -> bool:
@@ -112,16 +112,15 @@ class Listener:
     def receive(self, most: int) -> list[tuple[int, list[bytes]]]:
         """Accepts clients, sends what they have room for, and receives about `most` messages.
 
-        All clients with waiting messages get the same share, at least one message each.
+        All clients with waiting messages get the same share, at least one message each. After a
+        long message, a client has to be released.
         """
         self._look(self._poll, -1)
         self._sweep()
         self._bound_memory()
-        waiting = [number for number in self._waiting if number not in self._apart]
+        waiting = [n for n in self._waiting if n not in self._apart and n not in self._held]
         share = max(1, most // max(1, len(waiting)))
-        return [
-            (number, frames) for number in waiting for frames in self._messages(number, share)
-        ]
+        return [(number, frames) for number in waiting for frames in self._messages(number, share)]
 
     def receive_apart(self, most: int) -> list[tuple[int, list[bytes]]]:
         """Receives one message each of up to `most` clients that are set apart, in turn."""
@@ -132,14 +131,8 @@ class Listener:
             self._waiting[number] = self._waiting.pop(number)
         return [(number, frames) for number in waiting for frames in self._messages(number, 1)]
 
-    def set_apart(self, number: int, seconds: float, *, hold: bool = False) -> None:
-        """Has what a client sends received by `receive_apart` for this time.
-
-        Args:
-            number: of the client.
-            seconds: for how long [s]; it ends with `release` at the earliest.
-            hold: whether nothing at all is received until `release`.
-        """
+    def set_apart(self, number: int, seconds: float) -> None:
+        """Has what a client sends received by `receive_apart`, for this time at least [s]."""
         connection = self.connections.get(number)
         if connection is None:
             return
@@ -147,11 +140,9 @@ class Listener:
             self._poll.unregister(connection.socket.fileno())
             self._poll_apart.register(connection.socket.fileno(), _wanted(connection))
         self._apart[number] = self._now() + seconds
-        if hold:
-            self._held.add(number)
 
     def release(self, number: int) -> None:
-        """Ends the hold of `set_apart`."""
+        """Has more messages received of a client, whose long message has been dealt with."""
         self._held.discard(number)
 
     def send(self, number: int, frames: Sequence[bytes]) -> bool:
@@ -262,7 +253,12 @@ class Listener:
                 if frames is None:
                     del self._waiting[number]
                     break
+                long = sum(map(len, frames)) > LONG
+                if long:
+                    self._held.add(number)
                 yield frames
+                if long:
+                    break
         except ZmtpError:
             self._drop(number)
             return

@@ -9,9 +9,6 @@ from typing import NamedTuple
 from inhand.controller.core.requests import AnyRequest
 from inhand.controller.ipc.protocol import ProtocolError, decode_request
 
-LONG = 2_000
-"""A message above this size is decoded here [bytes]. Requests without lists are shorter."""
-
 
 class LongMessage(NamedTuple):
     """A message to decode.

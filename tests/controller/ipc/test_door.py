@@ -14,6 +14,7 @@ from inhand.controller.errors import StartError
 from inhand.controller.ipc.door import Door, State
 from inhand.controller.ipc.gateway import MEMORY
 from inhand.controller.ipc.zmtp import GREETING
+from inhand.perception.parent import environment
 from tests.controller.ipc.network import Network, free_port, until
 
 FLOOD = """
@@ -102,3 +103,57 @@ def test_an_address_that_is_in_use_is_named(tmp_path: Path) -> None:
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(StartError, match="is the address free"):
             Door({address: tmp_path / "socket"}).open()
+
+
+HUGE = """
+import sys, zmq
+from inhand.controller.ipc.keys import load_client_key
+key = load_client_key(sys.argv[1])
+line = zmq.Context().socket(getattr(zmq, sys.argv[2]))
+line.curve_publickey, line.curve_secretkey = key.public.encode(), key.secret.encode()
+line.curve_serverkey = key.server.encode()
+line.connect(getattr(key, sys.argv[3]))
+if sys.argv[2] == "DEALER":
+    line.send(b'{"v":1,"id":1,"type":"status"}')
+    assert line.poll(60_000)
+else:
+    line.poll(1000)
+frame = bytes(int(sys.argv[4]))
+for _ in range(int(sys.argv[5])):
+    line.send(frame, zmq.SNDMORE, copy=len(frame) < 1000)
+line.send(b"", copy=False)
+print("sent", flush=True)
+sys.stdin.read()
+"""
+"""A client with a key that sends one message of many frames: more than a gigabyte, or very many."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "size", "count"),
+    [("DEALER", "command", 60_000, 20_000), ("DEALER", "command", 10, 500_000)],
+    ids=["long frames", "short frames"],
+)
+def test_a_message_without_end_of_a_client_with_a_key_is_cut_off(
+    network: Network, kind: str, port: str, size: int, count: int
+) -> None:
+    place = Path(f"/proc/{network.process.pid}")
+    words = [str(network.place / "colleague"), kind, port, str(size), str(count)]
+
+    def peak() -> int:
+        lines = (place / "status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024
+
+    with network.client("commander") as other:
+        assert other.status()["ok"]
+        before = peak()
+        command = [sys.executable, "-c", HUGE, *words]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+        ) as huge:
+            assert huge.stdout is not None and huge.stdout.readline() == b"sent\n"
+            for _ in range(50):
+                assert other.status()["ok"]
+            huge.communicate()
+        assert other.status()["ok"]
+        assert peak() - before < 60_000_000
+    assert network.process.poll() is None
