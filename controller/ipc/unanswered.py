@@ -19,7 +19,7 @@ MOST_BYTES = 2 << 20
 MOST_FRAMES = 2000
 """The same for the number of frames: 1,000 requests, each with an empty frame first."""
 
-PATIENCE = 10.0
+PATIENCE = 3.0
 """It is disconnected if no answer comes within this time [s]."""
 
 _SMALL = 54
