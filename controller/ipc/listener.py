@@ -191,8 +191,9 @@ class Listener:
 
     def _accept(self) -> None:
         assert self._socket is not None
-        # Bounded, since a program may connect faster than its connections are accepted.
-        for _ in range(_ACCEPTED):
+        # Bounded, since a program may connect faster than its connections are accepted. If there are
+        # many, each takes the place of another, and those who send wait meanwhile.
+        for _ in range(_ACCEPTED if 2 * len(self.connections) < self._limit else 1):
             if self._now() < self._deaf_until:
                 return
             try:
