@@ -1,5 +1,6 @@
 """One connection of a local client to a socket of the daemon."""
 
+import select
 import socket
 import struct
 
@@ -33,6 +34,11 @@ class Connection:
         self.unread = bytearray()
         self.blocked = False
         self.lost = 0
+
+    @property
+    def wanted(self) -> int:
+        """The events of epoll that it waits for."""
+        return select.EPOLLIN | (select.EPOLLOUT if self.blocked else 0)
 
     @property
     def held(self) -> int:

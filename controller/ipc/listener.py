@@ -102,7 +102,7 @@ class Listener:
     @property
     def waiting(self) -> bool:
         """Whether more messages have been received than the last `receive` returned."""
-        return any(n not in self._apart and n not in self._held for n in self._waiting)
+        return bool(self._ready(apart=False))
 
     @property
     def some_apart(self) -> bool:
@@ -118,14 +118,14 @@ class Listener:
         self._look(self._poll, -1)
         self._sweep()
         self._bound_memory()
-        waiting = [n for n in self._waiting if n not in self._apart and n not in self._held]
+        waiting = self._ready(apart=False)
         share = max(1, most // max(1, len(waiting)))
         return [(number, frames) for number in waiting for frames in self._messages(number, share)]
 
     def receive_apart(self, most: int) -> list[tuple[int, list[bytes]]]:
         """Receives one message each of up to `most` clients that are set apart, in turn."""
         self._look(self._poll_apart, most)
-        waiting = [n for n in self._waiting if n in self._apart and n not in self._held][:most]
+        waiting = self._ready(apart=True)[:most]
         for number in waiting:
             # To the end: the others come first the next time.
             self._waiting[number] = self._waiting.pop(number)
@@ -138,7 +138,7 @@ class Listener:
             return
         if number not in self._apart:
             self._poll.unregister(connection.socket.fileno())
-            self._poll_apart.register(connection.socket.fileno(), _wanted(connection))
+            self._poll_apart.register(connection.socket.fileno(), connection.wanted)
         self._apart[number] = self._now() + seconds
 
     def release(self, number: int) -> None:
@@ -280,7 +280,7 @@ class Listener:
             return False
         if connection.blocked is not bool(connection.unread):
             connection.blocked = bool(connection.unread)
-            self._poll_of(number).modify(connection.socket.fileno(), _wanted(connection))
+            self._poll_of(number).modify(connection.socket.fileno(), connection.wanted)
         return True
 
     def _sweep(self) -> None:
@@ -299,8 +299,11 @@ class Listener:
         for number in [n for n, end in self._apart.items() if now > end and n not in self._held]:
             descriptor = self.connections[number].socket.fileno()
             self._poll_apart.unregister(descriptor)
-            self._poll.register(descriptor, _wanted(self.connections[number]))
+            self._poll.register(descriptor, self.connections[number].wanted)
             del self._apart[number]
+
+    def _ready(self, *, apart: bool) -> list[int]:
+        return [n for n in self._waiting if (n in self._apart) is apart and n not in self._held]
 
     def _poll_of(self, number: int) -> select.epoll:
         return self._poll_apart if number in self._apart else self._poll
@@ -318,7 +321,3 @@ class Listener:
         self._apart.pop(number, None)
         self._held.discard(number)
         connection.socket.close()
-
-
-def _wanted(connection: Connection) -> int:
-    return select.EPOLLIN | (select.EPOLLOUT if connection.blocked else 0)
