@@ -3,6 +3,8 @@
 import select
 import socket
 import struct
+from collections import Counter
+from collections.abc import Mapping
 
 from inhand.controller.ipc.zmtp import Session
 
@@ -44,3 +46,13 @@ class Connection:
     def held(self) -> int:
         """Bytes of incomplete and of unread messages."""
         return self.session.buffered + len(self.unread)
+
+
+def dispensable(connections: Mapping[int, Connection]) -> int:
+    """The oldest connection of the process that has the most; one that waits for nothing."""
+    counts = Counter(one.process for one in connections.values())
+    most = max(counts.values())
+    return min(
+        (n for n, one in connections.items() if counts[one.process] == most),
+        key=lambda n: (connections[n].session.handshaken, n),
+    )

@@ -4,14 +4,13 @@ import errno
 import select
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from inhand.controller.errors import StartError
-from inhand.controller.ipc.connection import LONG, Connection
+from inhand.controller.ipc.connection import LONG, Connection, dispensable
 from inhand.controller.ipc.zmtp import GREETING, Session, ZmtpError, encode, ready
 
 CONNECTIONS = 256
@@ -191,8 +190,8 @@ class Listener:
 
     def _accept(self) -> None:
         assert self._socket is not None
-        # Bounded, since a program may connect faster than its connections are accepted. If there are
-        # many, each takes the place of another, and those who send wait meanwhile.
+        # Bounded, since a program may connect faster than its connections are accepted. If there
+        # are many, each takes the place of another, and those who send wait meanwhile.
         for _ in range(_ACCEPTED if 2 * len(self.connections) < self._limit else 1):
             if self._now() < self._deaf_until:
                 return
@@ -219,16 +218,7 @@ class Listener:
         connection.unread += GREETING + ready(self._kind)
         self._flush(self._last)
         if len(self.connections) > self._limit:
-            self._drop(self._dispensable())
-
-    def _dispensable(self) -> int:
-        """The oldest connection of the process that has the most; one that waits for nothing."""
-        counts = Counter(one.process for one in self.connections.values())
-        most = max(counts.values())
-        return min(
-            (n for n, one in self.connections.items() if counts[one.process] == most),
-            key=lambda n: (self.connections[n].session.handshaken, n),
-        )
+            self._drop(dispensable(self.connections))
 
     def _read(self, number: int) -> None:
         connection = self.connections[number]
