@@ -1,10 +1,11 @@
-"""Status round trip and emergency stop while other programs flood the command socket.
+"""Status round trip and emergency stop while other programs flood the sockets.
 
 Run as `python -m benchmarks.floods KIND SOCKET` to flood until killed.
 """
 
 import os
 import resource
+import select
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from inhand.controller.ipc.listener import CONNECTIONS
 from inhand.controller.ipc.zmtp import GREETING, encode, ready
 
 CLIENTS = 20
@@ -69,6 +71,20 @@ def endless(path: str) -> None:
             _write(line, GREETING + ready(b"DEALER") + 40 * frame)
 
 
+def observers(path: str) -> None:
+    """As many readers of state and events as the daemon accepts."""
+    poll, lines = select.poll(), {}
+    for _ in range(CONNECTIONS):
+        line = _connect(str(Path(path).with_name("state.sock")))
+        _write(line, GREETING + ready(b"SUB") + encode([b"\x01"]))
+        lines[line.fileno()] = line
+        poll.register(line, select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            with suppress(BlockingIOError):
+                lines[descriptor].recv(1 << 16)
+
+
 FLOODS: dict[str, Callable[[str], None]] = {
     "requests": requests,
     "requests of 1,000 goals": goals,
@@ -76,6 +92,7 @@ FLOODS: dict[str, Callable[[str], None]] = {
     "silent connections": silent,
     "unread replies": unread,
     "endless messages": endless,
+    f"{CONNECTIONS} observers": observers,
 }
 
 
@@ -132,5 +149,8 @@ def _send(path: str, members: dict[str, object]) -> None:
 if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    # Not the priority of the program that measures: a real-time process that never sleeps makes the
+    # kernel stop all real-time threads of its processor for 50 ms of each second.
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.nice(5)
     FLOODS[sys.argv[1]](sys.argv[2])

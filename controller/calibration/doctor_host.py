@@ -19,6 +19,7 @@ from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.controller.recording.retention import RESERVE
 from inhand.controller.system.paths import recordings_directory, run_directory
+from inhand.controller.system.sleep_lock import LOCK, SEATS
 from inhand.errors import InhandError
 from inhand.hardware.findings import Finding
 from inhand.hardware.model.hand import load_hand
@@ -45,6 +46,7 @@ def check_station(config: Config, root: Path = Path("/")) -> list[Finding]:
         _priority(config.realtime.priority),
         _memory(config.realtime.lock_memory),
         _governor(root),
+        *_sleep(config.realtime.stay_awake),
         *_latency_timers(root),
         *_cameras(config),
         _policy(config),
@@ -105,6 +107,28 @@ def _governor(root: Path) -> Finding:
         f"{', '.join(sorted(slow))}: the processor wakes slowly",
         "cpupower frequency-set -g performance",
     )
+
+
+def _sleep(wanted: bool) -> Iterator[Finding]:
+    if not wanted or not SEATS.is_dir():
+        return
+    try:
+        tried = subprocess.run(
+            [*LOCK, "true"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=5,
+            check=False,
+        )
+        problem = tried.stderr.strip().splitlines()[-1:] if tried.returncode else []
+    except (OSError, subprocess.TimeoutExpired) as error:
+        problem = [str(error)]
+    if problem:
+        remedy = "allow it, or forbid sleep as a whole (docs/operating.md, Sleep)"
+        yield Finding("sleep", "warning", f"cannot be prevented: {problem[0]}", remedy)
+    else:
+        yield Finding("sleep", "good", "can be prevented while the hand has torque")
 
 
 def _latency_timers(root: Path) -> Iterator[Finding]:

@@ -101,12 +101,14 @@ class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lock_memory: whether to keep the process's pages in memory.
         spin: how long before a deadline to stop sleeping and spin [s]; it must be longer than the
             wake-up latency.
+        stay_awake: whether to keep the machine from going to sleep while the hand has torque.
     """
 
     priority: int = 50
     affinity: tuple[int, ...] = ()
     lock_memory: bool = True
     spin: float = 0.0003
+    stay_awake: bool = True
 
 
 class EstopLineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

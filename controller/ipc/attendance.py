@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from inhand.controller.ipc.authority import Sender, local
-from inhand.controller.ipc.listener import Connection
+from inhand.controller.ipc.connection import Connection
 
 REMOTE = 10.0
 """A key counts as connected for this time after its latest request [s].

@@ -2,7 +2,8 @@
 
 libzmq accepts connections until the process has no descriptor left, and then lets nobody in. Here,
 a connection is passed on when it says something, and stays only if the gateway accepts its key.
-Those that are silent or have shown no key yet are few, and take no places of clients.
+Those that are silent or have shown no key yet are few, and take no places of clients. A client
+that sends without getting answers is cut off.
 """
 
 import asyncio
@@ -10,13 +11,14 @@ import enum
 import socket
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.rate_limit import RateLimit
+from inhand.controller.ipc.unanswered import Unanswered
 
 PATIENCE = 3.0
 """Time in which a connection must have shown a listed key [s]."""
@@ -74,10 +76,11 @@ class Door:
 
     Args:
         addresses: for each TCP address, such as `tcp://*:7411`, the socket behind it.
+        answering: the addresses whose clients get an answer to each message.
     """
 
-    def __init__(self, addresses: Mapping[str, Path]) -> None:
-        self._addresses = addresses
+    def __init__(self, addresses: Mapping[str, Path], answering: Collection[str] = ()) -> None:
+        self._addresses, self._answering = addresses, answering
         self._ports: dict[str, _Port] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="door", daemon=True)
@@ -89,7 +92,8 @@ class Door:
             StartError: an address cannot be used.
         """
         for address, path in self._addresses.items():
-            self._ports[address] = port = _Port(self._loop, _listen(address), path)
+            answers = address in self._answering
+            self._ports[address] = port = _Port(self._loop, _listen(address), path, answers)
             self._loop.call_soon(port.listen)
         self._thread.start()
         return self
@@ -117,9 +121,10 @@ class _Port:
     """All connections to one address."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, listener: socket.socket, path: Path
+        self, loop: asyncio.AbstractEventLoop, listener: socket.socket, path: Path, answers: bool
     ) -> None:
         self._loop, self._listener, self._path = loop, listener, path
+        self._answers = answers
         self._silent: dict[_Caller, None] = {}
         self._callers: set[_Caller] = set()
         self._rate = RateLimit(RATE, BURST)
@@ -179,7 +184,7 @@ class _Port:
             caller.line.close()
             return
         self._callers.add(caller)
-        caller.task = self._loop.create_task(_carry_both_ways(caller, self._path))
+        caller.task = self._loop.create_task(_carry_both_ways(caller, self._path, self._answers))
         caller.task.add_done_callback(lambda _: self._gone(caller))
         self._make_room(State.STRANGER)
         # Those that have become clients since the last one.
@@ -215,8 +220,9 @@ class _Port:
         caller.line.close()
 
 
-async def _carry_both_ways(caller: _Caller, path: Path) -> None:
+async def _carry_both_ways(caller: _Caller, path: Path, answers: bool) -> None:
     """Carries the bytes of one connection until one side ends it, then closes both."""
+    unanswered = Unanswered(answers=answers)
     with suppress(OSError), ExitStack() as exits:
         caller.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader, writer = await asyncio.open_connection(sock=caller.line)
@@ -224,8 +230,8 @@ async def _carry_both_ways(caller: _Caller, path: Path) -> None:
         inner_reader, inner_writer = await asyncio.open_unix_connection(path)
         exits.callback(inner_writer.transport.abort)
         ways = (
-            asyncio.ensure_future(_carry(reader, inner_writer)),
-            asyncio.ensure_future(_carry(inner_reader, writer, caller)),
+            asyncio.ensure_future(_carry_in(reader, inner_writer, unanswered)),
+            asyncio.ensure_future(_carry_out(inner_reader, writer, unanswered, caller)),
         )
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -235,12 +241,24 @@ async def _carry_both_ways(caller: _Caller, path: Path) -> None:
             await asyncio.gather(*ways, return_exceptions=True)
 
 
-async def _carry(
-    source: asyncio.StreamReader, sink: asyncio.StreamWriter, caller: _Caller | None = None
+async def _carry_in(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, unanswered: Unanswered
+) -> None:
+    while await unanswered.room() and (data := await source.read(_PIECE)):
+        unanswered.sent(data)
+        sink.write(data)
+        await sink.drain()
+
+
+async def _carry_out(
+    source: asyncio.StreamReader,
+    sink: asyncio.StreamWriter,
+    unanswered: Unanswered,
+    caller: _Caller,
 ) -> None:
     while data := await source.read(_PIECE):
-        if caller is not None:
-            caller.told += len(data)
+        caller.told += len(data)
+        unanswered.told(data)
         sink.write(data)
         await sink.drain()
 

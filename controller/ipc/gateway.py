@@ -94,7 +94,8 @@ class Gateway:
         self._commands = self._bind(zmq.ROUTER, inside["command"], keys)
         self._states = self._bind(zmq.XPUB, inside["state"], keys)
         self._state_address = state
-        self._door = Door({command: inside["command"], state: inside["state"]}).open()
+        doors = {command: inside["command"], state: inside["state"]}
+        self._door = Door(doors, answering={command}).open()
         self._topics: set[bytes] = set()
         self._removals = self._ring.removals()
         self._source = self._context.socket(zmq.SUB)

@@ -3,15 +3,14 @@
 import errno
 import select
 import socket
-import struct
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from inhand.controller.errors import StartError
+from inhand.controller.ipc.connection import LONG, Connection, dispensable
 from inhand.controller.ipc.zmtp import GREETING, Session, ZmtpError, encode, ready
 
 CONNECTIONS = 256
@@ -28,45 +27,17 @@ MOST_HELD = 32 << 20
 
 _READ = 64 * 1024
 _ACCEPTED = 8
-_CREDENTIALS = struct.Struct("3i")
 _SWEEP = 0.5
 _FLUSH_TIME = 0.2
 _PAUSE = 0.5
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
-class Connection:
-    """One client.
-
-    Attributes:
-        socket: non-blocking.
-        session: decodes what it sends.
-        process: process id of the client, as the kernel reports it.
-        user: user id of the client.
-        begun: when it connected [s].
-        unread: bytes that wait until the client reads.
-        blocked: whether the kernel takes no more of them now.
-        lost: messages that it did not get because it did not read.
-    """
-
-    def __init__(self, line: socket.socket, session: Session, begun: float) -> None:
-        self.socket, self.session, self.begun = line, session, begun
-        credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        self.process, self.user, _ = _CREDENTIALS.unpack(credentials)
-        self.unread = bytearray()
-        self.blocked = False
-        self.lost = 0
-
-    @property
-    def held(self) -> int:
-        """Bytes of incomplete and of unread messages."""
-        return self.session.buffered + len(self.unread)
-
-
 class Listener:
     """All clients of one socket; used by one thread.
 
-    A client is named by a number that is never used again.
+    A client is named by a number that is never used again. Clients that ask for too much are set
+    apart: what they send is received separately, so that it delays nobody else.
 
     Args:
         path: of the socket.
@@ -95,6 +66,8 @@ class Listener:
         self._limit, self._now = connections, now
         self._numbers: dict[int, int] = {}
         self._waiting: dict[int, None] = {}
+        self._apart: dict[int, float] = {}
+        self._held: set[int] = set()
         self._last, self._swept, self._deaf_until = 0, 0.0, 0.0
         self._socket: socket.socket | None = None
 
@@ -117,7 +90,7 @@ class Listener:
                 "written to, with a short path"
             ) from error
         self._socket = made
-        self._poll = select.epoll()
+        self._poll, self._poll_apart = select.epoll(), select.epoll()
         self._poll.register(made.fileno(), select.EPOLLIN)
         return self
 
@@ -128,34 +101,48 @@ class Listener:
     @property
     def waiting(self) -> bool:
         """Whether more messages have been received than the last `receive` returned."""
-        return bool(self._waiting)
+        return bool(self._ready(apart=False))
+
+    @property
+    def some_apart(self) -> bool:
+        """Whether a client is set apart."""
+        return bool(self._apart)
 
     def receive(self, most: int) -> list[tuple[int, list[bytes]]]:
         """Accepts clients, sends what they have room for, and receives about `most` messages.
 
-        All clients with waiting messages get the same share, at least one message each.
+        All clients with waiting messages get the same share, at least one message each. After a
+        long message, a client has to be released.
         """
-        listening = -1 if self._socket is None else self._socket.fileno()
-        for descriptor, events in self._poll.poll(0):
-            if descriptor == listening:
-                self._accept()
-                continue
-            number = self._numbers.get(descriptor)
-            if number is None:
-                continue
-            if events & select.EPOLLOUT:
-                self._flush(number)
-            readable = events & ~select.EPOLLOUT and number not in self._waiting
-            if readable and number in self.connections:
-                self._read(number)
+        self._look(self._poll, -1)
         self._sweep()
         self._bound_memory()
-        share = max(1, most // max(1, len(self._waiting)))
-        return [
-            (number, frames)
-            for number in tuple(self._waiting)
-            for frames in self._messages(number, share)
-        ]
+        waiting = self._ready(apart=False)
+        share = max(1, most // max(1, len(waiting)))
+        return [(number, frames) for number in waiting for frames in self._messages(number, share)]
+
+    def receive_apart(self, most: int) -> list[tuple[int, list[bytes]]]:
+        """Receives one message each of up to `most` clients that are set apart, in turn."""
+        self._look(self._poll_apart, most)
+        waiting = self._ready(apart=True)[:most]
+        for number in waiting:
+            # To the end: the others come first the next time.
+            self._waiting[number] = self._waiting.pop(number)
+        return [(number, frames) for number in waiting for frames in self._messages(number, 1)]
+
+    def set_apart(self, number: int, seconds: float) -> None:
+        """Has what a client sends received by `receive_apart`, for this time at least [s]."""
+        connection = self.connections.get(number)
+        if connection is None:
+            return
+        if number not in self._apart:
+            self._poll.unregister(connection.socket.fileno())
+            self._poll_apart.register(connection.socket.fileno(), connection.wanted)
+        self._apart[number] = self._now() + seconds
+
+    def release(self, number: int) -> None:
+        """Has more messages received of a client, whose long message has been dealt with."""
+        self._held.discard(number)
 
     def send(self, number: int, frames: Sequence[bytes]) -> bool:
         """Sends a message; False if the client is gone, or has not read what it got before."""
@@ -181,13 +168,31 @@ class Listener:
             self._socket.close()
             self._socket = None
             self._poll.close()
+            self._poll_apart.close()
             with suppress(OSError):
                 self._path.unlink()
 
+    def _look(self, poll: select.epoll, most: int) -> None:
+        """Does what the clients of a poll are ready for."""
+        listening = -1 if self._socket is None else self._socket.fileno()
+        for descriptor, events in poll.poll(0, most):
+            if descriptor == listening:
+                self._accept()
+                continue
+            number = self._numbers.get(descriptor)
+            if number is None:
+                continue
+            if events & select.EPOLLOUT:
+                self._flush(number)
+            readable = events & ~select.EPOLLOUT and number not in self._waiting
+            if readable and number in self.connections:
+                self._read(number)
+
     def _accept(self) -> None:
         assert self._socket is not None
-        # Bounded, since a program may connect faster than its connections are accepted.
-        for _ in range(_ACCEPTED):
+        # Bounded, since a program may connect faster than its connections are accepted. If there
+        # are many, each takes the place of another, and those who send wait meanwhile.
+        for _ in range(_ACCEPTED if 2 * len(self.connections) < self._limit else 1):
             if self._now() < self._deaf_until:
                 return
             try:
@@ -213,16 +218,7 @@ class Listener:
         connection.unread += GREETING + ready(self._kind)
         self._flush(self._last)
         if len(self.connections) > self._limit:
-            self._drop(self._dispensable())
-
-    def _dispensable(self) -> int:
-        """The oldest connection of the process that has the most; one that waits for nothing."""
-        counts = Counter(one.process for one in self.connections.values())
-        most = max(counts.values())
-        return min(
-            (n for n, one in self.connections.items() if counts[one.process] == most),
-            key=lambda n: (self.connections[n].session.handshaken, n),
-        )
+            self._drop(dispensable(self.connections))
 
     def _read(self, number: int) -> None:
         connection = self.connections[number]
@@ -248,7 +244,12 @@ class Listener:
                 if frames is None:
                     del self._waiting[number]
                     break
+                long = sum(map(len, frames)) > LONG
+                if long:
+                    self._held.add(number)
                 yield frames
+                if long:
+                    break
         except ZmtpError:
             self._drop(number)
             return
@@ -269,8 +270,7 @@ class Listener:
             return False
         if connection.blocked is not bool(connection.unread):
             connection.blocked = bool(connection.unread)
-            events = select.EPOLLIN | (select.EPOLLOUT if connection.blocked else 0)
-            self._poll.modify(connection.socket.fileno(), events)
+            self._poll_of(number).modify(connection.socket.fileno(), connection.wanted)
         return True
 
     def _sweep(self) -> None:
@@ -286,6 +286,18 @@ class Listener:
             if not one.session.handshaken and now > one.begun + HANDSHAKE_TIME:
                 self._drop(number)
 
+        for number in [n for n, end in self._apart.items() if now > end and n not in self._held]:
+            descriptor = self.connections[number].socket.fileno()
+            self._poll_apart.unregister(descriptor)
+            self._poll.register(descriptor, self.connections[number].wanted)
+            del self._apart[number]
+
+    def _ready(self, *, apart: bool) -> list[int]:
+        return [n for n in self._waiting if (n in self._apart) is apart and n not in self._held]
+
+    def _poll_of(self, number: int) -> select.epoll:
+        return self._poll_apart if number in self._apart else self._poll
+
     def _bound_memory(self) -> None:
         """Disconnects the client that holds the most bytes while all of them hold too many."""
         while sum(one.held for one in self.connections.values()) > MOST_HELD:
@@ -295,5 +307,7 @@ class Listener:
         connection = self.connections.pop(number)
         self._waiting.pop(number, None)
         del self._numbers[connection.socket.fileno()]
-        self._poll.unregister(connection.socket.fileno())
+        self._poll_of(number).unregister(connection.socket.fileno())
+        self._apart.pop(number, None)
+        self._held.discard(number)
         connection.socket.close()

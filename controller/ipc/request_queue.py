@@ -119,6 +119,10 @@ class RequestQueue:
     def answer(self, answer: Answer) -> None:
         """Queues one answer; called by the server's helper threads."""
         self._answers.append(answer)
+        self.notify()
+
+    def notify(self) -> None:
+        """Makes `wake` readable."""
         os.eventfd_write(self.wake, 1)
 
     # The tick's side.

@@ -1,17 +1,16 @@
 """The command and state sockets, served by a separate thread."""
 
 import logging
+import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import zmq
 
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.core.observers import Observers
 from inhand.controller.core.requests import (
-    STOPS,
     AnyRequest,
     Cancel,
     Clear,
@@ -25,18 +24,15 @@ from inhand.controller.core.requests import (
     Stop,
 )
 from inhand.controller.ipc.attendance import Attendance
+from inhand.controller.ipc.intake import Intake, Received
 from inhand.controller.ipc.listener import Listener
 from inhand.controller.ipc.policy_loading import PolicyLoading
 from inhand.controller.ipc.protocol import (
-    MAX_SIZE,
     ProtocolError,
-    decode_request,
-    peek,
     reply_error,
     reply_ok,
 )
 from inhand.controller.ipc.publisher import Publisher
-from inhand.controller.ipc.rate_limit import RequestLimits
 from inhand.controller.ipc.recorder_requests import RecorderRequests
 from inhand.controller.ipc.request_queue import (
     FULL,
@@ -53,10 +49,6 @@ log = logging.getLogger(__name__)
 STATE_RATE = 20
 """State messages a second [Hz]."""
 
-_READ_AT_ONCE = 32
-_FLOOD_PAUSE = 0.001
-_HANDLING = 0.003
-_LONGEST_ESTOP = 300
 _LOADING = "load_policy: another policy is being loaded; send the request again in a moment"
 
 
@@ -108,16 +100,12 @@ class Server(threading.Thread):
         self._recorder = recorder
         self.came_round = 0.0
         self._stopping = threading.Event()
-        self._limits = RequestLimits()
         self._own, self._owner = own, StopOwner()
         self.attendance = attendance or Attendance(own, now)
         # Stops in the queue that no later request in the queue could undo.
         self._stops: dict[type[AnyRequest], PendingRequest] = {}
-        # Messages that were received and not handled yet; the first `_overtaken` of them came
-        # before an emergency stop.
-        self._unread: deque[tuple[int, list[bytes]]] = deque()
-        self._overtaken = 0
         self._commands, self._states_socket = sockets
+        self._intake = Intake(self._commands, own, request_queue.notify)
         self._publisher = Publisher(
             self._states_socket,
             request_queue,
@@ -152,14 +140,19 @@ class Server(threading.Thread):
         poller.register(self._request_queue.wake, zmq.POLLIN)
         if self._recorder is not None:
             poller.register(self._recorder.fileno(), zmq.POLLIN)
+        self._intake.start()
         period = 1.0 / STATE_RATE
         next_state = time.monotonic()
         while not self._stopping.is_set():
             self.came_round = time.monotonic()
             pause = max(0.0, next_state - time.monotonic())
-            busy = self._commands.waiting or self._unread
-            poller.poll(timeout=0 if busy else int(pause * 1000) + 1)
-            self._read()
+            poller.poll(timeout=math.ceil(self._intake.pause(pause) * 1000))
+            self._intake.receive()
+            self.attendance.update(self._commands.connections)
+            # A reply to `events` contains all events from before the request.
+            self._forward()
+            self._handle(self._intake.orderly())
+            self._handle(self._intake.apart())
             self._states_socket.update()
             self._forward()
             now = time.monotonic()
@@ -169,63 +162,21 @@ class Server(threading.Thread):
         self._forward()
 
     def _close(self) -> None:
-        self._commands.close()
+        self._intake.close()
         self._states_socket.close()
 
-    def _read(self) -> None:
-        """Reads messages, and handles those that wait, for a limited time."""
-        if len(self._unread) < _READ_AT_ONCE:
-            messages = self._commands.receive(_READ_AT_ONCE)
-            self.attendance.update(self._commands.connections)
-            # An emergency stop is not decoded after the long messages that came with it.
-            stops = [one for one in messages if _may_be_estop(one[1])]
-            self._unread += [one for one in messages if not _may_be_estop(one[1])]
-            for number, frames in stops:
-                self._handle(number, frames)
-            if self._commands.waiting:
-                # During a flood further messages wait in the sender's queue, so that this thread
-                # leaves the processor to the tick.
-                time.sleep(_FLOOD_PAUSE)
-        # A reply to `events` contains all events from before the request.
-        self._forward()
-        end = time.monotonic() + _HANDLING
-        while self._unread and time.monotonic() < end:
-            self._handle(*self._unread.popleft(), overtaken=self._overtaken > 0)
-            self._overtaken = max(0, self._overtaken - 1)
-
-    def _handle(self, number: int, frames: list[bytes], *, overtaken: bool = False) -> None:
-        """Decodes a message, and answers it or hands it over; `overtaken` by an emergency stop."""
-        # A REQ socket sends an empty frame first, a DEALER may omit it; so does the reply.
-        empty = [b""] if len(frames) > 1 and not frames[0] else []
-        client = [number.to_bytes(8, "big"), *empty]
-        try:
-            if len(frames) != len(client):
-                raise ProtocolError("malformed", "send each message as one frame")
-            request = self._decode(number, frames[-1])
-        except ProtocolError as error:
-            self._reply(client, reply_error(error.id, error.code, str(error)))
-            return
-        if isinstance(request, Estop):
-            self._owner.press(self._person(number), stopped=self._stopped)
-            self._post_stop(client, request)
-            self._overtaken = len(self._unread)
-        else:
-            self._dispatch(client, request, overtaken)
-
-    def _decode(self, number: int, message: bytes) -> AnyRequest:
-        """Decodes a request; refuses it above the rate limits, unless it is a stop."""
-        if len(message) <= MAX_SIZE and (excess := self._excess(number, message)):
-            id, kind = peek(message)
-            if kind not in STOPS:
-                raise ProtocolError("busy", excess, id)
-        return decode_request(message)
-
-    def _excess(self, number: int, message: bytes) -> str:
-        """Which rate limit a client exceeds with this message; empty if none."""
-        connection = self._commands.connections.get(number)
-        own = connection is None or self._own(connection.process)
-        program = None if own or connection is None else connection.process
-        return self._limits.excess(number, program, len(message), time.monotonic())
+    def _handle(self, received: Iterable[Received]) -> None:
+        """Answers messages, or hands them over."""
+        for client, request, overtaken in received:
+            if isinstance(request, ProtocolError):
+                self._reply(client, reply_error(request.id, request.code, str(request)))
+            elif isinstance(request, Estop):
+                number = int.from_bytes(client[0], "big")
+                self._owner.press(self._person(number), stopped=self._stopped)
+                self._post_stop(client, request)
+                self._intake.estops += 1
+            else:
+                self._dispatch(client, request, overtaken)
 
     def _dispatch(self, client: list[bytes], request: AnyRequest, stopped: bool) -> None:
         number = int.from_bytes(client[0], "big")
@@ -310,7 +261,3 @@ class Server(threading.Thread):
             return
         number, *empty = client
         self._commands.send(int.from_bytes(number, "big"), [*empty, message])
-
-
-def _may_be_estop(frames: list[bytes]) -> bool:
-    return len(frames[-1]) <= _LONGEST_ESTOP and b'"estop"' in frames[-1]

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from inhand.controller.ipc.listener import Connection
+from inhand.controller.ipc.connection import Connection
 
 OPERATE = "operate"
 """Role of a network key that may end every emergency stop."""

@@ -201,6 +201,8 @@ class Daemon:
             children.watch(start_gateway(config, directory, names))
         children.watch_cameras(inbox, fit)
         children.watch_bus(link)
+        if config.realtime.stay_awake and not options.sim and not silent:
+            children.keep_awake()
         children.start(request_queue, dry_run=options.dry_run)
         realtime = config.realtime
         granted = configure_realtime(

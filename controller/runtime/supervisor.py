@@ -14,6 +14,7 @@ from inhand.controller.runtime.fit_watch import FitWatch
 from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.watchdog import Heartbeat, Watchdog
 from inhand.controller.system.child_process import Child, stop_all
+from inhand.controller.system.sleep_lock import SleepLock
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Supervisor:
         self._bus_problem = self._bus_reported = ""
         self._fusion_problem = self._fusion_reported = ""
         self._cameras: tuple[CameraInbox, CameraWatch, FitWatch] | None = None
+        self._sleep_lock: SleepLock | None = None
         self._due: dict[Child, float] = {}
         self._heartbeats = {"the supervisor": Heartbeat(lambda: self._came_round, _PATIENCE)}
         self._came_round = 0.0
@@ -84,6 +86,10 @@ class Supervisor:
     def watch_surroundings(self, surroundings: Surroundings) -> None:
         """From now on keeps `warnings` up to date."""
         self._surroundings = surroundings
+
+    def keep_awake(self) -> None:
+        """From now on keeps the machine from going to sleep while the hand has torque."""
+        self._sleep_lock = SleepLock()
 
     def watch_thread(self, name: str, heartbeat: Heartbeat) -> None:
         """Adds a thread without whose heartbeat the service manager's watchdog is not fed."""
@@ -113,6 +119,8 @@ class Supervisor:
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=2.0)
+        if self._sleep_lock is not None:
+            self._sleep_lock.close()
         stop_all(self._children)
         if self._watchdog is not None:
             self._watchdog.stop()
@@ -130,6 +138,8 @@ class Supervisor:
             snapshot = request_queue.snapshot
             if snapshot is None:
                 continue
+            if self._sleep_lock is not None:
+                self._sleep_lock.want(snapshot.torque)
             if dry_run and periods % 4 == 0:
                 pose = snapshot.pose
                 seen = "not seen" if pose is None else f"seen {pose.age:.2f} s ago"
@@ -153,6 +163,8 @@ class Supervisor:
             self._bus_reported,
             None if joints is None else joints.voltage,
         )
+        if self._sleep_lock is not None and self._sleep_lock.problem:
+            self.warnings += (self._sleep_lock.problem,)
 
     def _check_bus(self, request_queue: RequestQueue) -> None:
         if self._link is None:

@@ -1,19 +1,24 @@
 """Strangers on the network, silent or talkative: a client with a key is served beside them."""
 
+import asyncio
 import resource
+import select
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.door import Door, State
 from inhand.controller.ipc.gateway import MEMORY
+from inhand.controller.ipc.unanswered import MOST_FRAMES, Unanswered
 from inhand.controller.ipc.zmtp import GREETING
+from inhand.perception.parent import environment
 from tests.controller.ipc.network import Network, free_port, until
 
 FLOOD = """
@@ -102,3 +107,80 @@ def test_an_address_that_is_in_use_is_named(tmp_path: Path) -> None:
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(StartError, match="is the address free"):
             Door({address: tmp_path / "socket"}).open()
+
+
+HUGE = """
+import sys, zmq
+from zmq.utils.monitor import recv_monitor_message
+from inhand.controller.ipc.keys import load_client_key
+key = load_client_key(sys.argv[1])
+line = zmq.Context().socket(getattr(zmq, sys.argv[2]))
+line.curve_publickey, line.curve_secretkey = key.public.encode(), key.secret.encode()
+line.curve_serverkey = key.server.encode()
+events = line.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+line.connect(getattr(key, sys.argv[3]))
+assert recv_monitor_message(events)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+frame = b"\\x02" * int(sys.argv[4])
+for _ in range(int(sys.argv[5])):
+    line.send(frame, zmq.SNDMORE)
+line.send(b"")
+assert recv_monitor_message(events)["event"] == zmq.EVENT_DISCONNECTED
+print("cut off", flush=True)
+sys.stdin.read()
+"""
+"""A client with a key that sends one message of many frames: 240 MB, or very many."""
+
+
+def test_messages_without_end_of_clients_with_keys_are_cut_off(network: Network) -> None:
+    status = Path(f"/proc/{network.process.pid}/status")
+    kinds = [
+        ("DEALER", "command", "60000", "4000"),
+        ("DEALER", "command", "10", "200000"),
+        ("XSUB", "state", "60000", "4000"),
+    ]
+
+    def peak() -> int:
+        lines = status.read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024
+
+    with network.client("commander") as other, ExitStack() as exits:
+        assert other.status()["ok"]
+        before, lines = peak(), []
+        for words in kinds:
+            command = [sys.executable, "-c", HUGE, str(network.place / "colleague"), *words]
+            huge = exits.enter_context(
+                subprocess.Popen(command, stdin=PIPE, stdout=PIPE, env=environment())
+            )
+            exits.callback(huge.communicate)
+            assert huge.stdout is not None
+            lines.append(huge.stdout)
+        while lines:
+            assert other.status()["ok"]
+            if select.select(lines, [], [], 0.01)[0]:
+                lines = [one for one in lines if not select.select([one], [], [], 0)[0]]
+        assert peak() - before < 60_000_000
+    assert network.process.poll() is None
+
+
+def test_answers_make_room_again() -> None:
+    frame = b"\x00\xff" + bytes(255)
+
+    async def talk() -> list[bool]:
+        client = Unanswered(answers=True, patience=0.05)
+        client.sent(GREETING)
+        client.told(GREETING)
+        said = []
+        for _ in range(MOST_FRAMES + 1):
+            # In pieces, as they come.
+            client.sent(frame[:1])
+            client.sent(frame[1:])
+        said.append(await client.room())
+        client.told(b"\x00\x36" + bytes(54))
+        said.append(await client.room())
+        client.told(b"\x00\x37" + bytes(55))
+        said.append(await client.room())
+        client.sent(b"\x02" + (3 << 20).to_bytes(8, "big"))
+        said.append(await client.room())
+        return said
+
+    assert asyncio.run(talk()) == [False, False, True, False]

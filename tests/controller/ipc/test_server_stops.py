@@ -10,7 +10,7 @@ import pytest
 import zmq
 
 from inhand.controller.core.requests import AnyRequest, Cancel, Disarm, Hold
-from inhand.controller.ipc import server
+from inhand.controller.ipc import intake, long_requests
 from inhand.controller.ipc.protocol import decode_request
 from inhand.controller.ipc.rate_limit import BURST, COST_SIZE, RATE
 from inhand.controller.ipc.request_queue import QUEUE
@@ -70,7 +70,8 @@ def test_an_estop_is_read_before_long_messages_that_came_first(
         read.append(str(request.__struct_config__.tag))
         return request
 
-    monkeypatch.setattr(server, "decode_request", noted)
+    for module in (intake, long_requests):
+        monkeypatch.setattr(module, "decode_request", noted)
     served = Served(tmp_path)
     goals = {"v": 1, "id": 1, "type": "goals", "goals": [{"rotation": [0.0, 0.0, 0.1]}] * 500}
     # As many connections as the server accepts in one round.
@@ -80,10 +81,26 @@ def test_an_estop_is_read_before_long_messages_that_came_first(
         line.connect(str(tmp_path / "command.sock"))
         line.sendall(GREETING + ready(b"DEALER") + encode([message.encode()]))
     with served:
-        assert Asker(context, tmp_path).ask("status")["mode"] == "estop"
+        client, deadline = Asker(context, tmp_path), time.monotonic() + PATIENCE / 1000
+        while client.ask("status")["mode"] != "estop" or read.count("goals") < 7:
+            assert time.monotonic() < deadline
     for line in lines:
         line.close()
-    assert read[:2] == ["estop", "goals"] and read.count("goals") == 7
+    assert [kind for kind in read if kind != "status"] == ["estop", *["goals"] * 7]
+
+
+def test_requests_of_a_client_stay_in_order_around_a_long_one(
+    served: Served, client: Asker
+) -> None:
+    until_in_hand(client)
+    goals = [{"rotation": [0.0, 0.0, 0.1]}] * 1000
+    for number, (kind, members) in enumerate(
+        [("enable", {}), ("arm", {}), ("goals", {"goals": goals}), ("cancel", {}), ("disarm", {})]
+    ):
+        client.send(kind, id=number, **members)
+    replies = [client.receive() for _ in range(5)]
+    assert [reply["id"] for reply in replies] == list(range(5))
+    assert [reply.get("mode") for reply in replies][-2:] == ["ready", "holding"]
 
 
 def test_too_many_requests_are_refused_not_queued(served: Served, client: Asker) -> None:

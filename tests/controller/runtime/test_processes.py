@@ -16,6 +16,7 @@ import pytest
 from inhand.controller.config.config import CameraConfig, Config
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.request_queue import RequestQueue
+from inhand.controller.runtime import supervisor as supervisor_module
 from inhand.controller.runtime.processes import (
     Child,
     camera_arguments,
@@ -25,6 +26,7 @@ from inhand.controller.runtime.processes import (
 )
 from inhand.controller.runtime.supervisor import Supervisor
 from inhand.controller.system.notify import notify, watchdog_period
+from inhand.controller.system.sleep_lock import SleepLock
 from inhand.perception.camera.settings import DeviceSettings
 from tests.controller.bench_hand import Bench
 
@@ -137,6 +139,38 @@ def test_a_camera_is_restarted_and_a_world_is_not(caplog: pytest.LogCaptureFixtu
     world.process.kill()
     wait(lambda: reasons)
     assert reasons[0] == supervisor.failure == "the simulation ended with code -9"
+    supervisor.stop()
+    request_queue.close()
+
+
+def test_torque_takes_the_lock_against_sleep_and_a_refusal_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "systemd-inhibit").write_text(
+        "#!/bin/sh\nif [ -e no ]; then exit 1; fi\nexec cat\n"
+    )
+    (tmp_path / "systemd-inhibit").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    bench, request_queue = Bench(), RequestQueue().open()
+    lock = SleepLock(tmp_path)
+    monkeypatch.setattr(supervisor_module, "SleepLock", lambda: lock)
+    supervisor = Supervisor(print)
+    supervisor.keep_awake()
+    supervisor.start(request_queue, dry_run=False)
+    bench.run(0.1)
+
+    def torque(on: bool, shown: Callable[[], object]) -> None:
+        (bench.controller.enable if on else bench.controller.disable)()
+        bench.tick()
+        request_queue.snapshot = bench.controller.snapshot()
+        wait(shown)
+
+    torque(True, lambda: lock.held)
+    torque(False, lambda: not lock.held)
+    (tmp_path / "no").touch()
+    torque(True, lambda: lock.problem)
+    assert "may go to sleep" in lock.problem
     supervisor.stop()
     request_queue.close()
 
