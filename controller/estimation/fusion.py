@@ -195,13 +195,15 @@ class PoseFilter:
         quaternion: Array,
         sigma_position: float,
         sigma_rotation: float,
+        covariance: Array | None = None,
     ) -> None:
         """Adds a pose from another estimator; the arguments are those of `measurement_of`.
 
         Raises:
             ValueError: a number is not finite, or a deviation not positive.
         """
-        measurement = measurement_of(t, position, quaternion, sigma_position, sigma_rotation)
+        deviations = sigma_position, sigma_rotation
+        measurement = measurement_of(t, position, quaternion, *deviations, covariance)
         if self._too_late(t, t, ""):
             return
         self._put([measurement])

@@ -120,7 +120,7 @@ class VertexDetector:
         A `rough` look does not compare the faces, since vertices beside a window are not exact.
         """
         windows = [window_around(self._camera, self._description, place) for place in places]
-        seen = self._network.look([window.cut(image) for window in windows])
+        seen = self._network.look([window.cut(image) for window in windows], self._camera)
         best = max(range(len(seen)), key=lambda i: seen[i].presence)
         if seen[best].presence < PRESENT:
             return None

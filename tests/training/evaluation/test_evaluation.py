@@ -223,7 +223,7 @@ def test_validation_runs_another_mujoco(setup: Setup) -> None:
         (("--cap", "0"), "--cap 0 must lie in 1..1000"),
         (("--timeout", "nan"), "--timeout in (0, 3600] s"),
         (("--scale", "-1"), "--scale -1.0 must lie in"),
-        (("--eyes", "network"), "--eyes network needs pictures: add --wires"),
+        (("--errors", "FILE"), "--errors goes with --eyes network, without --wires"),
         (("--scale", "1", "--universe", "u.toml"), "exclude each other"),
         (("--universe", "nowhere.toml"), "universe file nowhere.toml: No such file"),
         (("--wires",), "--wires runs in real time: with --engine pybullet"),

@@ -27,6 +27,7 @@ from inhand.training.vision.software_renderer import RendererError
 from inhand.training.vision.studio import PictureStudio, VisionError, worn
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
+LEFT = default_rig()["left"]
 CENTER = np.array(HAND.workspace.object_start) + [0.0, 0.0, 0.05]
 
 
@@ -122,7 +123,7 @@ def test_exported_network_is_equal_and_knows_its_object(tmp_path: Path) -> None:
     network, path = KeypointNetwork(8, 16).eval(), tmp_path / "eyes.onnx"
     export(network, BLOCK, path, (320, 240))
     assert difference(network, path.read_bytes()) < 1e-3
-    seen = VertexNetwork(path, BLOCK).look([np.zeros((96, 96, 3), np.uint8)] * 2)
+    seen = VertexNetwork(path, BLOCK).look([np.zeros((96, 96, 3), np.uint8)] * 2, LEFT)
     assert [one.points.shape for one in seen] == [(8, 2), (8, 2)]
     repainted = {**BLOCK.appearance, "+x": FaceMark((0, 0, 0))}
     with pytest.raises(NetworkError, match="another look"):
@@ -204,7 +205,7 @@ def test_the_verb_trains_what_pictures_show(
     assert not network.exists()
     save_crops(replace(four, points=np.tile(four.points, (1, 2, 1))), pictures)
     assert typed(monkeypatch, *short) is None
-    assert VertexNetwork(network, BLOCK).look([four.images[0]])[0].points.shape == (8, 2)
+    assert VertexNetwork(network, BLOCK).look([four.images[0]], LEFT)[0].points.shape == (8, 2)
 
 
 @pytest.mark.slow
