@@ -44,6 +44,10 @@ random light, noise and objects in front, of which 12 have less, and by 218 wind
 same size in random colours, with other letters, of which 7 have more."""
 
 
+ON_FACE = 0.95
+"""Least cosine between the normals of a face and of a tag that is glued to it."""
+
+
 @dataclass(frozen=True)
 class _Face:
     """How one face should look.
@@ -139,11 +143,20 @@ def _correlation(one: Array, other: Array) -> float:
 
 
 def _faces(description: ObjectDescription) -> Iterator[_Face]:
+    hidden = set[str]()
+    if description.eyes == "both":
+        # Tags cover the letters.
+        outs = [tag.rotation[:, 2] for tag in description.tags]
+        hidden = {
+            name
+            for name, normal in description.faces.items()
+            if any(out @ normal > ON_FACE for out in outs)
+        }
     for name, mark in description.appearance.items():
         normal = description.faces[name]
         corners = face_corners(description.vertices, normal)
-        if len(corners) < 4:
-            # Three corners do not show how a face is tilted.
+        # Three corners do not show how a face is tilted.
+        if len(corners) < 4 or name in hidden:
             continue
         flat = description.vertices[corners] @ face_frame(normal)[:, :2]
         large = 2 * int(np.ceil(np.abs(flat).max() * PIXELS_PER_METRE))
