@@ -9,7 +9,7 @@ import numpy as np
 
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
-from inhand.perception.keypoints.detector import NO_CORNERS, PRESENT, faces_agree, in_picture
+from inhand.perception.keypoints.detector import NO_CORNERS, PRESENT, face_agreement, in_picture
 from inhand.perception.keypoints.face_check import FaceCheck
 from inhand.perception.keypoints.network import VertexNetwork
 from inhand.perception.keypoints.window import window_around
@@ -169,7 +169,7 @@ def measure(
             cuts.append(_drawn(cut, None if vertices is None else seen.points))
             record = TagCorners(0.0, name, (), NO_CORNERS, 1.0, vertices)
             alone = estimate_poses(target, cameras, [record])
-            if alone and faces_agree(check, camera, target, window, image, alone[0]):
+            if alone and face_agreement(check, camera, target, window, image, alone[0]).good():
                 assert vertices is not None
                 records.append(record)
                 pixels = camera.project(true + rotations.rotate(quaternion, target.vertices))
