@@ -36,6 +36,9 @@ CHECKED_SEED, CHECKED_TRIALS = 500_000, 6
 ERRORS_SEED, FRAME = 600_000, 0.07
 """Seed of the trials for `inhand vision errors`, and time between their pictures [s]."""
 
+GOALS = 5
+"""Goals in each of these trials."""
+
 JUDGED_SEED = 1_000_000
 """Added to the seed of judged trials, so that no picture of a training shows one of them."""
 
@@ -177,7 +180,7 @@ def calibrated(
     seen = VertexNetwork(network, target)
     for camera in cameras.values():
         seen.check_size(camera)
-    states = trial_states(object_name, CHECKED_TRIALS, CHECKED_SEED + seed)
+    states = trial_states(object_name, CHECKED_TRIALS, CHECKED_SEED + seed, cap=GOALS)
     found, factors = calibrate(network, hand, target, cameras, states, checks, seed)
     listed = ", ".join(f"{name} {factor:.2f}" for name, factor in factors.items())
     return f"in MuJoCo, other trials: {found.text}\n{network}: deviations times {listed}"
@@ -219,7 +222,9 @@ class Errors:
             pass
         first = ERRORS_SEED + 1000 * self.seed
         states = [
-            trial_states(self.object, 1, first + trial, cap=5, period=FRAME).first(self.instants)
+            trial_states(self.object, 1, first + trial, cap=GOALS, period=FRAME).first(
+                self.instants
+            )
             for trial in range(self.trials)
         ]
         source = (
