@@ -128,7 +128,7 @@ class ObjectDescription:
     def look(self) -> str:
         """SHA-256 of shape, size and appearance: what a network that finds the object has seen."""
         marks = {name: [*mark.color, mark.letter] for name, mark in self.appearance.items()}
-        facts = [self.shape, self.size, self.sides, marks]
+        facts: list[object] = [self.shape, self.size, self.sides, marks]
         if self.eyes == "both":
             facts.append([[tag.id, tag.corners.tolist()] for tag in self.tags])
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
