@@ -50,6 +50,7 @@ class _ObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: tuple[TagPlacement, ...] = ()
     sides: int = 4
     appearance: dict[str, FaceMark] = {}
+    eyes: Literal["", "tags", "network", "both"] = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ class ObjectDescription:
         upside_down: whether tags' frames, and with them the order of corners, begin at the bottom
             right of the official pictures, as in recordings of schema 1.
         appearance: look of the faces for a network, by name; empty if the file has none.
+        eyes: what finds it unless the configuration says otherwise: its `tags`, a `network`, or
+            `both`. With `both`, the tags are on faces that look as the appearance says.
     """
 
     name: str
@@ -114,6 +117,7 @@ class ObjectDescription:
     faces: dict[str, Array]
     upside_down: bool = False
     appearance: dict[str, FaceMark] = field(default_factory=dict)
+    eyes: Literal["tags", "network", "both"] = "tags"
 
     @property
     def half_extents(self) -> Array:
@@ -124,7 +128,9 @@ class ObjectDescription:
     def look(self) -> str:
         """SHA-256 of shape, size and appearance: what a network that finds the object has seen."""
         marks = {name: [*mark.color, mark.letter] for name, mark in self.appearance.items()}
-        facts = [self.shape, self.size, self.sides, marks]
+        facts: list[object] = [self.shape, self.size, self.sides, marks]
+        if self.eyes == "both":
+            facts.append([[tag.id, tag.corners.tolist()] for tag in self.tags])
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
@@ -217,12 +223,13 @@ def parse_object(raw: bytes, path: str | Path, *, recorded: bool = False) -> Obj
         faces=faces,
         upside_down=data.schema == 1,
         appearance=data.appearance,
+        eyes=data.eyes or ("network" if data.appearance and not data.tags else "tags"),
     )
 
 
 def _digest(data: _ObjectFile) -> str:
     facts = msgspec.to_builtins(data)
-    del facts["schema"], facts["tags"], facts["appearance"]
+    del facts["schema"], facts["tags"], facts["appearance"], facts["eyes"]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -258,8 +265,19 @@ def _check(data: _ObjectFile, faces: dict[str, Array], path: str | Path) -> None
             problem = f"unknown faces {unknown}; this shape has {', '.join(faces)}"
         elif data.appearance:
             problem = appearance_problem(data.appearance, faces)
+        if not problem:
+            problem = _eyes_problem(data)
     if problem:
         raise ObjectError(f"object file {path}: {problem}")
+
+
+def _eyes_problem(data: _ObjectFile) -> str | None:
+    """Why the object cannot be found by the eyes of its file; None if it can."""
+    if data.eyes in ("tags", "both") and not data.tags:
+        return f'eyes = "{data.eyes}" needs tags, and the file has none'
+    if data.eyes in ("network", "both") and not data.appearance:
+        return f'eyes = "{data.eyes}" needs [appearance], how the faces look'
+    return None
 
 
 def _place(tag: TagPlacement, normal: Array, data: _ObjectFile) -> Tag:

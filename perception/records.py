@@ -177,7 +177,7 @@ class CameraStatus(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fie
         problem: what is wrong, empty if nothing is.
         note: what is not as it should be, though frames come: settings that the camera did not
             accept, time stamps of the arrival; empty if nothing is.
-        eyes: what finds the object in the frames: `tags` or `network`.
+        eyes: what finds the object in the frames: `tags`, `network` or `both`.
     """
 
     t: float

@@ -65,7 +65,8 @@ def write_object_assets(
     Args:
         description: the object.
         directory: for the files.
-        tagged: draw the tags; otherwise colours and letters of the description's appearance.
+        tagged: draw the tags; otherwise colours and letters of the description's appearance, with
+            the tags on them if the object has both.
 
     Raises:
         OSError: a file cannot be written.
@@ -96,6 +97,8 @@ def write_object_assets(
             if tagged
             else marked_face(description.appearance[name], flat, cell)
         )
+        if not tagged and description.eyes == "both":
+            _glue(image, tags, frames[name], cell)
         atlas[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = image
         pixels = to_cell(flat, cell) + 0.5 + np.array([column, row]) * cell
         coordinates = pixels / np.array([columns * cell, rows * cell])
@@ -182,6 +185,16 @@ def _face_image(
         _draw_tag(image, tag.id, to_cell(tag.corners @ frame[:, :2], cell))
     blurred = cv2.GaussianBlur(image, (0, 0), PRINT_BLUR * PIXELS_PER_METRE)
     return np.asarray(blurred, dtype=np.uint8)
+
+
+def _glue(image: Image, tags: list[Tag], frame: Array, cell: int) -> None:
+    """Draws tags on a painted face, each on white paper as wide as one module more."""
+    for tag in tags:
+        middle = tag.corners.mean(axis=0)
+        paper = to_cell((middle + (1 + 2 / MODULES) * (tag.corners - middle)) @ frame[:, :2], cell)
+        outline = np.round(paper).astype(np.int32)
+        cv2.fillConvexPoly(image, outline.reshape(-1, 1, 2), (255, 255, 255))
+        _draw_tag(image, tag.id, to_cell(tag.corners @ frame[:, :2], cell))
 
 
 def _draw_tag(image: Image, tag_id: int, corners: Array) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from inhand.controller.calibration.doctor_tags import look_through
 from inhand.controller.config.config import Config
-from inhand.controller.config.eyes import check_eyes
+from inhand.controller.config.eyes import check_eyes, eyes_of
 from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.controller.recording.retention import RESERVE
@@ -23,7 +23,9 @@ from inhand.controller.system.sleep_lock import LOCK, SEATS
 from inhand.errors import InhandError
 from inhand.hardware.findings import Finding
 from inhand.hardware.model.hand import load_hand
+from inhand.perception.camera.both_eyes import BothEyes
 from inhand.perception.cameras import load_rig
+from inhand.perception.detection.detection import TagDetector
 from inhand.perception.errors import PerceptionError
 from inhand.perception.keypoints.detector import VertexDetector
 from inhand.perception.objects import load_object
@@ -184,7 +186,11 @@ def _cameras(config: Config) -> Iterator[Finding]:
         if finding := _camera_file(name, source, known=name in rig):
             yield finding
             continue
-        eyes = VertexDetector(rig[name], target, network, center) if network else None
+        eyes: VertexDetector | BothEyes | None = None
+        if network:
+            eyes = VertexDetector(rig[name], target, network, center)
+            if eyes_of(cameras, target) == "both":
+                eyes = BothEyes(TagDetector(rig[name], target), eyes)
         yield look_through(name, source, rig[name], target, cameras.devices.get(name), eyes)
 
 

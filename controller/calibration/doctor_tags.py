@@ -3,8 +3,14 @@
 import re
 import time
 from contextlib import closing
+from dataclasses import replace
 
+import numpy as np
+
+from inhand.controller.estimation.eyes_check import BEYOND, apart
 from inhand.hardware.findings import Finding
+from inhand.perception.camera.both_eyes import BothEyes
+from inhand.perception.camera.camera_process import Detector
 from inhand.perception.camera.health import flaw
 from inhand.perception.camera.open_source import open_source
 from inhand.perception.camera.settings import DeviceSettings
@@ -13,6 +19,8 @@ from inhand.perception.detection.detection import TagDetector
 from inhand.perception.errors import PerceptionError
 from inhand.perception.keypoints.detector import VertexDetector
 from inhand.perception.objects import ObjectDescription
+from inhand.perception.pose.pose import estimate_poses
+from inhand.perception.records import TagCorners, frozen_array
 
 PATIENCE = 3.0
 """Time to wait for the frames of a camera [s]."""
@@ -24,13 +32,57 @@ SEARCHED = 10
 """The same with a network, which searches a part of the workspace in each frame."""
 
 
+def _seen(found: TagCorners, target: ObjectDescription) -> list[str]:
+    """What a frame shows, in words."""
+    tags = [f"tags {sorted(found.ids)} of {target.name}"] if found.ids else []
+    by_network = found.vertices is not None
+    return tags + ([f"{target.name} by the network"] if by_network else [])
+
+
+def _enough(found: TagCorners, detector: Detector) -> bool:
+    """Whether no further frame is needed: with both eyes, both are waited for."""
+    if detector.eyes == "both":
+        return bool(found.ids) and found.vertices is not None
+    return found.seen
+
+
+def difference(found: TagCorners, camera: Camera, target: ObjectDescription) -> str:
+    """How far the network shows the object from the tags in one frame, beyond both covariances.
+
+    Args:
+        found: what the frame shows.
+        camera: that took it.
+        target: the object.
+
+    Returns:
+        The figure and the likely causes; empty if the eyes agree, or if one of them saw nothing.
+    """
+    if not found.ids or found.vertices is None:
+        return ""
+    rig = {camera.name: camera}
+    by_tags = estimate_poses(target, rig, [replace(found, vertices=None)])
+    alone = replace(found, ids=(), corners=frozen_array(found.corners[:0]))
+    by_network = estimate_poses(target, rig, [alone])
+    if not by_tags or not by_network:
+        return ""
+    differences = [apart(by_network[0], one) for one in by_tags]
+    nearest = min(differences, key=lambda one: one.square)
+    if nearest.square < BEYOND:
+        return ""
+    return (
+        f"the network shows {target.name} {1e3 * nearest.shift:.1f} mm and "
+        f"{np.degrees(nearest.turn):.1f}° from where the tags show it; is a tag glued elsewhere or "
+        "of another size, than the object file says, or a face painted otherwise"
+    )
+
+
 def look_through(
     name: str,
     source: str,
     camera: Camera,
     target: ObjectDescription,
     settings: DeviceSettings | None = None,
-    eyes: VertexDetector | None = None,
+    eyes: VertexDetector | BothEyes | None = None,
 ) -> Finding:
     """Reads a few frames of a camera and searches them for the object.
 
@@ -40,7 +92,7 @@ def look_through(
         camera: its calibration.
         target: the object that the configuration names.
         settings: of the device.
-        eyes: finds the object by a network; None for tags.
+        eyes: finds the object by a network, or by both; None for tags.
     """
     what, size = f"camera {name}", (camera.width, camera.height)
     problem, seen, frames = "", "", 0
@@ -54,13 +106,9 @@ def look_through(
                 frames += 1
                 detector = eyes or TagDetector(camera, target)
                 found = detector.detect(frame.image, 0.0)
-                seen = (
-                    f"{target.name} by the network"
-                    if eyes
-                    else f"tags {sorted(found.ids)} of {target.name}"
-                )
-                seen = seen if found.seen else ""
+                seen = " and ".join(_seen(found, target)) if _enough(found, detector) else ""
                 problem = flaw(frame.image) or detector.problem
+                problem = problem or difference(found, camera, target)
     except PerceptionError as error:
         remedy = "if inhandd is running, end it first: it holds the cameras"
         return Finding(what, "bad", str(error), remedy)

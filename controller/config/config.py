@@ -61,7 +61,8 @@ class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         devices: settings of each camera; in the file each is a table, `[cameras.NAME]`.
         follow_hand: whether the object is predicted to move with the links that touch it between
             frames, and not by its velocity alone.
-        eyes: what finds the object in the frames: its `tags`, or a `network` for its faces.
+        eyes: what finds the object in the frames: its `tags`, a `network` for its faces, or `both`
+            as a check of one another; `object` for what the object's file says.
         network: file of that network; empty for the one that came with the program for the object.
     """
 
@@ -69,7 +70,7 @@ class CamerasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[str, str] = {}
     devices: dict[str, CameraConfig] = {}
     follow_hand: bool = True
-    eyes: Literal["tags", "network"] = "tags"
+    eyes: Literal["object", "tags", "network", "both"] = "object"
     network: str = ""
 
 

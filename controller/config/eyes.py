@@ -1,4 +1,4 @@
-"""What finds the object in the cameras' frames: its tags, or a network."""
+"""What finds the object in the cameras' frames: its tags, a network, or both."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +12,15 @@ from inhand.perception.objects import ObjectDescription
 from inhand.perception.tags import family
 
 
+def eyes_of(config: CamerasConfig, target: ObjectDescription) -> str:
+    """The eyes in use: `tags`, `network` or `both`."""
+    return target.eyes if config.eyes == "object" else config.eyes
+
+
 def check_eyes(
     config: CamerasConfig, target: ObjectDescription, cameras: Mapping[str, Camera]
 ) -> VertexNetwork | None:
-    """The configured network; None if the object is found by its tags.
+    """The configured network; None if the object is found by its tags alone.
 
     Checked before camera processes start: one that fails would be started again and again.
 
@@ -28,13 +33,15 @@ def check_eyes(
         StartError: the object has no tags, or no look that a network could find.
         PerceptionError: OpenCV has other tags, or the network does not fit object or rig.
     """
-    if config.eyes == "tags":
+    eyes = eyes_of(config, target)
+    if eyes in ("tags", "both"):
         family()
         if not target.tags:
             raise StartError(
                 f"object {target.name!r} has no tags; give it some in its file, or write "
                 'eyes = "network" under [cameras]'
             )
+    if eyes == "tags":
         return None
     if not target.appearance:
         raise StartError(
@@ -48,9 +55,10 @@ def check_eyes(
     return network
 
 
-def eyes_arguments(network: VertexNetwork | None, hand: Hand) -> list[str]:
+def eyes_arguments(network: VertexNetwork | None, hand: Hand, *, both: bool = False) -> list[str]:
     """Arguments of a camera process for a network, which looks around the hand's workspace."""
     if network is None:
         return []
     center = [str(value) for value in hand.workspace.center]
-    return ["--network", str(network.path.absolute()), "--around", *center]
+    looks = ["--network", str(network.path.absolute()), "--around", *center]
+    return [*looks, "--both"] if both else looks

@@ -73,6 +73,7 @@ def measurement_of(
     quaternion: Array,
     sigma_position: float,
     sigma_rotation: float,
+    covariance: Array | None = None,
 ) -> PoseMeasurement:
     """A pose from another estimator as a measurement.
 
@@ -82,6 +83,7 @@ def measurement_of(
         quaternion: world from object, wxyz, (4,).
         sigma_position: standard deviation of a component [m].
         sigma_rotation: standard deviation of a component [rad].
+        covariance: of position and world rotation, (6, 6) [m, rad], in place of the deviations.
 
     Raises:
         ValueError: a number is not finite, or a deviation not positive.
@@ -94,7 +96,8 @@ def measurement_of(
             f"pose measurement at t={t}: position {place}, quaternion {turn} and deviations "
             f"{sigma_position}, {sigma_rotation} must be finite, the deviations positive"
         )
-    covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
+    if covariance is None:
+        covariance = np.diag(np.repeat([sigma_position**2, sigma_rotation**2], 3))
     candidate = PoseCandidate(place, rotations.normalize(turn), covariance)
     return PoseMeasurement(t, (candidate,))
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from inhand.controller.estimation import estimates
 from inhand.controller.estimation.camera_vote import CameraVote
+from inhand.controller.estimation.eyes_check import EyesCheck
 from inhand.controller.estimation.frame_poses import (
     agreed,
     candidates_of,
@@ -36,6 +37,9 @@ from inhand.perception.records import (
     TagCorners,
 )
 from inhand.perception.rotations import Array
+
+INSTANT = 1e-6
+"""Less than the time between any two frames [s]."""
 
 
 class PoseFilter:
@@ -80,6 +84,7 @@ class PoseFilter:
         self._frames: dict[float, dict[str, TagCorners]] = {}
         # Frames whose pose by one camera alone is still to be computed, one a tick.
         self._waiting: list[TagCorners] = []
+        self._eyes = EyesCheck(self._description)
         self._lagging, self._changed = False, True
         self._sightings: tuple[Sighting, ...] = ()
 
@@ -106,7 +111,9 @@ class PoseFilter:
     @property
     def problem(self) -> str:
         """Problem with the latest measurements; empty if there is none."""
-        return estimates.problem(self._newest, self._lagging, self._slow, self._settings.window)
+        window = self._settings.window
+        latest = estimates.problem(self._newest, self._lagging, self._slow, window)
+        return latest or self._eyes.problem
 
     @property
     def health(self) -> FilterHealth:
@@ -154,6 +161,7 @@ class PoseFilter:
         self._put(measurements)
         for t in touched:
             self._compare(t)
+        self._compare_eyes()
 
     def _compare(self, t: float) -> None:
         """Lets the vote compare the cameras that saw the object at `t` [s]."""
@@ -168,6 +176,19 @@ class PoseFilter:
             # At first, cameras are judged soon; later it may take a few ticks.
             while self._waiting and not self._vote.settled:
                 self._solve_waiting()
+
+    def _compare_eyes(self) -> None:
+        """Compares network and tags at the latest instant of which all frames have come."""
+        newest = self._times[-1] if self._times else -np.inf
+        t = max((t for t in self._frames if t < newest and self._eyes.due(t)), default=None)
+        index = None if t is None else self._index(t)
+        if t is None or index is None:
+            return
+        frames = [one for one in self._frames[t].values() if self._vote.used(one.camera)]
+        before = self.predict(t - INSTANT)
+        self._changed |= self._eyes.look(
+            self._vote.rig, frames, self._measurements[index], before, self._settings
+        )
 
     def _solve_waiting(self) -> None:
         """Computes one of the poses by one camera alone that the vote waits for."""
@@ -195,13 +216,15 @@ class PoseFilter:
         quaternion: Array,
         sigma_position: float,
         sigma_rotation: float,
+        covariance: Array | None = None,
     ) -> None:
         """Adds a pose from another estimator; the arguments are those of `measurement_of`.
 
         Raises:
             ValueError: a number is not finite, or a deviation not positive.
         """
-        measurement = measurement_of(t, position, quaternion, sigma_position, sigma_rotation)
+        deviations = sigma_position, sigma_rotation
+        measurement = measurement_of(t, position, quaternion, *deviations, covariance)
         if self._too_late(t, t, ""):
             return
         self._put([measurement])

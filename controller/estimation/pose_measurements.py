@@ -21,6 +21,8 @@ class PoseReading:
         quaternion: world from object, wxyz, (4,).
         position_sigma: standard deviation of a component [m].
         rotation_sigma: standard deviation of a component [rad].
+        covariance: of position and rotation in the world frame, (6, 6) [m, rad], in place of both
+            deviations; None if they hold.
     """
 
     t: float
@@ -28,6 +30,7 @@ class PoseReading:
     quaternion: Array
     position_sigma: float = 0.001
     rotation_sigma: float = 0.01
+    covariance: Array | None = None
 
 
 class PoseFeed:
@@ -52,6 +55,7 @@ class PoseFeed:
                 reading.quaternion,
                 reading.position_sigma,
                 reading.rotation_sigma,
+                reading.covariance,
             )
             self._sightings += self._filter.sightings()
 

@@ -29,7 +29,7 @@ def warm_up_pose_filter(
         target: the object.
         cameras: the rig.
         hand: the hand.
-        eyes: what finds the object in the frames: `tags` or `network`.
+        eyes: what finds the object in the frames: `tags`, `network` or `both`.
 
     Returns:
         The filter's last estimate; None if the cameras would see no tag.
@@ -43,7 +43,7 @@ def warm_up_pose_filter(
         for name, camera in cameras.items():
             frame = _frame(target, camera, name, center, t)
             pose_filter.update(
-                frame if eyes == "tags" else _without_tags(frame, target, camera, center)
+                frame if eyes != "network" else _without_tags(frame, target, camera, center)
             )
     return pose_filter.predict(TIMES[-1] + 0.01)
 

@@ -10,7 +10,7 @@ from time import thread_time
 import tyro
 
 from inhand.controller.config.config import Config, load_config
-from inhand.controller.config.eyes import check_eyes, eyes_arguments
+from inhand.controller.config.eyes import check_eyes, eyes_arguments, eyes_of
 from inhand.controller.core.controller import Controller
 from inhand.controller.errors import StartError
 from inhand.controller.estimation.fusion import PoseFilter
@@ -259,7 +259,7 @@ class Daemon:
                 f"[cameras] sources: rig {rig} has no camera {', '.join(unknown)}; it has "
                 f"{', '.join(cameras)}"
             )
-        network = check_eyes(config.cameras, target, cameras)
+        network, eyes = check_eyes(config.cameras, target, cameras), eyes_of(config.cameras, target)
         inbox = (
             TimedCameras(directory, cameras, self._clock.now, self._stopping)
             if self.options.timed
@@ -274,10 +274,10 @@ class Daemon:
             directory,
             timed=self.options.timed,
             settings={} if world else config.cameras.devices,
-            eyes=eyes_arguments(network, hand),
+            eyes=eyes_arguments(network, hand, both=eyes == "both"),
         ):
             children.watch(child)
-        warm_up_pose_filter(target, cameras, hand, config.cameras.eyes)
+        warm_up_pose_filter(target, cameras, hand, eyes)
         filter_ = PoseFilter(target, cameras, hand=hand if config.cameras.follow_hand else None)
         return inbox, filter_, FitWatch(target, cameras)
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import msgspec
 
 from inhand.controller.config.config import CameraConfig, Config
+from inhand.controller.config.eyes import eyes_of
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.keys import KeyRing
 from inhand.controller.system.child_process import Child
 from inhand.controller.system.paths import image_address
 from inhand.errors import remedy
+from inhand.perception.objects import load_object
 
 SIMULATION_TIMEOUT = 120.0
 """Time limit for the start of the simulated world [s]."""
@@ -61,7 +63,8 @@ def start_simulation(config: Config, directory: Path, seed: int, seats: int = 0)
     arguments += ["--object", config.object, "--seed", str(seed)]
     if seats:
         arguments += ["--seats", str(seats)]
-    if config.cameras.eyes == "network":
+    target = load_object(config.object)
+    if eyes_of(config.cameras, target) == "network" or target.eyes == "both":
         arguments += ["--plain"]
     if config.sim.universe:
         arguments += ["--universe", config.sim.universe]

@@ -41,7 +41,7 @@ class Detector(Protocol):
     """Finds the object in frames.
 
     Attributes:
-        eyes: by what: `tags` or `network`.
+        eyes: by what: `tags`, `network` or `both`.
         problem: what is wrong with the newest frame; empty if nothing is.
     """
 
@@ -129,11 +129,13 @@ def _detector(arguments: Namespace, camera: Camera, description: ObjectDescripti
     if arguments.network is None:
         return TagDetector(camera, description)
     # A robot that uses tags needs no time for it.
+    from inhand.perception.camera.both_eyes import BothEyes
     from inhand.perception.keypoints.detector import VertexDetector
     from inhand.perception.keypoints.network import VertexNetwork
 
     network = VertexNetwork(arguments.network, description)
-    return VertexDetector(camera, description, network, np.array(arguments.around))
+    vertices = VertexDetector(camera, description, network, np.array(arguments.around))
+    return BothEyes(TagDetector(camera, description), vertices) if arguments.both else vertices
 
 
 def main() -> None:
@@ -151,6 +153,7 @@ def main() -> None:
     parser.add_argument("--object", required=True, help="name or file of the object")
     parser.add_argument("--output", required=True, help="address of the daemon's PULL socket")
     parser.add_argument("--network", type=Path, help="file of the network; without it, tags")
+    parser.add_argument("--both", action="store_true", help="find tags beside the network")
     parser.add_argument(
         "--around",
         type=float,

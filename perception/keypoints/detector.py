@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera, CameraError
-from inhand.perception.keypoints.face_check import FaceCheck
+from inhand.perception.keypoints.face_check import Agreement, FaceCheck
 from inhand.perception.keypoints.network import VertexNetwork, Vertices
 from inhand.perception.keypoints.window import Window, window_around, window_pixels
 from inhand.perception.objects import ObjectDescription
@@ -29,6 +29,10 @@ AT_ONCE = 4
 OTHER_FACES, SPAN = 2, 21
 """It is said that an object with other faces is seen if so many of the last `SPAN` frames show one:
 a search of the whole workspace takes seven frames."""
+KEPT, ENOUGH = 0.9, 9.0
+"""Share of the letters' evidence that is kept from frame to frame, and how much of it is kept at
+most: three views that contradict the ones before change no verdict, and a fourth does."""
+
 REACH = 0.12
 """Largest distance of the object from the middle of the workspace [m]."""
 
@@ -75,6 +79,8 @@ class VertexDetector:
         self._check_faces = FaceCheck(description)
         self._others: deque[bool] = deque(maxlen=SPAN)
         self._refused = False
+        # Logarithm of the likelihood ratio by the letters in the frames before, and in this one.
+        self._evidence = self._newest = 0.0
         self._places = _places(camera, center)
         self._next = 0
         self._position: Array | None = None
@@ -93,11 +99,13 @@ class VertexDetector:
             CameraError: the image is grey, or not of the size that the camera was calibrated for.
         """
         self._check(image)
-        self._refused = False
+        self._refused, self._newest = False, 0.0
+        self._evidence *= KEPT
         found = None if self._position is None else self._look(image, [self._position])
         if found is None:
             found = self._search(image)
         self._position = None if found is None else found.position
+        self._evidence = min(max(self._evidence + self._newest, -ENOUGH), ENOUGH)
         self._others.append(self._refused)
         if found is not None:
             self._others.clear()
@@ -120,7 +128,7 @@ class VertexDetector:
         A `rough` look does not compare the faces, since vertices beside a window are not exact.
         """
         windows = [window_around(self._camera, self._description, place) for place in places]
-        seen = self._network.look([window.cut(image) for window in windows])
+        seen = self._network.look([window.cut(image) for window in windows], self._camera)
         best = max(range(len(seen)), key=lambda i: seen[i].presence)
         if seen[best].presence < PRESENT:
             return None
@@ -129,11 +137,14 @@ class VertexDetector:
         poses = estimate_poses(self._description, {self._camera.name: self._camera}, [record])
         if not poses or np.linalg.norm(poses[0].position - self._center) > REACH:
             return None
-        if not rough and not faces_agree(
-            self._check_faces, self._camera, self._description, windows[best], image, poses[0]
-        ):
-            self._refused = True
-            return None
+        if not rough:
+            looks = face_agreement(
+                self._check_faces, self._camera, self._description, windows[best], image, poses[0]
+            )
+            self._newest = looks.evidence
+            if not looks.good(self._evidence):
+                self._refused = True
+                return None
         return _Found(vertices, poses[0].position)
 
     def _other_faces(self) -> str:
@@ -158,15 +169,15 @@ class VertexDetector:
             )
 
 
-def faces_agree(
+def face_agreement(
     check: FaceCheck,
     camera: Camera,
     description: ObjectDescription,
     window: Window,
     image: Image,
     pose: PoseEstimate,
-) -> bool:
-    """Whether the faces in a window look as those of the object would in a pose.
+) -> Agreement:
+    """How much the faces in a window look as those of the object would in a pose.
 
     Args:
         check: of the object.
@@ -178,7 +189,7 @@ def faces_agree(
     """
     vertices = pose.position + rotations.rotate(pose.quaternion, description.vertices)
     points = window.from_picture(camera.project(vertices))
-    return check.agreement(window.cut(image), window_pixels(points)).good
+    return check.agreement(window.cut(image), window_pixels(points))
 
 
 def in_picture(window: Window, seen: Vertices) -> Array:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import onnxruntime
 
+from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.errors import PerceptionError
 from inhand.perception.keypoints.window import PIXELS
@@ -22,16 +23,55 @@ FORMAT = 2
 """Version of the network's inputs and outputs."""
 
 
+ENTRY = "inhand-keypoints"
+"""Name of the metadata in the file."""
+
+PLACE, TURN = 0.05, 0.2
+"""A camera is the one of the training up to this distance [m] and angle [rad]."""
+
+
 class NetworkError(PerceptionError):
     """A network's file cannot be used."""
 
 
-class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CameraTemperature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Factor on the deviations in one camera's pictures.
+
+    Attributes:
+        factor: by fresh pictures of this camera.
+        position: of the camera, world frame [m], (3,).
+        quaternion: world from camera, wxyz, (4,).
+    """
+
+    factor: float
+    position: tuple[float, float, float]
+    quaternion: tuple[float, float, float, float]
+
+    def fits(self, camera: Camera) -> bool:
+        """Whether a camera is where this one was."""
+        away = float(np.linalg.norm(camera.position - self.position))
+        turn = float(rotations.angle_between(camera.quaternion, np.array(self.quaternion)))
+        return away < PLACE and turn < TURN
+
+
+class NetworkFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a network's file says of it.
+
+    Attributes:
+        format: see `FORMAT`.
+        object: name of the object.
+        appearance: see `ObjectDescription.look`.
+        temperature: factor on the deviations, for cameras that took no part in the training.
+        picture_size: width and height of the cameras' pictures [px].
+        cameras: factors of those that did, by their names in the rig.
+    """
+
     format: int
     object: str
     appearance: str
     temperature: float
     picture_size: tuple[int, int]
+    cameras: dict[str, CameraTemperature] = {}
 
 
 @dataclass(frozen=True)
@@ -98,8 +138,8 @@ class VertexNetwork:
             self._session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-            stored = self._session.get_modelmeta().custom_metadata_map["inhand-keypoints"]
-            facts = msgspec.json.decode(stored, type=_Facts)
+            stored = self._session.get_modelmeta().custom_metadata_map[ENTRY]
+            facts = msgspec.json.decode(stored, type=NetworkFacts)
         except Exception as error:  # ONNX Runtime has an error for each kind of damage
             raise NetworkError(
                 f"network {path}: not a network of inhand, or damaged; "
@@ -113,7 +153,7 @@ class VertexNetwork:
                 f"size than {description.name!r} has; train it again with inhand vision train"
             )
         self.path, self.picture_size = path, facts.picture_size
-        self._temperature = facts.temperature
+        self._facts = facts
 
     def check_size(self, camera: Camera) -> None:
         """Refuses a camera with pictures of another size than those that it was trained on.
@@ -129,15 +169,22 @@ class VertexNetwork:
                 "inhand vision render --rig"
             )
 
-    def look(self, windows: list[Image]) -> list[Vertices]:
-        """Finds the vertices in each window, RGB, (PIXELS, PIXELS, 3)."""
+    def temperature(self, camera: Camera) -> float:
+        """Factor on the deviations in a camera's pictures, that of the file for a camera which is
+        not where one of this name was in the training."""
+        known = self._facts.cameras.get(camera.name)
+        return known.factor if known and known.fits(camera) else self._facts.temperature
+
+    def look(self, windows: list[Image], camera: Camera) -> list[Vertices]:
+        """Finds the vertices in each window of a camera's picture, RGB, (PIXELS, PIXELS, 3)."""
         images = np.stack(windows).transpose(0, 3, 1, 2).astype(np.float32)
         assert images.shape[2:] == (PIXELS, PIXELS)
+        temperature = self.temperature(camera)
         points, log_deviation, presence = self._session.run(None, {"images": images})
         return [
             Vertices(
                 points=point.astype(np.float64),
-                deviations=self._temperature * np.exp(deviation.astype(np.float64)),
+                deviations=temperature * np.exp(deviation.astype(np.float64)),
                 presence=float(1 / (1 + np.exp(-logit))),
             )
             for point, deviation, logit in zip(points, log_deviation, presence, strict=True)

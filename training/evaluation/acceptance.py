@@ -35,7 +35,7 @@ def log_line(report: Report, commit: str, date: str, planned: int) -> str:
         report.rules.goals,
         worlds,
         f"{report.seed}, trials 1–{report.n}",
-        report.route if report.engine == "pybullet" else f"{report.route}, {report.engine}",
+        report.way if report.engine == "pybullet" else f"{report.way}, {report.engine}",
         terms,
         f"{report.n}" if report.n == planned else f"{report.n} of {planned}, broken off",
         f"{report.median:g} [{low:g}, {high:g}]",

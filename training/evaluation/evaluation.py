@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TextIO
 
 import tyro
@@ -14,7 +15,8 @@ from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.runtime import load_policy
 from inhand.files import write_whole
 from inhand.hardware.model.hand import load_hand
-from inhand.perception.objects import load_object
+from inhand.perception.keypoints.network import shipped_network
+from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.readout import Readout
 from inhand.result import print_json
 from inhand.training.evaluation import lockstep, wires
@@ -33,6 +35,7 @@ from inhand.training.evaluation.trials import (
     plan_trial,
 )
 from inhand.training.evaluation.workers import cluster, silence, spread
+from inhand.training.sensors.measured_errors import errors_file, load_errors
 
 
 def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
@@ -66,12 +69,22 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
         seed=arguments.seed,
         wires=arguments.wires,
         eyes=arguments.eyes,
+        errors=_errors(arguments, target),
     )
     plan_trial(setup, 1)
     about = policy.metadata
     return setup, PolicyReport(
         path.name, policy.sha256, about.engine, about.randomization_scale, about.commit
     )
+
+
+def _errors(arguments: EvaluationArguments, target: ObjectDescription) -> Path | None:
+    """The file of the network's errors, if it is needed."""
+    if arguments.eyes != "network" or arguments.wires:
+        return None
+    path = arguments.errors or errors_file(shipped_network(target))
+    load_errors(path)
+    return path
 
 
 def run_trials(

@@ -30,7 +30,9 @@ class EvaluationArguments:
         engine: Which physics.
         policy: ONNX file; by default the one that is shipped for the object.
         wires: Run the daemon and the simulated hand as processes, in real time.
-        eyes: What finds the object with --wires: its tags, or the network of the program.
+        eyes: What finds the object: its tags, or the network of the program. In lockstep, poses
+            have the errors that were measured of it (`inhand vision errors`).
+        errors: File of a network's errors for that; by default those of the program's network.
         hand: Name or file of the hand.
         object: Name or file of the object.
         goals: All orientations, or one face up with any heading.
@@ -55,6 +57,7 @@ class EvaluationArguments:
     policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     wires: bool = False
     eyes: Literal["tags", "network"] = "tags"
+    errors: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     hand: str = "dactyl24"
     object: str = "block"
     goals: Literal["so3", "face-up"] = "so3"
@@ -95,8 +98,8 @@ def check(arguments: EvaluationArguments) -> None:
         problem = "--validation goes with --engine mujoco only"
     elif given.wires and (given.engine != "pybullet" or given.jobs > 1 or given.ray):
         problem = "--wires runs in real time: with --engine pybullet and --jobs 1 only"
-    elif given.eyes == "network" and not given.wires:
-        problem = "--eyes network needs pictures: add --wires; in lockstep there are none"
+    elif given.errors is not None and (given.wires or given.eyes != "network"):
+        problem = "--errors goes with --eyes network, without --wires: there, pictures have errors"
     elif importlib.util.find_spec(_EXTRAS[given.engine][0]) is None:
         extra = _EXTRAS[given.engine][1]
         problem = f"{given.engine} is not installed; {remedy(extra)}"

@@ -30,6 +30,7 @@ class Conditions(msgspec.Struct, frozen=True):
     wires: bool
     commit: str
     eyes: str = "tags"
+    errors: str = ""
 
 
 class Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,13 +105,12 @@ def read_kept(path: Path) -> Content:
 
 def conditions(setup: Setup, commit: str) -> Conditions:
     """The conditions of an evaluation."""
-    digest = hashlib.sha256(setup.universe.read_bytes()).hexdigest() if setup.universe else ""
     return Conditions(
         policy=setup.sha256,
         engine=setup.engine,
         hand=setup.hand,
         object=setup.object,
-        universe=digest,
+        universe=_digest(setup.universe),
         scale=setup.scale,
         validation=setup.validation,
         rules=setup.rules,
@@ -118,4 +118,10 @@ def conditions(setup: Setup, commit: str) -> Conditions:
         wires=setup.wires,
         commit=commit,
         eyes=setup.eyes,
+        errors=_digest(setup.errors),
     )
+
+
+def _digest(path: Path | None) -> str:
+    """SHA-256 of a file; empty without one."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""

@@ -4,6 +4,7 @@ The controller is the class that the daemon runs, commanded with its public requ
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from inhand.controller.core.goals import Orientation
 from inhand.controller.errors import RefusedError
 from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
 from inhand.controller.policy.runtime import load_policy
+from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.training.evaluation.trials import (
     EngineName,
@@ -25,12 +27,16 @@ from inhand.training.evaluation.trials import (
     plan_trial,
 )
 from inhand.training.sensors.lockstep_sensors import JointSensor, Pauses, PoseSensor
+from inhand.training.sensors.measured_errors import MeasuredPoses, load_errors
 
 SETTLE = 0.5
 """Time in which the object settles in the resting hand before the controller starts [s]."""
 
 START_TIMEOUT = 5.0
 """Time limit for arming: the controller refuses while poses are frozen, for instance [s]."""
+
+MakeSensor = Callable[[Universe, np.random.Generator], PoseSensor]
+"""Makes the model of the object's pose sensor in a universe."""
 
 Progress = Callable[[int, int, float], None]
 """Called with the trial's number, goals passed, and simulated time [s]."""
@@ -97,7 +103,7 @@ class Lockstep:
         world: AnyWorld,
         plan: Plan,
         controller: Controller[PoseReading],
-        sensor: type[PoseSensor] = PoseSensor,
+        sensor: MakeSensor = PoseSensor,
     ) -> None:
         self.t = 0.0
         self._world, self._controller = world, controller
@@ -138,7 +144,7 @@ def run_trial(
     setup: Setup,
     trial: int,
     progress: Progress | None = None,
-    sensor: type[PoseSensor] = PoseSensor,
+    sensor: MakeSensor | None = None,
     watch: Watch | None = None,
 ) -> Trial:
     """Runs one trial in lockstep.
@@ -147,7 +153,7 @@ def run_trial(
         setup: what all trials share.
         trial: number of this one.
         progress: called once a simulated second.
-        sensor: model of the object's pose sensor.
+        sensor: model of the object's pose sensor; that of the setup's eyes if not given.
         watch: called after each tick.
 
     Raises:
@@ -162,7 +168,7 @@ def run_trial(
     world = make_world(setup.engine, plan)
     try:
         world.reset(plan.start)
-        lockstep = Lockstep(world, plan, controller, sensor)
+        lockstep = Lockstep(world, plan, controller, sensor or _sensor(setup))
         judge = Judge(setup.rules)
         _begin(lockstep, controller, world, plan, judge)
         ticks_to_report = controller.settings.tick_rate
@@ -178,6 +184,10 @@ def run_trial(
     finally:
         world.close()
     return judge.result(trial)
+
+
+def _sensor(setup: Setup) -> MakeSensor:
+    return partial(MeasuredPoses, load_errors(setup.errors)) if setup.errors else PoseSensor
 
 
 def _begin(

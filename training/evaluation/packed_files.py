@@ -30,10 +30,12 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def pack(setup: Setup) -> dict[str, bytes]:
-    """Reads the files of a setup: policy and universe, and hand and object if they are files."""
+    """Reads a setup's files: policy, universe, errors, and hand and object if they are files."""
     named = {"policy": setup.policy, "hand": Path(setup.hand), "object": Path(setup.object)}
     if setup.universe:
         named["universe"] = setup.universe
+    if setup.errors:
+        named["errors"] = setup.errors
     return {name: path.read_bytes() for name, path in named.items() if path.is_file()}
 
 

@@ -40,7 +40,7 @@ class Report(msgspec.Struct, frozen=True):
         seconds: simulated time of all trials [s].
         wall_seconds: real time of all trials [s].
         trials: every trial, in order.
-        eyes: what found the object over the wires: `tags` or `network`.
+        eyes: what found the object: `tags` or `network`; in lockstep, whose errors poses have.
     """
 
     policy: PolicyReport
@@ -69,6 +69,14 @@ class Report(msgspec.Struct, frozen=True):
     wall_seconds: float
     trials: tuple[Trial, ...]
     eyes: str = "tags"
+
+    @property
+    def way(self) -> str:
+        """The route in words, with the eyes if they are not tags."""
+        if self.eyes == "tags":
+            return self.route
+        of = "" if self.route == "wires" else "errors of the "
+        return f"{self.route}, {of}{self.eyes}"
 
 
 def make_report(
@@ -147,8 +155,9 @@ def summary(report: Report) -> str:
     low, high = report.median_interval
     mean_low, mean_high = report.mean_interval
     lines = [
-        f"{report.policy.file} ({report.policy.sha256[:12]}) in {report.engine}, {report.route}, "
-        f"{report.rules.goals} goals within {report.rules.tolerance:g} rad, seed {report.seed}",
+        f"{report.policy.file} ({report.policy.sha256[:12]}) in {report.engine}, "
+        f"{report.way}, {report.rules.goals} goals within {report.rules.tolerance:g} rad, "
+        f"seed {report.seed}",
         f"goals a trial: median {report.median:g} [{low:g}, {high:g}], "
         f"mean {report.mean:.1f}{sd} [{mean_low:.1f}, {mean_high:.1f}], n = {report.n}",
         f"ends: {report.drops} drops, {report.timeouts} time-outs, {report.capped} at the cap, "

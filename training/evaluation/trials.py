@@ -66,7 +66,8 @@ class Setup:
         rules: when a trial ends.
         seed: of everything random.
         wires: whether the daemon runs each trial as a process, in real time.
-        eyes: what finds the object in that case: `tags` or `network`.
+        eyes: what finds the object: `tags` or `network`.
+        errors: file of the network's errors, for `network` in lockstep; None otherwise.
     """
 
     policy: Path
@@ -81,6 +82,7 @@ class Setup:
     seed: int
     wires: bool
     eyes: str = "tags"
+    errors: Path | None = None
 
 
 @dataclass(frozen=True)

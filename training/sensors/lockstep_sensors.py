@@ -118,8 +118,9 @@ class PoseSensor:
         """
         if t >= self._trigger:
             self._trigger += self._interval
-            if self._seen(t):
-                self._under_way.append(self._measure(t, position, quaternion))
+            reading = self._measure(t, position, quaternion) if self._seen(t) else None
+            if reading is not None:
+                self._under_way.append(reading)
         latency = PIPELINE_LATENCY + self._universe.pose_latency
         arrived = []
         while self._under_way and self._under_way[0].t + latency <= t + 1e-9:
@@ -136,7 +137,8 @@ class PoseSensor:
             return False
         return bool(rng.random() >= universe.pose_dropout)
 
-    def _measure(self, t: float, position: Array, quaternion: Array) -> PoseReading:
+    def _measure(self, t: float, position: Array, quaternion: Array) -> PoseReading | None:
+        """The pose that is measured at `t` [s]; None if none is."""
         universe, rng = self._universe, self._rng
         position_noise, rotation_noise = universe.position_noise[0], universe.rotation_noise[0]
         # The declared deviations contain the noise, but neither bias nor outliers.

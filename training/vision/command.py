@@ -4,17 +4,17 @@ import hashlib
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
 
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.keypoints.network import VertexNetwork
 from inhand.perception.objects import load_object
+from inhand.training.sensors.measured_errors import errors_file
+from inhand.training.vision.calibrate import calibrate
 from inhand.training.vision.crops import (
     draw_in_parallel,
     load_crops,
@@ -25,13 +25,19 @@ from inhand.training.vision.crops import (
 from inhand.training.vision.export import export
 from inhand.training.vision.fit import Fit, FitRecipe
 from inhand.training.vision.judge import judge, log_judgement, save_sheets
-from inhand.training.vision.measure import Measured, measure
 from inhand.training.vision.refusals import count_refusals
+from inhand.training.vision.sequences import measure_errors
 from inhand.training.vision.states import trial_states
 from inhand.training.vision.studio import PictureStudio, VisionError
 
 CHECKED_SEED, CHECKED_TRIALS = 500_000, 6
 """Seed and number of trials for the network's deviations: others than those of the pictures."""
+
+ERRORS_SEED, FRAME = 600_000, 0.07
+"""Seed of the trials for `inhand vision errors`, and time between their pictures [s]."""
+
+GOALS = 5
+"""Goals in each of these trials."""
 
 JUDGED_SEED = 1_000_000
 """Added to the seed of judged trials, so that no picture of a training shows one of them."""
@@ -131,22 +137,104 @@ class Train:
         print(f"{self.network}: trained on {len(crops.images)} windows", flush=True)
         if not self.checks:
             return
-        found = self._measured()
-        print(f"in MuJoCo, other trials: {found.text}")
-        # Poses are too sure: the deviations of the vertices get larger.
-        export(fit.network, target, self.network, crops.picture_size, found.temperature)
-        print(f"{self.network}: deviations times {found.temperature:.2f}")
+        print(calibrated(self.network, self.object, self.hand, self.rig, self.checks, self.seed))
 
-    def _measured(self) -> Measured:
-        """How well the network sees in the renderer that it was trained in."""
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Fit a network's deviations to fresh pictures in MuJoCo, with a factor for each camera.
+
+    `inhand vision train` ends with it. Use it for other cameras than those of the training.
+
+    Example: inhand vision calibrate block-eyes.onnx --rig rig.toml
+
+    Attributes:
+        network: ONNX file; its factors are replaced.
+        object: Name or file of the object.
+        hand: Name or file of the hand.
+        rig: File of the cameras; the simulated ones if not given.
+        checks: Number of instants, in other trials than those of the pictures.
+        seed: Of trials, choice and looks.
+    """
+
+    network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
+    object: str = "block"
+    hand: str = "dactyl24"
+    rig: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    checks: int = 300
+    seed: int = 1
+
+    def run(self) -> None:
+        """Fits them."""
+        if self.checks < 1 or self.seed < 0:
+            raise VisionError("vision calibrate: --checks is 1 at least, --seed not negative")
+        print(calibrated(self.network, self.object, self.hand, self.rig, self.checks, self.seed))
+
+
+def calibrated(
+    network: Path, object_name: str, hand_name: str, rig: Path | None, checks: int, seed: int
+) -> str:
+    """Fits a network's deviations; returns what was found, for a person."""
+    target, hand = load_object(object_name), load_hand(hand_name)
+    cameras = rig_of(hand, rig)
+    seen = VertexNetwork(network, target)
+    for camera in cameras.values():
+        seen.check_size(camera)
+    states = trial_states(object_name, CHECKED_TRIALS, CHECKED_SEED + seed, cap=GOALS)
+    found, factors = calibrate(network, hand, target, cameras, states, checks, seed)
+    listed = ", ".join(f"{name} {factor:.2f}" for name, factor in factors.items())
+    return f"in MuJoCo, other trials: {found.text}\n{network}: deviations times {listed}"
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Measure a network's errors in sequences of pictures, in MuJoCo's renderer.
+
+    `inhand eval --eyes network` gives them to the poses of a trial in lockstep.
+
+    Example: inhand vision errors block-eyes.onnx
+
+    Attributes:
+        network: ONNX file; the errors are kept beside it (.errors.npz).
+        object: Name or file of the object.
+        hand: Name or file of the hand.
+        rig: File of the cameras; the simulated ones if not given.
+        trials: Trials of the policy, each with other looks.
+        instants: Instants of each trial, all cameras each, from its beginning.
+        seed: Of trials and looks.
+    """
+
+    network: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NETWORK")]
+    object: str = "block"
+    hand: str = "dactyl24"
+    rig: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    trials: int = 20
+    instants: int = 100
+    seed: int = 1
+
+    def run(self) -> None:
+        """Measures them."""
+        if min(self.trials, self.instants) < 1 or self.seed < 0:
+            raise VisionError("vision errors: --trials and --instants are 1 at least")
         target, hand = load_object(self.object), load_hand(self.hand)
-        states = trial_states(self.object, CHECKED_TRIALS, CHECKED_SEED + self.seed)
-        cameras = rig_of(hand, self.rig)
-        rng = np.random.default_rng(CHECKED_SEED + self.seed)
-        network = VertexNetwork(self.network, target)
-        with PictureStudio(hand, target) as studio:
-            draw = partial(studio.photographed, cameras=cameras, rng=rng)
-            return measure(network, cameras, target, states, self.checks, self.seed, draw)
+        network, cameras = VertexNetwork(self.network, target), rig_of(hand, self.rig)
+        with PictureStudio(hand, target):
+            pass
+        first = ERRORS_SEED + 1000 * self.seed
+        states = [
+            trial_states(self.object, 1, first + trial, cap=GOALS, period=FRAME).first(
+                self.instants
+            )
+            for trial in range(self.trials)
+        ]
+        source = (
+            f"{self.network.name} {digest(self.network)}, inhand vision errors --trials "
+            f"{self.trials} --instants {self.instants} --seed {self.seed}"
+        )
+        measured = measure_errors(network, hand, target, cameras, states, self.seed, source)
+        path = errors_file(self.network)
+        measured.save(path)
+        print(f"{path}: {measured.text}")
 
 
 @dataclass(frozen=True)
@@ -196,11 +284,21 @@ class Judge:
             print(f"{kind}: {refused} of {shown} refused")
         if self.pictures is not None:
             print(*save_sheets(result, self.pictures))
-        digest = hashlib.sha256(self.network.read_bytes()).hexdigest()[:12]
-        print(log_judgement(result, f"{self.network.name} {digest}", self.seed))
+        print(log_judgement(result, f"{self.network.name} {digest(self.network)}", self.seed))
 
 
-_VERBS: dict[str, Any] = {"render": Render, "train": Train, "judge": Judge}
+def digest(network: Path) -> str:
+    """The beginning of the SHA-256 of a file."""
+    return hashlib.sha256(network.read_bytes()).hexdigest()[:12]
+
+
+_VERBS: dict[str, Any] = {
+    "render": Render,
+    "train": Train,
+    "calibrate": Calibrate,
+    "errors": Errors,
+    "judge": Judge,
+}
 
 
 def main() -> None:

@@ -1,16 +1,23 @@
 """Exports a trained network as an ONNX file whose metadata describe it."""
 
-import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 
 from inhand.files import write_whole
-from inhand.perception.keypoints.network import FORMAT
+from inhand.perception.cameras import Camera
+from inhand.perception.keypoints.network import (
+    ENTRY,
+    FORMAT,
+    CameraTemperature,
+    NetworkFacts,
+)
 from inhand.perception.keypoints.window import PIXELS
 from inhand.perception.objects import ObjectDescription
 from inhand.training.vision.network import KeypointNetwork
@@ -25,7 +32,6 @@ def export(
     target: ObjectDescription,
     path: Path,
     picture_size: tuple[int, int],
-    temperature: float = 1.0,
 ) -> None:
     """Writes the network, and checks that ONNX Runtime computes the same.
 
@@ -34,7 +40,6 @@ def export(
         target: the object that it finds.
         path: of the file.
         picture_size: width and height of the pictures that it was trained on [px].
-        temperature: factor on its deviations, from pictures that it was not trained on.
 
     Raises:
         VisionError: ONNX Runtime computes something else; nothing is written.
@@ -56,20 +61,47 @@ def export(
             dynamo=False,
         )
         model = _compact(onnx.load(exported))
-    facts = {
-        "format": FORMAT,
-        "object": target.name,
-        "appearance": target.look,
-        "temperature": temperature,
-        "picture_size": picture_size,
-    }
-    entry = model.metadata_props.add()
-    entry.key, entry.value = "inhand-keypoints", json.dumps(facts)
+    _describe(model, NetworkFacts(FORMAT, target.name, target.look, 1.0, picture_size))
     content = model.SerializeToString()
     apart = difference(network, content)
     if not apart < EQUAL:
         raise VisionError(f"the exported network differs by {apart:.2g}, more than {EQUAL}")
     write_whole(path, content)
+
+
+def set_temperatures(path: Path, factors: Sequence[tuple[Camera, float]]) -> None:
+    """Writes the factors on the deviations of a network into its file.
+
+    A camera that is not among them has the largest factor: it is not declared surer than any.
+
+    Args:
+        path: of the file.
+        factors: cameras, each with its factor.
+
+    Raises:
+        WriteError: the file cannot be written; what was there before still is.
+    """
+    model = onnx.load(path)
+    stored = {entry.key: entry.value for entry in model.metadata_props}[ENTRY]
+    facts = msgspec.json.decode(stored, type=NetworkFacts)
+    cameras = {
+        camera.name: CameraTemperature(
+            factor, tuple(camera.position.tolist()), tuple(camera.quaternion.tolist())
+        )
+        for camera, factor in factors
+    }
+    largest = max(factor for _, factor in factors)
+    _describe(model, msgspec.structs.replace(facts, temperature=largest, cameras=cameras))
+    write_whole(path, model.SerializeToString())
+
+
+def _describe(model: onnx.ModelProto, facts: NetworkFacts) -> None:
+    """Puts the facts in place of those that the model has."""
+    kept = [entry for entry in model.metadata_props if entry.key != ENTRY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = ENTRY, msgspec.json.encode(facts).decode()
 
 
 def _compact(model: onnx.ModelProto) -> onnx.ModelProto:

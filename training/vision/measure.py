@@ -9,7 +9,7 @@ import numpy as np
 
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
-from inhand.perception.keypoints.detector import NO_CORNERS, PRESENT, faces_agree, in_picture
+from inhand.perception.keypoints.detector import NO_CORNERS, PRESENT, face_agreement, in_picture
 from inhand.perception.keypoints.face_check import FaceCheck
 from inhand.perception.keypoints.network import VertexNetwork
 from inhand.perception.keypoints.window import window_around
@@ -23,8 +23,8 @@ from inhand.training.vision.studio import VisionError
 
 FROM = np.array([0.005, 0.2])
 """Deviations of the prediction from which each view begins [m, rad]."""
-CHI_95 = 12.592
-"""Squared Mahalanobis distance within which 95 % of six normal numbers are."""
+CHI_95, PAIR_95 = 12.592, 5.991
+"""Squared Mahalanobis distance within which 95 % of six and of two normal numbers are."""
 
 Draw = Callable[[Array, Array, Array], Mapping[str, Image]]
 """Pictures by the camera's name, RGB, of joints [rad], position [m] and quaternion (wxyz)."""
@@ -39,12 +39,15 @@ class View:
         square: its squared Mahalanobis distance.
         cuts: windows with the vertices that were found.
         faces: true and found face that is turned most to a camera that has a pose alone.
+        apart: squared distances of the vertices from the true ones in each camera's picture, in
+            declared deviations, by the camera's name, (vertices,).
     """
 
     error: Array
     square: float
     cuts: list[Image]
     faces: list[tuple[str, str]]
+    apart: dict[str, Array] = field(default_factory=dict)
 
     @property
     def refused(self) -> bool:
@@ -84,6 +87,20 @@ class Measured:
         if not self.found:
             raise VisionError("the network finds no pose: train it for longer, on more pictures")
         return float(np.sqrt(np.quantile(self.squares, 0.95) / CHI_95))
+
+    def camera_factor(self, name: str) -> float:
+        """Factor on a camera's deviations with which 95 % of its vertices are as near as declared.
+
+        Raises:
+            VisionError: it has seen nothing.
+        """
+        seen = [view.apart[name] for view in self.views if name in view.apart]
+        if not seen:
+            raise VisionError(
+                f"camera {name!r} finds the object in no picture: train the network for longer, or "
+                "correct the camera's place in the rig file"
+            )
+        return float(np.sqrt(np.quantile(np.concatenate(seen), 0.95) / PAIR_95))
 
     @property
     def confusion(self) -> dict[tuple[str, str], int]:
@@ -140,24 +157,29 @@ def measure(
         off = rotations.exp(rng.normal(0.0, FROM[1] / 3**0.5, 3))
         guess = position, rotations.to_matrix(rotations.multiply(off, quaternion))
         records, cuts, faces = list[TagCorners](), list[Image](), list[tuple[str, str]]()
+        apart = dict[str, Array]()
         for name, image in draw(states.joints[i], true, quaternion).items():
             camera = cameras[name]
             window = window_around(camera, target, position)
             cut = window.cut(image)
             begin = perf_counter()
-            seen = network.look([cut])[0]
+            seen = network.look([cut], camera)[0]
             measured.times.append(perf_counter() - begin)
             vertices = in_picture(window, seen) if seen.presence >= PRESENT else None
             cuts.append(_drawn(cut, None if vertices is None else seen.points))
             record = TagCorners(0.0, name, (), NO_CORNERS, 1.0, vertices)
             alone = estimate_poses(target, cameras, [record])
-            if alone and faces_agree(check, camera, target, window, image, alone[0]):
+            if alone and face_agreement(check, camera, target, window, image, alone[0]).good():
+                assert vertices is not None
                 records.append(record)
+                pixels = camera.project(true + rotations.rotate(quaternion, target.vertices))
+                squares = ((vertices[:, :2] - pixels) ** 2).sum(axis=1)
+                apart[name] = squares / vertices[:, 2] ** 2
                 taken = _front(target, camera, true, alone[0].quaternion)
                 faces.append((_front(target, camera, true, quaternion), taken))
         poses = estimate_poses(target, cameras, records, guess)
         error, square = _error(poses[0] if poses else None, true, quaternion)
-        measured.views.append(View(error, square, cuts, faces))
+        measured.views.append(View(error, square, cuts, faces, apart))
     return measured
 
 

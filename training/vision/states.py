@@ -30,8 +30,14 @@ class States:
     positions: Array
     quaternions: Array
 
+    def first(self, count: int) -> "States":
+        """The first states, at most so many."""
+        return States(self.joints[:count], self.positions[:count], self.quaternions[:count])
 
-def trial_states(target: str, trials: int, seed: int, cap: int = 20) -> States:
+
+def trial_states(
+    target: str, trials: int, seed: int, cap: int = 20, period: float = PERIOD
+) -> States:
     """Runs trials of the object's policy in random universes, and keeps a state now and then.
 
     Args:
@@ -39,6 +45,7 @@ def trial_states(target: str, trials: int, seed: int, cap: int = 20) -> States:
         trials: how many.
         seed: of the trials.
         cap: goals after which a trial ends.
+        period: time between two states [s], a whole number of ticks.
 
     Raises:
         InhandError: something in the setup does not fit.
@@ -51,7 +58,7 @@ def trial_states(target: str, trials: int, seed: int, cap: int = 20) -> States:
     def keep(t: float, world: AnyWorld, _: Controller[PoseReading]) -> None:
         nonlocal last
         assert isinstance(world, MujocoWorld)
-        if not 0 <= t - last < PERIOD - 1e-6:
+        if not 0 <= t - last < period - 1e-6:
             last = t
             kept.append((world.joint_angles(), *world.object_pose()))
 

@@ -19,9 +19,12 @@ from inhand.hardware.model.universe import load_universe, sample
 from inhand.perception import rotations
 from inhand.training.evaluation import acceptance, wires
 from inhand.training.evaluation.evaluation import run_trials
+from inhand.training.evaluation.kept_trials import conditions
 from inhand.training.evaluation.lockstep import run_trial
+from inhand.training.evaluation.packed_files import pack
 from inhand.training.evaluation.report import PolicyReport, Report, bootstrap, make_report
 from inhand.training.evaluation.trials import Rules, Setup, Trial, plan_trial
+from inhand.training.sensors.measured_errors import MeasuredErrors
 
 HAND = load_hand("dactyl24")
 ENGINES = ("mujoco", "pybullet")
@@ -39,6 +42,27 @@ def test_trial_ends_by_timeout_and_repeats_exactly(setup: Setup, engine: Any) ->
     assert trial.seconds >= 1.5
     assert len(trial.goals) == trial.score + trial.false_successes
     assert run_trial(here, 1) == trial
+
+
+def test_a_trial_with_the_errors_of_a_network_is_another_one(setup: Setup, tmp_path: Path) -> None:
+    rng, none = np.random.default_rng(1), tmp_path / "none.npz"
+    blind = MeasuredErrors(
+        np.zeros(40, dtype=int),
+        rotations.random_quaternion(rng, (40,)),
+        np.arange(40) < 1,
+        np.zeros((40, 6)),
+        np.tile(1e-6 * np.eye(6), (40, 1, 1)),
+        "a test",
+    )
+    blind.save(none)
+    here = replace(setup, rules=Rules(timeout=1.5), eyes="network", errors=none)
+    # Eyes that see the object once in forty pictures do not allow to begin.
+    assert run_trial(here, 1).end == "stopped"
+    seeing = replace(blind, seen=np.ones(40, dtype=np.bool_))
+    seeing.save(tmp_path / "seeing.npz")
+    assert run_trial(replace(here, errors=tmp_path / "seeing.npz"), 1).end == "timeout"
+    assert pack(here)["errors"] == none.read_bytes()
+    assert conditions(here, "") != conditions(replace(here, errors=tmp_path / "seeing.npz"), "")
 
 
 def test_other_seed_and_other_trial_draw_other_worlds_and_goals(setup: Setup) -> None:
@@ -223,7 +247,7 @@ def test_validation_runs_another_mujoco(setup: Setup) -> None:
         (("--cap", "0"), "--cap 0 must lie in 1..1000"),
         (("--timeout", "nan"), "--timeout in (0, 3600] s"),
         (("--scale", "-1"), "--scale -1.0 must lie in"),
-        (("--eyes", "network"), "--eyes network needs pictures: add --wires"),
+        (("--errors", "FILE"), "--errors goes with --eyes network, without --wires"),
         (("--scale", "1", "--universe", "u.toml"), "exclude each other"),
         (("--universe", "nowhere.toml"), "universe file nowhere.toml: No such file"),
         (("--wires",), "--wires runs in real time: with --engine pybullet"),

@@ -14,19 +14,23 @@ from inhand.controller.cli import main
 from inhand.hardware.model.hand import load_hand
 from inhand.perception import rotations
 from inhand.perception.appearance import FaceMark
-from inhand.perception.keypoints.network import NetworkError, VertexNetwork
+from inhand.perception.keypoints.network import NetworkError, VertexNetwork, shipped_network
 from inhand.perception.objects import load_object
 from inhand.perception.rotations import Array
 from inhand.sim_backend.rig import default_rig
 from inhand.training.vision.augment import augmented
 from inhand.training.vision.crops import NOWHERE, Crops, load_crops, save_crops, size_of
-from inhand.training.vision.export import difference, export
+from inhand.training.vision.export import difference, export, set_temperatures
 from inhand.training.vision.fit import Fit, FitRecipe
+from inhand.training.vision.measure import Measured, View
 from inhand.training.vision.network import KeypointNetwork
+from inhand.training.vision.sequences import measure_errors
 from inhand.training.vision.software_renderer import RendererError
+from inhand.training.vision.states import States
 from inhand.training.vision.studio import PictureStudio, VisionError, worn
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
+LEFT = default_rig()["left"]
 CENTER = np.array(HAND.workspace.object_start) + [0.0, 0.0, 0.05]
 
 
@@ -122,7 +126,7 @@ def test_exported_network_is_equal_and_knows_its_object(tmp_path: Path) -> None:
     network, path = KeypointNetwork(8, 16).eval(), tmp_path / "eyes.onnx"
     export(network, BLOCK, path, (320, 240))
     assert difference(network, path.read_bytes()) < 1e-3
-    seen = VertexNetwork(path, BLOCK).look([np.zeros((96, 96, 3), np.uint8)] * 2)
+    seen = VertexNetwork(path, BLOCK).look([np.zeros((96, 96, 3), np.uint8)] * 2, LEFT)
     assert [one.points.shape for one in seen] == [(8, 2), (8, 2)]
     repainted = {**BLOCK.appearance, "+x": FaceMark((0, 0, 0))}
     with pytest.raises(NetworkError, match="another look"):
@@ -132,6 +136,49 @@ def test_exported_network_is_equal_and_knows_its_object(tmp_path: Path) -> None:
         VertexNetwork(path, BLOCK)
     with pytest.raises(NetworkError, match="no such file"):
         VertexNetwork(tmp_path / "none.onnx", BLOCK)
+
+
+def test_each_camera_has_its_factor_and_others_the_largest(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    path, rig = tmp_path / "eyes.onnx", default_rig()
+    export(KeypointNetwork(8, 16).eval(), BLOCK, path, (320, 240))
+    before = path.read_bytes()
+    set_temperatures(path, [(rig["left"], 0.5), (rig["wrist"], 2.0)])
+    network, windows = VertexNetwork(path, BLOCK), [np.full((96, 96, 3), 90, np.uint8)]
+    elsewhere = replace(rig["left"], position=rig["left"].position + [0.0, 0.0, 0.2])
+    cameras = (rig["left"], rig["wrist"], rig["right"], elsewhere)
+    assert [network.temperature(camera) for camera in cameras] == [0.5, 2.0, 2.0, 2.0]
+    left, wrist = (network.look(windows, rig[name])[0] for name in ("left", "wrist"))
+    np.testing.assert_allclose(4 * left.deviations, wrist.deviations)
+    assert np.array_equal(left.points, wrist.points)
+    # Files of before had one factor for all.
+    path.write_bytes(before)
+    assert VertexNetwork(path, BLOCK).temperature(rig["left"]) == 1.0
+
+
+def test_a_factor_makes_a_camera_as_sure_as_it_is() -> None:
+    rng = np.random.default_rng(1)
+    apart = {"left": 4 * rng.chisquare(2, 4000), "right": rng.chisquare(2, 4000)}
+    measured = Measured([View(np.zeros(6), 1.0, [], [], apart)])
+    assert measured.camera_factor("left") == pytest.approx(2.0, rel=0.05)
+    assert measured.camera_factor("right") == pytest.approx(1.0, rel=0.05)
+    with pytest.raises(VisionError, match="'wrist' finds the object in no picture"):
+        measured.camera_factor("wrist")
+
+
+def test_errors_are_measured_in_sequences(studio: PictureStudio) -> None:
+    """Also that a fall out of the picture is a picture without a pose."""
+    network = VertexNetwork(shipped_network(BLOCK), BLOCK)
+    shift = np.linspace(0.0, 0.004, 4)[:, None] * [1.0, 0.0, 0.0]
+    places = np.array(HAND.workspace.center) + [*shift, [0.0, 0.0, 3.0]]
+    turns = np.tile(rotations.exp(np.array([0.3, 0.2, 0.0])), (5, 1))
+    states = States(np.tile(HAND.joint_angles(HAND.rest), (5, 1)), places, turns)
+    found = measure_errors(network, HAND, BLOCK, default_rig(), [states], 1, "a test")
+    assert found.sequence.tolist() == [0] * 5
+    assert found.seen.tolist() == [True] * 4 + [False]
+    assert np.linalg.norm(found.errors[:4, :3], axis=1).max() < 0.01
+    assert (np.linalg.eigvalsh(found.covariances[:4]) > 0).all()
+    assert not found.errors[4].any()
 
 
 def in_pixels(points: Array) -> NDArray[np.int_]:
@@ -204,7 +251,7 @@ def test_the_verb_trains_what_pictures_show(
     assert not network.exists()
     save_crops(replace(four, points=np.tile(four.points, (1, 2, 1))), pictures)
     assert typed(monkeypatch, *short) is None
-    assert VertexNetwork(network, BLOCK).look([four.images[0]])[0].points.shape == (8, 2)
+    assert VertexNetwork(network, BLOCK).look([four.images[0]], LEFT)[0].points.shape == (8, 2)
 
 
 @pytest.mark.slow
