@@ -16,6 +16,7 @@ from inhand.controller.core.records import Event
 from inhand.controller.errors import RefusedError
 from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
 from inhand.controller.policy.action import ActionPath
+from inhand.controller.policy.monitor import Monitor
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.model.hand import load_hand
@@ -38,6 +39,7 @@ class ScriptedPolicy:
     observation_version = 1
     world_names: tuple[str, ...] = ()
     world: Array | None = None
+    monitor: Monitor | None = None
 
     def __init__(self, actions: Sequence[Array], tick_rate: int = 100) -> None:
         self.path = ActionPath(HAND, tick_rate=tick_rate)

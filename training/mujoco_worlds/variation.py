@@ -1,5 +1,7 @@
 """Universes of a batch: the deviations of each world from nominal, drawn for each episode."""
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 from msgspec.structs import replace
@@ -108,9 +110,13 @@ class Variation:
         """
         varied = (ids % NOMINAL_EVERY > 0)[:, None] & (axes_of(vary) > 0)
         self.strengths[ids] = np.where(varied, strengths, 0.0)
-        for i in ids:
-            universe = universe_of(self._hand, rng, self.strengths[i])
-            self._set(int(i), only(vary, universe))
+        drawn = [only(vary, universe_of(self._hand, rng, self.strengths[i])) for i in ids]
+        self.assign(ids, drawn)
+
+    def assign(self, ids: NDArray[np.int64], universes: Sequence[Universe]) -> None:
+        """Gives these worlds universes, (k,); their strengths stay as they are."""
+        for i, universe in zip(ids.tolist(), universes, strict=True):
+            self._set(i, universe)
         self._batch.set_const(ids)
         # `set_const` resets the bounding sphere of a mesh to the nominal one.
         sizes = [self.universes[i].object_size for i in ids]
