@@ -94,11 +94,15 @@ class Monitor:
         rate: policy steps a second [Hz].
         version: of the layout of the observations.
         sha256: of the monitor's file.
+
+    Attributes:
+        model: as given.
+        sha256: as given.
     """
 
     def __init__(self, hand: Hand, model: Model, rate: float, version: int, sha256: str) -> None:
         self.sha256 = sha256
-        self._model = model
+        self.model = model
         self._steps = StepFeatures(hand, rate, version)
         self._size = feature_count(hand)
         self.reset()
@@ -130,7 +134,7 @@ class Monitor:
         parts = self._steps.step(observation, goal)
         if parts is None:
             return False
-        self._sum = self._sum + features(self._model, *parts)
+        self._sum = self._sum + features(self.model, *parts)
         self._taken += 1
         if self._taken < BLOCK:
             return False
@@ -140,15 +144,15 @@ class Monitor:
 
     def _compare(self) -> bool:
         blocks = len(self._blocks)
-        scored = scores(self._model, np.mean(self._blocks, axis=0) / BLOCK, blocks)
+        scored = scores(self.model, np.mean(self._blocks, axis=0) / BLOCK, blocks)
         self._score = float(scored.max())
         before, self._unlike = self._unlike, self._score >= (QUIET if self._unlike else 1.0)
         order = np.argsort(-scored, kind="stable")
-        self._likely = tuple(self._model.names[i] for i in order if scored[i] >= 1.0)
+        self._likely = tuple(self.model.names[i] for i in order if scored[i] >= 1.0)
         return self._unlike != before
 
 
-def scores(model: Model, mean: Array, blocks: int) -> Array:
+def scores(model: Model, mean: Array, blocks: Array | int) -> Array:
     """The statistics in units of their thresholds, (..., D).
 
     A mean over fewer blocks scatters more; its statistics are reduced by as much.
@@ -156,8 +160,8 @@ def scores(model: Model, mean: Array, blocks: int) -> Array:
     Args:
         model: what was learned in training worlds.
         mean: of the features over the window, (..., F).
-        blocks: of the window.
+        blocks: of the window, with a last axis of 1 if there are several.
     """
-    reduced = np.sqrt(min(1.0, blocks / BLOCKS))
+    reduced = np.sqrt(np.minimum(1.0, np.asarray(blocks) / BLOCKS))
     statistics = (mean - model.center) @ model.directions.T
     return np.asarray(reduced * statistics / model.thresholds)

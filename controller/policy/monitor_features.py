@@ -14,7 +14,7 @@ from inhand.hardware.records import Array
 from inhand.perception import rotations
 
 LAGS = 5
-"""Targets of this many policy steps may still act on the joints; delays reach 0.08 s in training."""
+"""Targets of as many policy steps may still act on the joints: delays reach 0.08 s in training."""
 
 REGRESSORS = LAGS + 3
 """Numbers from which the motion of a joint is predicted: targets, two motions and a constant."""
@@ -160,9 +160,8 @@ class StepFeatures:
         weight = np.exp(-((distance / _NEAR) ** 4))
         motion = now.tips - last.tips - shift[..., None, :]
         levers = np.einsum("...n,...n->...", weight, distance**2) + 1e-5
-        carried = (
-            np.einsum("...n,...ni->...i", weight, rotations.cross(arms, motion)) / levers[..., None]
-        )
+        turned = np.einsum("...n,...ni->...i", weight, rotations.cross(arms, motion))
+        carried = turned / levers[..., None]
         place = 50.0 * (now.position - self._center)
         features = (
             10.0 * now.age,

@@ -1,4 +1,4 @@
-"""Worlds in which a monitor is made and measured, and the features of a policy that acts in them."""
+"""Worlds in which a monitor is made and measured, and what it gets of a policy that acts there."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inhand.controller.policy.monitor import BLOCK
 from inhand.controller.policy.monitor_features import StepFeatures
 from inhand.controller.policy.runtime import Policy
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.universe import Universe, load_universe
 from inhand.hardware.records import Array
-from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription
-from inhand.training.mujoco_worlds.draws import AXES, NAMES, universe_of
+from inhand.training.mujoco_worlds.draws import AXES, universe_of
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
 
@@ -71,11 +69,11 @@ def in_range(rng: np.random.Generator, n: int) -> list[Case]:
     return [Case("in range", strengths) for strengths in drawn]
 
 
-def of_files(folder: Path = UNIVERSES) -> tuple[Case, ...]:
+def of_files(hand: Hand, folder: Path = UNIVERSES) -> tuple[Case, ...]:
     """The worlds of the universe files of a folder, by their names."""
     files = sorted(folder.glob("*.toml"))
     zero = np.zeros(len(AXES))
-    return tuple(Case(file.stem, zero, load_universe(file)) for file in files)
+    return tuple(Case(file.stem, zero, load_universe(file, hand)) for file in files)
 
 
 @dataclass(frozen=True)
