@@ -8,7 +8,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
+from inhand.controller.config.settings import (
+    ControlSettings,
+    GoalSettings,
+    MonitorSettings,
+    SafetySettings,
+)
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.goals import Orientation
 from inhand.controller.core.interfaces import PolicyRunner
@@ -49,6 +54,8 @@ class ScriptedPolicy:
 
     def reset(self) -> None:
         self.resets += 1
+        if self.monitor is not None:
+            self.monitor.reset()
 
     def act(self, observation: Array) -> Array:
         self.steps += 1
@@ -81,8 +88,13 @@ class Bench:
         safety: SafetySettings | None = None,
         *,
         goals: GoalSettings | None = None,
+        monitor: MonitorSettings | None = None,
     ) -> None:
-        settings = ControlSettings(goals=goals or GoalSettings(), safety=safety or SafetySettings())
+        settings = ControlSettings(
+            goals=goals or GoalSettings(),
+            safety=safety or SafetySettings(),
+            monitor=monitor or MonitorSettings(),
+        )
         feed = PoseFeed(BLOCK)
         self.controller = Controller[PoseReading](
             HAND, BLOCK, feed, settings, policy=policy, seed=1

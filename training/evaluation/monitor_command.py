@@ -7,7 +7,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Annotated
 
-import msgspec
 import numpy as np
 import tyro
 
@@ -20,7 +19,7 @@ from inhand.files import write_whole
 from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription, load_object
-from inhand.training.evaluation.monitor_fit import directions, thresholds
+from inhand.training.evaluation.monitor_fit import Background, fit
 from inhand.training.evaluation.monitor_measure import Measured, false_alarms, found_in
 from inhand.training.evaluation.monitor_page import page
 from inhand.training.evaluation.monitor_windows import predictions, windows
@@ -33,6 +32,7 @@ from inhand.training.evaluation.monitor_worlds import (
     single_axes,
 )
 from inhand.training.evaluation.result_page import deliver
+from inhand.training.mujoco_worlds.draws import AXES
 
 PREDICTED = 20.0
 """Time from which the joints' prediction is learned [s]."""
@@ -41,11 +41,7 @@ WARM = 0.05 * (BLOCKS + 3) * BLOCK
 """Time in which an adverse world fills the window a few times [s]."""
 
 FEWEST_WINDOWS = 100
-"""Windows of nominal worlds without which no threshold can be found."""
-
-ALARMS, PER_HOUR, CLUSTER = 0.3, 7200, 4.0
-"""Wanted false alarms an hour of all statistics together, below the promised one as tails are
-extrapolated; windows an hour; windows in a row that one alarm takes."""
+"""Windows without which no threshold can be found."""
 
 
 class MonitorError(InhandError):
@@ -62,6 +58,7 @@ class Common:
         worlds: Nominal worlds at a time.
         minutes: For how long the policy acts in each of them.
         copies: Adverse worlds of each kind.
+        axes: Axes of the adverse worlds; all by default.
         seed: Makes everything random repeatable.
         threads: Of the physics; 0 for all cores.
     """
@@ -71,6 +68,7 @@ class Common:
     worlds: int = 128
     minutes: float = 3.0
     copies: int = 12
+    axes: tuple[str, ...] = ()
     seed: int = 1
     threads: int = 0
 
@@ -128,6 +126,8 @@ def scene_of(given: Common) -> Scene:
             "monitor: --worlds must be at least 4, --copies at least 2, --minutes in [0.2, 600], "
             "--threads not negative"
         )
+    if unknown := set(given.axes) - set(AXES):
+        raise MonitorError(f"monitor: there is no axis {min(unknown)}; there are {', '.join(AXES)}")
     target = load_object(given.object)
     path = given.policy or SHIPPED / f"{target.name}.onnx"
     hand = load_hand("dactyl24")
@@ -160,21 +160,25 @@ def train(given: Train) -> Model:
     nothing = np.zeros(0)
     model = Model(*learned, nothing, nothing, nothing, (), 0)
     told(began, "prediction of the joints learned")
-    axes = single_axes()
+    axes = single_axes(given.axes)
     cases = [case for case in axes for _ in range(given.copies)]
     adverse = full_windows(scene.worlds(cases, seeds[1]), WARM, model)
     told(began, f"{len(cases)} adverse worlds watched")
     seconds = 60.0 * given.minutes
     drawn = in_range(np.random.default_rng(seeds[2]), given.worlds // 2)
-    varied = full_windows(scene.worlds(drawn, seeds[2]), seconds / 2, model)
+    varied = full_windows(scene.worlds(drawn, seeds[2]), seconds, model)
     told(began, f"{len(drawn)} worlds in the range watched")
     kind = full_windows(scene.worlds(nominal, seeds[3]), seconds, model)
     told(began, f"{len(nominal)} nominal worlds watched")
-    by_case = {
-        case.name: present(adverse[:, i * given.copies : (i + 1) * given.copies])
+    half = given.copies // 2
+    halves = {
+        case.name: (
+            present(adverse[:, i * given.copies : i * given.copies + half]),
+            present(adverse[:, i * given.copies + half : (i + 1) * given.copies]),
+        )
         for i, case in enumerate(axes)
     }
-    model = fitted(scene.hand, model, present(kind), present(varied), by_case)
+    model = fitted(scene.hand, model, Background(present(kind), present(varied)), halves)
     path = monitor_beside(scene.path)
     write_whole(path, packed(model, scene.policy, scene.hand))
     told(began, f"{path} written; `inhand monitor measure` says what it is worth")
@@ -188,33 +192,28 @@ def present(found: Array) -> Array:
 
 
 def fitted(
-    hand: Hand, model: Model, nominal: Array, varied: Array, adverse: dict[str, Array]
+    hand: Hand, model: Model, background: Background, adverse: dict[str, tuple[Array, Array]]
 ) -> Model:
-    """The model with its statistics.
-
-    Args:
-        hand: the hand.
-        model: with the predictions alone.
-        nominal: windows of nominal worlds, (n, F).
-        varied: windows of worlds in the range of training, (m, F).
-        adverse: windows of adverse worlds, by axis and side.
+    """The model with its statistics, of the axes in which the object is not dropped too early.
 
     Raises:
-        MonitorError: there are too few windows.
+        MonitorError: there are too few windows, or nothing is found.
     """
-    fewest = min(len(nominal), len(varied), *map(len, adverse.values()))
-    if len(nominal) < FEWEST_WINDOWS or fewest < 2:
+    lasting = {name: halves for name, halves in adverse.items() if min(map(len, halves)) > 0}
+    fewest = min(len(background.nominal), len(background.varied))
+    if fewest < FEWEST_WINDOWS or not lasting:
         raise MonitorError(
-            f"monitor: only {len(nominal)} windows of nominal worlds, and {fewest} of some other "
-            "kind, were without a drop; take more --worlds, --copies or --minutes"
+            f"monitor: only {len(background.nominal)} windows of nominal worlds and "
+            f"{len(background.varied)} of worlds in the range, at least {FEWEST_WINDOWS} are "
+            "needed; take more --worlds, --copies or --minutes"
         )
-    rows, names, servos = directions(hand, nominal, adverse)
-    center = nominal.mean(0)
-    share = ALARMS * CLUSTER / (PER_HOUR * len(names))
-    found = thresholds((nominal - center) @ rows.T, share)
-    return msgspec.structs.replace(
-        model, center=center, directions=rows, thresholds=found, names=names, servos=servos
-    )
+    model = fit(hand, model, background, lasting)
+    if not model.names:
+        raise MonitorError(
+            "monitor: no adverse world differs enough to be found; take more --worlds, --copies or "
+            "--minutes"
+        )
+    return model
 
 
 def measure(given: Measure) -> Measured:
@@ -228,13 +227,14 @@ def measure(given: Measure) -> Measured:
     path = monitor_beside(scene.path)
     if not path.exists():
         raise MonitorError(
-            f"monitor: there is no {path}; make it with `inhand monitor train --policy {scene.path}`"
+            f"monitor: there is no {path}; make it with "
+            f"`inhand monitor train --policy {scene.path}`"
         )
     monitor = load_monitor(path, scene.policy, scene.hand)
     model, seconds = monitor.model, 60.0 * given.minutes
     seeds = np.random.SeedSequence(given.seed).generate_state(4).tolist()
     found = []
-    for cases, seed in ((single_axes(), seeds[0]), (of_files(scene.hand), seeds[1])):
+    for cases, seed in ((single_axes(given.axes), seeds[0]), (of_files(scene.hand), seeds[1])):
         each = [case for case in cases for _ in range(given.copies)]
         found.append(found_in(scene.worlds(each, seed), each, model))
         told(began, f"{len(each)} adverse worlds watched")

@@ -1,8 +1,7 @@
 """Worlds in which a monitor is made and measured, and what it gets of a policy that acts there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,17 +46,21 @@ NOMINAL = Case("nominal", np.zeros(len(AXES)))
 """The world in which nothing is off."""
 
 
-@cache
-def single_axes(strength: float = TWICE) -> tuple[Case, ...]:
-    """Worlds in which one axis is off by a strength, on each of its sides.
+def single_axes(wanted: Collection[str] = ()) -> tuple[Case, ...]:
+    """Worlds in which one axis is at twice its range, on each of its sides.
 
     An axis whose strength is bounded (`Axis.farthest`) goes as far as that.
+
+    Args:
+        wanted: names of the axes; all if empty.
     """
     cases = []
     for column, (name, axis) in enumerate(AXES.items()):
+        if wanted and name not in wanted:
+            continue
         for side in (1.0, -1.0) if axis.two_sided else (1.0,):
             strengths = np.zeros(len(AXES))
-            strengths[column] = side * min(strength, axis.farthest)
+            strengths[column] = side * min(TWICE, axis.farthest)
             cases.append(Case(f"{name} {'+' if side > 0 else '-'}", strengths))
     return tuple(cases)
 
