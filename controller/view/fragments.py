@@ -80,11 +80,8 @@ def world_html(policy: Message | None) -> str:
         name = html.escape(one["name"].replace("_", " "))
         text = f"{mean:+.2f} ± {deviation:.2f}"
         rows.append(f"<span>{name}</span>{_interval(mean, deviation)}<span>{text}</span>")
-    return (
-        watched
-        + _line("<b>estimated world</b>: 0 is nominal, 1 and -1 are the ends of training")
-        + _grid("auto 1fr auto", rows)
-    )
+    title = _line("<b>estimated world</b>: 0 is nominal, 1 and -1 are the ends of training")
+    return watched + title + _grid("auto 1fr auto", rows)
 
 
 def monitor_html(verdict: Message | None) -> str:

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -119,7 +120,7 @@ def test_arguments_are_checked(
 
 @pytest.mark.slow
 def test_a_monitor_is_made_and_measured_on_a_tiny_budget(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy, page = tmp_path / "tiny.onnx", tmp_path / "page.md"
     tiny_policy.write_policy(policy, HAND)
@@ -128,6 +129,9 @@ def test_a_monitor_is_made_and_measured_on_a_tiny_budget(
     assert run(monkeypatch, "train", *words, "--minutes", "0.5") == 0
     assert (tmp_path / "tiny.monitor.npz").exists()
     words += ["--minutes", "0.3", "--output", str(page)]
-    assert run(monkeypatch, "measure", *words) == 0
+    capsys.readouterr()
+    assert run(monkeypatch, "measure", *words, "--json") == 0
+    report = msgspec.json.decode(capsys.readouterr().out)
+    assert report["nominal"]["hours"] == pytest.approx(8 * 0.3 / 60, rel=0.1)
     (found,) = (line for line in page.read_text().splitlines() if "| joint_noise +" in line)
     assert "2 of 2" in found
