@@ -20,6 +20,16 @@ REGRESSORS = LAGS + 3
 """Numbers from which the motion of a joint is predicted: targets, two motions and a constant."""
 
 OBJECT = (
+    "turn_squared",
+    "turn_error",
+    "turn_error_of_frame",
+    "shift_squared",
+    "shift_error_of_frame",
+    "carried_squared",
+    "carried_turn",
+    "carried_error",
+    "target_motion",
+    "joint_motion",
     "pose_age",
     "pose_age_squared",
     "pose_late",
@@ -27,26 +37,16 @@ OBJECT = (
     "frame_age",
     "frame_interval",
     "frame_interval_squared",
-    "turn_squared",
-    "turn_error",
-    "turn_error_of_frame",
     "turn_jump",
-    "shift_squared",
-    "shift_error_of_frame",
     "shift_jump",
-    "position_x",
-    "position_y",
-    "position_z",
     "position_squared",
-    "carried_squared",
-    "carried_turn",
-    "carried_error",
     "nearest_tip",
     "tip_distance",
     "tips_near",
-    "target_motion",
-    "joint_motion",
-    "turning_on",
+    "turning",
+    "position_x",
+    "position_y",
+    "position_z",
 )
 """Names of the features of the object and of its poses."""
 
@@ -163,7 +163,25 @@ class StepFeatures:
         turned = np.einsum("...n,...ni->...i", weight, rotations.cross(arms, motion))
         carried = turned / levers[..., None]
         place = 50.0 * (now.position - self._center)
-        features = (
+        found = np.empty((*now.age.shape, len(OBJECT)))
+        moving = (
+            _squared(turn / _TURN),
+            error,
+            error * frame,
+            moved,
+            moved * frame,
+            _squared(carried / _TURN),
+            np.einsum("...i,...i->...", carried, turn) / _TURN**2,
+            _squared((turn - carried) / _TURN),
+            _squared((now.targets - last.targets) / 0.1),
+            _squared((now.joints - last.joints) / 0.1),
+        )
+        for column, value in enumerate(moving):
+            found[..., column] = value
+        # Single outliers must not decide a mean: linear up to about 10, 20 at most.
+        bounded = len(moving)
+        found[..., :bounded] = 20.0 * np.tanh(found[..., :bounded] / 20.0)
+        still = (
             10.0 * now.age,
             (10.0 * now.age) ** 2,
             now.age > _LATE,
@@ -171,34 +189,19 @@ class StepFeatures:
             10.0 * now.age * frame,
             10.0 * interval,
             (10.0 * interval) ** 2,
-            _bounded(_squared(turn / _TURN)),
-            _bounded(error),
-            _bounded(error) * frame,
             error > 10.0,
-            _bounded(moved),
-            _bounded(moved) * frame,
             moved > 10.0,
-            place[..., 0],
-            place[..., 1],
-            place[..., 2],
             _squared(place),
-            _bounded(_squared(carried / _TURN)),
-            _bounded(np.einsum("...i,...i->...", carried, turn) / _TURN**2),
-            _bounded(_squared((turn - carried) / _TURN)),
             50.0 * distance.min(-1),
             20.0 * distance.mean(-1),
             weight.sum(-1),
-            _bounded(_squared((now.targets - last.targets) / 0.1)),
-            _bounded(_squared((now.joints - last.joints) / 0.1)),
             dt * np.sqrt(_squared(now.turning)) / _TURN,
         )
-        return np.stack(np.broadcast_arrays(*features), axis=-1).astype(np.float64)
+        for column, value in enumerate(still, bounded):
+            found[..., column] = value
+        found[..., -3:] = place
+        return found
 
 
 def _squared(vector: Array) -> Array:
     return np.asarray(np.einsum("...i,...i->...", vector, vector))
-
-
-def _bounded(value: Array) -> Array:
-    """Single outliers must not decide a mean: linear up to about 10, 20 at most."""
-    return np.asarray(20.0 * np.tanh(value / 20.0))
