@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.controller.policy.monitor_features import OBJECT, REGRESSORS, StepFeatures
 from inhand.hardware.model.hand import Hand
@@ -121,7 +122,7 @@ class Monitor:
         """What the last comparison found."""
         return Verdict(self._score, self._unlike, self._likely)
 
-    def step(self, observation: Array, goal: Array, *, follows: bool) -> bool:
+    def step(self, observation: NDArray[np.floating], goal: Array, *, follows: bool) -> bool:
         """Takes the observation of a policy step; returns whether an alarm begins or ends.
 
         Args:
@@ -152,7 +153,7 @@ class Monitor:
         return self._unlike != before
 
 
-def scores(model: Model, mean: Array, blocks: Array | int) -> Array:
+def scores(model: Model, mean: Array, blocks: NDArray[np.int64] | int) -> Array:
     """The statistics in units of their thresholds, (..., D).
 
     A mean over fewer blocks scatters more; its statistics are reduced by as much.

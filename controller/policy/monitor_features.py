@@ -7,6 +7,7 @@ robot and training use the same code.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.controller.policy.observation import MAX_POSE_AGE, observation_layout
 from inhand.hardware.model.hand import Hand
@@ -97,7 +98,9 @@ class StepFeatures:
         """The next observation does not follow the last one after one policy step."""
         self._past = []
 
-    def step(self, observation: Array, goal: Array) -> tuple[Array, Array, Array] | None:
+    def step(
+        self, observation: NDArray[np.floating], goal: Array
+    ) -> tuple[Array, Array, Array] | None:
         """Takes an observation.
 
         Args:
@@ -127,7 +130,7 @@ class StepFeatures:
         regressors = np.stack([*pulls, before, earlier, np.full_like(joints, 0.1)], axis=-1)
         return moved, regressors, self._of_object(now, last)
 
-    def _read(self, observation: Array, goal: Array) -> _Seen:
+    def _read(self, observation: NDArray[np.floating], goal: Array) -> _Seen:
         seen = np.asarray(observation, dtype=np.float64)
         parts = {name: seen[..., slice(*ends)] for name, ends in self._parts.items()}
         position = parts["object_from_palm"] + self._center

@@ -30,8 +30,10 @@ as tails are extrapolated; windows an hour; windows in a row that an alarm takes
 ALARMS_IN_RANGE = 6.0
 """The same in worlds drawn as in training, in which some axes are near their ends."""
 
-SERVO_AXES = ("actuator_gain", "torque_limit", "joint_damping", "backlash", "compliance")
-SERVO_AXES += ("joint_friction", "action_latency", "joint_noise")
+SERVO_AXES = (
+    *("actuator_gain", "torque_limit", "joint_damping", "backlash", "compliance"),
+    *("joint_friction", "action_latency", "joint_noise"),
+)
 """Axes whose worlds show what a single servo does when it is off."""
 
 

@@ -38,9 +38,7 @@ def predictions(worlds: Worlds, seconds: float) -> tuple[Array, Array, Array]:
     Returns:
         `weights`, `deviation` and `scale` of a `Model`.
     """
-    squares: Array | float = 0.0
-    products: Array | float = 0.0
-    motions: Array | float = 0.0
+    squares, products, motions = np.zeros((3, 1))
     count = 0
     for step in worlds.steps(seconds):
         moved, regressors, _ = (part[step.whole] for part in step.parts)
@@ -48,10 +46,10 @@ def predictions(worlds: Worlds, seconds: float) -> tuple[Array, Array, Array]:
         products = products + np.einsum("njk,nj->jk", regressors, moved)
         motions = motions + np.einsum("nj,nj->j", moved, moved)
         count += len(moved)
-    squares, products, motions = (np.asarray(x) / count for x in (squares, products, motions))
+    squares, products, motions = squares / count, products / count, motions / count
     scale = np.sqrt(np.einsum("jkk->jk", squares))
     blinded = squares + _BLINDED * np.eye(REGRESSORS)
-    weights = np.linalg.solve(blinded, products[..., None])[..., 0]
+    weights = np.asarray(np.linalg.solve(blinded, products[..., None])[..., 0], np.float64)
     explained = 2 * np.einsum("jk,jk->j", weights, products)
     explained -= np.einsum("jk,jkl,jl->j", weights, squares, weights)
     deviation = np.sqrt(np.maximum(motions - explained, 1e-8))
@@ -67,11 +65,9 @@ def windows(worlds: Worlds, seconds: float, model: Model) -> Iterator[Windows]:
         model: of which the predictions are used.
     """
     ring: list[Array] = []
-    summed: Array | float = 0.0
-    consecutive: Array | int = 0
-    whole: NDArray[np.bool_] | bool = True
-    reached: Array | int = 0
-    dropped: NDArray[np.bool_] | bool = False
+    summed = np.zeros(1)
+    consecutive, reached = np.zeros((2, 1), dtype=np.int64)
+    whole, dropped = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
     taken = 0
     for step in worlds.steps(seconds):
         summed = summed + features(model, *step.parts)
@@ -80,11 +76,11 @@ def windows(worlds: Worlds, seconds: float, model: Model) -> Iterator[Windows]:
         taken += 1
         if taken < BLOCK:
             continue
-        ok = np.asarray(whole)
-        ring = [*ring[-(BLOCKS - 1) :], np.asarray(summed)]
+        ring = [*ring[-(BLOCKS - 1) :], summed]
         for block in ring:
-            block[~ok] = 0.0
-        consecutive = np.where(ok, np.minimum(consecutive + 1, BLOCKS), 0)
+            block[~whole] = 0.0
+        consecutive = np.where(whole, np.minimum(consecutive + 1, BLOCKS), 0)
         mean = np.sum(ring, axis=0) / (BLOCK * np.maximum(consecutive, 1))[:, None]
-        yield Windows(mean, consecutive, np.asarray(reached), np.asarray(dropped))
-        summed, whole, reached, dropped, taken = 0.0, True, 0, False, 0
+        yield Windows(mean, consecutive, reached, dropped)
+        summed, taken = np.zeros(1), 0
+        whole, reached, dropped = np.ones_like(whole), 0 * reached, np.zeros_like(dropped)
