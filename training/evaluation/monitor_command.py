@@ -136,12 +136,11 @@ def scene_of(given: Common) -> Scene:
 
 
 def full_windows(worlds: Worlds, seconds: float, model: Model) -> Array:
-    """Means over full windows, (blocks, worlds, F); not a number where a drop was inside."""
+    """Means over windows, (blocks, worlds, F); not a number where one is not full since a drop."""
     found = []
     for window in windows(worlds, seconds, model):
         full = window.blocks == BLOCKS
-        if full.any():
-            found.append(np.where(full[:, None], window.mean, np.nan).astype(np.float32))
+        found.append(np.where(full[:, None], window.mean, np.nan).astype(np.float32))
     return np.array(found, dtype=np.float32)
 
 

@@ -1,5 +1,6 @@
 """Fitting a monitor: thresholds, which axes are kept, servos that are named; the command."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from inhand.controller.cli import main
+from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.monitor import Model, feature_count, scores
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
@@ -122,16 +124,16 @@ def test_arguments_are_checked(
 def test_a_monitor_is_made_and_measured_on_a_tiny_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    policy, page = tmp_path / "tiny.onnx", tmp_path / "page.md"
-    tiny_policy.write_policy(policy, HAND)
+    policy, page = tmp_path / "block.onnx", tmp_path / "page.md"
+    shutil.copy(SHIPPED / "block.onnx", policy)
     words = ["--policy", str(policy), "--worlds", "8", "--copies", "2", "--threads", "1"]
-    words += ["--axes", "joint_noise", "pose_latency"]
+    words += ["--axes", "joint_noise"]
     assert run(monkeypatch, "train", *words, "--minutes", "0.5") == 0
-    assert (tmp_path / "tiny.monitor.npz").exists()
-    words += ["--minutes", "0.3", "--output", str(page)]
+    assert (tmp_path / "block.monitor.npz").exists()
+    words += ["--minutes", "0.2", "--output", str(page)]
     capsys.readouterr()
     assert run(monkeypatch, "measure", *words, "--json") == 0
     report = msgspec.json.decode(capsys.readouterr().out)
-    assert report["nominal"]["hours"] == pytest.approx(8 * 0.3 / 60, rel=0.1)
+    assert report["nominal"]["hours"] == pytest.approx(8 * 0.2 / 60, rel=0.1)
     (found,) = (line for line in page.read_text().splitlines() if "| joint_noise +" in line)
     assert "2 of 2" in found
