@@ -135,5 +135,6 @@ def test_a_monitor_is_made_and_measured_on_a_tiny_budget(
     assert run(monkeypatch, "measure", *words, "--json") == 0
     report = msgspec.json.decode(capsys.readouterr().out)
     assert report["nominal"]["hours"] == pytest.approx(8 * 0.2 / 60, rel=0.1)
-    (found,) = (line for line in page.read_text().splitlines() if "| joint_noise +" in line)
+    lines = page.read_text().splitlines()
+    (found,) = (line for line in lines if line.startswith("| joint_noise +"))
     assert "2 of 2" in found
