@@ -6,7 +6,12 @@ from typing import Any, Literal
 import msgspec
 import tomli_w
 
-from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
+from inhand.controller.config.settings import (
+    ControlSettings,
+    GoalSettings,
+    MonitorSettings,
+    SafetySettings,
+)
 from inhand.controller.errors import ConfigError
 from inhand.descriptions import read_toml
 from inhand.files import read_file
@@ -192,6 +197,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         policy: the policies.
         goals: when a goal counts as reached.
         safety: when the hand is made safe.
+        monitor: what happens when hand or object behave unlike anything in training.
         realtime: real-time scheduling of the tick.
         estop_line: a switch that stops the hand.
         sockets: directory and access of the local sockets.
@@ -208,6 +214,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicyConfig = PolicyConfig()
     goals: GoalSettings = GoalSettings()
     safety: SafetySettings = SafetySettings()
+    monitor: MonitorSettings = MonitorSettings()
     realtime: RealtimeConfig = RealtimeConfig()
     estop_line: EstopLineConfig = EstopLineConfig()
     sockets: SocketsConfig = SocketsConfig()
@@ -218,7 +225,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def control(self) -> ControlSettings:
         """The settings of the controller core."""
-        return ControlSettings(self.tick_rate, self.goals, self.safety, self.cameras.follow_hand)
+        return ControlSettings(
+            self.tick_rate, self.goals, self.safety, self.cameras.follow_hand, self.monitor
+        )
 
 
 def load_config(path: str | Path | None) -> Config:
@@ -282,6 +291,7 @@ def _gathered(data: dict[str, Any]) -> dict[str, Any]:
 def _check(config: Config) -> None:
     config.goals.check()
     config.safety.check()
+    config.monitor.check()
     if not 20 <= config.tick_rate <= 500:
         raise ConfigError(f"tick_rate = {config.tick_rate} Hz must lie in 20..500")
     if not 9_600 <= config.bus.baud <= 10_000_000:

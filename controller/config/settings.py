@@ -130,6 +130,24 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError("[safety] blocked_share and contact_share must lie in 0.2..1")
 
 
+class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What happens when hand or object behave unlike anything in training.
+
+    Attributes:
+        action: `tell` only says so, `slow` also bounds the speed of the targets while it lasts,
+            `hold` ends the policy's control.
+        speed: that bound, of every joint [rad/s].
+    """
+
+    action: Literal["tell", "slow", "hold"] = "tell"
+    speed: float = 1.0
+
+    def check(self) -> None:
+        """Raises ConfigError if a value is out of range."""
+        if not 0 < self.speed <= 20:
+            raise ConfigError(f"[monitor] speed = {self.speed} rad/s must lie in (0, 20]")
+
+
 class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that the core may be told.
 
@@ -139,9 +157,11 @@ class ControlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         safety: when the hand is made safe.
         follow_hand: whether the object is taken to move with what touches it between frames, and
             not by its velocity alone.
+        monitor: what happens when hand or object behave unlike anything in training.
     """
 
     tick_rate: int = 100
     goals: GoalSettings = GoalSettings()
     safety: SafetySettings = SafetySettings()
     follow_hand: bool = True
+    monitor: MonitorSettings = MonitorSettings()

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from inhand.controller.errors import PolicyError
 from inhand.controller.policy.action import ActionPath
+from inhand.controller.policy.monitor import Monitor
 from inhand.hardware.records import Array, JointState
 from inhand.perception.records import ConfirmedPose, FilterHealth, ObjectPose, Sighting
 
@@ -73,8 +74,13 @@ class PolicyRunner(Protocol):
         """The last estimates: means, then logarithms of standard deviations; None before any."""
         ...
 
+    @property
+    def monitor(self) -> Monitor | None:
+        """Says when hand or object behave unlike anything in its training; None without one."""
+        ...
+
     def reset(self) -> None:
-        """Clears the recurrent state."""
+        """Clears the recurrent state, and what its monitor has measured."""
         ...
 
     def act(self, observation: NDArray[np.float32]) -> Array:

@@ -1,6 +1,7 @@
 """What the hand does: its mode, its goals, its policy, and how its targets move."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from inhand.controller.core.policy_step import PolicyStep
 from inhand.controller.core.records import Event, EventKind
 from inhand.controller.core.setpoints import Mover
 from inhand.controller.errors import PolicyError
+from inhand.controller.policy.monitor import Verdict
 from inhand.controller.safety.modes import STOPPED, Happening, Mode, Request, Trigger, next_mode
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array, JointState
@@ -267,10 +269,28 @@ class Operation:
         except PolicyError as error:
             self.take(Happening.POLICY_FAILED, str(error))
             return False
+        if self.policy_step.news and policy.monitor is not None:
+            self._judge(policy.monitor.verdict)
+            if self.mode != Mode.RUNNING:
+                return False
         if action is not None:
             self.mover.act(policy.path, action)
-        self.mover.follow(policy.path, dt)
+        self.mover.follow(policy.path, dt, self._speed(policy))
         return True
+
+    def _judge(self, verdict: Verdict) -> None:
+        """Reacts to the beginning or the end of an alarm of the monitor."""
+        self.emit("unlike_training", **asdict(verdict))
+        if verdict.unlike and self._settings.monitor.action == "hold":
+            likely = ", ".join(verdict.likely[:3])
+            reason = f"hand or object behave unlike anything in training ({likely})"
+            self.take(Happening.UNLIKE_TRAINING, reason)
+
+    def _speed(self, policy: PolicyRunner) -> float:
+        """Largest speed of the targets [rad/s]."""
+        settings, monitor = self._settings.monitor, policy.monitor
+        slow = settings.action == "slow" and monitor is not None and monitor.verdict.unlike
+        return settings.speed if slow else np.inf
 
     def _present_goal(
         self, pose: ObjectPose, frames: Sequence[ConfirmedPose], certain: bool

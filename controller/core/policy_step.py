@@ -25,11 +25,12 @@ class PolicyStep:
     Attributes:
         action: of this tick, (n_actuators,) in [-1, 1]; None if the policy did not act in it.
         paused: whether it waits for a fresh pose.
+        news: whether the monitor's alarm begins or ends in this tick.
     """
 
     def __init__(self, hand: Hand, target: ObjectDescription, settings: GoalSettings) -> None:
         self.action: Array | None = None
-        self.paused = False
+        self.paused = self.news = False
         self._hand, self._target = hand, target
         self._noise = ExplorationNoise(hand.n_actuators, settings.unstick_after, settings.unstick)
         # In nominal ticks, after the next tick of nominal length.
@@ -74,12 +75,14 @@ class PolicyStep:
         Raises:
             PolicyError: the policy's result is no action.
         """
+        self.news = False
         left = self._ticks_to_action + 1.0 - dt * policy.path.tick_rate
         if left < 0.5:
             # In the tick that is nearest to the time. The rate stays as it is, but a delay of more
             # than half a period is not made up for.
             period = policy.path.ticks_per_action
-            left = period + (left if left > -0.5 * period else 0.0)
+            punctual = left > -0.5 * period
+            left = period + (left if punctual else 0.0)
             observation = observe(
                 self._hand,
                 self._target,
@@ -94,6 +97,8 @@ class PolicyStep:
                 goal_tolerance=np.array(goal.order.tolerance),
                 version=policy.observation_version,
             )
+            if policy.monitor is not None:
+                self.news = policy.monitor.step(observation, goal.quaternion, follows=punctual)
             # No noise is added while the object is within tolerance, however long that took.
             stalled = t - goal.started if goal.error > goal.order.tolerance else 0.0
             self.action = self._noise.apply(policy.act(observation), stalled)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from inhand.controller.core.goals import ActiveGoal, Order
+from inhand.controller.policy.monitor import Verdict
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.records import Array, JointState
 from inhand.perception.records import FilterHealth, ObjectPose
@@ -27,6 +28,7 @@ EventKind = Literal[
     "derated",
     "blocked",
     "path_not_free",
+    "unlike_training",
     "camera",
     "camera_moved",
     "fusion",
@@ -140,6 +142,7 @@ class Snapshot(Outputs, frozen=True, kw_only=True):
         world_names: names of what the policy estimates of its world.
         world: the estimates: means, then logarithms of standard deviations, (2 n,); None if there
             are none.
+        monitor: what the policy's monitor found last; None without a monitor.
     """
 
     t: float
@@ -151,3 +154,4 @@ class Snapshot(Outputs, frozen=True, kw_only=True):
     fusion: FilterHealth = FilterHealth()
     world_names: tuple[str, ...] = ()
     world: Array | None = None
+    monitor: Verdict | None = None

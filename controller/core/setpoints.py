@@ -157,9 +157,12 @@ class Mover:
         """Takes a policy's action, (n_actuators,) in [-1, 1]."""
         self._state = path.act(self.state, action)
 
-    def follow(self, path: ActionPath, dt: float) -> None:
-        """One tick [s] of following the last action."""
-        self._state = path.tick(self.state, dt, self._limits(dt))
+    def follow(self, path: ActionPath, dt: float, speed: float = np.inf) -> None:
+        """One tick [s] of following the last action, at most at this speed [rad/s]."""
+        limits = self._limits(dt)
+        if speed < np.inf:
+            limits = replace(limits, velocity=np.minimum(limits.velocity, speed))
+        self._state = path.tick(self.state, dt, limits)
 
     def _limits(self, dt: float) -> Limits:
         """The limits for the targets of this tick."""

@@ -42,4 +42,5 @@ def take_snapshot(operation: Operation, joints: JointWatch, seen: ObjectWatch[An
         fusion=seen.health,
         world_names=policy.world_names if policy else (),
         world=policy.world if policy else None,
+        monitor=policy.monitor.verdict if policy and policy.monitor else None,
     )

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from operator import attrgetter
 from typing import Any, get_type_hints
 
@@ -79,7 +80,12 @@ def describe(snapshot: Snapshot, now: float) -> dict[str, object]:
 def _policy(snapshot: Snapshot) -> dict[str, Any] | None:
     if not snapshot.policy:
         return None
-    told = {"name": snapshot.policy, "sha256": snapshot.policy_sha256, "world": None}
+    told = {
+        "name": snapshot.policy,
+        "sha256": snapshot.policy_sha256,
+        "world": None,
+        "monitor": snapshot.monitor and asdict(snapshot.monitor),
+    }
     if snapshot.world is None:
         return told
     means, logarithms = snapshot.world.reshape(2, -1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from inhand.controller.errors import PolicyError
 from inhand.controller.policy.action import ActionPath
 from inhand.controller.policy.metadata import METADATA_KEY, PolicyMetadata
+from inhand.controller.policy.monitor import Monitor
 from inhand.controller.policy.observation import observation_size, version_of
 from inhand.controller.policy.onnx_session import one_line, open_session, read_policy
 from inhand.controller.system.statistics import Histogram
@@ -39,6 +40,7 @@ class Policy:
         world: what the last step estimates of its world: means, then the logarithms of standard
             deviations, (2 len(metadata.world),); None: no estimate.
         latency: time of each step [s].
+        monitor: says when hand or object behave unlike anything in training; None without one.
         differences: what differs between the hand that it was trained with and this one, in words;
             the policy can run, but may be worse.
     """
@@ -63,6 +65,7 @@ class Policy:
             smoothing=metadata.action.smoothing,
         )
         self.latency = Histogram()
+        self.monitor: Monitor | None = None
         self._session = session
         self.observation_version = _version(metadata, hand) or 1
         self._outputs = ["actions", "h_out", "c_out", *(["world"] if metadata.world else [])]
@@ -73,7 +76,9 @@ class Policy:
         self.reset()
 
     def reset(self) -> None:
-        """Sets the recurrent state to zero."""
+        """Sets the recurrent state to zero, and forgets what the monitor has measured."""
+        if self.monitor is not None:
+            self.monitor.reset()
         self.world: Array | None = None
         self._hidden = np.zeros(self._state_shape, dtype=np.float32)
         self._cell = np.zeros(self._state_shape, dtype=np.float32)

@@ -112,6 +112,16 @@ def restore(live: object, state: Checkpoint) -> None:
         setattr(live, name, _unpack(value, members[name]))
 
 
+def monitor_in(state: Checkpoint) -> str:
+    """SHA-256 of the monitor in a controller's captured state; empty if there is none."""
+    for name in ("operation", "policy", "monitor"):
+        state = state.get(name)
+        if not isinstance(state, dict) or state.get("is") != "live":
+            return ""
+        state = state["members"]
+    return str(state["sha256"])
+
+
 def without_newer_members(older: Checkpoint, state: Checkpoint) -> Checkpoint:
     """Removes the members that a state captured by an older version does not have.
 

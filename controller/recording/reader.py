@@ -51,6 +51,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         control: settings of the controller.
         readonly: whether requests that move the hand were refused.
         policy_directory: directory of the policies.
+        monitors: whether policies had the monitors beside their files; False in older recordings.
         versions: versions of Python, processor and packages; if they are equal, a replay is equal
             to the bit.
     """
@@ -63,6 +64,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     readonly: bool
     policy_directory: str
     versions: dict[str, str]
+    monitors: bool = False
 
 
 def versions() -> dict[str, str]:

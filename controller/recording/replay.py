@@ -22,9 +22,15 @@ from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import PendingRequest
 from inhand.controller.policy.files import SHIPPED, policy_with_hash
+from inhand.controller.policy.monitor_file import load_monitor, monitor_beside
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording import revisions, tick_record
-from inhand.controller.recording.checkpoint import capture, restore, without_newer_members
+from inhand.controller.recording.checkpoint import (
+    capture,
+    monitor_in,
+    restore,
+    without_newer_members,
+)
 from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, Inputs, TickRecord
@@ -145,14 +151,27 @@ class Replay:
         return Report(ticks, skipped, gaps, difference, other, changes)
 
     def _restore(self, record: CheckpointRecord) -> None:
-        self._controller.operation.policy = self._policy(record.policy_sha256)
+        policy = self._controller.operation.policy = self._policy(record.policy_sha256)
+        state = upgraded(record.state)
+        if policy is not None:
+            self._take_monitor(policy, monitor_in(state))
         try:
-            restore(self._controller, upgraded(record.state))
+            restore(self._controller, state)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordingError(
                 f"recording {self.recording.path}: its checkpoint does not fit this version "
                 f"({error}); use the version that made it"
             ) from error
+
+    def _take_monitor(self, policy: Policy, recorded: str) -> None:
+        """Gives the policy the monitor of the recording, by SHA-256; an empty text for none."""
+        if not recorded:
+            policy.monitor = None
+        elif policy.monitor is None or policy.monitor.sha256 != recorded:
+            raise RecordingError(
+                f"recording {self.recording.path}: made with another monitor of {policy.name}, "
+                f"SHA-256 {recorded[:12]}; put its file beside the policy (`--policies DIR`)"
+            )
 
     def _run_tick(self, record: TickRecord) -> Difference | None:
         """Runs one tick again, and compares its results."""
@@ -170,7 +189,10 @@ class Replay:
             return None
         if sha256 not in self._policies:
             path = policy_with_hash(sha256, self._directories)
-            self._policies[sha256] = load_policy(path, self._hand, self._target, allowed={sha256})
+            policy = load_policy(path, self._hand, self._target, allowed={sha256})
+            if self.recording.header.monitors and monitor_beside(path).exists():
+                policy.monitor = load_monitor(monitor_beside(path), policy, self._hand)
+            self._policies[sha256] = policy
         return self._policies[sha256]
 
 

@@ -43,6 +43,7 @@ from inhand.controller.runtime.start_up import (
     policy_directory,
     recorder_config,
     surroundings,
+    with_monitor,
     with_warnings,
 )
 from inhand.controller.runtime.supervisor import Supervisor
@@ -176,7 +177,7 @@ class Daemon:
         def load(name: str) -> Policy:
             path = find_policy(name, policy_directory(config))
             policy = load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
-            return with_warnings(policy)
+            return with_monitor(with_warnings(policy), path, hand)
 
         server = Server(
             bind(directory),

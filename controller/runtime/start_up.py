@@ -6,7 +6,9 @@ from pathlib import Path
 from time import monotonic
 
 from inhand.controller.config.config import Config
+from inhand.controller.errors import PolicyError
 from inhand.controller.policy.files import SHIPPED, allowed_hashes
+from inhand.controller.policy.monitor_file import load_monitor, monitor_beside
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.file_writer import Limits
 from inhand.controller.recording.reader import Header, versions
@@ -43,7 +45,8 @@ def first_policy(
         PolicyError: the policy cannot be used.
     """
     if wanted is not None:
-        return with_warnings(load_policy(wanted, hand, target, allowed=None))
+        policy = load_policy(wanted, hand, target, allowed=None)
+        return with_monitor(with_warnings(policy), wanted, hand)
     file = config.policy.file_for(target.name)
     if not file:
         return None
@@ -52,13 +55,25 @@ def first_policy(
         log.warning("no policy came with this program: the hand can move but not be armed")
         return None
     path = directory / file
-    return with_warnings(load_policy(path, hand, target, allowed=allowed_hashes(config.policy)))
+    policy = load_policy(path, hand, target, allowed=allowed_hashes(config.policy))
+    return with_monitor(with_warnings(policy), path, hand)
 
 
 def with_warnings(policy: Policy) -> Policy:
     """The policy, after a warning for each value of the hand that was another in training."""
     for difference in policy.differences:
         log.warning("policy %s: trained with another %s", policy.name, difference)
+    return policy
+
+
+def with_monitor(policy: Policy, path: Path, hand: Hand) -> Policy:
+    """The policy with the monitor beside its file, if there is one; a warning if it is no use."""
+    beside = monitor_beside(path)
+    if beside.exists():
+        try:
+            policy.monitor = load_monitor(beside, policy, hand)
+        except PolicyError as error:
+            log.warning("%s; the policy runs without a monitor", error)
     return policy
 
 
@@ -81,6 +96,7 @@ def recorder_config(
         control=config.control,
         readonly=options.readonly,
         policy_directory=str(policy_directory(config)),
+        monitors=True,
         versions=versions(),
     )
     sources = world.cameras if world else config.cameras.sources

@@ -41,6 +41,7 @@ class Happening(StrEnum):
     OBJECT_DROPPED = "object_dropped"
     POSE_LOST = "pose_lost"
     POLICY_FAILED = "policy_failed"
+    UNLIKE_TRAINING = "unlike_training"
     SERVO_ERROR = "servo_error"
     BUS_LOST = "bus_lost"
     JOINTS_STALE = "joints_stale"
@@ -77,6 +78,7 @@ _TABLE: dict[tuple[Mode, Trigger], Mode] = {
     (Mode.RUNNING, Happening.OBJECT_DROPPED): Mode.HOLDING,
     (Mode.RUNNING, Happening.POSE_LOST): Mode.HOLDING,
     (Mode.RUNNING, Happening.POLICY_FAILED): Mode.HOLDING,
+    (Mode.RUNNING, Happening.UNLIKE_TRAINING): Mode.HOLDING,
     (Mode.HOLDING, Request.MANUAL): Mode.MANUAL,
     (Mode.MANUAL, Request.MANUAL): Mode.MANUAL,
     (Mode.MANUAL, Request.JOINTS): Mode.MANUAL,

@@ -67,10 +67,11 @@ def _full_current(actuator: Actuator) -> float:
 
 
 def world_html(policy: Message | None) -> str:
-    """What the policy estimates of its world: a mark and its standard deviation on each axis."""
+    """What the monitor found, and what the policy estimates of its world, with deviations."""
+    watched = monitor_html((policy or {}).get("monitor"))
     estimates = (policy or {}).get("world")
     if not estimates:
-        return ""
+        return watched
     rows = []
     for one in estimates:
         mean, deviation = one["mean"], one["deviation"]
@@ -79,9 +80,24 @@ def world_html(policy: Message | None) -> str:
         name = html.escape(one["name"].replace("_", " "))
         text = f"{mean:+.2f} ± {deviation:.2f}"
         rows.append(f"<span>{name}</span>{_interval(mean, deviation)}<span>{text}</span>")
-    return _line("<b>estimated world</b>: 0 is nominal, 1 and -1 are the ends of training") + _grid(
-        "auto 1fr auto", rows
-    )
+    title = _line("<b>estimated world</b>: 0 is nominal, 1 and -1 are the ends of training")
+    return watched + title + _grid("auto 1fr auto", rows)
+
+
+def monitor_html(verdict: Message | None) -> str:
+    """What the monitor found last; empty without a monitor."""
+    if verdict is None:
+        return ""
+    score = verdict["score"]
+    if score is None:
+        return _line("<b>monitor</b>: compares from 4 s of turning on")
+    names = ", ".join(html.escape(name.replace("_", " ")) for name in verdict["likely"][:3])
+    if verdict["unlike"]:
+        return _line(
+            f'<b>monitor</b>: <span style="color:{_RED}">unlike anything in training</span>, '
+            f"score {score:.1f} ({names or 'lower again'})"
+        )
+    return _line(f"<b>monitor</b>: like training, score {score:.1f} of 1")
 
 
 def _line(text: str) -> str:

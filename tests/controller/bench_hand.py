@@ -8,7 +8,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from inhand.controller.config.settings import ControlSettings, GoalSettings, SafetySettings
+from inhand.controller.config.settings import (
+    ControlSettings,
+    GoalSettings,
+    MonitorSettings,
+    SafetySettings,
+)
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.goals import Orientation
 from inhand.controller.core.interfaces import PolicyRunner
@@ -16,6 +21,7 @@ from inhand.controller.core.records import Event
 from inhand.controller.errors import RefusedError
 from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
 from inhand.controller.policy.action import ActionPath
+from inhand.controller.policy.monitor import Monitor
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.safety.modes import Mode
 from inhand.hardware.model.hand import load_hand
@@ -38,6 +44,7 @@ class ScriptedPolicy:
     observation_version = 1
     world_names: tuple[str, ...] = ()
     world: Array | None = None
+    monitor: Monitor | None = None
 
     def __init__(self, actions: Sequence[Array], tick_rate: int = 100) -> None:
         self.path = ActionPath(HAND, tick_rate=tick_rate)
@@ -47,6 +54,8 @@ class ScriptedPolicy:
 
     def reset(self) -> None:
         self.resets += 1
+        if self.monitor is not None:
+            self.monitor.reset()
 
     def act(self, observation: Array) -> Array:
         self.steps += 1
@@ -79,8 +88,13 @@ class Bench:
         safety: SafetySettings | None = None,
         *,
         goals: GoalSettings | None = None,
+        monitor: MonitorSettings | None = None,
     ) -> None:
-        settings = ControlSettings(goals=goals or GoalSettings(), safety=safety or SafetySettings())
+        settings = ControlSettings(
+            goals=goals or GoalSettings(),
+            safety=safety or SafetySettings(),
+            monitor=monitor or MonitorSettings(),
+        )
         feed = PoseFeed(BLOCK)
         self.controller = Controller[PoseReading](
             HAND, BLOCK, feed, settings, policy=policy, seed=1

@@ -48,6 +48,7 @@ def header(policies: Path) -> Header:
         readonly=False,
         policy_directory=str(policies),
         versions=versions(),
+        monitors=True,
     )
 
 

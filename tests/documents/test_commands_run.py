@@ -84,6 +84,7 @@ ELSEWHERE = {
     "inhand transfer": "training/evaluation/test_transfer.py",
     "inhand probe": "training/evaluation/test_probe.py",
     "inhand interventions": "training/evaluation/test_interventions.py",
+    "inhand monitor": "training/evaluation/test_monitor.py",
     "inhand measure": "training/learning/test_train.py",
     "inhand train": "documents/test_walk_through.py",
     "inhand runs": "training/learning/test_runs.py",

@@ -1,5 +1,6 @@
 """Universes of a batch: the deviations of each world from nominal, drawn for each episode."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import mujoco
@@ -124,12 +125,22 @@ class Variation:
             self._set(int(i), only(vary, universe))
         if plain.any():
             self._copy(ids[plain])
+        self._derive(ids)
+        return ids
+
+    def assign(self, ids: NDArray[np.int64], universes: Sequence[Universe]) -> None:
+        """Gives these worlds universes, (k,); their strengths stay as they are."""
+        for i, universe in zip(ids.tolist(), universes, strict=True):
+            self._set(i, universe)
+        self._derive(ids)
+
+    def _derive(self, ids: NDArray[np.int64]) -> None:
+        """Computes what follows from the fields of these worlds."""
         self._batch.set_const(ids)
         # `set_const` resets the bounding sphere of a mesh to the nominal one.
         sizes = [self.universes[i].object_size for i in ids]
         radius = self._nominal.geom_rbound[self._object]
         self._fields["geom_rbound"][ids, self._object] = radius * np.array(sizes)
-        return ids
 
     def rows(self, ids: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """What of these universes acts outside of the engine, by its name, (k, ...) each."""

@@ -65,6 +65,7 @@ ELSEWHERE = {
     "transfer": "training/evaluation/test_transfer.py",
     "probe": "training/evaluation/test_probe.py",
     "interventions": "training/evaluation/test_interventions.py",
+    "monitor": "training/evaluation/test_monitor.py",
 }
 
 HERE = {
@@ -87,6 +88,7 @@ HERE = {
     "training/evaluation/transfer.py": ("transfer",),
     "training/evaluation/probe.py": ("probe",),
     "training/evaluation/interventions.py": ("interventions",),
+    "training/evaluation/monitor_command.py": ("monitor",),
     "training/mujoco_worlds/hand_command.py": ("hand check", "hand import"),
     "training/foreign/wrap.py": ("policy wrap",),
     "training/learning/runs.py": ("runs",),

@@ -34,7 +34,7 @@ def test_the_state_has_exactly_the_members_of_the_protocol() -> None:
     assert set(state["object"]) == {"in_hand", "pose"}
     assert set(state["object"]["pose"]) == set(POSE.split())
     assert set(state["goal"]) == set(GOAL.split())
-    assert set(state["policy"]) == {"name", "sha256", "world"}
+    assert set(state["policy"]) == {"name", "sha256", "world", "monitor"}
 
 
 def test_the_state_says_what_the_snapshot_holds() -> None:

@@ -28,6 +28,7 @@ idle           ignored  ignored  holding  ignored  holding  ignored  ignored
 object_dropped ignored  ignored  ignored  holding  ignored  ignored  ignored
 pose_lost      ignored  ignored  ignored  holding  ignored  ignored  ignored
 policy_failed  ignored  ignored  ignored  holding  ignored  ignored  ignored
+unlike_training ignored ignored  ignored  holding  ignored  ignored  ignored
 operator_lost  ignored  ignored  ignored  holding  ignored  ignored  ignored
 servo_error    fault    fault    fault    fault    fault    fault    ignored
 bus_lost       fault    fault    fault    fault    fault    fault    ignored

@@ -11,6 +11,7 @@ from inhand.controller.safety.modes import Mode
 from inhand.controller.view.fragments import goals_html, servos_html, world_html
 from inhand.controller.view.past_goals import KEPT, PastGoal, PastGoals
 from tests.controller.bench_hand import HAND, Bench, ScriptedPolicy
+from tests.controller.policy.monitors import pull_monitor
 from tests.controller.view.test_live import state
 
 
@@ -82,3 +83,19 @@ def test_the_estimated_world_is_shown_if_the_policy_has_one() -> None:
     assert "object mass" in shown and "+0.50 ± 0.25" in shown
     assert all(0 <= float(x) <= 100 for x in re.findall(r"margin-left:(\d+)%", shown))
     assert world_html(None) == ""
+
+
+def test_the_monitor_is_shown_if_the_policy_has_one() -> None:
+    policy = ScriptedPolicy([])
+    policy.monitor = pull_monitor(HAND, 3, 0.1)
+    bench = Bench(policy)
+    bench.run(0.1)
+    told: Any = describe(bench.controller.snapshot(), bench.t)
+    assert told["policy"]["monitor"] == {"score": None, "unlike": False, "likely": ()}
+    assert "compares from 4 s" in world_html(told["policy"])
+    calm = {"score": 0.3, "unlike": False, "likely": ()}
+    assert "like training, score 0.3" in world_html({"monitor": calm})
+    alarm = {"score": 2.5, "unlike": True, "likely": ("action_latency +", "<b>: gain -")}
+    shown = world_html({"monitor": alarm})
+    assert "unlike anything in training" in shown and "action latency +" in shown
+    assert "&lt;b&gt;: gain -" in shown
