@@ -1,6 +1,8 @@
 # Every verb sets up what it needs. `make` lists the verbs.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Processes for the quick tests. One more than two cores, since some tests wait for others' programs.
+WORKERS ?= 3
 # A quick test that has not ended by then [s] is stopped and named, with the stacks of its threads.
 STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 
@@ -48,9 +50,15 @@ train: .venv/set-up ## Train the block's policy from the beginning, or go on whe
 bench: .venv/set-up ## Measure everything beside its peer or limit; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks --write
 
-test: .venv/set-up check ## Lint, type and test everything that is quick, in random order
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 $(STUCK) -m "not slow and not alone"
-	$(BIN)/python -m pytest -q $(STUCK) -m "alone and not slow"
+# The checks use one core, so that they run beside the tests; then come the tests that measure time,
+# of which only the files are read.
+test: .venv/set-up ## Lint, type and test everything that is quick, in random order
+	$(MAKE) --no-print-directory -j2 check test-beside
+	$(BIN)/python -m pytest -q $(STUCK) -m "alone and not slow" $$(grep -rl --include='test_*.py' 'mark[.]alone' tests)
+
+.PHONY: test-beside
+test-beside: .venv/set-up
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart=0 $(STUCK) -m "not slow and not alone"
 
 test-slow: .venv/set-up ## The tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
