@@ -33,9 +33,9 @@ class Daemon:
         self.log = directory / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        self.wait(lambda: "inhandd ready" in self.log.read_text(), 30)
+        self.wait(lambda: "inhandd ready" in self.log.read_text())
 
-    def wait(self, what: Callable[[], Any], patience: float = 30.0) -> None:
+    def wait(self, what: Callable[[], Any], patience: float = 120.0) -> None:
         deadline = time.monotonic() + patience
         while not what():
             assert self.process.poll() is None, self.log.read_text()
@@ -65,7 +65,7 @@ def ask_world(address: str, type: str, **members: object) -> dict[str, Any]:
 
 def give_block(daemon: Daemon, hand: Client) -> None:
     """Opens the hand, puts the block in, and waits until the cameras see it there."""
-    daemon.wait(lambda: is_holding(hand), 30)
+    daemon.wait(lambda: is_holding(hand))
     world = hand.status()["world"]
     hand.call("home")
     let_pass(daemon, hand, 1.5)
@@ -85,7 +85,7 @@ def give_block(daemon: Daemon, hand: Client) -> None:
 def let_pass(daemon: Daemon, hand: Client, seconds: float) -> None:
     """Lets time pass for the hand, which lives in that of its world."""
     end = hand.status()["t"] + seconds
-    daemon.wait(lambda: hand.status()["t"] >= end, 60)
+    daemon.wait(lambda: hand.status()["t"] >= end)
 
 
 def is_holding(hand: Client) -> bool:

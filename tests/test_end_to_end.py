@@ -30,7 +30,7 @@ def hand(daemon: Daemon) -> Iterator[Client]:
 
 
 def test_joints_follow_a_client(daemon: Daemon, hand: Client) -> None:
-    daemon.wait(lambda: is_holding(hand), 30)
+    daemon.wait(lambda: is_holding(hand))
     at = HAND.actuator_names.index("FFJ3")
     assert hand.joints({"FFJ3": 0.3}, speed=2.0)["left"] <= 1e-3
     assert hand.follow([0.3, 0.6], [[0.6], [0.9]], ["FFJ3"])["seconds"] == 0.0
@@ -61,7 +61,7 @@ def test_what_the_daemon_did_is_recorded_and_runs_again_equal_to_the_bit(
     let_pass(daemon, hand, 2.0)
     hand.subscribe()
     assert hand.call("record")["recording"] is False
-    saved = next(event for event in hand.events(timeout=30) if event["kind"] == "recording_saved")
+    saved = next(event for event in hand.events(timeout=120) if event["kind"] == "recording_saved")
     hand.call("disarm")
     report = Replay(open_recording(saved["file"]), daemon.policy.parent).run()
     assert report.difference is None and report.versions == {}

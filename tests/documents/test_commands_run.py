@@ -99,7 +99,7 @@ ELSEWHERE = {
 }
 """Commands that need a bus, a plate, keys, a policy or minutes, and the test that runs them."""
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from inhand.sim_backend.linked_pty import LinkedPty
 from tests.sim_backend.leap_client import LeapClient
 from tests.sim_backend.lerobot_bus import LerobotBus
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Longest time that a busy machine needs [s]."""
 
 

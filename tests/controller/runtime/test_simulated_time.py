@@ -16,7 +16,7 @@ from inhand.controller.client.simulated import hand_clock, simulated_daemon
 from inhand.controller.client.sync import Client
 from inhand.controller.runtime.timed_hand import TimedHand
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def wait(what: Callable[[], object]) -> None:
