@@ -33,7 +33,7 @@ INSTALL := $(if $(UV),$(UV) pip install -q --python .venv,$(BIN)/pip install -q 
 	touch .venv/ready $@
 
 .venv/set-up: pyproject.toml constraints.txt | .venv/made
-	$(INSTALL) -e '.[sim,drake,view,print,live,ros,lerobot,rest,train,dev]'
+	$(INSTALL) -e '.[sim,drake,view,print,live,ros,lerobot,rest,train,dev,dev-train]'
 	touch .venv/ready .venv/view $@
 
 demo: .venv/ready ## A simulated hand turns the block: ten goals, on the terminal only

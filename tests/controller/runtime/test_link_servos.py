@@ -15,8 +15,8 @@ from inhand.hardware.dynamixel.protocol import Instruction, Parser
 from inhand.hardware.dynamixel.registers import Units
 from inhand.hardware.errors import BusError
 from inhand.hardware.records import JointState, Targets, frozen_array
-from tests.controller.bench_hand import Bench
 from tests.controller import linked
+from tests.controller.bench_hand import Bench
 from tests.controller.linked import HAND, PARTS, REST, Rig, rigged
 from tests.sim_backend.wires import wires
 

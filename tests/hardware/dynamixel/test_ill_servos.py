@@ -123,7 +123,7 @@ def test_a_late_reply_to_an_older_request_does_not_count(servos: ServoHand, line
 
 
 def test_a_read_ends_at_its_deadline_with_a_silent_servo(line: Wires) -> None:
-    # Replies are waited for much longer than the deadline allows, so that a busy machine is in time.
+    # Replies are waited for much longer than the deadline allows: a busy machine is in time, too.
     servos = ServoHand(HAND, line.port, conftest.BAUD, LONG, watchdog=2.0)
     servos.connect()
     line.bus.servos.clear()

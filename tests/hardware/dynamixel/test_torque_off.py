@@ -115,7 +115,7 @@ def test_torque_off_without_a_port_is_retried_until_its_deadline(line: Wires) ->
 
 
 def test_torque_off_ends_at_its_deadline(line: Wires) -> None:
-    # Replies are waited for much longer than the deadline allows, so that a busy machine is in time.
+    # Replies are waited for much longer than the deadline allows: a busy machine is in time, too.
     servos = ServoHand(HAND, line.port, BAUD, LONG, watchdog=2.0)
     servos.connect()
     servos.set_torque(True)

@@ -1,0 +1,111 @@
+"""A run in simulated time repeats on a busy machine, and ends with its world."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from inhand.controller.client.simulated import hand_clock, simulated_daemon
+from inhand.controller.client.sync import Client
+from inhand.controller.runtime.timed_hand import TimedHand
+from tests.controller.runtime.process_search import PATIENCE, halted, process_of, wait
+
+PARTS = (
+    ("inhand.sim_backend",),
+    ("inhand.sim_backend.renderer",),
+    ("inhand.controller.runtime.daemon",),
+    ("inhand.perception.camera.camera_process", "left"),
+)
+
+
+def test_the_daemon_ends_when_its_world_does(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "inhand.controller.runtime.daemon",
+        "--sim",
+        "--directory",
+        str(tmp_path),
+    ]
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        wait(lambda: b"inhandd ready" in log.read_bytes())
+        os.kill(process_of(tmp_path, "inhand.sim_backend"), signal.SIGKILL)
+        assert process.wait(PATIENCE) == 1
+        assert b"the simulation ended with code -9" in log.read_bytes()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run(directory: Path, seed: int) -> list[dict[str, Any]]:
+    """The states of a hand at fixed simulated times while it works on a goal."""
+    directory.mkdir()
+    said = []
+    with (
+        simulated_daemon(directory, "--hold", "--seed", str(seed)),
+        Client(directory, timeout=PATIENCE) as client,
+        hand_clock(directory) as clock,
+    ):
+        hand = TimedHand(client, clock)
+        hand.sleep(0.2)
+        for request in ("enable", "home"):
+            hand.call(request)
+        hand.sleep(1.0)
+        hand.call("arm")
+        hand.call("random_goals", count=0, seed=seed)
+        for _ in range(20):
+            hand.sleep(0.1)
+            status = hand.status()
+            said.append({name: status[name] for name in ("t", "mode", "joints", "targets", "goal")})
+            said[-1]["pose"] = status["object"]["pose"]
+            said[-1]["events"] = hand.events()
+    return said
+
+
+@contextmanager
+def disturbed(directory: Path) -> Iterator[list[int]]:
+    """Halts the processes of a run in turn, as a machine without a free processor does.
+
+    Yields:
+        Their numbers, one for each halt.
+    """
+    over = threading.Event()
+    halts: list[int] = []
+
+    def disturb() -> None:
+        for words in cycle(PARTS):
+            with (
+                suppress(AssertionError, OSError),
+                halted(process_of(directory, *words)) as process,
+            ):
+                halts.append(process)
+                time.sleep(0.1)
+            if over.wait(0.1):
+                return
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        yield halts
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_runs_with_the_same_seed_are_equal_on_a_busy_machine(tmp_path: Path) -> None:
+    first = run(tmp_path / "first", 7)
+    assert first[-1]["mode"] == "running" and first[0]["joints"] != first[-1]["joints"]
+    with disturbed(tmp_path / "again") as halts:
+        again = run(tmp_path / "again", 7)
+    assert again == first
+    assert len(halts) > 3
