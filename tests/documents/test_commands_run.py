@@ -89,6 +89,7 @@ ELSEWHERE = {
     "inhand runs": "training/learning/test_runs.py",
     "inhand sweep": "training/learning/test_sweep.py",
     "inhand policy export": "documents/test_walk_through.py",
+    "inhand policy compact": "training/learning/test_teacher.py",
     "inhand policy": "documents/test_bring_your_policy.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
     "inhandd --config": "documents/test_connect.py",
