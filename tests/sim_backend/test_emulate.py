@@ -25,6 +25,8 @@ from tests.sim_backend.lerobot_bus import LerobotBus
 
 PATIENCE = 120.0
 """Longest time that a busy machine needs [s]."""
+REPLY = 10.0
+"""Longest time until a reply begins [s]: another process sends it, when it gets a processor."""
 
 
 class Emulator:
@@ -154,7 +156,7 @@ def test_our_own_driver_and_its_lock(tmp_path: Path) -> None:
     with emulator(port, "--hand", "leap"):
         for _ in range(2):
             # The second time on another pty, as the first one was closed.
-            servos = ServoHand(load_hand("leap"), str(port), 4_000_000, 0.2)
+            servos = ServoHand(load_hand("leap"), str(port), 4_000_000, REPLY)
             servos.connect()
             servos.set_torque(True)
             assert servos.read().position.shape == (16,)
@@ -190,7 +192,7 @@ def seen_on_its_way(servos: ServoHand, at: int, goal: Array) -> bool:
 def test_physics_moves_the_joints_in_time(tmp_path: Path) -> None:
     port, hand = tmp_path / "hand", load_hand("dactyl24")
     with emulator(port, "--hand", "dactyl24", "--physics"):
-        servos = ServoHand(hand, str(port), 4_000_000, 0.2, watchdog=0.0)
+        servos = ServoHand(hand, str(port), 4_000_000, REPLY, watchdog=0.0)
         servos.connect()
         servos.set_torque(True)
         at = hand.actuator_names.index("FFJ3")
