@@ -35,7 +35,7 @@ class Daemon:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         self.wait(lambda: "inhandd ready" in self.log.read_text())
 
-    def wait(self, what: Callable[[], Any], patience: float = 120.0) -> None:
+    def wait(self, what: Callable[[], Any], patience: float = 300.0) -> None:
         deadline = time.monotonic() + patience
         while not what():
             assert self.process.poll() is None, self.log.read_text()
