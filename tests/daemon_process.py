@@ -33,7 +33,12 @@ class Daemon:
         self.log = directory / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        self.wait(lambda: "inhandd ready" in self.log.read_text())
+        try:
+            self.wait(lambda: "inhandd ready" in self.log.read_text())
+        except BaseException:
+            # No fixture has it yet, to end it.
+            self.kill()
+            raise
 
     def wait(self, what: Callable[[], Any], patience: float = 300.0) -> None:
         deadline = time.monotonic() + patience
