@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +22,14 @@ from benchmarks.pages import write_figures
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
-from inhand.training.learning.learners import physics_of
+from inhand.training.learning.learners import worlds_on_device
+from inhand.training.learning.networks import teacher_inputs
+from inhand.training.learning.ppo_learner import step_worlds
 from inhand.training.learning.teacher import Recipe, Teacher
 from inhand.training.learning.train import check_device
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.physics import Engine
-from inhand.training.mujoco_worlds.rewards import Rewards
+from inhand.training.mujoco_worlds.tensor_environment import TensorEnvironment
 
 PAGE = Path(__file__).parents[1] / "docs" / "gpu.md"
 COMMAND = "make bench-gpu"
@@ -43,7 +46,7 @@ class Speed:
         engine: of the physics.
         worlds: stepped together.
         steps: with resets, observations and the critic's inputs [1/s].
-        physics: of the physics alone, with the copies to and from the device [1/s].
+        physics: of the physics alone [1/s].
         room: of contacts and solver rows at the end; empty on cores.
     """
 
@@ -106,43 +109,65 @@ def _verdict(met: bool) -> str:
 def speed(engine: Engine, device: str, worlds: int, seconds: float) -> Speed:
     """Random actions in nominal worlds for some seconds, after everything is compiled."""
     hand, block = load_hand("dactyl24"), load_object("block")
-    made = BatchEnvironment(hand, block, worlds, seed=1, make_physics=physics_of(engine, device))
+    made: TensorEnvironment | BatchEnvironment
+    if engine == "warp":
+        made = worlds_on_device(hand, block, worlds, device, seed=1)
+        physics: Any = made.physics
+    else:
+        made = BatchEnvironment(hand, block, worlds, seed=1)
+        physics = made._batch
     made.harden(float(np.pi), 0.0)
-    rng = np.random.default_rng(1)
+    actions = torch.Generator(device=device).manual_seed(1)
     inside = 0.0
-    advance = made._batch.step
+    advance = physics.step
+
+    def wait() -> None:
+        """Waits for a GPU, which computes beside this program."""
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize()
 
     def timed(*, nstep: int) -> None:
         nonlocal inside
+        wait()
         began = time.perf_counter()
         advance(nstep=nstep)
+        wait()
         inside += time.perf_counter() - began
 
     def one_step() -> None:
-        step = made.step(rng.uniform(-1.0, 1.0, (worlds, hand.n_actuators)))
-        made.reset(np.flatnonzero(step.dropped | step.timed_out))
-        made.observe()
-        made.privileged()
+        size = worlds, hand.n_actuators
+        chosen = 2.0 * torch.rand(size, generator=actions, device=device) - 1.0
+        step_worlds(made, chosen, device)
+        teacher_inputs(made, device)
+
+    def run(limit: float) -> float:
+        """Steps of all worlds in a second."""
+        wait()
+        count, began = 0, time.perf_counter()
+        while time.perf_counter() - began < limit:
+            one_step()
+            count += worlds
+        wait()
+        return count / (time.perf_counter() - began)
 
     for _ in range(3):
         one_step()
-    made._batch.step = timed  # type: ignore[method-assign]  # timed
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        one_step()
-        count += worlds
-    spent = time.perf_counter() - began
-    room = getattr(made._batch, "room", None)
+    steps = run(0.7 * seconds)
+    # To measure the physics alone, each step is waited for; that costs time.
+    physics.step = timed
+    began = time.perf_counter()
+    rate = run(0.3 * seconds)
+    alone = rate * (time.perf_counter() - began) / inside
+    room = getattr(physics, "room", None)
     words = "" if room is None else f"{room.contacts} contacts, {room.rows} rows"
-    return Speed(engine, worlds, count / spent, count / inside, words)
+    return Speed(engine, worlds, steps, alone, words)
 
 
-def learn(figures: Figures, engine: Engine, device: str, worlds: int, minutes: float) -> None:
+def learn(figures: Figures, device: str, worlds: int, minutes: float) -> None:
     """Trains the nominal teacher until the bar is reached or the time is over."""
     hand, block = load_hand("dactyl24"), load_object("block")
     recipe = Recipe(worlds=worlds, minibatches=max(4, worlds // 1024), widen_at=1.5, vary_to=0.0)
-    physics = physics_of(engine, device)
-    made = BatchEnvironment(hand, block, worlds, 0, recipe.seed, Rewards(), physics)
+    made = worlds_on_device(hand, block, worlds, device, recipe.seed)
     teacher = Teacher(made, recipe, device)
     began = time.monotonic()
     while (spent := (time.monotonic() - began) / 60) < minutes:
@@ -206,7 +231,7 @@ def main() -> int:
     if given.minutes:
         worlds = min(8192, max(given.worlds))
         try:
-            learn(figures, "warp", given.device, worlds, given.minutes)
+            learn(figures, given.device, worlds, given.minutes)
         finally:
             write_figures(given.page, COMMAND, figures.text(command))
     print(figures.text(command))

@@ -30,7 +30,7 @@ ACQUIRING = {
 }
 """Functions and methods that acquire a resource. A `start` with arguments starts no thread."""
 
-IN_MEMORY = ("pybullet.connect", "self._batch.bind")
+IN_MEMORY = ("pybullet.connect", "self._batch.bind", "self.physics.bind")
 """Calls that only make objects in memory, which `close` of the object frees."""
 
 

@@ -23,16 +23,16 @@ def link_poses(hand: Hand, joint_angles: Array) -> tuple[Array, Array]:
     """
     angles = np.asarray(joint_angles, dtype=np.float64)[..., None, None]
     # Rodrigues: R(q) = K0 + cos q · K1 + sin q · K2, of all joints at once, as 4x4 transforms.
-    constant, cosine, sine = _chain(hand)
+    constant, cosine, sine = chain(hand)
     poses: Array = constant + np.cos(angles) * cosine + np.sin(angles) * sine
     # All links of one depth at once: a call of numpy costs more than the arithmetic of a finger.
-    for links, parents in _levels(hand):
+    for links, parents in levels(hand):
         poses[..., links, :, :] = poses[..., parents, :, :] @ poses[..., links, :, :]
     return poses[..., :3, :3], poses[..., :3, 3]
 
 
 @cache
-def _levels(hand: Hand) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def levels(hand: Hand) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Links with a parent, by their number of links to the base, and the parent of each."""
     depths: list[int] = []
     for parent in hand.parents:
@@ -42,7 +42,7 @@ def _levels(hand: Hand) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
 
 
 @cache
-def _chain(hand: Hand) -> tuple[Array, Array, Array]:
+def chain(hand: Hand) -> tuple[Array, Array, Array]:
     """The terms of each link's transform to its parent, (n_links, 4, 4) each."""
     constant, cosine, sine = (np.zeros((hand.n_joints, 4, 4)) for _ in range(3))
     for i, link in enumerate(hand.links):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import mujoco
 import torch
 from torch import nn
 
@@ -27,6 +28,8 @@ from inhand.training.mujoco_worlds.automatic_ranges import Precision
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.physics import Engine, MakePhysics
+from inhand.training.mujoco_worlds.rewards import Rewards
+from inhand.training.mujoco_worlds.tensor_environment import TensorEnvironment
 
 Learner = Teacher | Student | Refinement
 
@@ -76,7 +79,12 @@ def build(
         EngineError: the engine cannot be used here, or the worlds do not fit into its memory.
     """
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
-    worlds = make_worlds(recipe, hand, target, threads, physics_of(engine, device))
+    worlds: BatchOfWorlds
+    if engine == "warp" and recipe.stage == "teacher":
+        size, seed = recipe.settings.worlds, recipe.settings.seed
+        worlds = worlds_on_device(hand, target, size, device, seed, recipe.rewards)
+    else:
+        worlds = make_worlds(recipe, hand, target, threads, physics_of(engine, device))
     learner = make_learner(recipe, worlds, load_networks(recipe, worlds, runs), device)
     start_from(learner, recipe, runs)
     return learner
@@ -90,6 +98,28 @@ def physics_of(engine: Engine, device: str) -> MakePhysics | None:
     from inhand.training.mujoco_worlds.warp_physics import WarpPhysics
 
     return lambda model, size: WarpPhysics(model, size, device)
+
+
+def worlds_on_device(
+    hand: Hand,
+    target: ObjectDescription,
+    size: int,
+    device: str,
+    seed: int = 0,
+    rewards: Rewards | None = None,
+) -> TensorEnvironment:
+    """Worlds for a teacher, of which everything stays on a device, in MuJoCo Warp.
+
+    Raises:
+        EngineError: the engine cannot be used here, or the worlds do not fit into its memory.
+    """
+    # MuJoCo Warp is in an extra of its own.
+    from inhand.training.mujoco_worlds.warp_on_device import WarpOnDevice
+
+    def physics(model: mujoco.MjModel, worlds: int) -> WarpOnDevice:
+        return WarpOnDevice(model, worlds, device)
+
+    return TensorEnvironment(hand, target, size, physics, seed, rewards)
 
 
 def make_worlds(

@@ -100,7 +100,7 @@ class Network(nn.Module):
 def teacher_inputs(worlds: BatchOfWorlds, device: str) -> Tensor:
     """Inputs of the teacher: the observation without errors, then quantities of the simulation."""
     parts = [worlds.observe(), worlds.privileged()]
-    return torch.as_tensor(np.concatenate(parts, -1, dtype=np.float32), device=device)
+    return torch.cat([torch.as_tensor(part) for part in parts], -1).to(device)
 
 
 def _layers(inputs: int, outputs: int) -> nn.Sequential:

@@ -55,9 +55,11 @@ def step_worlds(worlds: BatchOfWorlds, actions: Tensor, device: str) -> Stepped:
         actions: in [-1, 1], (worlds, actuators).
         device: of the returned tensors.
     """
-    step = worlds.step(actions.cpu().numpy().astype(np.float64))
+    # The arrays of worlds on a device are tensors; those of others are numpy's.
+    on_device = isinstance(worlds.goal, Tensor)
+    step = worlds.step(actions if on_device else actions.cpu().numpy().astype(np.float64))
     over = step.dropped | step.timed_out
-    ended = np.flatnonzero(over)
+    ended = np.flatnonzero(over.cpu().numpy() if on_device else over)
     goals, dropped = worlds.goals_reached[ended].tolist(), step.dropped[ended].tolist()
     worlds.count(ended)
     worlds.reset(ended)

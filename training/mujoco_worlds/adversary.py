@@ -5,10 +5,14 @@ DeXtreme (arXiv:2210.13702) all worlds share one network, of which each world le
 units, and its weights are drawn anew from time to time.
 """
 
+from typing import Any
+
 import numpy as np
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
 
 from inhand.hardware.model.hand import Hand
-from inhand.hardware.records import Array
+from inhand.training.mujoco_worlds.rewards import Values
 
 UNITS = 64
 KEPT = 0.5
@@ -31,7 +35,7 @@ class Adversary:
         self._rng = np.random.default_rng([seed, 1])
         self._steps = 0
 
-    def disturb(self, actions: Array, share: Array, state: Array) -> Array:
+    def disturb(self, actions: Values, share: Values, state: Values) -> Values:
         """The actions, of which the network takes a share.
 
         Args:
@@ -41,14 +45,22 @@ class Adversary:
         """
         if not share.any():
             return actions
+        xp = array_namespace(state)
+
+        def there(drawn: NDArray[Any]) -> Values:
+            kind = state.dtype if drawn.dtype.kind == "f" else None
+            return xp.asarray(drawn, dtype=kind, device=device(state))
+
         if self._steps % STEPS == 0:
             inputs, actuators = state.shape[1], self._hand.n_actuators
-            self._first = self._rng.standard_normal((inputs, UNITS))
-            self._last = self._rng.standard_normal((UNITS, actuators)) / np.sqrt(UNITS * KEPT)
-            self._used = self._rng.random((self._size, UNITS)) < KEPT
+            self._first = there(self._rng.standard_normal((inputs, UNITS)))
+            last = self._rng.standard_normal((UNITS, actuators))
+            self._last = there(last / np.sqrt(UNITS * KEPT))
+            self._used = there(self._rng.random((self._size, UNITS)) < KEPT)
         self._steps += 1
-        hidden = np.maximum(state @ self._first, 0.0) * self._used
+        hidden = xp.clip(state @ self._first, 0.0, None) * self._used
         # Only the direction of its answer matters: every component is -1 or 1 at most.
-        wild = np.tanh(hidden @ self._last)
-        mixed: Array = (1.0 - share[:, None]) * np.clip(actions, -1.0, 1.0) + share[:, None] * wild
+        wild = xp.tanh(hidden @ self._last)
+        bounded = xp.clip(actions, -1.0, 1.0)
+        mixed: Values = (1.0 - share[:, None]) * bounded + share[:, None] * wild
         return mixed

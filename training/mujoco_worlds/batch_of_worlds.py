@@ -11,15 +11,19 @@ from inhand.hardware.model.universe import Universe, Vary
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
 from inhand.training.mujoco_worlds.automatic_ranges import AutomaticRanges, Precision
-from inhand.training.mujoco_worlds.rewards import Rewards, Step
+from inhand.training.mujoco_worlds.rewards import Rewards, Step, Values
 
 
 class BatchOfWorlds(Protocol):
     """Hands that each hold an object, stepped together.
 
     `inhand.training.mujoco_worlds.environment.BatchEnvironment` is one, on the cores of one
-    machine. The curriculum's settings (`goal_distance`, `universe_scale`, `vary`, `ranges`,
-    `precision`, `settle_seconds`) take effect in each world at its next reset.
+    machine, with arrays of numpy. In
+    `inhand.training.mujoco_worlds.tensor_environment.TensorEnvironment` each array is a tensor on
+    the device of the worlds, but for `strengths` and the numbers of worlds (`ids`).
+
+    The curriculum's settings (`goal_distance`, `universe_scale`, `vary`, `ranges`, `precision`,
+    `settle_seconds`) take effect in each world at its next reset.
 
     Attributes:
         goal_distance: largest angle from the object to a new goal [rad].
@@ -129,7 +133,7 @@ class BatchOfWorlds(Protocol):
         """Counts the goals of the episodes that ended in these worlds; call it before `reset`."""
         ...
 
-    def step(self, actions: Array) -> Step:
+    def step(self, actions: Values) -> Step:
         """Advances every world by one policy step; the caller resets worlds with ended episodes.
 
         Args:

@@ -127,7 +127,8 @@ class BatchEnvironment:
 
     def _delayed_targets(self) -> Array:
         """Targets that have reached the servos, after their delays [rad], (size, n_actuators)."""
-        return self._sent.arrived(self.variation.delay + self.variation.late[:, None])
+        arrived: Array = self._sent.arrived(self.variation.delay + self.variation.late[:, None])
+        return arrived
 
     @property
     def object_position(self) -> Array:

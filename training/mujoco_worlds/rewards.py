@@ -1,12 +1,13 @@
-"""The reward of a policy step and the rule of success."""
+"""The reward of a policy step and the rule of success, for arrays of numpy and of torch."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
+from array_api_compat import array_namespace
 
-from inhand.hardware.records import Array
+Values = Any
+"""Arrays of numpy, or tensors of torch on one device."""
 
 
 class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,16 +49,16 @@ class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def sum(
         self,
         *,
-        progress: Array,
-        distance: Array,
-        held: NDArray[np.int64],
-        reached: NDArray[np.bool_],
-        dropped: NDArray[np.bool_],
-        timed_out: NDArray[np.bool_],
-        actions: Array,
-        before: Array,
-        offset: Array,
-    ) -> Array:
+        progress: Values,
+        distance: Values,
+        held: Values,
+        reached: Values,
+        dropped: Values,
+        timed_out: Values,
+        actions: Values,
+        before: Values,
+        offset: Values,
+    ) -> Values:
         """The reward of one policy step, (n,).
 
         Args:
@@ -71,8 +72,10 @@ class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             before: of the step before, within the bounds, (n, n_actuators).
             offset: distance of the object from the workspace's centre [m], (n,).
         """
-        bounded = np.clip(actions, -1.0, 1.0)
-        total: Array = (
+        xp = array_namespace(actions)
+        bounded = xp.clip(actions, -1.0, 1.0)
+        far = xp.maximum(offset - self.off_centre_free, xp.zeros_like(offset))
+        total: Values = (
             self.progress * progress
             + self.distance * distance
             + self.reached * reached
@@ -82,7 +85,7 @@ class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             + self.action * _square(actions)
             + self.change * _square(bounded - before)
             + self.excess * _square(actions - bounded)
-            + self.off_centre * np.maximum(0.0, offset - self.off_centre_free)
+            + self.off_centre * far
         )
         return total
 
@@ -98,13 +101,13 @@ class Step:
         timed_out: whether the time for the goal is over, which ends the episode.
     """
 
-    reward: Array
-    reached: NDArray[np.bool_]
-    dropped: NDArray[np.bool_]
-    timed_out: NDArray[np.bool_]
+    reward: Values
+    reached: Values
+    dropped: Values
+    timed_out: Values
 
 
-def _square(values: Array) -> Array:
+def _square(values: Values) -> Values:
     """Squared length of each row, (n, m) to (n,)."""
-    squared: Array = np.einsum("ni,ni->n", values, values)
+    squared: Values = array_namespace(values).einsum("ni,ni->n", values, values)
     return squared

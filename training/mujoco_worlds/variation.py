@@ -1,5 +1,7 @@
 """Universes of a batch: the deviations of each world from nominal, drawn for each episode."""
 
+from typing import Any
+
 import mujoco
 import numpy as np
 from msgspec.structs import replace
@@ -81,6 +83,7 @@ class Variation:
         self._moving, self._stiction = np.zeros((2, size, hand.n_joints))
         self._pause_rate, self._pause_time, self._pause_left = np.zeros((3, size))
         self.paused = np.zeros(size, dtype=np.bool_)
+        self._plain = np.zeros(size, dtype=np.bool_)
         self.privileged = np.tile(self._describe(Universe()), (size, 1))
         self.reality = np.tile(describe_reality(hand, Universe()), (size, 1))
 
@@ -96,8 +99,9 @@ class Variation:
         rng: np.random.Generator,
         strengths: Strengths,
         vary: Vary = "everything",
-    ) -> None:
-        """Draws new universes for these worlds.
+        copy_nominal: bool = False,
+    ) -> NDArray[np.int64]:
+        """Draws new universes for these worlds; returns those whose universe is another one now.
 
         Args:
             ids: the worlds, (k,).
@@ -105,17 +109,64 @@ class Variation:
             strengths: of every axis of `inhand.training.mujoco_worlds.draws`, (k, len(AXES)).
                 Worlds that stay nominal do not use theirs.
             vary: the kind of fields that change.
+            copy_nominal: whether nominal universes are copied, and kept where they are, in place
+                of being computed for each world. Other numbers are taken from `rng` then.
         """
         varied = (ids % NOMINAL_EVERY > 0)[:, None] & (axes_of(vary) > 0)
         self.strengths[ids] = np.where(varied, strengths, 0.0)
-        for i in ids:
+        plain = np.zeros(len(ids), dtype=np.bool_)
+        if copy_nominal:
+            plain = np.logical_not(self.strengths[ids].any(axis=1))
+            other = ~(plain & self._plain[ids])
+            ids, plain = ids[other], plain[other]
+        for i in [*ids[~plain], *ids[plain][:1]]:
             universe = universe_of(self._hand, rng, self.strengths[i])
             self._set(int(i), only(vary, universe))
+        if plain.any():
+            self._copy(ids[plain])
         self._batch.set_const(ids)
         # `set_const` resets the bounding sphere of a mesh to the nominal one.
         sizes = [self.universes[i].object_size for i in ids]
         radius = self._nominal.geom_rbound[self._object]
         self._fields["geom_rbound"][ids, self._object] = radius * np.array(sizes)
+        return ids
+
+    def rows(self, ids: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """What of these universes acts outside of the engine, by its name, (k, ...) each."""
+        universes = [self.universes[i] for i in ids]
+        return {
+            **{name: array[ids] for name, array in self._arrays().items()},
+            "push_rate": np.array([one.push_rate for one in universes]),
+            "push_acceleration": np.array([one.push_acceleration for one in universes]),
+            "adversary": self.adversary[ids],
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "delay": self.delay,
+            "jitter": self._jitter,
+            "backlash": self.backlash,
+            "compliance": self.compliance,
+            "center_of_mass": self.center_of_mass,
+            "gain": self._gain,
+            "torque_limit": self._torque_limit,
+            "moving": self._moving,
+            "stiction": self._stiction,
+            "pause_rate": self._pause_rate,
+            "pause_time": self._pause_time,
+            "privileged": self.privileged,
+            "reality": self.reality,
+        }
+
+    def _copy(self, ids: NDArray[np.int64]) -> None:
+        """Gives these worlds the universe of the first one, which is nominal."""
+        first = ids[0]
+        for i in ids:
+            self.universes[i] = self.universes[first]
+        for array in (*self._arrays().values(), *self._fields.values(), self._mesh):
+            array[ids] = array[first]
+        self.late[ids], self._pause_left[ids], self.paused[ids] = 0, 0.0, False
+        self._plain[ids] = True
 
     def tick(self, rng: np.random.Generator) -> None:
         """Draws the jitter of one tick's commands, and pauses of the controller."""
@@ -182,7 +233,7 @@ class Variation:
             mesh = int(np.argmin(np.abs(self._sizes - universe.object_size)))
             self._mesh[i, self._object] = mesh
             universe = replace(universe, object_size=float(self._sizes[mesh]))
-        self.universes[i] = universe
+        self.universes[i], self._plain[i] = universe, False
         for name, value in model_fields(self._nominal, self._hand, universe).items():
             self._fields[name][i] = value
         late = np.array(universe.action_delay or 0.0) + universe.action_latency

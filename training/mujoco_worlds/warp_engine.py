@@ -1,5 +1,6 @@
 """Whether MuJoCo Warp can be used here, and on which device."""
 
+import logging
 from importlib import metadata
 from typing import Any
 
@@ -38,6 +39,8 @@ def warp_device(device: str) -> Any:
     """
     import warp
 
+    # Kernels that are loaded are not worth a line each; older versions have `quiet` for that.
+    warp.config.log_level = logging.WARNING
     warp.config.quiet = True
     warp.init()
     try:

@@ -68,7 +68,6 @@ class WarpPhysics:
     Attributes:
         nsim: number of worlds.
         room: for contacts, at present.
-        lost: states that were not finite and were put back to the first one.
 
     Raises:
         EngineError: the versions do not fit, there is no such device, or memory is too small.
@@ -91,7 +90,8 @@ class WarpPhysics:
         kind = mujoco_warp.OverflowType
         # The others say that iterations ended at their limit, as they are meant to.
         self._full = int(kind.NEFC | kind.NJMAX_NNZ | kind.BROADPHASE | kind.NARROWPHASE | kind.CCD)
-        self.nsim, self.lost = size, 0
+        self.nsim = size
+        self._lost: Any = 0
         self.room = room or Room()
         self._nominal = model
         # Arrays of contacts have room for torsional friction.
@@ -109,6 +109,11 @@ class WarpPhysics:
         with self._on_device():
             self._put_model()
             self._put_data()
+
+    @property
+    def lost(self) -> int:
+        """States that were not finite and were put back to the first one."""
+        return int(self._lost)
 
     def bind(self, name: str) -> NDArray[Any]:
         """A part of the state, (nsim, ...); see `Physics.bind`."""
@@ -138,8 +143,7 @@ class WarpPhysics:
         with self._on_device():
             while True:
                 self._send()
-                self._advance(nstep)
-                full = self._full & int(np.bitwise_or.reduce(self._overflow.cpu().numpy()))
+                full = self._advanced(nstep)
                 if not full:
                     break
                 self._grow(full)
@@ -206,6 +210,9 @@ class WarpPhysics:
             view.copy_(torch.from_numpy(self._state[name]))
         live = self._model_views[LIVE]
         live.copy_(torch.from_numpy(self._fields[LIVE]).reshape(live.shape))
+        self._send_changed()
+
+    def _send_changed(self) -> None:
         if self._changed.any():
             self._send_fields(np.flatnonzero(self._changed))
             self._changed[:] = False
@@ -222,6 +229,13 @@ class WarpPhysics:
             view[rows] = part.to(view.device, view.dtype)
         condim = self._fields["geom_condim"].max(axis=0)
         self._condim.copy_(torch.from_numpy(condim))
+
+    def _advanced(self, nstep: int) -> int:
+        """Steps, and returns what of the room was too small."""
+        self._advance(nstep)
+        if not (self._overflow & self._full).any():
+            return 0
+        return self._full & int(np.bitwise_or.reduce(self._overflow.cpu().numpy()))
 
     def _advance(self, nstep: int) -> None:
         """Steps; on a GPU from the second call on as one recorded graph of kernels."""
@@ -262,7 +276,7 @@ class WarpPhysics:
             good = np.abs(self._state[name]) < mujoco.mjMAXVAL
             bad |= ~good.all(axis=1)
         if bad.any():
-            self.lost += int(bad.sum())
+            self._lost += int(bad.sum())
             self.reset(np.flatnonzero(bad))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("rerun", reason="needs the extra rerun")
+pytest.importorskip("rerun.chunk", reason="needs the extra rerun, with a version that reads files")
 from rerun.chunk import RrdReader
 
 from inhand.controller.recording.reader import open_recording

@@ -21,25 +21,29 @@ def two_nodes() -> Iterator[tuple[Cluster, Any]]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Ray's workers are niced by default, and wait long beside other tests.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  (its name)
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 1,
-            "object_store_memory": STORE,
-            "memory": 4 << 30,
-            "include_dashboard": False,
-        },
-    )
+    cluster = Cluster()
     try:
+        add_node(cluster, include_dashboard=False)
         yield cluster, add_node(cluster)
     finally:
         ray.shutdown()
         cluster.shutdown()
 
 
-def add_node(cluster: Cluster) -> Any:
-    """One more node with one CPU."""
-    return cluster.add_node(num_cpus=1, object_store_memory=STORE, memory=4 << 30)
+def add_node(cluster: Cluster, **options: Any) -> Any:
+    """One more node with one CPU; the first one is the head.
+
+    Ray gives a node 30 s to start, which is too short beside much other work.
+    """
+    for _ in range(4):
+        try:
+            return cluster.add_node(
+                num_cpus=1, object_store_memory=STORE, memory=4 << 30, **options
+            )
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+    raise AssertionError("a node of Ray did not start in four attempts")
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def machines() -> Iterator[tuple[Cluster, Any]]:
 
 @pytest.fixture
 def pool(machines: tuple[Cluster, Any], tmp_path: Path) -> Iterator[ActorPool]:
-    made = ActorPool(Worker, (tmp_path,), 2, patience=30.0)
+    made = ActorPool(Worker, (tmp_path,), 2, patience=8.0)
     made.start()
     yield made
     made.stop()

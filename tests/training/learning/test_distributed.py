@@ -50,7 +50,7 @@ def learner(
     machines: tuple[Cluster, Any], recipe: RunRecipe, tmp_path: Path
 ) -> Iterator[DistributedLearner]:
     with member_of(machines[0]):
-        made = DistributedLearner(recipe, tmp_path, "cpu", actors=2, patience=45.0)
+        made = DistributedLearner(recipe, tmp_path, "cpu", actors=2, patience=15.0)
         until_both_act(made)
         yield made
         made.close()

@@ -34,6 +34,7 @@ def test_a_teacher_learns_in_warp(tmp_path: Path) -> None:
     pytest.importorskip("mujoco_warp")
     done = typed(tmp_path, "--engine", "warp", "--device", "cpu", "--threads", "1")
     assert done.returncode == 0, done.stderr
+    assert "load on device" not in done.stdout + done.stderr
     _, first, _, last = read_log(tmp_path / "runs/warp/log.csv")
     assert last["goals_per_minute"] > 1.3 * first["goals_per_minute"] > 0.0
     assert last["explained"] > first["explained"]
