@@ -1,6 +1,8 @@
 # Every verb sets up what it needs. `make` lists the verbs.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Processes for the quick tests. One more than two cores, since some tests wait for others' programs.
+WORKERS ?= 3
 # A quick test that has not ended by then [s] is stopped and named, with the stacks of its threads.
 STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 
@@ -10,29 +12,37 @@ STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-11s %s\n", $$1, $$2}'
 
-# uv installs faster than pip; it is used where it is present.
+# uv installs faster than pip; it is used where it is present. Neither compiles what is installed:
+# Python does it for the few modules that are imported.
 UV := $(shell command -v uv)
-INSTALL := $(if $(UV),$(UV) pip install -q --python .venv,$(BIN)/pip install -q) -c constraints.txt
+INSTALL := $(if $(UV),$(UV) pip install -q --python .venv,$(BIN)/pip install -q --no-compile) -c constraints.txt
 
-# What the demonstration needs, without torch and the tools of development.
-.venv/ready: pyproject.toml constraints.txt
+.venv/made:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; install Debian's package python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(INSTALL) -e '.[sim,view]'
+	@[ -n "$(UV)" ] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; install Debian's package python3-venv"; exit 1; }
+	$(if $(UV),$(UV) venv -q --seed --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
 	touch $@
 
-.venv/set-up: .venv/ready
-	$(INSTALL) -e '.[sim,drake,view,print,live,ros,lerobot,rest,train,dev]'
+# Each verb installs once, and only what it needs: the demonstration on the terminal; the page too; all.
+.venv/ready: pyproject.toml constraints.txt | .venv/made
+	$(INSTALL) -e '.[sim]'
 	touch $@
+
+.venv/view: pyproject.toml constraints.txt | .venv/made
+	$(INSTALL) -e '.[sim,view]'
+	touch .venv/ready $@
+
+.venv/set-up: pyproject.toml constraints.txt | .venv/made
+	$(INSTALL) -e '.[sim,drake,view,print,live,ros,lerobot,rest,train,dev,dev-train]'
+	touch .venv/ready .venv/view $@
 
 demo: .venv/ready ## A simulated hand turns the block: ten goals, on the terminal only
 	$(BIN)/inhand demo $(ARGS)
 
-sim: .venv/ready ## Watch the simulated hand turn the block: ten goals (ARGS="--seed 2" and more)
+sim: .venv/view ## Watch the simulated hand turn the block: ten goals (ARGS="--seed 2" and more)
 	$(BIN)/inhand demo --view $(ARGS)
 
-view: .venv/ready ## The same, and then the hand is yours: steer it on the page until Ctrl-C
+view: .venv/view ## The same, and then the hand is yours: steer it on the page until Ctrl-C
 	$(BIN)/inhand demo --view --stay $(ARGS)
 
 soak: .venv/set-up ## Eight virtual hours and twenty real minutes of a hand without physics: does anything grow?
@@ -48,9 +58,15 @@ train: .venv/set-up ## Train the block's policy from the beginning, or go on whe
 bench: .venv/set-up ## Measure everything beside its peer or limit; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks --write
 
-test: .venv/set-up check ## Lint, type and test everything that is quick, in random order
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 $(STUCK) -m "not slow and not alone"
-	$(BIN)/python -m pytest -q $(STUCK) -m "alone and not slow"
+# The checks use one core, so that they run beside the tests; then come the tests that measure time,
+# of which only the files are read.
+test: .venv/set-up ## Lint, type and test everything that is quick, in random order
+	$(MAKE) --no-print-directory -j2 check test-beside
+	$(BIN)/python -m pytest -q $(STUCK) -m "alone and not slow" $$(grep -rl --include='test_*.py' 'mark[.]alone' tests)
+
+.PHONY: test-beside
+test-beside: .venv/set-up
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart=0 $(STUCK) -m "not slow and not alone"
 
 test-slow: .venv/set-up ## The tests that take minutes
 	$(BIN)/python -m pytest -q -m slow

@@ -26,7 +26,9 @@ LONG = {
     "test_replay.py",
     "test_report_command.py",
     "test_requests_fuzz.py",
+    "test_repeated_runs.py",
     "test_simulated_time.py",
+    "test_start_and_end.py",
     "test_teacher.py",
     "test_universe_effects.py",
 }

@@ -1,4 +1,4 @@
-"""`inhand policy`: make, check and export policy files."""
+"""`inhand policy`: make, check and export policy files; small copies of checkpoints."""
 
 import importlib
 import sys
@@ -16,10 +16,11 @@ _OTHERS = {
     # Programs of their own, as a robot need not have what they import.
     "wrap": ("inhand.training.foreign.wrap", "onnx"),
     "export": ("inhand.training.learning.export", "torch"),
+    "compact": ("inhand.training.learning.compact", "torch"),
 }
 
 _HELP = """\
-usage: inhand policy {wrap,check,export} [--help]
+usage: inhand policy {wrap,check,export,compact} [--help]
 
   wrap FOREIGN --map MAP --out FILE [--overwrite] [--json]
            make a policy file of an ONNX file that was made elsewhere
@@ -27,6 +28,8 @@ usage: inhand policy {wrap,check,export} [--help]
            say all that is wrong with a policy file, and run it
   export RECIPE --output FILE [--runs FOLDER]
            write the policy file of a student that was trained here
+  compact CHECKPOINT --output FILE
+           write a small copy of a run's checkpoint, from which training can go on
 
 Example: inhand policy check policies/block.onnx
 """
@@ -67,7 +70,7 @@ def main() -> int:
         sys.argv = [f"inhand policy {verb}", *rest]
         return importlib.import_module(module).main() or 0
     if verb != "check":
-        sys.exit(f"error: policy {verb}: no such verb; there are wrap, check and export")
+        sys.exit(f"error: policy {verb}: no such verb; there are wrap, check, export and compact")
     given = tyro.cli(
         Check, prog="inhand policy check", args=rest, config=(tyro.conf.FlagCreatePairsOff,)
     )

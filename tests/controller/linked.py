@@ -54,7 +54,7 @@ class Rig:
 
     def until(self, what: Callable[[], object], torque: bool = True) -> None:
         """Ticks until something holds."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not what():
             assert time.monotonic() < deadline, self.link.problem
             self.link.read(time.monotonic() + 0.1)

@@ -19,7 +19,7 @@ from inhand.controller.policy.runtime import load_policy
 from inhand.controller.system.paths import socket_address
 from tests.controller.bench_hand import BLOCK, HAND, TICK, Bench, learned
 
-PATIENCE = 10_000
+PATIENCE = 120_000
 """With a reply [ms]."""
 
 

@@ -34,7 +34,7 @@ class ServedApart:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
         assert self._process.returncode == 0
 
     def memory(self) -> int:

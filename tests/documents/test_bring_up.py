@@ -20,7 +20,7 @@ from tests.documents.shell import started, typed
 from tests.documents.test_commands_run import STEER, until_accepted
 
 PAGE = ROOT / "docs" / "hardware.md"
-PATIENCE = 120.0
+PATIENCE = 300.0
 HAND = load_hand("leap")
 CONFIG = 'hand = "leap"\n[bus]\nport = "hand-port"\n'
 

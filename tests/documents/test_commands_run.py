@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inhand.controller.client.simulated import simulated_daemon
+from inhand.controller.client.simulated import hand_clock, simulated_daemon
 from tests.documents.pages import PAGES, ROOT, commands
 from tests.documents.shell import started, typed
 
@@ -90,6 +90,7 @@ ELSEWHERE = {
     "inhand runs": "training/learning/test_runs.py",
     "inhand sweep": "training/learning/test_sweep.py",
     "inhand policy export": "documents/test_walk_through.py",
+    "inhand policy compact": "training/learning/test_teacher.py",
     "inhand policy": "documents/test_bring_your_policy.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
     "inhandd --config": "documents/test_connect.py",
@@ -100,7 +101,7 @@ ELSEWHERE = {
 }
 """Commands that need a bus, a plate, keys, a policy or minutes, and the test that runs them."""
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     config.write_text("[safety]\njoint_ticks = 20\n")
     with simulated_daemon(folder, "--config", str(config)):
         yield folder
+
+
+@pytest.fixture
+def halted(folder: Path) -> Iterator[None]:
+    """Simulated time stands still meanwhile, since it waits for this program.
+
+    The processors are then free for a command that reads files only.
+    """
+    with hand_clock(folder):
+        yield
 
 
 def until_accepted(line: str, folder: Path) -> None:
@@ -160,6 +171,11 @@ def test_recordings_are_made_and_opened_as_their_page_says(folder: Path) -> None
     for line in (*RECORD, *PICTURES):
         typed(line, folder, PATIENCE)
     file = recording(folder)
+    with hand_clock(folder):
+        open_as_the_page_says(folder, file)
+
+
+def open_as_the_page_says(folder: Path, file: Path) -> None:
     # Like a file whose index was not written because the power failed.
     (folder / "cut.mcap.part").write_bytes(file.read_bytes()[:-2000])
     for line in OPEN:
@@ -186,6 +202,7 @@ def test_what_is_watched_ends_with_ctrl_c(folder: Path, line: str) -> None:
     assert "Traceback" not in out
 
 
+@pytest.mark.usefixtures("halted")
 def test_evaluations_are_compared_as_their_page_says(folder: Path) -> None:
     evaluate, compare = EVALUATE
     short = f"{evaluate} --trials 2 --timeout 3 --cap 2"
@@ -194,6 +211,7 @@ def test_evaluations_are_compared_as_their_page_says(folder: Path) -> None:
     assert "difference" in typed(compare, folder, PATIENCE)
 
 
+@pytest.mark.usefixtures("halted")
 def test_a_configuration_is_shown_and_checked(folder: Path) -> None:
     written = folder / "inhandd.toml"
     written.write_text('hand = "dactyl24"\nobject = "block"\n')

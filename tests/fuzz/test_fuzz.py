@@ -15,7 +15,7 @@ import pytest
 from tests.fuzz.mutation import mutate
 from tests.fuzz.targets import TARGETS, Target
 
-SECONDS = float(os.environ.get("INHAND_FUZZ_SECONDS", "3"))
+SECONDS = float(os.environ.get("INHAND_FUZZ_SECONDS", "1"))
 """How long each reader is fuzzed [s]."""
 
 SEED = int(os.environ.get("INHAND_FUZZ_SEED", "1"))

@@ -18,12 +18,15 @@ from inhand.controller.cli.bus_verbs import Scan, SetBaud, SetId
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Targets
+from inhand.perception.rotations import Array
 from inhand.sim_backend.linked_pty import LinkedPty
 from tests.sim_backend.leap_client import LeapClient
 from tests.sim_backend.lerobot_bus import LerobotBus
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Longest time that a busy machine needs [s]."""
+REPLY = 10.0
+"""Longest time until a reply begins [s]: another process sends it, when it gets a processor."""
 
 
 class Emulator:
@@ -153,7 +156,7 @@ def test_our_own_driver_and_its_lock(tmp_path: Path) -> None:
     with emulator(port, "--hand", "leap"):
         for _ in range(2):
             # The second time on another pty, as the first one was closed.
-            servos = ServoHand(load_hand("leap"), str(port), 4_000_000, 0.2)
+            servos = ServoHand(load_hand("leap"), str(port), 4_000_000, REPLY)
             servos.connect()
             servos.set_torque(True)
             assert servos.read().position.shape == (16,)
@@ -170,19 +173,33 @@ def test_clients_that_come_and_go(leap: Emulator) -> None:
         port.closePort()
 
 
+def seen_on_its_way(servos: ServoHand, at: int, goal: Array) -> bool:
+    """Commands a goal and waits until an actuator is there; whether a position between was read."""
+    start, between = servos.read().position[at], False
+    servos.write(Targets(0.0, goal))
+
+    def there() -> bool:
+        nonlocal between
+        position = servos.read().position[at]
+        arrived = bool(abs(position - goal[at]) < 0.05)
+        between |= not arrived and bool(abs(position - start) > 0.02)
+        return arrived
+
+    wait_for(there)
+    return between
+
+
 def test_physics_moves_the_joints_in_time(tmp_path: Path) -> None:
     port, hand = tmp_path / "hand", load_hand("dactyl24")
     with emulator(port, "--hand", "dactyl24", "--physics"):
-        servos = ServoHand(hand, str(port), 4_000_000, 0.2, watchdog=0.0)
+        servos = ServoHand(hand, str(port), 4_000_000, REPLY, watchdog=0.0)
         servos.connect()
         servos.set_torque(True)
         at = hand.actuator_names.index("FFJ3")
-        goal = np.array(hand.rest)
-        goal[at] += 0.2
-        servos.write(Targets(0.0, goal))
-        # It is on its way for a while, and there in the end.
-        assert servos.read().position[at] < goal[at] - 0.1
-        wait_for(lambda: abs(servos.read().position[at] - goal[at]) < 0.05)
+        bent = np.array(hand.rest)
+        bent[at] += 0.2
+        # On a busy machine the first reading may come after the whole movement: it moves once more.
+        assert any(seen_on_its_way(servos, at, goal) for goal in (bent, hand.rest) * 50)
         servos.close()
 
 

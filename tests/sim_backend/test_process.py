@@ -47,7 +47,7 @@ def started(directory: Path, *more: str) -> Iterator[dict[str, Any]]:
     assert select.select([process.stdout], [], [], 60)[0]
     yield json.loads(process.stdout.readline()) | {"pid": process.pid}
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(120) == 0
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +107,13 @@ def test_cameras_see_the_block_where_the_world_has_it(
     corners = []
     for name, address in station["cameras"].items():
         source = RenderedSource.open(address)
-        frame = None
-        deadline = time.monotonic() + 5
-        while frame is None and time.monotonic() < deadline:
+        frame, began = None, time.monotonic()
+        # Stamps are of this machine's clock: one of them is later than the beginning, and none is
+        # later than now.
+        while frame is None or frame.t < began:
             frame = source.read(0.5)
-        assert frame is not None
-        assert 0 <= time.monotonic() - frame.t < 5.0
+            assert time.monotonic() < began + 120
+        assert frame.t <= time.monotonic()
         corners.append(TagDetector(rig[name], BLOCK).detect(frame.image, frame.t))
     state = ask(station, type="state")
     assert not state["dropped"]
@@ -177,7 +178,7 @@ def test_a_wrong_start_ends_with_a_one_line_error(
     tmp_path: Path, arguments: list[str], error: str
 ) -> None:
     process = start(tmp_path, *arguments)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode != 0
     assert error in said.decode().strip().splitlines()[-1]
 

@@ -16,7 +16,7 @@ import pytest
 from inhand.perception.simulated_time import SimulatedClock, TimePage, picture_number
 from inhand.sim_backend.timekeeper import MAX_CATCH_UP, Pace, Timekeeper
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 HOLDER = """
 import sys

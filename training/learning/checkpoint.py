@@ -44,8 +44,17 @@ def write_compact(source: Path, target: Path) -> None:
     It has no state of the optimizer and no critic of a refinement, and weights of half precision.
     Scales keep theirs: the variance of an input that hardly varies is too small for half
     precision.
+
+    Args:
+        source: the checkpoint of a run.
+        target: the copy.
+
+    Raises:
+        CheckpointError: the source is missing, damaged or no checkpoint.
     """
-    state: dict[str, Any] = torch.load(source, weights_only=True, map_location="cpu")
+    state = _load(source, "cpu")
+    if not isinstance(state.get("network"), dict):
+        raise CheckpointError(f"checkpoint {source} is not one of a teacher or a student")
     left_out = ("optimizer", "critic")
     small = {name: value for name, value in state.items() if name not in left_out}
     small["network"] = {
@@ -75,16 +84,8 @@ def read_checkpoint(
         CheckpointError: the file is missing, damaged, of another kind, or of another hand, object
             or model.
     """
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"checkpoint {path}: no such file") from error
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} is damaged or half written ({type(error).__name__}); "
-            "resume from another one"
-        ) from error
-    if not isinstance(state, dict) or state.get("kind") != kind:
+    state = _load(path, device)
+    if state.get("kind") != kind:
         raise CheckpointError(f"checkpoint {path} is not one of a {kind}")
     checked = {"hand file"} if another_object else set(worlds.digests)
     for what, mine in worlds.digests.items():
@@ -99,3 +100,17 @@ def read_checkpoint(
                 "train from the beginning"
             )
     return state
+
+
+def _load(path: Path, device: str) -> dict[str, Any]:
+    """The content of a checkpoint; empty if the file has another content than a dictionary."""
+    try:
+        state = torch.load(path, weights_only=True, map_location=device)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"checkpoint {path}: no such file") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} is damaged or half written ({type(error).__name__}); "
+            "resume from another one"
+        ) from error
+    return state if isinstance(state, dict) else {}

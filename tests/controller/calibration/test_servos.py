@@ -91,10 +91,11 @@ def assert_found(
 def test_hidden_values_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = hidden(int(np.random.SeedSequence().generate_state(1)[0]))
     with joint_wires(HAND, truth) as line:
-        found = calibrate(line, tmp_path, "WRJ1", "FFJ2", "THJ4")
+        # A joint that moves another one with it; the slow tests do all joints.
+        found = calibrate(line, tmp_path, "FFJ2")
         assert not line.bus.torque_on().any()
         assert not line.bus.outside
-    assert_found(found, truth, [HAND.actuator_names.index(n) for n in ("WRJ1", "FFJ2", "THJ4")])
+    assert_found(found, truth, [HAND.actuator_names.index("FFJ2")])
     told, said_before = capsys.readouterr()
     assert "moves the hand" in said_before and "wrote" in told and "FFJ2" in told
     # What was not asked for is as in the hand file.

@@ -88,7 +88,7 @@ def test_the_exit_code_of_an_error_is_1(tmp_path: Path) -> None:
         "--directory",
         str(tmp_path),
     ]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: no daemon") and ended.stderr.count("\n") == 1
 

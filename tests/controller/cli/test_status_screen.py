@@ -16,7 +16,7 @@ from inhand.controller.cli.status_screen import screen
 from inhand.controller.ipc.telemetry import as_pace
 from tests.controller.served import Served
 
-WAIT = 30.0
+WAIT = 120.0
 TOLD = {
     "tick": {"ticks": 5, "recent_on_time_share": 0.98},
     "bus": {"errors": 0, "problem": ""},

@@ -116,7 +116,7 @@ def test_hold_ends_the_episode_but_silence_does_not(make: Make, served: Served) 
     with Client(served.directory) as somebody:
         somebody.subscribe()
         env.reset(seed=1)
-        causes = (event.get("cause") for event in somebody.events(timeout=20))
+        causes = (event.get("cause") for event in somebody.events(timeout=120))
         assert "idle" in causes
         *_, truncated, info = env.step(env.action_space.sample())
         assert not truncated and info["stopped"] == ""
@@ -127,7 +127,7 @@ def test_hold_ends_the_episode_but_silence_does_not(make: Make, served: Served) 
 
 def test_a_hand_that_is_turning_goals_is_left_alone(make: Make, served: Served) -> None:
     with Client(served.directory) as hand:
-        states = (told for topic, told in hand.messages(timeout=20) if topic == "state")
+        states = (told for topic, told in hand.messages(timeout=120) if topic == "state")
         assert any(state["object"]["in_hand"] for state in states)
         for request in ("enable", "arm"):
             hand.call(request)

@@ -17,7 +17,7 @@ from inhand.controller.system.paths import image_address
 from inhand.perception.parent import environment
 from tests.controller.served import Served
 
-WAIT = 60.0
+WAIT = 120.0
 
 
 class Network:

@@ -15,7 +15,7 @@ from tests.controller.served import Served
 def pair(tmp_path: Path) -> Iterator[tuple[Client, Client]]:
     with Served(tmp_path), Client(tmp_path) as one, Client(tmp_path) as other:
         one.subscribe()
-        for topic, message in one.messages(timeout=30):
+        for topic, message in one.messages(timeout=120):
             if topic == "state" and message["object"]["in_hand"]:
                 break
         one.call("enable")
@@ -31,7 +31,7 @@ def test_the_last_goal_counts_and_both_see_it(pair: tuple[Client, Client]) -> No
         status = hand.status()
         assert (status["goal"]["number"], status["waiting"]) == (2, 0)
     for hand in pair:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while started(hand) != [1, 2]:
             # An event follows the state in which it shows.
             assert time.monotonic() < deadline

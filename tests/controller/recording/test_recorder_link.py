@@ -26,7 +26,7 @@ def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_pa
             time.sleep(0.001)
 
     def hear() -> list[Any]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             answers, events = link.collect()
             if answers or events:
@@ -35,7 +35,7 @@ def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_pa
         raise AssertionError("the recorder says nothing")
 
     def hear_after(act: Callable[[], None]) -> list[Any]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             act()
             answers, events = link.collect()
@@ -68,7 +68,7 @@ def test_the_recorder_as_a_process_records_answers_and_survives_its_death(tmp_pa
     run(0.5)
     link.close()
     # Hung up, it completes its file and ends by itself.
-    assert child.process.wait(30) == 0
+    assert child.process.wait(120) == 0
     newest = max((tmp_path / "other").glob("*.mcap"))
     assert Replay(open_recording(newest)).run().difference is None
     assert len(list((tmp_path / "other").glob("*.mcap"))) == 3

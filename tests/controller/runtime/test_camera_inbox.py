@@ -23,16 +23,19 @@ def test_corners_are_taken_in_order_and_unknown_cameras_are_counted(tmp_path: Pa
             camera.send(encode(record))
         camera.send(b"garbage")
         taken: list[TagCorners] = []
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 120
         while inbox.malformed < 2:
             taken += inbox.take()
             assert time.monotonic() < deadline
         assert [(record.camera, record.t) for record in taken] == [("left", 1.0), ("right", 2.0)]
         assert inbox.status == {"left": status}
-        for number in range(50):
+        for number in range(500):
             camera.send(encode(corners("left", float(number))))
-        time.sleep(0.2)
+        numbers: list[int] = []
+        while sum(numbers) < 500:
+            time.sleep(0.05)
+            numbers.append(len(inbox.take()))
+            assert time.monotonic() < deadline
         # During a flood one tick takes only a limited number of messages.
-        assert len(inbox.take()) == 32
-        assert len(inbox.take()) == 18
+        assert max(numbers) == 32
     inbox.close()

@@ -99,7 +99,7 @@ def test_a_camera_whose_process_has_ended_is_not_waited_for_until_it_sends_again
 def test_a_camera_that_hangs_stops_simulated_time_only_for_a_while(
     cameras: Cameras, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timed_cameras, "PATIENCE", 0.3)
+    monkeypatch.setattr(timed_cameras, "PATIENCE", 2.0)
     for name in ("left", "right"):
         cameras.send(name, 0.0)
     cameras.taken(CAMERA_LATENCY)
@@ -108,7 +108,7 @@ def test_a_camera_that_hangs_stops_simulated_time_only_for_a_while(
         began = monotonic()
         assert cameras.taken(number * 0.07 + CAMERA_LATENCY) == [(number * 0.07, "left")]
     # Once is enough.
-    assert monotonic() - began < 0.3
+    assert monotonic() - began < 2.0
 
 
 def test_stopping_the_daemon_does_not_wait_for_a_camera(cameras: Cameras) -> None:

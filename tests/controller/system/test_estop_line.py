@@ -16,7 +16,7 @@ from inhand.controller.system.estop_line import PATIENCE, EstopLine
 
 
 def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 120
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -22,7 +22,7 @@ from tests.controller.view.watched import served
 pytest.importorskip("foxglove")
 from inhand.controller.view.foxglove_live import FoxgloveServer, Options  # noqa: E402
 
-WAIT = 30.0
+WAIT = 120.0
 
 
 @pytest.fixture(scope="module")

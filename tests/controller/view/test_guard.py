@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from inhand.controller.view.guard import MOST_BROWSERS, Guard
 
-WAIT = 20.0
+WAIT = 120.0
 
 
 @dataclass

@@ -16,7 +16,7 @@ from inhand.controller.view.page import Page
 from inhand.controller.view.view_model import Picture
 from tests.controller.view.watched import served, until
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 SCENE = 10_000
 """A message of this size holds the scene [bytes]."""
 

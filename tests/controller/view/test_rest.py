@@ -40,7 +40,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert process.stdout is not None
         yield process.stdout.readline().removeprefix("rest: ").strip()
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def until_in_hand(address: str) -> None:
@@ -76,7 +76,7 @@ def test_without_the_token_nothing_is_served(address: str) -> None:
 def test_states_come_over_a_websocket(address: str) -> None:
     where = f"{address.replace('http', 'ws')}/messages"
     with connect(f"{where}?token={SECRET.replace(' ', '%20')}") as connection:
-        message = json.loads(connection.recv(timeout=30))
+        message = json.loads(connection.recv(timeout=120))
     assert message["topic"] == "state" and message["message"]["mode"]
 
 

@@ -53,7 +53,7 @@ def running(tmp_path: Path, bench: ObligingBench) -> Iterator[None]:
 
 
 def until_held(client: Client) -> None:
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 120
     while not client.status()["object"]["in_hand"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -13,7 +13,7 @@ from inhand.sim_backend.rig import default_rig
 from tests.controller.bench_hand import Bench
 from tests.controller.served import Served
 
-WAIT = 30.0
+WAIT = 120.0
 
 
 def described(directory: Path) -> dict[str, Any]:

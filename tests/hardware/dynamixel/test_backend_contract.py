@@ -18,7 +18,7 @@ from tests.sim_backend.test_process import started
 from tests.sim_backend.wires import wires
 
 BAUD = 4_000_000
-PATIENCE = 0.3
+PATIENCE = 2.0
 """Tests share the machine with others [s]."""
 COUNT = 2 * np.pi / 4096
 
@@ -119,7 +119,7 @@ def test_a_read_returns_positions_with_their_time(hand: HandBackend) -> None:
 
 def settled(hand: HandBackend) -> Array:
     """Where the joints rest without torque; a joint that falls has moved until torque is on."""
-    last, deadline = hand.read().position, time.monotonic() + 30
+    last, deadline = hand.read().position, time.monotonic() + 120
     while time.monotonic() < deadline:
         time.sleep(0.05)
         now = hand.read().position
@@ -142,7 +142,7 @@ def test_joints_reach_their_targets(hand: HandBackend) -> None:
     hand.set_torque(True)
     for offset in (0.1, 0.0):
         wanted = np.clip(hand.hand.rest + offset, hand.hand.lower, hand.hand.upper)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while np.abs(hand.read().position - wanted).max() > 0.15:
             tell(hand, wanted)
             assert time.monotonic() < until
@@ -179,7 +179,7 @@ def test_a_read_ends_by_its_deadline(hand: HandBackend) -> None:
     with suppress(BusError):
         hand.read(began - 1.0)
     assert time.monotonic() - began < PATIENCE
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while not np.isfinite(hand.read().position).all():
         assert time.monotonic() < until
 

@@ -90,7 +90,7 @@ def recover(line: CountingWires, servos: ServoHand) -> None:
     """Brings the hand up again in the same process, after the cause was removed."""
     with line.lock:
         line.faults.mend()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while True:
         try:
             with patient(servos):

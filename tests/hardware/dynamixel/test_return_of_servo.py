@@ -28,7 +28,7 @@ def running(line: Wires, watchdog: float) -> ServoHand:
 
 
 def read_until(servos: ServoHand, pattern: str) -> ServoError:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             servos.read()

@@ -50,7 +50,7 @@ def stopped(line: Wires) -> list[bool]:
 
 
 def wait_until_stopped(line: Wires) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not all(stopped(line)):
         assert time.monotonic() < deadline
         time.sleep(0.005)

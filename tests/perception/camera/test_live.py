@@ -22,7 +22,7 @@ from inhand.perception.cameras import CameraError
 from tests.perception.camera.mjpeg_server import MjpegServer
 
 SIZE = (64, 48)
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 def frame_of(source: Source) -> Frame:

@@ -10,7 +10,8 @@ import torch
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
-from inhand.training.learning.checkpoint import CheckpointError, write_compact
+from inhand.training.learning import compact
+from inhand.training.learning.checkpoint import CheckpointError
 from inhand.training.learning.networks import teacher_inputs
 from inhand.training.learning.teacher import Recipe, Teacher
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
@@ -54,11 +55,30 @@ def test_a_resumed_run_has_the_same_network_and_counters(tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_a_run_goes_on_from_a_compact_checkpoint(tmp_path: Path) -> None:
+def test_a_run_goes_on_from_a_compact_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = teacher()
     run.iterate()
     run.save(tmp_path / "run.pt")
-    write_compact(tmp_path / "run.pt", tmp_path / "small.pt")
+
+    def make(source: str, target: str) -> None:
+        arguments = [str(tmp_path / source), "--output", str(tmp_path / target)]
+        monkeypatch.setattr("sys.argv", ["inhand policy compact", *arguments])
+        assert compact.main() == 0
+
+    make("run.pt", "small.pt")
+    for source, target, message in (
+        ("run.pt", "small.pt", "small.pt exists; name another"),
+        ("absent.pt", "other.pt", "absent.pt: no such file"),
+        ("broken.pt", "other.pt", "broken.pt is damaged"),
+        ("list.pt", "other.pt", "list.pt is not one of a teacher or a student"),
+    ):
+        (tmp_path / "broken.pt").write_bytes(b"PK broken")
+        torch.save([1], tmp_path / "list.pt")
+        with pytest.raises(CheckpointError, match=message):
+            make(source, target)
+        assert not (tmp_path / "other.pt").exists()
     assert (tmp_path / "small.pt").stat().st_size < 0.3 * (tmp_path / "run.pt").stat().st_size
     again = teacher()
     again.resume(tmp_path / "small.pt")
