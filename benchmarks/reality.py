@@ -54,6 +54,7 @@ def _solvers() -> None:
         {"solver": "sap"},
         {"contact": "point"},
         {"fingertips": "ellipsoid"},
+        {"fingertips": "sphere"},
         {"edge_radius": 0.0},
     ):
         print(

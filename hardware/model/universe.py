@@ -91,7 +91,8 @@ class DrakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         solver: Drake's discrete contact approximation.
         modulus: hydroelastic modulus of the hand [Pa]; `contact_softness` makes it softer.
         edge_radius: radius of the object's edges and corners [m].
-        fingertips: collision shape of the fingertip links.
+        fingertips: collision shape of the fingertip links: the capsules of the hand, ellipsoids
+            with the same axes, or only the spheres at their outer ends.
     """
 
     timestep: float = 0.0025
@@ -99,7 +100,7 @@ class DrakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     solver: Literal["lagged", "similar", "sap"] = "lagged"
     modulus: float = 5e5
     edge_radius: float = 0.002
-    fingertips: Literal["capsule", "ellipsoid"] = "capsule"
+    fingertips: Literal["capsule", "ellipsoid", "sphere"] = "capsule"
 
 
 class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

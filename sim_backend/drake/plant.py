@@ -89,18 +89,19 @@ def build(
     _add_hand(plant, hand, base)
     hand_friction, object_friction = frictions(target.friction)
     properties = hand_properties(skin, hand_friction)
-    for name, shapes, is_tip in [
-        (hand.root, hand.root_shapes, False),
-        *((link.name, link.shapes, link.tip is not None) for link in hand.links),
+    for name, shapes, tip in [
+        (hand.root, hand.root_shapes, None),
+        *((link.name, link.shapes, link.tip) for link in hand.links),
     ]:
         body = plant.GetBodyByName(name)
         for number, shape in enumerate(shapes):
+            form, position = link_shape(shape, tip, settings.fingertips)
             plant.RegisterCollisionGeometry(
                 body,
-                RigidTransform(RotationMatrix(rpy_matrix(shape.rpy)), shape.position)
+                RigidTransform(RotationMatrix(rpy_matrix(shape.rpy)), position)
                 if any(shape.rpy)
-                else RigidTransform(list(shape.position)),
-                link_shape(shape, is_tip and settings.fingertips == "ellipsoid"),
+                else RigidTransform(list(position)),
+                form,
                 f"{name}{number}",
                 properties,
             )

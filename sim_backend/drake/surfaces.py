@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from pydrake.geometry import (
@@ -19,7 +20,8 @@ from pydrake.geometry import (
 from pydrake.geometry import Shape as DrakeShape
 from pydrake.multibody.plant import CoulombFriction
 
-from inhand.hardware.model.hand_description import Shape
+from inhand.hardware.model.hand_description import Shape, Vector
+from inhand.hardware.model.turning import rpy_matrix
 from inhand.hardware.model.universe import Universe, UniverseError
 from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
@@ -138,19 +140,33 @@ def frictions(pair: float) -> tuple[float, float]:
     return hand, pair * hand / (2.0 * hand - pair)
 
 
-def link_shape(shape: Shape, as_ellipsoid: bool) -> DrakeShape:
-    """The collision shape of a link; a capsule may be an ellipsoid with the axes of the capsule."""
+def link_shape(
+    shape: Shape, tip: Vector | None, fingertips: Literal["capsule", "ellipsoid", "sphere"]
+) -> tuple[DrakeShape, Vector]:
+    """The collision shape of a link, and its centre in the link's frame [m].
+
+    Args:
+        shape: of the hand's description.
+        tip: the fingertip in the link's frame [m]; None for a link without one.
+        fingertips: what a fingertip's capsule becomes: itself, an ellipsoid with its axes, or the
+            sphere at its outer end.
+    """
     if shape.kind == "box":
         x, y, z = (2.0 * half for half in shape.size)
-        return Box(x, y, z)
+        return Box(x, y, z), shape.position
     if shape.kind == "sphere":
-        return Sphere(shape.size[0])
+        return Sphere(shape.size[0]), shape.position
     radius, half = shape.size
     if shape.kind == "cylinder":
-        return Cylinder(radius, 2.0 * half)
-    if as_ellipsoid:
-        return Ellipsoid(radius, radius, radius + half)
-    return Capsule(radius, 2.0 * half)
+        return Cylinder(radius, 2.0 * half), shape.position
+    if tip is None or fingertips == "capsule":
+        return Capsule(radius, 2.0 * half), shape.position
+    if fingertips == "ellipsoid":
+        return Ellipsoid(radius, radius, radius + half), shape.position
+    along = half * rpy_matrix(shape.rpy)[:, 2]
+    ends = [np.add(shape.position, sign * along) for sign in (-1.0, 1.0)]
+    x, y, z = min(ends, key=lambda end: float(np.linalg.norm(end - tip)))
+    return Sphere(radius), (float(x), float(y), float(z))
 
 
 def object_shape(target: ObjectDescription, edge: float) -> DrakeShape:

@@ -15,7 +15,14 @@ from inhand.perception.objects import ObjectDescription, load_object
 
 pytest.importorskip("pydrake", reason="needs the extra drake")
 
-from inhand.sim_backend.drake.surfaces import frictions, object_shape, rubber  # noqa: E402
+from pydrake.geometry import Capsule, Sphere  # noqa: E402
+
+from inhand.sim_backend.drake.surfaces import (  # noqa: E402
+    frictions,
+    link_shape,
+    object_shape,
+    rubber,
+)
 from inhand.sim_backend.drake.world import DrakeWorld  # noqa: E402
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
@@ -83,8 +90,13 @@ def check(universe: Universe, seconds: float, object_name: str = "block") -> Non
 
 @pytest.mark.parametrize(
     "universe",
-    [Universe(), DRAWN, Universe(drake=DrakeSettings(fingertips="ellipsoid", solver="sap"))],
-    ids=["nominal", "drawn", "ellipsoids in sap"],
+    [
+        Universe(),
+        DRAWN,
+        Universe(drake=DrakeSettings(fingertips="ellipsoid", solver="sap")),
+        Universe(drake=DrakeSettings(fingertips="sphere")),
+    ],
+    ids=["nominal", "drawn", "ellipsoids in sap", "spheres"],
 )
 def test_random_commands_do_not_upset_the_world(universe: Universe) -> None:
     check(universe, 1.0)
@@ -176,3 +188,14 @@ def test_an_object_that_is_not_convex_is_refused() -> None:
     fields = {name: getattr(BLOCK, name) for name in BLOCK.__dataclass_fields__}
     with pytest.raises(UniverseError, match="1 of its 8 corners are inside.*convex"):
         DrakeWorld(HAND, Dented(**fields), Universe(), seed=1)
+
+
+def test_a_fingertip_sphere_is_at_the_outer_end_of_its_capsule() -> None:
+    capsule = HAND.links[HAND.fingertips[0]].shapes[0]
+    tip = HAND.links[HAND.fingertips[0]].tip
+    form, position = link_shape(capsule, tip, "sphere")
+    assert isinstance(form, Sphere) and form.radius() == capsule.size[0]
+    np.testing.assert_allclose(position, [0.0, 0.0, capsule.position[2] + capsule.size[1]])
+    turned = changed(capsule, rpy=(np.pi, 0.0, 0.0))
+    np.testing.assert_allclose(link_shape(turned, tip, "sphere")[1], position, atol=1e-12)
+    assert isinstance(link_shape(capsule, None, "sphere")[0], Capsule)
