@@ -114,9 +114,7 @@ def estimate_poses(
             return (found,)
     largest = sorted(tags, key=lambda one: -cv2.contourArea(one[2].astype(np.float32)))
     seeds = [
-        pose
-        for camera, tag, pixels in largest[:SEEDS]
-        for pose in tag_poses(camera, tag, pixels)
+        pose for camera, tag, pixels in largest[:SEEDS] for pose in tag_poses(camera, tag, pixels)
     ]
     if not seeds:
         return ()
