@@ -80,6 +80,15 @@ def cross(left: Array, right: Array) -> Array:
 
 def to_matrix(quaternion: Array) -> Array:
     """Rotation matrices, (..., 3, 3), from wxyz quaternions, (..., 4)."""
+    if quaternion.ndim == 1:
+        w, x, y, z = quaternion.tolist()
+        return np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+            ]
+        )
     w, x, y, z = (quaternion[..., i] for i in range(4))
     matrix = np.empty((*quaternion.shape[:-1], 3, 3))
     matrix[..., 0, 0] = 1 - 2 * (y * y + z * z)
@@ -101,6 +110,8 @@ def from_matrix(matrix: Array) -> Array:
     (Shepperd, "Quaternion from rotation matrix", 1978). The result has w ≥ 0.
     """
     m = np.asarray(matrix, dtype=np.float64)
+    if m.ndim == 2:
+        return _from_single(m)
     trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
     # Row k of the outer product 4 q qᵀ; the row with the largest diagonal is best conditioned.
     outer = np.empty((*m.shape[:-2], 4, 4))
@@ -114,6 +125,21 @@ def from_matrix(matrix: Array) -> Array:
     row = np.take_along_axis(outer, best[..., None, None], axis=-2)[..., 0, :]
     quaternion = normalize(row)
     return np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+
+
+def _from_single(matrix: Array) -> Array:
+    """The quaternion, wxyz, (4,), of one rotation matrix, (3, 3), in plain floats."""
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = matrix.tolist()
+    trace = xx + yy + zz
+    rows = (
+        (1 + trace, zy - yz, xz - zx, yx - xy),
+        (zy - yz, 1 - trace + 2 * xx, yx + xy, xz + zx),
+        (xz - zx, yx + xy, 1 - trace + 2 * yy, zy + yz),
+        (yx - xy, xz + zx, zy + yz, 1 - trace + 2 * zz),
+    )
+    best = max(range(4), key=lambda k: rows[k][k])
+    quaternion = normalize(np.array(rows[best]))
+    return -quaternion if quaternion[0] < 0 else quaternion
 
 
 def exp(rotation_vector: Array) -> Array:

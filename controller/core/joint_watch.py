@@ -119,7 +119,9 @@ class JointWatch:
         if self.joints is not None:
             torque = np.abs(self.joints.current) * self.effort.torque_per_limit
             self._following.take(targets, self.joints.position, torque, dt)
-        share = np.minimum(allowance(self.effort, self._temperature), self._following.share)
+        share = allowance(self.effort, self._temperature)
+        if not self._following.idle:
+            share = np.minimum(share, self._following.share)
         self.share = share if most >= 1.0 else np.minimum(share, most)
         events: list[tuple[EventKind, list[str]]] = []
         derated = self.share < 1.0

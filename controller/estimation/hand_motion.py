@@ -41,6 +41,10 @@ LEVER = 0.03
 """Length that converts rotation to translation in the weight [m]: half an object."""
 
 
+_PALM = np.diag(np.repeat([STIFFNESS, STIFFNESS * LEVER**2], 3))
+"""Weight of the palm's motion, shift and rotation, (6, 6)."""
+
+
 @dataclass(frozen=True)
 class Grip:
     """Linear response of the object to servo motion from one instant on.
@@ -144,9 +148,8 @@ class HandMotion:
             weight = np.exp(-((np.maximum(gap[near], 0.0) / SOFTNESS) ** 2))
             weighted = (body * weight[:, None, None]).reshape(-1, 6).T
             flat = body.reshape(-1, 6)
-            palm = np.diag(np.repeat([STIFFNESS, STIFFNESS * LEVER**2], 3))
             against = moved.reshape(-1, self._hand.n_joints) - flat @ response
-            response = response + np.linalg.solve(weighted @ flat + palm, weighted @ against)
+            response = response + np.linalg.solve(weighted @ flat + _PALM, weighted @ against)
         return Grip(joints, response @ self._driven)
 
 

@@ -57,6 +57,11 @@ class Following:
         self._active = False
 
     @property
+    def idle(self) -> bool:
+        """Whether no joint is blocked or reported: then `share` is 1, and nothing changes."""
+        return not self._active
+
+    @property
     def share(self) -> Array:
         """Share of its torque limit that each servo may use, (n_actuators,)."""
         return np.where(self.blocked >= self._patience.back_off, self._patience.share, 1.0)
@@ -88,6 +93,8 @@ class Following:
 
     def changed(self) -> bool:
         """Whether `reported` has changed since the last call; brings it up to date."""
+        if self.idle:
+            return False
         now = self.blocked >= self._patience.warn
         changed = bool((now != self.reported).any())
         self.reported = now
@@ -95,6 +102,8 @@ class Following:
 
     def fault(self, names: Sequence[str]) -> str:
         """What is wrong with a joint that has been blocked for too long; empty if none has."""
+        if self.idle:
+            return ""
         at = int(np.argmax(self.blocked))
         if self.blocked[at] < self._patience.fault:
             return ""

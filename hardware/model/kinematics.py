@@ -27,7 +27,7 @@ def link_poses(hand: Hand, joint_angles: Array) -> tuple[Array, Array]:
     poses: Array = constant + np.cos(angles) * cosine + np.sin(angles) * sine
     # All links of one depth at once: a call of numpy costs more than the arithmetic of a finger.
     for links, parents in levels(hand):
-        poses[..., links, :, :] = poses[..., parents, :, :] @ poses[..., links, :, :]
+        poses[..., links, :, :] = poses.take(parents, axis=-3) @ poses.take(links, axis=-3)
     return poses[..., :3, :3], poses[..., :3, 3]
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from inhand.perception import rotations
 from inhand.perception.cameras import Camera
 from inhand.perception.errors import PerceptionError
-from inhand.perception.objects import ObjectDescription
-from inhand.perception.pose.refine_pose import Corners, Pose, gather, refine, rough_costs
+from inhand.perception.objects import ObjectDescription, Tag
+from inhand.perception.pose.refine_pose import Corners, Pose, Sighting, gather, refine, rough_costs
 from inhand.perception.pose.tag_pose import tag_poses
 from inhand.perception.pose.vertex_pose import vertex_pose
 from inhand.perception.records import TagCorners, frozen_array
@@ -92,15 +92,17 @@ def estimate_poses(
         PerceptionError: a record names a camera that the rig does not have.
     """
     known = [(_camera(cameras, frame), frame) for frame in frames]
+    own = {tag.id: tag for tag in description.tags}
     tags = [
-        (camera, description.tag(tag), corners, frame.noise)
+        (camera, own[tag], corners)
         for camera, frame in known
         for tag, corners in zip(frame.ids, frame.corners, strict=True)
-        if any(tag == own.id for own in description.tags)
+        if tag in own
     ]
     if not tags:
         return _by_vertices(description, cameras, known, guess)
-    seen = [(camera, tag.corners, pixels, noise) for camera, tag, pixels, noise in tags]
+    # All tags of a frame together: it is the number of calls that takes the time.
+    seen = [sighting for camera, frame in known if (sighting := _of_tags(camera, frame, own))]
     corners = gather(seen)
     used = list(dict.fromkeys(camera.name for camera, *_ in seen))
     count = len(used)
@@ -112,9 +114,7 @@ def estimate_poses(
             return (found,)
     largest = sorted(tags, key=lambda one: -cv2.contourArea(one[2].astype(np.float32)))
     seeds = [
-        pose
-        for camera, tag, pixels, _ in largest[:SEEDS]
-        for pose in tag_poses(camera, tag, pixels)
+        pose for camera, tag, pixels in largest[:SEEDS] for pose in tag_poses(camera, tag, pixels)
     ]
     if not seeds:
         return ()
@@ -132,6 +132,15 @@ def estimate_poses(
         if other is not None and _differ(best, other):
             return (best, other) if best.cost <= other.cost else (other, best)
     return (best,)
+
+
+def _of_tags(camera: Camera, frame: TagCorners, own: Mapping[int, Tag]) -> Sighting | None:
+    """The corners of the object's own tags in a frame, in its order; None if there is none."""
+    rows = [row for row, tag in enumerate(frame.ids) if tag in own]
+    if not rows:
+        return None
+    points = np.concatenate([own[frame.ids[row]].corners for row in rows])
+    return camera, points, frame.corners[rows].reshape(-1, 2), frame.noise
 
 
 def _by_vertices(

@@ -39,6 +39,14 @@ def test_round_trips() -> None:
     same(rotations.from_matrix(rotations.to_matrix(half_turns)), half_turns)
 
 
+def test_a_single_rotation_is_converted_as_one_of_many_to_the_bit() -> None:
+    turns = np.concatenate([ONE, np.eye(4), [[-0.5, 0.5, 0.5, 0.5], [0.0, 0.0, 0.6, -0.8]]])
+    matrices = rotations.to_matrix(turns)
+    np.testing.assert_array_equal([rotations.to_matrix(turn) for turn in turns], matrices)
+    single = [rotations.from_matrix(matrix) for matrix in matrices]
+    np.testing.assert_array_equal(single, rotations.from_matrix(matrices))
+
+
 def test_rotate_is_the_matrix() -> None:
     vectors = RNG.standard_normal((200, 3))
     expected = np.einsum("nij,nj->ni", rotations.to_matrix(ONE), vectors)

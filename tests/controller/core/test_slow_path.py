@@ -28,9 +28,9 @@ def on_the_way(start: Array, end: Array) -> float:
 
 
 @cache
-def crossing() -> list[Array]:
+def crossing(seed: int = 0) -> list[Array]:
     """Free poses of 300 from which the straight way home leads through another finger."""
-    rng, free = np.random.default_rng(0), np.zeros((0, HAND.n_actuators))
+    rng, free = np.random.default_rng(seed), np.zeros((0, HAND.n_actuators))
     while len(free) < 300:
         drawn = rng.uniform(HAND.lower, HAND.upper, (200, HAND.n_actuators))
         free = np.concatenate([free, drawn[GAPS.smallest(drawn) > 0.002]])
@@ -56,6 +56,22 @@ def test_on_its_way_home_no_finger_touches_another(which: int) -> None:
     assert not hand.gentle, "one of 300 has no free way that is found; it is not among these"
     np.testing.assert_allclose(hand.position, HAND.rest, atol=0.0102)
     assert GAPS.smallest(np.array(way)).min() > 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 5, 7, 42])
+def test_of_300_poses_no_more_than_one_has_no_planned_way_home(seed: int) -> None:
+    planner, without, gaps = PathPlanner(HAND), 0, []
+    for pose in crossing(seed):
+        at, free = np.clip(pose, HAND.lower + 0.01, HAND.upper - 0.01), True
+        while free and not np.array_equal(at, HAND.rest):
+            following, free = planner.next(at, HAND.rest)
+            if free:
+                gaps.append(on_the_way(at, following))
+                at = following
+        without += not free
+    assert without <= 1
+    assert len(crossing(seed)) > 20 and min(gaps) > 0.0
 
 
 def test_a_free_way_is_taken_straight() -> None:

@@ -37,3 +37,15 @@ def test_the_derivative_is_that_of_the_residual_with_cameras_turned(seed: int) -
     steps = 1e-6 * np.eye(found.shape[1])
     expected = np.stack([(residual(-step) - residual(step)) / 2e-6 for step in steps], axis=-1)
     np.testing.assert_allclose(found, expected, atol=3e-5 * np.abs(expected).max())
+
+
+def test_corners_of_a_frame_are_gathered_together_as_tag_by_tag_to_the_bit() -> None:
+    place, apart, together = np.array([0.0, 0.335, 0.055]), [], []
+    for camera in default_rig(640, 480).values():
+        pixels = [camera.project(tag.corners + place) for tag in BLOCK.tags[:3]]
+        points = [tag.corners for tag in BLOCK.tags[:3]]
+        apart += [(camera, *one, 0.1) for one in zip(points, pixels, strict=True)]
+        together.append((camera, np.concatenate(points), np.concatenate(pixels), 0.1))
+    one, other = refine_pose.gather(apart), refine_pose.gather(together)
+    for name in ("points", "rays", "camera", "lenses", "focal_lengths", "noise", "sigmas"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
