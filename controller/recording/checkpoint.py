@@ -114,12 +114,19 @@ def restore(live: object, state: Checkpoint) -> None:
 
 def monitor_in(state: Checkpoint) -> str:
     """SHA-256 of the monitor in a controller's captured state; empty if there is none."""
+    found: Any = {"is": "live", "members": state}
     for name in ("operation", "policy", "monitor"):
-        state = state.get(name)
-        if not isinstance(state, dict) or state.get("is") != "live":
-            return ""
-        state = state["members"]
-    return str(state["sha256"])
+        found = found["members"].get(name) if _has_members(found) else None
+    return str(found["members"].get("sha256", "")) if _has_members(found) else ""
+
+
+def _has_members(captured: Any) -> bool:
+    """Whether a captured value is an object with members; a damaged one may be anything."""
+    return (
+        isinstance(captured, dict)
+        and captured.get("is") == "live"
+        and isinstance(captured.get("members"), dict)
+    )
 
 
 def without_newer_members(older: Checkpoint, state: Checkpoint) -> Checkpoint:

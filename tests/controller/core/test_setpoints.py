@@ -45,6 +45,17 @@ def test_hold_keeps_the_targets_and_go_moves_slowly_to_the_destination() -> None
     np.testing.assert_allclose(hand.position, aim, atol=1e-3)
 
 
+def test_actions_are_followed_no_faster_than_asked() -> None:
+    hand = mover()
+    hand.act(PATH, np.where(np.arange(N) % 2, 1.0, -1.0))
+    fastest = 0.0
+    for _ in range(PATH.ticks_per_action):
+        before = hand.position
+        hand.follow(PATH, 0.01, speed=0.5)
+        fastest = max(fastest, float(np.abs(hand.position - before).max()))
+    assert 0.002 < fastest <= 0.5 * 0.01 + 1e-9
+
+
 def test_targets_sent_over_a_longer_time_were_slower() -> None:
     hand = Mover(HAND, 100, 1.0)
     hand.slow_down(0.5)
