@@ -239,5 +239,6 @@ def test_the_commands_say_what_they_made(run: Run, tmp_path: Path) -> None:
     assert code == 1 and len(told["faults"]) == 2
     assert "inhand policy wrap" in told["faults"][0] and "open batch 1" in told["faults"][1]
     assert (
-        run("bend", out)[0] == "error: policy bend: no such verb; there are wrap, check, export and compact"
+        run("bend", out)[0]
+        == "error: policy bend: no such verb; there are wrap, check, export and compact"
     )
