@@ -45,6 +45,15 @@ def test_hold_keeps_the_targets_and_go_moves_slowly_to_the_destination() -> None
     np.testing.assert_allclose(hand.position, aim, atol=1e-3)
 
 
+def test_targets_come_back_into_the_range_of_their_joints() -> None:
+    hand = mover()
+    hand.pin(np.where(np.arange(N) == 3, LIMITS.upper + 0.1, HAND.rest))
+    assert hand.outside
+    for _ in range(1000):
+        hand.come_back(0.01)
+    assert not hand.outside and hand.position[3] <= LIMITS.upper[3] + 1e-9
+
+
 def test_actions_are_followed_no_faster_than_asked() -> None:
     hand = mover()
     hand.act(PATH, np.where(np.arange(N) % 2, 1.0, -1.0))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import trimesh
 
+pytest.importorskip("mujoco", reason="needs the extra train")
+
 from inhand.controller.view.hand_page import HandPage
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import HANDS, load_hand
