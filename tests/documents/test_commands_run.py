@@ -126,15 +126,17 @@ def halted(folder: Path) -> Iterator[None]:
 
 
 def until_accepted(line: str, folder: Path) -> None:
-    """Runs a line again until the hand accepts it: the object may still move."""
+    """Runs a line again until the hand accepts it: the object may still move, or be out of hand."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             typed(line, folder, PATIENCE)
             return
-        except AssertionError:
+        except AssertionError as refused:
             if time.monotonic() > deadline:
                 raise
+            if "last seen" in str(refused):
+                typed("inhand place", folder, PATIENCE)
             time.sleep(0.5)
 
 

@@ -25,6 +25,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def hand(directory: Path) -> Iterator[Client]:
     with Client(directory, timeout=PATIENCE) as client:
+        wait(lambda: client.status()["mode"] != "starting")
         if client.status()["mode"] == "off":
             client.call("enable")
         yield client

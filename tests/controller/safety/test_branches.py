@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 CHAIN = (
     "safety/safety",
@@ -18,6 +20,7 @@ CHAIN = (
 )
 
 
+@pytest.mark.slow
 def test_every_branch_is_taken(tmp_path: Path) -> None:
     parts = [Path(part) for part in CHAIN]
     tests = [ROOT / "tests/controller" / x.parent / f"test_{x.name}.py" for x in parts]

@@ -45,6 +45,7 @@ def run(*arguments: object) -> tuple[object, list[str]]:
     return (ended.returncode and said[-1]), ended.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_browser_shows_the_page_of_a_recording_without_network(
     recording: Path, tmp_path: Path
 ) -> None:

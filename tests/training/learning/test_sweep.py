@@ -119,6 +119,7 @@ def typed(folder: Path, *words: str) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 def test_runs_are_trained_side_by_side_and_one_failure_is_not_all(recipe: Path) -> None:
     words = ("--grid", 'from_run="",nonesuch', "--jobs", "2", "--json")
     with typed(recipe.parent, *words) as process:
