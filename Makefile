@@ -1,8 +1,8 @@
 # Every verb sets up what it needs. `make` lists the verbs.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# Processes for the quick tests. Two cores are busy with two of them and the programs that they start.
-WORKERS ?= 2
+# Processes for the quick tests. Two leave a third of two cores unused, four only cost more.
+WORKERS ?= 3
 # A quick test that has not ended by then [s] is stopped and named, with the stacks of its threads.
 STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 
