@@ -94,7 +94,10 @@ def write_video(path: Path, frames: int) -> None:
 
 
 def test_failing_reads_cost_no_processor(tmp_path: Path) -> None:
-    """A real video as the device: every open works, and its frames end at once."""
+    """A real video as the stream: every open works, and its frames end at once.
+
+    A device would be called frozen by a reader that is slow, and so sees only last frames.
+    """
     path = tmp_path / "short.avi"
     write_video(path, 3)
     opened: list[float] = []
@@ -117,7 +120,7 @@ def test_failing_reads_cost_no_processor(tmp_path: Path) -> None:
         opened.append(time.monotonic())
         return Counted()
 
-    source = LiveSource.open("short", opener, SIZE, DeviceSettings())
+    source = LiveSource.open("short", opener, SIZE, DeviceSettings(), device=False)
     spent, began = time.process_time(), time.monotonic()
     while len(opened) < 5:
         assert time.monotonic() - began < PATIENCE
