@@ -1,4 +1,4 @@
-"""Threads of numerical libraries; tests that need PyBullet are skipped where it has no wheels."""
+"""Processes of the tests share compiled modules; tests without PyBullet's wheels are skipped."""
 
 import os
 import sys
@@ -13,6 +13,11 @@ from inhand.errors import NEWEST_OF_PYBULLET
 # that wait for each other take many times as long then. Set before any test imports numpy or torch.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# Hundreds of processes import the same modules. If none may keep what it has compiled, they compile
+# for a third of the suite's time. Children inherit the variable, this process reads the other.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 LONG = {
     "test_commands_run.py",
