@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from inhand.controller.config.config import CameraConfig, Config
+from inhand.controller.config.config import Config
+from inhand.controller.config.sections import CameraConfig
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.runtime import supervisor as supervisor_module

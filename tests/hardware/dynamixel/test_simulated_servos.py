@@ -8,7 +8,7 @@ import pytest
 
 from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
-from inhand.controller.config.config import BusConfig
+from inhand.controller.config.sections import BusConfig
 from inhand.controller.system.open_hand import open_hand
 from inhand.hardware.dynamixel.models import MODELS
 from inhand.hardware.dynamixel.simulated_servos import with_servos
