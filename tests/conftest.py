@@ -43,6 +43,24 @@ WITHOUT_PYBULLET = find_spec("pybullet") is None and sys.version_info[:2] > NEWE
 REASON = f"PyBullet has wheels up to Python {'.'.join(map(str, NEWEST_OF_PYBULLET))}"
 
 
+def _process() -> dict[str, object]:
+    """What later tests of this process, and the processes that they start, take over."""
+    return {
+        "scheduling policy": os.sched_getscheduler(0),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+        "processors": os.sched_getaffinity(0),
+        "directory": os.getcwd(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def process_stays_as_it_is() -> Generator[None]:
+    """A test that leaves its process otherwise fails, and not one of those that come after it."""
+    before = _process()
+    yield
+    assert _process() == before
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,

@@ -25,7 +25,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.fixture
 def hand(daemon: Daemon) -> Iterator[Client]:
-    with Client(daemon.directory) as client:
+    with Client(daemon.directory, timeout=120) as client:
         yield client
 
 

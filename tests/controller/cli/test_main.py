@@ -50,7 +50,7 @@ def without(package: str, *arguments: str) -> "subprocess.CompletedProcess[str]"
         "from inhand.controller.cli.main import main; main()"
     )
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("verb", VERBS)

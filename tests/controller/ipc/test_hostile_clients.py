@@ -208,7 +208,7 @@ def test_another_program_has_its_own_limit(tmp_path: Path) -> None:
         "socket = zmq.Context().socket(zmq.DEALER)\n"
         "socket.connect(sys.argv[1])\n"
         'socket.send(b\'{"v":1,"id":1,"type":"status"}\')\n'
-        "assert socket.poll(10_000)\n"
+        "assert socket.poll(120_000)\n"
         "assert b'\"ok\":true' in socket.recv()\n"
     )
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -218,5 +218,5 @@ def test_another_program_has_its_own_limit(tmp_path: Path) -> None:
             for flood in floods:
                 flood.send("events", id=number, since=10**6)
         address = f"ipc://{apart.directory}/command.sock"
-        subprocess.run([sys.executable, "-c", ask, address], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", ask, address], check=True, timeout=300)
         context.destroy(linger=0)
