@@ -20,22 +20,33 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 LONG = {
+    "test_bring_up.py",
+    "test_checkup.py",
     "test_commands_run.py",
     "test_end_to_end.py",
     "test_evaluation.py",
+    "test_import_name.py",
     "test_install.py",
+    "test_joints.py",
+    "test_json.py",
+    "test_link_servos.py",
     "test_main.py",
     "test_moving_picture.py",
+    "test_page.py",
     "test_picture.py",
     "test_refine.py",
+    "test_repeated_runs.py",
     "test_replay.py",
     "test_report_command.py",
     "test_requests_fuzz.py",
-    "test_repeated_runs.py",
+    "test_return_to_range.py",
+    "test_robust_lens.py",
+    "test_screens.py",
     "test_simulated_time.py",
     "test_start_and_end.py",
     "test_teacher.py",
     "test_universe_effects.py",
+    "test_vision.py",
 }
 """The files that take longest. They begin first: one that began last would leave a core idle."""
 
