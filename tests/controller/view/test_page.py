@@ -55,7 +55,7 @@ def test_an_observer_gets_only_the_emergency_stop(tmp_path: Path, open_page: Ope
 
 
 def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.05)
