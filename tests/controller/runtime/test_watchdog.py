@@ -66,6 +66,10 @@ def test_a_thread_that_is_stuck_stops_it(
     watchdog.start()
     assert fed(manager, PATIENCE)
     beats["server"] = time.monotonic() - 10
+    deadline = time.monotonic() + PATIENCE
+    while not watchdog.stuck:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     while fed(manager):
         pass
     assert watchdog.stuck == "the server"
