@@ -90,6 +90,28 @@ def test_a_program_that_connects_without_pause_does_not_occupy_the_server(tmp_pa
             line.close()
 
 
+def test_a_request_that_waited_for_a_busy_server_is_not_lost(tmp_path: Path) -> None:
+    path, passed = tmp_path / "command.sock", 0.0
+    listener = Listener(
+        path,
+        kind=b"ROUTER",
+        partners=[b"DEALER"],
+        most=1000,
+        now=lambda: time.monotonic() + passed,
+    ).open()
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(str(path))
+    try:
+        listener.receive(10)
+        line.sendall(GREETING + ready(b"DEALER") + b"\x00\x02{}")
+        passed = HANDSHAKE_TIME + 1.0
+        assert [frames for _, frames in listener.receive(10)] == [[b"{}"]]
+        assert listener.connections
+    finally:
+        listener.close()
+        line.close()
+
+
 def test_connections_without_a_handshake_are_closed(apart: ServedApart, asker: Asker) -> None:
     before = apart.descriptors()
     lines = []

@@ -106,11 +106,11 @@ def test_too_many_requests_are_refused_not_queued(served: Served, client: Asker)
     served.halt()
     for number in range(QUEUE + 40):
         client.send("home", id=number)
-    served.until_waiting(QUEUE)
+    replies = {reply["id"]: reply for reply in (client.receive() for _ in range(40))}
     client.send("estop", id="estop")
     served.until_waiting(QUEUE, urgent=1)
     served.ticking.set()
-    replies = {reply["id"]: reply for reply in (client.receive() for _ in range(QUEUE + 41))}
+    replies |= {reply["id"]: reply for reply in (client.receive() for _ in range(QUEUE + 1))}
     codes = [replies[number]["error"]["code"] for number in range(QUEUE + 40)]
     assert codes == ["refused"] * QUEUE + ["busy"] * 40
     assert replies["estop"]["mode"] == "estop"
@@ -151,7 +151,8 @@ def test_a_stop_keeps_its_place_among_other_requests(served: Served, client: Ask
     served.halt()
     for number, kind in enumerate(["arm", "hold", "arm", "hold", "hold", "arm"]):
         client.send(kind, id=number)
-    served.until_waiting(6)
+    # Stops of one kind, one after the other, wait together.
+    served.until_waiting(5)
     served.ticking.set()
     replies = {reply["id"]: reply["mode"] for reply in (client.receive() for _ in range(6))}
     modes = ["ready", "holding", "ready", "holding", "holding", "ready"]
