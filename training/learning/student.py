@@ -200,8 +200,10 @@ class Student:
             seen = self.policy.observe()
             if recipe.world_loss:
                 labels.append(world_labels(worlds, self.policy.sensors.believed))
+            # Worlds on a device compute in torch too, but never in half precision.
+            true = teacher_inputs(worlds, self.device)
             with mixed_precision(self.device, recipe.bfloat16):
-                target = self.teacher.act(teacher_inputs(worlds, self.device)).float()
+                target = self.teacher.act(true).float()
                 mixed = torch.where(led, target, self.policy.act(seen))
             step = step_worlds(worlds, mixed, self.device)
             self._ended.extend(zip(step.goals, step.dropped, strict=True))

@@ -76,7 +76,7 @@ class TensorCarrying:
                 *(none, none, one, y, -x, none),
             ],
             -1,
-        ).unflatten(-1, (3, 6))
+        ).reshape(*arms.shape, 6)
         weighted = (body * weight[..., None, None]).flatten(1, 2).mT
         normal = weighted @ body.flatten(1, 2) + self._stiffness
         right = weighted @ against.flatten(1, 2)[..., None]

@@ -1,6 +1,6 @@
 """`inhand.training.sensors.sensors.Sensors` for worlds whose state is in tensors on a device."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -53,10 +53,10 @@ class TensorSensors:
     def __init__(
         self, worlds: BatchOfWorlds, seed: int, version: int = 1, draws: Draws | None = None
     ) -> None:
-        self._worlds: Any = worlds  # whose arrays are tensors
+        self._worlds = cast(Any, worlds)  # whose arrays are tensors
         self._version = version
         n, actuators = worlds.size, worlds.hand.n_actuators
-        like = self._worlds.object_position
+        like: Tensor = self._worlds.object_position
         self._draws = draws or TensorDraws(like, seed)
         self._hand = TensorHand(worlds.hand, like)
         self._carrying = TensorCarrying(worlds.hand, worlds.target, self._hand)
