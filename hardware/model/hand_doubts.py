@@ -8,6 +8,8 @@ from inhand.hardware.records import Array
 
 OBJECT_RADIUS = 0.0275
 """Half an edge of the block [m]: what is nearer to the object's middle is inside of it."""
+SLOWEST = 0.25
+"""Share of its velocity limit that a joint should reach."""
 
 
 def doubts(hand: Hand, start: Array | None = None) -> list[str]:
@@ -18,6 +20,30 @@ def doubts(hand: Hand, start: Array | None = None) -> list[str]:
         start: where the object is put, world frame [m], (3,); None: where the hand file says.
     """
     place = np.array(hand.workspace.object_start) if start is None else start
+    return [*_start_doubts(hand, place), *_speed_doubts(hand)]
+
+
+def _speed_doubts(hand: Hand) -> list[str]:
+    """About servos whose torque hardly overcomes damping and friction of their joints."""
+    owner, ratios = np.array(hand.actuator_of_joint), np.abs(hand.joint_ratios)
+    count = hand.n_actuators
+    damping = np.bincount(owner, [link.damping for link in hand.links] * ratios**2, count)
+    friction = np.bincount(owner, [link.friction for link in hand.links] * ratios, count)
+    spare = np.maximum(0.0, hand.torque_limit - friction)
+    share = spare / np.maximum(damping * hand.velocity_limit, 1e-9)
+    slowest = int(np.argmin(share))
+    if share[slowest] >= SLOWEST:
+        return []
+    speed, name = share * hand.velocity_limit, hand.actuator_names[slowest]
+    return [
+        f"torque_limit, damping and friction keep {int((share < SLOWEST).sum())} actuators below "
+        f"a quarter of their velocity_limit, {name} below {speed[slowest]:.1f} of "
+        f"{hand.velocity_limit[slowest]:g} rad/s; compare them with the servo's data sheet"
+    ]
+
+
+def _start_doubts(hand: Hand, place: Array) -> list[str]:
+    """About an object that is put into a shape."""
     gap = float(shape_gap(hand, hand.rest, place[None])[0])
     if gap >= OBJECT_RADIUS:
         return []

@@ -1,11 +1,12 @@
-"""`inhand interventions`: what it costs a policy to lose its memory in the middle of a trial.
+"""`inhand interventions`: what a policy loses when its memory or its world changes in mid-trial.
 
 A probe finds what a recurrent state encodes; an intervention finds whether the actions depend on
-it. At one instant the recurrent states are set to zero, or exchanged between worlds, in otherwise
-identical trials; goals and drops in the time after that are compared (arXiv:1910.07113, section
-8.2, resets the memory in mid-trial).
+it. At one instant the recurrent states are set to zero or exchanged between worlds, the physics are
+exchanged, or a servo fails, in otherwise identical trials. Goals and drops in the time after that
+are compared (arXiv:1910.07113, section 8.2, does the same).
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,22 +17,15 @@ import tyro
 from numpy.typing import NDArray
 
 from inhand.controller.policy.files import SHIPPED
-from inhand.controller.policy.runtime import Memory, Policy, load_policy
+from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
+from inhand.training.evaluation.intervention_arms import ARMS, change_memories, change_worlds
 from inhand.training.evaluation.report import bootstrap
 from inhand.training.evaluation.result_page import deliver
-from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.sensors.sensors import Sensors
-
-ARMS = {
-    "nothing": "nothing is changed",
-    "zeroed": "the memory is set to zero",
-    "swapped": "the memory is exchanged between worlds",
-}
-"""What is done at the instant, and its words."""
 
 MINIMUM = 20
 """Least number of trials that must reach the instant."""
@@ -63,6 +57,8 @@ class Effect(msgspec.Struct, frozen=True):
         difference: mean of the worlds' differences in goals.
         interval: its 95 % interval, by bootstrap over worlds.
         drops: share of worlds whose trial ended in that time.
+        recovery: goals a minute of the trials that go on, in each span of that length after the
+            instant.
     """
 
     arm: str
@@ -70,6 +66,7 @@ class Effect(msgspec.Struct, frozen=True):
     difference: float
     interval: tuple[float, float]
     drops: float
+    recovery: tuple[float, ...]
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -79,7 +76,7 @@ class Report(msgspec.Struct, frozen=True):
         begun: number of worlds at the start.
         n: number of worlds whose trial reached the instant.
         at: the instant [s].
-        seconds: time after it that counts [s].
+        seconds: time after it that counts, and length of a span [s].
         by_second: goals a minute of the trials that go on, in each second from the start.
         effects: one for each arm.
     """
@@ -99,7 +96,7 @@ class Report(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Arguments:
-    """Take a policy's memory away in the middle of trials: what does that cost?
+    """Take a policy's memory away, or change its world, in mid-trial: what does that cost?
 
     Example: inhand interventions --policy policies/block.onnx
 
@@ -109,6 +106,7 @@ class Arguments:
         trials: Worlds to draw, the same for every intervention.
         at: When the intervention comes, from the start [s].
         seconds: Time after it in which goals and drops count [s].
+        spans: Number of such times after the instant, to see how soon it recovers.
         scale: Of the universes; 1 is the published ranges.
         seed: Makes everything random repeatable.
         threads: Of the physics; 0 for all cores.
@@ -121,6 +119,7 @@ class Arguments:
     trials: int = 500
     at: float = 10.0
     seconds: float = 5.0
+    spans: int = 4
     scale: float = 1.0
     seed: int = 1
     threads: int = 0
@@ -128,7 +127,7 @@ class Arguments:
     json: bool = False
 
 
-def run(policy: Policy, worlds: BatchOfWorlds, given: Arguments, arm: str) -> Trials:
+def run(policy: Policy, worlds: BatchEnvironment, given: Arguments, arm: str) -> Trials:
     """Lets the policy act in every world, with one intervention.
 
     Until the instant, the trials of all arms are identical.
@@ -140,9 +139,10 @@ def run(policy: Policy, worlds: BatchOfWorlds, given: Arguments, arm: str) -> Tr
     actions = np.zeros((size, worlds.hand.n_actuators))
     alive = np.ones(size, dtype=np.bool_)
     reached_at, alive_at = [], []
-    for step in range(round((given.at + given.seconds) * rate)):
+    for step in range(round((given.at + given.spans * given.seconds) * rate)):
         if step == round(given.at * rate):
-            intervene(policy, memories, alive, arm)
+            change_memories(policy, memories, alive, arm)
+            change_worlds(worlds, alive, arm, given.seed)
         seen = sensors.observe()
         for i in np.flatnonzero(alive):
             policy.memory = memories[i]
@@ -153,19 +153,6 @@ def run(policy: Policy, worlds: BatchOfWorlds, given: Arguments, arm: str) -> Tr
         alive &= ~(done.dropped | done.timed_out)
         alive_at.append(alive.copy())
     return Trials(np.array(reached_at), np.array(alive_at))
-
-
-def intervene(policy: Policy, memories: list[Memory], alive: NDArray[np.bool_], arm: str) -> None:
-    """Changes the memories of the worlds whose trial goes on, in place."""
-    going = np.flatnonzero(alive)
-    if arm == "zeroed":
-        policy.reset()
-        for i in going:
-            memories[i] = policy.memory
-    if arm == "swapped":
-        before = [memories[i] for i in going]
-        for i, other in zip(going, [*before[1:], *before[:1]], strict=True):
-            memories[i] = other
 
 
 def effects(trials: dict[str, Trials], rate: float, given: Arguments) -> tuple[Effect, ...]:
@@ -182,25 +169,29 @@ def effects(trials: dict[str, Trials], rate: float, given: Arguments) -> tuple[E
             f"interventions: only {len(going)} of {base.alive.shape[1]} trials lasted "
             f"{given.at:g} s; take more trials or an earlier instant"
         )
-    without = base.reached[instant:, going].sum(0)
+    end = instant + round(given.seconds * rate)
+    without = base.reached[instant:end, going].sum(0)
     found = []
     for arm, one in trials.items():
-        goals = one.reached[instant:, going].sum(0)
+        goals = one.reached[instant:end, going].sum(0)
         difference = (goals - without).astype(np.float64)
         _, interval = bootstrap(difference, given.seed)
-        drops = float((~one.alive[-1, going]).mean())
-        found.append(Effect(arm, float(goals.mean()), float(difference.mean()), interval, drops))
+        drops = float((~one.alive[end - 1, going]).mean())
+        after = Trials(one.reached[instant:], one.alive[instant:])
+        recovery = rates(after, rate, given.seconds)
+        mean = float(goals.mean())
+        found.append(Effect(arm, mean, float(difference.mean()), interval, drops, recovery))
     return tuple(found)
 
 
-def by_second(trials: Trials, rate: float) -> tuple[float, ...]:
-    """Goals a minute of the trials that go on, in each whole second from the start."""
-    steps = round(rate)
+def rates(trials: Trials, rate: float, seconds: float = 1.0) -> tuple[float, ...]:
+    """Goals a minute of the trials that go on, in each whole span of `seconds` from the start."""
+    steps = max(1, round(seconds * rate))
     goals, going = trials.reached.sum(1), trials.alive.sum(1)
-    seconds = len(goals) // steps
+    spans = len(goals) // steps
     return tuple(
-        float(60.0 * goals[i : i + steps].sum() / max(1.0, going[i : i + steps].mean()))
-        for i in range(0, seconds * steps, steps)
+        float(60.0 * rate * goals[i : i + steps].sum() / max(1, going[i : i + steps].sum()))
+        for i in range(0, spans * steps, steps)
     )
 
 
@@ -212,10 +203,11 @@ def interventions(given: Arguments) -> Report:
         PolicyError: the policy does not fit.
     """
     sane = given.trials >= MINIMUM and 0 < given.scale <= 10 and given.threads >= 0
+    sane = sane and 1 <= given.spans <= 20
     if not (sane and 0.1 <= given.at <= 60 and 0.1 <= given.seconds <= 60):
         raise InterventionError(
             f"interventions: --trials must be at least {MINIMUM}, --at and --seconds in [0.1, 60], "
-            "--scale in (0, 10], --threads not negative"
+            "--spans in 1..20, --scale in (0, 10], --threads not negative"
         )
     hand, target = load_hand("dactyl24"), load_object(given.object)
     path = given.policy or SHIPPED / f"{target.name}.onnx"
@@ -238,7 +230,7 @@ def interventions(given: Arguments) -> Report:
         n=int(base.alive[instant - 1].sum()),
         at=given.at,
         seconds=given.seconds,
-        by_second=by_second(base, rate),
+        by_second=rates(base, rate)[: math.ceil(given.at)],
         effects=effects(trials, rate, given),
     )
 
@@ -246,7 +238,7 @@ def interventions(given: Arguments) -> Report:
 def page(report: Report) -> str:
     """The report as a page of the documentation."""
     lines = [
-        "# What it costs to lose the memory",
+        "# What it costs to lose the memory, or the world that was known",
         "",
         f"Written by `inhand interventions`. {report.policy} (SHA-256 {report.sha256})",
         f"turned the {report.object} in {report.begun} worlds of MuJoCo drawn at scale",
@@ -262,10 +254,23 @@ def page(report: Report) -> str:
         low, high = one.interval
         change = "–" if one.arm == "nothing" else f"{one.difference:+.2f} [{low:+.2f}, {high:+.2f}]"
         lines.append(f"| {ARMS[one.arm]} | {one.goals:.2f} | {change} | {100 * one.drops:.0f} % |")
-    rates = ", ".join(f"{rate:.0f}" for rate in report.by_second)
+    spans = len(report.effects[0].recovery)
+    ends = [f"{i * report.seconds:g} to {(i + 1) * report.seconds:g} s" for i in range(spans)]
     lines += [
         "",
-        f"Goals a minute in each second from the start, where nothing is changed: {rates}.",
+        "Goals a minute of the trials that go on, by the time after the instant. Trials that ended",
+        "are left out, so that the worlds become kinder from column to column:",
+        "",
+        f"| at the instant | {' | '.join(ends)} |",
+        "|---" * (spans + 1) + "|",
+        *(
+            f"| {ARMS[one.arm]} | {' | '.join(f'{rate:.1f}' for rate in one.recovery)} |"
+            for one in report.effects
+        ),
+        "",
+        "Goals a minute in each second from the start, where nothing is changed: "
+        + ", ".join(f"{rate:.0f}" for rate in report.by_second)
+        + ".",
     ]
     return "\n".join(lines) + "\n"
 

@@ -41,6 +41,7 @@ class Report(msgspec.Struct, frozen=True):
         wall_seconds: real time of all trials [s].
         trials: every trial, in order.
         eyes: what found the object: `tags` or `network`; in lockstep, whose errors poses have.
+        alarms: of the policy's monitor, if it has one.
     """
 
     policy: PolicyReport
@@ -69,6 +70,7 @@ class Report(msgspec.Struct, frozen=True):
     wall_seconds: float
     trials: tuple[Trial, ...]
     eyes: str = "tags"
+    alarms: int = 0
 
     @property
     def way(self) -> str:
@@ -113,6 +115,7 @@ def make_report(
         wall_seconds=wall_seconds,
         trials=tuple(trials),
         eyes=setup.eyes,
+        alarms=sum(trial.alarms for trial in trials),
     )
 
 
@@ -146,6 +149,8 @@ def trial_line(trial: Trial, of: int) -> str:
         text += f"  ({trial.false_successes} more reported, not reached)"
     if trial.missed_successes:
         text += "  (1 more reached, not reported)"
+    if trial.alarms:
+        text += f"  (monitor: {trial.alarms} alarms)"
     return text
 
 
@@ -165,4 +170,8 @@ def summary(report: Report) -> str:
         f"successes: {report.false_successes} false, {report.missed_successes} missed",
         f"time: {report.seconds:.0f} s simulated in {report.wall_seconds:.0f} s",
     ]
+    if report.alarms:
+        lines.append(
+            f"monitor: {report.alarms} alarms, {3600 * report.alarms / report.seconds:.1f} an hour"
+        )
     return "\n".join(lines)

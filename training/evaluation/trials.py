@@ -169,6 +169,7 @@ class Trial(msgspec.Struct, frozen=True):
         reason: the end in words.
         seconds: simulated time from the first goal to the end [s].
         goals: the goals reported reached, in order.
+        alarms: how often the policy's monitor began to say that the world is unlike training.
     """
 
     trial: int
@@ -179,6 +180,7 @@ class Trial(msgspec.Struct, frozen=True):
     reason: str
     seconds: float
     goals: tuple[PassedGoal, ...]
+    alarms: int = 0
 
 
 @dataclass
@@ -207,12 +209,14 @@ class Judge:
         passed: goals reported reached so far.
         end: why the trial ended; None while it runs.
         reason: the end in words.
+        alarms: of the policy's monitor so far.
     """
 
     rules: Rules
     passed: list[PassedGoal] = field(default_factory=list)
     end: End | None = None
     reason: str = ""
+    alarms: int = 0
     _began: float | None = None
     _ended: float = 0.0
     _active: _Active | None = None
@@ -254,6 +258,8 @@ class Judge:
                 self._active = None
                 if len(self.passed) == self.rules.cap:
                     self._finish(t, "cap", "every goal was passed")
+            case "unlike_training" if self.end is None:
+                self.alarms += bool(data["unlike"])
             case "goal_missed":
                 self._finish(t, "timeout", f"no success for {self.rules.timeout:g} s")
             case "mode" if data["before"] == "running":
@@ -277,6 +283,7 @@ class Judge:
             reason=self.reason,
             seconds=0.0 if self._began is None else self._ended - self._began,
             goals=tuple(self.passed),
+            alarms=self.alarms,
         )
 
     def _follow(self, t: float, active: _Active, quaternion: Array) -> float:

@@ -57,3 +57,11 @@ def test_the_object_of_an_installed_hand_begins_outside_of_it(name: str) -> None
     inside = msgspec.structs.replace(hand.workspace, object_start=tuple(start.tolist()))
     (said,) = doubts(dataclasses.replace(hand, workspace=inside))
     assert said.startswith("object_start is") and "move object_start" in said
+
+
+def test_a_hand_whose_servos_hardly_overcome_the_damping_is_named() -> None:
+    hand = load_hand("leap")
+    assert doubts(hand) == []
+    thick = [msgspec.structs.replace(link, damping=0.2) for link in hand.links]
+    (said,) = doubts(dataclasses.replace(hand, links=tuple(thick)))
+    assert "keep 16 actuators below" in said and "if_mcp below 1.3 of 8 rad/s" in said

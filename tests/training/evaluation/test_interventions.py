@@ -12,15 +12,20 @@ from inhand.controller.cli import main
 from inhand.controller.policy.runtime import Memory, load_policy
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
-from inhand.training.evaluation.interventions import (
+from inhand.training.evaluation.intervention_arms import (
     ARMS,
+    TORQUE_LEFT,
+    change_memories,
+    change_worlds,
+    with_physics,
+)
+from inhand.training.evaluation.interventions import (
     Arguments,
     InterventionError,
     Report,
     Trials,
-    by_second,
     effects,
-    intervene,
+    rates,
     run,
 )
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
@@ -71,7 +76,7 @@ def test_only_memories_of_trials_that_go_on_are_changed(policy_file: Path) -> No
         ("swapped", [3.0, 2.0, 4.0, 1.0]),
     ):
         memories = [memory(i) for i in (1.0, 2.0, 3.0, 4.0)]
-        intervene(policy, memories, alive, arm)
+        change_memories(policy, memories, alive, arm)
         assert values(memories) == wanted, arm
 
 
@@ -83,6 +88,7 @@ def test_trials_are_equal_up_to_the_instant_and_differ_after_it(
     taken: dict[str, list[np.ndarray]] = {}
     for arm in ARMS:
         worlds = BatchEnvironment(HAND, BLOCK, given.trials, 1, given.seed)
+        worlds.harden(float(np.pi), 1.0)
         step, seen = worlds.step, taken.setdefault(arm, [])
 
         def watched(actions, step=step, seen=seen):  # type: ignore[no-untyped-def]
@@ -92,9 +98,30 @@ def test_trials_are_equal_up_to_the_instant_and_differ_after_it(
         monkeypatch.setattr(worlds, "step", watched)
         run(policy, worlds, given, arm)
     instant = round(given.at * 20)
-    for arm in ("zeroed", "swapped"):
+    for arm in ("zeroed", "swapped", "physics", "servo"):
         np.testing.assert_array_equal(taken[arm][:instant], taken["nothing"][:instant])
-        assert not np.array_equal(taken[arm][instant], taken["nothing"][instant])
+        # The memory acts at once; physics act through what is measured afterwards.
+        last = instant if arm in ("zeroed", "swapped") else -1
+        assert not np.array_equal(taken[arm][last], taken["nothing"][last]), arm
+
+
+def test_worlds_change_where_a_trial_goes_on_and_nothing_moves() -> None:
+    worlds = BatchEnvironment(HAND, BLOCK, 6, 1, 3)
+    worlds.harden(float(np.pi), 1.0)
+    before, place = list(worlds.universes), worlds.object_position.copy()
+    alive = np.array([False, True, True, False, True, True])
+    change_worlds(worlds, alive, "physics", 1)
+    for i, other in ((1, 2), (2, 4), (4, 5), (5, 1)):
+        assert worlds.universes[i] == with_physics(before[i], before[other])
+        assert worlds.universes[i].friction == before[other].friction
+        assert worlds.universes[i].object_size == before[i].object_size
+        assert worlds.universes[i].pose_latency == before[i].pose_latency
+    assert worlds.universes[0] == before[0] and worlds.universes[3] == before[3]
+    change_worlds(worlds, alive, "servo", 1)
+    for i in np.flatnonzero(alive):
+        limits = np.array(worlds.universes[i].torque_limit)
+        assert (limits == TORQUE_LEFT).sum() == 1 and len(limits) == HAND.n_actuators
+    np.testing.assert_array_equal(worlds.object_position, place)
 
 
 def trials(goals: int, ended: int = 0) -> Trials:
@@ -111,7 +138,8 @@ def test_effects_are_differences_of_the_same_worlds() -> None:
     assert (kept.goals, kept.difference, kept.drops) == (4.0, 0.0, 0.0)
     assert (zeroed.goals, zeroed.difference, zeroed.drops) == (1.0, -3.0, 0.25)
     assert zeroed.interval == (-3.0, -3.0)
-    assert by_second(trials(4), 10.0) == (0.0, 240.0)
+    assert rates(trials(4), 10.0) == (0.0, 240.0)
+    assert kept.recovery == (240.0,) and zeroed.recovery[0] == pytest.approx(60.0 / 0.875)
     before = Trials(trials(4).reached, np.zeros((20, 40), dtype=np.bool_))
     with pytest.raises(InterventionError, match="only 0 of 40 trials lasted 1 s"):
         effects({"nothing": before}, 10.0, given)

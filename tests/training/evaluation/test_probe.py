@@ -17,17 +17,21 @@ from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.training.evaluation.logistic import STRENGTHS, held_out_hits, linear_probe, wilson
-from inhand.training.evaluation.probe import (
-    PART,
+from inhand.training.evaluation.probe import PART, Arguments, parts_of, read
+from inhand.training.evaluation.probe_ceiling import ceiling_estimates
+from inhand.training.evaluation.probe_page import SOURCES, Report
+from inhand.training.evaluation.probe_readout import (
+    APART,
+    PROPERTIES,
     QUESTIONS,
-    Arguments,
-    Report,
-    Sample,
-    answer,
-    collect,
-    joined,
-    parts_of,
+    asked,
+    explained,
+    folds,
+    held_out_estimates,
+    linear_hits,
+    values_of,
 )
+from inhand.training.evaluation.probe_sample import Sample, collect, joined
 from inhand.training.evaluation.workers import spread
 from tests.controller import tiny_policy
 
@@ -89,6 +93,16 @@ def newton_hits(features: Array, labels: Array, seed: int) -> Array:
     return hits
 
 
+def sample(leak: float, n: int = 600) -> Sample:
+    """Memories of 64 numbers, one of which leaks a little of the object's size."""
+    rng = np.random.default_rng(2)
+    sizes = rng.uniform(0.9, 1.1, n)
+    memory = rng.standard_normal((n, 64))
+    memory[:, 7] += leak * (sizes - 1.0) / 0.1
+    universes = tuple(Universe(object_size=float(size)) for size in sizes)
+    return Sample(memory, rng.standard_normal((n, 6, 8)), 2, universes, 700)
+
+
 def test_hits_are_those_of_newtons_method() -> None:
     given = sample(1.0)
     labels = np.array([universe.object_size for universe in given.universes]) > 1.0
@@ -97,25 +111,70 @@ def test_hits_are_those_of_newtons_method() -> None:
         assert same.mean() > 0.995  # a row on the boundary may fall to either side
 
 
-def sample(leak: float) -> Sample:
-    """Memories of 64 numbers, one of which leaks a little of the object's size."""
-    rng = np.random.default_rng(2)
-    n = 600
-    sizes = rng.uniform(0.95, 1.05, n)
-    memory = rng.standard_normal((n, 64))
-    memory[:, 7] += leak * (sizes - 1.0) / 0.05
-    universes = tuple(Universe(object_size=float(size)) for size in sizes)
-    return Sample(memory, rng.standard_normal((n, 8)), universes, 700)
-
-
 def test_only_what_the_memory_encodes_is_found() -> None:
+    given = Arguments(trials=600, epochs=0)
     size, mass, _ = QUESTIONS
-    knowing, ignorant = (answer(size, sample(leak)) for leak in (3.0, 0.0))
-    assert knowing.memory_interval[0] > 0.75
-    assert ignorant.memory_interval[0] < 0.5 < ignorant.memory_interval[1] + 0.02
-    assert abs(knowing.observation - 0.5) < 0.07
-    # All universes here have the same mass: the more frequent answer is the only one.
-    assert answer(mass, sample(0.0)).memory == answer(mass, sample(0.0)).majority == 1.0
+    told, silent = (read(sample(leak), given, "tiny.onnx", "") for leak in (3.0, 0.0))
+    assert told.explained["object's size"]["memory"].interval[0] > 0.6
+    assert silent.explained["object's size"]["memory"].value < 0.05
+    assert told.answers[size]["memory"].interval[0] > 0.75
+    low, high = silent.answers[size]["memory"].interval
+    assert low < 0.52 and high > 0.48
+    for source in ("observation", "statistics", "random"):
+        assert told.explained["object's size"][source].value < 0.05
+        assert abs(told.answers[size][source].value - 0.5) < 0.09
+    # All universes here have the same mass: there is nothing to explain, and nobody to ask.
+    assert told.explained["object's mass"]["memory"].value == 0.0
+    assert told.asked[mass] == 0 and told.asked[size] < told.n
+
+
+def test_a_question_is_asked_of_worlds_that_differ_from_nominal() -> None:
+    universes = tuple(Universe(friction=x) for x in (0.7, 0.98, 1.0, 1.02, 1.04))
+    rows, answers = asked(values_of(universes), "object less slippery than nominal")
+    assert rows.tolist() == [True, False, False, False, True] and answers.tolist() == [False, True]
+    assert 0.02 < APART < np.log(1.04)
+
+
+def test_r_squared_is_that_of_its_definition() -> None:
+    rng = np.random.default_rng(5)
+    values = rng.standard_normal(500)
+    estimates = 0.8 * values + 0.3 * rng.standard_normal(500)
+    reading = explained(values, estimates)
+    wanted = 1 - np.square(values - estimates).sum() / np.square(values - values.mean()).sum()
+    assert reading.value == pytest.approx(wanted)
+    assert reading.interval[0] < wanted < reading.interval[1] < 1.0
+
+
+def test_a_regression_never_sees_what_it_estimates() -> None:
+    rng = np.random.default_rng(6)
+    noise, values = rng.standard_normal((200, 150)), rng.standard_normal((200, 2))
+    for column, estimates in enumerate(held_out_estimates(noise, values).T):
+        assert explained(values[:, column], estimates).value < 0.15
+    assert linear_hits(noise[:3], values[:3, 0] > 0).size == 0
+
+
+def test_the_ceiling_reads_what_only_the_course_of_a_trial_tells() -> None:
+    """The value is the correlation of two inputs over the trial: no single observation has it."""
+    rng = np.random.default_rng(7)
+    n = 800
+    sign = rng.choice([-1.0, 1.0], n)
+    observations = rng.standard_normal((n, 30, 2))
+    observations[:, :, 1] = sign[:, None] * observations[:, :, 0]
+    part = folds(n, 0)[0]
+    values = sign[:, None]
+    found = ceiling_estimates(observations, values, part, 5, epochs=12)
+    assert explained(values[part, 0], found[:, 0]).value > 0.8
+    last = held_out_estimates(observations[:, -1], values)
+    assert explained(values[:, 0], last[:, 0]).value < 0.1
+
+
+def test_a_random_memory_is_repeatable_and_depends_on_the_trial() -> None:
+    given = sample(0.0, 20)
+    one, same, other = (given.random_memory(seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert one.shape == (20, 512) and np.abs(one - other).max() > 0.01
+    assert np.abs(one[0] - one[1]).max() > 0.01
+    assert given.statistics().shape == (20, 32)
 
 
 def test_more_features_than_trials_give_chance_accuracy_on_held_out_trials() -> None:
@@ -148,15 +207,17 @@ def probe(
 
 
 def test_a_policy_that_learned_nothing_is_probed(probe: Run, tmp_path: Path) -> None:
-    code, out = probe("--trials", "80", "--seconds", "0.5", "--json")
+    code, out = probe("--trials", "80", "--seconds", "0.5", "--epochs", "1", "--json")
     assert code == 0
     report = msgspec.json.decode(out, type=Report)
     assert 50 <= report.n <= report.begun and report.begun in (80, 81)
-    assert [one.question for one in report.answers] == list(QUESTIONS)
-    for one in report.answers:
-        assert one.memory_interval[0] < one.memory < one.memory_interval[1]
+    assert list(report.answers) == list(QUESTIONS) and list(report.explained) == list(PROPERTIES)
+    for row in (*report.answers.values(), *report.explained.values()):
+        assert list(row) == list(SOURCES)
+        for reading in row.values():
+            assert reading.interval[0] <= reading.value <= reading.interval[1]
     page = (tmp_path / "probe.md").read_text()
-    assert report.sha256 in page and page.count("% [") == 6
+    assert report.sha256 in page and page.count("% [") == 3 * len(SOURCES)
 
 
 @pytest.mark.slow
@@ -177,13 +238,15 @@ def test_samples_are_equal_to_the_bit_with_any_number_of_workers(tmp_path: Path)
             results.append(joined([*spread(collect, parts, on_cluster=True)]))
     for one in results:
         np.testing.assert_array_equal(one.memory, alone.memory)
-        np.testing.assert_array_equal(one.observation, alone.observation)
+        np.testing.assert_array_equal(one.observations, alone.observations)
         assert one.universes == alone.universes and one.begun == alone.begun
 
 
 def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere" / "probe.md"
-    code, out = probe("--trials", "60", "--seconds", "0.1", "--output", str(nowhere))
+    code, out = probe(
+        "--trials", "60", "--seconds", "0.1", "--epochs", "0", "--output", str(nowhere)
+    )
     assert "cannot be written" in str(code) and "the result stands above" in str(code)
     assert out.startswith("# What the policy's memory encodes")
 
@@ -194,7 +257,8 @@ def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> No
         (("--trials", "3"), "--trials must be at least 50"),
         (("--jobs", "0"), "--jobs must be at least 1"),
         (("--jobs", "2", "--ray", "local"), "exclude each other"),
-        (("--scale", "0"), "--scale in (0, 10]"),
+        (("--scale", "0"), "--scale in (0, 1]"),
+        (("--epochs", "-1"), "--epochs must be in 0..1000"),
         (("--policy", "nowhere.onnx"), "policy nowhere.onnx: No such file"),
     ],
 )

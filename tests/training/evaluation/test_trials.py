@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from inhand.perception import rotations
+from inhand.training.evaluation.report import trial_line
 from inhand.training.evaluation.trials import Judge, Rules
 
 UPRIGHT = rotations.IDENTITY
@@ -46,3 +47,14 @@ def test_without_a_hold_time_the_true_error_at_the_capture_of_the_frame_counts(
     (goal,) = judge.result(1).goals
     assert goal.true_error == pytest.approx(true_error, abs=1e-6)
     assert goal.reported_error == pytest.approx(1.0)
+
+
+def test_alarms_of_the_monitor_are_counted_until_the_end() -> None:
+    judge = Judge(Rules())
+    judge.add_event(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, UPRIGHT)
+    for t, unlike in ((2.0, True), (3.0, False), (4.0, True)):
+        judge.add_event(t, "unlike_training", {"unlike": unlike}, UPRIGHT)
+    judge.add_pose(5.0, UPRIGHT, True)
+    judge.add_event(6.0, "unlike_training", {"unlike": True}, UPRIGHT)
+    result = judge.result(1)
+    assert result.alarms == 2 and "(monitor: 2 alarms)" in trial_line(result, 1)
