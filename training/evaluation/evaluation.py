@@ -65,6 +65,7 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
             arguments.hold,
             arguments.timeout,
             arguments.cap,
+            arguments.seconds,
         ),
         seed=arguments.seed,
         wires=arguments.wires,

@@ -45,6 +45,7 @@ class EvaluationArguments:
         hold: Seconds the error must stay below it.
         timeout: Seconds without success after which a trial ends.
         cap: Goals after which a trial ends.
+        seconds: Length of a trial, from its first goal on [s]; 0 for no limit.
         jobs: Trials at a time, one process each; results do not depend on it.
         ray: Spread trials over a Ray cluster: HOST:PORT of its head, or `local`.
         keep: File of finished trials; an evaluation that was interrupted goes on from it.
@@ -70,6 +71,7 @@ class EvaluationArguments:
     hold: float = 0.0
     timeout: float = 80.0
     cap: int = 50
+    seconds: Annotated[float, tyro.conf.arg(metavar="X")] = 0.0
     jobs: int = 1
     ray: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
     keep: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -90,6 +92,8 @@ def check(arguments: EvaluationArguments) -> None:
         problem = "--hold must lie in 0..3600 s and --timeout in (0, 3600] s"
     elif not 1 <= given.cap <= 1000:
         problem = f"--cap {given.cap} must lie in 1..1000"
+    elif not 0 <= given.seconds <= 36000:
+        problem = f"--seconds {given.seconds} must lie in 0..36000 s"
     elif given.universe is not None and given.scale is not None:
         problem = "--universe and --scale exclude each other"
     elif given.scale is not None and not 0 <= given.scale <= 10:

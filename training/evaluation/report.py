@@ -42,6 +42,7 @@ class Report(msgspec.Struct, frozen=True):
         trials: every trial, in order.
         eyes: what found the object: `tags` or `network`; in lockstep, whose errors poses have.
         alarms: of the policy's monitor, if it has one.
+        over: number of trials that ended at the limit of their length.
     """
 
     policy: PolicyReport
@@ -71,6 +72,7 @@ class Report(msgspec.Struct, frozen=True):
     trials: tuple[Trial, ...]
     eyes: str = "tags"
     alarms: int = 0
+    over: int = 0
 
     @property
     def way(self) -> str:
@@ -116,6 +118,7 @@ def make_report(
         trials=tuple(trials),
         eyes=setup.eyes,
         alarms=sum(trial.alarms for trial in trials),
+        over=ends.count("over"),
     )
 
 
@@ -170,6 +173,8 @@ def summary(report: Report) -> str:
         f"successes: {report.false_successes} false, {report.missed_successes} missed",
         f"time: {report.seconds:.0f} s simulated in {report.wall_seconds:.0f} s",
     ]
+    if report.rules.seconds:
+        lines[2] += f", {report.over} after {report.rules.seconds:g} s"
     if report.alarms:
         lines.append(
             f"monitor: {report.alarms} alarms, {3600 * report.alarms / report.seconds:.1f} an hour"
