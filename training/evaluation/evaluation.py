@@ -71,6 +71,7 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
         wires=arguments.wires,
         eyes=arguments.eyes,
         errors=_errors(arguments, target),
+        unstick=arguments.unstick,
     )
     plan_trial(setup, 1)
     about = policy.metadata

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from inhand.training.evaluation.trials import EngineName, Rules, Setup, Trial
+from inhand.training.evaluation.trials import UNSTICK, EngineName, Rules, Setup, Trial
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
@@ -43,6 +43,7 @@ class Report(msgspec.Struct, frozen=True):
         eyes: what found the object: `tags` or `network`; in lockstep, whose errors poses have.
         alarms: of the policy's monitor, if it has one.
         over: number of trials that ended at the limit of their length.
+        unstick: noise on actions while a goal takes long.
     """
 
     policy: PolicyReport
@@ -73,6 +74,7 @@ class Report(msgspec.Struct, frozen=True):
     eyes: str = "tags"
     alarms: int = 0
     over: int = 0
+    unstick: float = UNSTICK
 
     @property
     def way(self) -> str:
@@ -119,6 +121,7 @@ def make_report(
         eyes=setup.eyes,
         alarms=sum(trial.alarms for trial in trials),
         over=ends.count("over"),
+        unstick=setup.unstick,
     )
 
 

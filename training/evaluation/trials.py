@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from inhand.controller.config.settings import GoalSettings
 from inhand.controller.core.goals import RandomGoal, resolve
 from inhand.errors import InhandError
 from inhand.hardware.dynamixel.simulated_servos import with_servos
@@ -22,6 +23,9 @@ from inhand.perception.objects import ObjectDescription, load_object
 
 EngineName = Literal["pybullet", "mujoco", "drake"]
 End = Literal["cap", "drop", "timeout", "over", "stopped"]
+
+UNSTICK = GoalSettings().unstick
+"""The daemon's own."""
 
 VALIDATION = MujocoSettings(timestep=0.005, iterations=20, contact_time=0.012, elliptic_cone=True)
 """MuJoCo with another time step, solver budget, contact and friction cone than in training."""
@@ -70,6 +74,7 @@ class Setup:
         wires: whether the daemon runs each trial as a process, in real time.
         eyes: what finds the object: `tags` or `network`.
         errors: file of the network's errors, for `network` in lockstep; None otherwise.
+        unstick: noise on actions while a goal takes long, as `[goals] unstick`.
     """
 
     policy: Path
@@ -85,6 +90,7 @@ class Setup:
     wires: bool
     eyes: str = "tags"
     errors: Path | None = None
+    unstick: float = UNSTICK
 
 
 @dataclass(frozen=True)
