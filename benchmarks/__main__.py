@@ -6,7 +6,7 @@ import sys
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -15,9 +15,8 @@ from inhand.files import write_whole
 from inhand.result import print_json, results_only
 
 RESULTS = Path(__file__).parent / "results.md"
-Topic = Literal["tick", "bus", "perception", "training", "daemon", "latency", "view"]
-TOPICS: tuple[Topic, ...] = ("tick", "bus", "perception", "training", "daemon", "latency", "view")
-
+Topic = Literal["tick", "bus", "perception", "worlds", "training", "daemon", "latency", "view"]
+TOPICS: tuple[Topic, ...] = get_args(Topic)
 
 HEADINGS = ("topic", "what", "ours", "beside", "ratio", "bar", "")
 

@@ -18,7 +18,7 @@ from time import monotonic, thread_time
 
 import msgspec
 
-from inhand.controller.config.config import RealtimeConfig
+from inhand.controller.config.sections import RealtimeConfig
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.goals import RandomGoal

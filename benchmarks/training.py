@@ -1,6 +1,5 @@
-"""The time of the learners; and of the worlds, as in `benchmarks.worlds`."""
+"""The time of the learners; that of the worlds is in `benchmarks.worlds`."""
 
-import importlib.util
 import os
 import platform
 import time
@@ -14,7 +13,6 @@ import torch
 
 from benchmarks.measure import Row, row
 from benchmarks.pages import write_figures
-from benchmarks.worlds import control_steps, physics, scaling
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.training.learning.learners import Learner
@@ -35,14 +33,6 @@ PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 
 
 def measure() -> list[Row]:
-    """Throughput of physics and of control steps, and the share of time that learning takes."""
-    rows = [*physics(), *scaling()]
-    if importlib.util.find_spec("gymnasium_robotics"):
-        rows.append(control_steps())
-    return rows + _learning()
-
-
-def _learning() -> list[Row]:
     """Where the processor time of the learners goes, and what bfloat16 saves.
 
     Processor time with one thread: the time that several threads wait for each other depends on the

@@ -1,5 +1,6 @@
 """The batch environment beside MuJoCo's threads, one core and Gymnasium-Robotics."""
 
+import importlib.util
 import os
 import time
 from collections.abc import Callable
@@ -19,6 +20,14 @@ WORLDS, STEPS, ROUNDS = 1024, 5, 8
 MOVING = "time", "qpos", "qvel", "act", "qacc_warmstart"
 """State arrays that a step starts from."""
 PEER = "gymnasium-robotics, HandManipulateBlock"
+
+
+def measure() -> list[Row]:
+    """Steps of worlds beside MuJoCo's own, and of several cores beside one."""
+    rows = [*physics(), *scaling(), *turns()]
+    if importlib.util.find_spec("gymnasium_robotics"):
+        rows.append(control_steps())
+    return rows
 
 
 def physics() -> list[Row]:
@@ -96,6 +105,47 @@ def scaling() -> list[Row]:
     every, one = (WORLDS * STEPS / min(taken) for taken in times)
     name, least = f"environment steps of {cores} cores", 0.9 * cores
     return [row(name, every, "1/s", "one core", one, least, more_is_better=True)]
+
+
+def turns() -> list[Row]:
+    """What it costs that worlds take their time steps in turn, on one core, without our code.
+
+    Each world takes five time steps. In turn they are taken by all worlds, by small groups, whose
+    data are in the cache, and by worlds that are all in the same state. The peer takes the five
+    steps of one world after the other. Processor time counts.
+    """
+    hand, block = load_hand("dactyl24"), load_object("block")
+    worlds = BatchEnvironment(hand, block, WORLDS, 1, seed=1)
+    worlds.harden(float(np.pi), 0.0)
+    rng = np.random.default_rng(1)
+    for _ in range(STEPS):
+        worlds.step(rng.uniform(-1, 1, (WORLDS, hand.n_actuators)))
+    batch: Any = worlds._batch
+    start = {name: batch.bind(name).copy() for name in (*MOVING, "ctrl", "xfrc_applied")}
+    equal = {name: np.repeat(values[1:2], WORLDS, axis=0) for name, values in start.items()}
+
+    def time_of(state: dict[str, Array], group: int, nstep: int) -> float:
+        for name, values in state.items():
+            batch.bind(name)[:] = values
+        groups = np.arange(WORLDS, dtype=np.int32).reshape(-1, group)
+        began = time.process_time()
+        for ids in groups:
+            for _ in range(STEPS // nstep):
+                batch.step(ids, nstep=nstep)
+        return time.process_time() - began
+
+    cases = {
+        "all worlds": (start, WORLDS),
+        "groups of 8 worlds": (start, 8),
+        "worlds in one state": (equal, WORLDS),
+    }
+    rows = []
+    for name, (state, group) in cases.items():
+        pairs = [[time_of(state, group, 1), time_of(state, WORLDS, STEPS)] for _ in range(ROUNDS)]
+        ours, peer = (WORLDS * STEPS / least for least in np.min(pairs, axis=0))
+        label = f"time steps in turn, {name}"
+        rows.append(row(label, ours, "1/s", "five in a row", peer, more_is_better=True))
+    return rows
 
 
 def _watch(worlds: BatchEnvironment) -> tuple[list[Array], Callable[..., None]]:

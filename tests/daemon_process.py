@@ -8,13 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from inhand.controller.client.simulated import WorldClient
 from inhand.controller.client.sync import Client
+from inhand.controller.client.world import WorldClient
 from inhand.controller.errors import RefusedError
 from inhand.hardware.model.hand import Hand, load_hand
+from inhand.perception.parent import environment
 from tests.controller import tiny_policy
 
 HAND = load_hand("dactyl24")
+PATIENCE = 300.0
 
 
 class Daemon:
@@ -32,15 +34,17 @@ class Daemon:
         command += ["--config", str(config)]
         self.log = directory / "log"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
         try:
             self.wait(lambda: "inhandd ready" in self.log.read_text())
+            with Client(self.directory, timeout=PATIENCE) as hand:
+                self.wait(lambda: hand.status()["mode"] != "starting")
         except BaseException:
             # No fixture has it yet, to end it.
             self.kill()
             raise
 
-    def wait(self, what: Callable[[], Any], patience: float = 300.0) -> None:
+    def wait(self, what: Callable[[], Any], patience: float = PATIENCE) -> None:
         deadline = time.monotonic() + patience
         while not what():
             assert self.process.poll() is None, self.log.read_text()
@@ -52,14 +56,17 @@ class Daemon:
         self.process.wait()
 
 
+def running(directory: Path) -> str:
+    """Numbers of the processes that name this directory, a line each."""
+    found = subprocess.run(["pgrep", "-f", str(directory)], capture_output=True, text=True)
+    return found.stdout
+
+
 def wait_until_nothing_runs(directory: Path) -> None:
     """Waits until no process names this directory any more; on a busy machine it takes a moment."""
-    deadline = time.monotonic() + 60.0
-    while True:
-        found = subprocess.run(["pgrep", "-f", str(directory)], capture_output=True, text=True)
-        if not found.stdout:
-            return
-        assert time.monotonic() < deadline, found.stdout
+    deadline = time.monotonic() + 120.0
+    while found := running(directory):
+        assert time.monotonic() < deadline, found
         time.sleep(0.1)
 
 

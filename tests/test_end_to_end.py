@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -13,7 +12,10 @@ from inhand.controller.client.sync import Client
 from inhand.controller.errors import RefusedError
 from inhand.controller.recording.reader import open_recording
 from inhand.controller.recording.replay import Replay
+from tests.controller.runtime.process_search import other_process, process_of
 from tests.daemon_process import HAND, Daemon, ask_world, give_block, is_holding, let_pass
+
+CAMERA = "inhand.perception.camera.camera_process"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.fixture
 def hand(daemon: Daemon) -> Iterator[Client]:
-    with Client(daemon.directory) as client:
+    with Client(daemon.directory, timeout=120) as client:
         yield client
 
 
@@ -118,15 +120,9 @@ def test_a_request_that_makes_no_sense_moves_nothing(
 
 
 def test_a_dead_camera_process_is_started_again(daemon: Daemon, hand: Client) -> None:
-    # Enough that the new process has counted fewer when it is seen.
-    daemon.wait(lambda: hand.status()["cameras"]["left"]["frames"] > 60)
-    frames = hand.status()["cameras"]["left"]["frames"]
-    listed = subprocess.run(
-        ["pgrep", "-f", f"camera_process --camera left .*{daemon.directory}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
+    killed = process_of(daemon.directory, CAMERA, "left")
+    os.kill(killed, signal.SIGKILL)
     daemon.wait(lambda: "starting it again" in daemon.log.read_text())
-    daemon.wait(lambda: 0 < hand.status()["cameras"]["left"]["frames"] < frames)
+    # What the status had of the killed one is forgotten before another one is started.
+    daemon.wait(lambda: other_process(killed, daemon.directory, CAMERA, "left"))
+    daemon.wait(lambda: hand.status()["cameras"]["left"]["frames"] > 0)

@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def run(folder: Path, name: str, *arguments: str) -> str:
     """Runs an example with a hand that is off; returns what it printed."""
-    with Client(folder) as hand:
+    with Client(folder, timeout=120) as hand:
         for request in ("hold", "disable"):
             with suppress(RefusedError):
                 hand.call(request)

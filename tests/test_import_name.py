@@ -61,7 +61,7 @@ def test_daemon_recorder_page_and_cameras_work_in_a_folder_of_the_same_names(
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    with simulated_daemon(run), Client(run) as hand:
+    with simulated_daemon(run), Client(run, timeout=120) as hand:
         with view_of(run) as said:
             assert said.startswith("view: http://")
         hand.subscribe()

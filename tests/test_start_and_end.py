@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from inhand.controller.client.sync import Client
 from inhand.controller.errors import RefusedError
 from inhand.hardware.model.hand import load_hand
-from tests.daemon_process import Daemon, give_block, wait_until_nothing_runs
+from tests.daemon_process import Daemon, give_block, is_holding, running, wait_until_nothing_runs
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def other_daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 def test_it_ends_in_order_and_reports_its_ticks(other_daemon: Daemon) -> None:
     daemon = other_daemon
-    with Client(daemon.directory) as hand:
+    with Client(daemon.directory, timeout=120) as hand:
         hand.call("shutdown")
     assert daemon.process.wait(120) == 0
     said = daemon.log.read_text()
@@ -40,7 +41,7 @@ def test_it_ends_in_order_and_reports_its_ticks(other_daemon: Daemon) -> None:
 def test_another_hand_works_on_a_goal(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, hand=load_hand("leap"))
     try:
-        with Client(daemon.directory) as hand:
+        with Client(daemon.directory, timeout=120) as hand:
             give_block(daemon, hand)
             hand.call("arm")
             hand.call("goal", face="-x", tolerance=0.01, timeout=60)
@@ -65,20 +66,41 @@ def test_a_line_that_is_pulled_out_is_a_fault_and_not_the_end(tmp_path: Path) ->
         check=True,
     )
     world = int(listed.stdout.split()[0])
-    with Client(other_daemon.directory) as hand:
-        other_daemon.wait(lambda: hand.status()["joints"] is not None)
-        hand.call("enable")
+    with Client(other_daemon.directory, timeout=120) as hand:
+        other_daemon.wait(lambda: is_holding(hand))
         os.kill(world, signal.SIGSTOP)
         other_daemon.wait(lambda: hand.status()["mode"] == "fault")
         with pytest.raises(RefusedError):
             hand.call("enable")
         os.kill(world, signal.SIGCONT)
-        # Once servos answer again, the fault can be cleared.
-        other_daemon.wait(lambda: hand.status()["joints"]["age"] < 0.1)
-        hand.call("clear")
-        assert hand.status()["mode"] == "off"
+
+        def is_off() -> bool:
+            # Once servos answer again, in time, the fault can be cleared.
+            with suppress(RefusedError):
+                hand.call("clear")
+            return bool(hand.status()["mode"] == "off")
+
+        other_daemon.wait(is_off)
         hand.call("shutdown")
     assert other_daemon.process.wait(120) == 0
+
+
+def test_nothing_stays_behind_when_a_demonstration_is_killed(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inhand", "demo", "--view"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        # Daemon, world, cameras, recorder and page run then.
+        assert any("view: http" in line for line in process.stdout)
+        assert running(tmp_path)
+    finally:
+        process.kill()
+        process.communicate()
+    wait_until_nothing_runs(tmp_path)
 
 
 @pytest.mark.parametrize(

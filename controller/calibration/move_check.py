@@ -3,7 +3,7 @@
 import numpy as np
 
 from inhand.controller.calibration.excitation import Exciter
-from inhand.controller.config.config import BusConfig
+from inhand.controller.config.sections import BusConfig
 from inhand.controller.errors import CalibrationError
 from inhand.controller.safety.safety import Limits
 from inhand.controller.system.clock import Clock

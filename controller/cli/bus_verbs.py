@@ -9,10 +9,7 @@ import msgspec
 import tyro
 
 from inhand.controller.calibration.bus_command import BusCommand
-from inhand.controller.calibration.doctor_host import check_station
-from inhand.controller.calibration.doctor_training import check_measured
 from inhand.controller.calibration.guided_motion import confirm
-from inhand.controller.calibration.move_check import check_motion
 from inhand.controller.config.config import load_config
 from inhand.controller.errors import ConfigError
 from inhand.controller.system.clock import Clock, MonotonicClock
@@ -57,6 +54,11 @@ class Doctor(BusCommand):
 
     def findings(self) -> list[Finding]:
         """The findings of all checks."""
+        # These load cameras and networks, for which a short verb like `estop` would wait.
+        from inhand.controller.calibration.doctor_host import check_station
+        from inhand.controller.calibration.doctor_training import check_measured
+        from inhand.controller.calibration.move_check import check_motion
+
         config = load_config(self.config)
         port, baud = self.line()
         parts = by_port(load_hand(config.hand), port, {} if self.port else config.bus.others)

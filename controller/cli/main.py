@@ -43,6 +43,7 @@ from inhand.errors import InhandError, remedy
 from inhand.hardware.dynamixel.hand_check import check_servos
 from inhand.hardware.dynamixel.parallel import by_port
 from inhand.hardware.model.hand import load_hand
+from inhand.perception.parent import end_with_parent
 from inhand.result import print_json, results_only
 
 
@@ -231,6 +232,7 @@ def _main(arguments: list[str]) -> None:
 def _run(arguments: list[str]) -> int:
     """Runs a verb that is a program of its own."""
     verb, *rest = arguments
+    end_with_parent()
     sys.argv = [f"inhand {verb}", *rest]
     if verb == "bench":
         # Benchmarks are in the source tree only.
@@ -262,10 +264,8 @@ def _safe_path() -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        del os.environ[name]
+        os.environ.update({} if before is None else {name: before})
 
 
 def _entry_point(verb: str) -> Callable[[], int | None]:

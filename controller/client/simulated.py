@@ -1,4 +1,4 @@
-"""`inhandd --sim` run from another program, and the simulated world's own socket."""
+"""`inhandd --sim` run from another program."""
 
 import subprocess
 import sys
@@ -6,26 +6,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
 
-import msgspec
-import zmq
-
+from inhand.controller.client.sync import Client
 from inhand.controller.errors import ClientError, StartError
 from inhand.controller.system.clock import Clock, MonotonicClock
-from inhand.perception.parent import end_process
+from inhand.perception.parent import end_process, environment
 from inhand.perception.simulated_time import SimulatedClock
 
 START_TIMEOUT = 180.0
 """How long daemon and simulated world may take to come up [s]."""
 
 _STOP_TIMEOUT = 10.0
-_ANSWER_TIMEOUT = 30.0
 
 
 @contextmanager
 def simulated_daemon(directory: Path, *arguments: str) -> Iterator[None]:
     """Runs the daemon on a simulated hand, from ready to ended.
+
+    Its mode is not `starting` any more then. With `--hold` it is, as simulated time does not begin
+    before this program has opened `hand_clock`.
 
     Args:
         directory: where its sockets and `inhandd.log` are made.
@@ -46,10 +45,17 @@ def simulated_daemon(directory: Path, *arguments: str) -> Iterator[None]:
     log = directory / "inhandd.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*command, *arguments], stdout=file, stderr=file, stdin=subprocess.DEVNULL
+            [*command, *arguments],
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            # It also ends if this program is killed.
+            env=environment(),
         )
     try:
         _wait_until_ready(process, log)
+        if "--hold" not in arguments:
+            _wait_until_started(process, directory, log)
         yield
     finally:
         end_process(process, _STOP_TIMEOUT)
@@ -94,6 +100,7 @@ def view_of(directory: Path) -> Iterator[str]:
             stdout=file,
             stderr=file,
             stdin=subprocess.DEVNULL,
+            env=environment(),
             # Ctrl-C is for the parent, which then ends the page.
             start_new_session=True,
         )
@@ -118,54 +125,23 @@ def _said(process: "subprocess.Popen[bytes]", log: Path) -> str:
 def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while b"inhandd ready" not in log.read_bytes():
-        if process.poll() is not None:
-            said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-            raise StartError(
-                f"inhandd ended while starting, and said: {said[-1].removeprefix('error: ')}"
-            )
-        if time.monotonic() > deadline:
-            raise StartError(f"inhandd was not ready after {START_TIMEOUT:.0f} s")
+        _check_start(process, log, deadline)
         time.sleep(0.05)
 
 
-class WorldClient:
-    """Client of the simulated world: places the object, and reads its true state.
+def _wait_until_started(process: "subprocess.Popen[bytes]", directory: Path, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    with Client(directory, timeout=START_TIMEOUT) as client:
+        while client.status()["mode"] == "starting":
+            _check_start(process, log, deadline)
+            time.sleep(0.02)
 
-    It connects at the first request. Use it in a `with` block, or call `close`.
 
-    Args:
-        address: that the daemon's status gives as `world`.
-    """
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._socket: zmq.Socket[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the socket."""
-        if self._socket is not None:
-            self._socket.close(linger=0)
-            self._socket = None
-
-    def ask(self, type: str, **members: object) -> dict[str, Any]:
-        """Sends a request (`place`, `reset` or `state`) and returns the reply.
-
-        Raises:
-            ClientError: the world does not answer, or refuses.
-        """
-        if self._socket is None:
-            self._socket = zmq.Context.instance().socket(zmq.REQ)
-            self._socket.connect(self._address)
-        self._socket.send(msgspec.json.encode({"type": type, **members}))
-        if not self._socket.poll(int(1000 * _ANSWER_TIMEOUT)):
-            raise ClientError(f"the simulated world at {self._address} does not answer")
-        reply: dict[str, Any] = msgspec.json.decode(self._socket.recv())
-        if not reply["ok"]:
-            raise ClientError(f"the simulated world refused: {reply['error']}")
-        return reply
+def _check_start(process: "subprocess.Popen[bytes]", log: Path, deadline: float) -> None:
+    if process.poll() is not None:
+        said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
+        raise StartError(
+            f"inhandd ended while starting, and said: {said[-1].removeprefix('error: ')}"
+        )
+    if time.monotonic() > deadline:
+        raise StartError(f"inhandd was not ready after {START_TIMEOUT:.0f} s")

@@ -27,7 +27,7 @@ import zmq
 
 from inhand.controller.client.arrival import Arrival, Positions, numbers, rows
 from inhand.controller.client.connection import Message, Route, accepted, encode_request
-from inhand.controller.client.simulated import WorldClient
+from inhand.controller.client.world import WorldClient
 from inhand.controller.errors import ClientError
 
 _POLL = 0.05

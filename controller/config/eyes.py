@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from inhand.controller.config.config import CamerasConfig
+from inhand.controller.config.sections import CamerasConfig
 from inhand.controller.errors import StartError
 from inhand.hardware.model.hand import Hand
 from inhand.perception.cameras import Camera

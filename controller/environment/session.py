@@ -9,8 +9,9 @@ import numpy as np
 import tomli_w
 
 from inhand.controller.client.connection import Message
-from inhand.controller.client.simulated import WorldClient, simulated_daemon
+from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
+from inhand.controller.client.world import WorldClient
 from inhand.controller.errors import ClientError, RefusedError
 from inhand.controller.runtime.timed_hand import TICK, TimedHand
 from inhand.controller.system.clock import Clock, MonotonicClock

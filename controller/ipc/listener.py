@@ -16,7 +16,7 @@ from inhand.controller.ipc.zmtp import GREETING, Session, ZmtpError, encode, rea
 CONNECTIONS = 256
 """Most connections to one socket. Beyond them, the process with the most loses its oldest."""
 
-HANDSHAKE_TIME = 3.0
+HANDSHAKE_TIME = 10.0
 """A connection without a complete handshake is closed after this time [s]."""
 
 MOST_UNREAD = 512 * 1024
@@ -283,7 +283,9 @@ class Listener:
             self._deaf_until = 0.0
             self._poll.modify(self._socket.fileno(), select.EPOLLIN)
         for number, one in tuple(self.connections.items()):
-            if not one.session.handshaken and now > one.begun + HANDSHAKE_TIME:
+            # What it has sent is looked at first: on a busy machine it may have waited for long.
+            allowed = HANDSHAKE_TIME * (2 if number in self._waiting else 1)
+            if not one.session.handshaken and now > one.begun + allowed:
                 self._drop(number)
 
         for number in [n for n, end in self._apart.items() if now > end and n not in self._held]:

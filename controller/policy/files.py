@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from inhand.controller.config.config import PolicyConfig
+from inhand.controller.config.sections import PolicyConfig
 from inhand.controller.errors import PolicyError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "policies"

@@ -6,14 +6,11 @@ depends on timing, on the order of events, or on state from an earlier run.
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from enum import Enum
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
-import numpy as np
 import tyro
 
 from inhand.controller.core.controller import Controller
@@ -31,6 +28,7 @@ from inhand.controller.recording.checkpoint import (
     restore,
     without_newer_members,
 )
+from inhand.controller.recording.difference import Difference, compare
 from inhand.controller.recording.older_checkpoints import upgraded
 from inhand.controller.recording.reader import Header, Recording, open_recording, versions
 from inhand.controller.recording.tick_record import CheckpointRecord, Inputs, TickRecord
@@ -42,25 +40,6 @@ from inhand.perception.cameras import Camera, parse_rig
 from inhand.perception.objects import ObjectDescription, parse_object
 from inhand.perception.records import TagCorners
 from inhand.result import print_json
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first difference between a replay and its recording.
-
-    Attributes:
-        n: number of the tick.
-        t: time of the tick [s].
-        what: name of the value, like `outputs.pose.position`.
-        recorded: the value in the recording.
-        replayed: the value in the replay.
-    """
-
-    n: int
-    t: float
-    what: str
-    recorded: str
-    replayed: str
 
 
 @dataclass(frozen=True)
@@ -124,7 +103,7 @@ class Replay:
                 if last is not None and last == record.n:
                     made = upgraded(record.state)
                     state = without_newer_members(made, capture(self._controller))
-                    difference = _compare(record, {"state": made}, {"state": state})
+                    difference = compare(record, {"state": made}, {"state": state})
                     if difference:
                         break
                 else:
@@ -182,7 +161,7 @@ class Replay:
             "outputs": tick_record.outputs(controller.snapshot()),
             "events": events,
         }
-        return _compare(record, {"outputs": record.outputs, "events": record.events}, replayed)
+        return compare(record, {"outputs": record.outputs, "events": record.events}, replayed)
 
     def _policy(self, sha256: str) -> Policy | None:
         if not sha256:
@@ -234,41 +213,6 @@ def descriptions(header: Header) -> tuple[Hand, ObjectDescription, dict[str, Cam
         parse_object(header.object.encode(), where, recorded=True),
         parse_rig(header.rig.encode(), where),
     )
-
-
-def _compare(
-    record: TickRecord | CheckpointRecord, recorded: object, replayed: object
-) -> Difference | None:
-    if tick_record.pack(recorded) == tick_record.pack(replayed):
-        return None
-    what, a, b = next(_walk("", recorded, replayed), ("", recorded, replayed))
-    return Difference(record.n, record.t, what, _as_text(a), _as_text(b))
-
-
-def _walk(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yields the name and the two values of each leaf that is not equal to the bit."""
-    if tick_record.pack(a) == tick_record.pack(b):
-        return
-    children: Iterator[tuple[Any, Any, Any]] | None = None
-    if isinstance(a, msgspec.Struct) and type(a) is type(b):
-        children = ((key, getattr(a, key), getattr(b, key)) for key in a.__struct_fields__)
-    elif is_dataclass(a) and type(a) is type(b):
-        children = ((f.name, getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
-    elif isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        children = ((key, a[key], b[key]) for key in a)
-    elif isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
-        children = ((i, one, other) for i, (one, other) in enumerate(zip(a, b, strict=True)))
-    if children is None:
-        yield name, a, b
-        return
-    for key, one, other in children:
-        yield from _walk(f"{name}.{key}".lstrip("."), one, other)
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, np.ndarray):
-        return np.array2string(value, floatmode="unique", max_line_width=10_000, separator=", ")
-    return repr(value.value if isinstance(value, Enum) else value)[:500]
 
 
 def replay(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from inhand.controller.config.config import CameraConfig, Config
+from inhand.controller.config.config import Config
 from inhand.controller.config.eyes import eyes_of
+from inhand.controller.config.sections import CameraConfig
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.keys import KeyRing
 from inhand.controller.system.child_process import Child

@@ -15,6 +15,7 @@ from inhand.controller.runtime.hand_link import HandLink
 from inhand.controller.runtime.watchdog import Heartbeat, Watchdog
 from inhand.controller.system.child_process import Child, stop_all
 from inhand.controller.system.sleep_lock import SleepLock
+from inhand.perception.parent import Parent
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Supervisor:
         """Stores its parts.
 
         Args:
-            on_failure: called with the reason when the daemon cannot go on.
+            on_failure: called with the reason when the daemon must end.
             now: returns the daemon's time [s].
             simulated: whether time is simulated; it may then stand still without a fault.
         """
@@ -64,6 +65,8 @@ class Supervisor:
         self._heartbeats = {"the supervisor": Heartbeat(lambda: self._came_round, _PATIENCE)}
         self._came_round = 0.0
         self._watchdog: Watchdog | None = None
+        # The program that started the daemon and waits for it, if there is one.
+        self._parent = Parent.waiting()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -130,6 +133,8 @@ class Supervisor:
         while not self._ended.wait(_PERIOD):
             periods += 1
             self._came_round = time.monotonic()
+            if self._parent is not None and not self._parent.alive:
+                self._on_failure("the program that started it has ended")
             self._restart()
             self._check_cameras(request_queue)
             self._check_bus(request_queue)

@@ -7,8 +7,8 @@ ticks: the result of the first tick is complete, and the second tick carries out
 from math import floor
 
 from inhand.controller.client.connection import Message
-from inhand.controller.client.simulated import WorldClient
 from inhand.controller.client.sync import Client
+from inhand.controller.client.world import WorldClient
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.system.clock import Clock
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inhand.controller.config.config import BusConfig
+from inhand.controller.config.sections import BusConfig
 from inhand.hardware.backend import HandBackend, switch_torque_off
 from inhand.hardware.dynamixel.bus import TICK_PATIENCE
 from inhand.hardware.dynamixel.driver import ServoHand

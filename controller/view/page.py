@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from viser import ClientHandle, GuiApi, ViserServer
 
-from inhand.controller.client.simulated import WorldClient
 from inhand.controller.client.sync import Client
+from inhand.controller.client.world import WorldClient
 from inhand.controller.errors import ClientError, ConfigError, RefusedError
 from inhand.controller.view.guard import Guard, note_client
 from inhand.controller.view.joint_driver import JointDriver

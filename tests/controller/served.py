@@ -9,6 +9,7 @@ from typing import Any
 
 import zmq
 
+from inhand.controller.config.settings import SafetySettings
 from inhand.controller.core.interfaces import PolicyRunner
 from inhand.controller.ipc.dispatch import perform
 from inhand.controller.ipc.request_queue import RequestQueue
@@ -21,6 +22,8 @@ from tests.controller.bench_hand import BLOCK, HAND, TICK, Bench, learned
 
 PATIENCE = 120_000
 """With a reply [ms]."""
+UNHURRIED = SafetySettings(manual_silence=60.0)
+"""For a hand in real time: requests that a busy machine delays end no mode."""
 
 
 class Served:
@@ -30,7 +33,7 @@ class Served:
         bench: the hand.
         server: the real server.
         failures: what the server said when it gave up.
-        ticking: while it is clear, no tick comes.
+        ticking: while it is clear, no tick comes; see `halt`.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class Served:
         own: Callable[[int], bool] = lambda process: False,
     ) -> None:
         self.directory = directory
-        self.bench = bench or Bench(learned(directory))
+        self.bench = bench or Bench(learned(directory), UNHURRIED)
         self.request_queue = RequestQueue().open()
         self.failures: list[str] = []
         self.server = Server(
@@ -58,6 +61,7 @@ class Served:
         )
         self.ticking = threading.Event()
         self.ticking.set()
+        self._halted = threading.Event()
         self._over = False
         self._thread = threading.Thread(target=self._tick)
 
@@ -73,12 +77,28 @@ class Served:
         self.server.stop()
         self.request_queue.close()
 
+    def halt(self) -> None:
+        """No tick comes from now on, until `ticking` is set; the one under way has ended."""
+        self._halted.clear()
+        self.ticking.clear()
+        assert self._halted.wait(PATIENCE / 1000)
+
+    def until_waiting(self, requests: int, urgent: int = 0) -> None:
+        """Waits until so many requests, and emergency stops, wait for the tick."""
+        queue, deadline = self.request_queue, time.monotonic() + PATIENCE / 1000
+        while len(queue._requests) != requests or len(queue._urgent) != urgent:
+            assert time.monotonic() < deadline, (len(queue._requests), len(queue._urgent))
+            time.sleep(0.01)
+
     def _load(self, name: str) -> PolicyRunner:
         return load_policy(find_policy(name, self.directory), HAND, BLOCK, allowed=None)
 
     def _tick(self) -> None:
         while not self._over:
-            self.ticking.wait()
+            if not self.ticking.is_set():
+                self._halted.set()
+                self.ticking.wait()
+                self._halted.clear()
             # The daemon's loop, on a hand without wires and cameras.
             requests = self.request_queue.take(8)
             controller = self.bench.controller

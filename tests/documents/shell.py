@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from inhand.perception.parent import environment
+
 
 def started(line: str, folder: Path, **streams: int) -> subprocess.Popen[str]:
     """Starts a line in a folder; a daemon started there has its sockets in it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "INHAND_DIRECTORY": str(folder)}
+    env = {**environment(), "PATH": path, "INHAND_DIRECTORY": str(folder)}
     return subprocess.Popen(
         ["bash", "-c", f"exec {line}"],
         cwd=folder,

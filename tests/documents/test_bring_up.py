@@ -107,7 +107,7 @@ def test_new_servos_become_a_hand(
 
 @pytest.mark.slow
 def test_and_the_simulated_hand_turns_the_block(tmp_path: Path) -> None:
-    with simulated_daemon(tmp_path), Client(tmp_path) as hand:
+    with simulated_daemon(tmp_path), Client(tmp_path, timeout=120) as hand:
         hand.subscribe()
         for line in STEER:
             until_accepted(line, tmp_path)

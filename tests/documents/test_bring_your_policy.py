@@ -52,6 +52,9 @@ def test_the_wrapped_policy_is_measured_and_run(
     words = re.sub(r"(\S+\.(toml|onnx))", lambda m: str(folder / m[1]), daemon).split()
     assert words[:2] == ["inhandd", "--sim"]
     (folder / "run").mkdir()
-    with simulated_daemon(folder / "run", *words[2:]), Client(folder / "run") as client:
+    with (
+        simulated_daemon(folder / "run", *words[2:]),
+        Client(folder / "run", timeout=120) as client,
+    ):
         assert client.status()["policy"]["name"] == "leap-reorient.onnx"
         client.call("enable")

@@ -50,7 +50,7 @@ def daemon(line: str, folder: Path) -> Iterator[None]:
         while True:
             assert time.monotonic() < deadline and process.poll() is None
             try:
-                with Client(folder) as client:
+                with Client(folder, timeout=120) as client:
                     client.status()
                 break
             except Exception:
@@ -65,7 +65,7 @@ def daemon(line: str, folder: Path) -> Iterator[None]:
 
 def measured(folder: Path) -> list[float]:
     """Angles of the actuators [rad], as the daemon publishes them."""
-    with Client(folder) as client:
+    with Client(folder, timeout=120) as client:
         client.subscribe()
         for topic, message in client.messages(timeout=PATIENCE):
             if topic == "state":

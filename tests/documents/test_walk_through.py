@@ -26,7 +26,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_an_object_of_ones_own_is_trained_measured_and_run(folder: Path) -> None:
+def test_an_object_of_ones_own_is_trained_measured_and_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, text in files(TRAIN).items():
         (folder / name).write_text(text)
     lines = [line for block in blocks(TRAIN, "sh") for line in block.splitlines()]
@@ -39,9 +41,12 @@ def test_an_object_of_ones_own_is_trained_measured_and_run(folder: Path) -> None
     assert words[:2] == ["inhandd", "--sim"]
     (folder / "run").mkdir()
     # The page names the object file relative to the folder in which the daemon is started.
-    os.chdir(folder)
-    with simulated_daemon(folder / "run", *words[2:]), Client(folder / "run") as client:
-        deadline = time.monotonic() + 60
+    monkeypatch.chdir(folder)
+    with (
+        simulated_daemon(folder / "run", *words[2:]),
+        Client(folder / "run", timeout=120) as client,
+    ):
+        deadline = time.monotonic() + 120
         while client.status()["object"]["pose"] is None:
             assert time.monotonic() < deadline
             time.sleep(0.2)

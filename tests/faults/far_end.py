@@ -63,7 +63,7 @@ class Remote:
 
     def _ask(self, *question: object) -> tuple[str, Any]:
         self._line.send((self._target, *question))
-        assert self._line.poll(30.0), "the far end does not answer"
+        assert self._line.poll(120.0), "the far end does not answer"
         kind, value = self._line.recv()
         assert kind != "error", value
         return kind, value

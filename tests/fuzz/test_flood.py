@@ -48,7 +48,7 @@ def test_each_has_one_reply_and_memory_is_flat(tmp_path: Path) -> None:
 
 def test_the_hand_goes_on_turning_the_block() -> None:
     """A commander starts the hand again after each stop that a mutated request asked for."""
-    with running() as daemon, Client(daemon.directory) as client:
+    with running() as daemon, Client(daemon.directory, timeout=120) as client:
         turn(daemon, client, over=lambda: client.status()["reached"] > 0)
         before = memory(daemon)
         began = time.monotonic()

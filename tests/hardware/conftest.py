@@ -16,7 +16,7 @@ settings.load_profile("busy")
 HAND = load_hand("dactyl24")
 BAUD = 4_000_000
 PATIENCE = 0.1
-"""Tests share the machine with others."""
+"""Servos whose thread gets no processor are waited for longer (`PatientClock`) [s]."""
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from inhand.controller.cli.bus_verbs import Scan, SetBaud, SetId
 from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Targets
+from inhand.perception.parent import environment
 from inhand.perception.rotations import Array
 from inhand.sim_backend.linked_pty import LinkedPty
 from tests.sim_backend.leap_client import LeapClient
@@ -46,6 +47,7 @@ class Emulator:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=environment(),
         )
         assert self.process.stdout is not None
         self.greeting = self.process.stdout.readline()
@@ -83,7 +85,7 @@ def leap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture
 def sdk(leap: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     # The SDK waits twice as long [ms] for each reply: others use this machine too.
-    monkeypatch.setattr("dynamixel_sdk.port_handler.LATENCY_TIMER", 500)
+    monkeypatch.setattr("dynamixel_sdk.port_handler.LATENCY_TIMER", 500 * REPLY)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -103,8 +105,8 @@ def test_robotis_sdk(leap: Emulator) -> None:
     port, packets = PortHandler(str(leap.port)), PacketHandler(2.0)
     assert port.openPort() and port.setBaudRate(4_000_000)
     assert packets.ping(port, 5) == (1240, COMM_SUCCESS, 0)
-    found, result = packets.broadcastPing(port)
-    assert result == COMM_SUCCESS and sorted(found) == list(range(16))
+    # It listens for 0.8 s, in which the emulator may get no processor.
+    wait_for(lambda: sorted(packets.broadcastPing(port)[0]) == list(range(16)))
     # Servos at another baud rate say nothing.
     assert port.setBaudRate(57600)
     port.setPacketTimeoutMillis = lambda _: PortHandler.setPacketTimeoutMillis(port, 50)

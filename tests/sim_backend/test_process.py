@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,17 +26,21 @@ from inhand.perception.camera.sources import RenderedSource
 from inhand.perception.cameras import load_rig
 from inhand.perception.detection.detection import TagDetector
 from inhand.perception.objects import load_object
+from inhand.perception.parent import environment
 from inhand.perception.pose.pose import estimate_poses
 from inhand.sim_backend.rig import default_rig, rig_around, shifted_rig
 
 HAND = load_hand("dactyl24")
 BLOCK = load_object("block")
+PATIENCE = 10.0
+"""Longest time until a reply begins [s]: another process sends it, when it gets a processor."""
 
 
 def start(directory: Path, *more: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "inhand.sim_backend", "--run-dir", str(directory)]
     command += ["--hand", "dactyl24", "--object", "block", "--seed", "3", *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment())
 
 
 @contextmanager
@@ -44,7 +48,7 @@ def started(directory: Path, *more: str) -> Iterator[dict[str, Any]]:
     """The process, and what it says of itself, with its number."""
     process = start(directory, *more)
     assert process.stdout is not None
-    assert select.select([process.stdout], [], [], 60)[0]
+    assert select.select([process.stdout], [], [], 300)[0]
     yield json.loads(process.stdout.readline()) | {"pid": process.pid}
     process.terminate()
     assert process.wait(120) == 0
@@ -58,7 +62,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
 @pytest.fixture(scope="module")
 def servos(station: dict[str, Any]) -> Iterator[ServoHand]:
-    servos = ServoHand(HAND, station["bus"], 4_000_000, patience=0.1, watchdog=2.0)
+    servos = ServoHand(HAND, station["bus"], 4_000_000, PATIENCE, watchdog=0.0)
     servos.connect()
     yield servos
     servos.close()
@@ -69,18 +73,23 @@ def ask(station: dict[str, Any], **request: object) -> dict[str, Any]:
         socket.set(zmq.LINGER, 0)
         socket.connect(station["world"])
         socket.send(msgspec.json.encode(request))
-        assert socket.poll(5000)
+        assert socket.poll(120_000)
         reply: dict[str, Any] = msgspec.json.decode(socket.recv())
         return reply
 
 
+def wait(what: Callable[[], object]) -> None:
+    """Waits until something holds: on a busy machine the world's time slips behind ours."""
+    deadline = time.monotonic() + 120.0
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def settle(servos: ServoHand, target: np.ndarray[Any, Any]) -> None:
-    """Commands a pose, and gives the hand two seconds to be there."""
+    """Commands a pose, and waits until the hand is near it."""
     servos.write(Targets(time.monotonic(), frozen_array(target)))
-    end = time.monotonic() + 2.0
-    while time.monotonic() < end:
-        servos.read()
-        time.sleep(0.02)
+    wait(lambda: np.abs(servos.read().position - target).max() < 0.1)
 
 
 def test_the_hand_follows_commands_on_the_line(station: dict[str, Any], servos: ServoHand) -> None:
@@ -89,10 +98,14 @@ def test_the_hand_follows_commands_on_the_line(station: dict[str, Any], servos: 
         target = HAND.rest.copy()
         target[[3, 10]] += offset
         settle(servos, target)
-        measured = servos.read().position
-        assert np.abs(measured - target)[[3, 10]].max() < 0.05
-        joints = np.array(ask(station, type="state")["joints"])[list(HAND.driven_joint)]
-        np.testing.assert_allclose(measured, joints, atol=0.02)
+
+        def arrived(target: np.ndarray[Any, Any] = target) -> bool:
+            measured = servos.read().position
+            joints = np.array(ask(station, type="state")["joints"])[list(HAND.driven_joint)]
+            near = np.abs(measured - target)[[3, 10]].max() < 0.05
+            return bool(near and np.abs(measured - joints).max() < 0.02)
+
+        wait(arrived)
 
 
 def test_cameras_see_the_block_where_the_world_has_it(
@@ -102,7 +115,11 @@ def test_cameras_see_the_block_where_the_world_has_it(
     settle(servos, HAND.rest)
     quaternion = rotations.random_quaternion(np.random.default_rng(1))
     assert ask(station, type="place", quaternion=quaternion.tolist()) == {"ok": True}
-    time.sleep(1.0)
+    # It comes to rest first, and the frames are of nearly one instant then.
+    wait(lambda: is_seen_where_it_is(station))
+
+
+def is_seen_where_it_is(station: dict[str, Any]) -> bool:
     rig = load_rig(station["rig"])
     corners = []
     for name, address in station["cameras"].items():
@@ -118,27 +135,35 @@ def test_cameras_see_the_block_where_the_world_has_it(
     state = ask(station, type="state")
     assert not state["dropped"]
     estimate, *_ = estimate_poses(BLOCK, rig, corners)
-    # The block has had a second to come to rest; the frames are of nearly one instant.
-    np.testing.assert_allclose(estimate.position, state["position"], atol=2e-3)
+    away = np.abs(estimate.position - state["position"]).max()
     turned = rotations.angle_between(estimate.quaternion, np.array(state["quaternion"]))
-    assert turned < 0.05
+    return bool(away < 2e-3 and turned < 0.05)
 
 
 def test_the_hand_stops_without_packets(station: dict[str, Any], servos: ServoHand) -> None:
-    hasty = ServoHand(HAND, station["bus"], 4_000_000, patience=0.1, watchdog=0.1)
+    hasty = ServoHand(HAND, station["bus"], 4_000_000, PATIENCE, watchdog=0.1)
     servos.close()
-    hasty.connect()
-    hasty.set_torque(True)
-    for target in (HAND.rest, HAND.rest + 0.1):
-        with suppress(BusError):
-            hasty.write(Targets(time.monotonic(), frozen_array(target)))
-    # On a busy machine the world's time slips behind ours.
-    time.sleep(3.0)
-    with pytest.raises(BusError, match="the servos have stopped: their bus watchdog"):
-        hasty.read()
-    hasty.set_torque(False)
-    hasty.close()
-    servos.connect()
+    try:
+        hasty.connect()
+        hasty.set_torque(True)
+        for target in (HAND.rest, HAND.rest + 0.1):
+            with suppress(BusError):
+                hasty.write(Targets(time.monotonic(), frozen_array(target)))
+
+        def stopped() -> bool:
+            # On a busy machine the world's time slips behind ours.
+            time.sleep(1.0)
+            try:
+                hasty.read()
+            except BusError as error:
+                return "the servos have stopped: their bus watchdog" in str(error)
+            return False
+
+        wait(stopped)
+        hasty.set_torque(False)
+    finally:
+        hasty.close()
+        servos.connect()
     servos.read()
 
 
@@ -212,10 +237,7 @@ def test_the_world_takes_the_priority_that_is_allowed_and_nothing_else_does(
         assert os.sched_getparam(world).sched_priority == int(allowed)
         (renderer,) = Path(f"/proc/{world}/task/{world}/children").read_text().split()
         # A process that was just made has its parent's policy until it has started its program.
-        deadline = time.monotonic() + 60.0
-        while os.sched_getscheduler(int(renderer)) != os.SCHED_OTHER:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait(lambda: os.sched_getscheduler(int(renderer)) == os.SCHED_OTHER)
 
 
 def test_the_cameras_stand_around_any_hand() -> None:

@@ -1,5 +1,6 @@
 """A servo bus on a pty, served from a thread, for tests of driver and emulator."""
 
+import math
 import os
 import pty
 import select
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from inhand.hardware.dynamixel import port as port_module
 from inhand.hardware.dynamixel import registers
+from inhand.hardware.dynamixel.line_clock import RealLineClock
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 from inhand.sim_backend.emulator import ServoBus
@@ -23,10 +26,36 @@ SIXTEEN = Path(__file__).parents[1] / "hardware" / "sixteen.toml"
 """File of a hand with the ids 1 to 16."""
 SHORTEST_SLEEP = 0.0003
 """The processor is late by about as much when it is to sleep for less [s]."""
+FLUSH = 0.02
+"""How long the kernel may take to pass written bytes on to the other end of a pty [s]."""
+STUCK = 120.0
+"""The thread of a line has ended or stands still if it has not had a turn for so long [s]."""
+
+_lines: "dict[str, Wires]" = {}
+"""The lines, by device file."""
+
+
+class PatientClock(RealLineClock):
+    """Real time, in which no servo counts as silent before its thread has had a turn.
+
+    On a busy machine that thread may get no processor for seconds, which says nothing about the
+    driver.
+    """
+
+    def wait_readable(self, file: int, deadline: float) -> bool:
+        if super().wait_readable(file, deadline):
+            return True
+        line = _lines.get(os.ttyname(file))
+        if line is None:
+            return False
+        line.await_turn()
+        return super().wait_readable(file, self.now() + FLUSH)
 
 
 class Wires:
     """Servos without a world, that follow their goals at once while torque is on.
+
+    Drivers of this process that are made afterwards wait with a `PatientClock`.
 
     Args:
         hand: which servos.
@@ -55,6 +84,11 @@ class Wires:
         self._paced = PacedLine(self.bus, lambda: speed_of(self._other_end)) if baud else None
         for servo in self.bus.servos.values() if baud else ():
             servo.set(registers.BAUD_RATE, registers.BAUD_RATES[baud or 0])
+        # What waits for a turn of the thread writes a byte.
+        self._asked, self._ask = os.pipe()
+        self._turns = threading.Semaphore(0)
+        _lines[self.port] = self
+        port_module.RealLineClock = PatientClock  # type: ignore[misc]
         self._running = True
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -70,13 +104,18 @@ class Wires:
             patience = 0.001 if self.faults.waiting else 0.02
             if paced is not None:
                 patience = max(0.0, min(paced.next - last - SHORTEST_SLEEP, patience))
-            readable = select.select([self._line], [], [], patience)[0]
+            readable = select.select([self._line, self._asked], [], [], patience)[0]
+            asked, readable = self._asked in readable, self._line in readable
             now = time.monotonic()
             with self.lock:
                 self.bus.move(now - last)
                 late = self.faults.due(now) if paced is None else paced.due(now)
             if late:
                 os.write(self._line, late)
+            if asked and not readable and (paced is None or paced.next == math.inf):
+                # All requests that came before are answered.
+                os.read(self._asked, 1)
+                self._turns.release()
             if not readable:
                 # This thread may have been kept waiting, which is no silence on the line.
                 self.bus.advance(min(now - last, 0.04))
@@ -96,6 +135,13 @@ class Wires:
         self._paced.receive(data, now)
         return b""
 
+    def await_turn(self) -> None:
+        """Waits until the servos have answered all requests that were sent before."""
+        os.write(self._ask, b"?")
+        deadline = time.monotonic() + STUCK
+        while self._thread.is_alive() and not self._turns.acquire(timeout=0.1):
+            assert time.monotonic() < deadline, "the thread of the line stands still"
+
     def deafen(self) -> None:
         """Makes all servos silent."""
         with self.lock:
@@ -110,7 +156,9 @@ class Wires:
         """
         self._running = False
         self._thread.join()
-        os.close(self._line)
+        _lines.pop(self.port, None)
+        for file in (self._line, self._asked, self._ask):
+            os.close(file)
 
 
 @contextmanager

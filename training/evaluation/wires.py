@@ -17,8 +17,9 @@ import msgspec
 import numpy as np
 import tomli_w
 
-from inhand.controller.client.simulated import WorldClient, simulated_daemon
+from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
+from inhand.controller.client.world import WorldClient
 from inhand.controller.errors import RefusedError
 from inhand.hardware.model.universe import Universe
 from inhand.training.evaluation.lockstep import SETTLE, START_TIMEOUT, Progress

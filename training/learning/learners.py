@@ -27,7 +27,7 @@ from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.automatic_ranges import Precision
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
-from inhand.training.mujoco_worlds.physics import Engine, MakePhysics
+from inhand.training.mujoco_worlds.physics import Engine
 from inhand.training.mujoco_worlds.rewards import Rewards
 from inhand.training.mujoco_worlds.tensor_environment import TensorEnvironment
 
@@ -80,24 +80,14 @@ def build(
     """
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     worlds: BatchOfWorlds
-    if engine == "warp" and recipe.stage == "teacher":
+    if engine == "warp":
         size, seed = recipe.settings.worlds, recipe.settings.seed
-        worlds = worlds_on_device(hand, target, size, device, seed, recipe.rewards)
+        worlds = worlds_on_device(hand, target, size, device, seed, rewards_of(recipe))
     else:
-        worlds = make_worlds(recipe, hand, target, threads, physics_of(engine, device))
+        worlds = make_worlds(recipe, hand, target, threads)
     learner = make_learner(recipe, worlds, load_networks(recipe, worlds, runs), device)
     start_from(learner, recipe, runs)
     return learner
-
-
-def physics_of(engine: Engine, device: str) -> MakePhysics | None:
-    """What makes the physics in an engine; None: the cores of this machine."""
-    if engine == "mujoco":
-        return None
-    # MuJoCo Warp is in an extra of its own.
-    from inhand.training.mujoco_worlds.warp_physics import WarpPhysics
-
-    return lambda model, size: WarpPhysics(model, size, device)
 
 
 def worlds_on_device(
@@ -108,7 +98,7 @@ def worlds_on_device(
     seed: int = 0,
     rewards: Rewards | None = None,
 ) -> TensorEnvironment:
-    """Worlds for a teacher, of which everything stays on a device, in MuJoCo Warp.
+    """Worlds of which everything stays on a device, in MuJoCo Warp.
 
     Raises:
         EngineError: the engine cannot be used here, or the worlds do not fit into its memory.
@@ -122,20 +112,20 @@ def worlds_on_device(
     return TensorEnvironment(hand, target, size, physics, seed, rewards)
 
 
+def rewards_of(recipe: RunRecipe) -> Rewards:
+    """Weights of the reward in the worlds of a recipe; a refinement has its own time limit."""
+    if recipe.stage != "refine":
+        return recipe.rewards
+    seconds = recipe.refine.seconds_per_goal
+    return msgspec.structs.replace(recipe.rewards, seconds_per_goal=seconds)
+
+
 def make_worlds(
-    recipe: RunRecipe,
-    hand: Hand,
-    target: ObjectDescription,
-    threads: int,
-    physics: MakePhysics | None = None,
+    recipe: RunRecipe, hand: Hand, target: ObjectDescription, threads: int
 ) -> BatchEnvironment:
-    """The worlds that a recipe trains in, without its curriculum."""
-    settings, rewards = recipe.settings, recipe.rewards
-    if recipe.stage == "refine":
-        seconds = recipe.refine.seconds_per_goal
-        rewards = msgspec.structs.replace(rewards, seconds_per_goal=seconds)
-    size, seed = settings.worlds, settings.seed
-    return BatchEnvironment(hand, target, size, threads, seed, rewards, physics)
+    """The worlds that a recipe trains in on cores, without its curriculum."""
+    size, seed = recipe.settings.worlds, recipe.settings.seed
+    return BatchEnvironment(hand, target, size, threads, seed, rewards_of(recipe))
 
 
 def load_networks(recipe: RunRecipe, worlds: BatchOfWorlds, runs: Path) -> tuple[nn.Module, ...]:

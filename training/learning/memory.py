@@ -3,6 +3,11 @@
 The numbers were measured with 64 and 512 worlds of the block in all stages.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError
 from inhand.training.mujoco_worlds.memory import free_memory
 
@@ -34,3 +39,20 @@ def check_memory(recipe: RunRecipe) -> None:
             f"run {recipe.run}: {worlds} worlds need about {needed / 1e9:.1f} GB of memory, and "
             f"{available / 1e9:.1f} GB are free; set fewer worlds in the recipe"
         )
+
+
+@contextmanager
+def device_memory(recipe: RunRecipe) -> Iterator[None]:
+    """Tells in one sentence that a GPU has too little memory for what the recipe needs.
+
+    Raises:
+        TrainingError: torch found too little memory.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"run {recipe.run}: the GPU has too little memory for {recipe.settings.worlds} worlds "
+            f"with their rollouts ({str(error).partition('. ')[0]}); set fewer worlds in the "
+            "recipe; the last checkpoint is intact"
+        ) from error

@@ -42,7 +42,7 @@ from inhand.training.learning.widening import widen_network, widen_optimizer
 from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
-from inhand.training.sensors.sensors import Sensors
+from inhand.training.sensors.tensor_sensors import sensors_of
 
 
 class RefineRecipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
@@ -120,7 +120,7 @@ class Refinement:
         self.worlds, self.recipe, self.device = worlds, recipe, device
         self.network = student.to(device)
         version = version_of_student(worlds.hand, student)
-        sensors = Sensors(worlds, recipe.seed, version)
+        sensors = sensors_of(worlds, recipe.seed, version)
         self.policy = StudentPolicy(sensors, self.network, worlds.size, device)
         self._observation: Tensor | None = None
         self.teacher = self._wide(teacher)

@@ -30,7 +30,7 @@ from inhand.training.learning.student_network import (
 )
 from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
-from inhand.training.sensors.sensors import Sensors
+from inhand.training.sensors.tensor_sensors import sensors_of
 
 
 class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,7 +112,7 @@ class Student:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.worlds, self.teacher, self.recipe, self.device = worlds, teacher, recipe, device
-        sensors = Sensors(worlds, recipe.seed, recipe.observation)
+        sensors = sensors_of(worlds, recipe.seed, recipe.observation)
         # What the teacher sees of the first version is normalized as for the teacher.
         size, known = sensors.observe().shape[1], observation_size(worlds.hand)
         mean, scale = torch.zeros(size), torch.ones(size)
@@ -200,8 +200,10 @@ class Student:
             seen = self.policy.observe()
             if recipe.world_loss:
                 labels.append(world_labels(worlds, self.policy.sensors.believed))
+            # Worlds on a device compute in torch too, but never in half precision.
+            true = teacher_inputs(worlds, self.device)
             with mixed_precision(self.device, recipe.bfloat16):
-                target = self.teacher.act(teacher_inputs(worlds, self.device)).float()
+                target = self.teacher.act(true).float()
                 mixed = torch.where(led, target, self.policy.act(seen))
             step = step_worlds(worlds, mixed, self.device)
             self._ended.extend(zip(step.goals, step.dropped, strict=True))

@@ -14,7 +14,7 @@ from inhand.training.learning.checkpoint import read_checkpoint
 from inhand.training.learning.experience import side_by_side
 from inhand.training.learning.world_head import WORLD
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
-from inhand.training.sensors.sensors import Sensors
+from inhand.training.sensors.tensor_sensors import AnySensors
 
 State = tuple[Tensor, Tensor]
 
@@ -128,7 +128,7 @@ class StudentPolicy:
     """
 
     def __init__(
-        self, sensors: Sensors, network: StudentNetwork, worlds: int, device: str = "cpu"
+        self, sensors: AnySensors, network: StudentNetwork, worlds: int, device: str = "cpu"
     ) -> None:
         self.state = network.start(worlds)
         self.sensors, self._network, self._device = sensors, network, device

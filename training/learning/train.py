@@ -15,7 +15,7 @@ from inhand.errors import InhandError
 from inhand.result import print_json
 from inhand.training.learning.curve import draw_curve
 from inhand.training.learning.learners import Run, Stopped, build
-from inhand.training.learning.memory import check_memory
+from inhand.training.learning.memory import check_memory, device_memory
 from inhand.training.learning.run_display import Display
 from inhand.training.learning.run_files import Paths, RunStatus, State, sole_trainer, write_status
 from inhand.training.learning.run_log import RunLog
@@ -97,7 +97,8 @@ def train(
             late = minutes is not None and time.monotonic() - began > 60 * minutes
             return late or stop()
 
-        learner = _start(recipe, runs, device, threads, ray, actors, over, engine)
+        with device_memory(recipe):
+            learner = _start(recipe, runs, device, threads, ray, actors, over, engine)
         paths = run_paths(runs, recipe)
         with sole_trainer(paths):
             if paths.checkpoint.exists():
@@ -109,7 +110,8 @@ def train(
             try:
                 log.open(learner.iteration, learner.steps)
                 run.note("running")
-                row = run.go(log, minutes, over)
+                with device_memory(recipe):
+                    row = run.go(log, minutes, over)
             except InhandError as error:
                 run.note("failed", str(error))
                 raise

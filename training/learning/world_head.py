@@ -5,12 +5,14 @@ of the estimated rotation. Without them nothing but the actions asks the memory 
 world it is in.
 """
 
-import numpy as np
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from inhand.hardware.records import Array
 from inhand.perception import rotations
+from inhand.training.mujoco_worlds import tensor_rotations
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.draws import NAMES
 
@@ -40,18 +42,19 @@ WORLD = (*STRENGTHS, "rotation_error_x", "rotation_error_y", "rotation_error_z")
 _COLUMNS = [NAMES.index(name) for name in STRENGTHS]
 
 
-def world_labels(worlds: BatchOfWorlds, believed: Array) -> Tensor:
-    """The true values of what the head estimates, (worlds, len(WORLD)).
+def world_labels(worlds: BatchOfWorlds, believed: Array | Tensor) -> Tensor:
+    """The true values of what the head estimates, (worlds, len(WORLD)), where the worlds are.
 
     Args:
         worlds: the worlds.
-        believed: estimated orientations, world from object, (worlds, 4) wxyz.
+        believed: estimated orientations, world from object, (worlds, 4) wxyz; arrays or tensors as
+            in the worlds.
     """
-    true = rotations.normalize(worlds.object_quaternion)
-    error = rotations.log(rotations.multiply(true, rotations.conjugate(believed)))
-    strengths = worlds.strengths[:, _COLUMNS]
-    labels = np.concatenate([strengths, error / ROTATION_UNIT], -1, dtype=np.float32)
-    return torch.as_tensor(labels)
+    turning: Any = tensor_rotations if isinstance(believed, Tensor) else rotations
+    true = turning.normalize(worlds.object_quaternion)
+    error = turning.log(turning.multiply(true, turning.conjugate(believed)))
+    parts = worlds.strengths[:, _COLUMNS], error / ROTATION_UNIT
+    return torch.cat([torch.as_tensor(part, dtype=torch.float32) for part in parts], -1)
 
 
 def world_loss(estimate: Tensor, labels: Tensor) -> Tensor:

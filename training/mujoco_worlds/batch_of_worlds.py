@@ -20,7 +20,7 @@ class BatchOfWorlds(Protocol):
     `inhand.training.mujoco_worlds.environment.BatchEnvironment` is one, on the cores of one
     machine, with arrays of numpy. In
     `inhand.training.mujoco_worlds.tensor_environment.TensorEnvironment` each array is a tensor on
-    the device of the worlds, but for `strengths` and the numbers of worlds (`ids`).
+    the device of the worlds, but for the numbers of worlds (`ids`).
 
     The curriculum's settings (`goal_distance`, `universe_scale`, `vary`, `ranges`, `precision`,
     `settle_seconds`) take effect in each world at its next reset.

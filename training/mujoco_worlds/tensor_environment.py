@@ -11,7 +11,6 @@ from torch import Tensor
 
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.universe import Universe, Vary
-from inhand.hardware.records import Array
 from inhand.perception.objects import ObjectDescription
 from inhand.training.mujoco_worlds import tensor_rotations as rotations
 from inhand.training.mujoco_worlds.adversary import Adversary
@@ -112,9 +111,9 @@ class TensorEnvironment:
         return self.variation.universes
 
     @property
-    def strengths(self) -> Array:
-        """With which the universes were drawn, on the host, (size, axes of `draws.AXES`)."""
-        return self.variation.strengths
+    def strengths(self) -> Tensors:
+        """With which the universes were drawn, (size, axes of `draws.AXES`)."""
+        return self._universes["strengths"]
 
     @property
     def sent_target(self) -> Tensors:
@@ -295,6 +294,9 @@ class TensorEnvironment:
             object_position=self.object_position,
             object_quaternion=rotations.normalize(self.object_quaternion),
             goal_quaternion=self.goal,
+            pose_age=torch.zeros_like(self.tolerance),
+            object_angular_velocity=self.angular_velocity,
+            goal_tolerance=self.tolerance,
         )
 
     def privileged(self) -> Tensors:

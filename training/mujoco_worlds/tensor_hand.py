@@ -132,10 +132,18 @@ class TensorHand:
 
     def fingertips(self, actuator_angles: Tensor) -> Tensor:
         """Fingertips as the encoders imply them, world frame [m], (size, n_fingertips, 3)."""
-        angles = self.joint_angles(actuator_angles)[..., None, None]
+        tips = self.link_poses(self.joint_angles(actuator_angles))[:, self._tips]
+        return tips[..., :3, 3] + (tips[..., :3, :3] @ self._ends[..., None]).squeeze(-1)
+
+    def link_poses(self, joint_angles: Tensor) -> Tensor:
+        """Transforms of all links, world from link, (size, n_links, 4, 4).
+
+        Args:
+            joint_angles: [rad], (size, n_joints).
+        """
+        angles = joint_angles[..., None, None]
         constant, cosine, sine = self._chain
         poses = constant + angles.cos() * cosine + angles.sin() * sine
         for links, parents in self._levels:
             poses[:, links] = poses[:, parents] @ poses[:, links]
-        tips = poses[:, self._tips]
-        return tips[..., :3, 3] + (tips[..., :3, :3] @ self._ends[..., None]).squeeze(-1)
+        return poses

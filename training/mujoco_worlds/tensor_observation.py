@@ -1,8 +1,9 @@
-"""The observation of `inhand.controller.policy.observation.observe`, version 1, for tensors."""
+"""The observation of `inhand.controller.policy.observation.observe`, for tensors."""
 
 import torch
 from torch import Tensor
 
+from inhand.controller.policy.observation import MAX_POSE_AGE
 from inhand.training.mujoco_worlds import tensor_rotations as rotations
 
 
@@ -27,8 +28,12 @@ def observe(
     object_position: Tensor,
     object_quaternion: Tensor,
     goal_quaternion: Tensor,
+    pose_age: Tensor,
+    object_angular_velocity: Tensor,
+    goal_tolerance: Tensor,
+    version: int = 1,
 ) -> Tensor:
-    """Builds the observation of poses that are measured now.
+    """Builds the observation.
 
     Args:
         symmetry: of the object, (k, 4) wxyz.
@@ -39,6 +44,10 @@ def observe(
         object_position: world frame [m], (size, 3).
         object_quaternion: world from object, (size, 4) wxyz.
         goal_quaternion: wanted, world from object, (size, 4) wxyz.
+        pose_age: time since the pose was last measured [s], (size,).
+        object_angular_velocity: world frame [rad/s], (size, 3).
+        goal_tolerance: largest error at which the goal is reached [rad], (size,).
+        version: of the layout.
 
     Returns:
         (size, observation_size), as `observation_layout` says.
@@ -56,6 +65,15 @@ def observe(
         vector / angle.clamp(min=1e-6),
         vector,
         angle,
-        torch.zeros_like(angle),
+        pose_age.clamp(max=MAX_POSE_AGE)[:, None],
     ]
+    if version > 1:
+        parts += [object_angular_velocity, goal_tolerance[:, None]]
+    if version > 2:
+        parts += [_with_real_part(object_quaternion), _with_real_part(goal_quaternion)]
     return torch.cat(parts, -1).float()
+
+
+def _with_real_part(quaternion: Tensor) -> Tensor:
+    """The one of the two quaternions of a rotation whose real part is not negative, (..., 4)."""
+    return torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)

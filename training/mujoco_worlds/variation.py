@@ -150,6 +150,7 @@ class Variation:
             "push_rate": np.array([one.push_rate for one in universes]),
             "push_acceleration": np.array([one.push_acceleration for one in universes]),
             "adversary": self.adversary[ids],
+            "strengths": self.strengths[ids],
         }
 
     def _arrays(self) -> dict[str, NDArray[Any]]:

@@ -26,7 +26,7 @@ from inhand.perception.objects import ObjectDescription
 
 
 @dataclass(frozen=True)
-class _Shape:
+class Shape:
     """One link's surface as spheres, and a sphere around them all; link frame [m]."""
 
     link: int
@@ -36,7 +36,7 @@ class _Shape:
     bound: float
 
     @classmethod
-    def of(cls, link: int, points: Array, radii: Array) -> "_Shape":
+    def of(cls, link: int, points: Array, radii: Array) -> "Shape":
         centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
         bound = float((np.linalg.norm(points - centre, axis=-1) + radii).max())
         return cls(link, points, radii, centre, bound)
@@ -48,21 +48,29 @@ class Carrying:
     Args:
         hand: the hand.
         target: the object.
+
+    Attributes:
+        shapes: of the links that have a surface.
+        reach: distance from the object's centre beyond which no shape matters [m].
+        axes: of the joints, link frames, (n_links, 3).
+        moved_by: 1 where a joint, a column, moves a link, a row.
+        palm: joints that move all fingers, (n_links,).
+        normals: of the object's faces, (faces, 3); `offsets`: their distances from its centre [m].
     """
 
     def __init__(self, hand: Hand, target: ObjectDescription) -> None:
         self._hand = hand
         points, radii, links = surface(hand)
-        self._shapes = [
-            _Shape.of(number, points[links == number], radii[links == number])
+        self.shapes = [
+            Shape.of(number, points[links == number], radii[links == number])
             for number in np.unique(links).tolist()
         ]
-        self._reach = float(np.linalg.norm(target.vertices, axis=-1).max()) + REACH + 3.0 * FADE
-        self._axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
-        self._moved_by = hand.moved_by.astype(np.float64)
-        self._palm = np.logical_and.reduce(hand.moved_by[list(hand.fingertips)])
-        self._normals = np.array(list(target.faces.values()))
-        self._offsets = (target.vertices @ self._normals.T).max(axis=0)
+        self.reach = float(np.linalg.norm(target.vertices, axis=-1).max()) + REACH + 3.0 * FADE
+        self.axes = np.array([np.array(x.axis) / np.linalg.norm(x.axis) for x in hand.links])
+        self.moved_by = hand.moved_by.astype(np.float64)
+        self.palm: NDArray[np.bool_] = np.logical_and.reduce(hand.moved_by[list(hand.fingertips)])
+        self.normals = np.array(list(target.faces.values()))
+        self.offsets = (target.vertices @ self.normals.T).max(axis=0)
 
     def motion(self, before: Array, after: Array, position: Array, quaternion: Array) -> Array:
         """Shift [m] and world rotation [rad] of the objects, (n, 6).
@@ -78,12 +86,12 @@ class Carrying:
         turned = hand.joint_angles(after) - angles
         turns, origins = link_poses(hand, angles)
         # Twist that each joint adds: rotation, and the shift of the world's origin.
-        spin = np.einsum("nlij,lj->nli", turns, self._axes) * turned[..., None]
+        spin = np.einsum("nlij,lj->nli", turns, self.axes) * turned[..., None]
         shift = -rotations.cross(spin, origins)
         palm = np.concatenate(
             [
-                shift[:, self._palm].sum(1) + rotations.cross(spin[:, self._palm].sum(1), position),
-                spin[:, self._palm].sum(1),
+                shift[:, self.palm].sum(1) + rotations.cross(spin[:, self.palm].sum(1), position),
+                spin[:, self.palm].sum(1),
             ],
             axis=-1,
         )
@@ -92,8 +100,8 @@ class Carrying:
         if not len(worlds):
             return palm
         # Velocities of the touching points, less what the palm's motion gives them.
-        spin = (self._moved_by @ spin)[worlds, links]
-        shift = (self._moved_by @ shift)[worlds, links]
+        spin = (self.moved_by @ spin)[worlds, links]
+        shift = (self.moved_by @ shift)[worlds, links]
         arms = points - position[worlds]
         against = shift + rotations.cross(spin, points) - palm[worlds, :3]
         against -= rotations.cross(palm[worlds, 3:], arms)
@@ -121,18 +129,18 @@ class Carrying:
         frames = rotations.to_matrix(quaternion)
         smallest = np.full(len(position), np.inf)
         found = []
-        for shape in self._shapes:
+        for shape in self.shapes:
             turn, origin = turns[:, shape.link], origins[:, shape.link]
             away = origin + turn @ shape.centre - position
             ids = np.flatnonzero(
-                np.einsum("ni,ni->n", away, away) < (shape.bound + self._reach) ** 2
+                np.einsum("ni,ni->n", away, away) < (shape.bound + self.reach) ** 2
             )
             # In the object's frame, faces before points: numpy's maximum over the first is faster.
             inverse = frames[ids].transpose(0, 2, 1)
             into = inverse @ turn[ids]
             shift = inverse @ (origin[ids] - position[ids])[..., None]
             local = into @ shape.points.T + shift
-            gap = (self._normals @ local - self._offsets[:, None]).max(axis=1) - shape.radii
+            gap = (self.normals @ local - self.offsets[:, None]).max(axis=1) - shape.radii
             smallest[ids] = np.minimum(smallest[ids], gap.min(axis=1))
             rows, near = np.nonzero(gap < REACH)
             touching = ids[rows]

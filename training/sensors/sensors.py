@@ -1,10 +1,13 @@
 """Sensors of a batch of worlds: latency, noise, drop-outs and outliers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from inhand.controller.policy.observation import observe
 from inhand.hardware.model.kinematics import fingertip_positions
+from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception import rotations
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
@@ -40,6 +43,54 @@ up to 0.3 (arXiv:2210.13702), so that a policy does not rely on single poses."""
 INJECTION = NAMES.index("pose_injection")
 
 
+LEVELS, LATENCY, BIASES, INTERVAL = slice(0, 7), 7, slice(8, 11), 11
+"""Columns of `errors_of`."""
+
+
+def errors_of(universes: Sequence[Universe], rate: float) -> Array:
+    """Sizes of the errors of measurement in some universes, (k, 12).
+
+    Columns: joint, position and rotation noise a step, joint latency, probability of a missing
+    pose, probability a step that poses freeze, probability of an outlier that is accepted;
+    latency of poses; joint, position and rotation bias of an episode; interval of poses.
+
+    Args:
+        universes: k of them.
+        rate: policy steps a second [Hz].
+    """
+    rows = [
+        (
+            one.joint_noise[0],
+            one.position_noise[0],
+            one.rotation_noise[0],
+            one.joint_latency,
+            one.pose_dropout + (1.0 - ACCEPTED_OUTLIERS) * one.pose_outlier,
+            one.pose_freeze / rate,
+            ACCEPTED_OUTLIERS * one.pose_outlier,
+            one.pose_latency,
+            one.joint_noise[1],
+            one.position_noise[1],
+            one.rotation_noise[1],
+            one.pose_interval,
+        )
+        for one in universes
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 12)
+
+
+def declared(errors: Array) -> Array:
+    """Deviations of position [m] and rotation [rad] that the robot declares, (2, k).
+
+    They contain noise, but neither bias nor outliers.
+
+    Args:
+        errors: of `errors_of`, (k, 12).
+    """
+    nominal = np.array([[POSITION_DEVIATION], [ROTATION_DEVIATION]])
+    deviations: Array = np.hypot(nominal, errors[:, 1:3].T)
+    return deviations
+
+
 class Sensors:
     """Joint readings and poses of a batch of worlds, with the errors of their universes.
 
@@ -63,9 +114,6 @@ class Sensors:
         self._joint_bias = np.zeros((n, actuators))
         self._position_bias = np.zeros((n, 3))
         self._rotation_bias = np.zeros((n, 3))
-        # Columns: joint, position and rotation noise a step, joint latency, probability of a
-        # missing pose, probability a step that poses freeze, probability of an outlier that is
-        # accepted.
         self._levels = np.zeros((n, 7))
         self._poses = TrackedPoses(n, 1.0 / worlds.policy_rate)
         self._frozen = np.zeros(n)
@@ -78,38 +126,21 @@ class Sensors:
 
     def reset(self, ids: NDArray[np.int64]) -> None:
         """Draws the errors of a new episode. Call it after the worlds' own reset."""
-        worlds, rng = self._worlds, self._rng
-        rate = worlds.policy_rate
-        for i in ids:
-            universe = worlds.universes[i]
-            self._levels[i] = (
-                universe.joint_noise[0],
-                universe.position_noise[0],
-                universe.rotation_noise[0],
-                universe.joint_latency,
-                universe.pose_dropout + (1.0 - ACCEPTED_OUTLIERS) * universe.pose_outlier,
-                universe.pose_freeze / rate,
-                ACCEPTED_OUTLIERS * universe.pose_outlier,
-            )
-            self._poses.latency[i] = universe.pose_latency
-            # As the robot declares them: noise, but neither bias nor outliers.
-            self._poses.deviation[:, i] = np.hypot(
-                (POSITION_DEVIATION, ROTATION_DEVIATION),
-                (universe.position_noise[0], universe.rotation_noise[0]),
-            )
-            self._joint_bias[i] = universe.joint_noise[1]
-            self._position_bias[i] = universe.position_noise[1]
-            self._rotation_bias[i] = universe.rotation_noise[1]
-        for bias in (self._joint_bias, self._position_bias, self._rotation_bias):
+        worlds, rng, poses = self._worlds, self._rng, self._poses
+        errors = errors_of([worlds.universes[i] for i in ids], worlds.policy_rate)
+        self._levels[ids] = errors[:, LEVELS]
+        poses.deviation[:, ids] = declared(errors)
+        biases = self._joint_bias, self._position_bias, self._rotation_bias
+        for bias, size in zip(biases, errors[:, BIASES].T, strict=True):
+            bias[ids] = size[:, None]
             bias[ids] *= rng.standard_normal((len(ids), bias.shape[1]))
         self._frozen[ids] = 0.0
         self._began[ids] = True
-        interval = np.array([worlds.universes[i].pose_interval for i in ids])
-        shortest = np.maximum(1.0 / rng.uniform(*CAMERA_RATE, len(ids)), interval)
-        self._poses.rate[ids] = 1.0 / shortest
-        self._poses.latency[ids] += rng.uniform(*PIPELINE_LATENCY, len(ids))
+        shortest = np.maximum(1.0 / rng.uniform(*CAMERA_RATE, len(ids)), errors[:, INTERVAL])
+        poses.rate[ids] = 1.0 / shortest
+        poses.latency[ids] = errors[:, LATENCY] + rng.uniform(*PIPELINE_LATENCY, len(ids))
         where = worlds.object_position[ids], rotations.normalize(worlds.object_quaternion[ids])
-        self._poses.reset(ids, rng, where, self._spoiled(ids, *where))
+        poses.reset(ids, rng, where, self._spoiled(ids, *where))
 
     def _spoiled(
         self, ids: NDArray[np.int64], position: Array, quaternion: Array

@@ -7,14 +7,13 @@ the object with the hand. Between frames a turning object deviates from the pred
 largest error in a world without noise.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from inhand.controller.estimation.pose_state import HELD, MotionModel
 from inhand.hardware.records import Array
 from inhand.perception import rotations
+from inhand.training.sensors.spread import Spread
 
 STEPS_KEPT = 16
 """Number of past policy steps whose true poses are kept, for frames with latency."""
@@ -25,24 +24,6 @@ POSITION_DEVIATION, ROTATION_DEVIATION = 0.001, 0.01
 
 LINEAR, ANGULAR = 0, 1
 """Rows of what is kept for position and rotation."""
-
-
-@dataclass
-class _Spread:
-    """Variances of pose and velocity and their covariance, (2, n) each: linear, then angular."""
-
-    pose: Array
-    mixed: Array
-    speed: Array
-
-    def at(self, ids: NDArray[np.int64]) -> "_Spread":
-        """Those of some worlds."""
-        return _Spread(self.pose[:, ids], self.mixed[:, ids], self.speed[:, ids])
-
-    def put(self, ids: NDArray[np.int64], other: "_Spread") -> None:
-        """Replaces those of some worlds."""
-        self.pose[:, ids], self.mixed[:, ids] = other.pose, other.mixed
-        self.speed[:, ids] = other.speed
 
 
 class TrackedPoses:
@@ -68,7 +49,7 @@ class TrackedPoses:
         self._speeds = np.array([[motion.linear_speed], [motion.angular_speed]]) ** 2
         self.deviation = np.tile([[POSITION_DEVIATION], [ROTATION_DEVIATION]], n)
         zero = np.zeros((2, n))
-        self._spread = _Spread(self.deviation**2, zero, np.tile(self._speeds, n))
+        self._spread = Spread(self.deviation**2, zero, np.tile(self._speeds, n))
         self._now = 0.0
         self.rate, self.latency = np.full(n, 15.0), np.zeros(n)
         self._phase, self._looked = np.zeros(n), np.zeros(n)
@@ -101,7 +82,7 @@ class TrackedPoses:
         self.captured[ids] = self._looked[ids]
         self._position[ids], self._quaternion[ids] = seen
         self._velocity[ids] = self._turning[ids] = 0.0
-        start = _Spread(
+        start = Spread(
             self.deviation[:, ids] ** 2, np.zeros((2, len(ids))), np.tile(self._speeds, len(ids))
         )
         self._spread.put(ids, start)
@@ -164,17 +145,9 @@ class TrackedPoses:
         span = np.maximum(self._looked[ids] - self.captured[ids], 1e-3)
         kept = np.exp(-span / self._decay)
         reach = (self._decay * (1.0 - kept))[:, None]
-        spread = self._predicted(self._spread.at(ids), span)
-        total = spread.pose + self.deviation[:, ids] ** 2
-        gain, pull = spread.pose / total, spread.mixed / total
-        self._spread.put(
-            ids,
-            _Spread(
-                (1.0 - gain) * spread.pose,
-                (1.0 - gain) * spread.mixed,
-                spread.speed - pull * spread.mixed,
-            ),
-        )
+        spread = self._spread.at(ids).predicted(span, self._decay, self._speeds)
+        after, gain, pull = spread.measured(self.deviation[:, ids] ** 2)
+        self._spread.put(ids, after)
         carried = self._carried_since(ids, self.captured[ids])
         carried -= self._carried_since(ids, self._looked[ids])
         expected = self._position[ids] + reach * self._velocity[ids] + carried[:, :3]
@@ -190,21 +163,6 @@ class TrackedPoses:
         turning = kept[:, None] * self._turning[ids]
         self._turning[ids] = turning + pull[ANGULAR, :, None] * turned
         self.captured[ids] = self._looked[ids]
-
-    def _predicted(self, spread: _Spread, span: Array) -> _Spread:
-        """The covariance after some time [s], (k,), of velocities that decay and wander."""
-        x = span / self._decay
-        kept, reach = np.exp(-x), -self._decay * np.expm1(-x)
-        pose = self._decay**2 * (2.0 * x + 4.0 * np.expm1(-x) - np.expm1(-2.0 * x))
-        mixed, speed = self._decay * np.expm1(-x) ** 2, -np.expm1(-2.0 * x)
-        return _Spread(
-            spread.pose
-            + 2.0 * reach * spread.mixed
-            + reach**2 * spread.speed
-            + self._speeds * pose,
-            kept * (spread.mixed + reach * spread.speed) + self._speeds * mixed,
-            kept**2 * spread.speed + self._speeds * speed,
-        )
 
     def turning(self) -> Array:
         """Predicted present angular velocities, world frame [rad/s], (n, 3)."""

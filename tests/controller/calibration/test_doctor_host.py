@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.calibration.doctor_host import STALE, check_station
-from inhand.controller.config.config import CamerasConfig, Config, PolicyConfig, RecordingConfig
+from inhand.controller.config.config import Config
+from inhand.controller.config.sections import CamerasConfig, PolicyConfig, RecordingConfig
 from inhand.controller.system.paths import recordings_directory
 from inhand.hardware.findings import Finding
 from inhand.perception.cameras import save_rig

@@ -8,7 +8,8 @@ import pytest
 
 from inhand.controller.calibration import doctor_tags
 from inhand.controller.calibration.doctor_host import check_station
-from inhand.controller.config.config import CamerasConfig, Config
+from inhand.controller.config.config import Config
+from inhand.controller.config.sections import CamerasConfig
 from inhand.hardware.findings import Finding
 from inhand.perception.cameras import save_rig
 from inhand.perception.tags import Image, tag_image

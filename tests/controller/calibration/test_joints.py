@@ -13,7 +13,7 @@ import pytest
 from inhand.controller.calibration.joints import Joints
 from inhand.controller.calibration.move_check import check_motion
 from inhand.controller.cli.bus_verbs import Doctor
-from inhand.controller.config.config import BusConfig
+from inhand.controller.config.sections import BusConfig
 from inhand.controller.errors import CalibrationError
 from inhand.controller.system.clock import VirtualClock
 from inhand.controller.system.open_hand import open_hand

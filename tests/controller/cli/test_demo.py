@@ -17,7 +17,7 @@ from inhand.controller.safety.modes import Happening, Mode
 from inhand.controller.system.clock import MonotonicClock
 from inhand.perception import rotations
 from tests.controller.bench_hand import IN_HAND, TICK, Bench, learned
-from tests.controller.served import Served
+from tests.controller.served import UNHURRIED, Served
 
 
 class ObligingBench(Bench):
@@ -51,7 +51,7 @@ class ObligingBench(Bench):
 
 @pytest.fixture
 def bench(tmp_path: Path) -> ObligingBench:
-    return ObligingBench(learned(tmp_path))
+    return ObligingBench(learned(tmp_path), UNHURRIED)
 
 
 @pytest.fixture
@@ -84,7 +84,10 @@ def client(
 
     placing = threading.Thread(target=world)
     placing.start()
-    with Served(tmp_path, statistics=lambda: dict(statistics), bench=bench), Client(tmp_path) as c:
+    with (
+        Served(tmp_path, statistics=lambda: dict(statistics), bench=bench),
+        Client(tmp_path, timeout=120) as c,
+    ):
         yield c
     over.set()
     placing.join()

@@ -15,7 +15,7 @@ def keys(*arguments: str, where: Path) -> "subprocess.CompletedProcess[str]":
         cwd=where,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -50,7 +50,7 @@ def without(package: str, *arguments: str) -> "subprocess.CompletedProcess[str]"
         "from inhand.controller.cli.main import main; main()"
     )
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -269,3 +269,12 @@ def test_rerun_that_is_not_installed() -> None:
     assert ended.stderr == (
         "error: view: rerun is not installed; install it with `pip install 'inhand[rerun]'`\n"
     )
+
+
+def test_a_short_verb_loads_no_library_of_cameras_and_networks() -> None:
+    program = (
+        "import sys, inhand.controller.cli.main; "
+        "print({'cv2', 'onnxruntime', 'torch', 'viser', 'matplotlib'} & sys.modules.keys())"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert said.stdout == "set()\n", said.stderr

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from inhand.controller.config.config import Config, PolicyConfig, load_config, show_config
+from inhand.controller.config.config import Config, load_config, show_config
+from inhand.controller.config.sections import PolicyConfig
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.controller import Controller
 from inhand.controller.errors import ConfigError

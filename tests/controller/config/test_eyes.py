@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inhand.controller.config.config import CamerasConfig
 from inhand.controller.config.eyes import check_eyes, eyes_arguments
+from inhand.controller.config.sections import CamerasConfig
 from inhand.controller.errors import StartError
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand

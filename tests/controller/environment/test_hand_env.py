@@ -13,9 +13,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from inhand import Client, ClientError, HandEnv, RefusedError
+from inhand.controller.config.settings import SafetySettings
 from inhand.controller.policy.action import ActionPath
 from inhand.errors import remedy
-from tests.controller.bench_hand import HAND
+from tests.controller.bench_hand import HAND, Bench, learned
 from tests.controller.served import Served
 
 HOME = [1.0, 0.0, 0.0, 0.0]
@@ -101,7 +102,7 @@ def test_a_dropped_object_ends_the_episode(make: Make, served: Served) -> None:
 def test_a_stopped_hand_truncates_and_is_not_started_again(make: Make, served: Served) -> None:
     env = make()
     env.reset(seed=1)
-    with Client(served.directory) as somebody:
+    with Client(served.directory, timeout=120) as somebody:
         somebody.call("estop")
         *_, truncated, info = env.step(env.action_space.sample())
         assert truncated and "not in mode estop" in info["stopped"]
@@ -111,9 +112,14 @@ def test_a_stopped_hand_truncates_and_is_not_started_again(make: Make, served: S
     env.reset()
 
 
-def test_hold_ends_the_episode_but_silence_does_not(make: Make, served: Served) -> None:
-    env = make()
-    with Client(served.directory) as somebody:
+def test_hold_ends_the_episode_but_silence_does_not(tmp_path: Path) -> None:
+    # Long enough for a busy machine to send an action in time.
+    bench = Bench(learned(tmp_path), SafetySettings(manual_silence=4.0))
+    with (
+        Served(tmp_path, bench=bench),
+        HandEnv(tmp_path) as env,
+        Client(tmp_path, timeout=120) as somebody,
+    ):
         somebody.subscribe()
         env.reset(seed=1)
         causes = (event.get("cause") for event in somebody.events(timeout=120))
@@ -126,7 +132,7 @@ def test_hold_ends_the_episode_but_silence_does_not(make: Make, served: Served) 
 
 
 def test_a_hand_that_is_turning_goals_is_left_alone(make: Make, served: Served) -> None:
-    with Client(served.directory) as hand:
+    with Client(served.directory, timeout=120) as hand:
         states = (told for topic, told in hand.messages(timeout=120) if topic == "state")
         assert any(state["object"]["in_hand"] for state in states)
         for request in ("enable", "arm"):

@@ -28,7 +28,7 @@ def test_requests_and_states_from_node(tmp_path: Path) -> None:
         while not served.request_queue.snapshot:
             pass
         command = [node, str(script), str(sockets)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ended.stderr == ""
     assert ended.stdout.splitlines() == [
         "0 status off",

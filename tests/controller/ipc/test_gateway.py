@@ -49,7 +49,7 @@ def test_the_role_observe_may_only_read_and_stop_the_hand(network: Network) -> N
 def test_programs_reach_a_remote_hand_with_a_key_file(network: Network) -> None:
     key = ["--key", str(network.place / "observer")]
     status = [sys.executable, "-m", "inhand.controller.cli.main", "status", "--json", *key]
-    done = subprocess.run(status, env=environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(status, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and json.loads(done.stdout)["mode"], done.stderr
     view = [sys.executable, "-m", "inhand.controller.cli.main", "view", *key]
     page = subprocess.Popen(view, env=environment(), stdout=subprocess.PIPE, text=True)
@@ -58,7 +58,7 @@ def test_programs_reach_a_remote_hand_with_a_key_file(network: Network) -> None:
         assert page.stdout.readline().startswith("view: http://127.0.0.1:")
     finally:
         page.send_signal(signal.SIGINT)
-        page.communicate(timeout=60)
+        page.communicate(timeout=300)
 
 
 def test_images_are_sent_over_the_network_only_while_subscribed(network: Network) -> None:
@@ -137,14 +137,13 @@ def test_malformed_or_too_large_messages_are_not_forwarded(network: Network) -> 
 def test_without_keys_it_does_not_start(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "inhand.controller.ipc.gateway", "--directory", str(tmp_path)]
     command += ["--keys", str(tmp_path), "--command", "tcp://127.0.0.1:1", "--state", "tcp://x:1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1 and "inhand keys generate" in done.stderr
 
 
 def test_many_clients_that_wait_at_once_lose_no_reply(network: Network) -> None:
     clients = [network.client("observer") for _ in range(50)]
-    network.served.ticking.clear()
-    time.sleep(0.05)
+    network.served.halt()
     for client in clients:
         client._commands.send(b'{"v":1,"id":7,"type":"estop"}')
     # Until all of them wait for the tick.

@@ -90,6 +90,28 @@ def test_a_program_that_connects_without_pause_does_not_occupy_the_server(tmp_pa
             line.close()
 
 
+def test_a_request_that_waited_for_a_busy_server_is_not_lost(tmp_path: Path) -> None:
+    path, passed = tmp_path / "command.sock", 0.0
+    listener = Listener(
+        path,
+        kind=b"ROUTER",
+        partners=[b"DEALER"],
+        most=1000,
+        now=lambda: time.monotonic() + passed,
+    ).open()
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(str(path))
+    try:
+        listener.receive(10)
+        line.sendall(GREETING + ready(b"DEALER") + b"\x00\x02{}")
+        passed = HANDSHAKE_TIME + 1.0
+        assert [frames for _, frames in listener.receive(10)] == [[b"{}"]]
+        assert listener.connections
+    finally:
+        listener.close()
+        line.close()
+
+
 def test_connections_without_a_handshake_are_closed(apart: ServedApart, asker: Asker) -> None:
     before = apart.descriptors()
     lines = []
@@ -208,7 +230,7 @@ def test_another_program_has_its_own_limit(tmp_path: Path) -> None:
         "socket = zmq.Context().socket(zmq.DEALER)\n"
         "socket.connect(sys.argv[1])\n"
         'socket.send(b\'{"v":1,"id":1,"type":"status"}\')\n'
-        "assert socket.poll(10_000)\n"
+        "assert socket.poll(120_000)\n"
         "assert b'\"ok\":true' in socket.recv()\n"
     )
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -218,5 +240,5 @@ def test_another_program_has_its_own_limit(tmp_path: Path) -> None:
             for flood in floods:
                 flood.send("events", id=number, since=10**6)
         address = f"ipc://{apart.directory}/command.sock"
-        subprocess.run([sys.executable, "-c", ask, address], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", ask, address], check=True, timeout=300)
         context.destroy(linger=0)

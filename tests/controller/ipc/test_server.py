@@ -105,8 +105,9 @@ def test_state_and_events_are_numbered(
     client.ask("disable")
     numbers: defaultdict[bytes, list[int]] = defaultdict(list)
     times = []
-    deadline = time.monotonic() + 0.6
-    while time.monotonic() < deadline:
+    began, deadline = time.monotonic(), time.monotonic() + PATIENCE / 1000
+    while len(numbers[b"state"]) < 8 or len(numbers[b"event"]) < 2:
+        assert time.monotonic() < deadline
         if socket.poll(50):
             topic, message = socket.recv_multipart()
             news = json.loads(message)
@@ -115,9 +116,9 @@ def test_state_and_events_are_numbered(
                 times.append(news["t"])
     for counted in numbers.values():
         assert counted == list(range(counted[0], counted[0] + len(counted)))
-    assert 8 <= len(numbers[b"state"]) <= 16
+    # 20 a second, one of which may have been under way.
+    assert len(numbers[b"state"]) <= 27 * (time.monotonic() - began) + 2
     assert times == sorted(times)
-    assert len(numbers[b"event"]) >= 2
 
 
 def test_the_description_is_published_once_a_second(

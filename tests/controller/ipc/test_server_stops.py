@@ -25,14 +25,13 @@ def test_estop_overtakes_what_waits_and_is_not_undone_by_it(
     until_in_hand(client)
     client.ask("enable")
     other = Asker(context, served.directory)
-    served.ticking.clear()
-    time.sleep(0.05)
+    served.halt()
     waiting = ["disable", "clear", "enable", "arm", "home"]
     for number, kind in enumerate(waiting):
         client.send(kind, id=number)
-    time.sleep(0.1)
+    served.until_waiting(len(waiting))
     other.send("estop")
-    time.sleep(0.1)
+    served.until_waiting(len(waiting), urgent=1)
     served.ticking.set()
     assert other.receive() == {"id": 1, "ok": True, "mode": "estop"}
     replies = [client.receive() for _ in waiting]
@@ -104,15 +103,14 @@ def test_requests_of_a_client_stay_in_order_around_a_long_one(
 
 
 def test_too_many_requests_are_refused_not_queued(served: Served, client: Asker) -> None:
-    served.ticking.clear()
-    time.sleep(0.05)
+    served.halt()
     for number in range(QUEUE + 40):
         client.send("home", id=number)
-    time.sleep(0.3)
+    replies = {reply["id"]: reply for reply in (client.receive() for _ in range(40))}
     client.send("estop", id="estop")
-    time.sleep(0.1)
+    served.until_waiting(QUEUE, urgent=1)
     served.ticking.set()
-    replies = {reply["id"]: reply for reply in (client.receive() for _ in range(QUEUE + 41))}
+    replies |= {reply["id"]: reply for reply in (client.receive() for _ in range(QUEUE + 1))}
     codes = [replies[number]["error"]["code"] for number in range(QUEUE + 40)]
     assert codes == ["refused"] * QUEUE + ["busy"] * 40
     assert replies["estop"]["mode"] == "estop"
@@ -120,8 +118,7 @@ def test_too_many_requests_are_refused_not_queued(served: Served, client: Asker)
 
 @pytest.mark.parametrize("kind", ["hold", "disarm", "cancel"])
 def test_a_stop_is_never_refused_as_too_much(served: Served, client: Asker, kind: str) -> None:
-    served.ticking.clear()
-    time.sleep(0.05)
+    served.halt()
     # More than may wait, even if a last tick takes some.
     for number in range(QUEUE + 20):
         client.send("home", id=number)
@@ -151,11 +148,11 @@ def _class(kind: str) -> Any:
 def test_a_stop_keeps_its_place_among_other_requests(served: Served, client: Asker) -> None:
     until_in_hand(client)
     client.ask("enable")
-    served.ticking.clear()
-    time.sleep(0.05)
+    served.halt()
     for number, kind in enumerate(["arm", "hold", "arm", "hold", "hold", "arm"]):
         client.send(kind, id=number)
-    time.sleep(0.1)
+    # Stops of one kind, one after the other, wait together.
+    served.until_waiting(5)
     served.ticking.set()
     replies = {reply["id"]: reply["mode"] for reply in (client.receive() for _ in range(6))}
     modes = ["ready", "holding", "ready", "holding", "holding", "ready"]

@@ -13,7 +13,11 @@ from tests.controller.served import Served
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[Client, Client]]:
-    with Served(tmp_path), Client(tmp_path) as one, Client(tmp_path) as other:
+    with (
+        Served(tmp_path),
+        Client(tmp_path, timeout=120) as one,
+        Client(tmp_path, timeout=120) as other,
+    ):
         one.subscribe()
         for topic, message in one.messages(timeout=120):
             if topic == "state" and message["object"]["in_hand"]:

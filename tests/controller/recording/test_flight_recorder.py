@@ -191,7 +191,7 @@ def test_images_are_recorded_only_on_request(tmp_path: Path) -> None:
     seen = TagCorners(0.0, "left", (), frozen_array(np.zeros((0, 4, 2))), 0.1)
 
     def until(done: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not done():
             assert time.monotonic() < deadline
             hand.tick()

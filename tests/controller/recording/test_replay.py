@@ -22,10 +22,11 @@ from inhand.controller.core.requests import (
 )
 from inhand.controller.errors import PolicyError, RecordingError
 from inhand.controller.ipc.protocol import decode_request
+from inhand.controller.recording.difference import Difference
 from inhand.controller.recording.flight_recorder import AFTER
 from inhand.controller.recording.foxglove_channels import Translator
 from inhand.controller.recording.reader import open_recording
-from inhand.controller.recording.replay import Difference, Replay, as_text, descriptions, replay
+from inhand.controller.recording.replay import Replay, as_text, descriptions, replay
 from inhand.controller.recording.revisions import CHANGES, NAME, changes_since, revision
 from inhand.controller.recording.tick_record import (
     CheckpointRecord,

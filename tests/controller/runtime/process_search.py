@@ -29,6 +29,13 @@ def process_of(directory: Path, *words: str) -> int:
     raise AssertionError(f"no process of {words}")
 
 
+def other_process(before: int, directory: Path, *words: str) -> bool:
+    """Whether another process than `before` has these words in its command line."""
+    with suppress(AssertionError):
+        return process_of(directory, *words) != before
+    return False
+
+
 @contextmanager
 def halted(process: int) -> Iterator[None]:
     """Halts a process meanwhile."""

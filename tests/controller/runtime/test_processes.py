@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from inhand.controller.config.config import CameraConfig, Config
+from inhand.controller.config.config import Config
+from inhand.controller.config.sections import CameraConfig
 from inhand.controller.errors import StartError
 from inhand.controller.ipc.request_queue import RequestQueue
 from inhand.controller.runtime import supervisor as supervisor_module
@@ -180,7 +181,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
     """The notification socket of the service manager."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listening.bind(str(tmp_path / "notify"))
-    listening.settimeout(3.0)
+    listening.settimeout(120.0)
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "2000000")
     return listening
@@ -200,6 +201,7 @@ def test_only_a_tick_that_advances_feeds_the_watchdog(
     manager.settimeout(0.6)
     with pytest.raises(TimeoutError):
         manager.recv(100)
+    manager.settimeout(120)
     bench.tick()
     request_queue.snapshot = bench.controller.snapshot()
     assert manager.recv(100) == b"WATCHDOG=1"

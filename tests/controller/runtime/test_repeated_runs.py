@@ -10,6 +10,7 @@ from typing import Any
 from inhand.controller.client.simulated import hand_clock, simulated_daemon
 from inhand.controller.client.sync import Client
 from inhand.controller.runtime.timed_hand import TimedHand
+from inhand.perception.parent import environment
 from tests.controller.runtime.process_search import PATIENCE, process_of, wait
 
 
@@ -24,7 +25,7 @@ def test_the_daemon_ends_when_its_world_does(tmp_path: Path) -> None:
     ]
     log = tmp_path / "log"
     with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment())
     try:
         wait(lambda: b"inhandd ready" in log.read_bytes())
         os.kill(process_of(tmp_path, "inhand.sim_backend"), signal.SIGKILL)
@@ -63,7 +64,8 @@ def run(directory: Path, seed: int) -> list[dict[str, Any]]:
 def test_runs_with_the_same_seed_are_equal_on_a_busy_machine(tmp_path: Path) -> None:
     first = run(tmp_path / "first", 7)
     assert first[-1]["mode"] == "running" and first[0]["joints"] != first[-1]["joints"]
-    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    busy = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    other = subprocess.Popen([sys.executable, "-c", busy])
     try:
         again = run(tmp_path / "again", 7)
     finally:

@@ -12,7 +12,15 @@ import pytest
 
 from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
-from tests.controller.runtime.process_search import PATIENCE, halted, process_of, wait
+from tests.controller.runtime.process_search import (
+    PATIENCE,
+    halted,
+    other_process,
+    process_of,
+    wait,
+)
+
+CAMERA = "inhand.perception.camera.camera_process"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +44,7 @@ def hand(directory: Path) -> Iterator[Client]:
     [
         ("inhand.sim_backend",),
         ("inhand.sim_backend.renderer",),
-        ("inhand.perception.camera.camera_process", "left"),
+        (CAMERA, "left"),
     ],
 )
 def test_time_stands_still_while_a_part_of_the_simulation_does(
@@ -82,18 +90,18 @@ def test_the_speed_of_simulated_time_is_reported(directory: Path, hand: Client) 
 def test_a_killed_camera_process_does_not_stop_simulated_time(
     directory: Path, hand: Client
 ) -> None:
-    frames = hand.status()["cameras"]["wrist"]["frames"]
-    os.kill(
-        process_of(directory, "inhand.perception.camera.camera_process", "wrist"), signal.SIGKILL
-    )
+    killed = process_of(directory, CAMERA, "wrist")
+    os.kill(killed, signal.SIGKILL)
     before = hand.status()["t"]
     wait(lambda: hand.status()["t"] > before + 1.0)
 
-    def replaced() -> bool:
-        wrist = hand.status()["cameras"]["wrist"]
-        # The new process counts from zero.
-        return bool(wrist["frames"] < frames and wrist["problem"] == "")
+    # What the status had of the killed one is forgotten before another one is started.
+    wait(lambda: other_process(killed, directory, CAMERA, "wrist"))
 
-    wait(replaced)
+    def seen() -> bool:
+        wrist = hand.status()["cameras"]["wrist"]
+        return bool(wrist["frames"] > 0 and wrist["problem"] == "")
+
+    wait(seen)
     before = hand.status()["t"]
     wait(lambda: hand.status()["t"] > before + 1.0)

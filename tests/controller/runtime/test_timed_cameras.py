@@ -103,12 +103,12 @@ def test_a_camera_that_hangs_stops_simulated_time_only_for_a_while(
     for name in ("left", "right"):
         cameras.send(name, 0.0)
     cameras.taken(CAMERA_LATENCY)
+    began = monotonic()
     for number in range(1, 4):
         cameras.send("left", number * 0.07)
-        began = monotonic()
         assert cameras.taken(number * 0.07 + CAMERA_LATENCY) == [(number * 0.07, "left")]
     # Once is enough.
-    assert monotonic() - began < 2.0
+    assert monotonic() - began < 3 * 2.0
 
 
 def test_stopping_the_daemon_does_not_wait_for_a_camera(cameras: Cameras) -> None:

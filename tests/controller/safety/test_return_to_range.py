@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from inhand.controller.calibration.excitation import SLOW, Exciter
-from inhand.controller.config.config import BusConfig
+from inhand.controller.config.sections import BusConfig
 from inhand.controller.config.settings import SafetySettings
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.setpoints import Mover

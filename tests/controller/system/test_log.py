@@ -66,6 +66,6 @@ def test_a_program_with_a_full_pipe_goes_on_and_ends(full: tuple[int, int]) -> N
     )
     near, far = os.pipe()
     command = [sys.executable, "-c", program, f"/dev/fd/{far}"]
-    subprocess.run(command, stdout=full[1], stderr=full[1], pass_fds=[far], timeout=60, check=True)
+    subprocess.run(command, stdout=full[1], stderr=full[1], pass_fds=[far], timeout=300, check=True)
     assert os.read(near, 10) == b"done"
     os.close(near), os.close(far)

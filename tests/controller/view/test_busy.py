@@ -12,12 +12,14 @@ from tests.controller.view.browser import browser
 
 BUSY = 4
 """Processes that take what processor they get."""
+WORK = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+"""What they do, as long as their parent runs."""
 
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
     """So many processes that work without end."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    others = [subprocess.Popen([sys.executable, "-c", WORK]) for _ in range(count)]
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ from tests.controller.view.watched import served
 
 pytest.importorskip("foxglove")
 from inhand.controller.view.foxglove_live import FoxgloveServer, Options  # noqa: E402
+from tests.controller.served import UNHURRIED
 
 WAIT = 120.0
 
@@ -32,7 +33,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bench(directory: Path) -> Bench:
-    return Bench(learned(directory))
+    return Bench(learned(directory), UNHURRIED)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from inhand.controller.config.settings import SafetySettings
 from inhand.controller.safety.modes import Mode
 from tests.controller.bench_hand import HAND, learned
 from tests.controller.cli.test_demo import ObligingBench
+from tests.controller.served import UNHURRIED
 from tests.controller.view.browser import browser
 from tests.controller.view.watched import served
 
@@ -18,7 +18,7 @@ Open = Callable[[bool], str]
 
 
 def test_a_goal_is_set_on_the_page_and_seen_reached(tmp_path: Path, open_page: Open) -> None:
-    bench = ObligingBench(learned(tmp_path))
+    bench = ObligingBench(learned(tmp_path), UNHURRIED)
     with served(tmp_path, bench), browser() as page:
         page.goto(open_page(True))
         for button, mode in (("enable", "holding"), ("arm", "ready")):
@@ -36,7 +36,7 @@ def test_a_goal_is_set_on_the_page_and_seen_reached(tmp_path: Path, open_page: O
 def test_without_the_token_a_page_explains_that_it_only_watches(
     tmp_path: Path, open_page: Open
 ) -> None:
-    bench = ObligingBench(learned(tmp_path))
+    bench = ObligingBench(learned(tmp_path), UNHURRIED)
     with served(tmp_path, bench), browser() as page:
         page.goto(open_page(True).partition("?")[0])
         page.get_by_role("button", name="enable", exact=True).click()
@@ -46,7 +46,7 @@ def test_without_the_token_a_page_explains_that_it_only_watches(
 
 
 def test_an_observer_gets_only_the_emergency_stop(tmp_path: Path, open_page: Open) -> None:
-    with served(tmp_path, ObligingBench(learned(tmp_path))), browser() as page:
+    with served(tmp_path, ObligingBench(learned(tmp_path), UNHURRIED)), browser() as page:
         page.goto(open_page(False))
         page.get_by_role("button", name="EMERGENCY STOP").wait_for()
         assert page.get_by_role("button", name="enable", exact=True).count() == 0
@@ -55,7 +55,7 @@ def test_an_observer_gets_only_the_emergency_stop(tmp_path: Path, open_page: Ope
 
 
 def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -63,7 +63,7 @@ def until(what: Callable[[], bool]) -> None:
 
 def test_sliders_move_joints_until_the_page_is_left(tmp_path: Path, open_page: Open) -> None:
     # Page, browser and hand share a busy machine: a late request must not end the mode.
-    bench = ObligingBench(learned(tmp_path), SafetySettings(manual_silence=60.0))
+    bench = ObligingBench(learned(tmp_path), UNHURRIED)
     names = HAND.actuator_names
     joint = names.index("FFJ3")
     with served(tmp_path, bench), browser() as page:

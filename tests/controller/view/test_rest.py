@@ -1,7 +1,6 @@
 """`inhand rest`, used by node and by a client of another project."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from inhand.controller.errors import ConfigError
+from inhand.perception.parent import environment
 from tests.controller.served import Served
 
 httpx = pytest.importorskip("httpx")
@@ -21,6 +21,7 @@ pytest.importorskip("starlette")
 from inhand.controller.view.rest import TOKEN, Options, Rest, listen, new_token  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
+HTTP = httpx.Client(timeout=120)
 SECRET = "a token for this test only"
 HEAD = {"Authorization": f"Bearer {SECRET}"}
 
@@ -35,7 +36,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [*command, "--directory", str(directory)],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, TOKEN: SECRET},
+            env={**environment(), TOKEN: SECRET},
         )
         assert process.stdout is not None
         yield process.stdout.readline().removeprefix("rest: ").strip()
@@ -44,31 +45,31 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def until_in_hand(address: str) -> None:
-    while not httpx.get(f"{address}/status", headers=HEAD).json()["object"]["in_hand"]:
+    while not HTTP.get(f"{address}/status", headers=HEAD).json()["object"]["in_hand"]:
         pass
 
 
 def test_requests_and_refusals_are_those_of_the_protocol(address: str) -> None:
     until_in_hand(address)
-    assert httpx.post(f"{address}/enable", headers=HEAD).json() == {"ok": True, "mode": "holding"}
-    refused = httpx.post(f"{address}/goal", headers=HEAD, json={"face": "+x"})
+    assert HTTP.post(f"{address}/enable", headers=HEAD).json() == {"ok": True, "mode": "holding"}
+    refused = HTTP.post(f"{address}/goal", headers=HEAD, json={"face": "+x"})
     assert refused.status_code == 409 and refused.json()["error"]["code"] == "refused"
-    wrong = httpx.post(f"{address}/goal", headers=HEAD, json={"face": 1})
+    wrong = HTTP.post(f"{address}/goal", headers=HEAD, json={"face": 1})
     assert wrong.status_code == 400 and wrong.json()["error"]["code"] == "invalid"
     for body in (b"[", b"[1]", b'{"type":"shutdown"}', b"\xff"):
-        assert httpx.post(f"{address}/hold", headers=HEAD, content=body).status_code == 400
-    large = httpx.post(f"{address}/hold", headers=HEAD, content=b" " * 70_000)
+        assert HTTP.post(f"{address}/hold", headers=HEAD, content=body).status_code == 400
+    large = HTTP.post(f"{address}/hold", headers=HEAD, content=b" " * 70_000)
     assert large.status_code == 413
-    assert httpx.get(f"{address}/events?since=0", headers=HEAD).json()["last"] > 0
-    assert httpx.get(f"{address}/events?since=x", headers=HEAD).status_code == 400
-    assert httpx.post(f"{address}/shutdown", headers=HEAD).status_code == 404
-    assert httpx.post(f"{address}/disable", headers=HEAD).json()["mode"] == "off"
+    assert HTTP.get(f"{address}/events?since=0", headers=HEAD).json()["last"] > 0
+    assert HTTP.get(f"{address}/events?since=x", headers=HEAD).status_code == 400
+    assert HTTP.post(f"{address}/shutdown", headers=HEAD).status_code == 404
+    assert HTTP.post(f"{address}/disable", headers=HEAD).json()["mode"] == "off"
 
 
 def test_without_the_token_nothing_is_served(address: str) -> None:
     for headers in ({}, {"Authorization": "Bearer no"}, {"Authorization": SECRET[:-1]}):
-        assert httpx.post(f"{address}/estop", headers=headers).status_code == 401
-        assert httpx.get(f"{address}/status?token={SECRET}", headers=headers).status_code == 401
+        assert HTTP.post(f"{address}/estop", headers=headers).status_code == 401
+        assert HTTP.get(f"{address}/status?token={SECRET}", headers=headers).status_code == 401
     with pytest.raises(InvalidStatus):
         connect(f"{address.replace('http', 'ws')}/messages?token=no")
 
@@ -81,11 +82,11 @@ def test_states_come_over_a_websocket(address: str) -> None:
 
 
 def test_the_description_names_each_request_with_its_bounds(address: str) -> None:
-    told = httpx.get(f"{address}/openapi.json").json()
+    told = HTTP.get(f"{address}/openapi.json").json()
     assert told["openapi"] == "3.1.0" and "/shutdown" not in told["paths"]
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
-            answer = httpx.request(method, f"{address}{path}")
+            answer = HTTP.request(method, f"{address}{path}")
             assert answer.status_code == 401, path
             assert operation["operationId"] == path.strip("/")
     goal = told["components"]["schemas"]["Goal"]
@@ -98,11 +99,11 @@ def test_a_script_in_javascript_sends_a_goal(address: str) -> None:
         pytest.skip("needs node")
     until_in_hand(address)
     command = [node, str(ROOT / "examples/goal.mjs"), address, SECRET, "+x"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     lines = ended.stdout.splitlines()
     assert lines == ["enable holding", "arm ready", "goal 1 running"], ended.stderr
-    httpx.post(f"{address}/hold", headers=HEAD)
-    httpx.post(f"{address}/disable", headers=HEAD)
+    HTTP.post(f"{address}/hold", headers=HEAD)
+    HTTP.post(f"{address}/disable", headers=HEAD)
 
 
 def test_without_command_only_watching_and_stopping(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 from inhand.controller.client.sync import Client
 from inhand.controller.view.ros2_live import Publisher, goal_members
 from tests.controller.bench_hand import HAND, Bench, learned
+from tests.controller.served import UNHURRIED
 from tests.controller.view.watched import served
 
 pytest.importorskip("rosbags")
@@ -31,11 +32,14 @@ def test_a_served_hand_is_published_in_messages_of_ros(tmp_path: Path) -> None:
         got[topic] = STORE.deserialize_cdr(STORE.serialize_cdr(message, kind), kind)
 
     publisher = Publisher(lambda name, /, **members: STORE.types[name](**members), publish)
-    with served(tmp_path, Bench(learned(tmp_path))), Client(tmp_path) as client:
+    with (
+        served(tmp_path, Bench(learned(tmp_path), UNHURRIED)),
+        Client(tmp_path, timeout=120) as client,
+    ):
         socket = client.watch("state", "description")
         asked = False
         while {"/joint_states", "/object_pose", "/tf", "/goal_pose"} - got.keys():
-            assert socket.poll(15_000), sorted(got)
+            assert socket.poll(120_000), sorted(got)
             topic, data = socket.recv_multipart()
             message = msgspec.json.decode(data)
             publisher.take(topic.decode(), message)

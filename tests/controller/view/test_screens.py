@@ -20,6 +20,7 @@ from inhand.controller.errors import RefusedError
 from inhand.controller.safety.modes import Happening, Mode
 from tests.controller.bench_hand import learned
 from tests.controller.cli.test_demo import ObligingBench
+from tests.controller.served import UNHURRIED
 from tests.controller.view.browser import WITHOUT_WEBGL, browser
 from tests.controller.view.watched import served
 
@@ -36,7 +37,7 @@ def heading(page: Page, mode: str) -> None:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> ObligingBench:
-    bench = ObligingBench(learned(tmp_path))
+    bench = ObligingBench(learned(tmp_path), UNHURRIED)
     bench.speed = 0.6
     return bench
 
@@ -44,7 +45,7 @@ def bench(tmp_path: Path) -> ObligingBench:
 @contextmanager
 def running(tmp_path: Path, bench: ObligingBench) -> Iterator[None]:
     """A hand that turns its object slowly."""
-    with served(tmp_path, bench), Client(tmp_path) as client:
+    with served(tmp_path, bench), Client(tmp_path, timeout=120) as client:
         client.call("enable")
         until_held(client)
         client.call("arm")
@@ -65,7 +66,7 @@ def commanded(directory: Path) -> Iterator[None]:
     over = threading.Event()
 
     def command() -> None:
-        with Client(directory) as client:
+        with Client(directory, timeout=120) as client:
             while not over.wait(0.05):
                 try:
                     client.joints({"FFJ3": 0.6}, wait=False)
@@ -150,7 +151,7 @@ def test_every_state_has_its_picture(tmp_path: Path, bench: ObligingBench, open_
         page.goto(open_page(True))
         page.get_by_text("waiting for the daemon").wait_for()
         keep("waiting")
-        with served(tmp_path, bench), Client(tmp_path) as client:
+        with served(tmp_path, bench), Client(tmp_path, timeout=120) as client:
             for requests, mode in (
                 ((), "off"),
                 (("enable",), "holding"),

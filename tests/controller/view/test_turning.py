@@ -42,7 +42,7 @@ def test_a_simulated_hand_is_seen_turning_the_block(tmp_path: Path) -> None:
     with (
         simulated_daemon(tmp_path),
         view_of(tmp_path) as said,
-        Client(tmp_path, timeout=30.0) as client,
+        Client(tmp_path, timeout=120) as client,
         browser(1000, 640, nice=15) as page,
     ):
         assert re.fullmatch(r"view: http://127\.0\.0\.1:\d+/\?token=[\w-]+", said)

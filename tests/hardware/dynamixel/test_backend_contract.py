@@ -18,7 +18,7 @@ from tests.sim_backend.test_process import started
 from tests.sim_backend.wires import wires
 
 BAUD = 4_000_000
-PATIENCE = 2.0
+PATIENCE = 10.0
 """Tests share the machine with others [s]."""
 COUNT = 2 * np.pi / 4096
 
@@ -26,7 +26,7 @@ Backend = Callable[[Path], AbstractContextManager[HandBackend]]
 
 
 def driver(hand: Hand, port: str) -> ServoHand:
-    return ServoHand(hand, port, BAUD, PATIENCE, watchdog=2.5)
+    return ServoHand(hand, port, BAUD, PATIENCE, watchdog=0)
 
 
 @contextmanager

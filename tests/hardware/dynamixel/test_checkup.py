@@ -243,7 +243,6 @@ def test_two_axes_in_one_housing_change_their_baud_rate_together(tmp_path: Path)
     with wires(hand, BAUD) as line:
         servos = line.bus.servos
         bus = Bus(line.port, BAUD)
-        bus.patience = 2.0  # Each servo answers, if late on a busy machine.
         bus.open()
         bus.write(2, r.TORQUE_ENABLE.address, b"\x01")
         reply = bus.write(1, r.HOMING_OFFSET.address, r.HOMING_OFFSET.pack(5))

@@ -1,6 +1,7 @@
 """The driver of servos on a serial bus, over a pty with emulated servos behind it."""
 
 import re
+import threading
 import time
 from dataclasses import replace
 
@@ -187,3 +188,13 @@ def test_servos_without_current_control_are_bounded_by_their_pwm(
         assert line.bus.servos[5].get(registers.OPERATING_MODE) == registers.CURRENT_BASED_POSITION
         servos.close()
     assert "no current control in servo 3 (FFJ4), 4 (FFJ3)" in caplog.text
+
+
+def test_servos_whose_thread_gets_no_processor_are_not_silent(line: Wires) -> None:
+    servos = ServoHand(HAND, line.port, BAUD, PATIENCE, watchdog=0)
+    servos.connect()
+    late = threading.Timer(5 * PATIENCE, line.lock.release)
+    line.lock.acquire()
+    late.start()
+    assert np.isfinite(servos.read().position).all()
+    servos.close()

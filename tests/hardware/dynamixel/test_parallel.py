@@ -58,12 +58,17 @@ def test_both_buses_are_read_at_the_same_time(
         line.bus.servos.clear()
     for part in hand._parts:
         assert isinstance(part, ServoHand)
-        part.bus.patience = 1.5
-    began = time.monotonic()
-    with pytest.raises(BusError, match=f"on {lines[0].port}.*; .*on {lines[1].port}"):
-        hand.read()
-    # Each is asked twice: one after another, the reads would take at least four timeouts.
-    assert time.monotonic() - began < 4 * 1.5
+        part.bus.patience = 0.5
+
+    def duration() -> float:
+        began = time.monotonic()
+        with pytest.raises(BusError, match=f"on {lines[0].port}.*; .*on {lines[1].port}"):
+            hand.read()
+        return time.monotonic() - began
+
+    # Each is asked twice: one after another, the reads would take at least four timeouts. A busy
+    # machine may keep them for longer, but not each time.
+    assert any(duration() < 4 * 0.5 for _ in range(10))
 
 
 def test_a_silent_servo_of_one_bus_is_named(hand: ParallelHand, lines: tuple[Wires, Wires]) -> None:

@@ -20,6 +20,8 @@ from tests.sim_backend.wires import Wires, wires
 HAND = load_hand("dactyl24")
 WATCHDOG = 0.4
 """Above the default: tests share the machine with others [s]."""
+LONGEST = 2.4
+"""For an owner in a process of its own, which a busy machine may halt [s]."""
 
 OWNER = """
 import sys, time, numpy as np
@@ -27,7 +29,7 @@ from inhand.hardware.dynamixel.driver import ServoHand
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Targets, frozen_array
 hand = load_hand("dactyl24")
-servos = ServoHand(hand, sys.argv[1], 4_000_000, 0.1, watchdog=float(sys.argv[2]))
+servos = ServoHand(hand, sys.argv[1], 4_000_000, 10.0, watchdog=float(sys.argv[2]))
 servos.connect()
 servos.set_torque(True)
 print("up", flush=True)
@@ -58,7 +60,7 @@ def wait_until_stopped(line: Wires) -> None:
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
 def test_servos_stop_when_their_owner_dies_or_hangs(line: Wires, blow: signal.Signals) -> None:
-    command = [sys.executable, "-c", OWNER, line.port, str(WATCHDOG)]
+    command = [sys.executable, "-c", OWNER, line.port, str(LONGEST)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"up\n"
@@ -66,7 +68,7 @@ def test_servos_stop_when_their_owner_dies_or_hangs(line: Wires, blow: signal.Si
         assert not any(stopped(line))
         os.kill(owner.pid, blow)
         wait_until_stopped(line)
-        assert WATCHDOG < line.bus.stopped_after < WATCHDOG + 0.07
+        assert LONGEST < line.bus.stopped_after < LONGEST + 0.07
         held = line.position.copy()
         time.sleep(0.2)
         np.testing.assert_array_equal(line.bus.targets(), line.position)

@@ -8,7 +8,7 @@ import pytest
 
 from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
-from inhand.controller.config.config import BusConfig
+from inhand.controller.config.sections import BusConfig
 from inhand.controller.system.open_hand import open_hand
 from inhand.hardware.dynamixel.models import MODELS
 from inhand.hardware.dynamixel.simulated_servos import with_servos
@@ -61,6 +61,9 @@ def test_a_real_bus_refuses_a_hand_without_servos() -> None:
 def test_the_daemon_simulates_a_hand_without_servos(tmp_path: Path) -> None:
     config = tmp_path / "allegro.toml"
     config.write_text('hand = "allegro"\n[policy]\nfile = ""\n')
-    with simulated_daemon(tmp_path, "--config", str(config)), Client(tmp_path) as client:
+    with (
+        simulated_daemon(tmp_path, "--config", str(config)),
+        Client(tmp_path, timeout=120) as client,
+    ):
         assert client.call("enable")["mode"] == "holding"
         assert len(client.status()["joints"]["position"]) == ALLEGRO.n_actuators

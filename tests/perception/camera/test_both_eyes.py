@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from inhand.controller.calibration.doctor_host import check_station
-from inhand.controller.config.config import CamerasConfig, Config
+from inhand.controller.config.config import Config
 from inhand.controller.config.eyes import check_eyes, eyes_arguments, eyes_of
+from inhand.controller.config.sections import CamerasConfig
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
 from inhand.perception import rotations

@@ -193,7 +193,7 @@ def test_a_camera_that_comes_and_goes_is_followed(
             server.start()
             seen = line.receive(TagCorners)
             assert isinstance(seen, TagCorners) and 4 in seen.ids
-            assert abs(seen.t + 0.02 - time.monotonic()) < 2.0
+            assert abs(seen.t + 0.02 - time.monotonic()) < 60.0
             told = line.receive(CameraStatus)
             while getattr(told, "problem", "") or not getattr(told, "note", ""):
                 told = line.receive(CameraStatus)

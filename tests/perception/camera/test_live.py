@@ -61,7 +61,7 @@ def server() -> Iterator[MjpegServer]:
 def test_a_stream_that_ends_is_opened_again(server: MjpegServer) -> None:
     source = open_source(server.url, SIZE)
     first = frame_of(source)
-    assert first.image.shape == (48, 64) and abs(first.t - time.monotonic()) < 5.0
+    assert first.image.shape == (48, 64) and abs(first.t - time.monotonic()) < 60.0
     assert "stamped when they arrive" in source.note and "calibrate latency" in source.note
     server.stop()
     told = refusal_of(source)

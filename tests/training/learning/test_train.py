@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from inhand.controller.policy.runtime import load_policy
 from inhand.hardware.model.hand import load_hand
@@ -16,8 +17,10 @@ from inhand.training.evaluation.trials import Rules, Setup
 from inhand.training.learning import export
 from inhand.training.learning.checkpoint import CheckpointError
 from inhand.training.learning.learners import build
+from inhand.training.learning.run_files import Paths, read_status
 from inhand.training.learning.run_recipe import RECIPES, TrainingError, load_recipe
 from inhand.training.learning.student_network import load_student
+from inhand.training.learning.teacher import Teacher
 from inhand.training.learning.train import main, train
 
 TEACHER = """
@@ -208,3 +211,23 @@ def test_more_worlds_than_memory_are_refused_before_they_are_made(tmp_path: Path
     with pytest.raises(TrainingError, match="100000000 worlds need about .* set fewer"):
         train(many, tmp_path, "cpu", 1, None)
     assert not (tmp_path / many.run).exists()
+
+
+def test_too_little_memory_of_a_gpu_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a run; torch's error is raised by hand, as no GPU is needed here."""
+    recipe = load_recipe(write(tmp_path / "teacher.toml", TEACHER))
+
+    def full(_: Teacher) -> dict[str, float]:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has ...")
+
+    monkeypatch.setattr(Teacher, "iterate", full)
+    with pytest.raises(TrainingError) as refused:
+        train(recipe, tmp_path, "cpu", 1, None)
+    assert str(refused.value) == (
+        "run tiny-teacher: the GPU has too little memory for 16 worlds with their rollouts "
+        "(CUDA out of memory); set fewer worlds in the recipe; the last checkpoint is intact"
+    )
+    status = read_status(Paths(tmp_path / "tiny-teacher"))
+    assert status is not None and status.state == "failed"

@@ -23,8 +23,40 @@ normalize_iterations = 5
 """
 
 
-def typed(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    (folder / "tiny.toml").write_text(LEARNS)
+STUDENT = """
+stage = "student"
+run = "student"
+from_run = "warp"
+iterations = 8
+[student]
+worlds = 32
+horizon = 4
+hidden = 32
+decay_iterations = 10
+world_loss = 0.05
+observation = 2
+"""
+
+REFINED = """
+stage = "refine"
+run = "refined"
+from_run = "student"
+teacher_run = "warp"
+iterations = 4
+[refine]
+worlds = 32
+horizon = 4
+minibatches = 2
+critic_iterations = 1
+[refine.ranges]
+episodes = 1
+settle_seconds = 0.0
+boundary = 1.0
+"""
+
+
+def typed(folder: Path, *words: str, recipe: str = LEARNS) -> "subprocess.CompletedProcess[str]":
+    (folder / "tiny.toml").write_text(recipe)
     command = [sys.executable, "-m", "inhand", "train", "tiny.toml", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3000)
 
@@ -38,6 +70,24 @@ def test_a_teacher_learns_in_warp(tmp_path: Path) -> None:
     _, first, _, last = read_log(tmp_path / "runs/warp/log.csv")
     assert last["goals_per_minute"] > 1.3 * first["goals_per_minute"] > 0.0
     assert last["explained"] > first["explained"]
+
+
+@pytest.mark.slow
+def test_a_student_and_its_refinement_learn_in_warp(tmp_path: Path) -> None:
+    """All stages with one engine; and the last one goes on with the other."""
+    pytest.importorskip("mujoco_warp")
+    short = LEARNS.replace("iterations = 30", "iterations = 2")
+    words = "--engine", "warp", "--device", "cpu", "--threads", "1"
+    for recipe in (short, STUDENT, REFINED):
+        done = typed(tmp_path, *words, recipe=recipe)
+        assert done.returncode == 0, done.stderr
+    first, *_, last = read_log(tmp_path / "runs/student/log.csv")
+    assert last["loss"] < 0.8 * first["loss"]
+    (*_, last) = read_log(tmp_path / "runs/refined/log.csv")
+    assert last["iteration"] == 4 and last["steps"] == 4 * 4 * 32
+    more = REFINED.replace("iterations = 4", "iterations = 5")
+    done = typed(tmp_path, "--threads", "1", recipe=more)
+    assert done.returncode == 0 and "at iteration 4" in done.stdout, done.stderr
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
