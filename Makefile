@@ -55,6 +55,13 @@ train: .venv/set-up ## Train the block's policy from the beginning, or go on whe
 	nice $(BIN)/inhand train block-precise-refined
 	$(BIN)/inhand policy export block-precise-refined --output policies/block.onnx
 
+.PHONY: train-leap
+train-leap: .venv/set-up ## The same for the LEAP hand's policy
+	nice $(BIN)/inhand train leap-teacher
+	nice $(BIN)/inhand train leap-student
+	nice $(BIN)/inhand train leap-refined
+	$(BIN)/inhand policy export leap-refined --output policies/leap.onnx
+
 bench: .venv/set-up ## Measure everything beside its peer or limit; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks --write
 

@@ -6,6 +6,7 @@ same policy turns the object with other servos.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -130,7 +131,7 @@ def differences(before: Facts, now: Facts) -> Differences:
     """
     essential: list[str] = []
     simulated: list[str] = []
-    for path, old, new in _changes((), {**before, "name": ""}, {**now, "name": ""}):
+    for path, old, new in _changes((), _comparable(before), _comparable(now)):
         place = " ".join(part for part in path if part not in ("links", "actuators"))
         text = f"{place} {_short(old)} → {_short(new)}{_percent(old, new)}"
         is_simulated = any(part in _OF_SIMULATION for part in path)
@@ -145,8 +146,25 @@ def _changes(
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for name in [*before, *(name for name in now if name not in before)]:
             yield from _changes((*path, name), before.get(name), now.get(name))
-    elif _plain(before) != _plain(now):
+    elif not _same(before, now):
         yield path, before, now
+
+
+def _comparable(facts: Facts) -> Facts:
+    """Without the hand's name, and with groups by their links: names of groups mean nothing."""
+    groups = {", ".join(sorted(of)): sorted(of) for of in facts["collision_groups"].values()}
+    return {**facts, "name": "", "collision_groups": groups}
+
+
+def _same(before: object, now: object) -> bool:
+    """Whether two values are equal but for the rounding of whoever wrote the files."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        return before.keys() == now.keys() and all(_same(before[key], now[key]) for key in before)
+    if isinstance(before, list) and isinstance(now, list):
+        return len(before) == len(now) and all(map(_same, before, now))
+    if isinstance(before, int | float) and isinstance(now, int | float):
+        return math.isclose(before, now, rel_tol=1e-6, abs_tol=1e-9)
+    return before == now
 
 
 def _plain(value: Any) -> str:

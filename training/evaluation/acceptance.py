@@ -26,6 +26,8 @@ def log_line(report: Report, commit: str, date: str, planned: int) -> str:
         worlds = f"scale {report.scale:g}"
     rules = report.rules
     terms = f"{rules.tolerance:g} rad, hold {rules.hold:g} s, {rules.timeout:g} s, cap {rules.cap}"
+    if rules.seconds:
+        terms += f", {rules.seconds:g} s a trial"
     low, high = report.median_interval
     cells = (
         date,

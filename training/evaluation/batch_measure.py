@@ -9,6 +9,7 @@ a time.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from inhand.controller.policy.action import ActionPath
 from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import Universe, load_universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.result import print_json
@@ -80,7 +82,13 @@ class Task(msgspec.Struct, frozen=True):
 
 
 def measure(
-    recipe: RunRecipe, runs: Path, trials: int, scale: float, seed: int, task: Task | None = None
+    recipe: RunRecipe,
+    runs: Path,
+    trials: int,
+    scale: float,
+    seed: int,
+    task: Task | None = None,
+    universe: Universe | None = None,
 ) -> Score:
     """Runs one trial of a run's policy in every world, without exploration.
 
@@ -91,6 +99,7 @@ def measure(
         scale: of their universes; 0 for nominal ones.
         seed: of everything random.
         task: rule of success and length of a trial.
+        universe: of all worlds, in place of drawn ones.
 
     Raises:
         CheckpointError: the run has no checkpoint, or one of another hand, object or model.
@@ -107,6 +116,10 @@ def measure(
     worlds = BatchEnvironment(hand, target, trials, seed=seed, rewards=rewards)
     act, restart = _policy(recipe, worlds, runs, seed)
     worlds.harden(float(np.pi), scale)
+    if universe is not None:
+        every = np.arange(trials)
+        worlds.variation.assign(every, [universe] * trials)
+        restart(every)
     scores = np.zeros(trials)
     going = np.ones(trials, dtype=np.bool_)
     drops = timeouts = steps = spent = 0
@@ -176,6 +189,7 @@ class Arguments:
         tolerance: largest error of a goal that is reached [rad].
         hold: time for which the error must stay below it [s].
         seconds: after which a trial is cut off [s]; 0 for never.
+        universe: file with what differs from the nominal world, in all of them.
         json: print the result as one JSON object.
     """
 
@@ -187,6 +201,7 @@ class Arguments:
     tolerance: float = 0.4
     hold: float = 0.0
     seconds: float = 0.0
+    universe: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     json: bool = False
 
 
@@ -199,15 +214,21 @@ def main() -> int:
         raise TrainingError(
             "measure: --tolerance must be in (0, 3.14], --hold and --seconds not negative"
         )
+    if given.universe is not None and given.scale:
+        raise TrainingError("measure: --universe and --scale exclude each other")
     recipe = load_recipe(given.recipe)
+    universe = None
+    if given.universe is not None:
+        universe = load_universe(given.universe, load_hand(recipe.hand))
     task = Task(given.tolerance, given.hold, given.seconds or float("inf"))
-    score = measure(recipe, given.runs, given.trials, given.scale, given.seed, task)
+    score = measure(recipe, given.runs, given.trials, given.scale, given.seed, task, universe)
     if given.json:
         print_json(score)
         return 0
     (low, high), (mean_low, mean_high) = score.median_interval, score.mean_interval
+    worlds = given.universe or f"universes at scale {score.scale:g}"
     print(
-        f"{score.run} in {score.n} MuJoCo worlds, universes at scale {score.scale:g}, "
+        f"{score.run} in {score.n} MuJoCo worlds, {worlds}, "
         f"seed {score.seed}\n"
         f"goals a trial: median {score.median:g} [{low:g}, {high:g}], "
         f"mean {score.mean:.1f} [{mean_low:.1f}, {mean_high:.1f}]\n"

@@ -65,11 +65,13 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
             arguments.hold,
             arguments.timeout,
             arguments.cap,
+            arguments.seconds,
         ),
         seed=arguments.seed,
         wires=arguments.wires,
         eyes=arguments.eyes,
         errors=_errors(arguments, target),
+        unstick=arguments.unstick,
     )
     plan_trial(setup, 1)
     about = policy.metadata

@@ -10,7 +10,7 @@ import tyro
 from inhand.errors import remedy
 from inhand.files import refuse_existing
 from inhand.training.evaluation.film import missing
-from inhand.training.evaluation.trials import EngineName, EvaluationError
+from inhand.training.evaluation.trials import UNSTICK, EngineName, EvaluationError
 
 _EXTRAS = {
     "pybullet": ("pybullet", "sim"),
@@ -45,6 +45,9 @@ class EvaluationArguments:
         hold: Seconds the error must stay below it.
         timeout: Seconds without success after which a trial ends.
         cap: Goals after which a trial ends.
+        seconds: Length of a trial, from its first goal on [s]; 0 for no limit.
+        unstick: Noise on actions after 5 s without success, as [goals] unstick of the
+            configuration; 0 for a policy that was not trained with it.
         jobs: Trials at a time, one process each; results do not depend on it.
         ray: Spread trials over a Ray cluster: HOST:PORT of its head, or `local`.
         keep: File of finished trials; an evaluation that was interrupted goes on from it.
@@ -70,6 +73,8 @@ class EvaluationArguments:
     hold: float = 0.0
     timeout: float = 80.0
     cap: int = 50
+    seconds: Annotated[float, tyro.conf.arg(metavar="X")] = 0.0
+    unstick: Annotated[float, tyro.conf.arg(metavar="X")] = UNSTICK
     jobs: int = 1
     ray: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
     keep: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -90,6 +95,10 @@ def check(arguments: EvaluationArguments) -> None:
         problem = "--hold must lie in 0..3600 s and --timeout in (0, 3600] s"
     elif not 1 <= given.cap <= 1000:
         problem = f"--cap {given.cap} must lie in 1..1000"
+    elif not 0 <= given.seconds <= 36000:
+        problem = f"--seconds {given.seconds} must lie in 0..36000 s"
+    elif not 0 <= given.unstick <= 1:
+        problem = f"--unstick {given.unstick} must lie in 0..1"
     elif given.universe is not None and given.scale is not None:
         problem = "--universe and --scale exclude each other"
     elif given.scale is not None and not 0 <= given.scale <= 10:

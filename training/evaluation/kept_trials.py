@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from inhand.files import write_whole
-from inhand.training.evaluation.trials import EvaluationError, Rules, Setup, Trial
+from inhand.training.evaluation.trials import UNSTICK, EvaluationError, Rules, Setup, Trial
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -31,6 +31,7 @@ class Conditions(msgspec.Struct, frozen=True):
     commit: str
     eyes: str = "tags"
     errors: str = ""
+    unstick: float = UNSTICK
 
 
 class Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -119,6 +120,7 @@ def conditions(setup: Setup, commit: str) -> Conditions:
         commit=commit,
         eyes=setup.eyes,
         errors=_digest(setup.errors),
+        unstick=setup.unstick,
     )
 
 

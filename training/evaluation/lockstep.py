@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inhand.controller.config.settings import ControlSettings, GoalSettings
 from inhand.controller.core.controller import Controller
 from inhand.controller.core.goals import Orientation
 from inhand.controller.errors import RefusedError
@@ -163,7 +164,8 @@ def run_trial(
     policy = load_policy(setup.policy, plan.hand, plan.target, allowed={setup.sha256})
     # With the hand: the default of `[cameras] follow_hand`.
     feed = PoseFeed(plan.target, hand=plan.hand)
-    controller = Controller[PoseReading](plan.hand, plan.target, feed)
+    settings = ControlSettings(goals=GoalSettings(unstick=setup.unstick))
+    controller = Controller[PoseReading](plan.hand, plan.target, feed, settings=settings)
     controller.set_policy(policy)
     world = make_world(setup.engine, plan)
     try:

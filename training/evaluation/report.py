@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from inhand.training.evaluation.trials import EngineName, Rules, Setup, Trial
+from inhand.training.evaluation.trials import UNSTICK, EngineName, Rules, Setup, Trial
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
@@ -42,6 +42,8 @@ class Report(msgspec.Struct, frozen=True):
         trials: every trial, in order.
         eyes: what found the object: `tags` or `network`; in lockstep, whose errors poses have.
         alarms: of the policy's monitor, if it has one.
+        over: number of trials that ended at the limit of their length.
+        unstick: noise on actions while a goal takes long.
     """
 
     policy: PolicyReport
@@ -71,6 +73,8 @@ class Report(msgspec.Struct, frozen=True):
     trials: tuple[Trial, ...]
     eyes: str = "tags"
     alarms: int = 0
+    over: int = 0
+    unstick: float = UNSTICK
 
     @property
     def way(self) -> str:
@@ -116,6 +120,8 @@ def make_report(
         trials=tuple(trials),
         eyes=setup.eyes,
         alarms=sum(trial.alarms for trial in trials),
+        over=ends.count("over"),
+        unstick=setup.unstick,
     )
 
 
@@ -170,6 +176,8 @@ def summary(report: Report) -> str:
         f"successes: {report.false_successes} false, {report.missed_successes} missed",
         f"time: {report.seconds:.0f} s simulated in {report.wall_seconds:.0f} s",
     ]
+    if report.rules.seconds:
+        lines[2] += f", {report.over} after {report.rules.seconds:g} s"
     if report.alarms:
         lines.append(
             f"monitor: {report.alarms} alarms, {3600 * report.alarms / report.seconds:.1f} an hour"

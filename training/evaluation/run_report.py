@@ -79,13 +79,15 @@ def report_of_trials(path: Path) -> ReportPage:
     }
     percent = f"{100 * CONFIDENCE:.0f} %"
     rules = given.rules
+    length = f", {rules.seconds:g} s a trial" if rules.seconds else ""
+    limits = f"{rules.timeout:g} s a goal{length}"
     page.table(
         [
             ("goals a trial, median", f"{page.figures['median']:g}, {percent} {median}"),
             ("goals a trial, mean", f"{page.figures['mean']:.1f}, {percent} {_short(mean)}"),
             ("ends", f"{page.figures['drops']} drops, {page.figures['timeouts']} time-outs"),
             ("reported, not reached", page.figures["false_successes"]),
-            ("rules", f"{rules.goals}, within {rules.tolerance:g} rad, {rules.timeout:g} s a goal"),
+            ("rules", f"{rules.goals}, within {rules.tolerance:g} rad, {limits}"),
             ("seed, commit", f"{given.seed}, {given.commit}"),
             ("policy (SHA-256)", given.policy),
         ]

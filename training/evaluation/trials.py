@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from inhand.controller.config.settings import GoalSettings
 from inhand.controller.core.goals import RandomGoal, resolve
 from inhand.errors import InhandError
 from inhand.hardware.dynamixel.simulated_servos import with_servos
@@ -21,7 +22,10 @@ from inhand.perception import rotations
 from inhand.perception.objects import ObjectDescription, load_object
 
 EngineName = Literal["pybullet", "mujoco", "drake"]
-End = Literal["cap", "drop", "timeout", "stopped"]
+End = Literal["cap", "drop", "timeout", "over", "stopped"]
+
+UNSTICK = GoalSettings().unstick
+"""The daemon's own."""
 
 VALIDATION = MujocoSettings(timestep=0.005, iterations=20, contact_time=0.012, elliptic_cone=True)
 """MuJoCo with another time step, solver budget, contact and friction cone than in training."""
@@ -41,6 +45,7 @@ class Rules:
         hold: how long the error must stay below it [s].
         timeout: time limit of a goal; when it is over, the trial ends [s].
         cap: number of goals after which the trial ends.
+        seconds: length of a trial, from its first goal on [s]; 0 for no limit.
     """
 
     goals: Literal["so3", "face-up"] = "so3"
@@ -48,6 +53,7 @@ class Rules:
     hold: float = 0.0
     timeout: float = 80.0
     cap: int = 50
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Setup:
         wires: whether the daemon runs each trial as a process, in real time.
         eyes: what finds the object: `tags` or `network`.
         errors: file of the network's errors, for `network` in lockstep; None otherwise.
+        unstick: noise on actions while a goal takes long, as `[goals] unstick`.
     """
 
     policy: Path
@@ -83,6 +90,7 @@ class Setup:
     wires: bool
     eyes: str = "tags"
     errors: Path | None = None
+    unstick: float = UNSTICK
 
 
 @dataclass(frozen=True)
@@ -164,8 +172,8 @@ class Trial(msgspec.Struct, frozen=True):
         score: goals reached by the true pose.
         false_successes: goals reported reached whose true error exceeded the tolerance.
         missed_successes: 1 if the last goal was reached and never reported reached.
-        end: why the trial ended; `stopped` if the controller stopped for another reason than a
-            drop.
+        end: why the trial ended; `over` if its length was limited, `stopped` if the controller
+            stopped for another reason than a drop.
         reason: the end in words.
         seconds: simulated time from the first goal to the end [s].
         goals: the goals reported reached, in order.
@@ -233,6 +241,9 @@ class Judge:
             self._finish(t, "drop", "the object left the hand")
         elif self._active is not None:
             self._follow(t, self._active, quaternion)
+        limit = self.rules.seconds
+        if limit and self._began is not None and t - self._began >= limit - 1e-6:
+            self._finish(t, "over", f"its {limit:g} s are over")
 
     def add_event(self, t: float, kind: str, data: Mapping[str, object], quaternion: Array) -> None:
         """Processes an event of the controller.

@@ -82,7 +82,13 @@ def _daemon(setup: Setup, plan: Plan, directory: Path) -> Iterator[None]:
     universe.write_text(universe_toml(plan.universe))
     sim = {"universe": str(universe), "seed": plan.world_seed}
     cameras = {"eyes": setup.eyes}
-    settings = {"hand": setup.hand, "object": setup.object, "cameras": cameras, "sim": sim}
+    settings = {
+        "hand": setup.hand,
+        "object": setup.object,
+        "goals": {"unstick": setup.unstick},
+        "cameras": cameras,
+        "sim": sim,
+    }
     config.write_text(tomli_w.dumps(settings))
     arguments = ["--real-time", "--config", str(config), "--policy", str(setup.policy)]
     with simulated_daemon(directory, *arguments):

@@ -39,6 +39,8 @@ class Import:
         out: The hand file to write; its name without ending is the hand's.
         turn: Roll, pitch, yaw of the model's base in the world [rad], so that the palm is up.
         object_start: Where the object is put in the hand, world frame [m].
+        center: Middle of the workspace, world frame [m]: policies observe the object from there.
+            Give that of the hand that a policy was trained with.
         servo_model: Model of the servos; without it, the hand exists in simulation only.
         first_id: Servo id of the first actuator; the others count up.
         ids: Servo ids of joints, in place of counting, as JOINT ID pairs.
@@ -60,6 +62,7 @@ class Import:
     out: Path
     turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
     object_start: tuple[float, float, float] | None = None
+    center: tuple[float, float, float] | None = None
     servo_model: str = ""
     first_id: int = 0
     ids: dict[str, int] = field(default_factory=dict)
@@ -102,6 +105,7 @@ class Import:
             self.torque_limit,
             self.velocity_limit,
             self.acceleration_limit,
+            self.center,
         )
         try:
             imported = import_hand(model, choices)

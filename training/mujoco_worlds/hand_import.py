@@ -204,7 +204,7 @@ def _workspace(content: dict[str, Any], choices: Choices, notes: list[str]) -> d
         )
     return {
         "object_start": start.tolist(),
-        "center": (start - [0.0, 0.0, 0.01]).tolist(),
+        "center": list(choices.center or (start - [0.0, 0.0, 0.01]).tolist()),
         "radius": 0.12,
         "drop_height": float(min(places[:, 2].min(), start[2]) - 0.06),
     }

@@ -24,6 +24,7 @@ class Choices:
         torque_limit: of joints without one [N·m]; None: 0.5, or more where the links are heavy.
         velocity_limit: of all actuators [rad/s].
         acceleration_limit: of all actuators [rad/s²].
+        center: middle of the workspace, world frame [m]; None is 1 cm below `object_start`.
     """
 
     name: str
@@ -40,3 +41,4 @@ class Choices:
     torque_limit: float | None = None
     velocity_limit: float = 8.0
     acceleration_limit: float = 300.0
+    center: tuple[float, float, float] | None = None

@@ -103,6 +103,17 @@ def test_a_policy_of_another_hand_than_the_released_ones_says_what_differs(tmp_p
     assert "mass 0.5 → " in told
 
 
+def test_rounding_and_names_of_collision_groups_leave_a_policy_valid() -> None:
+    origin = re.search(r"\norigin = \[([^,]*)", TEXT)
+    assert origin
+    rounded = changed(
+        (r"\norigin = \[[^,]*", f"\norigin = [{float(origin[1]) + 2e-10!r}"),
+        (r"(?m)(?<=^\[collision_groups\]\n)\w+ =", "another_name ="),
+    )
+    assert rounded.digest != HAND.digest
+    assert not shipped_with(rounded).differences
+
+
 def test_the_order_of_links_is_a_difference() -> None:
     facts = dict(HAND.facts)
     order = dict(facts["order"])

@@ -44,6 +44,14 @@ def test_trial_ends_by_timeout_and_repeats_exactly(setup: Setup, engine: Any) ->
     assert run_trial(here, 1) == trial
 
 
+def test_a_trial_of_limited_length_runs_with_the_given_noise_on_actions(setup: Setup) -> None:
+    noise = set()
+    here = replace(setup, rules=Rules(seconds=0.3), unstick=0.0)
+    trial = run_trial(here, 1, watch=lambda t, world, own: noise.add(own.settings.goals.unstick))
+    assert (trial.end, noise) == ("over", {0.0})
+    assert trial.seconds == pytest.approx(0.3, abs=0.011)
+
+
 def test_a_trial_with_the_errors_of_a_network_is_another_one(setup: Setup, tmp_path: Path) -> None:
     rng, none = np.random.default_rng(1), tmp_path / "none.npz"
     blind = MeasuredErrors(

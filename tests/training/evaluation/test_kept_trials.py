@@ -41,6 +41,7 @@ def test_trials_of_other_conditions_are_not_mixed(short: Setup, tmp_path: Path) 
         (replace(here, seed=9), "seed"),
         (replace(here, rules=Rules(timeout=0.5, tolerance=0.2)), "rules"),
         (replace(here, sha256="1" * 64), "policy"),
+        (replace(here, unstick=0.0), "unstick"),
     ):
         with pytest.raises(EvaluationError, match=f"ran with {said} .*name another file"):
             KeptTrials(file, other, "a")

@@ -58,3 +58,20 @@ def test_alarms_of_the_monitor_are_counted_until_the_end() -> None:
     judge.add_event(6.0, "unlike_training", {"unlike": True}, UPRIGHT)
     result = judge.result(1)
     assert result.alarms == 2 and "(monitor: 2 alarms)" in trial_line(result, 1)
+
+
+def test_a_trial_of_limited_length_is_over_then_and_keeps_its_goals() -> None:
+    judge = Judge(Rules(seconds=2.0))
+    judge.add_pose(0.9, UPRIGHT, False)
+    judge.add_event(1.0, "goal_started", {"quaternion": UPRIGHT.tolist()}, UPRIGHT)
+    judge.add_pose(1.1, UPRIGHT, False)
+    reached = {"seconds": 0.2, "error": 0.1, "captured": 1.1}
+    judge.add_event(1.2, "goal_reached", reached, UPRIGHT)
+    judge.add_event(1.2, "goal_started", {"quaternion": TURNED.tolist()}, UPRIGHT)
+    judge.add_pose(2.9, UPRIGHT, False)
+    assert judge.end is None
+    judge.add_pose(3.0, UPRIGHT, False)
+    judge.add_pose(3.1, UPRIGHT, True)
+    result = judge.result(1)
+    assert (result.end, result.score, result.seconds) == ("over", 1, 2.0)
+    assert result.reason == "its 2 s are over"

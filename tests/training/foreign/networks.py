@@ -6,6 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+PLAYGROUND_PALM = np.array([0.11, 0.0, 0.03])
+"""Playground's site `grasp_site`, world frame [m]."""
+
 PLAYGROUND_MAP = """\
 hand = "leap"
 object = "block"
@@ -22,6 +25,7 @@ name = "target_error"
 name = "palm_from_object"
 source = "object_from_palm"
 scale = -1.0
+offset = [-0.01, 0.0, 0.01]
 
 [[observation]]
 name = "two_rows_of_the_rotation_from_goal"

@@ -16,6 +16,7 @@ from inhand.training.foreign.wrap import wrap
 from tests.training.foreign.by_hand import Run
 from tests.training.foreign.networks import (
     PLAYGROUND_MAP,
+    PLAYGROUND_PALM,
     plain_recurrent,
     playground_form,
     write_pair,
@@ -46,7 +47,7 @@ def test_the_form_of_playground_equals_its_environment_step_by_step(tmp_path: Pa
             [
                 run.joints[step],
                 run.joints[step] - targets,
-                np.array(LEAP.workspace.center) - run.place[step],
+                PLAYGROUND_PALM - run.place[step],
                 run.to_goal_inverse(step).as_matrix().ravel()[3:],
                 last,
             ]
@@ -84,7 +85,7 @@ def test_several_observations_are_given_together(tmp_path: Path) -> None:
             [
                 run.joints[step],
                 np.zeros(16),
-                np.array(LEAP.workspace.center) - run.place[step],
+                PLAYGROUND_PALM - run.place[step],
                 run.to_goal_inverse(step).as_matrix().ravel()[3:],
                 last,
             ]
@@ -127,7 +128,7 @@ def test_states_of_any_name_shape_and_precision(
             [
                 run.joints[step],
                 np.zeros(16),
-                np.array(LEAP.workspace.center) - run.place[step],
+                PLAYGROUND_PALM - run.place[step],
                 run.to_goal_inverse(step).as_matrix().ravel()[3:],
                 last,
             ]

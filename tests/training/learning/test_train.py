@@ -9,6 +9,7 @@ import torch
 
 from inhand.controller.policy.runtime import load_policy
 from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.universe import Universe
 from inhand.perception.objects import load_object
 from inhand.training.evaluation import batch_measure
 from inhand.training.evaluation.lockstep import run_trial
@@ -80,6 +81,9 @@ def test_from_recipe_to_policy_file_and_resume(
     for recipe in (teacher, student, refined):
         score = batch_measure.measure(load_recipe(recipe), tmp_path, trials=3, scale=0.5, seed=1)
         assert score.drops + score.timeouts + score.capped == score.n == 3
+    tilted = Universe(gravity=(-6.0, 0.0, -6.0))
+    score = batch_measure.measure(load_recipe(refined), tmp_path, 3, 0.0, 1, universe=tilted)
+    assert (score.drops, score.mean) == (3, 0.0)
     prism = REFINED.replace("tiny-refined", "prism").replace(
         "[refine]", 'object = "prism"\n[refine]'
     )
@@ -118,8 +122,15 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_shipped_recipes_are_read(path: Path) -> None:
-    assert load_recipe(path.stem).run
+def test_shipped_recipes_are_read_and_continue_runs_of_the_same_hand_and_object(
+    path: Path,
+) -> None:
+    recipe = load_recipe(path.stem)
+    assert recipe.run == path.stem
+    for before in filter(None, (recipe.from_run, recipe.teacher_run)):
+        earlier = load_recipe(before)
+        assert earlier.hand == recipe.hand
+        assert earlier.object in (recipe.object, recipe.from_object)
 
 
 PRECISE = """

@@ -12,6 +12,7 @@ import pytest
 
 from inhand.hardware.errors import DescriptionError
 from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.hand_facts import differences
 from inhand.hardware.model.inertia import mass_matrix
 from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.model.universe import Universe
@@ -84,6 +85,23 @@ def test_pybullet_loads_an_imported_hand(leap: Hand) -> None:
         world.step(leap.rest, np.ones(16, dtype=np.bool_))
     np.testing.assert_allclose(world.joint_angles(), leap.joint_angles(leap.rest), atol=0.15)
     world.close()
+
+
+def test_a_policy_of_the_installed_leap_hand_is_valid_for_the_published_one(folder: Path) -> None:
+    own = load_hand("leap")
+    Import(
+        leap_model(folder),
+        folder / "mine.toml",
+        object_start=own.workspace.object_start,
+        center=own.workspace.center,
+        rest={a.name: a.rest for a in own.actuators},
+    ).run()
+    found = differences(own.facts, load_hand(folder / "mine.toml").facts)
+    assert found.essential == ()
+    # What the installed hand has of its maker.
+    words = ("damping", "torque_limit", "drop_height")
+    assert {word for line in found.simulated for word in words if word in line} == set(words)
+    assert all(any(word in line for word in words) for line in found.simulated)
 
 
 def test_the_installed_leap_hand_is_the_published_one(leap: Hand, folder: Path) -> None:
