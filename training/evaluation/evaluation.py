@@ -11,10 +11,12 @@ from typing import TextIO
 
 import tyro
 
+from inhand.controller.errors import PolicyError
 from inhand.controller.policy.files import SHIPPED
-from inhand.controller.policy.runtime import load_policy
+from inhand.controller.policy.monitor_file import load_monitor, monitor_beside
+from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.files import write_whole
-from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.hand import Hand, load_hand
 from inhand.perception.keypoints.network import shipped_network
 from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.readout import Readout
@@ -72,6 +74,7 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
         eyes=arguments.eyes,
         errors=_errors(arguments, target),
         unstick=arguments.unstick,
+        monitor=_monitor(path, policy, hand),
     )
     plan_trial(setup, 1)
     about = policy.metadata
@@ -87,6 +90,19 @@ def _errors(arguments: EvaluationArguments, target: ObjectDescription) -> Path |
     path = arguments.errors or errors_file(shipped_network(target))
     load_errors(path)
     return path
+
+
+def _monitor(path: Path, policy: Policy, hand: Hand) -> Path | None:
+    """The file of the policy's monitor; None if there is none for this version of it."""
+    beside = monitor_beside(path)
+    if not beside.exists():
+        return None
+    try:
+        load_monitor(beside, policy, hand)
+    except PolicyError as error:
+        print(f"{error}; its alarms are not counted", file=sys.stderr)
+        return None
+    return beside
 
 
 def run_trials(

@@ -15,6 +15,7 @@ from inhand.controller.core.controller import Controller
 from inhand.controller.core.goals import Orientation
 from inhand.controller.errors import RefusedError
 from inhand.controller.estimation.pose_measurements import PoseFeed, PoseReading
+from inhand.controller.policy.monitor_file import load_monitor
 from inhand.controller.policy.runtime import load_policy
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
@@ -162,6 +163,8 @@ def run_trial(
     """
     plan = plan_trial(setup, trial)
     policy = load_policy(setup.policy, plan.hand, plan.target, allowed={setup.sha256})
+    if setup.monitor:
+        policy.monitor = load_monitor(setup.monitor, policy, plan.hand)
     # With the hand: the default of `[cameras] follow_hand`.
     feed = PoseFeed(plan.target, hand=plan.hand)
     settings = ControlSettings(goals=GoalSettings(unstick=setup.unstick))

@@ -30,12 +30,14 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def pack(setup: Setup) -> dict[str, bytes]:
-    """Reads a setup's files: policy, universe, errors, and hand and object if they are files."""
+    """Reads a setup's files: policy, and whichever others are files."""
     named = {"policy": setup.policy, "hand": Path(setup.hand), "object": Path(setup.object)}
     if setup.universe:
         named["universe"] = setup.universe
     if setup.errors:
         named["errors"] = setup.errors
+    if setup.monitor:
+        named["monitor"] = setup.monitor
     return {name: path.read_bytes() for name, path in named.items() if path.is_file()}
 
 

@@ -75,6 +75,7 @@ class Setup:
         eyes: what finds the object: `tags` or `network`.
         errors: file of the network's errors, for `network` in lockstep; None otherwise.
         unstick: noise on actions while a goal takes long, as `[goals] unstick`.
+        monitor: file of the policy's monitor, whose alarms are counted; None without one.
     """
 
     policy: Path
@@ -91,6 +92,7 @@ class Setup:
     eyes: str = "tags"
     errors: Path | None = None
     unstick: float = UNSTICK
+    monitor: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,13 @@ import pytest
 from inhand.controller.cli import main
 from inhand.controller.policy.files import SHIPPED
 from inhand.controller.policy.monitor import Model, feature_count, scores
+from inhand.controller.policy.monitor_file import monitor_beside, packed
+from inhand.controller.policy.runtime import load_policy
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Array
+from inhand.perception.objects import load_object
+from inhand.training.evaluation.evaluation import prepare
+from inhand.training.evaluation.evaluation_arguments import EvaluationArguments
 from inhand.training.evaluation.monitor_fit import (
     ALARMS,
     WINDOWS_AN_ALARM,
@@ -23,8 +28,10 @@ from inhand.training.evaluation.monitor_fit import (
     thresholds,
 )
 from inhand.training.evaluation.monitor_worlds import single_axes
+from inhand.training.evaluation.packed_files import pack
 from inhand.training.mujoco_worlds.draws import AXES
 from tests.controller import tiny_policy
+from tests.controller.policy.monitors import pull_model
 
 HAND = load_hand("dactyl24")
 SIZE = feature_count(HAND)
@@ -118,6 +125,31 @@ def test_arguments_are_checked(
     policy = tmp_path / "tiny.onnx"
     tiny_policy.write_policy(policy, HAND)
     assert said in str(run(monkeypatch, words[0], "--policy", str(policy), *words[1:]))
+
+
+def test_an_evaluation_counts_alarms_of_the_monitor_beside_the_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tiny.onnx"
+    tiny_policy.write_policy(path, HAND)
+    policy = load_policy(path, HAND, load_object("block"), allowed=None)
+    # Some servo is always a little away from its target.
+    monitor_beside(path).write_bytes(packed(pull_model(HAND, 0, 1e-5), policy, HAND))
+    words = ["inhand", "eval", "--engine", "mujoco", "--trials", "1", "--timeout", "12", "--json"]
+
+    def alarms() -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [*words, "--policy", str(path)])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert ended.value.code == 0
+        out, said = capfd.readouterr()
+        return msgspec.json.decode(out)["alarms"], said
+
+    assert alarms()[0] > 0
+    assert "monitor" in pack(prepare(EvaluationArguments(engine="mujoco", policy=path))[0])
+    monitor_beside(path).write_bytes(b"damaged")
+    count, said = alarms()
+    assert count == 0 and "its alarms are not counted" in said
 
 
 @pytest.mark.slow
