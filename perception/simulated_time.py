@@ -25,7 +25,8 @@ CAMERA_LATENCY = 0.03
 """Time from an image to the tick that uses it [s]: rendering, detection and transport, as measured
 between the real processes in real time (docs/evaluation.md)."""
 
-_PAGE = struct.Struct("<dd")
+_SIZE = 16
+"""Of the page: two numbers of 8 bytes."""
 _INSTANT = struct.Struct("<d")
 SLEEP = struct.Struct("<dQ")
 """Message of a program before it sleeps: end of the sleep [s], number of bytes sent to servos."""
@@ -53,7 +54,9 @@ class TimePage:
     """
 
     def __init__(self, memory: mmap.mmap) -> None:
-        self._memory = memory
+        # Numbers of a typed view are written and read at one go. `struct` clears the bytes before
+        # it writes them one by one, so that another process may read half of a number, or zero.
+        self._numbers = memoryview(memory).cast("d")
 
     @classmethod
     def open(cls, directory: Path, *, create: bool = False) -> Self:
@@ -68,27 +71,26 @@ class TimePage:
         """
         path = directory / "time"
         if create:
-            path.write_bytes(_PAGE.pack(0.0, 1.0))
+            path.write_bytes(struct.pack("2d", 0.0, 1.0))
         access = os.O_RDWR if create else os.O_RDONLY
         file = os.open(path, access | os.O_CLOEXEC)
         try:
             protection = mmap.PROT_READ | (mmap.PROT_WRITE if create else 0)
-            return cls(mmap.mmap(file, _PAGE.size, mmap.MAP_SHARED, protection))
+            return cls(mmap.mmap(file, _SIZE, mmap.MAP_SHARED, protection))
         finally:
             os.close(file)
 
     def now(self) -> float:
         """The present time [s]; 0 at the start of the world."""
-        return float(_INSTANT.unpack_from(self._memory)[0])
+        return self._numbers[0]
 
     def factor(self) -> float:
         """Recent speed of simulated time; 1 is the speed of real time."""
-        return float(_INSTANT.unpack_from(self._memory, _INSTANT.size)[0])
+        return self._numbers[1]
 
     def set(self, now: float, factor: float) -> None:
         """Sets both; only for the process that created the page."""
-        _INSTANT.pack_into(self._memory, 0, now)
-        _INSTANT.pack_into(self._memory, _INSTANT.size, factor)
+        self._numbers[0], self._numbers[1] = now, factor
 
 
 class SimulatedClock:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.controller.recording.reader import Recording
+from inhand.controller.system.realtime import restore_scheduling, scheduling
 from inhand.hardware.records import Array
 
 CODEC = "libsvtav1"
@@ -63,6 +64,11 @@ class _Writer:
         self._stream = stream
         self._stream.height, self._stream.width = self._picture.shape[:2]
         self._stream.pix_fmt = "yuv420p"
+        # Run as root, the encoder gives its threads, and this one, a real-time priority: a hand on
+        # this machine would lose ticks to it.
+        before = scheduling()
+        self._stream.codec_context.open()
+        restore_scheduling(before)
 
     def take(self, stamp: float, jpeg: bytes) -> None:
         """A picture, taken at `stamp` [s since 1970]: earlier frames show the one before."""

@@ -11,9 +11,11 @@ import struct
 SIZE = 32 << 20
 """Size of the memory [bytes]; pages that are never used take none."""
 
-_HEADER = struct.Struct("<2Q")
+_HEADER = 16
+"""Size of the header: two numbers of 8 bytes."""
+_OLDEST, _END = 0, 1
 _LENGTH = struct.Struct("<I")
-_ROOM = SIZE - _HEADER.size
+_ROOM = SIZE - _HEADER
 
 
 def make_memory() -> int:
@@ -32,6 +34,9 @@ class RecordRing:
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
+        # A typed view writes a number at one go; `struct` clears its bytes first, so that a process
+        # that is killed in between would leave another number.
+        self._header = memoryview(memory)[:_HEADER].cast("Q")
 
     @classmethod
     def of(cls, descriptor: int) -> "RecordRing":
@@ -43,21 +48,21 @@ class RecordRing:
         data = _LENGTH.pack(len(record)) + record
         if len(data) > _ROOM:
             return
-        oldest, end = _HEADER.unpack_from(self._memory)
+        oldest, end = self._header
         while end + len(data) - oldest > _ROOM:
             oldest += _LENGTH.size + self._length(oldest)
-        _HEADER.pack_into(self._memory, 0, oldest, end)
+        self._header[_OLDEST] = oldest
         at = end % _ROOM
         first = data[: _ROOM - at]
-        self._memory[_HEADER.size + at : _HEADER.size + at + len(first)] = first
+        self._memory[_HEADER + at : _HEADER + at + len(first)] = first
         rest = data[len(first) :]
-        self._memory[_HEADER.size : _HEADER.size + len(rest)] = rest
-        _HEADER.pack_into(self._memory, 0, oldest, end + len(data))
+        self._memory[_HEADER : _HEADER + len(rest)] = rest
+        self._header[_END] = end + len(data)
 
     def records(self) -> list[bytes]:
         """All records, oldest first."""
         found = []
-        at, end = _HEADER.unpack_from(self._memory)
+        at, end = self._header
         while at < end:
             size = self._length(at)
             found.append(self._bytes(at + _LENGTH.size, size))
@@ -66,13 +71,14 @@ class RecordRing:
 
     def clear(self) -> None:
         """Removes all records."""
-        _HEADER.pack_into(self._memory, 0, 0, 0)
+        self._header[_END] = 0
+        self._header[_OLDEST] = 0
 
     def _length(self, at: int) -> int:
         (length,) = _LENGTH.unpack(self._bytes(at, _LENGTH.size))
         return int(length)
 
     def _bytes(self, at: int, size: int) -> bytes:
-        begin = _HEADER.size + at % _ROOM
+        begin = _HEADER + at % _ROOM
         first = self._memory[begin : min(begin + size, SIZE)]
-        return first + self._memory[_HEADER.size : _HEADER.size + size - len(first)]
+        return first + self._memory[_HEADER : _HEADER + size - len(first)]

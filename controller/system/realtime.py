@@ -75,6 +75,27 @@ def lower_priority() -> None:
         os.nice(_NICE)
 
 
+def scheduling() -> dict[int, int]:
+    """The scheduling policy of each thread of this process, by its number."""
+    policies = {}
+    for number in map(int, os.listdir("/proc/self/task")):
+        with suppress(ProcessLookupError):
+            policies[number] = os.sched_getscheduler(number)
+    return policies
+
+
+def restore_scheduling(before: dict[int, int]) -> None:
+    """Takes real-time priorities back that a library gave to threads of this process.
+
+    Args:
+        before: what `scheduling` returned; threads that are newer get the ordinary policy.
+    """
+    for number, policy in scheduling().items():
+        if policy != os.SCHED_OTHER == before.get(number, os.SCHED_OTHER):
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(number, os.SCHED_OTHER, os.sched_param(0))
+
+
 def _accompany(priority: int) -> bool:
     """Gives the other threads, ZeroMQ's included, the priority one step below the tick.
 

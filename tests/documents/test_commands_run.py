@@ -78,7 +78,7 @@ ELSEWHERE = {
     "inhand view --key": "controller/ipc/test_gateway.py",
     "inhand eval": "training/evaluation/test_evaluation.py",
     "inhand compare": "training/evaluation/test_comparison.py",
-    "inhand hand": "training/mujoco_worlds/test_hand_import.py",
+    "inhand hand": "training/mujoco_worlds/test_import_command.py",
     "inhand demo --eyes": "controller/cli/test_demo.py",
     "inhand vision": "training/vision/test_vision.py",
     "inhand transfer": "training/evaluation/test_transfer.py",

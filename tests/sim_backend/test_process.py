@@ -134,7 +134,10 @@ def is_seen_where_it_is(station: dict[str, Any]) -> bool:
         corners.append(TagDetector(rig[name], BLOCK).detect(frame.image, frame.t))
     state = ask(station, type="state")
     assert not state["dropped"]
-    estimate, *_ = estimate_poses(BLOCK, rig, corners)
+    estimates = estimate_poses(BLOCK, rig, corners)
+    if not estimates:
+        return False  # it is still falling: the frames show it at different places
+    estimate = estimates[0]
     away = np.abs(estimate.position - state["position"]).max()
     turned = rotations.angle_between(estimate.quaternion, np.array(state["quaternion"]))
     return bool(away < 2e-3 and turned < 0.05)

@@ -59,7 +59,7 @@ ELSEWHERE = {
     # What needs servos, models or results of other commands is run with --json in these tests.
     "scan": "controller/cli/test_bus_verbs.py",
     "calibrate servos": "controller/calibration/test_servos.py",
-    "hand import": "training/mujoco_worlds/test_hand_import.py",
+    "hand import": "training/mujoco_worlds/test_import_command.py",
     "policy wrap": "training/foreign/test_bad_input.py",
     "compare": "training/evaluation/test_comparison.py",
     "transfer": "training/evaluation/test_transfer.py",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -103,6 +104,8 @@ def test_the_commands_write_reports_and_print_the_files(
     code, _ = run("plot", str(path), "--output", str(tmp_path / "run.html"))
     assert "`inhand report " in str(code)
     (tmp_path / "foreign.mcap").write_bytes(b"no recording")
+    # The page lowers the priority of its process, which is that of the tests here.
+    monkeypatch.setattr(os, "nice", lambda by: by)
     for verb in (["plot"], ["recording", "export"], ["view"]):
         code, _ = run(*verb, str(tmp_path / "foreign.mcap"))
         assert "not a recording of inhandd" in str(code)
