@@ -85,6 +85,10 @@ def give_block(daemon: Daemon, hand: Client) -> None:
 
     def found() -> bool:
         truth, seen = ask_world(world, type="state"), hand.status()["object"]
+        if truth["dropped"]:
+            # It rolled off fingers that were still on their way.
+            ask_world(world, type="place", quaternion=[1, 0, 0, 0])
+            return False
         if not seen["in_hand"]:
             return False
         away = zip(truth["position"], seen["pose"]["position"], strict=True)

@@ -162,6 +162,9 @@ class PoseFilter:
         for t in touched:
             self._compare(t)
         self._compare_eyes()
+        # Frames that show nothing come without end, too.
+        horizon = max(self._frames, default=0.0) - self._settings.window
+        self._frames = {t: one for t, one in self._frames.items() if t >= horizon}
 
     def _compare(self, t: float) -> None:
         """Lets the vote compare the cameras that saw the object at `t` [s]."""
@@ -311,10 +314,7 @@ class PoseFilter:
 
     def _prune(self) -> None:
         """Discards measurements older than the window."""
-        horizon = self._times[-1] - self._settings.window
-        keep = bisect_right(self._times, horizon)
+        keep = bisect_right(self._times, self._times[-1] - self._settings.window)
         if keep:
             self._base = self._states[keep - 1]
             del self._times[:keep], self._measurements[:keep], self._states[:keep]
-        for t in [t for t in self._frames if t < horizon]:
-            del self._frames[t]

@@ -26,15 +26,13 @@ from inhand.controller.recording.recorder_link import (
     RecorderReply,
     decode_recorder_request,
 )
+from inhand.controller.recording.tick_record import MAX_RECORD
 from inhand.controller.recording.writer import RecordingFile
 from inhand.controller.system.realtime import lower_priority
 from inhand.hardware.model.hand import parse_hand
 from inhand.perception.camera.preview import TOPIC, decode_header
 from inhand.perception.parent import Parent
 from inhand.perception.simulated_time import TimePage
-
-MAX_RECORD = 1 << 20
-"""Largest size of a record [bytes]."""
 
 KILLED, RECORDER_KILLED = "killed", "recorder-killed"
 """Reasons of recordings: the daemon ended without a word; the recorder before this one did."""

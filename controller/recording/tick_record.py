@@ -21,7 +21,9 @@ CHECKPOINT_PERIOD = 5.0
 PARTS = ("lateness", "read", "think", "write")
 """Names of the times between the instants of `Times`, in their order."""
 
-_SEND_BUFFER = 1 << 20
+MAX_RECORD = 1 << 20
+"""Size of the largest record [bytes]; a larger one counts as lost."""
+_SEND_BUFFER = MAX_RECORD
 _FLOAT = np.dtype("<f8")
 _outputs_of = attrgetter(*Outputs.__struct_fields__)
 
@@ -195,6 +197,9 @@ class RecordSender:
         except TypeError as error:
             self.problem = str(error)
             return
+        if len(packed) > MAX_RECORD:
+            self.problem = f"the controller's state is too large: {len(packed)} bytes"
+            return
         self._send(packed)
 
     def _lose(self) -> None:
@@ -202,6 +207,9 @@ class RecordSender:
         self._broken = True
 
     def _send(self, record: bytes) -> None:
+        if len(record) > MAX_RECORD:
+            self._lose()
+            return
         try:
             self._line.send(record)
         except OSError:

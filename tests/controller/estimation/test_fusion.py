@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from inhand.controller.estimation.fusion import PoseFilter
 from inhand.controller.recording.checkpoint import capture, restore
+from inhand.controller.recording.tick_record import pack
 from inhand.perception import rotations
 from inhand.perception.errors import PerceptionError
 from inhand.perception.records import TagCorners, frozen_array
@@ -243,3 +244,16 @@ def test_a_state_with_vertices_is_restored() -> None:
     for each in (one, other):
         each.update(late)
     np.testing.assert_array_equal(predicted(one, 0.1).position, predicted(other, 0.1).position)
+
+
+def test_frames_that_show_nothing_are_not_collected() -> None:
+    """An empty hand in front of its cameras, for hours."""
+    pose_filter = PoseFilter(BLOCK, default_rig())
+    nothing = frozen_array(np.zeros((0, 4, 2)))
+    sizes = []
+    for k in range(3000):
+        for camera in default_rig():
+            pose_filter.update(TagCorners(k / 15, camera, (), nothing, 0.3))
+        if k in (100, 2999):
+            sizes.append(len(pack(capture(pose_filter))))
+    assert sizes[1] <= 1.1 * sizes[0]

@@ -2,13 +2,16 @@
 
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
+import pytest
 
 from inhand.controller.core.records import Event, GoalState, Outputs
 from inhand.controller.recording.foxglove_channels import SCHEMAS
 from inhand.controller.recording.tick_record import (
+    MAX_RECORD,
     Inputs,
     RecordSender,
     TickRecord,
@@ -115,3 +118,22 @@ def test_a_tape_that_nobody_reads_loses_and_counts_and_never_waits(tmp_path: Pat
         tape.write(Inputs(None, [], 0.0, None, []), hand.controller.snapshot(), [], times)
     assert 0 < tape.lost < 3000
     line.close(), _end.close(), hand.close()
+
+
+def test_what_is_too_large_for_a_record_is_not_sent(tmp_path: Path) -> None:
+    """The recorder would read a part of it, and end."""
+    hand = Recorded(tmp_path)
+    hand.run(0.1)
+    line, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    end.setblocking(False)
+    tape, snapshot = RecordSender(line), hand.controller.snapshot()
+    event = Event(1.0, "bus", {"problem": "x" * (MAX_RECORD + 1)})
+    tape.write(Inputs(None, [], 0.0, None, []), snapshot, [event], TIMES)
+    assert tape.lost == 1
+    tape.checkpoint(SimpleNamespace(grows=np.zeros(MAX_RECORD)), snapshot)
+    assert "too large" in tape.problem and tape.lost == 1
+    tape.write(Inputs(None, [], 0.0, None, []), snapshot, [], TIMES)
+    assert decode(end.recv(MAX_RECORD)).n == 2
+    with pytest.raises(BlockingIOError):
+        end.recv(MAX_RECORD)
+    line.close(), end.close(), hand.close()
