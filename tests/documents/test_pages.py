@@ -27,7 +27,14 @@ from tests.documents.pages import (
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
-WRITTEN = ("reliability.md", "results.md", "transfer.md", "probe.md", "interventions.md")
+WRITTEN = (
+    "reliability.md",
+    "results.md",
+    "transfer.md",
+    "probe.md",
+    "interventions.md",
+    "monitor.md",
+)
 """Pages that commands write; the commands may not have run."""
 
 STANDS_FOR = {"…": None, "...": ""}
