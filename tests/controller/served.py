@@ -68,6 +68,10 @@ class Served:
     def __enter__(self) -> "Served":
         self.server.start()
         self._thread.start()
+        # Before the first tick, a status has neither object nor joints.
+        while self.ticking.is_set() and self.request_queue.snapshot is None:
+            assert self._thread.is_alive()
+            time.sleep(0.001)
         return self
 
     def __exit__(self, *_: object) -> None:
