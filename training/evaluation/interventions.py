@@ -259,7 +259,7 @@ def page(report: Report) -> str:
     lines += [
         "",
         "Goals a minute of the trials that go on, by the time after the instant. Trials that ended",
-        "are left out, so that the worlds become kinder from column to column:",
+        "are left out, so that easier worlds remain from column to column:",
         "",
         f"| at the instant | {' | '.join(ends)} |",
         "|---" * (spans + 1) + "|",
