@@ -41,6 +41,7 @@ class Simulation:
 
     def __init__(self, world: World, directory: Path, rng: np.random.Generator) -> None:
         self.world, self.slipped, self.taken = world, 0.0, 0
+        self._reached = 0.0
         self._rng = rng
         hand, universe = world.hand, world.universe
         self._bias = rng.normal(0.0, universe.joint_noise[1], hand.n_actuators)
@@ -69,6 +70,7 @@ class Simulation:
         steps_per_state = max(1, round(1.0 / STATE_RATE / step))
         targets, torque = self._bus.targets(), self._bus.torque_on()
         deadline, count = time.monotonic(), 0
+        self._reached = deadline
         while parent.alive:
             deadline += step
             if self._listen(deadline):
@@ -79,6 +81,7 @@ class Simulation:
             if self._bus.move(step):
                 targets = self._bus.targets()
             self.world.step(targets, torque)
+            self._reached = deadline
             count += 1
             if count % steps_per_state == 0:
                 self._bus.warm(steps_per_state * step)
@@ -102,9 +105,12 @@ class Simulation:
             elif patience <= 0:
                 return came
 
-    def now(self) -> float:
-        """The present time [s], the time base of frames and states."""
-        return time.monotonic()
+    def state_time(self) -> float:
+        """Time of the world's present state [s], in the time base of frames and states.
+
+        The world steps later than that by as much as it is behind real time.
+        """
+        return self._reached
 
     def _serve_line(self) -> None:
         """Reads the line and answers."""
@@ -158,7 +164,7 @@ class Simulation:
                 position, quaternion = world.object_pose()
                 return {
                     "ok": True,
-                    "t": self.now(),
+                    "t": self.state_time(),
                     "position": position.tolist(),
                     "quaternion": quaternion.tolist(),
                     "joints": world.joint_angles().tolist(),

@@ -42,7 +42,7 @@ class TimedSimulation(Simulation):
         super().open()
         self._keeper = Timekeeper.open(self._directory, self._seats)
 
-    def now(self) -> float:
+    def state_time(self) -> float:
         return self._keeper.now
 
     def serve(self) -> None:

@@ -29,6 +29,7 @@ from inhand.perception.objects import load_object
 from inhand.perception.parent import environment
 from inhand.perception.pose.pose import estimate_poses
 from inhand.sim_backend.rig import default_rig, rig_around, shifted_rig
+from inhand.sim_backend.states import decode_state
 
 HAND = load_hand("dactyl24")
 BLOCK = load_object("block")
@@ -106,6 +107,24 @@ def test_the_hand_follows_commands_on_the_line(station: dict[str, Any], servos: 
             return bool(near and np.abs(measured - joints).max() < 0.02)
 
         wait(arrived)
+
+
+def test_an_answer_has_the_time_of_the_state_that_frames_have(station: dict[str, Any]) -> None:
+    """An evaluation finds the true pose of a frame by its time, also if the world is late."""
+    address = station["world"].replace("/world.sock", "/world-states.sock")
+    with zmq.Context() as context, context.socket(zmq.SUB) as states:
+        states.subscribe(b"")
+        states.connect(address)
+        assert states.poll(120_000)
+        for _ in range(10):
+            # The block turns as it falls, so that each state is another one.
+            ask(station, type="place", quaternion=[1.0, 0.0, 0.0, 0.0])
+            answer = ask(station, type="state")
+            while (state := decode_state(states.recv())).t < answer["t"]:
+                continue
+            assert state.t == answer["t"]
+            assert list(state.quaternion) == answer["quaternion"]
+            assert list(state.position) == answer["position"]
 
 
 def test_cameras_see_the_block_where_the_world_has_it(

@@ -1,7 +1,7 @@
 """One trial in real time: `inhandd --sim` as processes, commanded over ZMQ.
 
-Serial bytes, images and sockets are those of a robot. The true pose is read from the simulation's
-own socket.
+Serial bytes, images and sockets are those of a robot. The true poses are those that the renderer
+gets from the simulation.
 """
 
 import sys
@@ -10,18 +10,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
 import tomli_w
+import zmq
 
 from inhand.controller.client.simulated import simulated_daemon
 from inhand.controller.client.sync import Client
 from inhand.controller.client.world import WorldClient
 from inhand.controller.errors import RefusedError
+from inhand.controller.system.paths import world_states_address
 from inhand.hardware.model.universe import Universe
+from inhand.sim_backend.states import WorldState, decode_state
 from inhand.training.evaluation.lockstep import SETTLE, START_TIMEOUT, Progress
 from inhand.training.evaluation.trials import EvaluationError, Judge, Plan, Setup, Trial, plan_trial
 
@@ -30,6 +34,9 @@ STARTS = 3
 
 HOMING = 2.0
 """Time for the hand to reach its rest pose from any other pose [s]."""
+
+EVENT_DELAY = 0.1
+"""Time after which an event has arrived [s]; until then, later states are not scored."""
 
 SILENCE = 30.0
 """Time after a goal's time limit without an event, after which the trial is an error [s]."""
@@ -44,6 +51,36 @@ class Truth(msgspec.Struct, frozen=True):
     quaternion: tuple[float, float, float, float]
     dropped: bool
     slipped: float
+
+
+class States:
+    """True states of the object as the renderer gets them, 100 a second.
+
+    A frame shows one of them, so that the true error of a frame is exact: an object that turns at
+    3 rad/s turns by 0.03 rad in the 10 ms to the next one.
+
+    Args:
+        directory: of the daemon's sockets.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
+        self._socket.set(zmq.RCVHWM, 0)
+        self._socket.subscribe(b"")
+        self._socket.connect(world_states_address(directory))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close(linger=0)
+
+    def take(self) -> list[WorldState]:
+        """The states that came since the last call, the oldest first."""
+        came = []
+        while self._socket.poll(0):
+            came.append(decode_state(self._socket.recv()))
+        return came
 
 
 def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Trial:
@@ -64,9 +101,9 @@ def run_trial(setup: Setup, trial: int, progress: Progress | None = None) -> Tri
         with _daemon(setup, plan, directory), Client(directory) as client:
             # Before its first tick the daemon's status has no more than that it is starting.
             _wait(lambda: "world" in client.status(), START_TIMEOUT, "no tick came")
-            with WorldClient(client.status()["world"]) as world:
+            with WorldClient(client.status()["world"]) as world, States(directory) as states:
                 _begin(client, world, plan, judge)
-                slipped = _follow(client, world, judge, trial, progress)
+                slipped = _follow(client, world, states, judge, trial, progress)
     if slipped > 0:
         print(
             f"trial {trial}: the simulation fell {slipped:.2f} s behind real time; it still counts",
@@ -145,24 +182,35 @@ def _place(client: Client, world: WorldClient, plan: Plan) -> None:
 
 
 def _follow(
-    client: Client, world: WorldClient, judge: Judge, trial: int, progress: Progress | None
+    client: Client,
+    world: WorldClient,
+    states: States,
+    judge: Judge,
+    trial: int,
+    progress: Progress | None,
 ) -> float:
     """Scores the trial until it ends; returns how far the simulation fell behind [s]."""
-    first = truth = _truth(world)
-    past = deque([truth], maxlen=100)
+    first = _truth(world)
+    past: deque[WorldState] = deque(states.take(), maxlen=100)
+    waiting: deque[WorldState] = deque()
     events: deque[dict[str, Any]] = deque()
-    last_event = shown = first.t
+    last_event, shown, dropped_at = first.t, first.t, inf
     while judge.end is None:
         for topic, message in client.messages(0.01):
             if topic == "event":
                 events.append(message)
+        waiting.extend(states.take())
         truth = _truth(world)
-        past.append(truth)
-        while events and events[0]["t"] <= truth.t:
-            event, last_event = events.popleft(), truth.t
-            then = min(past, key=lambda sample: abs(sample.t - event["t"]))
-            judge.add_event(event["t"], event["kind"], event, np.array(then.quaternion))
-        judge.add_pose(truth.t, np.array(truth.quaternion), truth.dropped)
+        if truth.dropped:
+            dropped_at = min(dropped_at, truth.t)
+        while waiting and waiting[0].t <= truth.t - EVENT_DELAY:
+            state = waiting.popleft()
+            past.append(state)
+            while events and events[0]["t"] <= state.t:
+                event, last_event = events.popleft(), state.t
+                then = min(past, key=lambda sample: abs(sample.t - event["t"]))
+                judge.add_event(event["t"], event["kind"], event, np.array(then.quaternion))
+            judge.add_pose(state.t, np.array(state.quaternion), state.t >= dropped_at)
         if truth.t - last_event > judge.rules.timeout + SILENCE:
             raise EvaluationError("eval: the daemon reported no end of a goal; see `inhand status`")
         if progress and truth.t - shown >= 1.0:
