@@ -21,8 +21,8 @@ class GoalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         unstick: standard deviation of that noise, in units of the action; 0 for none.
     """
 
-    tolerance: float = 0.4
-    hold: float = 0.2
+    tolerance: float = 0.2
+    hold: float = 0.25
     timeout: float = 120.0
     overdue: float = 30.0
     queue: int = 1000
