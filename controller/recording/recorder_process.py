@@ -92,6 +92,8 @@ class RecorderProcess:
                 break
             self._answer_requests()
             self._take_pictures()
+        # The daemon may have ended since the last look, or before this process had started.
+        self._take_all()
         self._answer_requests()
         if not self._orderly:
             self._recorder.save(KILLED)

@@ -64,12 +64,13 @@ class States:
     """
 
     def __init__(self, directory: Path) -> None:
+        self._address = world_states_address(directory)
+
+    def __enter__(self) -> Self:
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
         self._socket.set(zmq.RCVHWM, 0)
         self._socket.subscribe(b"")
-        self._socket.connect(world_states_address(directory))
-
-    def __enter__(self) -> Self:
+        self._socket.connect(self._address)
         return self
 
     def __exit__(self, *_: object) -> None:

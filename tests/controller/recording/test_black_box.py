@@ -110,30 +110,46 @@ import os, signal, sys, time
 from pathlib import Path
 from inhand.controller.recording.recorder_link import RecorderConfig, RecorderLink
 from tests.controller.recorded import Recorded, header
-place = Path(sys.argv[1])
+place, ticks, wait = Path(sys.argv[1]), int(sys.argv[3]), sys.argv[4] == "wait"
 hand, link = Recorded(place), RecorderLink.open()
 child = link.start(RecorderConfig(str(place / "kept"), hand.recorder._limits, header(place)), place)
 hand.tape = link.tape
 hand.start()
-for _ in range(300):
+if wait:
+    assert link.ask([], 1, "save")
+    while not link.collect()[0]:
+        time.sleep(0.001)
+for _ in range(ticks):
     hand.tick()
-    time.sleep(0.001)
+    time.sleep(0.001 if wait else 0.0)
 os.kill(os.getpid(), getattr(signal, sys.argv[2]))
 """
 """A program with tape and recorder of a daemon, which kills itself."""
 
 
-@pytest.mark.parametrize("signal", ["SIGKILL", "SIGABRT"])
-def test_a_daemon_that_is_killed_leaves_its_last_ticks(tmp_path: Path, signal: str) -> None:
-    done = subprocess.run([sys.executable, "-c", DAEMON, str(tmp_path), signal], check=False)
+def killed(tmp_path: Path, signal: str, count: int, *, wait: bool) -> list[TickRecord]:
+    """What is recorded of a daemon that ends after some ticks, with or without waiting first."""
+    arguments = [str(tmp_path), signal, str(count), "wait" if wait else ""]
+    done = subprocess.run([sys.executable, "-c", DAEMON, *arguments], check=False)
     assert done.returncode < 0
     deadline = time.monotonic() + 120
     while not (files := list((tmp_path / "kept").glob("*-killed.mcap"))):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    found = ticks(files[0])
+    return ticks(files[0])
+
+
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGABRT"])
+def test_a_daemon_that_is_killed_leaves_its_last_ticks(tmp_path: Path, signal: str) -> None:
+    found = killed(tmp_path, signal, 300, wait=True)
+    assert [record.n for record in found] == list(range(found[0].n, found[-1].n + 1))
+    assert len(found) >= 300
+
+
+def test_a_daemon_that_is_killed_before_its_recorder_runs_leaves_its_ticks(tmp_path: Path) -> None:
+    found = killed(tmp_path, "SIGKILL", 20, wait=False)
     assert [record.n for record in found] == list(range(1, found[-1].n + 1))
-    assert len(found) > 300
+    assert len(found) >= 20
 
 
 def test_the_ring_keeps_the_latest_records() -> None:
