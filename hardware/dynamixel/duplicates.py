@@ -14,9 +14,9 @@ _MEASURED = (
     (registers.TEMPERATURE.address + 1 - registers.REALTIME_TICK.address),
 )
 """Address and length of what a servo measures."""
-_TRIES = 4
-"""Pings and reads of each servo, at most."""
-SURE = _TRIES
+_TRIES = 8
+"""Pings and reads of each servo, at most: so many if anything hints at a second one."""
+SURE = 4
 """Rounds before something is written that two servos would both take."""
 _SECOND_REPLY = 0.025
 """Time for a second reply; above the 16 ms for which some adapters keep bytes [s]."""
