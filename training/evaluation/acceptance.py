@@ -68,11 +68,21 @@ def append_to_log(report: Report, planned: int, log: Path = LOG) -> str:
     return f"logged in {log}: commit it, whatever the result"
 
 
-def commit() -> str:
-    """The program's commit, with `-dirty` if files were changed; `unknown` outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+def commit(root: Path = ROOT) -> str:
+    """The program's commit, with `-dirty` if files were changed; `unknown` outside a repository.
+
+    Lines of the log are no change of the program: an evaluation writes one, and is continued.
+    """
+    log = f":(top,exclude){LOG.relative_to(ROOT)}"
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        named = _git(root, "describe", "--always", "--abbrev=12", "--exclude=*")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ":(top)", log)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return named + "-dirty" if changed else named
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     return done.stdout.strip()

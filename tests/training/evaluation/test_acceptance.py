@@ -1,5 +1,6 @@
 """Evaluations with the held-out engine are logged, whatever their result."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,22 @@ def test_held_out_evaluations_are_logged_whatever_the_result(setup: Setup, tmp_p
     assert "| 2 of 5, broken off |" in lines[1]
     header = next(line for line in acceptance.LOG.read_text().splitlines() if line[:1] == "|")
     assert header.count("|") == lines[0].count("|")
+
+
+def test_a_line_of_the_log_is_no_change_of_the_program(tmp_path: Path) -> None:
+    """An evaluation that was interrupted would be refused by the file of its own trials."""
+    program, log = tmp_path / "program.py", tmp_path / "docs" / "acceptance-log.md"
+    log.parent.mkdir()
+    program.touch(), log.touch()
+    who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    for arguments in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "one")):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    clean = acceptance.commit(tmp_path)
+    assert len(clean) == 12
+    log.write_text("| a line |\n")
+    assert acceptance.commit(tmp_path) == clean
+    program.write_text("changed = True\n")
+    assert acceptance.commit(tmp_path) == f"{clean}-dirty"
 
 
 def test_nothing_else_is_logged(setup: Setup, tmp_path: Path) -> None:
