@@ -108,7 +108,7 @@ class Simulation:
     def state_time(self) -> float:
         """Time of the world's present state [s], in the time base of frames and states.
 
-        The world steps later than that by as much as it is behind real time.
+        It is as far in the past as the world is behind real time.
         """
         return self._reached
 

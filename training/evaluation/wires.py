@@ -36,7 +36,7 @@ HOMING = 2.0
 """Time for the hand to reach its rest pose from any other pose [s]."""
 
 EVENT_DELAY = 0.1
-"""Time after which an event has arrived [s]; until then, later states are not scored."""
+"""States are scored this much later [s], since the events of their time arrive after them."""
 
 SILENCE = 30.0
 """Time after a goal's time limit without an event, after which the trial is an error [s]."""

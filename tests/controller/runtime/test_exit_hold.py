@@ -1,5 +1,6 @@
 """An object in the hand is held for a while before an orderly end."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ HOLD = 0.5
 
 
 @pytest.fixture
-def looped(tmp_path: Path) -> Looped:
+def looped(tmp_path: Path) -> Iterator[Looped]:
     looped = Looped(tmp_path)
     looped.start(Mode.RUNNING)
     looped.loop._exit_hold = HOLD
-    return looped
+    yield looped
+    looped.close()
 
 
 def ticks(looped: Looped) -> int:
@@ -61,3 +63,4 @@ def test_a_hand_without_torque_ends_at_once(tmp_path: Path) -> None:
     looped.loop._exit_hold = HOLD
     looped.loop.stop("SIGTERM", orderly=True)
     assert ticks(looped) == 0
+    looped.close()
