@@ -60,7 +60,7 @@ train-leap: .venv/set-up ## The same for the LEAP hand's policy
 	nice $(BIN)/inhand train leap-teacher
 	nice $(BIN)/inhand train leap-student
 	nice $(BIN)/inhand train leap-refined
-	$(BIN)/inhand policy export leap-refined --output policies/leap.onnx
+	$(BIN)/inhand policy export leap-refined --output policies/leap-block.onnx
 
 bench: .venv/set-up ## Measure everything beside its peer or limit; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks --write

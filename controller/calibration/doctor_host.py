@@ -15,7 +15,7 @@ import numpy as np
 from inhand.controller.calibration.doctor_tags import look_through
 from inhand.controller.config.config import Config
 from inhand.controller.config.eyes import check_eyes, eyes_of
-from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
+from inhand.controller.policy.files import SHIPPED, allowed_hashes, file_to_load, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.controller.recording.retention import RESERVE
 from inhand.controller.system.paths import recordings_directory, run_directory
@@ -216,8 +216,8 @@ def _policy(config: Config) -> Finding:
         return Finding("policy", "warning", "none is configured: the hand cannot be armed", remedy)
     try:
         hand, target = load_hand(config.hand), load_object(config.object)
-        file = policy.file_for(target.name)
-        path = find_policy(file, Path(policy.directory) if policy.directory else SHIPPED)
+        directory = Path(policy.directory) if policy.directory else SHIPPED
+        path = find_policy(file_to_load(policy, hand.name, target.name, directory), directory)
         loaded = load_policy(path, hand, target, allowed=allowed_hashes(policy))
     except InhandError as error:
         return Finding("policy", "bad", str(error), "docs/train-for-your-object.md makes one")

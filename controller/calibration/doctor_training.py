@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from inhand.controller.config.config import Config
-from inhand.controller.policy.files import SHIPPED, allowed_hashes, find_policy
+from inhand.controller.policy.files import SHIPPED, allowed_hashes, file_to_load, find_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.errors import InhandError
 from inhand.hardware.findings import Finding
@@ -77,7 +77,7 @@ def training_scale(config: Config) -> float | None:
     try:
         hand, target = load_hand(config.hand), load_object(config.object)
         directory = Path(policy.directory) if policy.directory else SHIPPED
-        path = find_policy(policy.file_for(target.name), directory)
+        path = find_policy(file_to_load(policy, hand.name, target.name, directory), directory)
         loaded = load_policy(path, hand, target, allowed=allowed_hashes(policy))
     except InhandError:
         # The doctor reports the reason in its finding about the policy.

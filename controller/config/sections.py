@@ -74,17 +74,14 @@ class PolicyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         directory: of the policy files; empty for the shipped ones.
         file: name of the one to load at start, `{object}` standing for the object's name; empty for
-            none.
+            none. With `{object}`, a file of this name after the hand's name and a hyphen comes
+            first: `leap-block.onnx` for the hand leap.
         allow: SHA-256 of further files that may be loaded, beside the shipped ones.
     """
 
     directory: str = ""
     file: str = "{object}.onnx"
     allow: tuple[str, ...] = ()
-
-    def file_for(self, object_name: str) -> str:
-        """Name of the file to load at start for an object; empty for none."""
-        return self.file.replace("{object}", object_name)
 
 
 class RealtimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

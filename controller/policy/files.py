@@ -25,6 +25,20 @@ def allowed_hashes(config: PolicyConfig) -> frozenset[str]:
     return shipped_hashes() | set(config.allow)
 
 
+def file_to_load(policy: PolicyConfig, hand: str, target: str, directory: Path) -> str:
+    """Name of the file to load at start for a hand and an object, by name; empty for none."""
+    name = policy.file.replace("{object}", target)
+    of_the_hand = f"{hand}-{name}"
+    if name != policy.file and (directory / of_the_hand).is_file():
+        return of_the_hand
+    return name
+
+
+def shipped_policy(hand: str, target: str) -> Path:
+    """The policy that came with the program for a hand and an object, by name."""
+    return SHIPPED / file_to_load(PolicyConfig(), hand, target, SHIPPED)
+
+
 def find_policy(name: str, directory: Path) -> Path:
     """The file in a directory with this name, or whose SHA-256 begins so (8 digits or more).
 

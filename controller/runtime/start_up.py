@@ -7,7 +7,7 @@ from time import monotonic
 
 from inhand.controller.config.config import Config
 from inhand.controller.errors import PolicyError
-from inhand.controller.policy.files import SHIPPED, allowed_hashes
+from inhand.controller.policy.files import SHIPPED, allowed_hashes, file_to_load
 from inhand.controller.policy.monitor_file import load_monitor, monitor_beside
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.controller.recording.file_writer import Limits
@@ -47,10 +47,10 @@ def first_policy(
     if wanted is not None:
         policy = load_policy(wanted, hand, target, allowed=None)
         return with_monitor(with_warnings(policy), wanted, hand)
-    file = config.policy.file_for(target.name)
+    directory = policy_directory(config)
+    file = file_to_load(config.policy, hand.name, target.name, directory)
     if not file:
         return None
-    directory = policy_directory(config)
     if directory == SHIPPED and not (SHIPPED / file).exists():
         log.warning("no policy came with this program: the hand can move but not be armed")
         return None

@@ -12,7 +12,7 @@ from typing import TextIO
 import tyro
 
 from inhand.controller.errors import PolicyError
-from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.files import shipped_policy
 from inhand.controller.policy.monitor_file import load_monitor, monitor_beside
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.files import write_whole
@@ -48,7 +48,7 @@ def prepare(arguments: EvaluationArguments) -> tuple[Setup, PolicyReport]:
     """
     check(arguments)
     hand, target = load_hand(arguments.hand), load_object(arguments.object)
-    path = arguments.policy or SHIPPED / f"{target.name}.onnx"
+    path = arguments.policy or shipped_policy(hand.name, target.name)
     policy = load_policy(path, hand, target, allowed=None)
     for difference in policy.differences:
         print(f"policy {policy.name}: trained with another {difference}", file=sys.stderr)

@@ -28,7 +28,7 @@ class EvaluationArguments:
 
     Attributes:
         engine: Which physics.
-        policy: ONNX file; by default the one that is shipped for the object.
+        policy: ONNX file; by default the one that is shipped for the hand and object.
         wires: Run the daemon and the simulated hand as processes, in real time.
         eyes: What finds the object: its tags, or the network of the program. In lockstep, poses
             have the errors that were measured of it (`inhand vision errors`).

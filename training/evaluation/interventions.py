@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.files import shipped_policy
 from inhand.controller.policy.runtime import Policy, load_policy
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
@@ -210,7 +210,7 @@ def interventions(given: Arguments) -> Report:
             "--spans in 1..20, --scale in (0, 10], --threads not negative"
         )
     hand, target = load_hand("dactyl24"), load_object(given.object)
-    path = given.policy or SHIPPED / f"{target.name}.onnx"
+    path = given.policy or shipped_policy(hand.name, target.name)
     policy = load_policy(path, hand, target, allowed=None)
     trials, rate = {}, 0.0
     for arm in ARMS:

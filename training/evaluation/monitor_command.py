@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.files import shipped_policy
 from inhand.controller.policy.monitor import BLOCK, BLOCKS, Model
 from inhand.controller.policy.monitor_file import load_monitor, monitor_beside, packed
 from inhand.controller.policy.runtime import Policy, load_policy
@@ -129,8 +129,8 @@ def scene_of(given: Common) -> Scene:
     if unknown := set(given.axes) - set(AXES):
         raise MonitorError(f"monitor: there is no axis {min(unknown)}; there are {', '.join(AXES)}")
     target = load_object(given.object)
-    path = given.policy or SHIPPED / f"{target.name}.onnx"
     hand = load_hand("dactyl24")
+    path = given.policy or shipped_policy(hand.name, target.name)
     policy = load_policy(path, hand, target, allowed=None)
     return Scene(policy, path, hand, target, given.threads)
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from inhand.controller.policy.files import SHIPPED
+from inhand.controller.policy.files import shipped_policy
 from inhand.controller.policy.runtime import load_policy
 from inhand.errors import InhandError
 from inhand.hardware.model.hand import load_hand
@@ -108,7 +108,7 @@ def probe(given: Arguments) -> Report:
     if not 0 <= given.epochs <= 1000:
         raise ProbeError("probe: --epochs must be in 0..1000")
     hand, target = load_hand("dactyl24"), load_object(given.object)
-    path = given.policy or SHIPPED / f"{target.name}.onnx"
+    path = given.policy or shipped_policy(hand.name, target.name)
     policy = load_policy(path, hand, target, allowed=None)
     parts = parts_of(given, path, target)
     with cluster(given.ray, given.jobs, ["mujoco"]):

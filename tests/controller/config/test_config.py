@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from inhand.controller.config.config import Config, load_config, show_config
-from inhand.controller.config.sections import PolicyConfig
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.controller import Controller
 from inhand.controller.errors import ConfigError
@@ -139,9 +138,3 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tick_rate", [20, 33, 50, 110, 200, 500])
 def test_every_tick_rate_works_with_a_hand(tick_rate: int) -> None:
     Controller[PoseReading](HAND, BLOCK, PoseFeed(BLOCK), ControlSettings(tick_rate=tick_rate))
-
-
-def test_the_policy_to_start_with_goes_by_the_object() -> None:
-    assert PolicyConfig().file_for("prism") == "prism.onnx"
-    assert PolicyConfig(file="mine.onnx").file_for("prism") == "mine.onnx"
-    assert PolicyConfig(file="").file_for("prism") == ""

@@ -8,8 +8,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from inhand.controller.config.sections import PolicyConfig
 from inhand.controller.errors import PolicyError
-from inhand.controller.policy.files import find_policy, shipped_hashes
+from inhand.controller.policy.files import file_to_load, find_policy, shipped_hashes
 from inhand.controller.policy.metadata import METADATA_KEY
 from inhand.controller.policy.observation import observation_size
 from inhand.controller.policy.onnx_file import has_external_data
@@ -139,6 +140,20 @@ def test_external_data_is_found_in_every_place(tmp_path: Path) -> None:
         assert has_external_data(infected.SerializeToString())
         tiny_policy.write(tmp_path / "p.onnx", infected, described)
         refused(tmp_path / "p.onnx", "keeps data in other files")
+
+
+def test_the_policy_to_start_with_goes_by_object_and_hand(tmp_path: Path) -> None:
+    def name(file: str = PolicyConfig().file, hand: str = "leap") -> str:
+        return file_to_load(PolicyConfig(file=file), hand, "block", tmp_path)
+
+    assert name() == "block.onnx"
+    for file in ("leap-block.onnx", "leap-mine.onnx", "leap-.onnx"):
+        (tmp_path / file).touch()
+    assert name() == "leap-block.onnx"
+    assert name(hand="dactyl24") == "block.onnx"
+    assert name(file="mine.onnx") == "mine.onnx"
+    assert name(file="{object}-2.onnx") == "block-2.onnx"
+    assert name(file="") == ""
 
 
 def test_find_policy(tmp_path: Path) -> None:
