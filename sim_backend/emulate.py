@@ -4,9 +4,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 import numpy as np
@@ -19,11 +21,15 @@ from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
+from inhand.sim_backend.emulated_cameras import EmulatedCameras
 from inhand.sim_backend.emulator import ServoBus
 from inhand.sim_backend.line_members import LARGEST_ID
 from inhand.sim_backend.linked_pty import LinkedPty
 from inhand.sim_backend.servo_dynamics import Mask
 from inhand.sim_backend.transmission_time import PacedLine
+
+if TYPE_CHECKING:
+    from inhand.sim_backend.world import World
 
 FACTORY_BAUD = 57600
 """Baud rate of a new servo."""
@@ -39,7 +45,8 @@ class Options:
 
     The port is a link to a pty. Any program that speaks Dynamixel Protocol 2.0 can open it, at the
     baud rate of the servos. The standard input takes `only ID`, `plug ID`, `unplug ID` and `all`:
-    which servos are plugged in, by their ids in the hand file.
+    which servos are plugged in, by their ids in the hand file. With --physics it takes `place`,
+    which puts the object into the hand again.
 
     Example: inhand emulate --hand leap --port-link /tmp/hand
 
@@ -54,6 +61,8 @@ class Options:
             once, or as their motion profile says.
         object: Name or file of the object, with --physics.
         seed: Of the simulated world, with --physics.
+        cameras: With --physics, folder to be made for the rig file and the frames of three rendered
+            cameras that see hand and object; removed at the end.
     """
 
     port_link: Annotated[Path, tyro.conf.arg(metavar="PATH")]
@@ -65,6 +74,7 @@ class Options:
     physics: bool = False
     object: str = "block"
     seed: int = 1
+    cameras: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
 
 
 class Joints(Protocol):
@@ -109,10 +119,20 @@ class Emulation:
         joints: what they move.
         line: the port, open.
         options: see `Options`.
+        place: puts the object into the hand again; None if there is none.
+        cameras: that see the joints; None if there are none.
     """
 
-    def __init__(self, hand: Hand, joints: Joints, line: LinkedPty, options: Options) -> None:
-        self._joints, self._line = joints, line
+    def __init__(
+        self,
+        hand: Hand,
+        joints: Joints,
+        line: LinkedPty,
+        options: Options,
+        place: Callable[[], None] | None = None,
+        cameras: EmulatedCameras | None = None,
+    ) -> None:
+        self._joints, self._line, self._place, self._cameras = joints, line, place, cameras
         self._input: tuple[int, ...] = (sys.stdin.fileno(),)
         self.bus = ServoBus(hand, self._measure, factory=options.factory)
         self._by_id = {
@@ -138,12 +158,17 @@ class Emulation:
                 self.bus.advance(step)
                 self._joints.step(self.bus.targets(), self.bus.torque_on())
                 self.bus.warm(step)
+                if self._cameras is not None:
+                    self._cameras.show(begun)
 
     def obey(self, line: str) -> str:
-        """Plugs servos in or out, as a line of the standard input says; returns what is said."""
+        """Does what a line of the standard input says; returns what is said."""
         match line.split():
             case []:
                 return ""
+            case ["place"] if self._place is not None:
+                self._place()
+                return "the object is in the hand"
             case ["all"]:
                 wanted = set(self._by_id)
             case ["only" | "plug" | "unplug" as verb, text] if text in map(str, self._by_id):
@@ -152,7 +177,8 @@ class Emulation:
                 wanted = {"only": one, "plug": plugged | one, "unplug": plugged - one}[verb]
             case _:
                 ids = ", ".join(map(str, self._by_id))
-                return f"say `only ID`, `plug ID`, `unplug ID` or `all`; the ids are {ids}"
+                place = "" if self._place is None else "`place`, "
+                return f"say {place}`only ID`, `plug ID`, `unplug ID` or `all`; the ids are {ids}"
         for id, servo in self._by_id.items():
             if servo in self.bus.members:
                 if id not in wanted:
@@ -204,7 +230,7 @@ def run(options: Options, ended: threading.Event) -> None:
     """Emulates until `ended` is set.
 
     Raises:
-        InhandError: the hand, the baud rate or the port is wrong.
+        InhandError: the hand, the baud rate, the port or the folder for cameras is wrong.
     """
     hand = _numbered(with_servos(load_hand(options.hand)), options.first_id)
     models = {actuator.on_bus.model for actuator in hand.actuators}
@@ -212,20 +238,33 @@ def run(options: Options, ended: threading.Event) -> None:
         if options.baud not in registers.MODELS[name].bauds:
             bauds = ", ".join(map(str, registers.MODELS[name].bauds))
             raise InhandError(f"--baud {options.baud}: a servo {name} has {bauds}")
-    joints = _world(hand, options) if options.physics else Followers(hand)
-    line = LinkedPty(options.port_link)
-    line.open()
-    try:
+    if options.cameras is not None and not options.physics:
+        raise InhandError("--cameras: without --physics there is nothing to see; add it")
+    world = _world(hand, options) if options.physics else None
+    with ExitStack() as exits:
+        line = LinkedPty(options.port_link)
+        line.open()
+        exits.callback(line.close)
+        cameras = None
+        if options.cameras is not None and world is not None:
+            cameras = EmulatedCameras(
+                options.cameras, options.hand, options.object, world, options.seed
+            )
+            cameras.open()
+            exits.callback(cameras.close)
         baud = FACTORY_BAUD if options.factory else options.baud
         ids = "all id 1" if options.factory else f"ids {_ids(hand)}"
         print(f"{line.link}: {hand.n_actuators} servos of {hand.name}, {ids}, {baud} baud")
+        if cameras is not None:
+            print(cameras.sources)
         print("Ctrl-C ends it", flush=True)
-        Emulation(hand, joints, line, options).serve(ended)
-    finally:
-        line.close()
+        if world is None:
+            Emulation(hand, Followers(hand), line, options).serve(ended)
+        else:
+            Emulation(hand, world, line, options, world.place_object, cameras).serve(ended)
 
 
-def _world(hand: Hand, options: Options) -> Joints:
+def _world(hand: Hand, options: Options) -> "World":
     # Needs PyBullet, which the rest does not.
     from inhand.sim_backend.world import World
 

@@ -6,9 +6,7 @@ with its parent. Another process renders the cameras from time-stamped states.
 
 import json
 import os
-import select
 import signal
-import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -21,43 +19,11 @@ from inhand.errors import InhandError
 from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.model.universe import Universe, load_universe
-from inhand.perception.cameras import save_rig
 from inhand.perception.objects import load_object
-from inhand.perception.parent import end_process, environment
-from inhand.sim_backend.rig import declared_rig, rig_around, shifted_rig
+from inhand.sim_backend.simulated_cameras import start_cameras
 from inhand.sim_backend.simulation import Simulation
 from inhand.sim_backend.timed_simulation import TimedSimulation
 from inhand.sim_backend.world import World
-
-RENDERER_TIMEOUT = 60.0
-
-
-def start_renderer(
-    arguments: Namespace, universe: Universe, rig: Path, addresses: dict[str, str]
-) -> "subprocess.Popen[bytes]":
-    """Starts the process that renders the cameras, and waits until it is ready.
-
-    Raises:
-        InhandError: the process did not get ready.
-    """
-    command = [sys.executable, "-P", "-m", "inhand.sim_backend.renderer", "--hand", arguments.hand]
-    command += ["--object", arguments.object, "--object-scale", str(universe.object_size)]
-    command += ["--rig", str(rig), "--states", f"ipc://{arguments.run_dir}/world-states.sock"]
-    if arguments.seats:
-        command += ["--timed"]
-    if arguments.plain:
-        command += ["--plain"]
-    for name, address in addresses.items():
-        command += ["--camera", f"{name}={address}"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment()
-    )
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], RENDERER_TIMEOUT)
-    if not readable or not process.stdout.readline():
-        end_process(process)
-        raise InhandError("simulation: the renderer did not start; see its messages above")
-    return process
 
 
 def run(arguments: Namespace) -> None:
@@ -66,12 +32,15 @@ def run(arguments: Namespace) -> None:
     hand, target = with_servos(load_hand(arguments.hand)), load_object(arguments.object)
     universe = load_universe(arguments.universe, hand) if arguments.universe else Universe()
     rng = np.random.default_rng([arguments.seed, 1])
-    calibrated, actual = directory / "rig.toml", directory / "rig-as-it-is.toml"
-    rig = rig_around(hand)
-    save_rig(calibrated, declared_rig(rig, universe))
-    save_rig(actual, shifted_rig(rig, universe, rng))
-    addresses = {name: f"ipc://{directory}/camera-{name}.sock" for name in rig}
-    renderer = start_renderer(arguments, universe, actual, addresses)
+    cameras = start_cameras(
+        directory,
+        arguments.hand,
+        arguments.object,
+        universe,
+        rng,
+        timed=bool(arguments.seats),
+        plain=arguments.plain,
+    )
     try:
         world = World(hand, target, universe, seed=arguments.seed)
         if arguments.priority:
@@ -88,15 +57,15 @@ def run(arguments: Namespace) -> None:
         ready = {
             "ready": True,
             "bus": simulation.port,
-            "rig": str(calibrated),
-            "cameras": addresses,
+            "rig": str(cameras.rig),
+            "cameras": cameras.addresses,
             "world": f"ipc://{directory}/world.sock",
             "up": time.monotonic(),
         }
         print(json.dumps(ready), file=arguments.report, flush=True)
         simulation.serve()
     finally:
-        end_process(renderer)
+        cameras.close()
 
 
 def main() -> None:

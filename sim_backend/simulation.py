@@ -16,11 +16,9 @@ import zmq
 from inhand.hardware.records import Array
 from inhand.perception.parent import Parent
 from inhand.sim_backend.emulator import ServoBus
-from inhand.sim_backend.states import encode_state
+from inhand.sim_backend.states import STATE_RATE, bind_states, encode_state
 from inhand.sim_backend.world import World
 
-STATE_RATE = 100.0
-"""Rate of states published for the renderer [Hz]."""
 LARGEST_LAG = 0.1
 """Largest delay that the world makes up for; with a larger one, its time slips [s]."""
 
@@ -55,13 +53,11 @@ class Simulation:
         tty.setraw(self._other_end)
         os.set_blocking(self._line, False)
         self.port = os.ttyname(self._other_end)
+        self._states = bind_states(self._directory)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
-        # XPUB, unlike PUB, reports subscriptions.
-        self._states = context.socket(zmq.XPUB)
         self._requests = context.socket(zmq.REP)
-        for socket, name in ((self._states, "world-states"), (self._requests, "world")):
-            socket.set(zmq.LINGER, 0)
-            socket.bind(f"ipc://{self._directory}/{name}.sock")
+        self._requests.set(zmq.LINGER, 0)
+        self._requests.bind(f"ipc://{self._directory}/world.sock")
 
     def serve(self) -> None:
         """Steps the world in real time and answers, until the parent has ended."""

@@ -1,9 +1,15 @@
-"""Message with the world's state for the renderer, which uses the newest."""
+"""Messages with the world's state for the renderer, which uses the newest."""
+
+from pathlib import Path
 
 import msgspec
 import numpy as np
+import zmq
 
 from inhand.perception.rotations import Array
+
+STATE_RATE = 100.0
+"""Rate of states published for the renderer [Hz]."""
 
 
 class WorldState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,3 +51,17 @@ def decode_state(message: bytes) -> WorldState:
         msgspec.DecodeError: the message is not a state.
     """
     return _decoder.decode(message)
+
+
+def states_address(directory: Path) -> str:
+    """Address at which a world publishes its states."""
+    return f"ipc://{directory}/world-states.sock"
+
+
+def bind_states(directory: Path) -> zmq.Socket[bytes]:
+    """A socket to publish states on."""
+    # XPUB, unlike PUB, reports subscriptions.
+    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
+    socket.set(zmq.LINGER, 0)
+    socket.bind(states_address(directory))
+    return socket

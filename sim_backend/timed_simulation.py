@@ -9,7 +9,8 @@ import numpy as np
 
 from inhand.perception.parent import Parent
 from inhand.perception.simulated_time import picture_number
-from inhand.sim_backend.simulation import STATE_RATE, Simulation
+from inhand.sim_backend.simulation import Simulation
+from inhand.sim_backend.states import STATE_RATE
 from inhand.sim_backend.timekeeper import Pace, Timekeeper
 from inhand.sim_backend.world import World
 

@@ -65,7 +65,9 @@ def run(options: Options) -> int:
         cameras: dict[str, str] = {"eyes": options.eyes}
         if options.network is not None:
             cameras |= {"eyes": "network", "network": str(options.network.absolute())}
-        config.write_text(tomli_w.dumps({"object": options.object, "cameras": cameras}))
+        config.write_text(
+            tomli_w.dumps({"hand": options.hand, "object": options.object, "cameras": cameras})
+        )
         arguments += ["--config", str(config)]
         say(f"starting inhandd --sim in {directory}")
         with ExitStack() as exits:

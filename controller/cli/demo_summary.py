@@ -28,6 +28,7 @@ class Options:
         seed: Seed of the goals and of the simulated world.
         tolerance: Largest error that counts as reached [rad].
         timeout: Seconds after which a goal counts as missed.
+        hand: Name or file of the hand.
         object: Name or file of the object to turn.
         policy: Policy file, instead of the one that came with the program.
         eyes: What finds the object in the cameras' frames: its tags, or a network that looks at the
@@ -45,6 +46,7 @@ class Options:
     seed: int = 1
     tolerance: float = 0.4
     timeout: float = 30.0
+    hand: str = "dactyl24"
     object: str = "block"
     policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     eyes: Literal["tags", "network"] = "tags"

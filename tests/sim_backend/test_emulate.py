@@ -270,9 +270,16 @@ def test_servos_from_the_factory_one_by_one(
         (("--baud", "4500000"), "a servo XC330-M288 has 9600, 57600"),
         (("--first-id", "240"), "the ids of 16 servos end at 252"),
         (("--hand", "nothing"), "nothing"),
+        (("--cameras", "cameras"), "without --physics there is nothing to see; add it"),
+        (("--physics", "--cameras", "x" * 90), "80 bytes at most"),
+        (
+            ("--physics", "--cameras", "/nowhere/cameras"),
+            "No such file or directory; name a",
+        ),
+        (("--physics", "--cameras", "/tmp"), "File exists; name a folder to be made"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, arguments: tuple[str, str], message: str) -> None:
+def test_what_is_refused(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     assert message in refusal("--port-link", str(tmp_path / "hand"), *arguments)
     assert not (tmp_path / "hand").is_symlink()
 
