@@ -29,7 +29,8 @@ class Effort:
     """State of the derating, each (n_actuators,).
 
     Attributes:
-        heat: low-passed square of each servo's share of its torque limit, 0 to 1.
+        heat: low-passed square of each servo's share of its torque limit, 0 to 1; of several hands
+            (..., n_actuators).
         reach: how far a target may lie from where the servo stands at full torque [rad].
         torque_per_limit: converts a current to a share of the torque limit [1/A].
     """
@@ -69,7 +70,7 @@ def allowance(effort: Effort, temperature: Array | None) -> Array:
     """
     if effort.heat.max() <= WARM and (temperature is None or temperature.max() <= WARM_CASE):
         # The usual case. A NaN makes the maximum NaN, and so never takes this branch.
-        return np.ones(len(effort.heat))
+        return np.ones(effort.heat.shape)
     left = (HOT - effort.heat) / (HOT - WARM)
     if temperature is not None:
         left = np.minimum(left, (HOT_CASE - temperature) / (HOT_CASE - WARM_CASE))

@@ -40,19 +40,19 @@ class Following:
     """Measures for each joint how long it has been blocked.
 
     Args:
-        reach: error at which a servo uses its whole torque limit [rad], (n_actuators,).
+        reach: error at which a servo uses its whole torque limit [rad], (..., n_actuators).
         patience: how long that may last.
 
     Attributes:
-        blocked: how long each joint has been blocked [s], (n_actuators,).
-        reported: whether each joint was reported as blocked, (n_actuators,).
+        blocked: how long each joint has been blocked [s], (..., n_actuators).
+        reported: whether each joint was reported as blocked, (..., n_actuators).
     """
 
     def __init__(self, reach: Array, patience: Patience) -> None:
-        self.blocked = np.zeros(len(reach))
-        self.reported = np.zeros(len(reach), dtype=np.bool_)
+        self.blocked = np.zeros(reach.shape)
+        self.reported = np.zeros(reach.shape, dtype=np.bool_)
         self._reach, self._patience = reach, patience
-        self._begun_at = np.zeros(len(reach))
+        self._begun_at = np.zeros(reach.shape)
         # Whether any joint is or was blocked; else a tick costs next to nothing.
         self._active = False
 
@@ -63,20 +63,21 @@ class Following:
 
     @property
     def share(self) -> Array:
-        """Share of its torque limit that each servo may use, (n_actuators,)."""
+        """Share of its torque limit that each servo may use, (..., n_actuators)."""
         return np.where(self.blocked >= self._patience.back_off, self._patience.share, 1.0)
 
     def take(self, targets: Array | None, position: Array, torque: Array, dt: float) -> None:
         """Takes one tick.
 
         Args:
-            targets: what the servos follow [rad], (n_actuators,); None if they follow nothing.
-            position: where the joints are [rad], (n_actuators,).
-            torque: measured, as a share of its limit, (n_actuators,); NaN where it is not known.
+            targets: what the servos follow [rad], (..., n_actuators); None if they follow nothing.
+            position: where the joints are [rad], (..., n_actuators).
+            torque: measured, as a share of its limit, (..., n_actuators); NaN where it is not
+                known.
             dt: length of the tick [s].
         """
         if targets is None:
-            self.blocked = np.zeros(len(self.blocked))
+            self.blocked = np.zeros(self.blocked.shape)
             return
         error = targets - position
         used = np.fmax(np.abs(error) / self._reach, torque)

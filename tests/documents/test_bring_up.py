@@ -40,19 +40,17 @@ class Bench:
     def __init__(self, folder: Path, line: str) -> None:
         pipe = subprocess.PIPE
         self.process = started(line, folder, stdin=pipe, stdout=pipe)
-        self._listen(2)
+        assert self.process.stdout is not None
+        while self.process.stdout.readline() != "Ctrl-C ends it\n":
+            assert self.process.poll() is None
 
     def say(self, line: str) -> None:
         """Types a line, and waits for what it says."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        self._listen(1)
-
-    def _listen(self, lines: int) -> None:
         assert self.process.stdout is not None
-        for _ in range(lines):
-            assert self.process.stdout.readline()
+        assert self.process.stdout.readline()
 
 
 @pytest.fixture

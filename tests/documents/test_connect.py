@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def patient(name: str, text: str) -> str:
     if "sim" in name or "bench" in name:
         text += "\n[safety]\njoint_ticks = 20\n"
     if "bench" in name:
-        text = "tick_rate = 20\n" + text.replace("[bus]\n", "[bus]\nwatchdog = 2.5\n")
+        text = text.replace("[bus]\n", "[bus]\nwatchdog = 2.5\n")
     return text
 
 
@@ -63,15 +63,17 @@ def daemon(line: str, folder: Path) -> Iterator[None]:
         process.wait()
 
 
-def measured(folder: Path) -> list[float]:
-    """Angles of the actuators [rad], as the daemon publishes them."""
+def until_measured(angle: float, folder: Path) -> None:
+    """Waits until the daemon publishes this angle of the first actuator [rad]."""
     with Client(folder, timeout=120) as client:
         client.subscribe()
+        position = None
         for topic, message in client.messages(timeout=PATIENCE):
             if topic == "state":
-                position: list[float] = message["joints"]["position"]
-                return position
-    raise AssertionError("no state")
+                position = message["joints"]["position"][0]
+                if position == pytest.approx(angle, abs=0.05):
+                    return
+    raise AssertionError(f"at {position}")
 
 
 def steered(lines: list[str], folder: Path) -> None:
@@ -82,7 +84,7 @@ def steered(lines: list[str], folder: Path) -> None:
             for line in lines:
                 typed(line, folder, PATIENCE)
                 if line.startswith("inhand joints"):
-                    assert measured(folder)[0] == pytest.approx(1.2, abs=0.05)
+                    until_measured(1.2, folder)
             return
         except AssertionError as error:
             # Beside other programs, a reply can come too late.
@@ -90,6 +92,40 @@ def steered(lines: list[str], folder: Path) -> None:
                 raise
             with suppress(AssertionError):
                 typed("inhand clear", folder, PATIENCE)
+
+
+def turned(lines: list[str], folder: Path, place: Callable[[], None]) -> None:
+    """Arms the hand and sends it goals until one is reached; after a drop the block is put back."""
+    deadline = time.monotonic() + PATIENCE
+    with Client(folder, timeout=120) as client:
+        while (now := client.status())["reached"] == 0:
+            assert time.monotonic() < deadline
+            mode = now["mode"]
+            if mode in ("holding", "ready"):
+                place()
+                with suppress(AssertionError):
+                    for line in lines:
+                        typed(line, folder, PATIENCE)
+            elif mode != "running":
+                for line in ("inhand clear", "inhand enable", "inhand home"):
+                    with suppress(AssertionError):
+                        typed(line, folder, PATIENCE)
+            time.sleep(0.5)
+
+
+def in_simulation(lines: list[str], folder: Path) -> None:
+    """The hand without a policy, then with one."""
+    again = next(at for at, line in enumerate(lines) if at and line.startswith("inhandd"))
+    with daemon(lines[0], folder):
+        for line in lines[1:again]:
+            until_accepted(line, folder)
+    enable, home, place, arm, goal, status, shutdown = lines[again + 1 :]
+    with daemon(lines[again], folder):
+        for line in (enable, home):
+            until_accepted(line, folder)
+        turned([arm, goal], folder, lambda: until_accepted(place, folder))
+        for line in (status, shutdown):
+            typed(line, folder, PATIENCE)
 
 
 @pytest.mark.alone
@@ -116,9 +152,7 @@ def test_a_published_model_becomes_a_hand_that_moves(
     typed(mirror, tmp_path, PATIENCE)
     typed(check, tmp_path, PATIENCE)
     bench = next(at for at, line in enumerate(rest) if line.startswith("inhand emulate"))
-    with daemon(simulate, tmp_path):
-        for line in rest[:bench]:
-            until_accepted(line, tmp_path)
+    in_simulation([simulate, *rest[:bench]], tmp_path)
     emulate, set_id, set_baud, doctor, inhandd, *steer = rest[bench:]
     assert set_id.startswith("inhand set-id 1 7 ")
     servos = Bench(tmp_path, emulate)
@@ -134,7 +168,10 @@ def test_a_published_model_becomes_a_hand_that_moves(
         said = started(doctor, tmp_path, stdout=subprocess.PIPE).communicate(timeout=PATIENCE)[0]
         assert "16 of 16 answer" in said
         with daemon(inhandd, tmp_path):
-            steered(steer, tmp_path)
+            at = steer.index("inhand arm")
+            steered(steer[:at], tmp_path)
+            turned(steer[at : at + 2], tmp_path, lambda: servos.say("place"))
+            steered(steer[at + 2 :], tmp_path)
     finally:
         servos.process.terminate()
         servos.process.communicate(timeout=PATIENCE)

@@ -27,7 +27,7 @@ from inhand.training.learning.widening import widen_network
 from inhand.training.mujoco_worlds.automatic_ranges import Precision
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
-from inhand.training.mujoco_worlds.physics import Engine
+from inhand.training.mujoco_worlds.physics import Engine, EngineError
 from inhand.training.mujoco_worlds.rewards import Rewards
 from inhand.training.mujoco_worlds.tensor_environment import TensorEnvironment
 
@@ -81,6 +81,8 @@ def build(
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     worlds: BatchOfWorlds
     if engine == "warp":
+        if recipe.protected:
+            raise EngineError("engine warp has no `protected` servos; train this recipe on mujoco")
         size, seed = recipe.settings.worlds, recipe.settings.seed
         worlds = worlds_on_device(hand, target, size, device, seed, rewards_of(recipe))
     else:
@@ -125,7 +127,8 @@ def make_worlds(
 ) -> BatchEnvironment:
     """The worlds that a recipe trains in on cores, without its curriculum."""
     size, seed = recipe.settings.worlds, recipe.settings.seed
-    return BatchEnvironment(hand, target, size, threads, seed, rewards_of(recipe))
+    rewards, protected = rewards_of(recipe), recipe.protected
+    return BatchEnvironment(hand, target, size, threads, seed, rewards, protected=protected)
 
 
 def load_networks(recipe: RunRecipe, worlds: BatchOfWorlds, runs: Path) -> tuple[nn.Module, ...]:

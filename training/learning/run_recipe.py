@@ -35,6 +35,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         from_run: the run that this one starts from: of the teacher that a student imitates, of
             the network that a teacher starts with, or of the student to refine; empty for none.
         teacher_run: the run whose critic a refinement starts with.
+        protected: whether servos are derated and stopped as by the daemon; not with engine warp.
         rewards: weights of the rewards, and the rule of success. A refinement has its own limit
             of time; a student's tolerances lie anywhere between `tolerance` and `finest`.
         from_object: the object of those runs, if a refinement continues with another one.
@@ -52,6 +53,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vary: Vary = "everything"
     from_run: str = ""
     teacher_run: str = ""
+    protected: bool = False
     rewards: Rewards = Rewards()
     from_object: str = ""
     teacher: Recipe = Recipe()

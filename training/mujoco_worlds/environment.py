@@ -1,5 +1,7 @@
 """A batch of hands, each with an object, stepped together: the environment of training."""
 
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
@@ -19,6 +21,7 @@ from inhand.training.mujoco_worlds.delayed_targets import DelayedTargets
 from inhand.training.mujoco_worlds.draws import scaled_strengths
 from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
 from inhand.training.mujoco_worlds.physics import MakePhysics, Physics
+from inhand.training.mujoco_worlds.protection import Protection
 from inhand.training.mujoco_worlds.rewards import Rewards, Step
 from inhand.training.mujoco_worlds.variation import MAX_DELAY, MESH_SIZES, Variation
 
@@ -34,6 +37,8 @@ class BatchEnvironment:
         seed: of all random draws.
         rewards: weights.
         make_physics: makes the physics; on the cores of this machine if not given.
+        protected: whether servos are derated as by the daemon, and a joint that stays blocked ends
+            an episode as a drop does.
 
     Attributes:
         digests: SHA-256 of hand file, object and model, on which learned weights depend.
@@ -56,6 +61,7 @@ class BatchEnvironment:
         seed: int = 0,
         rewards: Rewards | None = None,
         make_physics: MakePhysics | None = None,
+        protected: bool = False,
     ) -> None:
         self.hand, self.target, self.size = hand, target, size
         self.rewards = rewards or Rewards()
@@ -99,6 +105,7 @@ class BatchEnvironment:
         self._held = np.zeros(size, dtype=np.int64)
         self._action = np.zeros((size, hand.n_actuators))
         self.goals_reached = np.zeros(size, dtype=np.int64)
+        self._protection = Protection(hand, size, self.path.limits, tick) if protected else None
         self.state: ActionState = self.path.start(np.tile(hand.rest, (size, 1)))
         self.reset(np.arange(size))
 
@@ -184,6 +191,8 @@ class BatchEnvironment:
         for array in (self.state.previous, self.state.goal, self.state.motion.position):
             array[ids] = hand.rest
         self.state.motion.velocity[ids] = 0.0
+        if self._protection:
+            self._protection.reset(ids)
         self.goals_reached[ids] = 0
         self._action[ids] = 0.0
         self._new_goals(ids)
@@ -220,7 +229,12 @@ class BatchEnvironment:
         self._force[:] = self.variation.pushes(self.rng, self.target.mass, self.policy_rate)
         for _ in range(self.path.ticks_per_action):
             self.variation.tick(self.rng)
-            self.state = self.variation.unless_paused(self.state, self.path.tick(self.state))
+            moved = self.path.tick(self.state)
+            if self._protection:
+                arrived, angles = self._delayed_targets(), self.joint_position
+                motion = self._protection.apply(self.state.motion, moved.motion, arrived, angles)
+                moved = replace(moved, motion=motion)
+            self.state = self.variation.unless_paused(self.state, moved)
             self._sent.send(self.state.motion.position)
             self.variation.stick(self._qvel[:, : self.hand.n_joints])
             # The spring acts from the encoder's angle; its offset from the joint is the backlash.
@@ -238,6 +252,8 @@ class BatchEnvironment:
         reached = self._held >= weights.hold_steps
         offset = np.linalg.norm(self.object_position - np.array(space.center), axis=-1)
         dropped = (offset > space.radius) | (self.object_position[:, 2] < space.drop_height)
+        if self._protection:
+            dropped |= self._protection.stopped
         self._goal_steps += 1
         timed_out = (self._goal_steps >= self._goal_limit) & ~reached & ~dropped
         reward = weights.sum(
