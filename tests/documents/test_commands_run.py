@@ -96,6 +96,8 @@ ELSEWHERE = {
     "inhandd --config": "documents/test_connect.py",
     "inhand config check my-sim.toml": "documents/test_connect.py",
     "inhand joints": "documents/test_connect.py",
+    "inhand goal --rotation": "documents/test_connect.py",
+    "inhand disarm": "documents/test_connect.py",
     "inhand disable": "documents/test_connect.py",
     "inhand shutdown": "documents/test_connect.py",
 }

@@ -1,6 +1,6 @@
 """The way from a published model to a hand that moves, by the commands of its page.
 
-Among them: `inhand config check`, `joints`, `disable`, `shutdown`.
+Among them: `inhand config check`, `joints`, `goal`, `disarm`, `disable`, `shutdown`.
 """
 
 import re
