@@ -267,6 +267,8 @@ class BatchEnvironment:
             before=self._action,
             offset=offset,
         )
+        if self._protection:
+            reward = reward + weights.blocked * self._protection.backed_off
         self._distance = distance
         self._action = np.clip(actions, -1.0, 1.0)
         reached &= ~dropped

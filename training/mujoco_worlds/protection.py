@@ -67,6 +67,12 @@ class Protection:
         )
 
     @property
+    def backed_off(self) -> NDArray[np.int64]:
+        """Number of joints of each hand that have less torque since they push in vain, (size,)."""
+        joints: NDArray[np.int64] = (self._following.share < 1.0).sum(-1)
+        return joints
+
+    @property
     def stopped(self) -> NDArray[np.bool_]:
         """Whether a joint of each hand has been blocked until it is a fault, (size,)."""
         longest: Array = self._following.blocked.max(-1)

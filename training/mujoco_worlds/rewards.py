@@ -24,6 +24,8 @@ class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         change: of the squared change of the action.
         excess: of the squared part of an action beyond its bounds.
         off_centre: of the distance from the workspace's centre beyond `off_centre_free`.
+        blocked: of each joint of which the protection of servos reduces the torque since it pushes
+            in vain, each step.
         tolerance: largest angle to a goal that is reached.
         finest: tolerance at which its curriculum ends; none if equal to `tolerance`.
         hold_steps: successive policy steps within the tolerance after which a goal is reached.
@@ -41,6 +43,7 @@ class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     excess: float = 0.0
     off_centre: float = -1.0
     off_centre_free: float = 0.03
+    blocked: float = 0.0
     tolerance: float = 0.4
     finest: float = 0.4
     hold_steps: int = 1

@@ -19,6 +19,7 @@ from inhand.training.learning.run_recipe import load_recipe
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.physics import EngineError
 from inhand.training.mujoco_worlds.protection import Protection
+from inhand.training.mujoco_worlds.rewards import Rewards
 
 HAND = load_hand("leap")
 REACH = HAND.torque_limit / HAND.gain
@@ -47,7 +48,7 @@ def test_a_jammed_joint_pushes_less_and_is_stopped_at_last() -> None:
         if one.stopped.any() and not stopped_at:
             stopped_at = tick * DT
     assert stopped_at == pytest.approx(10.0, abs=0.1)
-    assert one.stopped.tolist() == [True, False]
+    assert one.stopped.tolist() == [True, False] and one.backed_off.tolist() == [1, 0]
     one.reset(np.array([0]))
     assert not one.stopped.any()
     one.apply(pushed, pushed, position, position)
@@ -101,6 +102,23 @@ def test_a_joint_that_stays_blocked_ends_an_episode() -> None:
     assert ended.any()
     reach = np.abs(guarded.sent_target - guarded.joint_position) / REACH
     assert reach.max() < np.abs((free.sent_target - free.joint_position) / REACH).max()
+
+
+def test_each_joint_that_pushes_in_vain_costs() -> None:
+    block, pushing = load_object("block"), np.ones((4, HAND.n_actuators))
+    free, costly = (
+        BatchEnvironment(
+            HAND, block, 4, 1, seed=2, rewards=Rewards(blocked=blocked), protected=True
+        )
+        for blocked in (0.0, -0.5)
+    )
+    costs = []
+    for _ in range(round(4.0 * free.policy_rate)):
+        costs.append(costly.step(pushing).reward - free.step(pushing).reward)
+    assert np.allclose(costs[0], 0.0)
+    joints = np.array(costs) / -0.5
+    assert joints.max() > 0.5
+    np.testing.assert_allclose(joints, joints.round(), atol=1e-6)
 
 
 def test_the_engine_without_protection_is_refused(tmp_path: Path) -> None:
