@@ -25,7 +25,7 @@ class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         excess: of the squared part of an action beyond its bounds.
         off_centre: of the distance from the workspace's centre beyond `off_centre_free`.
         blocked: of each joint of which the protection of servos reduces the torque since it pushes
-            in vain, each step.
+            in vain, each step; 0 in worlds without that protection.
         tolerance: largest angle to a goal that is reached.
         finest: tolerance at which its curriculum ends; none if equal to `tolerance`.
         hold_steps: successive policy steps within the tolerance after which a goal is reached.
