@@ -11,6 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inhand.training.mujoco_worlds.bounded_numbers import (
+    Count,
+    Positive,
+    PositiveOrZero,
+    Seed,
+    Share,
+    ShareBelowOne,
+)
+
 SMALLEST_STEP, LARGEST_STEP = 1e-5, 2e-3
 
 
@@ -36,21 +45,21 @@ class PpoRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bfloat16: whether networks compute in bfloat16 where that is fast.
     """
 
-    worlds: int = 1024
-    horizon: int = 16
-    epochs: int = 3
-    minibatches: int = 2
-    discount: float = 0.99
-    trace: float = 0.95
-    clip: float = 0.2
-    divergence: float = 0.025
-    step_size: float = 3e-4
-    critic_step_size: float = 1e-3
-    deviation: float = 0.35
-    persistence: float = 0.6
-    seed: int = 1
-    final_deviation: float = 0.0
-    anneal_iterations: int = 10000
+    worlds: Count = 1024
+    horizon: Count = 16
+    epochs: Count = 3
+    minibatches: Count = 2
+    discount: Share = 0.99
+    trace: Share = 0.95
+    clip: Positive = 0.2
+    divergence: Positive = 0.025
+    step_size: Positive = 3e-4
+    critic_step_size: Positive = 1e-3
+    deviation: Positive = 0.35
+    persistence: ShareBelowOne = 0.6
+    seed: Seed = 1
+    final_deviation: PositiveOrZero = 0.0
+    anneal_iterations: Count = 10000
     bfloat16: bool = True
 
     def most_deviation(self, iteration: int) -> float:
@@ -90,8 +99,8 @@ def advantages(
     values: Sequence[Tensor],
     alive: Sequence[Tensor],
     following: Tensor,
-    discount: float,
-    trace: float,
+    discount: Share,
+    trace: Share,
 ) -> Tensor:
     """Generalized advantages, (steps, worlds).
 

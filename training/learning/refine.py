@@ -11,7 +11,7 @@ chunks).
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -42,6 +42,13 @@ from inhand.training.learning.widening import widen_network, widen_optimizer
 from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
+from inhand.training.mujoco_worlds.bounded_numbers import (
+    CountOrNone,
+    Positive,
+    PositiveOrZero,
+    Seed,
+    Share,
+)
 from inhand.training.sensors.tensor_sensors import sensors_of
 
 
@@ -58,16 +65,16 @@ class RefineRecipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
         ranges: automatic ranges in place of the recipe's scale.
     """
 
-    discount: float = 0.995
-    divergence: float = 0.02
-    step_size: float = 1e-4
-    critic_step_size: float = 5e-4
-    deviation: float = 0.2
-    seed: int = 3
-    seconds_per_goal: float = 20.0
-    critic_iterations: int = 20
-    world_loss: float = 0.05
-    observation: int = 1
+    discount: Share = 0.995
+    divergence: Positive = 0.02
+    step_size: Positive = 1e-4
+    critic_step_size: Positive = 5e-4
+    deviation: Positive = 0.2
+    seed: Seed = 3
+    seconds_per_goal: Positive = 20.0
+    critic_iterations: CountOrNone = 20
+    world_loss: PositiveOrZero = 0.05
+    observation: Literal[1, 2] = 1
     ranges: RangesRecipe | None = None
 
 

@@ -2,18 +2,26 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from inhand.errors import InhandError
 from inhand.hardware.model.universe import Vary
+from inhand.training.learning.ppo import PpoRecipe
 from inhand.training.learning.refine import RefineRecipe
 from inhand.training.learning.student import StudentRecipe
 from inhand.training.learning.teacher import Recipe
+from inhand.training.mujoco_worlds.bounded_numbers import Count, PositiveOrZero
 from inhand.training.mujoco_worlds.rewards import Rewards
 
 RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+_FOLDER = r"[^\W_][\w.,=+-]*"
+RunName = Annotated[str, Meta(pattern=rf"^{_FOLDER}(/{_FOLDER})?$", max_length=200)]
+"""Name of a folder; the runs of a sweep lie in a folder of their own, as `SWEEP/RUN`."""
 
 
 class TrainingError(InhandError):
@@ -45,11 +53,11 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     stage: Literal["teacher", "student", "refine"]
-    run: str
-    iterations: int
+    run: RunName
+    iterations: Count
     hand: str = "dactyl24"
     object: str = "block"
-    universe_scale: float = 1.0
+    universe_scale: PositiveOrZero = 1.0
     vary: Vary = "everything"
     from_run: str = ""
     teacher_run: str = ""
@@ -59,6 +67,15 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teacher: Recipe = Recipe()
     student: StudentRecipe = StudentRecipe()
     refine: RefineRecipe = RefineRecipe()
+
+    def __post_init__(self) -> None:
+        if self.rewards.finest > self.rewards.tolerance:
+            raise ValueError("[rewards] finest must not exceed tolerance")
+        if self.rewards.blocked and not self.protected:
+            raise ValueError("[rewards] blocked has no effect without `protected = true`")
+        settings = self.settings
+        if isinstance(settings, PpoRecipe) and settings.minibatches > settings.worlds:
+            raise ValueError(f"[{self.stage}] minibatches must not exceed worlds")
 
     @property
     def settings(self) -> Recipe | StudentRecipe | RefineRecipe:

@@ -7,7 +7,7 @@ its own action. The gradient is propagated back through the steps of one rollout
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +30,13 @@ from inhand.training.learning.student_network import (
 )
 from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
+from inhand.training.mujoco_worlds.bounded_numbers import (
+    Count,
+    CountOrNone,
+    Positive,
+    PositiveOrZero,
+    Seed,
+)
 from inhand.training.sensors.tensor_sensors import sensors_of
 
 
@@ -55,20 +62,20 @@ class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             teacher acts; 0: the teacher's normalization is used.
     """
 
-    worlds: int = 512
-    horizon: int = 16
-    passes: int = 2
-    hidden: int = 256
+    worlds: Count = 512
+    horizon: Count = 16
+    passes: Count = 2
+    hidden: Count = 256
     memory: bool = True
-    step_size: float = 1e-3
-    final_step_size: float = 3e-4
-    decay_iterations: int = 400
-    teacher_iterations: int = 30
-    seed: int = 2
+    step_size: Positive = 1e-3
+    final_step_size: Positive = 3e-4
+    decay_iterations: Count = 400
+    teacher_iterations: Count = 30
+    seed: Seed = 2
     bfloat16: bool = True
-    observation: int = 1
-    world_loss: float = 0.0
-    normalize_iterations: int = 0
+    observation: Literal[1, 2] = 1
+    world_loss: PositiveOrZero = 0.0
+    normalize_iterations: CountOrNone = 0
 
 
 class Imitated(NamedTuple):

@@ -25,6 +25,12 @@ from inhand.training.learning.ppo_learner import PpoLearner, Rollout, Stepped
 from inhand.training.learning.widening import widen_network, widen_optimizer
 from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
+from inhand.training.mujoco_worlds.bounded_numbers import (
+    Angle,
+    CountOrNone,
+    Positive,
+    PositiveOrZero,
+)
 
 
 class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
@@ -43,15 +49,15 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
             its inputs, before their normalization is replaced.
     """
 
-    normalize_iterations: int = 40
-    start_distance: float = 0.8
-    widen_factor: float = 1.12
-    widen_at: float = 2.0
-    vary_step: float = 0.05
-    vary_at: float = 5.0
-    vary_to: float = 1.0
+    normalize_iterations: CountOrNone = 40
+    start_distance: Angle = 0.8
+    widen_factor: Positive = 1.12
+    widen_at: PositiveOrZero = 2.0
+    vary_step: Positive = 0.05
+    vary_at: PositiveOrZero = 5.0
+    vary_to: PositiveOrZero = 1.0
     ranges: RangesRecipe | None = None
-    renormalize_iterations: int = 0
+    renormalize_iterations: CountOrNone = 0
 
 
 class Teacher:

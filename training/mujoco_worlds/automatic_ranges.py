@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inhand.hardware.model.universe import Vary
 from inhand.hardware.records import Array
+from inhand.training.mujoco_worlds.bounded_numbers import Count, Positive, PositiveOrZero, Share
 from inhand.training.mujoco_worlds.draws import AXES, NAMES, NOMINAL_EVERY, Strengths, axes_of
 
 LOW, HIGH = 0, 1
@@ -34,13 +35,13 @@ class RangesRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             once then, so that the first episodes to end are short ones.
     """
 
-    start: float = 0.3
-    step: float = 0.1
-    boundary: float = 0.4
-    episodes: int = 256
-    narrow_at: float = 5.0
-    widen_at: float = 20.0
-    settle_seconds: float = 20.0
+    start: PositiveOrZero = 0.3
+    step: Positive = 0.1
+    boundary: Share = 0.4
+    episodes: Count = 256
+    narrow_at: PositiveOrZero = 5.0
+    widen_at: PositiveOrZero = 20.0
+    settle_seconds: PositiveOrZero = 20.0
 
 
 class Boundary:

@@ -6,6 +6,14 @@ from typing import Any
 import msgspec
 from array_api_compat import array_namespace
 
+from inhand.training.mujoco_worlds.bounded_numbers import (
+    Angle,
+    Count,
+    Positive,
+    PositiveOrZero,
+    Weight,
+)
+
 Values = Any
 """Arrays of numpy, or tensors of torch on one device."""
 
@@ -32,22 +40,22 @@ class Rewards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seconds_per_goal: time limit of a goal.
     """
 
-    progress: float = 2.0
-    reached: float = 5.0
-    held: float = 0.0
-    dropped: float = -15.0
-    timed_out: float = -4.0
-    distance: float = -0.03
-    action: float = -0.0003
-    change: float = 0.0
-    excess: float = 0.0
-    off_centre: float = -1.0
-    off_centre_free: float = 0.03
-    blocked: float = 0.0
-    tolerance: float = 0.4
-    finest: float = 0.4
-    hold_steps: int = 1
-    seconds_per_goal: float = 8.0
+    progress: Weight = 2.0
+    reached: Weight = 5.0
+    held: Weight = 0.0
+    dropped: Weight = -15.0
+    timed_out: Weight = -4.0
+    distance: Weight = -0.03
+    action: Weight = -0.0003
+    change: Weight = 0.0
+    excess: Weight = 0.0
+    off_centre: Weight = -1.0
+    off_centre_free: PositiveOrZero = 0.03
+    blocked: Weight = 0.0
+    tolerance: Angle = 0.4
+    finest: Angle = 0.4
+    hold_steps: Count = 1
+    seconds_per_goal: Positive = 8.0
 
     def sum(
         self,
