@@ -240,6 +240,8 @@ def run(options: Options, ended: threading.Event) -> None:
             raise InhandError(f"--baud {options.baud}: a servo {name} has {bauds}")
     if options.cameras is not None and not options.physics:
         raise InhandError("--cameras: without --physics there is nothing to see; add it")
+    if options.seed < 0:
+        raise InhandError(f"--seed {options.seed} must not be negative")
     world = _world(hand, options) if options.physics else None
     with ExitStack() as exits:
         line = LinkedPty(options.port_link)

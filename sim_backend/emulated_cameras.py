@@ -1,6 +1,7 @@
 """The cameras of `inhand emulate`: rendered images of the hand that the servos move."""
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -63,8 +64,10 @@ class EmulatedCameras:
             raise InhandError(
                 f"--cameras {self.directory}: {error.strerror}; name a folder to be made"
             ) from error
-        self._states = bind_states(self.directory)
-        try:
+        with ExitStack() as undo:
+            undo.callback(shutil.rmtree, self.directory)
+            self._states = bind_states(self.directory)
+            undo.callback(self._states.close)
             self._cameras = start_cameras(
                 self.directory,
                 self._hand,
@@ -72,9 +75,7 @@ class EmulatedCameras:
                 Universe(),
                 np.random.default_rng([self._seed, 1]),
             )
-        except BaseException:
-            self._remove()
-            raise
+            undo.pop_all()
 
     @property
     def sources(self) -> str:
@@ -92,8 +93,5 @@ class EmulatedCameras:
     def close(self) -> None:
         """Ends the renderer and removes the folder."""
         self._cameras.close()
-        self._remove()
-
-    def _remove(self) -> None:
         self._states.close()
         shutil.rmtree(self.directory)

@@ -53,9 +53,10 @@ def run(options: Options) -> int:
         over; 1 if it ended before.
 
     Raises:
-        StartError: the daemon did not come up.
+        StartError: an option is out of range, or the daemon did not come up.
         ClientError: the daemon cannot be reached after its start.
     """
+    options.check()
     arguments = ["--seed", str(options.seed), "--real-time" if options.real_time else "--hold"]
     if options.policy is not None:
         arguments += ["--policy", str(options.policy)]

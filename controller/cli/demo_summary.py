@@ -11,6 +11,7 @@ import msgspec
 import tyro
 
 from inhand.controller.client.connection import Message
+from inhand.controller.errors import StartError
 from inhand.perception.readout import Readout
 from inhand.result import print_json
 
@@ -55,6 +56,15 @@ class Options:
     view: bool = False
     stay: bool = False
     json: bool = False
+
+    def check(self) -> None:
+        """Raises StartError if an option is out of range."""
+        if not 1 <= self.goals <= 1000 or self.seed < 0:
+            raise StartError("demo: --goals must be in 1..1000, --seed not negative")
+        if not (0 < self.max_angle <= pi + 1e-9 and 0 < self.tolerance <= 3.15):
+            raise StartError("demo: --max-angle must be in (0, 3.14159], --tolerance in (0, 3.15]")
+        if not (self.minutes > 0 and 0 < self.timeout <= 3600):
+            raise StartError("demo: --minutes must be above 0, --timeout in (0, 3600]")
 
 
 @dataclass(frozen=True)

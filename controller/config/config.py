@@ -158,6 +158,8 @@ def _check(config: Config) -> None:
         raise ConfigError(f"[recording] seconds = {recording.seconds} s must lie in 1..600")
     if not 1 <= recording.file_size <= recording.total_size:
         raise ConfigError("[recording] must have 1 <= file_size <= total_size MB")
+    if config.sim.seed < 0:
+        raise ConfigError(f"[sim] seed = {config.sim.seed} must not be negative")
     for name, device in config.cameras.devices.items():
         if device.problem:
             raise ConfigError(f"[cameras.{name}] {device.problem}")

@@ -102,6 +102,8 @@ class Daemon:
             raise StartError("--real-time and --hold are for a simulated hand: add --sim")
         if options.real_time and options.hold:
             raise StartError("--hold: real time cannot be held; leave --real-time out")
+        if options.seed is not None and options.seed < 0:
+            raise StartError(f"--seed {options.seed} must not be negative")
         config = load_config(options.config)
         directory = run_directory(options.directory or config.sockets.directory).absolute()
         make_run_directory(directory)

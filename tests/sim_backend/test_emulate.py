@@ -268,6 +268,7 @@ def test_servos_from_the_factory_one_by_one(
     ("arguments", "message"),
     [
         (("--baud", "4500000"), "a servo XC330-M288 has 9600, 57600"),
+        (("--physics", "--seed", "-1"), "--seed -1 must not be negative"),
         (("--first-id", "240"), "the ids of 16 servos end at 252"),
         (("--hand", "nothing"), "nothing"),
         (("--cameras", "cameras"), "without --physics there is nothing to see; add it"),

@@ -209,8 +209,10 @@ class Arguments:
 def main() -> int:
     """`inhand measure`."""
     given = tyro.cli(Arguments, prog="inhand measure", config=(tyro.conf.FlagCreatePairsOff,))
-    if given.trials < 1 or given.scale < 0:
-        raise TrainingError("measure: --trials must be at least 1, --scale at least 0")
+    if given.trials < 1 or not 0 <= given.scale <= 10 or given.seed < 0:
+        raise TrainingError(
+            "measure: --trials must be at least 1, --scale in [0, 10], --seed not negative"
+        )
     if not (0 < given.tolerance <= np.pi and given.hold >= 0 and given.seconds >= 0):
         raise TrainingError(
             "measure: --tolerance must be in (0, 3.14], --hold and --seconds not negative"

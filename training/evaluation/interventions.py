@@ -203,11 +203,11 @@ def interventions(given: Arguments) -> Report:
         PolicyError: the policy does not fit.
     """
     sane = given.trials >= MINIMUM and 0 < given.scale <= 10 and given.threads >= 0
-    sane = sane and 1 <= given.spans <= 20
+    sane = sane and 1 <= given.spans <= 20 and given.seed >= 0
     if not (sane and 0.1 <= given.at <= 60 and 0.1 <= given.seconds <= 60):
         raise InterventionError(
             f"interventions: --trials must be at least {MINIMUM}, --at and --seconds in [0.1, 60], "
-            "--spans in 1..20, --scale in (0, 10], --threads not negative"
+            "--spans in 1..20, --scale in (0, 10], --threads and --seed not negative"
         )
     hand, target = load_hand("dactyl24"), load_object(given.object)
     path = given.policy or shipped_policy(hand.name, target.name)

@@ -120,11 +120,11 @@ def scene_of(given: Common) -> Scene:
         MonitorError: an argument is out of range.
         PolicyError: the policy does not fit.
     """
-    sane = given.worlds >= 4 and given.copies >= 2 and given.threads >= 0
+    sane = given.worlds >= 4 and given.copies >= 2 and min(given.threads, given.seed) >= 0
     if not (sane and 0.2 <= given.minutes <= 600):
         raise MonitorError(
             "monitor: --worlds must be at least 4, --copies at least 2, --minutes in [0.2, 600], "
-            "--threads not negative"
+            "--threads and --seed not negative"
         )
     if unknown := set(given.axes) - set(AXES):
         raise MonitorError(f"monitor: there is no axis {min(unknown)}; there are {', '.join(AXES)}")

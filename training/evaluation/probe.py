@@ -105,8 +105,8 @@ def probe(given: Arguments) -> Report:
         raise ProbeError(
             f"probe: --trials must be at least {MINIMUM}, --seconds in (0, 60], --scale in (0, 1]"
         )
-    if not 0 <= given.epochs <= 1000:
-        raise ProbeError("probe: --epochs must be in 0..1000")
+    if not 0 <= given.epochs <= 1000 or given.seed < 0:
+        raise ProbeError("probe: --epochs must be in 0..1000, --seed not negative")
     hand, target = load_hand("dactyl24"), load_object(given.object)
     path = given.policy or shipped_policy(hand.name, target.name)
     policy = load_policy(path, hand, target, allowed=None)

@@ -3,8 +3,10 @@
 import hashlib
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from inhand.files import write_whole
 from inhand.training.evaluation.report import PolicyReport
@@ -33,10 +35,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     object: str = "block"
-    trials: int = 20
-    cap: int = 20
-    seed: int = 1
-    timeout: float = 80.0
+    trials: Annotated[int, Meta(ge=1)] = 20
+    cap: Annotated[int, Meta(ge=1)] = 20
+    seed: Annotated[int, Meta(ge=0)] = 1
+    timeout: Annotated[float, Meta(gt=0, le=3600)] = 80.0
     note: str = ""
 
 

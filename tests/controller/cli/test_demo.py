@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import zmq
 from inhand.controller.cli import demo, demo_hand
 from inhand.controller.cli.demo_summary import Options, Result, summarize
 from inhand.controller.client.sync import Client
+from inhand.controller.errors import StartError
 from inhand.controller.safety.modes import Happening, Mode
 from inhand.controller.system.clock import MonotonicClock
 from inhand.perception import rotations
@@ -178,6 +180,22 @@ def test_faults_before_the_goals_are_cleared(client: Client, bench: ObligingBenc
     bench.trips = 2
     assert outcomes(demo.turn(client, Options(goals=2, max_angle=1.0))) == ["reached"] * 2
     assert bench.trips == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (Options(goals=0), "--goals"),
+        (Options(seed=-1), "--seed"),
+        (Options(max_angle=9.0), "--max-angle"),
+        (Options(tolerance=nan), "--tolerance"),
+        (Options(minutes=nan), "--minutes"),
+        (Options(timeout=-1.0), "--timeout"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_refused(wrong: Options, words: str) -> None:
+    with pytest.raises(StartError, match=f"^demo: .*{words}"):
+        demo.run(wrong)
 
 
 def test_an_emergency_stop_is_not_undone(

@@ -114,6 +114,7 @@ def test_every_key_is_shown() -> None:
         ("[goals]\nqueue = 0", "[goals] queue = 0"),
         ("[safety]\npredict = 3.0", "predict = 3.0, pose_lost = 2.0"),
         ("[safety]\nidle = nan", "[safety] idle"),
+        ("[sim]\nseed = -1", "[sim] seed = -1 must not be negative"),
         ("[safety]\nhome_speed = 0", "home_speed in (0, 3]"),
     ],
 )

@@ -162,10 +162,11 @@ def test_a_defect_in_the_tick_stops_the_hand_in_a_controlled_way(
         ({"real_time": True}, "--real-time and --hold are for a simulated hand: add --sim"),
         ({"hold": True}, "--real-time and --hold are for a simulated hand: add --sim"),
         ({"sim": True, "hold": True, "real_time": True}, "real time cannot be held"),
+        ({"sim": True, "seed": -1}, "--seed -1 must not be negative"),
     ],
 )
-def test_simulated_time_options_need_a_simulation(
-    tmp_path: Path, options: dict[str, bool], words: str
+def test_options_of_the_simulation_that_are_refused(
+    tmp_path: Path, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(StartError, match=words):
         Daemon(Options(directory=tmp_path, **options)).run()

@@ -259,6 +259,7 @@ def test_a_result_that_cannot_be_kept_is_shown(probe: Run, tmp_path: Path) -> No
         (("--jobs", "2", "--ray", "local"), "exclude each other"),
         (("--scale", "0"), "--scale in (0, 1]"),
         (("--epochs", "-1"), "--epochs must be in 0..1000"),
+        (("--seed", "-1"), "--seed not negative"),
         (("--policy", "nowhere.onnx"), "policy nowhere.onnx: No such file"),
     ],
 )

@@ -132,6 +132,7 @@ def test_a_cell_is_measured_again_when_its_conditions_change(
         (("no memory", "All of it"), "rows need names that differ"),
         (('"slippery.toml"', '"nowhere.toml"'), "nowhere.toml"),
         (("trials = 2", "trials = "), "transfer plan"),
+        (("trials = 2", "trials = 0"), "$.trials"),
     ],
 )
 def test_a_wrong_plan_is_one_line(
