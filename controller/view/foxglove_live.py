@@ -101,7 +101,7 @@ class FoxgloveServer:
                 capabilities=[Capability.Parameters],
                 server_listener=self._parameters,
             )
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, OverflowError) as error:
             raise ConfigError(
                 f"foxglove: cannot serve on {given.host} port {given.port} ({error}); name "
                 "another one with --port"

@@ -15,6 +15,7 @@ from viser import (
     ViserServer,
 )
 
+from inhand.controller.view.address import check_address
 from inhand.controller.view.guard import Guard, note_client
 from inhand.controller.view.hand_model import HandModel
 from inhand.controller.view.hand_shapes import PALM, SKIN
@@ -65,7 +66,9 @@ class HandPage:
 
         Raises:
             DescriptionError: a drawing cannot be read.
+            ConfigError: the address is not this machine's, or there is no such port.
         """
+        check_address(self._host, self._port)
         drawings = [*self._hand.root_drawings, *(d for x in self._hand.links for d in x.drawings)]
         for drawing in drawings:
             read_stl(self._hand.folder / drawing.file)

@@ -13,6 +13,7 @@ from viser import ClientHandle, GuiApi, ViserServer
 from inhand.controller.client.sync import Client
 from inhand.controller.client.world import WorldClient
 from inhand.controller.errors import ClientError, ConfigError, RefusedError
+from inhand.controller.view.address import check_address
 from inhand.controller.view.guard import Guard, note_client
 from inhand.controller.view.joint_driver import JointDriver
 from inhand.controller.view.joint_panel import JointPanel
@@ -67,7 +68,12 @@ class Page:
         self._due = dict.fromkeys(("curves", "pictures", "words"), 0.0)
 
     def open(self) -> None:
-        """Starts the server."""
+        """Starts the server.
+
+        Raises:
+            ConfigError: the address is not this machine's, or there is no such port.
+        """
+        check_address(self._host, self._port)
         # viser prints on standard output, where a caller may expect JSON.
         with redirect_stdout(sys.stderr), self._guard.installed():
             self._server = ViserServer(

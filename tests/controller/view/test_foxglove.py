@@ -171,3 +171,9 @@ def test_a_port_in_use_is_one_sentence() -> None:
         server = FoxgloveServer(Options(port=taken.getsockname()[1]))
         with pytest.raises(ConfigError, match="another one with --port"):
             server.open()
+
+
+@pytest.mark.parametrize("port", [-5, 70_000])
+def test_a_port_that_does_not_exist_is_one_sentence(port: int) -> None:
+    with pytest.raises(ConfigError, match="another one with --port"):
+        FoxgloveServer(Options(port=port)).open()
