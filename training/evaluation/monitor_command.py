@@ -66,7 +66,7 @@ class Common:
     policy: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     object: str = "block"
     worlds: int = 128
-    minutes: float = 3.0
+    minutes: float = 15.0
     copies: int = 12
     axes: tuple[str, ...] = ()
     seed: int = 1
@@ -92,7 +92,6 @@ class Measure(Common):
         json: Print the result as JSON.
     """
 
-    minutes: float = 15.0
     seed: int = 2
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("docs/monitor.md")
     json: bool = False

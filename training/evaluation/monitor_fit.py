@@ -16,8 +16,12 @@ SHRINKAGE = 0.1
 LEAST_VARIANCE = 1e-4
 """Added to each feature's variance: some never change in nominal worlds."""
 
-TAIL = 0.02
-"""Share of the windows from which the tail of a statistic is extrapolated."""
+TAILS = (0.02, 0.001)
+"""Shares of the windows from which the tail of a statistic is extrapolated. Some statistics have
+rare windows far beyond what the larger share tells, of a finger that is caught for instance."""
+
+FEWEST_BEYOND = 50
+"""Windows that a tail needs; half a second apart, they are not independent."""
 
 LEAST_FOUND = 0.3
 """Share of the windows of an axis that must be found for its statistic to be kept: one that finds
@@ -73,6 +77,8 @@ def servo_columns(hand: Hand, servo: int) -> list[int]:
 def thresholds(background: Background, center: Array, rows: Array, total: int) -> Array:
     """Values that the statistics exceed as seldom as wanted, by exponential tails, (D,).
 
+    The largest of all kinds of windows and of all tails that have enough of them.
+
     Args:
         background: windows of worlds that are as in training.
         center: from which statistics are measured, (F,).
@@ -84,9 +90,11 @@ def thresholds(background: Background, center: Array, rows: Array, total: int) -
     for windows, alarms in wanted:
         statistics = (windows - center) @ rows.T
         share = alarms * WINDOWS_AN_ALARM / (WINDOWS_PER_HOUR * total)
-        start = np.quantile(statistics, 1 - TAIL, axis=0)
-        beyond = np.where(statistics > start, statistics - start, np.nan)
-        found.append(start + np.nanmean(beyond, axis=0) * np.log(TAIL / share))
+        for tail in TAILS:
+            if tail == TAILS[0] or tail * len(windows) >= FEWEST_BEYOND:
+                start = np.quantile(statistics, 1 - tail, axis=0)
+                beyond = np.where(statistics > start, statistics - start, np.nan)
+                found.append(start + np.nanmean(beyond, axis=0) * np.log(tail / share))
     return np.asarray(np.max(found, axis=0))
 
 

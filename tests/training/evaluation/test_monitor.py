@@ -86,6 +86,21 @@ def test_fewer_windows_above_a_threshold_are_wanted_for_more_statistics() -> Non
     assert 3.0 < one < many < 10.0
 
 
+def test_rare_windows_far_beyond_the_others_raise_a_threshold() -> None:
+    """One in 500 is ten times as large, as where a finger is caught now and then."""
+    rng = np.random.default_rng(4)
+
+    def some(n: int) -> Array:
+        found = rng.standard_normal((n, 1))
+        found[rng.random(n) < 0.002] *= 10.0
+        return found
+
+    background = Background(some(100_000), rng.standard_normal((100_000, 1)))
+    (found,) = thresholds(background, np.zeros(1), np.ones((1, 1)), 100)
+    wanted = ALARMS * WINDOWS_AN_ALARM / (WINDOWS_PER_HOUR * 100)
+    assert np.mean(some(4_000_000) > found) <= 2 * wanted
+
+
 def test_a_short_window_needs_more_for_an_alarm(model: Model) -> None:
     mean = windows(np.random.default_rng(3), 1)
     np.testing.assert_allclose(scores(model, mean, 8) / scores(model, mean, 18), np.sqrt(8 / 18))
