@@ -17,11 +17,15 @@ from inhand.errors import InhandError
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.reality_draws import draw_reality
 from inhand.hardware.model.universe_rules import (
+    FACTOR,
+    METRES,
     NOT_NEGATIVE,
     PER_ACTUATOR,
     PER_JOINT,
     PER_LIMIT,
     POSITIVE,
+    RADIANS,
+    SECONDS,
     SENSED,
     fields_with,
     problem,
@@ -58,11 +62,17 @@ class UniverseError(InhandError):
 
 UNIVERSES = DescriptionKind("universe", UniverseError)
 
-Factor = Annotated[float, POSITIVE]
+Factor = Annotated[float, POSITIVE, FACTOR]
 Amount = Annotated[float, NOT_NEGATIVE]
+Length = Annotated[float, NOT_NEGATIVE, METRES]
+Time = Annotated[float, NOT_NEGATIVE, SECONDS]
 SensedAmount = Annotated[float, NOT_NEGATIVE, SENSED]
+SensedTime = Annotated[float, NOT_NEGATIVE, SECONDS, SENSED]
 SensedPair = Annotated[tuple[float, float], NOT_NEGATIVE, SENSED]
+SensedAngles = Annotated[tuple[float, float], NOT_NEGATIVE, RADIANS, SENSED]
 PerJoint = Annotated[Numbers, NOT_NEGATIVE, PER_JOINT]
+JointFactors = Annotated[Numbers, NOT_NEGATIVE, FACTOR, PER_JOINT]
+ServoFactors = Annotated[Numbers, NOT_NEGATIVE, FACTOR, PER_ACTUATOR]
 PerActuator = Annotated[Numbers, NOT_NEGATIVE, PER_ACTUATOR]
 
 
@@ -155,32 +165,32 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object_size: Factor = 1.0
     object_mass: Factor = 1.0
     friction: Factor = 1.0
-    center_of_mass: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    link_mass: PerJoint = ()
-    joint_damping: PerJoint = ()
+    center_of_mass: Annotated[tuple[float, float, float], METRES] = (0.0, 0.0, 0.0)
+    link_mass: JointFactors = ()
+    joint_damping: JointFactors = ()
     joint_friction: PerJoint = ()
-    actuator_gain: PerActuator = ()
-    torque_limit: PerActuator = ()
-    limit_offset: Annotated[Numbers, PER_LIMIT] = ()
-    backlash: PerActuator = ()
+    actuator_gain: ServoFactors = ()
+    torque_limit: ServoFactors = ()
+    limit_offset: Annotated[Numbers, RADIANS, PER_LIMIT] = ()
+    backlash: Annotated[Numbers, NOT_NEGATIVE, RADIANS, PER_ACTUATOR] = ()
     compliance: PerActuator = ()
     stiction: PerJoint = ()
-    link_length: Annotated[Numbers, PER_JOINT] = ()
-    shape_radius: Annotated[Numbers, POSITIVE, PER_JOINT] = ()
-    mounting_tilt: tuple[float, float] = (0.0, 0.0)
-    torsional_friction: Amount = 0.0
-    contact_softness: Amount = 0.0
+    link_length: Annotated[Numbers, METRES, PER_JOINT] = ()
+    shape_radius: Annotated[Numbers, POSITIVE, FACTOR, PER_JOINT] = ()
+    mounting_tilt: Annotated[tuple[float, float], RADIANS] = (0.0, 0.0)
+    torsional_friction: Length = 0.0
+    contact_softness: Length = 0.0
     contact_rebound: Amount = 0.0
     gravity: tuple[float, float, float] = (0.0, 0.0, -GRAVITY)
-    action_delay: PerActuator = ()
-    action_latency: Amount = 0.0
-    control_jitter: Amount = 0.0
-    joint_noise: SensedPair = (0.0, 0.0)
-    position_noise: SensedPair = (0.0, 0.0)
-    rotation_noise: SensedPair = (0.0, 0.0)
-    joint_latency: SensedAmount = 0.0
-    pose_latency: SensedAmount = 0.0
-    pose_interval: SensedAmount = 0.0
+    action_delay: Annotated[Numbers, NOT_NEGATIVE, SECONDS, PER_ACTUATOR] = ()
+    action_latency: Time = 0.0
+    control_jitter: Time = 0.0
+    joint_noise: SensedAngles = (0.0, 0.0)
+    position_noise: Annotated[tuple[float, float], NOT_NEGATIVE, METRES, SENSED] = (0.0, 0.0)
+    rotation_noise: SensedAngles = (0.0, 0.0)
+    joint_latency: SensedTime = 0.0
+    pose_latency: SensedTime = 0.0
+    pose_interval: SensedTime = 0.0
     pose_dropout: SensedAmount = 0.0
     pose_freeze: SensedAmount = 0.0
     pose_outlier: SensedAmount = 0.0
@@ -189,7 +199,7 @@ class Universe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     push_rate: Amount = 0.0
     push_acceleration: Amount = 0.0
     pause_rate: Amount = 0.0
-    pause_time: Amount = 0.0
+    pause_time: Time = 0.0
     mujoco: MujocoSettings = MujocoSettings()
     pybullet: PybulletSettings = PybulletSettings()
     drake: DrakeSettings = DrakeSettings()

@@ -15,6 +15,12 @@ NOT_NEGATIVE = "not negative"
 PER_JOINT, PER_LIMIT, PER_ACTUATOR = "per joint", "per joint limit", "per actuator"
 """A field has one value for each of these, or none."""
 
+FACTOR, SECONDS, METRES, RADIANS = "factor", "s", "m", "rad"
+"""Unit of a field."""
+
+MOST = {FACTOR: 20.0, SECONDS: 10.0, METRES: 1.0, RADIANS: np.pi}
+"""Largest values of the units: what lies beyond was given in another one."""
+
 SENSED = "sensed"
 """A field changes what is measured; all others change the physics."""
 
@@ -38,6 +44,11 @@ def problem(universe: msgspec.Struct) -> str:
     for name, value in values.items():
         if isinstance(value, float | tuple) and not np.isfinite(value).all():
             return f"{name} must be finite"
+    for unit, most in MOST.items():
+        for name in fields_with(type(universe), unit):
+            if (far := max(np.atleast_1d(np.abs(values[name])), default=0.0)) > most:
+                kind = "is a factor" if unit == FACTOR else f"is in {unit}"
+                return f"{name} {kind}; {far:g} is more than {most:.4g}"
     for name in ("pose_dropout", "pose_outlier"):
         if not values[name] <= 1:
             return f"{name} is a probability, at most 1"
