@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inhand.controller.config.settings import ControlSettings
+from inhand.controller.config.settings import ControlSettings, SafetySettings
 from inhand.controller.core.records import EventKind
 from inhand.controller.errors import RefusedError
 from inhand.controller.safety.derating import Effort, allowance, warm
@@ -13,6 +13,13 @@ from inhand.controller.safety.modes import Happening, Request
 from inhand.hardware.dynamixel.registers import Units
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array, JointState
+
+
+def patience_of(hand: Hand, safety: SafetySettings) -> Patience:
+    """How long each joint may be blocked; for ever, if its servo bears the reduced torque."""
+    bears = hand.continuous_torque >= safety.blocked_share * hand.torque_limit
+    fault = np.where(bears, np.inf, safety.blocked_fault)
+    return Patience(safety.blocked_warn, safety.blocked_back_off, fault, safety.blocked_share)
 
 
 class JointWatch:
@@ -36,16 +43,7 @@ class JointWatch:
         # Half a tick lets ticks come late.
         self._limit = (settings.safety.joint_ticks + 0.5) / settings.tick_rate
         self._health = JointHealth(hand)
-        safety = settings.safety
-        self._following = Following(
-            self.effort.reach,
-            Patience(
-                safety.blocked_warn,
-                safety.blocked_back_off,
-                safety.blocked_fault,
-                safety.blocked_share,
-            ),
-        )
+        self._following = Following(self.effort.reach, patience_of(hand, settings.safety))
         self._flaw = ""
         self._temperature: Array | None = None
         self._derated = False

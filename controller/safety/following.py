@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inhand.hardware.records import Array
 
@@ -26,13 +27,14 @@ class Patience:
     Attributes:
         warn: until it is reported.
         back_off: until its torque is reduced.
-        fault: until it is a fault.
+        fault: until it is a fault, (n_actuators,); infinite for a servo that bears the reduced
+            torque without an end.
         share: share of the torque limit to which the torque is reduced.
     """
 
     warn: float
     back_off: float
-    fault: float
+    fault: Array
     share: float
 
 
@@ -65,6 +67,11 @@ class Following:
     def share(self) -> Array:
         """Share of its torque limit that each servo may use, (..., n_actuators)."""
         return np.where(self.blocked >= self._patience.back_off, self._patience.share, 1.0)
+
+    @property
+    def overdue(self) -> NDArray[np.bool_]:
+        """Whether each joint has been blocked until it is a fault, (..., n_actuators)."""
+        return np.asarray(self.blocked >= self._patience.fault)
 
     def take(self, targets: Array | None, position: Array, torque: Array, dt: float) -> None:
         """Takes one tick.
@@ -105,9 +112,10 @@ class Following:
         """What is wrong with a joint that has been blocked for too long; empty if none has."""
         if self.idle:
             return ""
-        at = int(np.argmax(self.blocked))
-        if self.blocked[at] < self._patience.fault:
+        over = self.overdue
+        if not over.any():
             return ""
+        at = int(np.argmax(np.where(over, self.blocked, 0.0)))
         return (
             f"{names[at]} has been blocked for {self.blocked[at]:.0f} s: its servo pushes and it "
             "does not get nearer to its target; free it"

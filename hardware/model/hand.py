@@ -182,6 +182,11 @@ class Hand:
         return frozen_array([a.torque_limit for a in self.actuators])
 
     @cached_property
+    def continuous_torque(self) -> Array:
+        """Torques that the servos bear without an end [N·m], (n_actuators,); 0: not known."""
+        return frozen_array([a.continuous_torque or 0.0 for a in self.actuators])
+
+    @cached_property
     def collision_pairs(self) -> tuple[tuple[str, str], ...]:
         """Pairs of links that collide with each other, by name."""
         groups = self.collision_groups.values()

@@ -91,6 +91,7 @@ class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Joint i has the angle `ratios[i]` times that of the actuator, plus `offsets[i]` [rad]; where
     they are left out, all joints move 1:1. An actuator without a servo exists in simulation only.
+    `continuous_torque` is what the servo bears without an end; None: that is not known.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     servo: Servo | None = None
     ratios: tuple[float, ...] = ()
     offsets: tuple[float, ...] = ()
+    continuous_torque: float | None = None
 
     @property
     def on_bus(self) -> Servo:

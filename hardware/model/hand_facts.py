@@ -1,7 +1,7 @@
 """The properties of a hand on which a policy depends, and the differences between two hands.
 
-Ids, signs, zeros and models of servos, drawings, and comments of the file are no part of it: the
-same policy turns the object with other servos.
+Ids, signs, zeros, models and continuous torques of servos, drawings, and comments of the file are
+no part of it: the same policy turns the object with other servos.
 """
 
 import hashlib
@@ -80,7 +80,8 @@ def facts_of(
     """The facts about a hand that a policy depends on; the arguments are those of its file."""
     driven = {actuator.name: _as_json(actuator) for actuator in actuators}
     for actuator in driven.values():
-        del actuator["servo"]
+        # Neither changes what a policy sees or does.
+        del actuator["servo"], actuator["continuous_torque"]
     moved = {link.name: _as_json(link) for link in links}
     never_moves = [_as_json(shape) for shape in root_shapes]
     return {

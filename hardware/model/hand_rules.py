@@ -194,6 +194,8 @@ def _actuator_problems(actuator: Actuator, ranges: dict[str, tuple[float, float]
     )
     if min(positive) <= 0:
         yield f"actuator {name}: gain and limits must be positive"
+    if actuator.continuous_torque is not None and actuator.continuous_torque <= 0:
+        yield f"actuator {name}: continuous_torque must be positive"
 
 
 def _power_problems(data: HandDescription, power: Power) -> Iterator[str]:

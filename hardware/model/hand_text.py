@@ -24,6 +24,7 @@ _UNITS = {
     "rest": "[rad]",
     "gain": "[N·m/rad]",
     "torque_limit": "[N·m]",
+    "continuous_torque": "borne without an end [N·m]",
     "velocity_limit": "of targets [rad/s]",
     "acceleration_limit": "of targets [rad/s²]",
     "ratios": "turn of each joint per turn of the actuator",

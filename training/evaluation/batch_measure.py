@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from inhand.controller.policy.action import ActionPath
 from inhand.hardware.model.hand import load_hand
-from inhand.hardware.model.universe import Universe, load_universe
+from inhand.hardware.model.universe import MujocoSettings, Universe, load_universe
 from inhand.hardware.records import Array
 from inhand.perception.objects import load_object
 from inhand.result import print_json
@@ -103,6 +103,7 @@ def measure(
 
     Raises:
         CheckpointError: the run has no checkpoint, or one of another hand, object or model.
+        TrainingError: the universe has another time step.
     """
     task = task or Task()
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
@@ -118,6 +119,7 @@ def measure(
     act, restart = _policy(recipe, worlds, runs, seed)
     worlds.harden(float(np.pi), scale)
     if universe is not None:
+        _check_timestep(universe.mujoco.timestep)
         every = np.arange(trials)
         worlds.variation.assign(every, [universe] * trials)
         restart(every)
@@ -151,6 +153,15 @@ def measure(
         timeouts=timeouts,
         capped=int((scores >= CAP).sum()),
     )
+
+
+def _check_timestep(timestep: float) -> None:
+    """Refuses a time step with which a tick, of as many steps in all worlds, has another length."""
+    if timestep != (nominal := MujocoSettings().timestep):
+        raise TrainingError(
+            f"measure: [mujoco] timestep = {timestep:g}: all worlds of a batch have {nominal:g} s; "
+            "use `inhand eval --engine mujoco` with an exported policy"
+        )
 
 
 def _policy(recipe: RunRecipe, worlds: BatchOfWorlds, runs: Path, seed: int) -> tuple[Act, Restart]:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inhand.controller.config.settings import SafetySettings
+from inhand.controller.core.joint_watch import patience_of
 from inhand.controller.safety.derating import Effort, allowance, warm, within_reach
-from inhand.controller.safety.following import Following, Patience
+from inhand.controller.safety.following import Following
 from inhand.controller.safety.safety import Limits, Motion, limit
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
@@ -30,14 +31,12 @@ class Protection:
     """
 
     def __init__(self, hand: Hand, size: int, limits: Limits, dt: float) -> None:
-        shape, safety = (size, hand.n_actuators), SafetySettings()
+        shape = size, hand.n_actuators
         self.share = np.ones(shape)
-        self._limits, self._dt, self._fault = limits, dt, safety.blocked_fault
+        self._limits, self._dt = limits, dt
         self._effort = Effort.of(hand, hand.torque_limit)
         self._effort = Effort(np.zeros(shape), self._effort.reach, self._effort.torque_per_limit)
-        patience = Patience(
-            safety.blocked_warn, safety.blocked_back_off, safety.blocked_fault, safety.blocked_share
-        )
+        patience = patience_of(hand, SafetySettings())
         self._following = Following(np.broadcast_to(self._effort.reach, shape), patience)
 
     def apply(self, before: Motion, motion: Motion, arrived: Array, position: Array) -> Motion:
@@ -75,8 +74,7 @@ class Protection:
     @property
     def stopped(self) -> NDArray[np.bool_]:
         """Whether a joint of each hand has been blocked until it is a fault, (size,)."""
-        longest: Array = self._following.blocked.max(-1)
-        return longest >= self._fault
+        return np.asarray(self._following.overdue.any(-1))
 
     def reset(self, ids: NDArray[np.int64]) -> None:
         """Servos of these hands are cold, and none of their joints is blocked."""

@@ -1,12 +1,18 @@
 """Joints that push and do not get nearer to their targets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from msgspec import structs
 
+from inhand.controller.config.settings import SafetySettings
+from inhand.controller.core.joint_watch import patience_of
 from inhand.controller.safety.following import Following, Patience
+from inhand.hardware.model.hand import load_hand
 
 REACH = np.array([0.5, 1.0])
-PATIENCE = Patience(warn=1.0, back_off=2.0, fault=5.0, share=0.5)
+PATIENCE = Patience(warn=1.0, back_off=2.0, fault=np.array([5.0, 5.0]), share=0.5)
 NAMES = ("one", "other")
 STILL = np.zeros(2)
 
@@ -76,3 +82,29 @@ def test_short_pushes_do_not_add_up(pause: str) -> None:
         else:
             pushed(following, [0.2, 0.0], 0.02)
         assert not following.changed()
+
+
+def test_a_servo_that_bears_the_reduced_torque_is_backed_off_and_no_fault() -> None:
+    following = Following(REACH, replace(PATIENCE, fault=np.array([np.inf, 5.0])))
+    pushed(following, [0.5, 1.0], 2.1)
+    assert following.share.tolist() == [0.5, 0.5]
+    pushed(following, [0.25, 0.5], 2.0)
+    assert following.fault(NAMES) == "" and not following.overdue.any()
+    pushed(following, [0.25, 0.5], 2.0)
+    # The first has been blocked for as long.
+    assert following.fault(NAMES).startswith("other has been blocked for 6 s")
+    pushed(following, [0.25, 0.0], 60.0)
+    assert following.fault(NAMES) == "" and following.share.tolist() == [0.5, 1.0]
+    assert following.reported.tolist() != [True, True] and following.changed()
+
+
+@pytest.mark.parametrize(("continuous", "lasts"), [(0.0, False), (0.4, False), (0.5, True)])
+def test_the_reduced_torque_is_compared_with_what_the_servo_bears(
+    continuous: float, lasts: bool
+) -> None:
+    hand = load_hand("dactyl24")
+    first, *others = hand.actuators
+    torque = continuous * first.torque_limit
+    hand = replace(hand, actuators=(structs.replace(first, continuous_torque=torque), *others))
+    fault = patience_of(hand, SafetySettings()).fault
+    assert np.isinf(fault).tolist() == [lasts] + [False] * len(others)

@@ -9,7 +9,7 @@ import torch
 
 from inhand.controller.policy.runtime import load_policy
 from inhand.hardware.model.hand import load_hand
-from inhand.hardware.model.universe import Universe
+from inhand.hardware.model.universe import MujocoSettings, Universe
 from inhand.perception.objects import load_object
 from inhand.training.evaluation import batch_measure
 from inhand.training.evaluation.lockstep import run_trial
@@ -83,6 +83,9 @@ def test_from_recipe_to_policy_file_and_resume(
         assert score.drops + score.timeouts + score.capped == score.n == 3
     tilted = Universe(gravity=(-6.0, 0.0, -6.0))
     score = batch_measure.measure(load_recipe(refined), tmp_path, 3, 0.0, 1, universe=tilted)
+    finer = Universe(mujoco=MujocoSettings(timestep=0.005))
+    with pytest.raises(TrainingError, match=r"timestep = 0.005.*inhand eval --engine mujoco"):
+        batch_measure.measure(load_recipe(refined), tmp_path, 3, 0.0, 1, universe=finer)
     assert (score.drops, score.mean) == (3, 0.0)
     prism = REFINED.replace("tiny-refined", "prism").replace(
         "[refine]", 'object = "prism"\n[refine]'

@@ -1,5 +1,6 @@
 """Servos in the worlds of training are protected as by the daemon."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,14 @@ from inhand.training.mujoco_worlds.physics import EngineError
 from inhand.training.mujoco_worlds.protection import Protection
 from inhand.training.mujoco_worlds.rewards import Rewards
 
-HAND = load_hand("leap")
+LEAP = load_hand("leap")
+HAND = replace(
+    LEAP,
+    actuators=tuple(
+        msgspec.structs.replace(actuator, continuous_torque=None) for actuator in LEAP.actuators
+    ),
+)
+"""The LEAP hand, as if nobody knew what its servos bear: a joint that stays blocked is a fault."""
 REACH = HAND.torque_limit / HAND.gain
 DT = 0.01
 
@@ -55,6 +63,16 @@ def test_a_jammed_joint_pushes_less_and_is_stopped_at_last() -> None:
     assert not one.stopped.any()
     one.apply(pushed, pushed, position, position)
     assert (one.share == 1.0).all()
+
+
+def test_a_servo_that_bears_the_reduced_torque_is_not_stopped() -> None:
+    one = Protection(LEAP, 1, ActionPath(LEAP).limits, DT)
+    position = np.array(LEAP.rest)[None]
+    pushed = Motion(position + 1.3 * REACH, np.zeros_like(position))
+    motion = pushed
+    for _ in range(1500):
+        motion = one.apply(motion, pushed, motion.position, position)
+    assert (one.share <= 0.5).all() and not one.stopped.any()
 
 
 def test_torque_is_shared_out_as_by_the_daemon() -> None:
