@@ -114,8 +114,15 @@ def measure(
         finest=task.tolerance,
         hold_steps=max(1, round(task.hold * rate)),
     )
-    protected = recipe.protected
-    worlds = BatchEnvironment(hand, target, trials, seed=seed, rewards=rewards, protected=protected)
+    worlds = BatchEnvironment(
+        hand,
+        target,
+        trials,
+        seed=seed,
+        rewards=rewards,
+        protected=recipe.protected,
+        finer=recipe.finer,
+    )
     act, restart = _policy(recipe, worlds, runs, seed)
     worlds.harden(float(np.pi), scale)
     if universe is not None:

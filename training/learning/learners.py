@@ -81,8 +81,11 @@ def build(
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     worlds: BatchOfWorlds
     if engine == "warp":
-        if recipe.protected:
-            raise EngineError("engine warp has no `protected` servos; train this recipe on mujoco")
+        if recipe.protected or recipe.finer > 1:
+            raise EngineError(
+                "engine warp has neither `protected` servos nor `finer` steps; train this recipe "
+                "on mujoco"
+            )
         size, seed = recipe.settings.worlds, recipe.settings.seed
         worlds = worlds_on_device(hand, target, size, device, seed, rewards_of(recipe))
     else:
@@ -127,8 +130,16 @@ def make_worlds(
 ) -> BatchEnvironment:
     """The worlds that a recipe trains in on cores, without its curriculum."""
     size, seed = recipe.settings.worlds, recipe.settings.seed
-    rewards, protected = rewards_of(recipe), recipe.protected
-    return BatchEnvironment(hand, target, size, threads, seed, rewards, protected=protected)
+    return BatchEnvironment(
+        hand,
+        target,
+        size,
+        threads,
+        seed,
+        rewards_of(recipe),
+        protected=recipe.protected,
+        finer=recipe.finer,
+    )
 
 
 def load_networks(recipe: RunRecipe, worlds: BatchOfWorlds, runs: Path) -> tuple[nn.Module, ...]:

@@ -44,6 +44,8 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             the network that a teacher starts with, or of the student to refine; empty for none.
         teacher_run: the run whose critic a refinement starts with.
         protected: whether servos are derated and stopped as by the daemon; not with engine warp.
+        finer: by which MuJoCo's time step is divided; its contacts become as much harder, as their
+            time constant is at least two steps. Not with engine warp.
         rewards: weights of the rewards, and the rule of success. A refinement has its own limit
             of time; a student's tolerances lie anywhere between `tolerance` and `finest`.
         from_object: the object of those runs, if a refinement continues with another one.
@@ -62,6 +64,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     from_run: str = ""
     teacher_run: str = ""
     protected: bool = False
+    finer: Annotated[int, Meta(ge=1, le=10)] = 1
     rewards: Rewards = Rewards()
     from_object: str = ""
     teacher: Recipe = Recipe()

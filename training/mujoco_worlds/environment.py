@@ -19,7 +19,7 @@ from inhand.training.mujoco_worlds.adversary import Adversary
 from inhand.training.mujoco_worlds.automatic_ranges import AutomaticRanges, Precision
 from inhand.training.mujoco_worlds.delayed_targets import DelayedTargets
 from inhand.training.mujoco_worlds.draws import scaled_strengths
-from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
+from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest, refine_steps
 from inhand.training.mujoco_worlds.physics import MakePhysics, Physics
 from inhand.training.mujoco_worlds.protection import Protection
 from inhand.training.mujoco_worlds.rewards import Rewards, Step
@@ -39,6 +39,7 @@ class BatchEnvironment:
         make_physics: makes the physics; on the cores of this machine if not given.
         protected: whether servos are derated as by the daemon, and a joint that stays blocked ends
             an episode as a drop does.
+        finer: by which MuJoCo's time step, and the time constant of its contacts, are divided.
 
     Attributes:
         digests: SHA-256 of hand file, object and model, on which learned weights depend.
@@ -62,6 +63,7 @@ class BatchEnvironment:
         rewards: Rewards | None = None,
         make_physics: MakePhysics | None = None,
         protected: bool = False,
+        finer: int = 1,
     ) -> None:
         self.hand, self.target, self.size = hand, target, size
         self.rewards = rewards or Rewards()
@@ -86,6 +88,8 @@ class BatchEnvironment:
         }
         # A universe may have another object size; meshes need a copy for each size.
         varied = build_spec(hand, target, MESH_SIZES).compile()
+        for one in (model, varied):
+            refine_steps(one, finer)
         physics = make_physics(varied, size) if make_physics else Batch(varied, size, threads)
         self._batch: Physics = physics
         self._qpos = self._batch.bind("qpos")
@@ -94,7 +98,7 @@ class BatchEnvironment:
         self._object = model.body(OBJECT).id
         self._force = self._batch.bind("xfrc_applied")[:, self._object, :3]
         self._steps_per_tick = round(tick / model.opt.timestep)
-        self.variation = Variation(self._batch, model, hand, tick)
+        self.variation = Variation(self._batch, model, hand, tick, finer)
         self.universes, self.strengths = self.variation.universes, self.variation.strengths
         self._sent = DelayedTargets(hand.rest, size, MAX_DELAY)
         self._driven = list(hand.driven_joint)

@@ -43,6 +43,12 @@ def build_spec(hand: Hand, target: ObjectDescription, sizes: Sequence[float] = (
     return spec
 
 
+def refine_steps(model: mujoco.MjModel, finer: int) -> None:
+    """Divides the time step and, as it is the smallest, the time constant of the contacts."""
+    model.opt.timestep /= finer
+    model.geom_solref[model.geom(OBJECT).id, 0] /= finer
+
+
 def model_digest(model: mujoco.MjModel) -> str:
     """SHA-256 of all parameters of the nominal model on which the physics depends.
 

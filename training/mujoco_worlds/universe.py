@@ -4,6 +4,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from inhand.hardware.model.hand import Hand
@@ -75,6 +76,13 @@ def model_fields(nominal: mujoco.MjModel, hand: Hand, universe: Universe) -> Fie
     _change_solver(fields, nominal, universe.mujoco)
     change_contact(fields, nominal, hand, universe)
     return fields
+
+
+def in_finer_steps(universe: Universe, finer: int) -> Universe:
+    """The universe with MuJoCo's time step and the time constant of contacts divided."""
+    solver = universe.mujoco
+    timestep, contact_time = solver.timestep / finer, solver.contact_time / finer
+    return replace(universe, mujoco=replace(solver, timestep=timestep, contact_time=contact_time))
 
 
 def _factors(values: tuple[float, ...], size: int) -> Array:

@@ -26,7 +26,7 @@ from inhand.training.mujoco_worlds.draws import (
 )
 from inhand.training.mujoco_worlds.model import OBJECT
 from inhand.training.mujoco_worlds.physics import Physics
-from inhand.training.mujoco_worlds.universe import FIELDS, model_fields
+from inhand.training.mujoco_worlds.universe import FIELDS, in_finer_steps, model_fields
 from inhand.training.mujoco_worlds.universe_vector import describe_reality
 
 MAX_DELAY = 20
@@ -48,6 +48,7 @@ class Variation:
         nominal: the model of the nominal world.
         hand: the hand.
         tick: length of a tick [s].
+        finer: by which the time steps of the universes are divided.
 
     Attributes:
         universes: one for each world.
@@ -62,8 +63,11 @@ class Variation:
         reality: the same for the fields of `reality_draws`, (size, m).
     """
 
-    def __init__(self, batch: Physics, nominal: mujoco.MjModel, hand: Hand, tick: float) -> None:
+    def __init__(
+        self, batch: Physics, nominal: mujoco.MjModel, hand: Hand, tick: float, finer: int = 1
+    ) -> None:
         self._batch, self._nominal, self._hand, self._tick = batch, nominal, hand, tick
+        self._finer = finer
         size = batch.nsim
         self._fields = {name: batch.expand(name) for name in FIELDS}
         self._object = nominal.geom(OBJECT).id
@@ -246,7 +250,8 @@ class Variation:
             self._mesh[i, self._object] = mesh
             universe = replace(universe, object_size=float(self._sizes[mesh]))
         self.universes[i], self._plain[i] = universe, False
-        for name, value in model_fields(self._nominal, self._hand, universe).items():
+        solved = in_finer_steps(universe, self._finer)
+        for name, value in model_fields(self._nominal, self._hand, solved).items():
             self._fields[name][i] = value
         late = np.array(universe.action_delay or 0.0) + universe.action_latency
         delay = np.round(late / self._tick)

@@ -60,6 +60,36 @@ def test_a_goal_already_there_is_reached_and_replaced() -> None:
 
 
 @pytest.mark.parametrize("shape", ["block", "prism"])
+def test_finer_steps_leave_the_length_of_a_tick(shape: str) -> None:
+    """In free fall a position does not depend on the time step, but for its error."""
+    target = load_object(shape)
+    coarse, fine = (BatchEnvironment(HAND, target, 8, 1, seed=3, finer=n) for n in (1, 4))
+    assert coarse.digests == fine.digests
+    for worlds, timestep in ((coarse, 0.01), (fine, 0.0025)):
+        worlds._qpos[:, HAND.n_joints + 2] += 1.0
+        worlds.variation.assign(np.array([1]), [Universe()])
+        drawn = Universe(mujoco=MujocoSettings(timestep=0.0104, contact_time=0.03))
+        worlds.variation.assign(np.array([2]), [drawn])
+        models = [worlds._batch.get_model(i) for i in range(3)]
+        steps = [model.opt.timestep for model in models]
+        assert steps == pytest.approx([timestep, timestep, 1.04 * timestep])
+        times = [model.geom_solref[model.geom("object").id, 0] for model in models]
+        assert times == pytest.approx([2 * timestep, 2 * timestep, 3 * timestep])
+    height = [worlds._qpos[0, HAND.n_joints + 2] for worlds in (coarse, fine)]
+    seconds = 4 / coarse.policy_rate
+    for _ in range(4):
+        for worlds in (coarse, fine):
+            worlds.step(np.zeros((8, HAND.n_actuators)))
+    fallen = [
+        before - worlds._qpos[0, HAND.n_joints + 2]
+        for before, worlds in zip(height, (coarse, fine), strict=True)
+    ]
+    exact = 0.5 * 9.81 * seconds**2
+    assert fallen[0] == pytest.approx(exact, rel=0.06)
+    assert fallen[1] == pytest.approx(exact, rel=0.015)
+
+
+@pytest.mark.parametrize("shape", ["block", "prism"])
 def test_batched_worlds_are_worlds_one_by_one_to_the_bit(shape: str) -> None:
     """Drawn universes, pushes, delays and all: actions, commands and physics."""
     n, steps = 5, 6
