@@ -207,7 +207,7 @@ def interventions(given: Arguments) -> Report:
     if not (sane and 0.1 <= given.at <= 60 and 0.1 <= given.seconds <= 60):
         raise InterventionError(
             f"interventions: --trials must be at least {MINIMUM}, --at and --seconds in [0.1, 60], "
-            "--spans in 1..20, --scale in (0, 10], --threads and --seed not negative"
+            "--spans in 1..20, --scale in (0, 10], --seed and --threads not negative"
         )
     hand, target = load_hand("dactyl24"), load_object(given.object)
     path = given.policy or shipped_policy(hand.name, target.name)

@@ -123,7 +123,7 @@ def scene_of(given: Common) -> Scene:
     if not (sane and 0.2 <= given.minutes <= 600):
         raise MonitorError(
             "monitor: --worlds must be at least 4, --copies at least 2, --minutes in [0.2, 600], "
-            "--threads and --seed not negative"
+            "--seed and --threads not negative"
         )
     if unknown := set(given.axes) - set(AXES):
         raise MonitorError(f"monitor: there is no axis {min(unknown)}; there are {', '.join(AXES)}")

@@ -26,5 +26,5 @@ def test_a_negative_seed(
     with pytest.raises(InhandError) as refused:
         main()
     said = str(refused.value)
-    assert "--seed not negative" in said or "--threads and --seed not negative" in said
+    assert "--seed not negative" in said or "--seed and --threads not negative" in said
     assert "\n" not in said
