@@ -43,7 +43,7 @@ from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.bounded_numbers import (
-    CountOrNone,
+    CountOrZero,
     Positive,
     PositiveOrZero,
     Seed,
@@ -72,7 +72,7 @@ class RefineRecipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
     deviation: Positive = 0.2
     seed: Seed = 3
     seconds_per_goal: Positive = 20.0
-    critic_iterations: CountOrNone = 20
+    critic_iterations: CountOrZero = 20
     world_loss: PositiveOrZero = 0.05
     observation: Literal[1, 2] = 1
     ranges: RangesRecipe | None = None

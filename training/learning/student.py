@@ -32,7 +32,7 @@ from inhand.training.learning.world_head import world_labels, world_loss
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.bounded_numbers import (
     Count,
-    CountOrNone,
+    CountOrZero,
     Positive,
     PositiveOrZero,
     Seed,
@@ -75,7 +75,7 @@ class StudentRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bfloat16: bool = True
     observation: Literal[1, 2] = 1
     world_loss: PositiveOrZero = 0.0
-    normalize_iterations: CountOrNone = 0
+    normalize_iterations: CountOrZero = 0
 
 
 class Imitated(NamedTuple):

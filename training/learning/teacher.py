@@ -27,7 +27,7 @@ from inhand.training.mujoco_worlds.automatic_ranges import RangesRecipe
 from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.bounded_numbers import (
     Angle,
-    CountOrNone,
+    CountOrZero,
     Positive,
     PositiveOrZero,
 )
@@ -49,7 +49,7 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
             its inputs, before their normalization is replaced.
     """
 
-    normalize_iterations: CountOrNone = 40
+    normalize_iterations: CountOrZero = 40
     start_distance: Angle = 0.8
     widen_factor: Positive = 1.12
     widen_at: PositiveOrZero = 2.0
@@ -57,7 +57,7 @@ class Recipe(PpoRecipe, frozen=True, forbid_unknown_fields=True):
     vary_at: PositiveOrZero = 5.0
     vary_to: PositiveOrZero = 1.0
     ranges: RangesRecipe | None = None
-    renormalize_iterations: CountOrNone = 0
+    renormalize_iterations: CountOrZero = 0
 
 
 class Teacher:

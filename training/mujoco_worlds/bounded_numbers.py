@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=1, le=10**9)]
-CountOrNone = Annotated[int, Meta(ge=0, le=10**9)]
+CountOrZero = Annotated[int, Meta(ge=0, le=10**9)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Angle = Annotated[float, Meta(gt=0.0, le=pi + 1e-4)]
 """Largest angle of a rotation [rad]; recipes round π up."""
