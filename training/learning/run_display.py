@@ -3,7 +3,7 @@
 import sys
 
 from inhand.controller.system.progress import Progress
-from inhand.training.learning.run_files import Row
+from inhand.training.learning.run_files import Row, RunStatus
 
 
 class Display:
@@ -53,3 +53,16 @@ def time_left(share: float, seconds: float) -> str:
         return f"{left} s left"
     minutes = round(left / 60)
     return f"{minutes} min left" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min left"
+
+
+def closing(status: RunStatus) -> str:
+    """What a run says at its end: how far it is, and how long all its starts took together."""
+    spent = (
+        f"{status.steps / 1e6:.2f} M steps in {status.minutes:.{int(status.minutes < 10)}f} minutes"
+    )
+    if status.state == "finished":
+        return f"run {status.run}: finished, {spent}"
+    return (
+        f"run {status.run}: stopped after {status.iteration} of {status.iterations} iterations, "
+        f"{spent}; the same command goes on"
+    )

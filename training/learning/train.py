@@ -1,6 +1,7 @@
 """A training run: reads a recipe, writes checkpoints, a log and a curve. It can be resumed."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +17,7 @@ from inhand.result import print_json
 from inhand.training.learning.curve import draw_curve
 from inhand.training.learning.learners import Run, Stopped, build
 from inhand.training.learning.memory import check_memory, device_memory
-from inhand.training.learning.run_display import Display
+from inhand.training.learning.run_display import Display, closing
 from inhand.training.learning.run_files import Paths, RunStatus, State, sole_trainer, write_status
 from inhand.training.learning.run_log import RunLog
 from inhand.training.learning.run_recipe import RunRecipe, TrainingError, load_recipe
@@ -117,7 +118,9 @@ def train(
                 raise
             finally:
                 log.close()
-            run.note("finished" if learner.iteration >= recipe.iterations else "stopped")
+            state: State = "finished" if learner.iteration >= recipe.iterations else "stopped"
+            run.note(state)
+            print(closing(run.status(state)), file=sys.stderr, flush=True)
             return row
 
 
@@ -169,8 +172,12 @@ class _Training:
 
     def note(self, state: State, problem: str = "") -> None:
         """Writes how far the run is."""
+        write_status(self.paths, self.status(state, problem))
+
+    def status(self, state: State, problem: str = "") -> RunStatus:
+        """How far the run is."""
         learner, recipe = self.learner, self.recipe
-        status = RunStatus(
+        return RunStatus(
             run=recipe.run,
             stage=recipe.stage,
             iterations=recipe.iterations,
@@ -180,7 +187,6 @@ class _Training:
             state=state,
             problem=problem,
         )
-        write_status(self.paths, status)
 
 
 def _connection(ray: str) -> AbstractContextManager[None]:

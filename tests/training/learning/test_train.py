@@ -103,6 +103,22 @@ def test_from_recipe_to_policy_file_and_resume(
     assert loaded.metadata.engine == "mujoco"
 
 
+def test_a_run_says_at_its_end_how_long_it_took(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = load_recipe(write(tmp_path / "teacher.toml", TEACHER))
+    train(recipe, tmp_path, "cpu", 1, minutes=1e-6)
+    stopped = capsys.readouterr().err.splitlines()[-1]
+    assert stopped.startswith("run tiny-teacher: stopped after 0 of 20 iterations, 0.00 M steps in")
+    assert stopped.endswith(" minutes; the same command goes on")
+    train(recipe, tmp_path, "cpu", 1, None)
+    status = read_status(Paths(tmp_path / "tiny-teacher"))
+    assert status
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"run tiny-teacher: finished, 0.00 M steps in {status.minutes:.1f} minutes"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
