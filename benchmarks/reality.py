@@ -16,7 +16,7 @@ from tests.training.effects import DRAKE, HAND, MUJOCO, PYBULLET, Engine
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen before)
-from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402  (the same)
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "contacts.png"
 WEIGHTS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)

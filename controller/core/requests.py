@@ -134,6 +134,7 @@ class _Terms(_Request, frozen=True):
         return aims
 
     def _build(self) -> tuple[Aim, ...]:
+        # Not an abstract method: msgspec's classes have a metaclass of their own.
         raise NotImplementedError
 
 

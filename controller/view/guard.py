@@ -111,6 +111,7 @@ class Guard:
                 **options,
             )
 
+        # It is a class; viser only calls it.
         websockets.asyncio.server.serve = serve  # type: ignore[assignment,misc]
         try:
             yield

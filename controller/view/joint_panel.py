@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import isfinite
+from typing import TypeGuard
 
 from viser import ClientHandle, GuiApi, GuiEvent, GuiSliderHandle
 
@@ -70,7 +71,7 @@ class JointPanel:
 
     def _choose_speed(self, value: object) -> None:
         if _is_number(value):
-            self._driver.speed = min(max(float(value), _SLOWEST), _FASTEST)  # type: ignore[arg-type]
+            self._driver.speed = min(max(float(value), _SLOWEST), _FASTEST)
 
     def _begin(self, client: ClientHandle | None) -> None:
         if client is None or self._driver.active:
@@ -95,5 +96,5 @@ class JointPanel:
             self._tell(client, reason or "the hand holds", bool(reason))
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

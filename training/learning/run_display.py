@@ -57,9 +57,7 @@ def time_left(share: float, seconds: float) -> str:
 
 def closing(status: RunStatus) -> str:
     """What a run says at its end: how far it is, and how long all its starts took together."""
-    spent = (
-        f"{status.steps / 1e6:.2f} M steps in {status.minutes:.{int(status.minutes < 10)}f} minutes"
-    )
+    spent = f"{status.steps / 1e6:.2f} M steps in {status.minutes:.1f} minutes"
     if status.state == "finished":
         return f"run {status.run}: finished, {spent}"
     return (
