@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from inhand.hardware.model.universe import Vary
 from inhand.hardware.records import Array
 from inhand.training.mujoco_worlds.bounded_numbers import Count, Positive, PositiveOrZero, Share
-from inhand.training.mujoco_worlds.draws import AXES, NAMES, NOMINAL_EVERY, Strengths, axes_of
+from inhand.training.mujoco_worlds.draws import (
+    AXES,
+    DELAYS,
+    NAMES,
+    NOMINAL_EVERY,
+    Strengths,
+    axes_of,
+)
 
 LOW, HIGH = 0, 1
 """The two ends of an axis."""
@@ -28,6 +35,7 @@ class RangesRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         start: strength at which every range ends at first.
         step: by which an end moves.
         boundary: share of worlds with one axis at an end.
+        late: share of the other worlds in which all delays are at one share of their ranges.
         episodes: number of episodes that decide (N).
         narrow_at: mean goals an episode up to which an end moves inwards (t_L).
         widen_at: mean goals an episode from which on it moves outwards (t_H).
@@ -38,6 +46,7 @@ class RangesRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: PositiveOrZero = 0.3
     step: Positive = 0.1
     boundary: Share = 0.4
+    late: Share = 0.0
     episodes: Count = 256
     narrow_at: PositiveOrZero = 5.0
     widen_at: PositiveOrZero = 20.0
@@ -101,10 +110,23 @@ class AutomaticRanges:
         ends[rng.random(len(ids)) >= self._recipe.boundary] = -1
         ends[ids % NOMINAL_EVERY == 0] = -1
         self._at[ids] = ends
+        if self._recipe.late:
+            self._make_late(drawn, (ends < 0) & (ids % NOMINAL_EVERY != 0), rng)
         rows = np.flatnonzero(ends >= 0)
         axes, sides = self._ends[ends[rows]].T
         drawn[rows, axes] = np.where(sides == HIGH, self.high[axes], self.low[axes])
         return drawn
+
+    def _make_late(
+        self, drawn: Strengths, free: NDArray[np.bool_], rng: np.random.Generator
+    ) -> None:
+        """Draws all delays of some free worlds together.
+
+        Drawn one by one, seven delays are hardly ever long at once, as they are on a slow robot.
+        """
+        late = np.flatnonzero(free & (rng.random(len(drawn)) < self._recipe.late))
+        share = rng.random((len(late), 1))
+        drawn[np.ix_(late, DELAYS)] = share * self.high[DELAYS]
 
     def tried(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether these worlds have an axis at an end, (k,)."""

@@ -86,6 +86,12 @@ AXES = _axes()
 
 NAMES = tuple(AXES)
 
+_DELAYS = "action_latency control_jitter joint_latency pose_latency pose_interval "
+_DELAYS += "pause_rate pause_time"
+
+DELAYS = np.array([NAMES.index(name) for name in _DELAYS.split()])
+"""Numbers of the axes that are far out on a robot whose parts are all slow."""
+
 NOMINAL_EVERY = 8
 """One in this number of worlds stays nominal, so that performance there does not degrade."""
 

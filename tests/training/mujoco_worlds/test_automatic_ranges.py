@@ -13,7 +13,7 @@ from inhand.training.mujoco_worlds.automatic_ranges import (
     Precision,
     RangesRecipe,
 )
-from inhand.training.mujoco_worlds.draws import AXES, NAMES
+from inhand.training.mujoco_worlds.draws import AXES, DELAYS, NAMES, NOMINAL_EVERY
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.rewards import Rewards
 
@@ -72,6 +72,27 @@ def test_a_share_of_the_worlds_is_at_an_end_and_the_others_are_within() -> None:
     assert at_end.any(axis=1).mean() == pytest.approx(0.4 * 7 / 8, abs=0.03)
     np.testing.assert_array_equal(at_end.any(axis=1), ranges.tried(ids))
     assert (strengths <= ranges.high).all() and (strengths >= ranges.low).all()
+
+
+def test_late_worlds_have_all_delays_at_one_share_of_their_ranges() -> None:
+    ranges, ids = AutomaticRanges(msgspec.structs.replace(RECIPE, late=0.5), 4000), np.arange(4000)
+    ranges.high[DELAYS] = np.linspace(0.4, 1.4, len(DELAYS))
+    strengths = ranges.draw(ids, np.random.default_rng(2))
+    shares = strengths[:, DELAYS] / ranges.high[DELAYS]
+    late = np.ptp(shares, axis=1) < 1e-9
+    free = (ids % NOMINAL_EVERY != 0) & ~ranges.tried(ids)
+    assert not late[~free].any()
+    assert late[free].mean() == pytest.approx(0.5, abs=0.03)
+    assert shares[late].min() < 0.01 and shares[late].max() > 0.99
+    others = np.delete(strengths, DELAYS, axis=1)[late]
+    assert (others.std(axis=0) > 0.05).all()
+
+
+def test_only_physical_delays_are_late_where_sensing_does_not_vary() -> None:
+    ranges = AutomaticRanges(msgspec.structs.replace(RECIPE, late=1.0), 100, "physics")
+    strengths = ranges.draw(np.arange(100), np.random.default_rng(2))
+    sensing = [axis.sensing for axis in AXES.values()]
+    assert not strengths[:, sensing].any()
 
 
 def test_entropy_grows_with_the_ranges() -> None:
