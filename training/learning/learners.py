@@ -29,6 +29,7 @@ from inhand.training.mujoco_worlds.batch_of_worlds import BatchOfWorlds
 from inhand.training.mujoco_worlds.environment import BatchEnvironment
 from inhand.training.mujoco_worlds.physics import Engine, EngineError
 from inhand.training.mujoco_worlds.rewards import Rewards
+from inhand.training.mujoco_worlds.settled_starts import collect_starts
 from inhand.training.mujoco_worlds.tensor_environment import TensorEnvironment
 
 Learner = Teacher | Student | Refinement
@@ -81,10 +82,10 @@ def build(
     hand, target = load_hand(recipe.hand), load_object(recipe.object)
     worlds: BatchOfWorlds
     if engine == "warp":
-        if recipe.protected or recipe.finer > 1:
+        if recipe.protected or recipe.finer > 1 or recipe.settled:
             raise EngineError(
-                "engine warp has neither `protected` servos nor `finer` steps; train this recipe "
-                "on mujoco"
+                "engine warp has neither `protected` servos nor `finer` steps nor `settled` "
+                "starts; train this recipe on mujoco"
             )
         size, seed = recipe.settings.worlds, recipe.settings.seed
         worlds = worlds_on_device(hand, target, size, device, seed, rewards_of(recipe))
@@ -201,6 +202,9 @@ def _vary(worlds: BatchOfWorlds, recipe: RunRecipe) -> None:
         begin_curriculum(worlds, recipe.refine.ranges, recipe.vary)
     elif rewards.finest < rewards.tolerance:
         worlds.precision = Precision(None, rewards.tolerance, rewards.finest, worlds.size)
+    if recipe.settled:
+        assert isinstance(worlds, BatchEnvironment)
+        worlds.starts = collect_starts(worlds, recipe.settled)
     worlds.harden(float(torch.pi), recipe.universe_scale)
 
 

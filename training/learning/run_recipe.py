@@ -13,7 +13,7 @@ from inhand.training.learning.ppo import PpoRecipe
 from inhand.training.learning.refine import RefineRecipe
 from inhand.training.learning.student import StudentRecipe
 from inhand.training.learning.teacher import Recipe
-from inhand.training.mujoco_worlds.bounded_numbers import Count, PositiveOrZero
+from inhand.training.mujoco_worlds.bounded_numbers import Count, PositiveOrZero, Share
 from inhand.training.mujoco_worlds.rewards import Rewards
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -46,6 +46,8 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         protected: whether servos are derated and stopped as by the daemon; not with engine warp.
         finer: by which MuJoCo's time step is divided; its contacts become as much harder, as their
             time constant is at least two steps. Not with engine warp.
+        settled: share of the episodes that begin half a second after the object was put in the
+            resting hand, as those of a service; of students alone, not with engine warp.
         rewards: weights of the rewards, and the rule of success. A refinement has its own limit
             of time; a student's tolerances lie anywhere between `tolerance` and `finest`.
         from_object: the object of those runs, if a refinement continues with another one.
@@ -65,6 +67,7 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teacher_run: str = ""
     protected: bool = False
     finer: Annotated[int, Meta(ge=1, le=10)] = 1
+    settled: Share = 0.0
     rewards: Rewards = Rewards()
     from_object: str = ""
     teacher: Recipe = Recipe()
@@ -76,6 +79,8 @@ class RunRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("[rewards] finest must not exceed tolerance")
         if self.rewards.blocked and not self.protected:
             raise ValueError("[rewards] blocked has no effect without `protected = true`")
+        if self.settled and self.stage == "teacher":
+            raise ValueError("settled has no effect in stage `teacher`; it is for students")
         settings = self.settings
         if isinstance(settings, PpoRecipe) and settings.minibatches > settings.worlds:
             raise ValueError(f"[{self.stage}] minibatches must not exceed worlds")

@@ -23,6 +23,7 @@ from inhand.training.mujoco_worlds.model import OBJECT, build_spec, model_digest
 from inhand.training.mujoco_worlds.physics import MakePhysics, Physics
 from inhand.training.mujoco_worlds.protection import Protection
 from inhand.training.mujoco_worlds.rewards import Rewards, Step
+from inhand.training.mujoco_worlds.start_states import StartStates
 from inhand.training.mujoco_worlds.variation import MAX_DELAY, MESH_SIZES, Variation
 
 
@@ -75,6 +76,7 @@ class BatchEnvironment:
         self.universe_scale = 0.0
         self.ranges: AutomaticRanges | None = None
         self.precision: Precision | None = None
+        self.starts: StartStates | None = None
         self.tolerance = np.full(size, self.rewards.tolerance)
         self.settle_seconds = 0.0
         self._steps = 0
@@ -142,6 +144,23 @@ class BatchEnvironment:
         return arrived
 
     @property
+    def positions(self) -> Array:
+        """Generalized positions of the model, (size, nq)."""
+        positions: Array = self._qpos
+        return positions
+
+    @property
+    def velocities(self) -> Array:
+        """Generalized velocities of the model, (size, nv)."""
+        velocities: Array = self._qvel
+        return velocities
+
+    @property
+    def object_size(self) -> Array:
+        """Sizes of the objects, as factors of the nominal one, (size,)."""
+        return np.array([universe.object_size for universe in self.universes])
+
+    @property
     def object_position(self) -> Array:
         """Centres of the objects, world frame [m], (size, 3)."""
         at = self.hand.n_joints
@@ -192,6 +211,8 @@ class BatchEnvironment:
         self._qpos[ids, at : at + 3] = hand.workspace.object_start
         self._qpos[ids, at + 3 : at + 7] = rotations.random_quaternion(self.rng, (n,))
         self._qvel[ids] = 0.0
+        if self.starts:
+            self.starts.place(ids, self.object_size[ids], self._qpos, self._qvel, self.rng)
         for array in (self.state.previous, self.state.goal, self.state.motion.position):
             array[ids] = hand.rest
         self.state.motion.velocity[ids] = 0.0

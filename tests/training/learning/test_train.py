@@ -137,6 +137,7 @@ def test_a_run_says_at_its_end_how_long_it_took(
         (TEACHER + "[rewards]\ndropped = nan\n", r"rewards\.dropped"),
         (TEACHER + "[rewards]\ntolerance = inf\n", r"rewards\.tolerance"),
         (TEACHER + "[rewards]\nfinest = 0.5\n", "finest must not exceed tolerance"),
+        ("settled = 0.5\n" + TEACHER, "settled has no effect in stage `teacher`"),
         (TEACHER + "[rewards]\nblocked = -0.1\n", "blocked has no effect without `protected"),
         (TEACHER + "[teacher.ranges]\nepisodes = 0\n", r"teacher\.ranges\.episodes"),
         ("universe_scale = -1.0\n" + TEACHER, "universe_scale"),

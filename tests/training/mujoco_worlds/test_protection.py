@@ -143,5 +143,5 @@ def test_each_joint_that_pushes_in_vain_costs() -> None:
 
 def test_the_engine_without_protection_is_refused(tmp_path: Path) -> None:
     recipe = msgspec.structs.replace(load_recipe("leap-refined"), protected=True)
-    with pytest.raises(EngineError, match="has neither `protected` servos nor `finer` steps"):
+    with pytest.raises(EngineError, match="has neither `protected` servos"):
         build(recipe, tmp_path, "cpu", 1, "warp")
