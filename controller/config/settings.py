@@ -62,7 +62,8 @@ class SafetySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         exit: the same choice for the end of the daemon.
         exit_hold: with `relax`, how long the daemon holds an object that is in the hand before an
             orderly end [s].
-        predict: how long a pose is predicted before the hand pauses [s].
+        predict: how long a pose is predicted before the hand pauses [s]; where new poses come
+            seldom or late, 1.5 times the age that poses usually reach, at most twice as long.
         pose_lost: age of the pose at which a running hand goes to holding [s].
         idle: how long the hand stays armed without goal or heartbeat [s].
         manual_silence: how long a hand in mode `manual` waits for another joint command [s].

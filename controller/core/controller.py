@@ -281,7 +281,7 @@ class Controller(Generic[Measurement]):
             return None
         if operation.torque:
             before = mover.state.motion
-            operation.move(dt, known, seen.pose, seen.frames, certain=seen.certain)
+            operation.move(dt, known, seen.pose, seen.frames, certain=seen.certain, old=seen.old)
             effort, share = self._joint_watch.effort, self._joint_watch.share
             mover.derate(before, effort, share, known.position, dt)
         else:

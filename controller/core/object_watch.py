@@ -8,6 +8,7 @@ from inhand.controller.core.interfaces import PoseSource
 from inhand.controller.errors import RefusedError
 from inhand.controller.safety.drop_detector import DropDetector
 from inhand.controller.safety.modes import Request
+from inhand.controller.safety.pose_age import PoseAge
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
 from inhand.perception.records import CameraFit, ConfirmedPose, FilterHealth, ObjectPose
@@ -51,8 +52,9 @@ class ObjectWatch(Generic[Measurement]):
         self.frames: tuple[ConfirmedPose, ...] = ()
         self.dropped = 0
         self._pose_source = pose_source
-        self._max_age = settings.safety.predict
-        self._drop_detector = DropDetector(hand.workspace, self._max_age, settings.safety.pose_lost)
+        safety = settings.safety
+        self._age = PoseAge(safety.predict)
+        self._drop_detector = DropDetector(hand.workspace, safety.predict, safety.pose_lost)
         self._fits: tuple[CameraFit, ...] = ()
         self._told: tuple[CameraFit, ...] = ()
 
@@ -70,6 +72,11 @@ class ObjectWatch(Generic[Measurement]):
     def health(self) -> FilterHealth:
         """Counts and problems of the measurements."""
         return self._pose_source.health
+
+    @property
+    def old(self) -> bool:
+        """Whether the pose is too old for a hand in motion, or there is none."""
+        return self.unseen_for(self._age.limit)
 
     def moved(self) -> list[CameraFit]:
         """Cameras whose problem is another one than at the last call."""
@@ -100,6 +107,8 @@ class ObjectWatch(Generic[Measurement]):
             earliest = min(measurement.t for measurement in measurements)
             self.frames = self._pose_source.confirmed(earliest - _INSTANT)
         self.pose = self._pose_source.predict(t)
+        self._age.note(t, self.pose)
+        self._drop_detector.max_age = self._age.limit
 
     def change(self, t: float) -> Literal["dropped", "returned"] | None:
         """Whether the object has left the hand or come back, as found at `t` [s]."""
@@ -110,7 +119,7 @@ class ObjectWatch(Generic[Measurement]):
     def require(self, request: Request) -> None:
         """Raises RefusedError if the object was not seen lately or is not in the hand."""
         problem = ""
-        if self.pose is None or self.unseen_for(self._max_age):
+        if self.pose is None or self.old:
             age = "never" if self.pose is None else f"{self.pose.age:.1f} s ago"
             problem = f"the object was last seen {age}; check the cameras and the light"
         elif not self.in_hand:

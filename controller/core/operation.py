@@ -207,6 +207,7 @@ class Operation:
         frames: Sequence[ConfirmedPose],
         *,
         certain: bool,
+        old: bool,
     ) -> None:
         """Moves the targets on by one tick, by mode.
 
@@ -216,6 +217,7 @@ class Operation:
             pose: where the object is; None if it was never seen.
             frames: estimates at the capture times of the frames of this tick.
             certain: whether it is in the hand beyond doubt.
+            old: whether the pose is too old to go on.
         """
         if self.mover.outside and self.mode not in STOPPED:
             # Whatever is asked for waits until every joint is in its range.
@@ -224,7 +226,7 @@ class Operation:
             self.mover.steer(self.commands.advance(self.t, dt), dt)
         elif self.mode != Mode.RUNNING or self.policy is None or pose is None:
             self._hold(dt)
-        elif self._paused(pose):
+        elif self._paused(old):
             self.mover.brake(self.policy.path, dt)
         elif not self._follow(self.policy, dt, joints, pose, frames, certain):
             self._hold(dt)
@@ -240,9 +242,8 @@ class Operation:
         if self.mover.gentle and not before:
             self.emit("path_not_free")
 
-    def _paused(self, pose: ObjectPose) -> bool:
+    def _paused(self, paused: bool) -> bool:
         """Pauses while the pose is old, and goes on when it is fresh."""
-        paused = pose.age > self._settings.safety.predict
         if paused:
             self.goals.interrupt()
         if self.policy_step.pause(paused):

@@ -33,6 +33,7 @@ class DropDetector:
 
     Attributes:
         in_hand: the last verdict.
+        max_age: up to which age a pose counts [s]; it may be changed between updates.
     """
 
     def __init__(self, workspace: Workspace, max_age: float, lost: float = np.inf) -> None:
@@ -40,7 +41,7 @@ class DropDetector:
         self._center = np.array(workspace.center)
         self._radius = workspace.radius
         self._drop_height = workspace.drop_height
-        self._max_age = max_age
+        self.max_age = max_age
         self._lost = lost
         self._changed_since: float | None = None
         # Measurements since the last accepted one inside that speak for a drop: capture time, and
@@ -72,8 +73,8 @@ class DropDetector:
 
     def update(self, t: float, pose: ObjectPose | None) -> Literal["dropped", "returned"] | None:
         """Takes the pose at `t` [s]; returns the verdict if it has changed."""
-        self._outside = [one for one in self._outside if t - one[0] <= 2 * self._max_age]
-        self._fresh = pose is not None and pose.age <= self._max_age
+        self._outside = [one for one in self._outside if t - one[0] <= 2 * self.max_age]
+        self._fresh = pose is not None and pose.age <= self.max_age
         if self.in_hand and self._fallen(t, pose):
             self._outside.clear()
             return self._change()
@@ -102,7 +103,7 @@ class DropDetector:
         """Whether two cameras or frames see it clearly outside, or it is unseen since one did."""
         if sum(cameras for _, cameras in self._outside) > 1:
             return True
-        unseen = bool(self._outside) and t - self._outside[-1][0] > self._max_age
+        unseen = bool(self._outside) and t - self._outside[-1][0] > self.max_age
         return unseen and (pose is None or not self._fresh)
 
     def _inside(self, position: Array, margin: float = 0.0) -> bool:
