@@ -1,14 +1,16 @@
 """The object: its fused pose, and whether it is in the hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Generic, Literal, Protocol, TypeVar
 
 from inhand.controller.config.settings import ControlSettings
 from inhand.controller.core.interfaces import PoseSource
+from inhand.controller.core.success import LONGEST_GAP
 from inhand.controller.errors import RefusedError
 from inhand.controller.safety.drop_detector import DropDetector
 from inhand.controller.safety.modes import Request
-from inhand.controller.safety.pose_age import PoseAge
+from inhand.controller.safety.pose_timing import PoseTiming
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import JointState
 from inhand.perception.records import CameraFit, ConfirmedPose, FilterHealth, ObjectPose
@@ -53,10 +55,12 @@ class ObjectWatch(Generic[Measurement]):
         self.dropped = 0
         self._pose_source = pose_source
         safety = settings.safety
-        self._age = PoseAge(safety.predict)
+        self._timing = PoseTiming(safety.predict)
         self._drop_detector = DropDetector(hand.workspace, safety.predict, safety.pose_lost)
         self._fits: tuple[CameraFit, ...] = ()
         self._told: tuple[CameraFit, ...] = ()
+        # The filter's last health, and the same with the problem of slow cameras.
+        self._slow_health: tuple[FilterHealth, FilterHealth] | None = None
 
     @property
     def in_hand(self) -> bool:
@@ -70,13 +74,22 @@ class ObjectWatch(Generic[Measurement]):
 
     @property
     def health(self) -> FilterHealth:
-        """Counts and problems of the measurements."""
-        return self._pose_source.health
+        """Counts and problems of the measurements; the same object while nothing changes."""
+        health, interval = self._pose_source.health, self._timing.interval
+        if interval <= LONGEST_GAP or health.problem:
+            return health
+        if self._slow_health is None or self._slow_health[0] is not health:
+            problem = (
+                f"new poses come less often than every {LONGEST_GAP:g} s: a goal with a hold time is "
+                "never reached; use faster cameras, or goals without a hold time"
+            )
+            self._slow_health = health, replace(health, problem=problem)
+        return self._slow_health[1]
 
     @property
     def old(self) -> bool:
         """Whether the pose is too old for a hand in motion, or there is none."""
-        return self.unseen_for(self._age.limit)
+        return self.unseen_for(self._timing.limit)
 
     def moved(self) -> list[CameraFit]:
         """Cameras whose problem is another one than at the last call."""
@@ -107,8 +120,8 @@ class ObjectWatch(Generic[Measurement]):
             earliest = min(measurement.t for measurement in measurements)
             self.frames = self._pose_source.confirmed(earliest - _INSTANT)
         self.pose = self._pose_source.predict(t)
-        self._age.note(t, self.pose)
-        self._drop_detector.max_age = self._age.limit
+        self._timing.note(t, self.pose)
+        self._drop_detector.max_age = self._timing.limit
 
     def change(self, t: float) -> Literal["dropped", "returned"] | None:
         """Whether the object has left the hand or come back, as found at `t` [s]."""

@@ -228,6 +228,7 @@ class PoseFilter:
         """
         deviations = sigma_position, sigma_rotation
         measurement = measurement_of(t, position, quaternion, *deviations, covariance)
+        self._changed = True
         if self._too_late(t, t, ""):
             return
         self._put([measurement])

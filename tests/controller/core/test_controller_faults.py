@@ -108,6 +108,20 @@ def test_a_slow_camera_that_stops_pauses_the_hand_later(bench: Bench) -> None:
     assert old.t - last > 0.45 and bench.mode == Mode.HOLDING
 
 
+def test_cameras_too_slow_for_a_hold_time_are_a_problem(bench: Bench) -> None:
+    bench.frame_period, bench.latency = 0.15, 0.35
+    bench.run(3.0)
+    assert not bench.controller.snapshot().fusion.problem
+    bench.frame_period = 0.25
+    bench.run(5.0)
+    health = bench.controller.snapshot().fusion
+    assert "less often than every 0.2 s: a goal with a hold time" in health.problem
+    assert bench.controller.snapshot().fusion is health
+    bench.frame_period = 0.15
+    bench.run(3.0)
+    assert not bench.controller.snapshot().fusion.problem
+
+
 def test_gaps_do_not_make_the_hand_wait_longer(bench: Bench) -> None:
     bench.frame_period = 0.06
     bench.start(Mode.RUNNING)

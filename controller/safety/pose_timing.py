@@ -1,4 +1,4 @@
-"""How old the pose may be before a running hand pauses."""
+"""How often new poses come, and how old a pose may be before a running hand pauses."""
 
 import statistics
 from collections import deque
@@ -18,8 +18,8 @@ _INSTANT = 1e-6
 """Less than the time between any two frames [s]."""
 
 
-class PoseAge:
-    """The limit of the pose's age: `predict`, or more where new poses come seldom or late.
+class PoseTiming:
+    """Times between poses, and the limit of their age: `predict`, or more with slow cameras.
 
     With three pictures a second, each 0.15 s late, a pose is 0.45 s old when the next one comes. A
     fixed limit of 0.3 s stops such a hand half of the time, although nothing is wrong. The limit
@@ -31,13 +31,15 @@ class PoseAge:
 
     Attributes:
         limit: the present one [s].
+        interval: median time between the captures of the last poses [s]; 0 before it is known.
     """
 
     def __init__(self, predict: float) -> None:
-        self.limit = predict
+        self.limit, self.interval = predict, 0.0
         self._predict = predict
         self._measured: float | None = None
         self._reached: deque[float] = deque(maxlen=LAST)
+        self._intervals: deque[float] = deque(maxlen=LAST)
 
     def note(self, t: float, pose: ObjectPose | None) -> None:
         """Takes the pose at `t` [s], in order of time."""
@@ -49,6 +51,8 @@ class PoseAge:
         self._measured = measured
         if before is None:
             return
+        self._intervals.append(measured - before)
+        self.interval = statistics.median(self._intervals)
         self._reached.append(t - before)
         usual = statistics.median(self._reached)
         self.limit = min(max(self._predict, OVERDUE * usual), LONGEST * self._predict)
