@@ -80,8 +80,8 @@ class ObjectWatch(Generic[Measurement]):
             return health
         if self._slow_health is None or self._slow_health[0] is not health:
             problem = (
-                f"new poses come less often than every {LONGEST_GAP:g} s: a goal with a hold time is "
-                "never reached; use faster cameras, or goals without a hold time"
+                f"new poses come less often than every {LONGEST_GAP:g} s: a goal with a hold time "
+                "is never reached; use faster cameras, or goals without a hold time"
             )
             self._slow_health = health, replace(health, problem=problem)
         return self._slow_health[1]
