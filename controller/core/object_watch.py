@@ -55,8 +55,9 @@ class ObjectWatch(Generic[Measurement]):
         self.dropped = 0
         self._pose_source = pose_source
         safety = settings.safety
+        self._max_age = safety.predict
         self._timing = PoseTiming(safety.predict)
-        self._drop_detector = DropDetector(hand.workspace, safety.predict, safety.pose_lost)
+        self._drop_detector = DropDetector(hand.workspace, self._max_age, safety.pose_lost)
         self._fits: tuple[CameraFit, ...] = ()
         self._told: tuple[CameraFit, ...] = ()
         # The filter's last health, and the same with the problem of slow cameras.
@@ -89,7 +90,7 @@ class ObjectWatch(Generic[Measurement]):
     @property
     def old(self) -> bool:
         """Whether the pose is too old for a hand in motion, or there is none."""
-        return self.unseen_for(self._timing.limit)
+        return self.unseen_for(self._max_age)
 
     def moved(self) -> list[CameraFit]:
         """Cameras whose problem is another one than at the last call."""
@@ -121,7 +122,8 @@ class ObjectWatch(Generic[Measurement]):
             self.frames = self._pose_source.confirmed(earliest - _INSTANT)
         self.pose = self._pose_source.predict(t)
         self._timing.note(t, self.pose)
-        self._drop_detector.max_age = self._timing.limit
+        self._max_age = self._timing.limit
+        self._drop_detector.allow(self._max_age)
 
     def change(self, t: float) -> Literal["dropped", "returned"] | None:
         """Whether the object has left the hand or come back, as found at `t` [s]."""

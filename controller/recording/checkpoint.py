@@ -229,6 +229,8 @@ def _unpack(packed: Checkpoint, fresh: Any) -> Any:
             place = fresh if isinstance(fresh, list | tuple | deque) else ()
             there = [*place, *[None] * len(packed["items"])]
             items = (_unpack(one, old) for one, old in zip(packed["items"], there, strict=False))
+            if isinstance(fresh, deque):
+                return deque(items, fresh.maxlen)
             return _SEQUENCES[kind](items)
         case "dict":
             into = fresh if isinstance(fresh, dict) else {}

@@ -35,6 +35,10 @@ CHANGES = (
         "outputs.targets",
         "targets: slow moves keep fingers clear of one another; a blocked joint is eased",
     ),
+    (
+        "outputs.targets",
+        "slow cameras: the age of the pose at which the hand pauses follows how old poses become",
+    ),
 )
 """Where a replay may differ, and why; the oldest first. A change is added at the end whenever equal
 inputs give other results than before."""

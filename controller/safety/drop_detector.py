@@ -33,7 +33,6 @@ class DropDetector:
 
     Attributes:
         in_hand: the last verdict.
-        max_age: up to which age a pose counts [s]; it may be changed between updates.
     """
 
     def __init__(self, workspace: Workspace, max_age: float, lost: float = np.inf) -> None:
@@ -41,7 +40,7 @@ class DropDetector:
         self._center = np.array(workspace.center)
         self._radius = workspace.radius
         self._drop_height = workspace.drop_height
-        self.max_age = max_age
+        self._max_age = max_age
         self._lost = lost
         self._changed_since: float | None = None
         # Measurements since the last accepted one inside that speak for a drop: capture time, and
@@ -56,6 +55,10 @@ class DropDetector:
     def certain(self) -> bool:
         """Whether the object is in the hand, a recent pose agrees, and no measurement differs."""
         return self.in_hand and self._fresh and self._changed_since is None and not self._outside
+
+    def allow(self, max_age: float) -> None:
+        """From now on a pose counts up to this age [s]."""
+        self._max_age = max_age
 
     def note(self, sightings: Sequence[Sighting]) -> None:
         """Takes where the newest measurements showed the object, accepted or not."""
@@ -73,8 +76,8 @@ class DropDetector:
 
     def update(self, t: float, pose: ObjectPose | None) -> Literal["dropped", "returned"] | None:
         """Takes the pose at `t` [s]; returns the verdict if it has changed."""
-        self._outside = [one for one in self._outside if t - one[0] <= 2 * self.max_age]
-        self._fresh = pose is not None and pose.age <= self.max_age
+        self._outside = [one for one in self._outside if t - one[0] <= 2 * self._max_age]
+        self._fresh = pose is not None and pose.age <= self._max_age
         if self.in_hand and self._fallen(t, pose):
             self._outside.clear()
             return self._change()
@@ -103,7 +106,7 @@ class DropDetector:
         """Whether two cameras or frames see it clearly outside, or it is unseen since one did."""
         if sum(cameras for _, cameras in self._outside) > 1:
             return True
-        unseen = bool(self._outside) and t - self._outside[-1][0] > self.max_age
+        unseen = bool(self._outside) and t - self._outside[-1][0] > self._max_age
         return unseen and (pose is None or not self._fresh)
 
     def _inside(self, position: Array, margin: float = 0.0) -> bool:

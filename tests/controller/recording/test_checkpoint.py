@@ -1,5 +1,6 @@
 """The controller's state in a checkpoint, restored into another controller."""
 
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,18 @@ def test_a_checkpoint_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no members other"):
         restore(hand.controller, {"other": 1})
     hand.close()
+
+
+def test_a_bounded_sequence_keeps_its_bound() -> None:
+    class Few:
+        def __init__(self) -> None:
+            self.last: deque[int] = deque(maxlen=3)
+
+    here, there = Few(), Few()
+    here.last.extend((1, 2, 3, 4))
+    restore(there, capture(here))
+    there.last.append(5)
+    assert list(there.last) == [3, 4, 5]
 
 
 def older(state: Any) -> Any:
