@@ -20,7 +20,8 @@ from inhand.training.learning.run_recipe import load_recipe
 
 assert Path(inhand.__file__).is_relative_to({site!r}), inhand.__file__
 hand = load_hand("dactyl24")
-for name in ("block-teacher", "block-precise-student", "block-precise-refined", "prism-precise-refined"):
+students = ("block-precise-student", "block-precise-refined", "prism-precise-refined")
+for name in ("block-teacher", *students):
     load_recipe(name)
 assert (Path(inhand.sim_backend.__file__).parent / "model.lock").is_file()
 for name in ("block", "prism"):
