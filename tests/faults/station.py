@@ -71,6 +71,7 @@ class Station:
     def __init__(self, directory: Path, *, clock: Path | None = None) -> None:
         self.directory = directory
         # The daemon and its children inherit it: what is tested is not how busy the machine is.
+        self._niceness = os.getpriority(os.PRIO_PROCESS, 0)
         hurry(-10)
         run = directory / "run"
         self.clock = directory / "clock"
@@ -257,7 +258,7 @@ keys = "{directory / "keys"}"
             self.rude.wait()
             self.hand.close()
             self._far.close()
-            hurry(0)
+            hurry(self._niceness)
 
 
 @cache
@@ -280,7 +281,7 @@ def _pictures() -> dict[str, list[Image]]:
 
 
 def hurry(nice: int) -> None:
-    """Raises the priority of this process, if this user may."""
+    """Sets the niceness of this process, if this user may."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, nice)
 
