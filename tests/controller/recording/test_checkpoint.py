@@ -19,6 +19,7 @@ from inhand.controller.recording.tick_record import (
     pack,
 )
 from inhand.controller.safety.modes import Mode
+from tests.controller.bench_hand import Bench
 from tests.controller.recorded import Recorded
 
 
@@ -45,6 +46,16 @@ def test_a_checkpoint_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no members other"):
         restore(hand.controller, {"other": 1})
     hand.close()
+
+
+def test_what_is_known_of_slow_cameras_is_restored() -> None:
+    bench, other = Bench(), Bench()
+    bench.frame_period, bench.latency = 0.3, 0.1
+    bench.run(6.0)
+    state = capture(bench.controller)
+    restore(other.controller, decode(pack(CheckpointRecord(0, 0.0, "", state))).state)
+    assert "less often" in other.controller.snapshot().fusion.problem
+    assert pack(capture(other.controller)) == pack(state)
 
 
 def test_a_bounded_sequence_keeps_its_bound() -> None:
