@@ -60,8 +60,6 @@ class ObjectWatch(Generic[Measurement]):
         self._drop_detector = DropDetector(hand.workspace, self._max_age, safety.pose_lost)
         self._fits: tuple[CameraFit, ...] = ()
         self._told: tuple[CameraFit, ...] = ()
-        # The filter's last health, and the same with the problem of slow cameras.
-        self._slow_health: tuple[FilterHealth, FilterHealth] | None = None
 
     @property
     def in_hand(self) -> bool:
@@ -75,17 +73,15 @@ class ObjectWatch(Generic[Measurement]):
 
     @property
     def health(self) -> FilterHealth:
-        """Counts and problems of the measurements; the same object while nothing changes."""
+        """Counts and problems of the measurements."""
         health, interval = self._pose_source.health, self._timing.interval
         if interval <= LONGEST_GAP or health.problem:
             return health
-        if self._slow_health is None or self._slow_health[0] is not health:
-            problem = (
-                f"new poses come less often than every {LONGEST_GAP:g} s: a goal with a hold time "
-                "is never reached; use faster cameras, or goals without a hold time"
-            )
-            self._slow_health = health, replace(health, problem=problem)
-        return self._slow_health[1]
+        problem = (
+            f"new poses come less often than every {LONGEST_GAP:g} s: a goal with a hold time is "
+            "never reached; use faster cameras, or goals without a hold time"
+        )
+        return replace(health, problem=problem)
 
     @property
     def old(self) -> bool:
