@@ -124,8 +124,10 @@ class Lens:
         """Distances from the centre of a pinhole lens, in focal lengths, with radial distortion."""
         k1, k2, _, _, k3, *rest = np.pad(self.distortion, (0, max(0, 8 - len(self.distortion))))
         square = undistorted**2
-        table = undistorted * (1 + square * (k1 + square * (k2 + square * k3)))
-        table /= 1 + square * (rest[0] + square * (rest[1] + square * rest[2]))
+        # Strong distortion of a wide lens exceeds all numbers far outside its image.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            table = undistorted * (1 + square * (k1 + square * (k2 + square * k3)))
+            table /= 1 + square * (rest[0] + square * (rest[1] + square * rest[2]))
         return np.asarray(table, dtype=np.float64)
 
     @property
@@ -136,8 +138,7 @@ class Lens:
             powers = angles[:, None] ** np.array([3, 5, 7, 9])
             table = angles + powers @ self.distortion
         else:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                table = self._radial(np.tan(np.linspace(0.0, WIDEST, 500)))
+            table = self._radial(np.tan(np.linspace(0.0, WIDEST, 500)))
         return float(table[_rising(table)][-1])
 
     def stretch(self, rays: Array) -> Array:

@@ -36,7 +36,7 @@ from inhand.training.evaluation.trials import (
     Trial,
     plan_trial,
 )
-from inhand.training.evaluation.workers import cluster, silence, spread
+from inhand.training.evaluation.workers import cluster, silence, spread, termination_interrupts
 from inhand.training.sensors.measured_errors import errors_file, load_errors
 
 
@@ -239,7 +239,7 @@ def main() -> int:
     """Entry point of `inhand eval`."""
     config = (tyro.conf.FlagCreatePairsOff,)
     arguments = tyro.cli(EvaluationArguments, prog="inhand eval", config=config)
-    with own_output() as output:
+    with termination_interrupts(), own_output() as output:
         return _print_evaluation(arguments, output)
 
 

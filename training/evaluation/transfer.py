@@ -32,7 +32,7 @@ from inhand.training.evaluation.transfer_table import (
     write_cell,
 )
 from inhand.training.evaluation.trials import EngineName, EvaluationError, Setup
-from inhand.training.evaluation.workers import cluster
+from inhand.training.evaluation.workers import cluster, termination_interrupts
 
 PLAN = Path(__file__).parents[1] / "transfer.toml"
 
@@ -162,7 +162,7 @@ def main() -> int:
 
     given = tyro.cli(Arguments, prog="inhand transfer", config=(tyro.conf.FlagCreatePairsOff,))
     plan = load_plan(given.plan)
-    with own_output() as output:
+    with termination_interrupts(), own_output() as output:
         try:
             engines = {given.engine} if given.engine else {c.engine for c in plan.columns}
             with cluster(given.ray, given.jobs, [module_of(engine) for engine in engines]):

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from inhand.training.evaluation.trials import EvaluationError
@@ -39,6 +39,20 @@ def cluster(address: str, jobs: int, modules: Sequence[str]) -> AbstractContextM
     return connected(address, ["inhand", *modules])
 
 
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """Raises KeyboardInterrupt in this thread, the main one, also at SIGTERM.
+
+    So a service manager, a job's time limit or `kill` loses no result. In the background of a shell
+    a program ignores SIGINT, so that SIGTERM is the one way to end it.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def spread(
     function: Callable[[T], R], items: Sequence[T], jobs: int = 1, on_cluster: bool = False
 ) -> Iterator[R]:
@@ -59,8 +73,18 @@ def spread(
     else:
         # ONNX Runtime's threads do not survive a fork: a forked process would hang.
         context = multiprocessing.get_context("spawn")
+        others = multiprocessing.active_children()
         with ProcessPoolExecutor(jobs, context, _begin_work, (os.getpid(),)) as pool:
-            yield from pool.map(function, items)
+            # Not `pool.map`, whose cancelled items fail once more when their workers are ended.
+            results = [pool.submit(function, item) for item in items]
+            try:
+                yield from (result.result() for result in results)
+            except (KeyboardInterrupt, GeneratorExit):
+                # The pool would wait until they have ended what they are at, which takes minutes.
+                for child in multiprocessing.active_children():
+                    if child not in others:
+                        child.terminate()
+                raise
 
 
 def _begin_work(parent: int) -> None:

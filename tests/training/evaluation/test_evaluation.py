@@ -1,6 +1,7 @@
 """`inhand eval`: trials end for the right reason, are scored with true poses and repeat exactly."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -157,6 +158,22 @@ def test_trials_are_equal_to_the_bit_with_any_number_of_workers(
     with two_nodes() as (cluster, _), member_of(cluster):
         spread = run_trials(quick, 6, on_cluster=True)
         assert [msgspec.json.encode(trial) for trial in spread] == alone
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_sigterm_ends_an_evaluation_with_the_trials_so_far(jobs: str, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    command = [sys.executable, "-m", "inhand.controller.cli.main", "eval", "--engine", "mujoco"]
+    command += ["--jobs", jobs, "--trials", "1000", "--timeout", "1", "--keep", str(kept), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any(line.startswith("trial   2") for line in lines)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and "eval: interrupted" in err and "Traceback" not in err
+    assert json.loads(out)["n"] >= 2
+    assert len(json.loads(kept.read_text())["trials"]) >= 2
 
 
 def test_worker_processes_end_with_their_parent() -> None:
