@@ -67,8 +67,8 @@ class HandEnv(gymnasium.Env[Observation, Vector]):
         rate: steps a second [Hz]; must divide 100.
         seconds: length of an episode [s].
         observation: kind of the observations.
-        action: `around_rest`: 0 is the rest pose, -1 and 1 the ends of each range; `angles`: joint
-            targets [rad].
+        action: `around_rest`: 0 is the hand's `action_zero`, by default its rest pose, -1 and 1
+            the ends of each range; `angles`: joint targets [rad].
         reward: `dense`: -(rotation to go)/π; `sparse`: 0 within tolerance, else -1.
         drop_reward: added when the object is dropped.
         tolerance: largest rotation to go that is a success [rad].

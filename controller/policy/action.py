@@ -29,7 +29,7 @@ class ActionState:
 
 @dataclass(frozen=True)
 class ActionPath:
-    """Action in [-1, 1] → target around the rest pose → smoothing → ticks → limits.
+    """Action in [-1, 1] → target around the middle of actions → smoothing → ticks → limits.
 
     Attributes:
         hand: the hand.
@@ -65,15 +65,22 @@ class ActionPath:
         return ActionState(at, at, 0, Motion(at, np.zeros_like(at)))
 
     def target(self, action: Array) -> Array:
-        """The target an action stands for [rad], (..., n_actuators): 0 is the rest pose.
+        """The target an action stands for [rad], (..., n_actuators): 0 is the hand's `action_zero`.
 
         Values that are not finite pass through, for the limiter to refuse.
         """
         bounded = np.clip(action, -1.0, 1.0)
-        span = np.where(
-            bounded >= 0, self.hand.upper - self.hand.rest, self.hand.rest - self.hand.lower
-        )
-        return self.hand.rest + bounded * span
+        middle = self.hand.action_zero
+        span = np.where(bounded >= 0, self.hand.upper - middle, middle - self.hand.lower)
+        return middle + bounded * span
+
+    def action_for(self, target: Array) -> Array:
+        """The action that stands for a target in the range [rad], (..., n_actuators)."""
+        middle = self.hand.action_zero
+        way = target - middle
+        span = np.where(way >= 0, self.hand.upper - middle, middle - self.hand.lower)
+        # Where the middle is an end of the range, no action goes further.
+        return np.asarray(way / np.where(span > 0, span, 1.0))
 
     def act(self, state: ActionState, action: Array) -> ActionState:
         """Takes a new action, (..., n_actuators), smoothing its target."""

@@ -20,7 +20,8 @@ class ActionMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Mapping from action to target.
 
     Attributes:
-        kind: `around_rest`: 0 is the rest pose, -1 and 1 the ends of the range.
+        kind: `around_rest`: 0 is the hand's `action_zero`, by default its rest pose, -1 and 1 the
+            ends of the range.
         smoothing: share of the new target in the smoothed one.
         tick_rate: targets sent a second [Hz].
     """

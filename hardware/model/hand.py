@@ -158,8 +158,15 @@ class Hand:
 
     @cached_property
     def rest(self) -> Array:
-        """Rest pose [rad], (n_actuators,)."""
+        """Rest pose, in which the hand waits for an object and for goals [rad], (n_actuators,)."""
         return frozen_array([a.rest for a in self.actuators])
+
+    @cached_property
+    def action_zero(self) -> Array:
+        """Targets that a policy's action 0 commands [rad], (n_actuators,)."""
+        return frozen_array(
+            [a.rest if a.action_zero is None else a.action_zero for a in self.actuators]
+        )
 
     @cached_property
     def velocity_limit(self) -> Array:

@@ -91,7 +91,9 @@ class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Joint i has the angle `ratios[i]` times that of the actuator, plus `offsets[i]` [rad]; where
     they are left out, all joints move 1:1. An actuator without a servo exists in simulation only.
-    `continuous_torque` is what the servo bears without an end; None: that is not known.
+    `continuous_torque` is what the servo bears without an end; None: that is not known. `rest` is
+    where it waits for an object and for goals, `action_zero` what a policy's action 0 commands;
+    None: its rest.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ratios: tuple[float, ...] = ()
     offsets: tuple[float, ...] = ()
     continuous_torque: float | None = None
+    action_zero: float | None = None
 
     @property
     def on_bus(self) -> Servo:

@@ -80,7 +80,10 @@ def facts_of(
     """The facts about a hand that a policy depends on; the arguments are those of its file."""
     driven = {actuator.name: _as_json(actuator) for actuator in actuators}
     for actuator in driven.values():
-        # Neither changes what a policy sees or does.
+        # None of these changes what a policy sees or does: where the hand waits before it acts
+        # may differ, the middle of its actions may not. Hands were released with one for both.
+        zero = actuator.pop("action_zero")
+        actuator["rest"] = actuator["rest"] if zero is None else zero
         del actuator["servo"], actuator["continuous_torque"]
     moved = {link.name: _as_json(link) for link in links}
     never_moves = [_as_json(shape) for shape in root_shapes]

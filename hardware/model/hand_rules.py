@@ -186,6 +186,8 @@ def _actuator_problems(actuator: Actuator, ranges: dict[str, tuple[float, float]
             yield f"actuator {name}: servo id {actuator.servo.id} is not in 0..252"
     if not low <= actuator.rest <= high:
         yield f"actuator {name}: rest {actuator.rest} outside [{low}, {high}]"
+    if actuator.action_zero is not None and not low <= actuator.action_zero <= high:
+        yield f"actuator {name}: action_zero {actuator.action_zero} outside [{low}, {high}]"
     positive = (
         actuator.gain,
         actuator.torque_limit,

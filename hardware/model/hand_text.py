@@ -22,6 +22,7 @@ _UNITS = {
     "tip": "fingertip, link frame [m]",
     "position": "link frame [m]",
     "rest": "[rad]",
+    "action_zero": "target of a policy's action 0 [rad]",
     "gain": "[N·m/rad]",
     "torque_limit": "[N·m]",
     "continuous_torque": "borne without an end [N·m]",

@@ -18,7 +18,15 @@ from inhand.perception.objects import load_object
 from inhand.sim_backend.world import World
 from inhand.training.mujoco_worlds.world import MujocoWorld
 
-HAND = load_hand("dactyl24")
+_DACTYL = load_hand("dactyl24")
+HAND = replace(
+    _DACTYL,
+    actuators=tuple(
+        msgspec.structs.replace(actuator, rest=float(zero))
+        for actuator, zero in zip(_DACTYL.actuators, _DACTYL.action_zero, strict=True)
+    ),
+)
+"""With a level palm at rest."""
 BLOCK = load_object("block")
 ON = np.ones(HAND.n_actuators, dtype=np.bool_)
 UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])

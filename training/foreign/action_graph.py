@@ -11,7 +11,7 @@ from inhand.training.foreign.observation_graph import ObservationGraph
 from inhand.training.foreign.policy_map import ActionMap
 
 _SMALLEST_SPAN = 1e-6
-"""Of the way from the rest pose to an end of the range, where there is none [rad]."""
+"""Of the way from the middle of actions to an end of the range, where there is none [rad]."""
 
 
 def own_action(
@@ -22,7 +22,8 @@ def own_action(
     joints: Joints,
     action: str,
 ) -> str:
-    """The daemon's action, (1, n_actuators): 0 is the rest pose, -1 and 1 the ends of the range.
+    """The daemon's action, (1, n_actuators): 0 is the hand's `action_zero`, -1 and 1 the
+    ends of the range.
 
     Args:
         graph: where operations are added.
@@ -41,7 +42,7 @@ def own_action(
         target = graph.node("Where", memory.acts, target, observed.tensor("last_target"))
     if "last_target" in memory:
         memory.remember("last_target", target)
-    return _around_rest(graph, joints.hand, target)
+    return _around_zero(graph, joints.hand, target)
 
 
 def _wanted(
@@ -78,11 +79,12 @@ def _hand_target(graph: GraphBuilder, joints: Joints, wanted: str) -> str:
     return graph.scaled(graph.mapped(wanted, joints.matrix.T), np.ones(1), bias)
 
 
-def _around_rest(graph: GraphBuilder, hand: Hand, target: str) -> str:
-    way = graph.node("Sub", target, graph.floats(hand.rest))
+def _around_zero(graph: GraphBuilder, hand: Hand, target: str) -> str:
+    middle = hand.action_zero
+    way = graph.node("Sub", target, graph.floats(middle))
     up, down = (
         graph.node("Div", way, graph.floats(np.maximum(span, _SMALLEST_SPAN)))
-        for span in (hand.upper - hand.rest, hand.rest - hand.lower)
+        for span in (hand.upper - middle, middle - hand.lower)
     )
     above = graph.node("GreaterOrEqual", way, graph.floats(0.0))
     return graph.bounded(graph.node("Where", above, up, down), 1.0)

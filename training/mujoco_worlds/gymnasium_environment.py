@@ -21,8 +21,8 @@ class HandEnvironment(gymnasium.Env[Observation, Action]):
     """The hand turns an object from goal to goal; an episode ends with a drop or a timeout.
 
     Observations have no measurement errors (`inhand.controller.policy.observation`); actions in
-    [-1, 1] are targets around the rest pose, (n_actuators,). `info` has `goals_reached`, and
-    `privileged`: quantities that only a simulation can measure.
+    [-1, 1] are targets around the hand's `action_zero`, (n_actuators,). `info` has `goals_reached`,
+    and `privileged`: quantities that only a simulation can measure.
 
     Args:
         hand: name or file of the hand.

@@ -25,7 +25,8 @@ def collect_starts(worlds: BatchEnvironment, share: float) -> StartStates:
         worlds: hands with objects.
         share: of the episodes that begin with one of the starts.
     """
-    every, rest = np.arange(worlds.size), np.zeros((worlds.size, worlds.hand.n_actuators))
+    every = np.arange(worlds.size)
+    rest = np.tile(worlds.path.action_for(worlds.hand.rest), (worlds.size, 1))
     sizes, positions, velocities = [], [], []
     for _ in range(ROUNDS):
         worlds.reset(every)

@@ -63,6 +63,7 @@ class TensorHand:
 
         self.path = ActionPath(hand)
         self.rest, self.lower, self.upper = here(hand.rest), here(hand.lower), here(hand.upper)
+        self.action_zero = here(hand.action_zero)
         limits = self.path.limits
         self._lower, self._upper = here(limits.lower), here(limits.upper)
         self._velocity, self._acceleration = here(limits.velocity), here(limits.acceleration)
@@ -85,8 +86,9 @@ class TensorHand:
     def act(self, state: PathState, action: Tensor) -> PathState:
         """Takes a new action, (size, n_actuators), smoothing its target."""
         bounded = action.clamp(-1.0, 1.0)
-        span = torch.where(bounded >= 0, self.upper - self.rest, self.rest - self.lower)
-        target = self.rest + bounded * span
+        middle = self.action_zero
+        span = torch.where(bounded >= 0, self.upper - middle, middle - self.lower)
+        target = middle + bounded * span
         target = torch.where(target.isfinite(), target, state.goal)
         smoothed = state.goal + self.path.smoothing * (target - state.goal)
         return PathState(state.goal, smoothed, state.position, state.velocity)

@@ -36,7 +36,8 @@ WITHOUT_MEANING = [
     (r"\A", "# a comment\n"),
     (r"id = 3\b", "id = 77"),
     (r"sign = 1\b", "sign = -1"),
-    (r"zero = 0\.0", "zero = 0.5"),
+    (r"\bzero = 0\.0", "zero = 0.5"),
+    (r"\nrest = -0\.1\naction_zero = 0\.0", "\nrest = 0.111\naction_zero = 0.0"),
     (r'model = "XC330-M288"', 'model = "XC330-T288"'),
 ]
 
@@ -69,7 +70,8 @@ def test_another_simulated_value_is_told_with_both_values(
     [
         (r"\naxis = \[[^\]]*\]", "\naxis = [0.0, 0.6, 0.8]", "axis"),
         (r"\norigin = \[[^\]]*\]", "\norigin = [0.5, 0.0, 0.0]", "origin"),
-        (r"\nrest = [-\d.]+", "\nrest = 0.111", "rest"),
+        (r"\nrest = 0\.0\ngain", "\nrest = 0.111\ngain", "rest"),
+        (r"\naction_zero = 0\.0", "\naction_zero = 0.111", "rest"),
         (r"\nobject_start = \[[^\]]*\]", "\nobject_start = [0.1, 0.0, 0.2]", "object_start"),
     ],
 )

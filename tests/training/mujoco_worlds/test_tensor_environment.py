@@ -105,6 +105,8 @@ def test_steps_are_those_of_numpy(target: str, strength: float, hold: int) -> No
     assert len({one.link_mass for one in theirs.universes}) == (1 if strength == 0.0 else WORLDS)
     rng = np.random.default_rng(1)
     ours.tolerance[:] = rng.uniform(0.3, 0.6, WORLDS)
+    # Beside the hand.
+    ours._qpos[1, HAND.n_joints] += 0.2
     put(ours, theirs)
     start = ours._qpos.copy()
     seen = np.zeros(3)
@@ -133,8 +135,7 @@ def test_steps_are_those_of_numpy(target: str, strength: float, hold: int) -> No
         assert theirs.observe().dtype == torch.float32
         alike(theirs.observe(), ours.observe(), "observation")
         alike(theirs.privileged(), ours.privileged(), "privileged")
-    assert seen[0] > 0 and seen[2] > 0
-    assert seen[1] > 0 or strength == 0.8, "some are dropped"
+    assert (seen > 0).all(), "some are reached, some dropped, some timed out"
 
 
 @pytest.mark.parametrize("kind", KINDS)
