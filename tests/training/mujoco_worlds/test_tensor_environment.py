@@ -77,7 +77,7 @@ def drawn(strength: float) -> NDArray[np.float64]:
 
 def put(ours: BatchEnvironment, theirs: TensorEnvironment) -> None:
     """Gives the tensors' worlds state and goals of the others."""
-    for name in ("qpos", "qvel", "ctrl", "xfrc_applied"):
+    for name in ("qpos", "qvel", "qacc_warmstart", "ctrl", "xfrc_applied"):
         theirs.physics.bind(name)[:] = torch.from_numpy(ours._batch.bind(name))
     theirs.goal[:] = torch.from_numpy(ours.goal)
     theirs.tolerance[:] = torch.from_numpy(ours.tolerance)
