@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import tyro
@@ -19,6 +19,7 @@ from inhand.hardware.model.hand_doubts import doubts
 from inhand.hardware.model.hand_text import hand_text
 from inhand.hardware.model.mirror import mirrored
 from inhand.hardware.records import Array
+from inhand.perception.objects import load_object
 from inhand.result import print_json
 
 _UNITS = """\
@@ -148,26 +149,38 @@ class Import:
 class Check:
     """Say whether a hand file is right, and what it describes.
 
-    Example: inhand hand check leap.toml
+    Example: inhand hand check leap.toml --object block
 
     Attributes:
         file: A hand file, or the name of an installed hand.
+        object: Name or file of an object: does it stay in the resting hand? Needs the extra train.
         json: Print it as JSON.
     """
 
     file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")]
+    object: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     json: bool = False
 
     def run(self) -> int:
         """Reads the file."""
         hand = load_hand(self.file)
-        told = _summary(hand)
+        told, found = _summary(hand), doubts(hand)
+        if self.object is not None:
+            # MuJoCo is in the extra train.
+            from inhand.training.mujoco_worlds.resting_hold import (
+                OBJECTS,
+                hold_doubts,
+                kept_at_rest,
+            )
+
+            target = load_object(self.object)
+            told["put_in"], told["stay"] = OBJECTS, kept_at_rest(hand, target)
+            found += hold_doubts(target, told["stay"])
         if self.json:
-            print_json({"file": str(hand_file(self.file)), **told, "notes": doubts(hand)})
+            print_json({"file": str(hand_file(self.file)), **told, "notes": found})
             return 0
         for name, value in told.items():
             print(f"{name.replace('_', ' '):12} {value}")
-        found = doubts(hand)
         print("\n".join([*found, f"{self.file}: {'see above' if found else 'all right'}"]))
         return 0
 
@@ -260,7 +273,7 @@ def _check_out(out: Path, overwrite: bool) -> None:
         raise DescriptionError(f"--out {out} exists; name another, or add --overwrite")
 
 
-def _summary(hand: Hand) -> dict[str, object]:
+def _summary(hand: Hand) -> dict[str, Any]:
     alone = [actuator.name for actuator in hand.actuators if actuator.servo is None]
     return {
         "hand": hand.name,

@@ -55,6 +55,7 @@ def test_arrays_are_read_only() -> None:
         ('joint = "FFJ4"', 'joint = "FFJ3"', "joint FFJ3 is named twice"),
         ('parent = "wrist"', 'parent = "elbow"', "parent elbow must stand before it"),
         ("rest = 0.9", "rest = 9.0", "rest 9.0 outside"),
+        ("action_zero = 0.0", "action_zero = 0.2", "WRJ2: action_zero 0.2 outside"),
         ("id = 2,", "id = 1,", "servo id 1 is named twice"),
         ("mass = 0.3", "mass = 0.0", "must not be zero"),
         ("schema = 1", "schema = 1\ncolour = 3", "unknown field `colour`"),
