@@ -2,12 +2,14 @@
 
 The straight way is taken if it is free. Otherwise one finger goes to its destination first, or one
 joint, of those that have a free way the one with most room; then the rest is planned anew. So the
-work of one tick is bounded.
+work of one tick is bounded. On the way to the rest pose, whose fingers may be raised, they go to
+the hand's `action_zero` first.
 """
 
 import numpy as np
 
 from inhand.controller.estimation.finger_gaps import FingerGaps
+from inhand.controller.safety.safety import Limits
 from inhand.hardware.model.hand import Hand
 from inhand.hardware.records import Array
 
@@ -27,6 +29,7 @@ class PathPlanner:
 
     def __init__(self, hand: Hand) -> None:
         self._gaps = FingerGaps(hand)
+        self._rest, self._level, self._limits = hand.rest, hand.action_zero, Limits.of(hand)
         names = np.array(hand.link_names)
         fingers: list[list[int]] = [[] for _ in hand.collision_groups]
         for actuator, joint in enumerate(hand.driven_joint):
@@ -55,12 +58,17 @@ class PathPlanner:
         allowed = min(GAP, allowed) - 1e-9
         if self._gap(start, [destination], SAMPLES)[0] >= allowed:
             return destination, True
+        # Where raised fingers leave no way, level ones nearly always do; from there the last part
+        # is straight. Both ways at once could lead to and fro between them.
+        via = self._level if np.array_equal(destination, self._rest) else destination
+        # What the targets can reach: a finger that is there is not to go there once more.
+        via = np.clip(via, self._limits.lower, self._limits.upper)
         for parts in (self._fingers, self._joints):
             ends = []
             for part in parts:
-                if (np.abs(start[part] - destination[part]) > 1e-3).any():
+                if (np.abs(start[part] - via[part]) > 1e-3).any():
                     end = np.array(start)
-                    end[part] = destination[part]
+                    end[part] = via[part]
                     ends.append(end)
             if ends:
                 gaps = self._gap(start, ends, SAMPLES // 2)

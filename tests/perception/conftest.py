@@ -38,8 +38,8 @@ def rig() -> dict[str, Camera]:
 
 @pytest.fixture(scope="session")
 def rest(hand: Hand) -> Array:
-    """Joint angles at rest [rad], (n_joints,)."""
-    return hand.joint_angles(np.array([actuator.rest for actuator in hand.actuators]))
+    """Joint angles of a hand that lies level, so that cameras see objects in it, (n_joints,)."""
+    return hand.joint_angles(hand.action_zero)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from inhand.sim_backend.drake.surfaces import (  # noqa: E402
     rubber,
 )
 from inhand.sim_backend.drake.world import DrakeWorld  # noqa: E402
+from tests.hands import level  # noqa: E402
 
 HAND, BLOCK = load_hand("dactyl24"), load_object("block")
 ON = np.ones(HAND.n_actuators, dtype=np.bool_)
@@ -118,7 +119,7 @@ def test_a_block_at_rest_on_the_palm_gains_no_energy(edge: float, step: float) -
     """Boxes on boxes gained energy in Drake at short steps (drake#18241)."""
     settings = DrakeSettings(timestep=step, edge_radius=edge)
     start = changed(HAND.workspace, object_start=(-0.02, 0.285, 0.0391))
-    world = DrakeWorld(replace(HAND, workspace=start), BLOCK, Universe(drake=settings), seed=1)
+    world = DrakeWorld(replace(level(), workspace=start), BLOCK, Universe(drake=settings), seed=1)
     world.reset(rotations.IDENTITY)
     flat, speeds = np.zeros(HAND.n_actuators), []
     for _ in range(round(0.8 / step)):

@@ -132,9 +132,9 @@ def test_a_moved_centre_of_mass_leaves_the_pose_where_the_shape_is() -> None:
 def test_a_reset_starts_inside_the_limits_of_the_universe() -> None:
     offsets = np.zeros((HAND.n_joints, 2))
     metacarpal = HAND.joint_names.index("LFJ5")
-    offsets[metacarpal, 0] = 0.1
+    offsets[metacarpal, 0] = 0.5
     world = World(HAND, BLOCK, Universe(limit_offset=tuple(offsets.ravel().tolist())), seed=1)
-    assert world.joint_angles()[metacarpal] == pytest.approx(0.1)
+    assert world.joint_angles()[metacarpal] == pytest.approx(0.5)
     world.close()
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pybullet
 
-from inhand.hardware.model.hand import Hand, load_hand
+from inhand.hardware.model.hand import Hand
 from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.model.universe import Universe
 from inhand.hardware.records import Array
@@ -17,16 +17,9 @@ from inhand.perception import rotations
 from inhand.perception.objects import load_object
 from inhand.sim_backend.world import World
 from inhand.training.mujoco_worlds.world import MujocoWorld
+from tests.hands import level
 
-_DACTYL = load_hand("dactyl24")
-HAND = replace(
-    _DACTYL,
-    actuators=tuple(
-        msgspec.structs.replace(actuator, rest=float(zero))
-        for actuator, zero in zip(_DACTYL.actuators, _DACTYL.action_zero, strict=True)
-    ),
-)
-"""With a level palm at rest."""
+HAND = level()
 BLOCK = load_object("block")
 ON = np.ones(HAND.n_actuators, dtype=np.bool_)
 UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])

@@ -36,8 +36,9 @@ from inhand.perception.records import TagCorners
 from inhand.perception.rotations import Array
 from inhand.sim_backend.scene import Scene
 from tests.controller.recorded import header
+from tests.hands import level
 
-HAND, BLOCK = load_hand("dactyl24"), load_object("block")
+HAND, BLOCK = level(), load_object("block")
 PALM = HAND.link_names.index("palm")
 RIG = true_rig(320, 240)
 BEGAN, SECONDS, CAMERA_RATE = 100.0, 9.0, 25.0

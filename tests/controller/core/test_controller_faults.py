@@ -30,7 +30,7 @@ def test_a_dropped_object_stops_the_hand_within_0_3_s(bench: Bench) -> None:
     assert bench.controller.snapshot().dropped == 1
     assert bench.controller.goals.empty
     # Slowly to the rest pose, where the object can be put back; and on, once somebody says so.
-    bench.run(3.0)
+    bench.run(6.0)
     np.testing.assert_allclose(bench.servos, HAND.rest, atol=0.011)
     bench.position = np.array(HAND.workspace.object_start)
     bench.run(1.0)

@@ -104,7 +104,7 @@ def test_cancel_forgets_the_goals_and_goes_to_rest(bench: Bench) -> None:
     assert np.abs(bench.servos - HAND.rest).max() > 0.1
     assert bench.controller.cancel() == 1
     assert bench.mode == Mode.READY
-    bench.run(2.0)
+    bench.run(6.0)
     np.testing.assert_allclose(bench.servos, HAND.rest, atol=0.011)
 
 

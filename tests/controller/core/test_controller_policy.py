@@ -129,7 +129,7 @@ def test_noise_against_a_stall_spares_an_object_within_tolerance(
     bench.ask(to_go, tolerance=0.2, hold=100.0)
     bench.run(1.5)
     assert bench.mode == Mode.RUNNING and bench.targets is not None
-    assert bool((np.abs(bench.targets.position - HAND.rest) > 0.02).any()) == shaken
+    assert bool((np.abs(bench.targets.position - HAND.action_zero) > 0.02).any()) == shaken
 
 
 def test_the_policy_acts_at_its_rate_also_with_uneven_ticks() -> None:

@@ -25,8 +25,9 @@ from inhand.perception import rotations
 from inhand.perception.objects import load_object
 from inhand.perception.records import ObjectPose
 from inhand.perception.rotations import Array
+from tests.hands import level
 
-HAND, BLOCK = load_hand("dactyl24"), load_object("block")
+HAND, BLOCK = level(), load_object("block")
 PALM = HAND.link_names.index("palm")
 START = np.array(HAND.workspace.object_start)
 

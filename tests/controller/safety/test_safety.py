@@ -132,13 +132,6 @@ def test_a_constant_target_is_reached_without_overshoot() -> None:
     np.testing.assert_allclose(motion.position, LIMITS.upper, atol=1e-6)
 
 
-def test_action_zero_is_the_rest_pose_and_the_ends_are_the_limits() -> None:
-    path = ActionPath(HAND)
-    np.testing.assert_allclose(path.target(np.zeros(20)), HAND.rest)
-    np.testing.assert_allclose(path.target(np.ones(20)), HAND.upper)
-    np.testing.assert_allclose(path.target(-np.ones(20)), HAND.lower)
-
-
 def test_batched_and_single_paths_agree() -> None:
     path = ActionPath(HAND)
     rng = np.random.default_rng(3)

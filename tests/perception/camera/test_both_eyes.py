@@ -12,7 +12,6 @@ from inhand.controller.config.config import Config
 from inhand.controller.config.eyes import check_eyes, eyes_arguments, eyes_of
 from inhand.controller.config.sections import CamerasConfig
 from inhand.errors import InhandError
-from inhand.hardware.model.hand import load_hand
 from inhand.perception import rotations
 from inhand.perception.camera import both_eyes
 from inhand.perception.camera.both_eyes import BothEyes
@@ -26,8 +25,9 @@ from inhand.perception.records import frozen_array
 from inhand.perception.tags import Image
 from inhand.sim_backend.rig import default_rig
 from inhand.sim_backend.scene import Scene
+from tests.hands import level
 
-HAND, BLOCK, RIG = load_hand("dactyl24"), load_object("block"), default_rig()
+HAND, BLOCK, RIG = level(), load_object("block"), default_rig()
 MIDDLE = np.array(HAND.workspace.center)
 TAG = '[[tags]]\nid = 3\nsize = 0.024\nface = "{face}"\n'
 

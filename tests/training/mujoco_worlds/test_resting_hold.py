@@ -1,29 +1,20 @@
 """Objects that are put into the resting hand stay there; a level palm loses some."""
 
-from dataclasses import replace
-
-import msgspec
 import pytest
 
 from inhand.hardware.model.hand import load_hand
 from inhand.perception.objects import load_object
 from inhand.training.mujoco_worlds.resting_hold import OBJECTS, hold_doubts, kept_at_rest
+from tests.hands import level
 
 HAND = load_hand("dactyl24")
 BLOCK = load_object("block")
-LEVEL = replace(
-    HAND,
-    actuators=tuple(
-        msgspec.structs.replace(actuator, rest=float(zero))
-        for actuator, zero in zip(HAND.actuators, HAND.action_zero, strict=True)
-    ),
-)
 
 
 def test_the_rest_pose_keeps_blocks_and_a_level_palm_loses_some() -> None:
     # The same block may lie otherwise with another version of MuJoCo.
     assert kept_at_rest(HAND, BLOCK, count=256) >= 254
-    assert kept_at_rest(LEVEL, BLOCK, count=256) < 254
+    assert kept_at_rest(level(), BLOCK, count=256) < 254
 
 
 def test_the_rest_pose_keeps_prisms() -> None:
