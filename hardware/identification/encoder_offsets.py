@@ -111,7 +111,7 @@ def seated(hand: Hand, servos: Mapping[str, SeatedServo]) -> Hand:
     """The hand with the values of a joint file; ranges only become narrower.
 
     Raises:
-        DescriptionError: the rest pose of a joint lies outside its range.
+        DescriptionError: the rest pose or `action_zero` of a joint lies outside its range.
     """
     actuators, ranges = [], dict[str, tuple[float, float]]()
     for actuator in hand.actuators:
@@ -121,11 +121,13 @@ def seated(hand: Hand, servos: Mapping[str, SeatedServo]) -> Hand:
             continue
         low, high = hand.links[hand.joint_names.index(actuator.joints[0])].range
         low, high = max(low, found.range[0]), min(high, found.range[1])
-        if not low <= actuator.rest <= high:
-            raise DescriptionError(
-                f"joint {actuator.name}: the rest pose {actuator.rest:.2f} rad lies outside the "
-                f"range {low:.2f} to {high:.2f}; calibrate it again, or correct the hand file"
-            )
+        zero = actuator.rest if actuator.action_zero is None else actuator.action_zero
+        for name, value in (("rest pose", actuator.rest), ("action_zero", zero)):
+            if not low <= value <= high:
+                raise DescriptionError(
+                    f"joint {actuator.name}: the {name} {value:.2f} rad lies outside the "
+                    f"range {low:.2f} to {high:.2f}; calibrate it again, or correct the hand file"
+                )
         servo = msgspec.structs.replace(actuator.on_bus, sign=found.sign, zero=found.zero)
         if problem := turn_problem(actuator.name, servo.zero, low, high):
             raise DescriptionError(problem)

@@ -79,8 +79,8 @@ def spread(
             results = [pool.submit(function, item) for item in items]
             try:
                 yield from (result.result() for result in results)
-            except (KeyboardInterrupt, GeneratorExit):
-                # The pool would wait until they have ended what they are at, which takes minutes.
+            except BaseException:
+                # The pool would wait until all items are done, which takes minutes to hours.
                 for child in multiprocessing.active_children():
                     if child not in others:
                         child.terminate()
