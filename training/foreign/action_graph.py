@@ -67,7 +67,7 @@ def _center(given: ActionMap, joints: Joints) -> Array:
     if isinstance(given.center, list):
         return per_element(given.center, len(joints.names), "action.center")
     lower, upper = joints.range
-    known = {"rest": joints.theirs(joints.hand.rest), "middle": (lower + upper) / 2}
+    known = {"rest": joints.theirs(joints.hand.action_zero), "middle": (lower + upper) / 2}
     return known.get(given.center, np.zeros(len(joints.names)))
 
 

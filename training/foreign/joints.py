@@ -30,7 +30,8 @@ class Joints:
         signs: (m,).
         offsets: [rad], (m,).
         matrix: signs in the columns of the hand's order, (m, n_actuators).
-        fixed: targets of all actuators that it does not move [rad], rest elsewhere, (n_actuators,).
+        fixed: targets of all actuators that it does not move [rad], `action_zero` elsewhere,
+            (n_actuators,).
     """
 
     def __init__(self, given: JointsMap, hand: Hand) -> None:
@@ -65,7 +66,7 @@ class Joints:
             raise PolicyError("joints.signs: every sign is 1 or -1")
         self.matrix = np.zeros((size, hand.n_actuators))
         self.matrix[np.arange(size), self.columns] = self.signs
-        self.fixed = hand.rest.copy()
+        self.fixed = hand.action_zero.copy()
         for name, angle in given.fixed.items():
             at = known.index(name)
             if not hand.lower[at] <= angle <= hand.upper[at]:

@@ -122,7 +122,8 @@ class ActionMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         scale: [rad].
         base: of `delta`: the target that the policy asked for last, the one that was sent last, or
             the measured angle.
-        center: of `offset`: the hand's rest pose, the middle of the ranges, zero, or angles [rad].
+        center: of `offset`: the hand's `action_zero` (named `rest`), the middle of the ranges,
+            zero, or angles [rad].
         select: elements of the output; empty: all.
         tanh: whether the output still has to pass tanh.
         clip: bound of the absolute value of an action; 0: none.

@@ -210,6 +210,8 @@ def test_a_range_only_becomes_narrower() -> None:
     assert narrow.digest == HAND.digest
     with pytest.raises(DescriptionError, match="FFJ2: the rest pose .* lies outside the range"):
         seated(HAND, {"FFJ2": SeatedServo(1, 0.0, (0.6, 1.5))})
+    with pytest.raises(DescriptionError, match="LFJ5: the action_zero 0.00 rad lies outside"):
+        seated(HAND, {"LFJ5": SeatedServo(1, 0.0, (0.1, 0.7))})
 
 
 def test_files_that_are_not_of_this_hand(tmp_path: Path) -> None:
