@@ -3,7 +3,9 @@
 import numpy as np
 
 from inhand.hardware.model.hand import Hand
+from inhand.hardware.model.palm import palm_doubts
 from inhand.hardware.model.shape_gap import shape_gap
+from inhand.hardware.model.turning import Angles
 from inhand.hardware.records import Array
 
 OBJECT_RADIUS = 0.0275
@@ -12,15 +14,16 @@ SLOWEST = 0.25
 """Share of its velocity limit that a joint should reach."""
 
 
-def doubts(hand: Hand, start: Array | None = None) -> list[str]:
+def doubts(hand: Hand, start: Array | None = None, turned: Angles | None = None) -> list[str]:
     """Sentences about what should be looked at.
 
     Args:
         hand: the hand.
         start: where the object is put, world frame [m], (3,); None: where the hand file says.
+        turned: roll, pitch, yaw [rad] that the hand was imported with; None if they are not known.
     """
     place = np.array(hand.workspace.object_start) if start is None else start
-    return [*_start_doubts(hand, place), *_speed_doubts(hand)]
+    return [*_start_doubts(hand, place), *_speed_doubts(hand), *palm_doubts(hand, turned)]
 
 
 def _speed_doubts(hand: Hand) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from inhand.hardware.model.hand import Hand, parse_hand
+from inhand.hardware.model.hand import parse_hand
 from inhand.hardware.model.hand_doubts import doubts
 from inhand.hardware.model.hand_text import hand_text
-from inhand.hardware.model.kinematics import fingertip_positions, link_poses
+from inhand.hardware.model.kinematics import link_poses
 from inhand.hardware.model.shape_gap import shape_gap
 from inhand.hardware.model.solids import inertia_values
 from inhand.hardware.model.turning import axis_angle_matrix, matrix_rpy
@@ -31,8 +31,6 @@ OBJECT_RADIUS = 0.05
 """Free of shapes around the object's start: the block's corners are 48 mm from its middle [m]."""
 FIRST_HEIGHT, HIGHEST = 0.06, 0.5
 """Heights of an assumed start above the middle of the fingers [m]."""
-UPRIGHT = 0.8
-"""Fingers whose direction has this share upwards are said to point up."""
 _SOMEWHERE = {
     "object_start": [0.0, 0.0, 0.0],
     "center": [0.0, 0.0, 0.0],
@@ -195,29 +193,10 @@ def _workspace(content: dict[str, Any], choices: Choices, notes: list[str]) -> d
         )
     else:
         start = np.array(choices.object_start)
-        notes += doubts(hand, start)
-    outwards = (fingertip_positions(hand, hand.rest) - _finger_starts(hand, places)).mean(axis=0)
-    if outwards[2] > UPRIGHT * np.linalg.norm(outwards):
-        notes.append(
-            "upright: the fingers point up, and an object falls off them; turn the model with "
-            "--turn, so that the palm is up, for example --turn 0 1.571 0"
-        )
+    notes += doubts(hand, start, choices.turn)
     return {
         "object_start": start.tolist(),
         "center": list(choices.center or (start - [0.0, 0.0, 0.01]).tolist()),
         "radius": 0.12,
         "drop_height": float(min(places[:, 2].min(), start[2]) - 0.06),
     }
-
-
-def _finger_starts(hand: Hand, places: Array) -> Array:
-    """Place of the first link of each fingertip's finger [m], (n_fingertips, 3)."""
-    first = []
-    for tip in hand.fingertips:
-        at = tip
-        # What several fingers hang on is the palm.
-        while (above := hand.parents[at]) >= 0 and hand.parents.count(above) == 1:
-            at = above
-        first.append(at)
-    starts: Array = places[first]
-    return starts

@@ -112,7 +112,7 @@ def test_no_object_begins_inside_of_the_fingers(
     hand = imported(tmp_path, FINGERS_UP)
     start = np.array([hand.workspace.object_start])
     assert shape_gap(hand, hand.rest, start)[0] >= 0.05
-    assert "upright: the fingers point up" in capsys.readouterr().out
+    assert "palm: the fingers point up" in capsys.readouterr().out
     world = engine(hand, load_object("block"), Universe(), seed=0)
     before, fastest = world.joint_angles(), 0.0
     for _ in range(round(0.1 / world.timestep)):
