@@ -38,11 +38,7 @@ from inhand.controller.cli.verbs import (
 )
 from inhand.controller.config.config import load_config, show_config
 from inhand.controller.errors import ConfigError
-from inhand.controller.system.open_hand import seated_hand
 from inhand.errors import InhandError, remedy
-from inhand.hardware.dynamixel.hand_check import check_servos
-from inhand.hardware.dynamixel.parallel import by_port
-from inhand.hardware.model.hand import load_hand
 from inhand.perception.parent import end_with_parent
 from inhand.result import print_json, results_only
 
@@ -56,29 +52,32 @@ class ConfigVerb:
     Attributes:
         action: `check` says whether it is right, `show` prints it with all defaults.
         file: The file; without it, `show` prints the defaults.
+        sim: Check it for `inhandd --sim`, which needs no servos and no cameras.
         json: Print the configuration, or that it is all right, as JSON.
     """
 
     action: tyro.conf.Positional[Literal["check", "show"]]
     file: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="FILE")] = None
+    sim: bool = False
     json: bool = False
 
     def run(self) -> int:
-        """Reads the file."""
+        """Reads the file, and for `check` what it names."""
         if self.action == "check" and self.file is None:
             raise ConfigError("config check: name the file to check")
         config = load_config(self.file)
-        if self.action == "check":
-            # What it names must be right too.
-            hand = seated_hand(load_hand(config.hand), config.bus)
-            by_port(hand, config.bus.port, config.bus.others)
-            check_servos(hand, config.bus.baud)
-        show = self.action == "show"
+        if self.action == "show":
+            print_json(msgspec.to_builtins(config)) if self.json else print(show_config(config))
+            return 0
+        # Only this verb needs what the daemon starts with.
+        from inhand.controller.runtime.config_check import check_named
+
+        missing = check_named(config, simulated=self.sim)
         if self.json:
-            told = msgspec.to_builtins(config) if show else {"file": str(self.file), "ok": True}
-            print_json(told)
+            print_json({"file": str(self.file), "ok": True, "missing": missing})
         else:
-            print(show_config(config) if show else f"{self.file}: all right")
+            verdict = "all right, but see above" if missing else "all right"
+            print("\n".join([*missing, f"{self.file}: {verdict}"]))
         return 0
 
 

@@ -9,6 +9,7 @@ from time import thread_time
 
 import tyro
 
+from inhand.controller.config.camera_rig import camera_rig
 from inhand.controller.config.config import Config, load_config
 from inhand.controller.config.eyes import check_eyes, eyes_arguments, eyes_of
 from inhand.controller.core.controller import Controller
@@ -64,7 +65,6 @@ from inhand.controller.system.ticker import Ticker
 from inhand.errors import InhandError
 from inhand.hardware.dynamixel.simulated_servos import with_servos
 from inhand.hardware.model.hand import Hand, load_hand
-from inhand.perception.cameras import load_rig
 from inhand.perception.objects import ObjectDescription, load_object
 from inhand.perception.records import TagCorners
 from inhand.perception.simulated_time import SimulatedClock
@@ -250,18 +250,7 @@ class Daemon:
         """Starts the camera processes."""
         rig = world.rig if world else config.cameras.rig
         sources = world.cameras if world else config.cameras.sources
-        if not rig or not sources:
-            raise StartError(
-                "no camera: name a rig file and a source for each camera under [cameras] in the "
-                "configuration, or start with --sim"
-            )
-        cameras = load_rig(rig)
-        unknown = sorted(sources.keys() - cameras.keys())
-        if unknown:
-            raise StartError(
-                f"[cameras] sources: rig {rig} has no camera {', '.join(unknown)}; it has "
-                f"{', '.join(cameras)}"
-            )
+        cameras = camera_rig(rig, sources)
         network, eyes = check_eyes(config.cameras, target, cameras), eyes_of(config.cameras, target)
         inbox = (
             TimedCameras(directory, cameras, self._clock.now, self._stopping)

@@ -94,7 +94,7 @@ ELSEWHERE = {
     "inhand policy": "documents/test_bring_your_policy.py",
     "inhandd --sim --config": "documents/test_walk_through.py",
     "inhandd --config": "documents/test_connect.py",
-    "inhand config check my-sim.toml": "documents/test_connect.py",
+    "inhand config check --sim my-sim.toml": "documents/test_connect.py",
     "inhand joints": "documents/test_connect.py",
     "inhand goal --rotation": "documents/test_connect.py",
     "inhand disarm": "documents/test_connect.py",

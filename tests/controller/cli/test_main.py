@@ -188,9 +188,13 @@ def test_config_check_and_show(run: Run, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
     good.write_text(printed)
     bad.write_text("tik_rate = 100")
-    assert run("config", "check", str(good)) == (0, f"{good}: all right\n")
+    assert run("config", "check", "--sim", str(good)) == (0, f"{good}: all right\n")
+    missing = "no cameras: inhandd starts with --sim alone"
+    said = f"{missing}\n{good}: all right, but see above\n"
+    assert run("config", "check", str(good)) == (0, said)
     code, printed = run("config", "check", str(good), "--json")
-    assert code == 0 and json.loads(printed) == {"file": str(good), "ok": True}
+    assert code == 0
+    assert json.loads(printed) == {"file": str(good), "ok": True, "missing": [missing]}
     code, printed = run("config", "show", "--json")
     assert code == 0 and json.loads(printed)["bus"]["watchdog"] == 0.1
     assert "unknown field `tik_rate`" in str(run("config", "check", str(bad))[0])
