@@ -5,15 +5,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import msgspec
 import tyro
 
 from inhand.controller.cli.bus_verbs import Doctor, Reboot, Restore, Scan, SetBaud, SetId
 from inhand.controller.cli.camera_verbs import Cameras
+from inhand.controller.cli.config_verb import ConfigVerb
 from inhand.controller.cli.goal_verbs import Goal, Goals, RandomGoals
 from inhand.controller.cli.joint_verbs import Joints
 from inhand.controller.cli.key_verbs import Keys
@@ -36,50 +34,10 @@ from inhand.controller.cli.verbs import (
     Shutdown,
     Status,
 )
-from inhand.controller.config.config import load_config, show_config
 from inhand.controller.errors import ConfigError
 from inhand.errors import InhandError, remedy
 from inhand.perception.parent import end_with_parent
-from inhand.result import print_json, results_only
-
-
-@dataclass(frozen=True)
-class ConfigVerb:
-    """Check a configuration file, or show every key with its value.
-
-    Example: inhand config check inhand.toml
-
-    Attributes:
-        action: `check` says whether it is right, `show` prints it with all defaults.
-        file: The file; without it, `show` prints the defaults.
-        sim: Check it for `inhandd --sim`, which needs no servos and no cameras.
-        json: Print the configuration, or that it is all right, as JSON.
-    """
-
-    action: tyro.conf.Positional[Literal["check", "show"]]
-    file: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="FILE")] = None
-    sim: bool = False
-    json: bool = False
-
-    def run(self) -> int:
-        """Reads the file, and for `check` what it names."""
-        if self.action == "check" and self.file is None:
-            raise ConfigError("config check: name the file to check")
-        config = load_config(self.file)
-        if self.action == "show":
-            print_json(msgspec.to_builtins(config)) if self.json else print(show_config(config))
-            return 0
-        # Only this verb needs what the daemon starts with.
-        from inhand.controller.runtime.config_check import check_named
-
-        missing = check_named(config, simulated=self.sim)
-        if self.json:
-            print_json({"file": str(self.file), "ok": True, "missing": missing})
-        else:
-            verdict = "all right, but see above" if missing else "all right"
-            print("\n".join([*missing, f"{self.file}: {verdict}"]))
-        return 0
-
+from inhand.result import results_only
 
 _VERBS: dict[str, Any] = {
     "status": Status,

@@ -69,7 +69,7 @@ ELSEWHERE = {
 }
 
 HERE = {
-    "controller/cli/main.py": ("config check", "config show"),
+    "controller/cli/config_verb.py": ("config check", "config show"),
     "controller/cli/camera_verbs.py": ("cameras list",),
     "controller/cli/bus_verbs.py": ("scan", "doctor"),
     "controller/cli/demo_summary.py": ("demo",),
