@@ -213,7 +213,10 @@ def mismatches(metadata: PolicyMetadata, hand: Hand, target: ObjectDescription) 
         yield f"actuators {found}; train or wrap one for this hand"
     if essential := _hand_differences(metadata, hand).essential:
         listed = "; ".join(essential[:3]) + ("; and more" if len(essential) > 3 else "")
-        yield f"made for another version of hand {hand.name}: {listed}; train it anew"
+        yield (
+            f"made for another version of hand {hand.name}: {listed}; give the hand file the "
+            "value before each arrow again, or train a policy for this hand"
+        )
     if metadata.object != target.name:
         yield (
             f"made for object {metadata.object}, this is {target.name}; set `object` in the "

@@ -54,6 +54,10 @@ _LEFT_OUT: Mapping[str, Any] = {
 }
 """Values with which a fact is left out: hands were released before the description had it."""
 
+_TABLES = ("links", "actuators")
+_IN_FILES = {"rest": "action_zero"}
+"""Facts that hand files have by another name."""
+
 
 @dataclass(frozen=True)
 class Differences:
@@ -136,7 +140,7 @@ def differences(before: Facts, now: Facts) -> Differences:
     essential: list[str] = []
     simulated: list[str] = []
     for path, old, new in _changes((), _comparable(before), _comparable(now)):
-        place = " ".join(part for part in path if part not in ("links", "actuators"))
+        place = " ".join(_IN_FILES.get(part, part) for part in path if part not in _TABLES)
         text = f"{place} {_short(old)} → {_short(new)}{_percent(old, new)}"
         is_simulated = any(part in _OF_SIMULATION for part in path)
         (simulated if is_simulated else essential).append(text)

@@ -70,8 +70,8 @@ def test_another_simulated_value_is_told_with_both_values(
     [
         (r"\naxis = \[[^\]]*\]", "\naxis = [0.0, 0.6, 0.8]", "axis"),
         (r"\norigin = \[[^\]]*\]", "\norigin = [0.5, 0.0, 0.0]", "origin"),
-        (r"\nrest = 0\.0\ngain", "\nrest = 0.111\ngain", "rest"),
-        (r"\naction_zero = 0\.0", "\naction_zero = 0.111", "rest"),
+        (r"\nrest = 0\.0\ngain", "\nrest = 0.111\ngain", "action_zero"),
+        (r"\naction_zero = 0\.0", "\naction_zero = 0.111", "action_zero"),
         (r"\nobject_start = \[[^\]]*\]", "\nobject_start = [0.1, 0.0, 0.2]", "object_start"),
     ],
 )
