@@ -91,7 +91,7 @@ def test_a_policy_of_the_installed_leap_hand_is_valid_for_the_published_one(fold
         folder / "mine.toml",
         object_start=own.workspace.object_start,
         center=own.workspace.center,
-        rest={a.name: a.rest for a in own.actuators},
+        rest=dict(zip(own.actuator_names, own.action_zero.tolist(), strict=True)),
     ).run()
     found = differences(own.facts, load_hand(folder / "mine.toml").facts)
     assert found.essential == ()
