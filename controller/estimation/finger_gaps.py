@@ -85,6 +85,8 @@ def _square(points: Array) -> Array:
 def cover(shape: Shape) -> tuple[Array, float]:
     """Spheres that cover a shape but for the corners of a box.
 
+    The pose filter, which looks at one pose at a time, has a finer one: `hand_motion.surface`.
+
     Returns:
         centers: frame of the link [m], (n, 3).
         radius: of all of them [m].

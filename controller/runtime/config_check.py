@@ -4,6 +4,7 @@ from inhand.controller.config.camera_rig import camera_rig
 from inhand.controller.config.config import Config
 from inhand.controller.config.eyes import check_eyes
 from inhand.controller.core.interfaces import require_rate
+from inhand.controller.ipc.keys import KeyRing
 from inhand.controller.runtime.start_up import first_policy
 from inhand.controller.system.open_hand import seated_hand
 from inhand.hardware.dynamixel.hand_check import check_servos
@@ -46,4 +47,6 @@ def check_named(config: Config, *, simulated: bool) -> list[str]:
     elif not simulated:
         missing.append("no cameras: inhandd starts with --sim alone")
     check_eyes(eyes, target, cameras)
+    if config.network.command:
+        KeyRing(config.network.keys).server()
     return missing

@@ -62,7 +62,7 @@ def test_fingers_are_apart_at_rest(name: str) -> None:
 
 @pytest.mark.parametrize("name", HANDS)
 def test_a_pose_costs_few_pairs_of_spheres(name: str) -> None:
-    """The LEAP hand's boxes made 570,000, and two seconds of a tick."""
+    """With 81 spheres a box, the LEAP hand would have 551,124: a plan would take two seconds."""
     hand = load_hand(name)
     counts = [
         sum(len(cover(shape)[0]) for link in group for shape in hand.links[link].shapes)

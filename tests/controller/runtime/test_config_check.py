@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from inhand.controller.config.config import load_config
+from inhand.controller.ipc.keys import KeyRing
 from inhand.controller.runtime.config_check import check_named
 from inhand.controller.runtime.daemon import Daemon
 from inhand.controller.runtime.options import Options
@@ -67,6 +68,17 @@ def test_what_the_daemon_refuses_is_refused(folder: Path, text: str, words: str)
 def test_no_device_is_opened(folder: Path) -> None:
     bus = '[bus]\nport = "/dev/nothing"\n'
     assert checked(folder, policy("tiny.onnx") + CAMERAS + bus) == []
+
+
+def test_the_key_of_the_network_gateway_is_read(folder: Path) -> None:
+    network = (
+        '[network]\ncommand = "tcp://*:7411"\nstate = "tcp://*:7412"\nkeys = "{folder}/keys"\n'
+    )
+    with pytest.raises(InhandError, match="make one with `inhand keys generate`"):
+        checked(folder, policy("tiny.onnx") + CAMERAS + network)
+    ring, here = KeyRing(folder / "keys"), "tcp://127.0.0.1:7411"
+    ring.generate("me", "operate", here, here, folder / "me.toml")
+    assert checked(folder, policy("tiny.onnx") + CAMERAS + network) == []
 
 
 def test_what_is_still_missing_is_told(folder: Path) -> None:
