@@ -148,18 +148,16 @@ class Emulation:
         """Answers on the port, and moves the joints in real time, until `ended` is set."""
         step, begun = self._joints.timestep, time.monotonic()
         while not ended.is_set():
+            # One step at a time, also when late: a program must not wait for all of them.
             self._exchange(begun + step)
-            now = time.monotonic()
             # With a larger lag, time slips.
-            begun = max(begun, now - _LARGEST_LAG)
-            while begun + step <= now:
-                begun += step
-                self.bus.move(step)
-                self.bus.advance(step)
-                self._joints.step(self.bus.targets(), self.bus.torque_on())
-                self.bus.warm(step)
-                if self._cameras is not None:
-                    self._cameras.show(begun)
+            begun = max(begun + step, time.monotonic() - _LARGEST_LAG)
+            self.bus.move(step)
+            self.bus.advance(step)
+            self._joints.step(self.bus.targets(), self.bus.torque_on())
+            self.bus.warm(step)
+            if self._cameras is not None:
+                self._cameras.show(begun)
 
     def obey(self, line: str) -> str:
         """Does what a line of the standard input says; returns what is said."""
