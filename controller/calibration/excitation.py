@@ -99,9 +99,12 @@ class Exciter:
         """
         while self._return_limits.outside:
             self._free(self._send(self._motion.position)[1])
-        pose = None
+        pose, straightening = None, False
         while pose is not destination:
-            pose, _ = self._planner.next(self._motion.position, destination)
+            leg = self._planner.next(
+                self._motion.position, destination, straightening=straightening
+            )
+            pose, straightening = leg.pose, leg.straightening
             self._go_straight(pose)
 
     def _go_straight(self, pose: Array) -> None:

@@ -35,6 +35,7 @@ class Mover:
         self._destination: Array | None = None
         self._planner = PathPlanner(hand)
         self._way_point: Array | None = None
+        self._straightening = False
         self.gentle = False
 
     @property
@@ -71,7 +72,7 @@ class Mover:
 
         The fingers keep clear of one another where there is such a way.
         """
-        self._destination, self._way_point = destination, None
+        self._destination, self._way_point, self._straightening = destination, None, False
 
     @property
     def outside(self) -> bool:
@@ -111,8 +112,9 @@ class Mover:
             ).any()
         )
         if self._way_point is None or (there and not np.array_equal(self._way_point, destination)):
-            self._way_point, free = self._planner.next(self.position, destination)
-            self.gentle = not free
+            leg = self._planner.next(self.position, destination, straightening=self._straightening)
+            self._way_point, self._straightening = leg.pose, leg.straightening
+            self.gentle = not leg.free
         return self._way_point
 
     def derate(

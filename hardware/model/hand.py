@@ -169,6 +169,11 @@ class Hand:
         )
 
     @cached_property
+    def straight(self) -> Array:
+        """Stretched fingers: zero, or the nearest end of the range [rad], (n_actuators,)."""
+        return frozen_array(np.clip(np.zeros(self.n_actuators), self.lower, self.upper))
+
+    @cached_property
     def velocity_limit(self) -> Array:
         """Largest speed of a target [rad/s], (n_actuators,)."""
         return frozen_array([a.velocity_limit for a in self.actuators])

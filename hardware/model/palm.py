@@ -46,7 +46,7 @@ def palm_doubts(hand: Hand, turned: Angles | None = None) -> list[str]:
 
 def finger_direction(hand: Hand) -> Array:
     """The way from the first links of the fingers to their tips, joints at zero; unit, (3,)."""
-    straight = _straight(hand)
+    straight = hand.straight
     _, places = link_poses(hand, hand.joint_angles(straight))
     way = (fingertip_positions(hand, straight) - _finger_starts(hand, places)).mean(axis=0)
     return np.asarray(way / max(float(np.linalg.norm(way)), 1e-9))
@@ -62,7 +62,7 @@ def palm_direction(hand: Hand) -> Array | None:
         None if the fingers move different ways, as those of a gripper around its middle.
     """
     bent = (hand.lower + hand.upper) / 2
-    ways = fingertip_positions(hand, bent) - fingertip_positions(hand, _straight(hand))
+    ways = fingertip_positions(hand, bent) - fingertip_positions(hand, hand.straight)
     mean, lengths = ways.mean(axis=0), np.linalg.norm(ways, axis=-1)
     if np.linalg.norm(mean) <= SAME_WAY * lengths.mean():
         return None
@@ -88,11 +88,6 @@ def turn_up(fingers: Array, palm: Array) -> Array:
         (round((turn @ palm)[2] - abs((turn @ fingers)[2]), 6), np.trace(turn)) for turn in turns
     ]
     return turns[max(range(len(turns)), key=gain.__getitem__)]
-
-
-def _straight(hand: Hand) -> Array:
-    """Zero, or the end of the range that is nearest to it [rad], (n_actuators,)."""
-    return np.clip(np.zeros(hand.n_actuators), hand.lower, hand.upper)
 
 
 def _finger_starts(hand: Hand, places: Array) -> Array:

@@ -7,34 +7,39 @@ import pytest
 
 from inhand.controller.config.settings import SafetySettings
 from inhand.controller.core.setpoints import Mover
-from inhand.controller.core.slow_path import PathPlanner
+from inhand.controller.core.slow_path import Leg, PathPlanner
 from inhand.controller.estimation.finger_gaps import FingerGaps
 from inhand.controller.recording.checkpoint import capture, restore
 from inhand.controller.safety.modes import Mode
-from inhand.hardware.model.hand import load_hand
+from inhand.hardware.model.hand import Hand, load_hand
 from inhand.hardware.records import Array
 from tests.controller.bench_hand import HAND, Bench
 
-GAPS = FingerGaps(HAND)
-_FINGERS = [0.0, 0.5, 0.4, 0.0, 1.53, 1.01, 0.0, 0.5, 1.5, 0.63, 0.0, 0.9, 0.4]
-ENTANGLED = np.array([-0.45, -0.47, *_FINGERS, 0.3, 0.9, 0.0, 0.0, -0.5])
+_FINGERS = [-0.05, 1.03, 0.57, -0.15, 0.59, 0.94, 0.22, 1.55, 1.51, 0.71, -0.26, 1.25, 0.37]
+ENTANGLED = np.array([-0.3, -0.37, *_FINGERS, -0.16, 1.12, 0.12, 0.31, -0.37])
 """A pose from which no free way home is found [rad], (n_actuators,)."""
 
 
-def on_the_way(start: Array, end: Array) -> float:
+@cache
+def gaps(hand: Hand) -> FingerGaps:
+    return FingerGaps(hand)
+
+
+def on_the_way(start: Array, end: Array, hand: Hand = HAND) -> float:
     """The smallest gap on the straight way [m]."""
     shares = np.linspace(0.0, 1.0, 61)[:, None]
-    return float(GAPS.smallest(start + shares * (end - start)).min())
+    return float(gaps(hand).smallest(start + shares * (end - start)).min())
 
 
 @cache
-def crossing(seed: int = 0) -> list[Array]:
+def crossing(seed: int = 0, name: str = "dactyl24") -> list[Array]:
     """Free poses of 300 from which the straight way home leads through another finger."""
-    rng, free = np.random.default_rng(seed), np.zeros((0, HAND.n_actuators))
+    hand = load_hand(name)
+    rng, free = np.random.default_rng(seed), np.zeros((0, hand.n_actuators))
     while len(free) < 300:
-        drawn = rng.uniform(HAND.lower, HAND.upper, (200, HAND.n_actuators))
-        free = np.concatenate([free, drawn[GAPS.smallest(drawn) > 0.002]])
-    return [pose for pose in free[:300] if on_the_way(pose, HAND.rest) < 0.0]
+        drawn = rng.uniform(hand.lower, hand.upper, (200, hand.n_actuators))
+        free = np.concatenate([free, drawn[gaps(hand).smallest(drawn) > 0.002]])
+    return [pose for pose in free[:300] if on_the_way(pose, hand.rest, hand) < 0.0]
 
 
 def test_straight_ways_home_lead_through_other_fingers() -> None:
@@ -55,39 +60,60 @@ def test_on_its_way_home_no_finger_touches_another(which: int) -> None:
             break
     assert not hand.gentle, "one of 300 has no free way that is found; it is not among these"
     np.testing.assert_allclose(hand.position, HAND.rest, atol=0.0102)
-    assert GAPS.smallest(np.array(way)).min() > 0.0
+    assert gaps(HAND).smallest(np.array(way)).min() > 0.0
+
+
+def last_legs(hand: Hand, poses: list[Array]) -> list[Leg]:
+    """The last leg of the way from each pose to the rest pose; all that count as free are."""
+    planner, last = PathPlanner(hand), []
+    for pose in poses:
+        at = np.clip(pose, hand.lower + 0.01, hand.upper - 0.01)
+        leg = Leg(at, free=True, straightening=False)
+        while leg.free and not np.array_equal(at, hand.rest):
+            leg = planner.next(at, hand.rest, straightening=leg.straightening)
+            if leg.free:
+                assert on_the_way(at, leg.pose, hand) > 0.0
+                at = leg.pose
+        last.append(leg)
+    return last
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 5, 7, 42])
-def test_of_300_poses_no_more_than_one_has_no_planned_way_home(seed: int) -> None:
-    planner, without, gaps = PathPlanner(HAND), 0, []
-    for pose in crossing(seed):
-        at, free = np.clip(pose, HAND.lower + 0.01, HAND.upper - 0.01), True
-        while free and not np.array_equal(at, HAND.rest):
-            following, free = planner.next(at, HAND.rest)
-            if free:
-                gaps.append(on_the_way(at, following))
-                at = following
-        without += not free
-    assert without <= 1
-    assert len(crossing(seed)) > 20 and min(gaps) > 0.0
+@pytest.mark.parametrize("name", ["dactyl24", "leap"])
+def test_of_300_poses_no_more_than_one_has_no_planned_way_home(name: str, seed: int) -> None:
+    poses = crossing(seed, name)
+    assert len(poses) > 20
+    assert sum(not leg.free for leg in last_legs(load_hand(name), poses)) <= 1
+
+
+def test_where_bent_fingers_leave_no_way_they_are_straightened() -> None:
+    last = last_legs(load_hand("leap"), crossing(0, "leap")[:30])
+    assert all(leg.free for leg in last)
+    assert 0 < sum(leg.straightening for leg in last) < len(last)
 
 
 def test_a_free_way_is_taken_straight() -> None:
     destination = HAND.rest + 0.1
-    assert PathPlanner(HAND).next(HAND.rest, destination) == (destination, True)
+    leg = PathPlanner(HAND).next(HAND.rest, destination)
+    assert leg.pose is destination and leg.free and not leg.straightening
     other = load_hand("leap")
-    assert PathPlanner(other).next(other.rest, other.lower)[1]
+    assert PathPlanner(other).next(other.rest, other.lower).free
 
 
 def test_a_way_that_is_not_free_is_reported_and_gone_with_little_torque() -> None:
-    assert not PathPlanner(HAND).next(ENTANGLED, HAND.rest)[1]
+    assert not last_legs(HAND, [ENTANGLED])[0].free
     bench = Bench(safety=SafetySettings(contact_share=0.3))
     bench.servos = ENTANGLED
     bench.start(Mode.HOLDING)
     assert bench.controller.snapshot().effort.max() == 1.0
     bench.controller.home()
+    # Some of the fingers find a way; then there is none.
+    for _ in range(1000):
+        bench.run(0.02)
+        if "path_not_free" in bench.kinds():
+            break
+        assert bench.controller.snapshot().effort.max() == 1.0
     bench.run(0.02)
     assert bench.kinds()[-2:] == ["path_not_free", "derated"]
     assert bench.controller.snapshot().effort.max() == 0.3
@@ -103,9 +129,11 @@ def test_a_restored_way_is_not_planned_anew_at_its_end() -> None:
     for one in (mover, restored):
         one.pin(ENTANGLED)
     mover.go(HAND.rest)
-    for _ in range(400):
+    for _ in range(2000):
         mover.hold(0.01)
-    assert mover.gentle and np.abs(mover.position - HAND.rest).max() < 0.0101
+        if np.abs(mover.position - HAND.rest).max() < 0.0101:
+            break
+    assert mover.gentle
     restore(restored, capture(mover))
     for _ in range(3):
         mover.hold(0.01)
