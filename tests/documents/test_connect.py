@@ -84,7 +84,7 @@ def steered(lines: list[str], folder: Path) -> None:
             for line in lines:
                 typed(line, folder, PATIENCE)
                 if line.startswith("inhand joints"):
-                    until_measured(1.2, folder)
+                    until_measured(float(line.split("=")[1].split()[0]), folder)
             return
         except AssertionError as error:
             # Beside other programs, a reply can come too late.

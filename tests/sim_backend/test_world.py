@@ -23,6 +23,8 @@ ON = np.ones(HAND.n_actuators, dtype=np.bool_)
 OFF = ~ON
 SQUEEZE = 15.0
 """What a fingertip presses with at its torque limit [N]."""
+SETTLING = 0.2
+"""Time in which the physics frees an object that was put into the hand from its fingers [s]."""
 TURNED = rotations.exp(np.array([0.3, -0.2, 0.5]))
 
 
@@ -168,8 +170,8 @@ class Extremes:
     finite: bool = True
     _deep_since: float | None = field(default=None, repr=False)
 
-    def see(self, world: World, low: Array, high: Array) -> None:
-        """Looks at the world after a step."""
+    def see(self, world: World, low: Array, high: Array, placed: float) -> None:
+        """Looks at the world after a step; the object was put into the hand at `placed` [s]."""
         angles = world.joint_angles()
         self.past_limit = max(
             self.past_limit, float(np.max(np.maximum(low - angles, angles - high)))
@@ -183,7 +185,8 @@ class Extremes:
         )
         depth = -min((contact[8] for contact in contacts), default=0.0)
         self.depth = max(self.depth, depth)
-        if depth <= 0.001 + SQUEEZE * world.universe.contact_softness:
+        settling = world.time - placed < SETTLING
+        if settling or depth <= 0.001 + SQUEEZE * world.universe.contact_softness:
             self._deep_since = None
             return
         self._deep_since = world.time if self._deep_since is None else self._deep_since
@@ -198,14 +201,15 @@ def shake(name: str, universe: Universe, seconds: float) -> Extremes:
     world = World(HAND, load_object(name), universe, seed=1)
     limits = np.array([link.range for link in varied_hand(HAND, universe).links]).T
     rng = np.random.default_rng(1)
-    seen = Extremes()
+    seen, placed = Extremes(), 0.0
     for step in range(round(seconds / world.timestep)):
         if step % 25 == 0:
             targets = rng.uniform(HAND.lower, HAND.upper)
         world.step(targets, ON)
-        seen.see(world, limits[0], limits[1])
+        seen.see(world, limits[0], limits[1], placed)
         if world.dropped() or step % 10_000 == 9_999:
             world.reset()
+            placed = world.time
     world.close()
     return seen
 
