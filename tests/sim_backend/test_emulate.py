@@ -5,11 +5,9 @@ import os
 import subprocess
 import sys
 import termios
-import threading
 import time
-import tty
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +16,11 @@ from dynamixel_sdk import COMM_SUCCESS, PacketHandler, PortHandler
 
 from inhand.controller.cli.bus_verbs import Scan, SetBaud, SetId
 from inhand.hardware.dynamixel.driver import ServoHand
-from inhand.hardware.dynamixel.protocol import Instruction, Packet, Parser, encode
 from inhand.hardware.model.hand import load_hand
 from inhand.hardware.records import Targets
 from inhand.perception.parent import environment
 from inhand.perception.rotations import Array
-from inhand.sim_backend.emulate import Emulation, Followers, Options
 from inhand.sim_backend.linked_pty import LinkedPty
-from inhand.sim_backend.servo_dynamics import Mask
 from tests.sim_backend.leap_client import LeapClient
 from tests.sim_backend.lerobot_bus import LerobotBus
 
@@ -247,56 +242,6 @@ def test_nobody_but_the_client_has_the_port_open(leap: Emulator) -> None:
     end = os.stat(leap.port)
     files = Path(f"/proc/{leap.process.pid}/fd")
     assert not any(os.path.samestat(end, file.stat()) for file in files.iterdir() if file.exists())
-
-
-class SlowJoints(Followers):
-    """Joints whose every step takes longer than its time, and asks a servo something meanwhile.
-
-    Args:
-        port: the emulated port.
-        ended: set when enough is known.
-
-    Attributes:
-        answered: whether the question of each step was answered before the next one.
-    """
-
-    timestep = 0.001
-
-    def __init__(self, port: Path, ended: threading.Event) -> None:
-        super().__init__(load_hand("leap"))
-        self._line = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        tty.setraw(self._line)
-        settings = termios.tcgetattr(self._line)
-        settings[4:6] = [termios.B4000000] * 2
-        termios.tcsetattr(self._line, termios.TCSANOW, settings)
-        self._ended, self._parser = ended, Parser()
-        self.answered: list[bool] = []
-
-    def step(self, targets: Array, torque_on: Mask) -> None:
-        if len(self.answered) == 20:
-            self._ended.set()
-        packets: list[Packet] = []
-        with suppress(BlockingIOError):
-            packets = self._parser.feed(os.read(self._line, 1000))
-        self.answered.append(bool(packets))
-        os.write(self._line, encode(3, Instruction.PING))
-        time.sleep(0.02)
-
-    def close(self) -> None:
-        os.close(self._line)
-
-
-def test_a_question_does_not_wait_until_the_physics_has_caught_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with closing(LinkedPty(tmp_path / "hand")) as line, open(os.devnull) as silent:
-        line.open()
-        monkeypatch.setattr("sys.stdin", silent)
-        ended = threading.Event()
-        joints = SlowJoints(line.link, ended)
-        Emulation(load_hand("leap"), joints, line, Options(line.link)).serve(ended)
-        joints.close()
-    assert joints.answered[1:] and all(joints.answered[1:])
 
 
 def test_servos_from_the_factory_one_by_one(
