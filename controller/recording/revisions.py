@@ -41,8 +41,8 @@ CHANGES = (
     ),
     (
         "outputs.targets",
-        "slow moves: gaps of boxes are exacter, and fingers are straightened where bent ones leave "
-        "no way",
+        "slow moves: gaps of boxes are more exact, and fingers are straightened where bent ones "
+        "leave no way",
     ),
 )
 """Where a replay may differ, and why; the oldest first. A change is added at the end whenever equal
