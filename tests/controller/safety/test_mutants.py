@@ -11,6 +11,9 @@ from tests.mutants import mutants, survives
 
 ROOT = Path(__file__).resolve().parents[3]
 
+MORE_TESTS = {"drop_detector": ("test_falls.py",)}
+"""Files with further tests of a module, beside the one of its name."""
+
 FIRST = "the first reading sets it anew"
 FLOAT = "it differs at a single float, where either is right"
 LONGER = "the longer way around comes to the same there"
@@ -43,7 +46,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("name", ["safety", "derating", "joint_health", "drop_detector", "modes"])
 def test_every_mutant_fails_a_test(name: str) -> None:
     path = ROOT / "controller" / "safety" / f"{name}.py"
-    tests = [str(Path(__file__).with_name(f"test_{name}.py"))]
+    files = (f"test_{name}.py", *MORE_TESTS.get(name, ()))
+    tests = [str(Path(__file__).with_name(file)) for file in files]
     found = list(mutants(path.read_text()))
     alive = [m.where for m in found if survives(f"inhand.controller.safety.{name}", path, m, tests)]
     explained = EQUIVALENT.get(name, {})
